@@ -133,11 +133,18 @@ EDGEORT_INLINE vf load_n(const float* p, int n) {
   const vi iota = {0, 1, 2, 3, 4, 5, 6, 7};
   return __builtin_ia32_maskloadps256(reinterpret_cast<const vf*>(p), iota < n);
 #else
-  vf v = {};
-  if (n >= 4) return load(p);
-  if (n & 2) __builtin_memcpy(&v, p, 8);
-  if (n & 1) v[n & 2] = p[n & 2];
-  return v;
+  switch (n) {  // constant lanes: a lane chosen at run time goes through the stack
+    case 0:
+      return vf{};
+    case 1:
+      return vf{p[0]};
+    case 2:
+      return vf{p[0], p[1]};
+    case 3:
+      return vf{p[0], p[1], p[2]};
+    default:
+      return load(p);
+  }
 #endif
 }
 
@@ -153,8 +160,9 @@ EDGEORT_INLINE void store_n(float* p, vf v, int n) {
     store(p, v);
     return;
   }
-  if (n & 2) __builtin_memcpy(p, &v, 8);
-  if (n & 1) p[n & 2] = v[n & 2];
+  if (n > 0) p[0] = v[0];
+  if (n > 1) p[1] = v[1];
+  if (n > 2) p[2] = v[2];
 #endif
 }
 
@@ -270,39 +278,58 @@ template <class T>
 EDGEORT_INLINE I32<T> to_int(T x) {
   return to_int_trunc(round_even(x));
 }
-
-// ---- the contract's comparisons (NUMERICS.md); each is one max/min instruction on x86 ---------------------------
-
-// x < 0 ? 0 : x: keeps -0 and NaN.
-template <class T>
-EDGEORT_INLINE T relu(T x) {
-  return select(x < 0.0f, splat<T>(0.0f), x);
+#if defined(__AVX512F__)
+EDGEORT_INLINE vi to_int(vf x) { return __builtin_ia32_cvtps2dq512_mask(x, vi{}, 0xffff, 4); }
+#elif defined(__AVX2__)
+EDGEORT_INLINE vi to_int(vf x) { return __builtin_ia32_cvtps2dq256(x); }
+#elif defined(__aarch64__)
+EDGEORT_INLINE vi to_int(vf x) {
+  vi r;
+  asm("fcvtns %0.4s, %1.4s" : "=w"(r) : "w"(x));
+  return r;
 }
-// a < b ? b : a. A NaN in a stays, a NaN in b is dropped: max_nan is the one for Max, ReduceMax and MaxPool.
+#endif
+
+// ---- the contract's comparisons (NUMERICS.md) --------------------------------------------------------------------
+
+// vmax: a < b ? b : a. vmin: b < a ? b : a. A NaN in a stays, a NaN in b is dropped.
 template <class T>
 EDGEORT_INLINE T vmax(T a, NoDeduce<T> b) {
   return select(a < b, b, a);
 }
-// b < a ? b : a.
 template <class T>
 EDGEORT_INLINE T vmin(T a, NoDeduce<T> b) {
   return select(b < a, b, a);
 }
+// maxps/minps are exactly these selects; said outright, because clang turns a select that is stored in place into a
+// masked store, which is slow on many cores.
+#if defined(__AVX512F__)
+EDGEORT_INLINE vf vmax(vf a, vf b) { return __builtin_ia32_maxps512(b, a, 4); }
+EDGEORT_INLINE vf vmin(vf a, vf b) { return __builtin_ia32_minps512(b, a, 4); }
+#elif defined(__AVX2__)
+EDGEORT_INLINE vf vmax(vf a, vf b) { return __builtin_ia32_maxps256(b, a); }
+EDGEORT_INLINE vf vmin(vf a, vf b) { return __builtin_ia32_minps256(b, a); }
+#endif
+
+// x < 0 ? 0 : x: keeps -0 and NaN.
 template <class T>
-EDGEORT_INLINE T max_nan(T a, NoDeduce<T> b) {
-  return select((a < b) | is_nan<T>(b), b, a);
-}
-template <class T>
-EDGEORT_INLINE T min_nan(T a, NoDeduce<T> b) {
-  return select((b < a) | is_nan<T>(b), b, a);
+EDGEORT_INLINE T relu(T x) {
+  return vmax(x, splat<T>(0.0f));
 }
 // x < lo ? lo : x, then x > hi ? hi : x. NaN passes.
 template <class T>
 EDGEORT_INLINE T clip(T x, NoDeduce<T> lo, NoDeduce<T> hi) {
-  const T y = select(x < lo, lo, x);
-  return select(y > hi, hi, y);
+  return vmin(vmax(x, lo), hi);
 }
-
+// For Max, Min, ReduceMax, ReduceMin and MaxPool: NaN when either is NaN.
+template <class T>
+EDGEORT_INLINE T max_nan(T a, NoDeduce<T> b) {
+  return select(is_nan<T>(b), b, vmax(a, b));
+}
+template <class T>
+EDGEORT_INLINE T min_nan(T a, NoDeduce<T> b) {
+  return select(is_nan<T>(b), b, vmin(a, b));
+}
 // ---- reductions over 16 virtual lanes ----------------------------------------------------------------------------
 
 struct Add {
