@@ -1,0 +1,54 @@
+"""Graph -> graph, one pass a file; PASSES is the order.
+
+A pass is `name(model, ctx) -> number of rewrites`. It edits the model in place and leaves a graph that any ONNX
+runtime computes to the same outputs; a match that it leaves alone is a sentence in `ctx.log`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import onnx
+import onnx_ir as ir
+from onnx_ir.passes.common import LiftConstantsToInitializersPass, ShapeInferencePass
+
+from edgeort.passes.cancel_transposes import cancel_transposes
+from edgeort.passes.context import PassContext, Refusal
+from edgeort.passes.eliminate_dead import eliminate_dead
+from edgeort.passes.to_nhwc import to_nhwc
+
+Pass = Callable[[ir.Model, PassContext], int]
+
+PASSES: tuple[Pass, ...] = (
+    to_nhwc,
+    cancel_transposes,
+    eliminate_dead,
+)
+
+MIN_IR_VERSION = 8  # the first with model-local functions
+
+
+def run_passes(model: ir.Model, ctx: PassContext, passes: tuple[Pass, ...] = PASSES) -> None:
+    """Runs `passes` in order on `model`; `ctx` receives the counts and the log.
+
+    Shapes are inferred anew after every pass that changed something; symbolic dimensions stay symbolic.
+    Raises onnx.checker.ValidationError under `ctx.check` when a pass left an invalid model: a bug of ours.
+    """
+    model.ir_version = max(model.ir_version, MIN_IR_VERSION)
+    LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    infer_shapes(model)
+    for step in passes:
+        count = step(model, ctx)
+        ctx.counts[step.__name__] = count
+        if count:
+            infer_shapes(model)
+        if ctx.check:
+            onnx.checker.check_model(ir.to_proto(model))
+
+
+def infer_shapes(model: ir.Model) -> None:
+    """Fills in the types and shapes of all values, through the model's own functions too."""
+    ShapeInferencePass(check_type=False, strict_mode=False)(model)
+
+
+__all__ = ["PASSES", "Pass", "PassContext", "Refusal", "infer_shapes", "run_passes"]
