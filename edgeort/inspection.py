@@ -1,0 +1,244 @@
+"""What a model consists of and costs: operators, parameters, multiply-accumulates, and what cannot be run.
+
+Needs `onnx` and `onnx_ir` only, so that `edgeort inspect` answers in well under a second.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import onnx_ir as ir
+
+from edgeort.model.shapes import infer_shapes
+
+LARGEST_TENSORS = 10
+
+Supported = Collection[tuple[str, str]] | Callable[[ir.Node], str | None]
+Dims = tuple[int | str, ...]
+
+
+class Named(Protocol):
+    """A device profile, as far as it matters here."""
+
+    @property
+    def name(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input, output or weight: `shape` has `?` for a nameless unknown dimension and is None for an unknown rank."""
+
+    name: str
+    dtype: str | None
+    shape: Dims | None
+    size_bytes: int | None
+
+
+@dataclass(frozen=True)
+class NodeMacs:
+    """Multiply-accumulates of one node; None where a dimension that they depend on is not known."""
+
+    node: str
+    op_type: str
+    macs: int | None
+
+
+@dataclass(frozen=True)
+class Unsupported:
+    """A node that cannot be run, and why."""
+
+    node: str
+    op_type: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """The figures of one model. Operators are named as in ONNX, their domain before `::` unless it is ONNX's own."""
+
+    device: str | None
+    producer: str
+    ir_version: int
+    opsets: dict[str, int]
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    node_count: int
+    operators: dict[str, int]  # most frequent first, nodes of subgraphs counted
+    parameter_count: int
+    parameter_bytes: dict[str, int]  # by dtype, largest first
+    largest_tensors: list[Tensor]
+    macs: list[NodeMacs]  # of the nodes that multiply matrices or convolve, in graph order
+    total_macs: int  # of those that are known
+    unknown_macs: int  # number of nodes that are not; with any, total_macs is a lower bound
+    unsupported: list[Unsupported]
+
+    @property
+    def total_parameter_bytes(self) -> int:
+        return sum(self.parameter_bytes.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return {**asdict(self), "total_parameter_bytes": self.total_parameter_bytes}
+
+
+def inspect(model: ir.Model, profile: Named | None = None, supported: Supported | None = None) -> Inspection:
+    """Count what is in `model`, which is left as it is.
+
+    `supported` says what can be run: a collection of (domain, operator), or a function from a node to None or the
+    sentence that says why it cannot; without it, `unsupported` is empty.
+    """
+    model = infer_shapes(model.clone())
+    nodes = list(model.graph.all_nodes())
+    macs = list(_macs(model, nodes))
+    weights = list(_weights(model, nodes))
+    by_dtype: Counter[str] = Counter()
+    for weight in weights:
+        by_dtype[str(weight.dtype)] += weight.size_bytes or 0
+    return Inspection(
+        device=None if profile is None else profile.name,
+        producer=" ".join(part for part in (model.producer_name, model.producer_version) if part),
+        ir_version=int(model.ir_version),
+        opsets={domain or "ai.onnx": version for domain, version in model.opset_imports.items()},
+        inputs=[_tensor(value) for value in model.graph.inputs],
+        outputs=[_tensor(value) for value in model.graph.outputs],
+        node_count=len(nodes),
+        operators=dict(Counter(_operator(node) for node in nodes).most_common()),
+        parameter_count=sum(math.prod(dim for dim in weight.shape or () if isinstance(dim, int)) for weight in weights),
+        parameter_bytes=dict(by_dtype.most_common()),
+        largest_tensors=sorted(weights, key=lambda weight: (-(weight.size_bytes or 0), weight.name))[:LARGEST_TENSORS],
+        macs=macs,
+        total_macs=sum(entry.macs or 0 for entry in macs),
+        unknown_macs=sum(entry.macs is None for entry in macs),
+        unsupported=list(_unsupported(nodes, supported)),
+    )
+
+
+def _operator(node: ir.Node) -> str:
+    return f"{node.domain}::{node.op_type}" if node.domain else node.op_type
+
+
+def _label(node: ir.Node) -> str:
+    return node.name or next((value.name for value in node.outputs if value.name), None) or node.op_type
+
+
+def _tensor(value: ir.Value) -> Tensor:
+    dims = None if value.shape is None else tuple(d if isinstance(d, int) else (d.value or "?") for d in value.shape)
+    size = None
+    if dims is not None and value.dtype not in (None, ir.DataType.STRING, ir.DataType.UNDEFINED):
+        assert value.dtype is not None
+        known = [dim for dim in dims if isinstance(dim, int)]
+        size = -(-math.prod(known) * value.dtype.bitwidth // 8) if len(known) == len(dims) else None
+    return Tensor(str(value.name), None if value.dtype is None else value.dtype.name.lower(), dims, size)
+
+
+def _weights(model: ir.Model, nodes: list[ir.Node]) -> Iterator[Tensor]:
+    for graph in model.graphs():
+        for name, value in graph.initializers.items():
+            if value.const_value is not None:
+                yield _weight(name, value.const_value)
+    for node in nodes:
+        tensor = node.attributes.get("value") if (node.domain, node.op_type) == ("", "Constant") else None
+        if tensor is not None and tensor.type == ir.AttributeType.TENSOR:
+            yield _weight(str(node.outputs[0].name), tensor.as_tensor())
+
+
+def _weight(name: str, tensor: ir.TensorProtocol) -> Tensor:
+    size = None if tensor.dtype == ir.DataType.STRING else int(tensor.nbytes)
+    return Tensor(name, tensor.dtype.name.lower(), tuple(int(dim) for dim in tensor.shape.numpy()), size)
+
+
+def _unsupported(nodes: list[ir.Node], supported: Supported | None) -> Iterator[Unsupported]:
+    if supported is None:
+        return
+    for node in nodes:
+        if callable(supported):
+            reason = supported(node)
+        else:
+            reason = None if (node.domain, node.op_type) in supported else "there is no kernel for this operator"
+        if reason is not None:
+            yield Unsupported(_label(node), _operator(node), reason)
+
+
+def _macs(model: ir.Model, nodes: list[ir.Node]) -> Iterator[NodeMacs]:
+    for node in nodes:
+        # Channels-last nodes count alike: the formulas do not look at where the channel dimension stands.
+        formula = _FORMULAS.get(node.op_type) if node.domain in ("", "edgeort.nhwc") else None
+        if formula is not None:
+            # How often a subgraph runs is not known before it runs.
+            macs = formula(node) if node.graph is model.graph else None
+            yield NodeMacs(_label(node), _operator(node), macs)
+        elif node.op_identifier() in model.functions and _multiplies(model.functions[node.op_identifier()]):
+            yield NodeMacs(_label(node), _operator(node), None)
+
+
+def _multiplies(function: ir.Function) -> bool:
+    return any(node.op_type in _FORMULAS for node in function.all_nodes())
+
+
+def _shape(node: ir.Node, position: int) -> tuple[int, ...] | None:
+    """Dimensions of an input, or None unless all are known."""
+    value = node.inputs[position] if position < len(node.inputs) else None
+    return None if value is None else _fixed(value)
+
+
+def _fixed(value: ir.Value) -> tuple[int, ...] | None:
+    shape = value.const_value.shape if value.const_value is not None else value.shape
+    if shape is None:
+        return None
+    dims = tuple(dim for dim in shape if isinstance(dim, int))
+    return dims if len(dims) == len(shape) else None
+
+
+def _conv(weight_position: int) -> Callable[[ir.Node], int | None]:
+    """Every output element sums over one group's channels times the window: weight [out, in / group, window...]."""
+
+    def formula(node: ir.Node) -> int | None:
+        output, weight = _fixed(node.outputs[0]), _shape(node, weight_position)
+        return None if output is None or not weight else math.prod(output) * math.prod(weight[1:])
+
+    return formula
+
+
+def _conv_transpose(node: ir.Node) -> int | None:
+    """Every element of the input is spread over the window of each channel: weight [in, out / group, window...]."""
+    data, weight = _shape(node, 0), _shape(node, 1)
+    return None if data is None or not weight else math.prod(data) * math.prod(weight[1:])
+
+
+def _gemm(node: ir.Node) -> int | None:
+    output, a = _fixed(node.outputs[0]), _shape(node, 0)
+    if output is None or a is None or len(a) != 2:
+        return None
+    return math.prod(output) * a[0 if node.attributes.get_int("transA", 0) else 1]
+
+
+def _matmul(node: ir.Node) -> int | None:
+    output, a = _fixed(node.outputs[0]), _shape(node, 0)
+    return None if output is None or not a else math.prod(output) * a[-1]
+
+
+def _recurrent(node: ir.Node) -> int | None:
+    """Every step multiplies the input by W [directions, gates * hidden, in] and the state by R [.., .., hidden]."""
+    data, w, r = (_shape(node, position) for position in range(3))
+    if data is None or w is None or r is None or len(data) != 3:
+        return None
+    return data[0] * data[1] * (math.prod(w) + math.prod(r))
+
+
+_FORMULAS: dict[str, Callable[[ir.Node], int | None]] = {
+    "Conv": _conv(1),
+    "ConvInteger": _conv(1),
+    "QLinearConv": _conv(3),
+    "ConvTranspose": _conv_transpose,
+    "Gemm": _gemm,
+    "MatMul": _matmul,
+    "MatMulInteger": _matmul,
+    "QLinearMatMul": _matmul,
+    "LSTM": _recurrent,
+    "GRU": _recurrent,
+    "RNN": _recurrent,
+}

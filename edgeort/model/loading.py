@@ -1,0 +1,85 @@
+"""From a file to the IR."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+
+import onnx
+import onnx_ir as ir
+
+from edgeort.errors import ModelError
+from edgeort.model.reading import read_proto
+from edgeort.model.sanity import check_model
+from edgeort.model.shapes import fix_shapes
+from edgeort.model.tensors import check_tensors
+
+FUNCTIONS_IR_VERSION = 8  # the first that knows model-local functions, which our passes add
+
+
+def load(path: str | os.PathLike[str], *, shapes: Mapping[str, Sequence[int | str]] | None = None) -> ir.Model:
+    """Load the ONNX file at `path`; `shapes` fixes dimensions of graph inputs (see `fix_shapes`).
+
+    Weights stay where they are: inside the parsed file, or memory-mapped from external files. `TensorProtocol.numpy()`
+    copies the former on every call. Inputs that are the initializers of old files are dropped from the graph's inputs,
+    nodes come in topological order, the domain 'ai.onnx' is spelt ''.
+
+    Raises ModelError for anything that is not a sane ONNX model, ShapeError when `shapes` does not fit.
+    """
+    name = os.fspath(path)
+    try:
+        proto = read_proto(name)
+        folder = os.path.dirname(os.path.abspath(name))
+        try:
+            check_model(proto)
+            check_tensors(proto, folder)
+            model = _to_ir(proto, folder)
+        except ModelError:
+            raise
+        except Exception as error:
+            # Every other way in which a hostile file can upset protobuf and onnx-ir; they have no common error type.
+            raise ModelError(f"the model cannot be read: {_root_cause(error)}") from error
+        return fix_shapes(model, shapes) if shapes else model
+    except ModelError as error:
+        raise type(error)(f"{name}: {error}", hint=error.hint) from error.__cause__
+
+
+def _to_ir(proto: onnx.ModelProto, folder: str) -> ir.Model:
+    _normalize(proto)
+    model = ir.from_proto(proto)
+    # An absolute folder: with an empty one onnx-ir skips its own containment check when the data is read.
+    ir.external_data.set_base_dir(model.graph, folder)
+    for graph in model.graphs():
+        inputs = [value for value in graph.inputs if value.name not in graph.initializers]
+        if len(inputs) < len(graph.inputs):
+            graph.inputs.clear()
+            graph.inputs.extend(inputs)
+        graph.sort()
+    for function in model.functions.values():
+        function.sort()
+    model.ir_version = max(model.ir_version, FUNCTIONS_IR_VERSION)
+    return model
+
+
+def _normalize(proto: onnx.ModelProto) -> None:
+    """Spell the default domain one way, and turn the negative dimensions of some exporters into unknown ones."""
+    for imports in (proto.opset_import, *(function.opset_import for function in proto.functions)):
+        for entry in imports:
+            if entry.domain == "ai.onnx":
+                entry.domain = ""
+    _forget_negative_dims((*proto.graph.input, *proto.graph.value_info, *proto.graph.output))
+
+
+def _forget_negative_dims(infos: Iterable[onnx.ValueInfoProto]) -> None:
+    for info in infos:
+        if info.type.HasField("tensor_type"):
+            for dim in info.type.tensor_type.shape.dim if info.type.tensor_type.HasField("shape") else ():
+                if dim.dim_value < 0:
+                    dim.ClearField("dim_value")
+
+
+def _root_cause(error: BaseException) -> str:
+    """The first sentence of the innermost error; onnx-ir wraps errors in ones that print whole graphs."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return (str(error).strip() or type(error).__name__).split("\n")[0][:300]

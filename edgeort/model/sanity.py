@@ -1,0 +1,205 @@
+"""Checks on the graph of a model: versions, names, cycles, functions. They look at the file's own structures, before
+the IR is made, so that a message can name what the file says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import onnx
+
+from edgeort.errors import ModelError
+from edgeort.model.tensors import check_dims
+
+IR_VERSIONS = (3, onnx.IR_VERSION)
+OPSETS = (7, onnx.defs.onnx_opset_version())
+EXPANDED_NODE_LIMIT = 1_000_000  # nodes after inlining functions; a few nested doublings would otherwise fill memory
+CALL_DEPTH_LIMIT = 100  # of functions calling functions
+
+_DAMAGED = "the model is invalid: export it again, or see: python -m onnx.bin.checker MODEL"
+_CONVERT = (
+    'python -c "import onnx, onnx.version_converter as v; '
+    "onnx.save(v.convert_version(onnx.load('model.onnx'), 17), 'model17.onnx')\""
+)
+
+
+def check_model(proto: onnx.ModelProto) -> None:
+    """Raise ModelError unless versions are in range and the graph is well-formed (see the checks below)."""
+    check_versions(proto)
+    _check_functions(proto)
+    domains = {_domain(entry.domain) for entry in proto.opset_import}
+    if not proto.graph.output:
+        raise ModelError("the graph has no outputs", hint=_DAMAGED)
+    _check_graph(proto.graph, [], domains)
+    _check_inputs(proto.graph)
+    for function in proto.functions:
+        imported = {_domain(entry.domain) for entry in function.opset_import} or domains
+        where = f"function '{function.name}'"
+        names = _declare(function.input, (), function.node, where)
+        _check_nodes(function.node, [names], imported, where)
+        _check_outputs(function.output, names, where)
+
+
+def check_versions(proto: onnx.ModelProto) -> None:
+    """Raise ModelError unless the IR version and the opset of the default domain are ones that we can read."""
+    if not IR_VERSIONS[0] <= proto.ir_version <= IR_VERSIONS[1]:
+        raise ModelError(
+            f"ONNX IR version {proto.ir_version} is not supported; {IR_VERSIONS[0]} to {IR_VERSIONS[1]} are",
+            hint="pip install -U onnx onnx-ir" if proto.ir_version > IR_VERSIONS[1] else "export the model again",
+        )
+    versions: dict[str, int] = {}
+    for entry in proto.opset_import:
+        if versions.setdefault(_domain(entry.domain), entry.version) != entry.version:
+            raise ModelError(f"opset '{entry.domain or 'ai.onnx'}' is imported in two versions", hint=_DAMAGED)
+    supported = f"opsets {OPSETS[0]} to {OPSETS[1]} of ai.onnx are supported"
+    if "" not in versions:
+        raise ModelError(f"the model does not say which opset of ai.onnx it uses; {supported}", hint=_DAMAGED)
+    if not OPSETS[0] <= versions[""] <= OPSETS[1]:
+        newer = f"export with opset_version={OPSETS[1]}, or: pip install -U onnx"
+        raise ModelError(
+            f"the model uses opset {versions['']} of ai.onnx, which is not supported; {supported}",
+            hint=newer if versions[""] > OPSETS[1] else f"convert it: {_CONVERT}",
+        )
+
+
+def _domain(name: str) -> str:
+    return "" if name == "ai.onnx" else name
+
+
+def _label(node: onnx.NodeProto) -> str:
+    return f"node '{node.name or next(iter(node.output), '?')}' ({node.op_type})"
+
+
+def _subgraphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    found = [attribute.g for attribute in node.attribute if attribute.HasField("g")]
+    return found + [graph for attribute in node.attribute for graph in attribute.graphs]
+
+
+def _check_inputs(graph: onnx.GraphProto) -> None:
+    initialized = {tensor.name for tensor in graph.initializer}
+    for info in graph.input:
+        kind = info.type.WhichOneof("value")
+        if info.name in initialized:
+            continue
+        if kind is None or (kind == "tensor_type" and not info.type.tensor_type.elem_type):
+            raise ModelError(f"input '{info.name}' of the graph has no type", hint=_DAMAGED)
+        if kind == "tensor_type":
+            dims = info.type.tensor_type.shape.dim
+            check_dims((d.dim_value for d in dims if d.dim_value > 0), f"input '{info.name}' of the graph")
+
+
+def _check_graph(graph: onnx.GraphProto, outer: Sequence[set[str]], domains: set[str]) -> set[str]:
+    """Check one graph in the scopes around it; returns the outer names that it uses."""
+    where = f"graph '{graph.name}'"
+    inputs = [info.name for info in graph.input]
+    names = _declare(inputs, [tensor.name for tensor in graph.initializer], graph.node, where)
+    captured = _check_nodes(graph.node, [*outer, names], domains, where)
+    if not outer:
+        _check_outputs((info.name for info in graph.output), names, where)
+        return set()
+    used = {info.name for info in graph.output} - names  # a branch may return a value of the graph around it
+    _check_outputs(used, set().union(*outer), where)
+    return captured | used
+
+
+def _check_outputs(outputs: Iterable[str], names: set[str], where: str) -> None:
+    for name in outputs:
+        if name not in names:
+            raise ModelError(f"output '{name}' of {where} is produced by no node", hint=_DAMAGED)
+
+
+def _declare(
+    inputs: Sequence[str], initializers: Sequence[str], nodes: Iterable[onnx.NodeProto], where: str
+) -> set[str]:
+    """Names of all values of a scope; raises ModelError when two values share one."""
+    names: set[str] = set()
+    # An initializer may share its name with an input: its default value (in IR version 3 all initializers do).
+    for kind, group in (("input", inputs), ("initializer", initializers)):
+        seen: set[str] = set()
+        for name in group:
+            if not isinstance(name, str) or not name:  # protobuf hands out bytes where the text is not UTF-8
+                raise ModelError(f"{where} has an {kind} without a readable name", hint=_DAMAGED)
+            if name in seen:
+                raise ModelError(f"{where} has two {kind}s named '{name}'", hint=_DAMAGED)
+            seen.add(name)
+        names |= seen
+    for node in nodes:
+        for name in node.output:
+            if not isinstance(name, str):
+                raise ModelError(f"an output of {_label(node)} has an unreadable name", hint=_DAMAGED)
+            if name and name in names:
+                raise ModelError(f"value '{name}' has two producers in {where}, one is {_label(node)}", hint=_DAMAGED)
+            names.add(name)
+    names.discard("")
+    return names
+
+
+def _check_nodes(nodes: Sequence[onnx.NodeProto], scopes: list[set[str]], domains: set[str], where: str) -> set[str]:
+    """Check the nodes of the innermost scope; returns the names of outer scopes that they use."""
+    local = scopes[-1]
+    needs: list[set[str]] = []
+    captured: set[str] = set()
+    for node in nodes:
+        if not node.op_type:
+            raise ModelError(f"{_label(node)} of {where} has no operator", hint=_DAMAGED)
+        if _domain(node.domain) not in domains:
+            raise ModelError(
+                f"{_label(node)} is of domain '{node.domain}', of which the model imports no opset; it imports "
+                f"{', '.join(sorted(domain or 'ai.onnx' for domain in domains))}",
+                hint=_DAMAGED,
+            )
+        used = {name for name in node.input if name}
+        for name in used:
+            if not any(name in scope for scope in scopes):
+                raise ModelError(f"input '{name!s}' of {_label(node)} is produced by no node", hint=_DAMAGED)
+        for graph in _subgraphs(node):
+            used |= _check_graph(graph, scopes, domains)
+        needs.append(used & local)
+        captured |= used - local
+    _check_acyclic(nodes, needs, where)
+    return captured
+
+
+def _check_acyclic(nodes: Sequence[onnx.NodeProto], needs: list[set[str]], where: str) -> None:
+    """Raise ModelError when nodes wait for each other. Kahn's algorithm; files are nearly always in order already."""
+    producer = {name: index for index, node in enumerate(nodes) for name in node.output if name}
+    waits = [{producer[name] for name in names if name in producer} for names in needs]
+    users: dict[int, list[int]] = {}
+    for index, sources in enumerate(waits):
+        for source in sources:
+            users.setdefault(source, []).append(index)
+    missing = [len(sources) for sources in waits]
+    ready = [index for index, count in enumerate(missing) if not count]
+    for index in ready:
+        for user in users.get(index, ()):
+            missing[user] -= 1
+            if not missing[user]:
+                ready.append(user)
+    if len(ready) < len(nodes):
+        stuck = next(index for index, count in enumerate(missing) if count)
+        raise ModelError(f"{where} has a cycle: {_label(nodes[stuck])} waits for its own output", hint=_DAMAGED)
+
+
+def _check_functions(proto: onnx.ModelProto) -> None:
+    """Raise ModelError when functions are declared twice, call themselves, or multiply into absurdly many nodes."""
+    functions: dict[tuple[str, str, str], onnx.FunctionProto] = {}
+    for function in proto.functions:
+        key = (_domain(function.domain), function.name, function.overload)
+        if functions.setdefault(key, function) is not function:
+            raise ModelError(f"function '{function.domain}::{function.name}' is declared twice", hint=_DAMAGED)
+    sizes: dict[tuple[str, str, str], int] = {}
+
+    def size_of(nodes: Iterable[onnx.NodeProto], callers: tuple[tuple[str, str, str], ...]) -> int:
+        total = 0
+        for node in nodes:
+            key = (_domain(node.domain), node.op_type, node.overload)
+            if key in callers or len(callers) > CALL_DEPTH_LIMIT:
+                fault = "calls itself" if key in callers else f"is called {len(callers)} levels deep"
+                raise ModelError(f"function '{node.domain}::{node.op_type}' {fault}", hint=_DAMAGED)
+            if key in functions and key not in sizes:
+                sizes[key] = size_of(functions[key].node, (*callers, key))
+            total += sizes.get(key, 1) + sum(size_of(graph.node, callers) for graph in _subgraphs(node))
+        return total
+
+    expanded = max([size_of(proto.graph.node, ()), *(size_of(f.node, (k,)) for k, f in functions.items())])
+    if expanded > EXPANDED_NODE_LIMIT:
+        raise ModelError(f"with functions inlined the graph has {expanded} nodes; {EXPANDED_NODE_LIMIT} are allowed")

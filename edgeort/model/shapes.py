@@ -1,0 +1,211 @@
+"""Shapes of a model: what the user fixes with `--shape`, what is free, and ONNX shape inference for the rest."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import onnx
+import onnx_ir as ir
+
+from edgeort.errors import ShapeError
+from edgeort.model.tensors import ELEMENT_LIMIT
+
+log = logging.getLogger(__name__)
+
+UNKNOWN = "?"
+DIM_LIMIT = 2**31 - 1
+RANK_LIMIT = 64  # NumPy's
+BIG_INITIALIZER_BYTES = 1024  # shape inference reads values of small initializers (shapes, axes), never of weights
+
+# operator -> which input holds the shape of the output
+_SHAPE_INPUT = {"ConstantOfShape": 0, "Expand": 1, "Reshape": 1}
+
+_FORM = "write --shape NAME=1x3x224x224; a dimension is a number, a name, or ? for unknown (with commas: NAME=1,seq,80)"
+
+
+def parse_shape(text: str) -> tuple[str, tuple[int | str, ...]]:
+    """`"x=1x3x224x224"` -> `("x", (1, 3, 224, 224))`.
+
+    A dimension is a whole number from 1, a name (symbolic), or `?`; with commas between them, names may contain an x.
+    Raises ShapeError, whose hint shows the right form.
+    """
+    name, equals, dims = text.rpartition("=")
+    if not equals or not name.strip():
+        raise ShapeError(f"'{text}' is not a shape: it names no input", hint=_FORM)
+    parts = [part.strip() for part in dims.split("," if "," in dims else "x")]
+    return name.strip(), tuple(_parse_dim(part, text) for part in parts)
+
+
+def _parse_dim(part: str, text: str) -> int | str:
+    if part == UNKNOWN or re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]*", part):
+        return part
+    if not re.fullmatch(r"[0-9]{1,10}", part) or not 1 <= int(part) <= DIM_LIMIT:
+        what = f"'{part}' is not a dimension from 1 to {DIM_LIMIT}" if part else "a dimension is empty"
+        raise ShapeError(f"'{text}' is not a shape: {what}", hint=_FORM)
+    return int(part)
+
+
+def free_dimensions(model: ir.Model) -> dict[str, tuple[int | str, ...] | None]:
+    """Inputs whose shape is not fixed: name -> dimensions (`?` if nameless), or None where the rank is unknown."""
+    found: dict[str, tuple[int | str, ...] | None] = {}
+    for value in model.graph.inputs:
+        dims = None if value.shape is None else _dims(value.shape)
+        if dims is None or any(isinstance(dim, str) for dim in dims):
+            found[str(value.name)] = dims
+    return found
+
+
+def fix_shapes(model: ir.Model, shapes: Mapping[str, Sequence[int | str]]) -> ir.Model:
+    """Set dimensions of graph inputs, in place, and infer the shapes of everything behind them; returns `model`.
+
+    A name sets (or renames) a symbolic dimension, `?` leaves one as it is. A symbol that gets a number gets it
+    everywhere. Raises ShapeError for an unknown input, another rank, and contradictions with the model or in `shapes`.
+    """
+    inputs = {str(value.name): value for value in model.graph.inputs}
+    symbols: dict[str, int | str] = {}
+    for name, dims in shapes.items():
+        if name not in inputs:
+            listed = ", ".join(f"{key} ({_text(value.shape)})" for key, value in inputs.items()) or "none"
+            example = next(iter(inputs), "NAME")
+            raise ShapeError(
+                f"the model has no input '{name}'; its inputs are {listed}",
+                hint=f"write --shape {example}={'x'.join(map(str, dims))}",
+            )
+        inputs[name].shape = ir.Shape([_ir_dim(dim) for dim in _merge(name, inputs[name].shape, dims, symbols)])
+    outputs = set(model.graph.outputs)
+    declared = {value: value.shape for value in _produced(model) if value.shape is not None}
+    for value in (*inputs.values(), *declared):
+        if value.shape is not None:
+            value.shape = ir.Shape([_ir_dim(symbols.get(str(d), d)) for d in _dims(value.shape)])
+    # Exporters write down shapes of the one size they traced, also for values that depend on a free dimension.
+    forgotten = {value: value.shape for value in declared}
+    for value in forgotten:
+        value.shape = None
+    infer_shapes(model)
+    for value, shape in forgotten.items():
+        if value.shape is None and value not in outputs:
+            value.shape = shape
+    return model
+
+
+def _merge(name: str, old: ir.Shape | None, new: Sequence[int | str], symbols: dict[str, int | str]) -> list[int | str]:
+    """Dimensions of input `name`; records in `symbols` what the model's own symbols now stand for."""
+    was = tuple(UNKNOWN for _ in new) if old is None else _dims(old)
+    given = "x".join(map(str, new))
+    hint = f"write --shape {name}={'x'.join(map(str, was))} with a number from 1 in place of each name and ?"
+    if len(was) != len(new):
+        raise ShapeError(
+            f"input '{name}' has {len(was)} dimensions ({_text(old)}), but {given} has {len(new)}", hint=hint
+        )
+    if math.prod(dim for dim in new if isinstance(dim, int)) > ELEMENT_LIMIT:
+        raise ShapeError(f"{given} for input '{name}' is absurdly large", hint=hint)
+    merged: list[int | str] = []
+    for before, after in zip(was, new, strict=True):
+        if after == UNKNOWN:
+            merged.append(before)
+            continue
+        if isinstance(after, int) and after < 1:
+            raise ShapeError(f"{given} for input '{name}' has the dimension {after}; they start at 1", hint=hint)
+        fixed = symbols.setdefault(before, after) if isinstance(before, str) and _is_symbol(before) else before
+        if fixed != after and fixed != UNKNOWN and (isinstance(before, int) or _is_symbol(before)):
+            why = f"'{before}' is {fixed} already" if isinstance(before, str) else f"the model fixes {before} there"
+            raise ShapeError(f"{given} does not fit input '{name}' ({_text(old)}): {after}, but {why}", hint=hint)
+        merged.append(after)
+    return merged
+
+
+def _is_symbol(name: str) -> bool:
+    """Whether equal names mean equal sizes: some exporters write ?, -1, None or the like for everything unknown."""
+    return name.isidentifier() and name.lower() not in {"none", "unk", "unknown", "dynamic"}
+
+
+def _dims(shape: ir.Shape) -> tuple[int | str, ...]:
+    return tuple(dim if isinstance(dim, int) else (dim.value or UNKNOWN) for dim in shape)
+
+
+def _text(shape: ir.Shape | None) -> str:
+    return "unknown rank" if shape is None else "x".join(map(str, _dims(shape))) or "scalar"
+
+
+def _ir_dim(dim: int | str) -> int | str | None:
+    return None if dim == UNKNOWN else dim
+
+
+def _produced(model: ir.Model) -> Iterator[ir.Value]:
+    for node in model.graph.all_nodes():
+        yield from node.outputs
+
+
+def infer_shapes(model: ir.Model) -> ir.Model:
+    """Fill in types and shapes of the values that nodes produce, in place, by ONNX shape inference; returns `model`.
+
+    Where a target shape is computed at run time, its length still gives the rank. Never contradicts what is declared;
+    leaves the model alone where inference has no answer.
+    """
+    while _infer_once(model) and _set_ranks(model):
+        pass
+    return model
+
+
+def _infer_once(model: ir.Model) -> bool:
+    try:
+        inferred = ir.from_proto(onnx.shape_inference.infer_shapes(_without_weights(model), data_prop=True))
+    except Exception as error:  # the C++ library and onnx-ir raise their own types, without a common base
+        log.warning("shape inference failed, shapes stay as they are: %s", str(error).split("\n")[0])
+        return False
+    for graph, other in zip(model.graphs(), inferred.graphs(), strict=True):
+        found = {value.name: value for node in other for value in node.outputs}
+        _copy_shapes((value for node in graph for value in node.outputs), found)
+    return True
+
+
+def _set_ranks(model: ir.Model) -> bool:
+    """Give the outputs that have no shape one of unknown dimensions, as many as the operator's shape input has entries.
+
+    Returns whether there was one, so that inference can go on behind it. ONNX's own leaves these without a rank.
+    """
+    changed = False
+    for node in model.graph.all_nodes():
+        position = _SHAPE_INPUT.get(node.op_type) if node.domain == "" else None
+        if position is None or len(node.inputs) <= position or node.outputs[0].shape is not None:
+            continue
+        target = node.inputs[position]
+        if target is None or target.shape is None or len(target.shape) != 1 or not isinstance(target.shape[0], int):
+            continue
+        rank = target.shape[0]
+        if node.op_type == "Expand":
+            data = node.inputs[0]
+            if data is None or data.shape is None:
+                continue
+            rank = max(rank, len(data.shape))
+        if rank <= RANK_LIMIT:
+            node.outputs[0].shape = ir.Shape([None] * rank)
+            changed = True
+    return changed
+
+
+def _copy_shapes(values: Iterable[ir.Value], found: Mapping[str | None, ir.Value]) -> None:
+    for value in values:
+        source = found.get(value.name)
+        if source is None:
+            continue
+        if value.type is None:
+            value.type = source.type
+        if source.shape is not None:
+            value.shape = ir.Shape(list(source.shape))  # not the source's own: deserialised shapes are frozen
+
+
+def _without_weights(model: ir.Model) -> onnx.ModelProto:
+    """The model as a small message: large initializers are declared as inputs, which inference cannot tell apart."""
+    light = model.clone()
+    graph = light.graph
+    for name, value in list(graph.initializers.items()):
+        if value.const_value is not None and value.const_value.nbytes > BIG_INITIALIZER_BYTES:
+            value.type, value.shape = ir.TensorType(value.const_value.dtype), ir.Shape(value.const_value.shape.numpy())
+            del graph.initializers[name]
+            value.const_value = None
+            graph.inputs.append(value)
+    return ir.to_proto(light)
