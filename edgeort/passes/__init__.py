@@ -10,19 +10,23 @@ from collections.abc import Callable
 
 import onnx
 import onnx_ir as ir
-from onnx_ir.passes.common import LiftConstantsToInitializersPass, ShapeInferencePass
+from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
 from edgeort.passes.cancel_transposes import cancel_transposes
 from edgeort.passes.context import PassContext, Refusal
 from edgeort.passes.eliminate_dead import eliminate_dead
+from edgeort.passes.group_epilogues import group_epilogues
+from edgeort.passes.name_dims import infer_shapes, name_dims
 from edgeort.passes.to_nhwc import to_nhwc
 
 Pass = Callable[[ir.Model, PassContext], int]
 
 PASSES: tuple[Pass, ...] = (
+    name_dims,
     to_nhwc,
     cancel_transposes,
     eliminate_dead,
+    group_epilogues,
 )
 
 MIN_IR_VERSION = 8  # the first with model-local functions
@@ -40,15 +44,10 @@ def run_passes(model: ir.Model, ctx: PassContext, passes: tuple[Pass, ...] = PAS
     for step in passes:
         count = step(model, ctx)
         ctx.counts[step.__name__] = count
-        if count:
+        if count or step is name_dims:
             infer_shapes(model)
         if ctx.check:
             onnx.checker.check_model(ir.to_proto(model))
-
-
-def infer_shapes(model: ir.Model) -> None:
-    """Fills in the types and shapes of all values, through the model's own functions too."""
-    ShapeInferencePass(check_type=False, strict_mode=False)(model)
 
 
 __all__ = ["PASSES", "Pass", "PassContext", "Refusal", "infer_shapes", "run_passes"]

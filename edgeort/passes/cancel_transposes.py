@@ -133,6 +133,8 @@ class _Assignment:
         perm = perm_of(node) if is_op(node, "Transpose") and node.graph is self.model.graph else None
         if perm is None or len(perm) not in layout.RANKS or constant(node.inputs[0]) is not None:
             return False, False
+        if rank(node.inputs[0]) is None or rank(node.outputs[0]) is None:
+            return False, False
         if tuple(perm) == layout.to_last(len(perm)):
             return True, False
         return False, tuple(perm) == layout.to_first(len(perm))

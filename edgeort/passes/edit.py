@@ -39,9 +39,18 @@ def rank(value: ir.Value | None) -> int | None:
 
 
 def dims(value: ir.Value) -> list[int | str | None]:
-    """The dimensions of a value of known rank: numbers, names of symbolic ones, None for unknown ones."""
+    """The dimensions of a value of known rank: numbers, names of symbolic ones, None for unknown ones.
+
+    Unknown are also "?" and negative sizes, which some exporters write, and the names that ONNX's inference makes up.
+    """
     assert value.shape is not None
-    return [d if isinstance(d, int) else d.value for d in value.shape]
+    return [_dim(d if isinstance(d, int) else d.value) for d in value.shape]
+
+
+def _dim(size: int | str | None) -> int | str | None:
+    if isinstance(size, int):
+        return size if size >= 0 else None
+    return None if size is None or size == "?" or size.startswith("unk__") else size
 
 
 def opset(model: ir.Model) -> int:

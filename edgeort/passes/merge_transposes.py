@@ -4,7 +4,7 @@
     Transpose<identity>(x)                      ->  x
     Transpose<q>(Transpose<p>(x))               ->  Transpose<p[q]>(x)          out[i] = x[p[q[i]]]
     two Transpose<p>(x)                         ->  one
-    Transpose<p>(x), p moves only 1-dimensions  ->  Reshape(x)                  (`reshape_transposes`)
+    Transpose<p>(x), p moves only 1-dimensions  ->  Reshape(x), or Unsqueeze(Squeeze(x))  (`reshape_transposes`)
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from edgeort.passes import layout
 from edgeort.passes.context import PassContext
-from edgeort.passes.edit import add_constant, bypass, constant, dims, ints, is_op, new_node, replace_node, set_attribute
+from edgeort.passes.edit import add_constant, bypass, constant, dims, ints, is_op, new_node, opset, replace_node, set_attribute
 
 
 def perm_of(node: ir.Node) -> list[int] | None:
@@ -89,14 +89,34 @@ def reshape_transposes(model: ir.Model, ctx: PassContext) -> int:
         perm = perm_of(node) if x is not None else None
         if x is None or perm is None or x.shape is None or not layout.keeps_order(dims(x), perm):
             continue
-        target = reshape_target(layout.permute(dims(x), perm), keeps_first=perm[0] == 0)
-        if target is None:
-            ctx.refuse("reshape_transposes", node, "it moves no element, but two dimensions of it are only known at run time")
-            continue
-        shape = add_constant(model.graph, np.array(target, np.int64), f"{node.name}_shape")
-        replace_node(model.graph, node, new_node(model.graph, "Reshape", [x, shape], stem=f"{node.name}_reshape"))
+        _move_nothing(model.graph, node, x, perm, opset(model))
         count += 1
     return count
+
+
+def _move_nothing(graph: ir.Graph, node: ir.Node, x: ir.Value, perm: list[int], version: int) -> None:
+    """A Reshape, or Squeeze and Unsqueeze of the 1-dimensions where more than one size is only known at run time."""
+    stem = node.name or "transpose"
+    target = reshape_target(layout.permute(dims(x), perm), keeps_first=perm[0] == 0)
+    if target is not None:
+        shape = add_constant(graph, np.array(target, np.int64), f"{stem}_shape")
+        replace_node(graph, node, new_node(graph, "Reshape", [x, shape], stem=f"{stem}_reshape"))
+        return
+    ones = [axis for axis, size in enumerate(dims(x)) if size == 1]
+    kept = [d for d in x.shape or () if d != 1]
+    squeeze = _with_axes(graph, "Squeeze", x, ones, stem, version)
+    squeeze.outputs[0].type, squeeze.outputs[0].shape = x.type, ir.Shape(kept)
+    graph.insert_before(node, squeeze)
+    places = [place for place, axis in enumerate(perm) if axis in ones]
+    replace_node(graph, node, _with_axes(graph, "Unsqueeze", squeeze.outputs[0], places, stem, version))
+
+
+def _with_axes(graph: ir.Graph, op_type: str, x: ir.Value, axes: list[int], stem: str, version: int) -> ir.Node:
+    """Squeeze or Unsqueeze; `axes` is an attribute before opset 13."""
+    if version < 13:
+        return new_node(graph, op_type, [x], {"axes": axes}, stem=f"{stem}_{op_type.lower()}")
+    value = add_constant(graph, np.array(axes, np.int64), f"{stem}_axes")
+    return new_node(graph, op_type, [x, value], stem=f"{stem}_{op_type.lower()}")
 
 
 def reshape_target(target: list[int | str | None], *, keeps_first: bool) -> list[int] | None:

@@ -1,0 +1,210 @@
+"""Marks subgraphs that run as one: a producer with the elementwise nodes after it, or elementwise nodes alone.
+
+    Conv -> Relu -> Add(., r)         one group: anchor Conv, program Relu, Add; r is read tile by tile
+    Sigmoid -> Mul -> Tanh            one group without an anchor
+
+Nothing is rewritten: members carry metadata_props `edgeort.group` (the group's name) and `edgeort.role` ("anchor" or
+"program"). A group has one output, its inner values have no other reader and are no graph outputs.
+
+A group with an anchor runs at the anchor's place in the graph's order, so every other operand of its program must come
+from a node before the anchor, which also excludes cycles. A group without one runs at its last member's place. All
+program values are float32 and have the shape of the group's output; other operands broadcast into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import onnx_ir as ir
+
+from edgeort.passes.context import PassContext
+from edgeort.passes.edit import constant, dims
+from edgeort.passes.elementwise import WITH_CONSTANTS, is_program_operator
+from edgeort.passes.functions import NHWC
+
+GROUP, ROLE = "edgeort.group", "edgeort.role"
+MAX_PROGRAM = 12  # program nodes after an anchor
+MAX_ALONE = 16  # program nodes of a group without an anchor
+MAX_INPUTS = 8  # tensors that a group without an anchor reads
+
+ANCHORS: frozenset[tuple[str, str]] = frozenset(
+    (
+        (NHWC, "Conv"),
+        (NHWC, "ConvTranspose"),
+        (NHWC, "MaxPool"),
+        (NHWC, "AveragePool"),
+        (NHWC, "LpPool"),
+        (NHWC, "GlobalAveragePool"),
+        (NHWC, "GlobalMaxPool"),
+        (NHWC, "GlobalLpPool"),
+        (NHWC, "InstanceNormalization"),
+        (NHWC, "GroupNormalization"),
+        (NHWC, "BatchNormalization"),
+        ("", "Gemm"),
+        ("", "MatMul"),
+        ("", "LayerNormalization"),
+        ("edgeort", "LayerNorm"),
+    )
+)
+
+
+def group_epilogues(model: ir.Model, ctx: PassContext) -> int:
+    """Marks the groups of the main graph; returns how many."""
+    return _Grouping(model.graph, ctx).run()
+
+
+@dataclass
+class _Grouping:
+    graph: ir.Graph
+    ctx: PassContext
+    position: dict[ir.Node, int] = field(default_factory=dict)
+    grouped: set[ir.Node] = field(default_factory=set)
+    count: int = 0
+
+    def run(self) -> int:
+        """First the groups with an anchor, then the rest."""
+        self.position = {node: i for i, node in enumerate(self.graph)}
+        for node in self.graph:
+            node.metadata_props.pop(GROUP, None)
+            node.metadata_props.pop(ROLE, None)
+        for node in self.graph:
+            if _is_anchor(node):
+                self._mark(node, self._grow(node, MAX_PROGRAM))
+        for node in self.graph:
+            if node not in self.grouped and self._fits(node):
+                self._mark(None, self._grow_alone(node))
+        return self.count
+
+    def _mark(self, anchor: ir.Node | None, program: list[ir.Node]) -> None:
+        members = [*([anchor] if anchor else []), *program]
+        if len(members) < 2:
+            return
+        name = f"g{self.count}_{members[0].name or members[0].op_type}"
+        for node in members:
+            node.metadata_props[GROUP] = name
+            node.metadata_props[ROLE] = "anchor" if node is anchor else "program"
+        self.grouped.update(members)
+        self.count += 1
+
+    def _grow(self, anchor: ir.Node, limit: int) -> list[ir.Node]:
+        """The longest program after `anchor`, node by node in the graph's order, that leaves one output."""
+        out, members, rejected = anchor.outputs[0], [anchor], set[ir.Node]()
+        best: list[ir.Node] = []
+        if out.shape is None or out.dtype != ir.DataType.FLOAT:
+            return best
+        while len(members) <= limit:
+            readers = {use.node for member in members for use in member.outputs[0].uses()}
+            candidates = readers - set(members) - rejected - self.grouped
+            node = min((n for n in candidates if n in self.position), key=self.position.__getitem__, default=None)
+            if node is None:
+                break
+            reason = self._reason(node, anchor, members)
+            if reason is not None:
+                rejected.add(node)
+                if reason:
+                    self.ctx.refuse("group_epilogues", node, reason)
+                continue
+            members.append(node)
+            if len(_live_outputs(members)) == 1:
+                best = members[1:]
+        return best
+
+    def _reason(self, node: ir.Node, anchor: ir.Node, members: list[ir.Node]) -> str | None:
+        """Why `node` cannot join the program; empty when that needs no words, None when it can."""
+        if not self._fits(node):
+            return ""
+        inside, out = {m.outputs[0] for m in members}, anchor.outputs[0]
+        for value in node.inputs:
+            if value is None or value in inside:
+                continue
+            producer = value.producer()
+            if producer is not None and self.position.get(producer, -1) >= self.position[anchor]:
+                return ""  # `value` does not exist yet when the anchor runs; its own producer may take the node
+            reason = _broadcast_reason(value, out)
+            if reason:
+                return reason
+        return None if _same_dims(node.outputs[0], out) else f"its shape is not known to be that of {anchor.op_type}'s output"
+
+    def _fits(self, node: ir.Node) -> bool:
+        """Whether the node can be a program node at all: operator, dtype, constants where needed, shape known."""
+        if not is_program_operator(node) or node.graph is not self.graph or len(node.inputs) > 3:
+            return False
+        if node.op_type in ("Min", "Max") and len(node.inputs) != 2:
+            return False
+        values = [v for v in (*node.inputs, *node.outputs) if v is not None]
+        if any(v.dtype != ir.DataType.FLOAT for v in values) or node.outputs[0].shape is None:
+            return False
+        constants = [v for v in node.inputs[1:] if v is not None]
+        return (node.domain, node.op_type) not in WITH_CONSTANTS or all(constant(v) is not None for v in constants)
+
+    def _grow_alone(self, seed: ir.Node) -> list[ir.Node]:
+        """The largest connected group of elementwise nodes around `seed` that leaves one output."""
+        out, members, rejected = seed.outputs[0], [seed], set[ir.Node]()
+        best: list[ir.Node] = []
+        while len(members) < MAX_ALONE:
+            candidates = set(self._neighbours(members)) - set(members) - rejected - self.grouped
+            node = min((n for n in candidates if n in self.position), key=self.position.__getitem__, default=None)
+            if node is None:
+                break
+            if not self._fits(node) or not _same_dims(node.outputs[0], out) or not self._inputs_fit(node, out):
+                rejected.add(node)
+                continue
+            members.append(node)
+            if len(_live_outputs(members)) == 1 and len(_external(members)) <= MAX_INPUTS:
+                best = sorted(members, key=self.position.__getitem__)
+        return best if len(best) > 1 and self._inputs_fit(seed, out) else []
+
+    def _inputs_fit(self, node: ir.Node, out: ir.Value) -> bool:
+        return not any(v is not None and _broadcast_reason(v, out) for v in node.inputs)
+
+    def _neighbours(self, members: list[ir.Node]) -> Iterator[ir.Node]:
+        """Readers of the members' outputs, and producers that only the members read."""
+        inside = set(members)
+        for member in members:
+            yield from (use.node for use in member.outputs[0].uses())
+            for value in member.inputs:
+                producer = None if value is None else value.producer()
+                if value is None or producer is None or value.is_graph_output():
+                    continue
+                if all(use.node in inside for use in value.uses()):
+                    yield producer
+
+
+def _is_anchor(node: ir.Node) -> bool:
+    if (node.domain, node.op_type) not in ANCHORS:
+        return False
+    return node.op_type != "MatMul" or constant(node.inputs[1]) is not None
+
+
+def _live_outputs(members: list[ir.Node]) -> list[ir.Value]:
+    """The members' values that something outside reads."""
+    inside, values = set(members), [out for member in members for out in member.outputs]
+    return [v for v in values if v.is_graph_output() or any(use.node not in inside for use in v.uses())]
+
+
+def _external(members: Iterable[ir.Node]) -> set[ir.Value]:
+    """The values that the members read from outside, without single-element constants."""
+    made = {m.outputs[0] for m in members}
+    values = {v for m in members for v in m.inputs if v is not None and v not in made}
+    return {v for v in values if (array := constant(v)) is None or array.size > 1}
+
+
+def _same_dims(a: ir.Value, b: ir.Value) -> bool:
+    """Whether both shapes are known to be equal."""
+    if a.shape is None or b.shape is None:
+        return False
+    return None not in dims(a) and dims(a) == dims(b)
+
+
+def _broadcast_reason(value: ir.Value, out: ir.Value) -> str | None:
+    """Why `value` is not known to broadcast into the shape of `out`; None when it does."""
+    if value.shape is None or out.shape is None:
+        return f"the shape of its operand {value.name!r} is unknown"
+    sizes, target = dims(value), dims(out)
+    if len(sizes) > len(target):
+        return f"its operand {value.name!r} has a higher rank than the output it would be applied to"
+    for size, full in zip(reversed(sizes), reversed(target), strict=False):
+        if size != 1 and (size is None or size != full):
+            return f"its operand {value.name!r} of shape {sizes} is not known to broadcast into {target}"
+    return None
