@@ -15,14 +15,24 @@ from onnx_ir.passes.common import LiftConstantsToInitializersPass
 from edgeort.passes.cancel_transposes import cancel_transposes
 from edgeort.passes.context import PassContext, Refusal
 from edgeort.passes.eliminate_dead import eliminate_dead
+from edgeort.passes.fold_batchnorm import fold_batchnorm
+from edgeort.passes.fold_pad import fold_pad
+from edgeort.passes.fold_scale import fold_scale
 from edgeort.passes.group_epilogues import group_epilogues
 from edgeort.passes.name_dims import infer_shapes, name_dims
+from edgeort.passes.recognise_activations import recognise_activations
+from edgeort.passes.recognise_layernorm import recognise_layernorm
 from edgeort.passes.to_nhwc import to_nhwc
 
 Pass = Callable[[ir.Model, PassContext], int]
 
 PASSES: tuple[Pass, ...] = (
     name_dims,
+    fold_batchnorm,
+    recognise_activations,  # before fold_scale, which would take the "+ 3" of a HardSigmoid into the convolution
+    recognise_layernorm,
+    fold_pad,
+    fold_scale,
     to_nhwc,
     cancel_transposes,
     eliminate_dead,

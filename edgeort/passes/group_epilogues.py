@@ -124,7 +124,7 @@ class _Grouping:
             reason = _broadcast_reason(value, out)
             if reason:
                 return reason
-        return None if _same_dims(node.outputs[0], out) else f"its shape is not known to be that of {anchor.op_type}'s output"
+        return None  # an elementwise result of values that broadcast into one shape has that shape
 
     def _fits(self, node: ir.Node) -> bool:
         """Whether the node can be a program node at all: operator, dtype, constants where needed, shape known."""
@@ -140,23 +140,28 @@ class _Grouping:
 
     def _grow_alone(self, seed: ir.Node) -> list[ir.Node]:
         """The largest connected group of elementwise nodes around `seed` that leaves one output."""
-        out, members, rejected = seed.outputs[0], [seed], set[ir.Node]()
+        members, rejected = [seed], set[ir.Node]()
         best: list[ir.Node] = []
         while len(members) < MAX_ALONE:
             candidates = set(self._neighbours(members)) - set(members) - rejected - self.grouped
             node = min((n for n in candidates if n in self.position), key=self.position.__getitem__, default=None)
             if node is None:
                 break
-            if not self._fits(node) or not _same_dims(node.outputs[0], out) or not self._inputs_fit(node, out):
+            if not self._fits(node) or not self._joins(node, members):
                 rejected.add(node)
                 continue
             members.append(node)
             if len(_live_outputs(members)) == 1 and len(_external(members)) <= MAX_INPUTS:
                 best = sorted(members, key=self.position.__getitem__)
-        return best if len(best) > 1 and self._inputs_fit(seed, out) else []
+        return best if self._joins(seed, []) else []
 
-    def _inputs_fit(self, node: ir.Node, out: ir.Value) -> bool:
-        return not any(v is not None and _broadcast_reason(v, out) for v in node.inputs)
+    def _joins(self, node: ir.Node, members: list[ir.Node]) -> bool:
+        """Whether `node` has the members' shape: because it reads one of them, or because both are known."""
+        out = members[0].outputs[0] if members else node.outputs[0]
+        inside = {m.outputs[0] for m in members}
+        if not inside.intersection(v for v in node.inputs if v is not None) and not _same_dims(node.outputs[0], out):
+            return False
+        return not any(v is not None and v not in inside and _broadcast_reason(v, out) for v in node.inputs)
 
     def _neighbours(self, members: list[ir.Node]) -> Iterator[ir.Node]:
         """Readers of the members' outputs, and producers that only the members read."""
@@ -206,5 +211,11 @@ def _broadcast_reason(value: ir.Value, out: ir.Value) -> str | None:
         return f"its operand {value.name!r} has a higher rank than the output it would be applied to"
     for size, full in zip(reversed(sizes), reversed(target), strict=False):
         if size != 1 and (size is None or size != full):
-            return f"its operand {value.name!r} of shape {sizes} is not known to broadcast into {target}"
+            return f"its operand {value.name!r} {_text(sizes)} is not known to broadcast into {_text(target)}"
     return None
+
+
+def _text(sizes: list[int | str | None]) -> str:
+    """A shape for people; long expressions are cut."""
+    words = [str(s) if s is not None else "?" for s in sizes]
+    return "[" + ",".join(w if len(w) <= 24 else w[:23] + "…" for w in words) + "]"

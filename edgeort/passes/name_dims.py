@@ -106,7 +106,10 @@ def broadcast(values: Sequence[ir.Value]) -> list[Dim] | None:
     """The dimensions of an elementwise result; None where a rank is unknown."""
     if any(v.shape is None for v in values):
         return None
-    shapes = [dims(v) for v in values]
+    return _broadcast_dims([dims(v) for v in values])
+
+
+def _broadcast_dims(shapes: Sequence[Sequence[Dim]]) -> list[Dim]:
     full = max(len(s) for s in shapes)
     result: list[Dim] = []
     for axis in range(-full, 0):
@@ -198,11 +201,11 @@ def _concat(node: ir.Node) -> list[Dim] | None:
 
 
 def _matmul(node: ir.Node, x: ir.Value) -> list[Dim] | None:
-    """MatMul with a matrix as its second operand: the first one's leading dimensions stay."""
+    """MatMul: leading dimensions broadcast, then rows of the first and columns of the second operand."""
     other = node.inputs[1]
-    if x.shape is None or len(x.shape) < 2 or other is None or rank(other) != 2:
+    if x.shape is None or len(x.shape) < 2 or other is None or other.shape is None or len(other.shape) < 2:
         return None
-    return [*dims(x)[:-1], dims(other)[1]]
+    return [*_broadcast_dims([dims(x)[:-2], dims(other)[:-2]]), dims(x)[-2], dims(other)[-1]]
 
 
 def _reshape(node: ir.Node, x: ir.Value) -> list[Dim] | None:
