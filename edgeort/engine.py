@@ -1,0 +1,192 @@
+"""The runtime's C API (runtime/include/edgeort.h) through ctypes."""
+
+from __future__ import annotations
+
+import ctypes as c
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgeort.errors import InputError, PlanError
+
+ABI = 1
+_ERROR_BYTES = 512
+_MAX_RANK = 8
+
+# Codes of edgeort_dtype. bfloat16 has no NumPy type: its arrays are uint16.
+DTYPES: tuple[np.dtype, ...] = tuple(
+    np.dtype(name)
+    for name in (
+        "float32", "uint8", "int8", "uint16", "int16", "int32", "int64", "bool", "float16", "float64", "uint32", "uint64", "uint16",
+    )
+)  # fmt: skip
+_CODES = {dtype: code for code, dtype in reversed(list(enumerate(DTYPES)))}
+
+
+class _Tensor(c.Structure):
+    _fields_ = (
+        ("name", c.c_char_p),
+        ("data", c.c_void_p),
+        ("bytes", c.c_size_t),
+        ("dtype", c.c_int32),
+        ("rank", c.c_int32),
+        ("dims", c.c_int64 * _MAX_RANK),
+    )
+
+
+class _Options(c.Structure):
+    _fields_ = (("threads", c.c_int32), ("profile", c.c_int32), ("isa", c.c_char_p))
+
+
+class _Stats(c.Structure):
+    _fields_ = (
+        ("weights_bytes", c.c_size_t),
+        ("arena_bytes", c.c_size_t),
+        ("threads", c.c_int32),
+        ("nodes", c.c_int32),
+        ("isa", c.c_char_p),
+    )
+
+
+class _Node(c.Structure):
+    _fields_ = (("name", c.c_char_p), ("op", c.c_char_p), ("ns", c.c_uint64), ("skipped", c.c_int32))
+
+
+@dataclass(frozen=True)
+class ValueInfo:
+    """An input or output: name, NumPy dtype, and shape, where None is a free dimension (shape None: not known yet)."""
+
+    name: str
+    dtype: np.dtype
+    shape: tuple[int | None, ...] | None
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What an open model holds: the plan's bytes, the arena's bytes, threads, nodes, and the ISA level in use."""
+
+    weights_bytes: int
+    arena_bytes: int
+    threads: int
+    nodes: int
+    isa: str
+
+
+@dataclass(frozen=True)
+class NodeTime:
+    """A node of the plan; `ns` is its time over all runs since open, 0 unless profiled."""
+
+    name: str
+    op: str
+    ns: int
+    skipped: bool
+
+
+def _declare(lib: c.CDLL) -> c.CDLL:
+    model, text, out = c.c_void_p, c.c_char_p, c.POINTER
+    signatures: Mapping[str, tuple[type | None, Sequence[type]]] = {
+        "edgeort_open": (model, (text, out(_Options), text)),
+        "edgeort_close": (None, (model,)),
+        "edgeort_input_count": (c.c_int, (model,)),
+        "edgeort_output_count": (c.c_int, (model,)),
+        "edgeort_input": (c.c_int, (model, c.c_int, out(_Tensor))),
+        "edgeort_output": (c.c_int, (model, c.c_int, out(_Tensor))),
+        "edgeort_set_input": (c.c_int, (model, c.c_int, out(_Tensor))),
+        "edgeort_prepare": (c.c_int, (model,)),
+        "edgeort_run": (c.c_int, (model,)),
+        "edgeort_last_error": (text, (model,)),
+        "edgeort_get_stats": (c.c_int, (model, out(_Stats))),
+        "edgeort_get_node": (c.c_int, (model, c.c_int, out(_Node))),
+        "edgeort_abi": (c.c_int, ()),
+    }
+    for name, (result, arguments) in signatures.items():
+        function = getattr(lib, name)
+        function.restype, function.argtypes = result, arguments
+    return lib
+
+
+class Engine:
+    """One open plan. Not for use from two threads at once."""
+
+    def __init__(
+        self, library: Path, plan: Path, *, threads: int | None = None, isa: str | None = None, profile: bool = False
+    ) -> None:
+        """Opens `plan` (mapped, not copied) with `library`. PlanError says why the runtime refuses it."""
+        self._model: int | None = None
+        try:
+            self._lib = _declare(c.CDLL(str(library)))
+        except (OSError, AttributeError) as error:
+            raise PlanError(f"{library} is not an edgeort library for this machine: {error}") from error
+        if self._lib.edgeort_abi() != ABI:
+            raise PlanError(f"{library} speaks ABI {self._lib.edgeort_abi()}, not {ABI}")
+        error = c.create_string_buffer(_ERROR_BYTES)
+        options = _Options(threads or 0, int(profile), isa.encode() if isa else None)
+        self._model = self._lib.edgeort_open(str(plan).encode(), c.byref(options), error)
+        if not self._model:
+            raise PlanError(error.value.decode(errors="replace"))
+        self.inputs = tuple(self._describe(self._lib.edgeort_input, i) for i in range(self._lib.edgeort_input_count(self._model)))
+        self.outputs = tuple(self._describe(self._lib.edgeort_output, i) for i in range(self._lib.edgeort_output_count(self._model)))
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Frees the model; later calls fail."""
+        if self._model:
+            self._lib.edgeort_close(self._model)
+            self._model = None
+
+    def _describe(self, function: c._CFuncPtr, index: int) -> ValueInfo:  # type: ignore[name-defined]
+        tensor = _Tensor()
+        function(self._model, index, c.byref(tensor))
+        shape = None if tensor.rank < 0 else tuple(None if d < 0 else d for d in tensor.dims[: tensor.rank])
+        return ValueInfo(tensor.name.decode(), DTYPES[tensor.dtype], shape)
+
+    def _check(self, failed: int, error: type[PlanError | InputError] = PlanError) -> None:
+        if failed:
+            raise error(self._lib.edgeort_last_error(self._model).decode(errors="replace"))
+
+    def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Runs on one array for each input (read in place when C-contiguous); returns a copy of each output."""
+        if not self._model:
+            raise PlanError("the model is closed")
+        kept = []
+        for index, (info, array) in enumerate(zip(self.inputs, arrays, strict=True)):
+            if array.dtype != info.dtype:
+                raise InputError(f'input "{info.name}" must be {info.dtype}, not {array.dtype}')
+            if array.ndim > _MAX_RANK:
+                raise InputError(f'input "{info.name}" has rank {array.ndim}; the limit is {_MAX_RANK}')
+            array = np.ascontiguousarray(array).reshape(array.shape)
+            kept.append(array)
+            dims = (c.c_int64 * _MAX_RANK)(*array.shape)
+            tensor = _Tensor(None, array.ctypes.data, array.nbytes, _CODES[info.dtype], array.ndim, dims)
+            self._check(self._lib.edgeort_set_input(self._model, index, c.byref(tensor)), InputError)
+        self._check(self._lib.edgeort_run(self._model))
+        return [self._output(index) for index in range(len(self.outputs))]
+
+    def _output(self, index: int) -> np.ndarray:
+        tensor = _Tensor()
+        self._lib.edgeort_output(self._model, index, c.byref(tensor))
+        result = np.empty(tensor.dims[: tensor.rank], DTYPES[tensor.dtype])
+        if result.nbytes:
+            c.memmove(result.ctypes.data, tensor.data, result.nbytes)
+        return result
+
+    @property
+    def stats(self) -> Stats:
+        """Sizes, threads and ISA level."""
+        raw = _Stats()
+        self._lib.edgeort_get_stats(self._model, c.byref(raw))
+        return Stats(raw.weights_bytes, raw.arena_bytes, raw.threads, raw.nodes, raw.isa.decode())
+
+    @property
+    def nodes(self) -> list[NodeTime]:
+        """Every node of the plan, in order."""
+        result = []
+        for index in range(self.stats.nodes):
+            raw = _Node()
+            self._lib.edgeort_get_node(self._model, index, c.byref(raw))
+            result.append(NodeTime(raw.name.decode(), raw.op.decode(), raw.ns, bool(raw.skipped)))
+        return result

@@ -1,0 +1,116 @@
+"""IR -> plan. One file an operator family; HANDLERS says which.
+
+A handler is `handler(ctx, node, group)`: it emits plan nodes whose result is `group.output`. Only the families in ANCHORS
+run a group's program themselves; for the others the program follows as a plan node of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import onnx_ir as ir
+
+from edgeort.errors import UnsupportedError
+from edgeort.lowering import index, matrix, move, norm, pool, program, reduce, resize, rnn, typed
+from edgeort.lowering.context import Group, Lowering, unsupported
+from edgeort.lowering.plan import PlanBuilder, dtype_code
+from edgeort.passes.functions import DOMAIN, NHWC
+from edgeort.passes.group_epilogues import GROUP, ROLE
+
+Handler = Callable[[Lowering, ir.Node, Group], None]
+
+# Families that run a group's program on their own output tiles.
+ANCHORS: dict[tuple[str, str], Handler] = {
+    ("", "MatMul"): matrix.matmul,
+    ("", "Gemm"): matrix.gemm,
+    (NHWC, "Conv"): matrix.conv,
+    (NHWC, "ConvTranspose"): matrix.conv_transpose,
+}
+
+HANDLERS: dict[tuple[str, str], Handler] = {
+    **pool.HANDLERS,
+    **resize.HANDLERS,
+    **norm.HANDLERS,
+    **move.HANDLERS,
+    **index.HANDLERS,
+    **typed.HANDLERS,
+    **reduce.HANDLERS,
+    **rnn.HANDLERS,
+}
+
+
+def lower(model: ir.Model) -> PlanBuilder:
+    """The plan of a model that went through the passes. UnsupportedError names the first node without a kernel."""
+    ctx = Lowering(opset=model.opset_imports.get("", 17))
+    graph = model.graph
+    for value in graph.inputs:
+        if value.shape is None or value.dtype is None:
+            raise UnsupportedError(f"input {value.name!r} has no shape or type", hint=f"--shape {value.name}=1x3x224x224 sets it")
+        dims = [d if isinstance(d, int) else d.value for d in value.shape]
+        ctx.tensors[value] = ctx.plan.input(value.name or "", dtype_code(value.dtype.value, f"input {value.name!r}"), dims)
+    for node, group in _schedule(graph):
+        _lower_node(ctx, node, group)
+    ctx.plan.outputs = [ctx.value(value) for value in graph.outputs]
+    for value, index in zip(graph.outputs, ctx.plan.outputs, strict=True):
+        ctx.plan.tensors[index].name = value.name or ""
+    return ctx.plan
+
+
+def unsupported_nodes(model: ir.Model) -> list[tuple[ir.Node, str]]:
+    """Every node that `lower` would refuse, with the reason; for reports."""
+    found = []
+    for node, _ in _schedule(model.graph):
+        key = (node.domain, node.op_type)
+        if key not in ANCHORS and key not in HANDLERS and not _is_elementwise(node):
+            found.append((node, "the runtime has no kernel for this operator"))
+    return found
+
+
+def _schedule(graph: ir.Graph) -> Iterator[tuple[ir.Node, Group]]:
+    """Each node that starts a plan node, with its group: a group with an anchor at the anchor, one without at its last."""
+    members: dict[str, list[ir.Node]] = {}
+    for node in graph:
+        if name := node.metadata_props.get(GROUP):
+            members.setdefault(name, []).append(node)
+    for node in graph:
+        name = node.metadata_props.get(GROUP)
+        if name is None:
+            yield node, Group(node.name or "", node, ())
+            continue
+        nodes = members[name]
+        anchor = next((n for n in nodes if n.metadata_props[ROLE] == "anchor"), None)
+        if node is (anchor or nodes[-1]):
+            yield node, Group(name, anchor, tuple(n for n in nodes if n is not anchor))
+
+
+def _is_elementwise(node: ir.Node) -> bool:
+    return node.domain in ("", DOMAIN) and (node.op_type in program.UNARY or node.op_type in program.BINARY or node.op_type == "Clip")
+
+
+def _lower_node(ctx: Lowering, node: ir.Node, group: Group) -> None:
+    if group.anchor is None:
+        program.elementwise(ctx, group.program)
+        return
+    key = (node.domain, node.op_type)
+    if key in ANCHORS:
+        ANCHORS[key](ctx, node, group)
+        return
+    if _is_program(ctx, node):
+        program.elementwise(ctx, [node])
+    elif key in HANDLERS:
+        HANDLERS[key](ctx, node, Group(group.name, node, ()))
+    else:
+        raise unsupported(node, "the runtime has no kernel for this operator", "edgeort inspect MODEL lists every such node")
+    if group.program:
+        program.elementwise(ctx, group.program)
+
+
+def _is_program(ctx: Lowering, node: ir.Node) -> bool:
+    """Whether the node alone is a float32 program."""
+    if not _is_elementwise(node) or not ctx.is_f32(*node.inputs, *node.outputs):
+        return False
+    if node.op_type == "Clip":
+        return program.clip_is_constant(ctx, node)
+    if node.op_type in program.BINARY:
+        return len(node.inputs) == 2
+    return len(node.inputs) == 1

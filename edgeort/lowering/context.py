@@ -1,0 +1,122 @@
+"""What every operator's lowering is given: the plan under construction and the values made so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx_ir as ir
+
+from edgeort.errors import UnsupportedError
+from edgeort.lowering.plan import PlanBuilder, dtype_code
+
+F32 = 0
+
+
+@dataclass(frozen=True)
+class Group:
+    """Nodes that run as one: an anchor (or none) and the elementwise program after it, in the graph's order."""
+
+    name: str
+    anchor: ir.Node | None
+    program: tuple[ir.Node, ...]
+
+    @property
+    def output(self) -> ir.Value:
+        """The one value that the group leaves."""
+        return (self.program[-1] if self.program else self.anchor).outputs[0]  # type: ignore[union-attr]
+
+
+@dataclass
+class Lowering:
+    """Turns values of the graph into tensors of the plan."""
+
+    plan: PlanBuilder = field(default_factory=PlanBuilder)
+    tensors: dict[ir.Value, int] = field(default_factory=dict)
+    opset: int = 17  # of the default domain
+
+    def value(self, value: ir.Value | None) -> int:
+        """The plan's tensor of a value; constants are added when first used. -1 for an absent operand."""
+        if value is None:
+            return -1
+        if value not in self.tensors:
+            if value.const_value is None:
+                raise UnsupportedError(f"value {value.name!r} is read before it is produced")
+            array = self.constant(value)
+            assert array is not None and value.dtype is not None
+            self.tensors[value] = self.weights(value.name or "", array, dtype_code(value.dtype.value, f"constant {value.name!r}"))
+        return self.tensors[value]
+
+    def values(self, node: ir.Node) -> list[int]:
+        """The tensors of all inputs of a node."""
+        return [self.value(v) for v in node.inputs]
+
+    def constant(self, value: ir.Value | None) -> np.ndarray | None:
+        """The data of a constant value (not of a graph input with a default); None when it is not constant."""
+        if value is None or value.const_value is None or value.is_graph_input():
+            return None
+        return value.const_value.numpy()
+
+    def weights(self, name: str, array: np.ndarray, dtype: int = F32) -> int:
+        """A constant tensor of the plan."""
+        if dtype == F32:
+            array = np.ascontiguousarray(array, np.float32).reshape(array.shape)
+        return self.plan.constant(name, array, dtype)
+
+    def result(self, value: ir.Value) -> int:
+        """A new tensor for a value that the caller's plan node produces."""
+        self.tensors[value] = self.plan.activation(value.name or "", self.code(value))
+        return self.tensors[value]
+
+    def results(self, node: ir.Node) -> list[int]:
+        """New tensors for all outputs of a node; -1 for those that nobody reads."""
+        return [self.result(v) if v.uses() or v.is_graph_output() else -1 for v in node.outputs]
+
+    def code(self, value: ir.Value) -> int:
+        """The plan's code of a value's element type; float32 where shape inference found none."""
+        return F32 if value.dtype is None else dtype_code(value.dtype.value, f"value {value.name!r}")
+
+    def is_f32(self, *values: ir.Value | None) -> bool:
+        """Whether all given values are float32 (or of unknown type)."""
+        return all(v is None or self.code(v) == F32 for v in values)
+
+    def emit(self, op: str, node: ir.Node, params: bytes = b"", *, inputs: Sequence[int] | None = None, outputs: Sequence[int] | None = None) -> None:
+        """One plan node for an ONNX node: its own inputs and outputs unless given."""
+        ins = self.values(node) if inputs is None else inputs
+        while ins and ins[-1] < 0:
+            ins = ins[:-1]
+        self.plan.node(op, node.name or op, ins, self.results(node) if outputs is None else outputs, params)
+
+
+def attribute(node: ir.Node, name: str, default: object = None) -> object:
+    """An attribute's value (int, float, str, tuple, ...), or the default."""
+    found = node.attributes.get(name)
+    return default if found is None or found.value is None else found.value
+
+
+def integer(node: ir.Node, name: str, default: int) -> int:
+    """An integer attribute."""
+    return int(attribute(node, name, default))  # type: ignore[call-overload]
+
+
+def number(node: ir.Node, name: str, default: float) -> float:
+    """A float attribute."""
+    return float(attribute(node, name, default))  # type: ignore[arg-type]
+
+
+def integers(node: ir.Node, name: str, default: Sequence[int] | None = None) -> list[int] | None:
+    """A list-of-integers attribute."""
+    found = attribute(node, name, default)
+    return None if found is None else [int(v) for v in found]  # type: ignore[attr-defined]
+
+
+def text(node: ir.Node, name: str, default: str = "") -> str:
+    """A string attribute."""
+    return str(attribute(node, name, default))
+
+
+def unsupported(node: ir.Node, reason: str, hint: str | None = None) -> UnsupportedError:
+    """The error for a node that no kernel can run."""
+    operator = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+    return UnsupportedError(f"node {node.name!r} ({operator}): {reason}", hint=hint)

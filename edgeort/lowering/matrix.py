@@ -1,0 +1,142 @@
+"""MatMul, Gemm and convolutions: weights packed into panels, bias padded, the epilogue compiled.
+
+Packed weights of k rows and n columns: ceil(n / PANEL) panels, each k rows of PANEL float32, so that a register tile
+reads whole cache lines one after the other whatever its ISA level; columns beyond n are zero.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from edgeort.lowering import layout
+from edgeort.lowering.context import Group, Lowering, attribute, integer, integers, number, text, unsupported
+from edgeort.lowering.program import epilogue
+
+_AUTO_PAD = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
+
+
+def panels(matrix: np.ndarray) -> np.ndarray:
+    """Packs float32 [k, n] into panels, flat."""
+    k, n = matrix.shape
+    padded = np.zeros((k, -(-n // layout.PANEL) * layout.PANEL), np.float32)
+    padded[:, :n] = matrix
+    return np.ascontiguousarray(padded.reshape(k, -1, layout.PANEL).transpose(1, 0, 2)).reshape(-1)
+
+
+def padded_bias(bias: np.ndarray, n: int, multiple: int = layout.PANEL) -> np.ndarray:
+    """A bias of n values, zero-padded. The contract adds it last, and -0 is packed as +0 so that sums are never -0."""
+    out = np.zeros(-(-n // multiple) * multiple, np.float32)
+    out[:n] = np.broadcast_to(bias, (n,)) + np.float32(0)
+    return out
+
+
+def _params(name: str, header: bytes, instructions: bytes, **fields: object) -> bytes:
+    return layout.PARAMS_BY_NAME[name].pack(epilogue=header, **fields) + instructions  # type: ignore[arg-type]
+
+
+def _gemm(ctx: Lowering, node: ir.Node, group: Group, a: int, b: int, bias: int, **fields: object) -> None:
+    header, code, operands = epilogue(ctx, node, group.program, 3)
+    params = _params("GemmParams", header, code, **fields)
+    ctx.emit("Gemm", node, params, inputs=[a, b, bias, *operands], outputs=[ctx.result(group.output)])
+
+
+def matmul(ctx: Lowering, node: ir.Node, group: Group) -> None:
+    """MatMul; a constant 2-D right operand is packed."""
+    a, b = node.inputs[:2]
+    if not ctx.is_f32(a, b):
+        raise unsupported(node, "only float32 products have a kernel")
+    weight = ctx.constant(b)
+    if weight is None or weight.ndim != 2:
+        _gemm(ctx, node, group, ctx.value(a), ctx.value(b), -1, alpha=1.0)
+        return
+    packed = ctx.weights(f"{b.name}.packed", panels(weight))  # type: ignore[union-attr]
+    _gemm(ctx, node, group, ctx.value(a), packed, -1, alpha=1.0, packed=1, k=weight.shape[0], n=weight.shape[1])
+
+
+def gemm(ctx: Lowering, node: ir.Node, group: Group) -> None:
+    """Gemm: alpha and beta are folded into constant weights and bias; a bias that is not one value a column is added after."""
+    a, b, c = (*node.inputs, None, None)[:3]
+    if not ctx.is_f32(a, b, c):
+        raise unsupported(node, "only float32 products have a kernel")
+    alpha, beta = number(node, "alpha", 1.0), number(node, "beta", 1.0)
+    trans_a, trans_b = integer(node, "transA", 0), integer(node, "transB", 0)
+    weight, bias = ctx.constant(b), ctx.constant(c)
+    if weight is None or (c is not None and (bias is None or not _per_column(bias, weight.shape[1 - trans_b if trans_b else 1]))):
+        raise unsupported(node, "its weights or bias are not constants")
+    matrix = (weight.T if trans_b else weight) * np.float32(alpha)
+    k, n = matrix.shape
+    packed = ctx.weights(f"{b.name}.packed", panels(matrix))  # type: ignore[union-attr]
+    padded = ctx.weights(f"{node.name}.bias", padded_bias(bias.reshape(-1) * np.float32(beta), n)) if bias is not None else -1
+    _gemm(ctx, node, group, ctx.value(a), packed, padded, alpha=1.0, packed=1, k=k, n=n, transpose_a=trans_a)
+
+
+def _per_column(bias: np.ndarray, n: int) -> bool:
+    return bias.size in (1, n) and bias.shape in ((), (1,), (n,), (1, n), (1, 1))
+
+
+def conv(ctx: Lowering, node: ir.Node, group: Group) -> None:
+    """edgeort.nhwc.Conv: depthwise (one input channel a group) or a product over row pointers."""
+    weight, bias = ctx.constant(node.inputs[1]), ctx.constant(node.inputs[2])
+    if weight is None or bias is None or not ctx.is_f32(node.inputs[0]):
+        raise unsupported(node, "its weights must be float32 constants")
+    groups, channels = integer(node, "group", 1), weight.shape[0]
+    per_group, kernel = weight.shape[1], weight.shape[2:]
+    taps = weight.reshape(channels, per_group, -1).transpose(2, 1, 0).astype(np.float32)  # [tap, c, o]
+    depthwise = per_group == 1 and channels == groups
+    if depthwise:
+        packed = taps.reshape(-1, channels)
+    else:
+        parts = np.split(taps.reshape(-1, channels), groups, axis=1)
+        packed = np.concatenate([panels(part) for part in parts])
+    n = channels // groups
+    biases = padded_bias(bias, channels) if depthwise else np.concatenate([padded_bias(b, n) for b in np.split(bias, groups)])
+    _convolution(ctx, node, group, "DepthwiseConv" if depthwise else "Conv", kernel, packed, biases, per_group * groups, channels)
+
+
+def conv_transpose(ctx: Lowering, node: ir.Node, group: Group) -> None:
+    """edgeort.nhwc.ConvTranspose: each output gathers the taps that reach it, in order."""
+    weight, bias = ctx.constant(node.inputs[1]), ctx.constant(node.inputs[2])
+    if weight is None or bias is None or not ctx.is_f32(node.inputs[0]):
+        raise unsupported(node, "its weights must be float32 constants")
+    groups, channels_in = integer(node, "group", 1), weight.shape[0]
+    n, kernel = weight.shape[1], weight.shape[2:]
+    parts = []
+    for part in np.split(weight.reshape(channels_in, n, -1).astype(np.float32), groups):
+        parts.append(panels(part.transpose(2, 0, 1).reshape(-1, n)))  # [tap, c] x o
+    biases = np.concatenate([padded_bias(b, n) for b in np.split(bias, groups)])
+    _convolution(ctx, node, group, "ConvTranspose", kernel, np.concatenate(parts), biases, channels_in, n * groups)
+
+
+def _convolution(
+    ctx: Lowering, node: ir.Node, group: Group, op: str, kernel: tuple[int, ...], packed: np.ndarray, bias: np.ndarray, c_in: int, c_out: int
+) -> None:
+    spatial = len(kernel)
+    if not 1 <= spatial <= 3:
+        raise unsupported(node, f"has {spatial} spatial dimensions; kernels exist for 1 to 3")
+    header, code, operands = epilogue(ctx, node, group.program, 3)
+
+    def three(values: list[int] | None, fill: int) -> list[int]:
+        return [fill] * (3 - spatial) + [int(v) for v in (values or [fill] * spatial)]
+
+    pads = integers(node, "pads") or [0] * (2 * spatial)
+    params = _params(
+        "ConvParams",
+        header,
+        code,
+        spatial=spatial,
+        group=integer(node, "group", 1),
+        kernel=three(list(kernel), 1),
+        stride=three(integers(node, "strides"), 1),
+        dilation=three(integers(node, "dilations"), 1),
+        pad_begin=three(pads[:spatial], 0),
+        pad_end=three(pads[spatial:], 0),
+        output_padding=three(integers(node, "output_padding"), 0),
+        output_shape=three(integers(node, "output_shape"), -1) if attribute(node, "output_shape") else [-1] * 3,
+        auto_pad=_AUTO_PAD.index(text(node, "auto_pad", "NOTSET")),
+        channels_in=c_in,
+        channels_out=c_out,
+    )
+    weights = ctx.weights(f"{node.inputs[1].name}.packed", packed.reshape(-1))  # type: ignore[union-attr]
+    inputs = [ctx.value(node.inputs[0]), weights, ctx.weights(f"{node.name}.bias", bias), *operands]
+    ctx.emit(op, node, params, inputs=inputs, outputs=[ctx.result(group.output)])

@@ -1,0 +1,181 @@
+"""Builds `model.plan`: tensors, nodes and constant data in the layout of layout.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edgeort.errors import UnsupportedError
+from edgeort.lowering import layout
+
+_CODES = {onnx_type: code for code, (_, onnx_type, _) in enumerate(layout.DTYPES)}
+_F32 = 0
+
+
+def dtype_code(onnx_type: int, where: str) -> int:
+    """A plan's code of an ONNX TensorProto.DataType; UnsupportedError names `where` when the runtime lacks it."""
+    if onnx_type not in _CODES:
+        raise UnsupportedError(f"{where} has element type {onnx_type}, which the runtime cannot hold")
+    return _CODES[onnx_type]
+
+
+@dataclass
+class _Tensor:
+    name: str
+    kind: str
+    dtype: int
+    dims: tuple[int, ...] = ()  # free dimensions are -(k + 1)
+    data: np.ndarray | None = None
+
+
+@dataclass
+class _Node:
+    name: str
+    op: str
+    inputs: list[int]
+    outputs: list[int]
+    params: bytes
+
+
+@dataclass
+class PlanBuilder:
+    """Collects a plan. Tensors are named by index; -1 stands for an absent operand."""
+
+    tensors: list[_Tensor] = field(default_factory=list)
+    nodes: list[_Node] = field(default_factory=list)
+    inputs: list[int] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)
+    symbols: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def ops(self) -> list[str]:
+        """The kernels that the plan calls, sorted."""
+        return sorted({node.op for node in self.nodes})
+
+    def input(self, name: str, dtype: int, dims: Sequence[int | str | None]) -> int:
+        """A graph input; a dimension that is a name (or None) is free, and equal names are equal sizes."""
+        coded = []
+        for axis, dim in enumerate(dims):
+            if isinstance(dim, int):
+                coded.append(dim)
+                continue
+            coded.append(-1 - self.symbols.setdefault(dim or f"{name}[{axis}]", len(self.symbols)))
+        self.tensors.append(_Tensor(name, "input", dtype, tuple(coded)))
+        self.inputs.append(len(self.tensors) - 1)
+        return self.inputs[-1]
+
+    def activation(self, name: str, dtype: int = _F32) -> int:
+        """A value that a node produces; the runtime infers its shape."""
+        self.tensors.append(_Tensor(name, "activation", dtype))
+        return len(self.tensors) - 1
+
+    def constant(self, name: str, data: np.ndarray, dtype: int) -> int:
+        """A constant; `data` is C-contiguous, little-endian, of the element size of `dtype`."""
+        data = np.ascontiguousarray(data)
+        assert data.dtype.itemsize == layout.DTYPES[dtype][2], (name, data.dtype, dtype)
+        self.tensors.append(_Tensor(name, "constant", dtype, data.shape, data))
+        return len(self.tensors) - 1
+
+    def node(self, op: str, name: str, inputs: Sequence[int], outputs: Sequence[int], params: bytes = b"") -> None:
+        """One call of kernel `op`; `params` is a packed params struct, with what trails it."""
+        self.nodes.append(_Node(name, op, list(inputs), list(outputs), params))
+
+    def to_bytes(self) -> bytes:
+        """The whole plan."""
+        return _Writer(self).write()
+
+
+class _Writer:
+    def __init__(self, plan: PlanBuilder) -> None:
+        self.plan = plan
+        self.strings: dict[str, int] = {}
+        self.string_bytes = bytearray()
+        self.dims: list[int] = []
+        self.operands: list[int] = []
+        self.params = bytearray()
+        self.data: list[np.ndarray] = []
+        self.data_size = 0
+
+    def string(self, text: str) -> int:
+        if text not in self.strings:
+            self.strings[text] = len(self.string_bytes)
+            self.string_bytes += text.encode() + b"\0"
+        return self.strings[text]
+
+    def constant(self, data: np.ndarray) -> int:
+        offset = self.data_size
+        self.data.append(data)
+        self.data_size += -(-data.nbytes // layout.ALIGNMENT) * layout.ALIGNMENT
+        return offset
+
+    def tensor(self, tensor: _Tensor) -> bytes:
+        dims = len(self.dims)
+        self.dims += tensor.dims
+        return layout.TENSOR.pack(
+            data=self.constant(tensor.data) if tensor.data is not None else 0,
+            bytes=tensor.data.nbytes if tensor.data is not None else 0,
+            name=self.string(tensor.name),
+            dims=dims,
+            kind=layout.KINDS.index(tensor.kind),
+            dtype=tensor.dtype,
+            rank=len(tensor.dims),
+        )
+
+    def node(self, node: _Node, ops: list[str]) -> bytes:
+        first, params = len(self.operands), len(self.params)
+        self.operands += node.inputs + node.outputs
+        self.params += node.params + b"\0" * (-len(node.params) % 8)
+        return layout.NODE.pack(
+            params=params,
+            params_bytes=len(node.params),
+            name=self.string(node.name),
+            op=ops.index(node.op),
+            operands=first,
+            inputs=len(node.inputs),
+            outputs=len(node.outputs),
+        )
+
+    def write(self) -> bytes:
+        plan = self.plan
+        ops = plan.ops
+        tensors = b"".join(self.tensor(t) for t in plan.tensors)
+        nodes = b"".join(self.node(n, ops) for n in plan.nodes)
+        inputs = (len(self.operands), len(plan.inputs))
+        self.operands += plan.inputs
+        outputs = (len(self.operands), len(plan.outputs))
+        self.operands += plan.outputs
+        names = np.array([self.string(op) for op in ops], "<u4").tobytes()
+        self.string("")
+        sections = {
+            "tensors": (tensors, len(plan.tensors)),
+            "nodes": (nodes, len(plan.nodes)),
+            "ops": (names, len(ops)),
+            "operands": (np.array(self.operands, "<i4").tobytes(), len(self.operands)),
+            "dims": (np.array(self.dims, "<i8").tobytes(), len(self.dims)),
+            "strings": (bytes(self.string_bytes), len(self.string_bytes)),
+            "params": (bytes(self.params), len(self.params)),
+        }
+        body, at, places = bytearray(), layout.HEADER.size, {}
+        for name, (raw, count) in sections.items():
+            pad = -at % 8
+            body += b"\0" * pad + raw
+            places[name] = (at + pad, count)
+            at += pad + len(raw)
+        pad = -at % layout.ALIGNMENT
+        body += b"\0" * pad
+        places["data"] = (at + pad, self.data_size)
+        for array in self.data:
+            raw = array.tobytes()
+            body += raw + b"\0" * (-len(raw) % layout.ALIGNMENT)
+        header = layout.HEADER.pack(
+            magic=list(layout.MAGIC),
+            version=layout.VERSION,
+            size=layout.HEADER.size + len(body),
+            inputs=inputs,
+            outputs=outputs,
+            **places,
+        )
+        return header + bytes(body)
+

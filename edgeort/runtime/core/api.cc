@@ -1,0 +1,222 @@
+// The C API over Model.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+#include "ops.h"
+
+using namespace edgeort;
+
+struct edgeort_model : Model {};
+
+namespace {
+
+const char* name_of(const Model& model, i32 tensor) { return model.plan.strings + model.plan.tensors[tensor].name; }
+
+const OpDef* find_op(const char* name) {
+  for (const OpDef* const* op = kOps; *op; ++op) {
+    if (strcmp((*op)->name, name) == 0) return *op;
+  }
+  return nullptr;
+}
+
+template <class T>
+bool take(Bump& memory, T** out, size_t n) {
+  *out = static_cast<T*>(memory.take((n + 1) * sizeof(T)));
+  return *out != nullptr;
+}
+
+// Resolves every operator name to the library's kernel.
+Status bind_ops(Model& m) {
+  for (u32 i = 0; i < m.plan.n_ops; ++i) {
+    const char* name = m.plan.strings + m.plan.ops[i];
+    m.ops[i] = find_op(name);
+    if (!m.ops[i]) return m.fail("this library has no kernel \"%s\"; it was built for another model", name);
+  }
+  for (u32 i = 0; i < m.plan.n_nodes; ++i) {
+    const NodeRecord& r = m.plan.nodes[i];
+    m.nodes[i].op = m.ops[r.op];
+    if (r.params_bytes < m.nodes[i].op->params_bytes) {
+      return m.fail("node \"%s\" (%s): its parameters are too short", m.plan.strings + r.name, m.nodes[i].op->name);
+    }
+  }
+  return Status::ok;
+}
+
+void load_tensors(Model& m) {
+  for (u32 i = 0; i < m.plan.n_tensors; ++i) {
+    const TensorRecord& r = m.plan.tensors[i];
+    TensorState& t = m.tensors[i];
+    t.storage = t.last_use = t.view_of = t.input = t.producer = -1;
+    for (i32& reuse : t.reuse) reuse = -1;
+    t.tensor.dtype = static_cast<DType>(r.dtype);
+    if (static_cast<Kind>(r.kind) == Kind::activation) continue;
+    t.tensor.rank = r.rank;
+    for (int d = 0; d < r.rank; ++d) {
+      const i64 dim = m.plan.dims[r.dims + static_cast<u32>(d)];
+      t.tensor.dims[d] = dim < 0 ? -1 : dim;
+    }
+    if (static_cast<Kind>(r.kind) == Kind::constant) {
+      t.tensor.data = const_cast<u8*>(m.plan.data + r.data);
+      t.value_known = true;
+    }
+  }
+  for (u32 i = 0; i < m.plan.n_nodes; ++i) {
+    const NodeRecord& r = m.plan.nodes[i];
+    for (u32 k = 0; k < r.inputs; ++k) {
+      if (const i32 t = m.plan.node_inputs(r)[k]; t >= 0) m.tensors[t].last_use = static_cast<i32>(i);
+    }
+    for (u32 k = 0; k < r.outputs; ++k) {
+      if (const i32 t = m.plan.node_outputs(r)[k]; t >= 0) m.tensors[t].producer = static_cast<i32>(i);
+    }
+  }
+  for (u32 i = 0; i < m.plan.n_outputs; ++i) m.tensors[m.plan.outputs[i]].last_use = static_cast<i32>(m.plan.n_nodes);
+}
+
+Status open_model(Model& m, const u8* data, size_t size, const edgeort_options* options) {
+  if (reinterpret_cast<uintptr_t>(data) % kAlignment) return m.fail("the plan's memory is not 64-byte aligned");
+  if (const char* problem = read_plan(data, size, &m.plan)) return m.fail("%s", problem);
+  m.plan_bytes = size;
+  u8* marks;
+  if (!take(m.memory, &marks, m.plan.n_tensors) || !take(m.memory, &m.tensors, m.plan.n_tensors) ||
+      !take(m.memory, &m.nodes, m.plan.n_nodes) || !take(m.memory, &m.ops, m.plan.n_ops)) {
+    return m.fail("out of memory");
+  }
+  if (const char* problem = check_order(m.plan, marks)) return m.fail("%s", problem);
+  m.max_segments = static_cast<u32>(min_of(m.plan.n_nodes, 1024)) + 1;
+  if (!take(m.memory, &m.segments, m.max_segments)) return m.fail("out of memory");
+  m.isa = cpu_isa();
+  if (options && options->isa) {
+    const int level = isa_from_name(options->isa);
+    if (level < 0 || level > m.isa) return m.fail("this CPU has no ISA level \"%s\"; its best is \"%s\"", options->isa, isa_name(m.isa));
+    m.isa = level;
+  }
+  if (m.isa < kLowestIsa)
+    return m.fail("this library needs a CPU of ISA level \"%s\"; this one has \"%s\"", isa_name(kLowestIsa), isa_name(m.isa));
+  EDGEORT_TRY(bind_ops(m));
+  load_tensors(m);
+  m.profile = options && options->profile;
+  const int threads = options && options->threads > 0 ? options->threads : cpu_count();
+  m.pool.start(threads);
+  return Status::ok;
+}
+
+void describe(const Model& m, i32 index, edgeort_tensor* out) {
+  const Tensor& t = m.tensors[index].tensor;
+  *out = {name_of(m, index), t.data, 0, static_cast<int32_t>(t.dtype), t.rank, {}};
+  bool fixed = true;
+  for (int d = 0; d < t.rank; ++d) {
+    out->dims[d] = t.dims[d];
+    fixed &= t.dims[d] >= 0;
+  }
+  out->bytes = fixed ? bytes(t) : 0;
+}
+
+edgeort_model* create(char* error) {
+  // Zeroed pages are a valid empty model: every member's initial state is zero but the pool's one thread.
+  auto* model = static_cast<edgeort_model*>(allocate_pages(sizeof(edgeort_model)));
+  if (!model && error) snprintf(error, EDGEORT_ERROR_BYTES, "out of memory");
+  return model;
+}
+
+edgeort_model* finish(edgeort_model* model, Status status, char* error) {
+  if (status == Status::ok) return model;
+  if (error) memcpy(error, model->error, EDGEORT_ERROR_BYTES);
+  edgeort_close(model);
+  return nullptr;
+}
+
+}  // namespace
+
+extern "C" {
+
+edgeort_model* edgeort_open(const char* path, const edgeort_options* options, char* error) {
+  edgeort_model* model = create(error);
+  if (!model) return nullptr;
+  const char* reason = nullptr;
+  model->mapping = map_file(path, &reason);
+  if (!model->mapping.data) return finish(model, model->fail("%s: %s", path, reason), error);
+  return finish(model, open_model(*model, model->mapping.data, model->mapping.size, options), error);
+}
+
+edgeort_model* edgeort_open_memory(const void* data, size_t size, const edgeort_options* options, char* error) {
+  edgeort_model* model = create(error);
+  return model ? finish(model, open_model(*model, static_cast<const u8*>(data), size, options), error) : nullptr;
+}
+
+void edgeort_close(edgeort_model* model) {
+  if (!model) return;
+  model->pool.stop();
+  model->close();
+  free_pages(model, sizeof(edgeort_model));
+}
+
+int edgeort_input_count(const edgeort_model* model) { return static_cast<int>(model->plan.n_inputs); }
+int edgeort_output_count(const edgeort_model* model) { return static_cast<int>(model->plan.n_outputs); }
+
+int edgeort_input(const edgeort_model* model, int index, edgeort_tensor* tensor) {
+  if (index < 0 || index >= edgeort_input_count(model)) return 1;
+  describe(*model, model->plan.inputs[index], tensor);
+  return 0;
+}
+
+int edgeort_output(const edgeort_model* model, int index, edgeort_tensor* tensor) {
+  if (index < 0 || index >= edgeort_output_count(model)) return 1;
+  const i32 t = model->plan.outputs[index];
+  describe(*model, t, tensor);
+  const i32 producer = model->tensors[t].producer;
+  const bool inferred = producer < 0 || (model->n_segments && producer < static_cast<i32>(model->segments[model->n_segments - 1].end));
+  if (!inferred) tensor->rank = -1;
+  return 0;
+}
+
+int edgeort_set_input(edgeort_model* model, int index, const edgeort_tensor* given) {
+  if (index < 0 || index >= edgeort_input_count(model)) return model->fail("there is no input %d", index), 1;
+  const i32 which = model->plan.inputs[index];
+  const TensorRecord& record = model->plan.tensors[which];
+  Tensor& t = model->tensors[which].tensor;
+  const char* name = name_of(*model, which);
+  if (given->dtype != static_cast<int32_t>(t.dtype)) return model->fail("input \"%s\" has another element type", name), 1;
+  if (given->rank != t.rank) return model->fail("input \"%s\" has rank %d, not %d", name, t.rank, given->rank), 1;
+  bool changed = false;
+  i64 elements = 1;
+  for (int d = 0; d < t.rank; ++d) {
+    const i64 fixed = model->plan.dims[record.dims + static_cast<u32>(d)];
+    const i64 dim = given->dims[d];
+    if (dim < 0 || (fixed >= 0 && dim != fixed)) {
+      return model->fail("input \"%s\": dimension %d is %lld, not %lld", name, d, static_cast<long long>(fixed),
+                         static_cast<long long>(dim)),
+             1;
+    }
+    if (__builtin_mul_overflow(elements, dim, &elements) || elements > i64{1} << 40)
+      return model->fail("input \"%s\" is too large", name), 1;
+    changed |= t.dims[d] != dim;
+  }
+  for (int d = 0; d < t.rank; ++d) t.dims[d] = given->dims[d];
+  t.data = given->data;
+  if (changed) model->prepared = false;
+  return 0;
+}
+
+int edgeort_prepare(edgeort_model* model) { return model->prepare() == Status::ok ? 0 : 1; }
+int edgeort_run(edgeort_model* model) { return model->run() == Status::ok ? 0 : 1; }
+const char* edgeort_last_error(const edgeort_model* model) { return model->error; }
+
+int edgeort_get_stats(const edgeort_model* model, edgeort_stats* stats) {
+  size_t arena = 0;
+  for (u32 i = 0; i < model->n_segments; ++i) arena += model->segments[i].arena_bytes;
+  *stats = {model->plan_bytes, arena, model->pool.threads(), static_cast<int32_t>(model->plan.n_nodes), isa_name(model->isa)};
+  return 0;
+}
+
+int edgeort_get_node(const edgeort_model* model, int index, edgeort_node* node) {
+  if (index < 0 || index >= static_cast<int>(model->plan.n_nodes)) return 1;
+  const NodeState& state = model->nodes[index];
+  *node = {model->plan.strings + model->plan.nodes[index].name, state.op->name, state.ns, state.skipped};
+  return 0;
+}
+
+int edgeort_abi(void) { return EDGEORT_ABI; }
+
+}  // extern "C"

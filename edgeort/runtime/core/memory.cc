@@ -1,0 +1,181 @@
+// Which tensor lives where: storages, their lifetimes, and one arena.
+#include <stdlib.h>
+
+#include "model.h"
+
+namespace edgeort {
+
+void* Bump::take(size_t size) {
+  const size_t need = (size + 63) & ~size_t{63};
+  if (!blocks_ || blocks_->size - blocks_->used < need) {
+    constexpr size_t kBlock = 1 << 16, kHead = 64;
+    const size_t bytes = need + kHead > kBlock ? need + kHead : kBlock;
+    if (bytes < need) return nullptr;
+    auto* block = static_cast<Block*>(allocate_pages(bytes));
+    if (!block) return nullptr;
+    *block = {blocks_, bytes, kHead};
+    blocks_ = block;
+  }
+  void* data = reinterpret_cast<u8*>(blocks_) + blocks_->used;
+  blocks_->used += need;
+  return data;
+}
+
+void Bump::free() {
+  while (Block* block = blocks_) {
+    blocks_ = block->next;
+    free_pages(block, block->size);
+  }
+}
+
+namespace {
+
+class Planner {
+ public:
+  Planner(Model& model, Segment& segment) : model_(model), segment_(segment) {}
+
+  bool run() {
+    const u32 nodes = segment_.end - segment_.begin;
+    const size_t most = size_t{model_.plan.n_tensors} + model_.plan.n_inputs + 2 * size_t{nodes} + 1;
+    storages_ = static_cast<Storage*>(segment_.memory.take(most * sizeof(Storage)));
+    order_ = static_cast<i32*>(segment_.memory.take(most * sizeof(i32)));
+    scratch_ = static_cast<i32*>(segment_.memory.take(2 * size_t{nodes} * sizeof(i32)));
+    if (!storages_ || !order_ || !scratch_) return false;
+    for (u32 i = 0; i < model_.plan.n_tensors; ++i) {
+      TensorState& t = model_.tensors[i];
+      t.storage = -1;
+      if (t.tensor.data) t.storage = add({t.tensor.data, 0, 0, 0, 0, -1, Place::fixed});
+    }
+    for (u32 i = 0; i < model_.plan.n_inputs; ++i) {
+      model_.tensors[model_.plan.inputs[i]].storage = add({nullptr, 0, 0, 0, 0, static_cast<i32>(i), Place::input});
+    }
+    for (u32 node = segment_.begin; node < segment_.end; ++node) visit(node);
+    lay_out();
+    segment_.arena = static_cast<u8*>(allocate_pages(segment_.arena_bytes));
+    if (!segment_.arena) return false;
+    point();
+    return true;
+  }
+
+ private:
+  i32 add(const Storage& storage) {
+    storages_[n_] = storage;
+    return n_++;
+  }
+
+  i32 add_arena(size_t bytes, u32 first, i32 last) {
+    return add({nullptr, (bytes + kAlignment - 1) & ~(kAlignment - 1), 0, static_cast<i32>(first), last, -1, Place::arena});
+  }
+
+  void visit(u32 node) {
+    const NodeRecord& record = model_.record(node);
+    const NodeState& state = model_.nodes[node];
+    for (u32 k = 0; k < record.outputs; ++k) {
+      const i32 index = model_.plan.node_outputs(record)[k];
+      if (index < 0) continue;
+      TensorState& t = model_.tensors[index];
+      if (t.storage >= 0) continue;  // known at prepare
+      if (t.view_of >= 0) {
+        join(t, model_.tensors[t.view_of].storage, node);
+      } else if (const i32 taken = reusable(t, node); taken >= 0) {
+        join(t, taken, node);
+      } else {
+        t.storage = add_arena(bytes(t.tensor), node, last_of(t, node));
+      }
+    }
+    const u32 slot = 2 * (node - segment_.begin);
+    scratch_[slot] = state.scratch_bytes ? add_arena(state.scratch_bytes, node, static_cast<i32>(node)) : -1;
+    const size_t threads = static_cast<size_t>(model_.pool.threads());
+    scratch_[slot + 1] = state.thread_bytes ? add_arena(state.thread_bytes * threads, node, static_cast<i32>(node)) : -1;
+  }
+
+  // What later segments read must outlast this one; what nobody reads is still written.
+  i32 last_of(const TensorState& t, u32 node) const {
+    const i32 last = t.last_use < static_cast<i32>(node) ? static_cast<i32>(node) : t.last_use;
+    return last >= static_cast<i32>(segment_.end) ? static_cast<i32>(model_.plan.n_nodes) : last;
+  }
+
+  void join(TensorState& t, i32 storage, u32 node) {
+    t.storage = storage;
+    const i32 last = last_of(t, node);
+    if (storages_[storage].last < last) storages_[storage].last = last;
+  }
+
+  // The storage of an operand that `node` is the last to read, is large enough, and is seen through no other operand.
+  i32 reusable(const TensorState& t, u32 node) const {
+    const NodeRecord& record = model_.record(node);
+    for (const i32 candidate : t.reuse) {
+      if (candidate < 0) continue;
+      const i32 storage = model_.tensors[candidate].storage;
+      const Storage& s = storages_[storage];
+      bool free = s.place == Place::arena && s.last == static_cast<i32>(node) && s.bytes >= bytes(t.tensor);
+      for (u32 k = 0; free && k < record.inputs; ++k) {
+        const i32 other = model_.plan.node_inputs(record)[k];
+        if (other >= 0 && other != candidate && model_.tensors[other].storage == storage) free = false;
+      }
+      for (u32 k = 0; free && k < record.outputs; ++k) {
+        const i32 other = model_.plan.node_outputs(record)[k];
+        if (other >= 0 && &model_.tensors[other] != &t && model_.tensors[other].storage == storage) free = false;
+      }
+      if (free) return storage;
+    }
+    return -1;
+  }
+
+  // Largest first, each at the lowest offset that is free during its life (Pisarchyk and Lee 2020, greedy by size).
+  void lay_out() {
+    i32 n = 0;
+    for (i32 i = 0; i < n_; ++i) {
+      if (storages_[i].place != Place::arena) continue;
+      i32 at = n++;
+      for (; at > 0 && storages_[order_[at - 1]].bytes < storages_[i].bytes; --at) order_[at] = order_[at - 1];
+      order_[at] = i;
+    }
+    i32* placed = order_;  // order_[0, done) is kept sorted by rising offset; the rest waits, by size
+    for (i32 done = 0; done < n; ++done) {
+      const i32 index = order_[done];
+      Storage& s = storages_[index];
+      size_t offset = 0;
+      for (i32 k = 0; k < done; ++k) {
+        const Storage& other = storages_[placed[k]];
+        if (other.last < s.first || other.first > s.last) continue;
+        if (other.offset >= offset + s.bytes) break;
+        if (other.offset + other.bytes > offset) offset = other.offset + other.bytes;
+      }
+      s.offset = offset;
+      if (offset + s.bytes > segment_.arena_bytes) segment_.arena_bytes = offset + s.bytes;
+      i32 at = done;
+      for (; at > 0 && storages_[placed[at - 1]].offset > offset; --at) placed[at] = placed[at - 1];
+      placed[at] = index;
+    }
+  }
+
+  void point() {
+    for (u32 i = 0; i < model_.plan.n_tensors; ++i) {
+      TensorState& t = model_.tensors[i];
+      if (t.storage < 0) continue;
+      const Storage& s = storages_[t.storage];
+      if (s.place == Place::arena) t.tensor.data = segment_.arena + s.offset;
+      if (s.place == Place::fixed) t.tensor.data = s.fixed;
+      t.input = s.input;
+    }
+    for (u32 node = segment_.begin; node < segment_.end; ++node) {
+      const i32* slot = scratch_ + 2 * (node - segment_.begin);
+      if (slot[0] >= 0) model_.nodes[node].scratch = segment_.arena + storages_[slot[0]].offset;
+      if (slot[1] >= 0) model_.nodes[node].thread_scratch = segment_.arena + storages_[slot[1]].offset;
+    }
+  }
+
+  Model& model_;
+  Segment& segment_;
+  Storage* storages_ = nullptr;
+  i32* order_ = nullptr;
+  i32* scratch_ = nullptr;
+  i32 n_ = 0;
+};
+
+}  // namespace
+
+bool plan_memory(Model& model, Segment& segment) { return Planner(model, segment).run(); }
+
+}  // namespace edgeort

@@ -1,0 +1,170 @@
+// Prepare and run: shapes first, then memory, then the nodes one after the other.
+#include "model.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+namespace edgeort {
+
+Status Model::fail(const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(error, sizeof(error), format, arguments);
+  va_end(arguments);
+  return Status::error;
+}
+
+// Forgets what segments [segment, ...) prepared.
+void Model::reset_from(u32 segment) {
+  if (segment >= n_segments) return;
+  for (u32 node = segments[segment].begin; node < plan.n_nodes; ++node) {
+    const u64 ns = nodes[node].ns;
+    nodes[node] = {nodes[node].op, nullptr, 0, 0, nullptr, nullptr, ns, false};
+    for (u32 k = 0; k < plan.nodes[node].outputs; ++k) {
+      const i32 index = plan.node_outputs(plan.nodes[node])[k];
+      if (index < 0) continue;
+      TensorState& t = tensors[index];
+      t.tensor.data = nullptr;
+      t.value_known = false;
+      t.view_of = t.input = -1;
+      for (i32& reuse : t.reuse) reuse = -1;
+    }
+  }
+  for (u32 i = segment; i < n_segments; ++i) {
+    free_pages(segments[i].arena, segments[i].arena_bytes);
+    segments[i].memory.free();
+    segments[i].arena = nullptr;
+  }
+  n_segments = segment;
+}
+
+void Model::close() {
+  reset_from(0);
+  memory.free();
+  unmap(mapping);
+}
+
+Status Model::prepare() {
+  if (prepared) return Status::ok;
+  for (u32 i = 0; i < plan.n_inputs; ++i) {
+    const TensorState& t = tensors[plan.inputs[i]];
+    for (int d = 0; d < t.tensor.rank; ++d) {
+      if (t.tensor.dims[d] < 0) {
+        return fail("input \"%s\" has a free dimension (%d): set its shape first", plan.strings + plan.tensors[plan.inputs[i]].name, d);
+      }
+    }
+  }
+  reset_from(0);
+  running = false;
+  EDGEORT_TRY(prepare_segment(0));
+  prepared = true;
+  return Status::ok;
+}
+
+Status Model::prepare_segment(u32 begin) {
+  Segment& segment = segments[n_segments++];
+  segment = {begin, begin, {}, nullptr, 0};
+  current = &segment;
+  Status status = Status::ok;
+  u32 node = begin;
+  for (; node < plan.n_nodes && status == Status::ok; ++node) status = prepare_node(node);
+  if (status != Status::ok) --node;
+  if (status == Status::wait && running && node == begin) {
+    status = fail("node \"%s\" (%s) needs a value that no node computes", plan.strings + record(node).name, nodes[node].op->name);
+  }
+  segment.end = node;
+  if (status != Status::error && !plan_memory(*this, segment))
+    status = fail("out of memory for %zu bytes of activations", segment.arena_bytes);
+  if (status == Status::error) {
+    reset_from(n_segments - 1);
+    return status;
+  }
+  return Status::ok;
+}
+
+Status Model::prepare_node(u32 node) {
+  Prepare prepare(*this, node);
+  EDGEORT_TRY(nodes[node].op->prepare(prepare));
+  const NodeRecord& r = record(node);
+  bool outputs_known = r.outputs > 0, inputs_known = true, views = true;
+  size_t size = 0;
+  for (u32 k = 0; k < r.outputs; ++k) {
+    const i32 index = plan.node_outputs(r)[k];
+    if (index < 0) continue;
+    TensorState& t = tensors[index];
+    if (t.view_of >= 0 && tensors[t.view_of].value_known) {
+      t.value_known = true;
+      t.tensor.data = tensors[t.view_of].tensor.data;
+    }
+    outputs_known &= t.value_known;
+    views &= t.view_of >= 0;
+    size += bytes(t.tensor);
+  }
+  for (u32 k = 0; k < r.inputs; ++k) inputs_known &= !prepare.has(static_cast<int>(k)) || prepare.value(static_cast<int>(k));
+  nodes[node].skipped = outputs_known || views;
+  // What depends on shapes alone is computed once. Large results are cheaper to make than to keep.
+  constexpr size_t kMostKept = 1 << 16;
+  return inputs_known && !nodes[node].skipped && size <= kMostKept && r.inputs > 0 && !running ? run_now(node) : Status::ok;
+}
+
+Status Model::run_now(u32 node) {
+  Prepare prepare(*this, node);
+  const NodeRecord& r = record(node);
+  for (u32 k = 0; k < r.outputs; ++k) {
+    if (plan.node_outputs(r)[k] >= 0 && !prepare.known(static_cast<int>(k))) return fail("out of memory");
+  }
+  NodeState& state = nodes[node];
+  state.scratch = current->memory.take(state.scratch_bytes);
+  state.thread_scratch = current->memory.take(state.thread_bytes * static_cast<size_t>(pool.threads()));
+  if (!state.scratch || !state.thread_scratch) return fail("out of memory");
+  run_node(node);
+  state.scratch_bytes = state.thread_bytes = 0;
+  state.skipped = true;
+  return Status::ok;
+}
+
+void Model::run_node(u32 node) {
+  Run run(*this, node);
+  if (!profile) return nodes[node].op->run(run);
+  const u64 start = now_ns();
+  nodes[node].op->run(run);
+  nodes[node].ns += now_ns() - start;
+}
+
+// Points inputs, and views of inputs, at the data that the caller set.
+void Model::bind_inputs() {
+  for (u32 i = 0; i < plan.n_tensors; ++i) {
+    TensorState& t = tensors[i];
+    if (t.input >= 0) t.tensor.data = tensors[plan.inputs[t.input]].tensor.data;
+  }
+}
+
+Status Model::run_segment(const Segment& segment) {
+  for (u32 node = segment.begin; node < segment.end; ++node) {
+    if (!nodes[node].skipped) run_node(node);
+  }
+  return Status::ok;
+}
+
+Status Model::run() {
+  EDGEORT_TRY(prepare());
+  for (u32 i = 0; i < plan.n_inputs; ++i) {
+    const Tensor& t = tensors[plan.inputs[i]].tensor;
+    if (!t.data && count(t) > 0) return fail("input \"%s\" has no data", plan.strings + plan.tensors[plan.inputs[i]].name);
+  }
+  reset_from(1);
+  running = true;
+  bind_inputs();
+  EDGEORT_TRY(run_segment(segments[0]));
+  while (segments[n_segments - 1].end < plan.n_nodes) {
+    const Status status = n_segments < max_segments ? prepare_segment(segments[n_segments - 1].end)
+                                                    : fail("more than %u steps whose shapes depend on data", max_segments);
+    if (status != Status::ok) return status;
+    bind_inputs();
+    EDGEORT_TRY(run_segment(segments[n_segments - 1]));
+  }
+  return Status::ok;
+}
+
+}  // namespace edgeort

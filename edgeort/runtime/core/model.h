@@ -1,0 +1,111 @@
+// A model: a plan, its tensors, and what prepare decided.
+#pragma once
+#include "edgeort.h"
+#include "op.h"
+#include "plan.h"
+#include "platform.h"
+#include "threads.h"
+
+namespace edgeort {
+
+// Memory that is freed at once.
+class Bump {
+ public:
+  void* take(size_t size);  // zeroed, 64-byte aligned; null when memory is out
+  void free();
+
+ private:
+  struct Block {
+    Block* next;
+    size_t size;  // of the whole block
+    size_t used;
+  };
+  Block* blocks_ = nullptr;
+};
+
+// Where a storage's bytes are.
+enum class Place : u8 { arena, input, fixed };
+
+// Bytes that one or more tensors share (views, and results that take their operand's place).
+struct Storage {
+  void* fixed;  // Place::fixed: a constant, a value known at prepare, or of an earlier segment
+  size_t bytes;
+  size_t offset;    // Place::arena
+  i32 first, last;  // node indices between which the bytes are in use, both included
+  i32 input;        // Place::input: which
+  Place place;
+};
+
+static constexpr int kReuses = 3;
+
+struct TensorState {
+  Tensor tensor;
+  i32 storage;         // -1: not decided
+  i32 producer;        // node index; -1: an input or a constant
+  i32 last_use;        // node index; the number of nodes for an output of the graph; -1: never
+  i32 input;           // the graph input whose data it is (itself, or a view), or -1
+  i32 view_of;         // tensor, or -1
+  i32 reuse[kReuses];  // tensors whose memory it may take, or -1
+  bool value_known;    // its data can be read by prepare
+};
+
+struct NodeState {
+  const OpDef* op;
+  void* state;
+  size_t scratch_bytes, thread_bytes;
+  void* scratch;
+  void* thread_scratch;
+  u64 ns;
+  bool skipped;
+};
+
+// Nodes [begin, end) that were prepared together. A graph whose shapes do not depend on data has one segment.
+struct Segment {
+  u32 begin, end;
+  Bump memory;
+  u8* arena;
+  size_t arena_bytes;
+};
+
+struct Model {
+  Plan plan;
+  Mapping mapping;
+  size_t plan_bytes;
+  Bump memory;  // lives as long as the model
+  TensorState* tensors;
+  NodeState* nodes;
+  const OpDef** ops;
+  Segment* segments;
+  u32 n_segments, max_segments;
+  Segment* current;  // while it is prepared
+  ThreadPool pool;
+  int isa;
+  bool profile;
+  bool prepared;  // the first segment fits the inputs' shapes
+  bool running;   // the inputs' data may be looked at
+  char error[EDGEORT_ERROR_BYTES];
+
+  const NodeRecord& record(u32 node) const { return plan.nodes[node]; }
+  Tensor& tensor_in(u32 node, int i) { return tensors[plan.node_inputs(plan.nodes[node])[i]].tensor; }
+  Tensor& tensor_out(u32 node, int i) { return tensors[plan.node_outputs(plan.nodes[node])[i]].tensor; }
+
+  Status fail(const char* format, ...) __attribute__((format(printf, 2, 3)));
+  Status prepare();
+  Status run();
+  void close();
+
+ private:
+  void reset_from(u32 segment);
+  Status prepare_segment(u32 begin);
+  Status prepare_node(u32 node);
+  void run_node(u32 node);
+  Status run_now(u32 node);
+  Status run_segment(const Segment& segment);
+  void bind_inputs();
+};
+
+// Decides the storage of every tensor that nodes [begin, end) produce, lays all of it and the nodes' scratch out in one
+// arena, and points tensors and nodes at it. False when memory is out.
+bool plan_memory(Model& model, Segment& segment);
+
+}  // namespace edgeort

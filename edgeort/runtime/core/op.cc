@@ -1,0 +1,108 @@
+// The two views of a node that operators are given.
+#include "op.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "model.h"
+
+namespace edgeort {
+
+int Prepare::inputs() const { return model_.record(node_).inputs; }
+int Prepare::outputs() const { return model_.record(node_).outputs; }
+bool Prepare::has(int i) const { return i < inputs() && model_.plan.node_inputs(model_.record(node_))[i] >= 0; }
+bool Prepare::wants(int i) const { return i < outputs() && model_.plan.node_outputs(model_.record(node_))[i] >= 0; }
+const Tensor& Prepare::in(int i) const { return model_.tensor_in(node_, i); }
+Tensor& Prepare::out(int i) { return model_.tensor_out(node_, i); }
+
+const void* Prepare::value(int i) const {
+  const u32 index = static_cast<u32>(model_.plan.node_inputs(model_.record(node_))[i]);
+  const TensorState& t = model_.tensors[index];
+  if (t.value_known) return t.tensor.data;
+  // While running, everything before this segment has been computed.
+  const Segment& segment = *model_.current;
+  if (!model_.running) return nullptr;
+  if (static_cast<Kind>(model_.plan.tensors[index].kind) == Kind::input) return t.tensor.data;
+  return t.producer < static_cast<i32>(segment.begin) ? t.tensor.data : nullptr;
+}
+
+bool Prepare::constant(int i) const {
+  const i32 index = model_.plan.node_inputs(model_.record(node_))[i];
+  return static_cast<Kind>(model_.plan.tensors[index].kind) == Kind::constant;
+}
+
+const void* Prepare::raw_params() const { return model_.plan.params + model_.record(node_).params; }
+size_t Prepare::trailing(size_t struct_bytes) const { return model_.record(node_).params_bytes - struct_bytes; }
+
+Status Prepare::set(int output, DType dtype, const i64* dims, int rank) {
+  if (!wants(output)) return Status::ok;
+  if (rank < 0 || rank > kMaxRank) return fail("output %d would have rank %d; the limit is %d", output, rank, kMaxRank);
+  Tensor& t = out(output);
+  t.dtype = dtype;
+  t.rank = static_cast<u8>(rank);
+  i64 elements = 1;
+  for (int i = 0; i < rank; ++i) {
+    t.dims[i] = dims[i];
+    if (dims[i] < 0) return fail("dimension %d of output %d would be %lld", i, output, static_cast<long long>(dims[i]));
+    if (__builtin_mul_overflow(elements, dims[i], &elements) || elements > i64{1} << 40)
+      return fail("output %d would be too large", output);
+  }
+  if (static_cast<u64>(elements) * size_of(dtype) > (size_t{0} - 1) / 4) return fail("output %d would be too large", output);
+  return Status::ok;
+}
+
+void* Prepare::known(int output) {
+  TensorState& t = model_.tensors[model_.plan.node_outputs(model_.record(node_))[output]];
+  t.tensor.data = model_.current->memory.take(bytes(t.tensor));
+  t.value_known = t.tensor.data != nullptr;
+  return t.tensor.data;
+}
+
+void* Prepare::state(size_t size) { return model_.nodes[node_].state = model_.current->memory.take(size); }
+void Prepare::scratch(size_t size) { model_.nodes[node_].scratch_bytes = size; }
+void Prepare::thread_scratch(size_t size) { model_.nodes[node_].thread_bytes = (size + kAlignment - 1) & ~(kAlignment - 1); }
+
+void Prepare::alias(int output, int input) {
+  const NodeRecord& record = model_.record(node_);
+  model_.tensors[model_.plan.node_outputs(record)[output]].view_of = model_.plan.node_inputs(record)[input];
+}
+
+void Prepare::overwrite(int output, int input) {
+  const NodeRecord& record = model_.record(node_);
+  for (i32& reuse : model_.tensors[model_.plan.node_outputs(record)[output]].reuse) {
+    if (reuse >= 0) continue;
+    reuse = model_.plan.node_inputs(record)[input];
+    return;
+  }
+}
+
+int Prepare::threads() const { return model_.pool.threads(); }
+int Prepare::isa() const { return model_.isa; }
+
+Status Prepare::fail(const char* format, ...) {
+  char reason[256];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(reason, sizeof(reason), format, arguments);
+  va_end(arguments);
+  const NodeRecord& record = model_.record(node_);
+  return model_.fail("node \"%s\" (%s): %s", model_.plan.strings + record.name, model_.nodes[node_].op->name, reason);
+}
+
+int Run::inputs() const { return model_.record(node_).inputs; }
+int Run::outputs() const { return model_.record(node_).outputs; }
+bool Run::has(int i) const { return i < inputs() && model_.plan.node_inputs(model_.record(node_))[i] >= 0; }
+bool Run::wants(int i) const { return i < outputs() && model_.plan.node_outputs(model_.record(node_))[i] >= 0; }
+const Tensor& Run::in(int i) const { return model_.tensor_in(node_, i); }
+const Tensor& Run::out(int i) const { return model_.tensor_out(node_, i); }
+const void* Run::raw_params() const { return model_.plan.params + model_.record(node_).params; }
+void* Run::raw_state() const { return model_.nodes[node_].state; }
+void* Run::scratch() const { return model_.nodes[node_].scratch; }
+void* Run::thread_scratch(int thread) const {
+  const NodeState& node = model_.nodes[node_];
+  return static_cast<u8*>(node.thread_scratch) + static_cast<size_t>(thread) * node.thread_bytes;
+}
+int Run::threads() const { return model_.pool.threads(); }
+void Run::parallel_raw(i64 tasks, void (*call)(const void*, i64, int), const void* body) const { model_.pool.run(tasks, call, body); }
+
+}  // namespace edgeort

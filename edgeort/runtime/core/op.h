@@ -1,0 +1,171 @@
+// What an operator sees: tensors, and the two moments of its life (prepare and run).
+//
+// Everything declared here is compiled once for the baseline CPU. Files compiled for one ISA level include only
+// simd/ and their family's header: an inline function shared between levels could be merged by the linker into
+// a copy that an older CPU cannot execute.
+#pragma once
+#include "plan_layout.h"
+
+namespace edgeort {
+
+enum class Status : u8 {
+  ok,
+  error,  // the message is in the model
+  wait,   // prepare needs the value of an input that only a run can produce
+};
+
+struct Tensor {
+  void* data;
+  i64 dims[kMaxRank];
+  u8 rank;
+  DType dtype;
+
+  template <class T>
+  T* as() const {
+    return static_cast<T*>(data);
+  }
+};
+
+// Elements of a tensor; a scalar has one.
+static inline i64 count(const Tensor& t) {
+  i64 n = 1;
+  for (int i = 0; i < t.rank; ++i) n *= t.dims[i];
+  return n;
+}
+
+// Elements of dims[begin, end).
+static inline i64 count(const Tensor& t, int begin, int end) {
+  i64 n = 1;
+  for (int i = begin; i < end; ++i) n *= t.dims[i];
+  return n;
+}
+
+static inline size_t size_of(DType dtype) { return kDTypeSize[static_cast<u8>(dtype)]; }
+static inline size_t bytes(const Tensor& t) { return static_cast<size_t>(count(t)) * size_of(t.dtype); }
+static inline i64 min_of(i64 a, i64 b) { return a < b ? a : b; }
+static inline i64 max_of(i64 a, i64 b) { return a > b ? a : b; }
+static inline i64 ceil_div(i64 a, i64 b) { return (a + b - 1) / b; }
+
+struct Model;
+
+// One node while its shapes are inferred and its kernels chosen. Runs when a model is opened with fixed shapes, and
+// again when an input's shape changes. Inputs' shapes and dtypes are known; their data only when `value` says so.
+class Prepare {
+ public:
+  Prepare(Model& model, u32 node) : model_(model), node_(node) {}
+
+  int inputs() const;
+  int outputs() const;
+  bool has(int input) const;
+  bool wants(int output) const;
+  const Tensor& in(int input) const;
+  Tensor& out(int output);
+
+  // The data of an input known before any run (a constant, or computed from shapes alone); null: return wait().
+  const void* value(int input) const;
+  Status wait() const { return Status::wait; }
+  // True for weights of the plan, whose data lasts as long as the model.
+  bool constant(int input) const;
+
+  // The parameters: `T` is the params struct that the operator's OpDef named (its size was checked at open).
+  template <class T>
+  const T& params() const {
+    return *static_cast<const T*>(raw_params());
+  }
+  const void* raw_params() const;
+  // Bytes that lie behind the params struct of `struct_bytes` bytes (a program's instructions).
+  size_t trailing(size_t struct_bytes) const;
+
+  // Declares an output. Fails on a negative dimension, a rank above kMaxRank, or an absurd size.
+  Status set(int output, DType dtype, const i64* dims, int rank);
+  Status same(int output, int input) { return set(output, in(input).dtype, in(input).dims, in(input).rank); }
+  // Declares an output whose value is known now: memory to write it to, kept until the next prepare. When every output
+  // of a node is known, it is not run. Null when memory is out.
+  void* known(int output);
+
+  // Zeroed memory of this node that `Run::state` returns; freed by the next prepare. Null when memory is out.
+  void* state(size_t size);
+  template <class T>
+  T* state() {
+    return static_cast<T*>(state(sizeof(T)));
+  }
+  // Bytes shared by all threads, and bytes of each thread, that hold nothing between nodes.
+  void scratch(size_t size);
+  void thread_scratch(size_t size);
+  // The output is the input's bytes (a reshape).
+  void alias(int output, int input);
+  // The output may take the input's memory, if nobody reads that later: element i is read before element i is written.
+  void overwrite(int output, int input);
+
+  int threads() const;
+  int isa() const;  // the CPU's level: see platform.h
+
+  __attribute__((format(printf, 2, 3))) Status fail(const char* format, ...);
+
+ private:
+  friend struct Model;
+  Model& model_;
+  u32 node_;
+};
+
+// One node while it runs.
+class Run {
+ public:
+  Run(Model& model, u32 node) : model_(model), node_(node) {}
+
+  int inputs() const;
+  int outputs() const;
+  bool has(int input) const;
+  bool wants(int output) const;
+  const Tensor& in(int input) const;
+  const Tensor& out(int output) const;
+  template <class T>
+  const T& params() const {
+    return *static_cast<const T*>(raw_params());
+  }
+  const void* raw_params() const;
+  template <class T>
+  T& state() const {
+    return *static_cast<T*>(raw_state());
+  }
+  void* raw_state() const;
+  void* scratch() const;
+  void* thread_scratch(int thread) const;
+  int threads() const;
+
+  // Calls body(task, thread) for every task in [0, tasks), on all threads of the model.
+  template <class F>
+  void parallel(i64 tasks, const F& body) const {
+    parallel_raw(tasks, [](const void* f, i64 task, int thread) { (*static_cast<const F*>(f))(task, thread); }, &body);
+  }
+
+  // Cuts [0, total) into ranges of at least `grain` and calls body(begin, end, thread) for each.
+  template <class F>
+  void ranges(i64 total, i64 grain, const F& body) const {
+    const i64 pieces = max_of(1, min_of(ceil_div(total, max_of(grain, 1)), threads() * i64{4}));
+    const i64 step = max_of(1, ceil_div(total, pieces));
+    parallel(ceil_div(total, step), [&](i64 task, int thread) { body(task * step, min_of(total, (task + 1) * step), thread); });
+  }
+
+ private:
+  void parallel_raw(i64 tasks, void (*call)(const void*, i64, int), const void* body) const;
+  Model& model_;
+  u32 node_;
+};
+
+// An operator of plans. The tables of a library are generated from the operators that its model uses.
+struct OpDef {
+  const char* name;
+  u32 params_bytes;
+  Status (*prepare)(Prepare&);
+  void (*run)(Run&);
+};
+
+// Leaves prepare with the error of a failed step.
+#define EDGEORT_TRY(step)                                 \
+  do {                                                    \
+    const ::edgeort::Status status_ = (step);             \
+    if (status_ != ::edgeort::Status::ok) return status_; \
+  } while (0)
+
+}  // namespace edgeort

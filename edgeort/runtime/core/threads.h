@@ -1,0 +1,40 @@
+// A pool of worker threads that spin briefly between jobs, then sleep. A job costs no allocation and no lock.
+#pragma once
+#include "platform.h"
+
+namespace edgeort {
+
+class ThreadPool {
+ public:
+  // Starts threads - 1 workers (the caller is the last one); as many as the system gives.
+  void start(int threads);
+  void stop();
+  int threads() const { return threads_; }
+  // Calls call(body, task, thread) for each task in [0, tasks). One job at a time.
+  void run(i64 tasks, void (*call)(const void*, i64, int), const void* body);
+
+ private:
+  struct Worker {
+    ThreadPool* pool;
+    Thread thread;
+    int index;
+  };
+  static void worker_main(void* worker);
+  bool take(u32 epoch, int thread);
+
+  static constexpr int kMaxThreads = 64;
+  Worker workers_[kMaxThreads];
+  int threads_ = 0;  // 0 before start: all members begin as zeros
+  // The job. ticket_ = epoch << 32 | next task: a task is claimed by moving it from (epoch, i) to (epoch, i + 1), so that a
+  // worker that woke late for an old job claims nothing of a new one.
+  alignas(64) u64 ticket_;
+  u32 tasks_;
+  void (*call_)(const void*, i64, int) = nullptr;
+  const void* body_;
+  alignas(64) u32 done_;
+  alignas(64) u32 wake_;  // counts jobs; workers sleep on it
+  u32 sleeping_;
+  u32 stopping_;
+};
+
+}  // namespace edgeort

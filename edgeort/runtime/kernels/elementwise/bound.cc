@@ -1,0 +1,148 @@
+#include "bound.h"
+
+namespace edgeort {
+
+EDGEORT_KERNELS(ElementwiseKernels, elementwise)
+
+bool BoundProgram::clamp(f32* lo, f32* hi) const {
+  if (count != 1 || code[0].dst != 0 || code[0].a != 0) return false;
+  const Uop uop = static_cast<Uop>(code[0].uop);
+  if (uop != Uop::Relu && uop != Uop::Clip) return false;
+  *lo = uop == Uop::Relu ? 0.0f : code[0].p0;
+  *hi = uop == Uop::Relu ? __builtin_inff() : code[0].p1;
+  return true;
+}
+
+Status BoundProgram::check(Prepare& p, const Program& program) {
+  if (program.operands > kMaxOperands || program.registers > kMaxRegisters || program.result >= program.registers) {
+    return p.fail("its program needs too many registers");
+  }
+  const u32 inputs = program.operands + (epilogue ? 1 : 0);
+  if (program.registers < inputs) return p.fail("its program has fewer registers than operands");
+  for (u32 i = 0; i < program.count; ++i) {
+    const Instruction& c = code[i];
+    const bool immediate = c.b == kImmediate;
+    if (c.uop >= kUops || c.dst >= program.registers || c.a >= program.registers || (!immediate && c.b >= program.registers)) {
+      return p.fail("its program is malformed");
+    }
+    if (c.dst < inputs && !(epilogue && c.dst == 0)) return p.fail("its program writes to an operand");
+  }
+  if (program.count && code[program.count - 1].dst != program.result) return p.fail("its program does not end in its result");
+  return Status::ok;
+}
+
+Status BoundProgram::bind(Prepare& p, const Program& program, size_t params_bytes, const i64* space, int space_rank, i64 space_columns,
+                          bool is_epilogue) {
+  kernels = &elementwise(p.isa());
+  if (program.count > p.trailing(params_bytes) / sizeof(Instruction)) return p.fail("its program is truncated");
+  code = reinterpret_cast<const Instruction*>(static_cast<const u8*>(p.raw_params()) + params_bytes);
+  count = program.count;
+  operands = program.operands;
+  first_operand = program.first_operand;
+  registers = program.registers;
+  result = program.result;
+  epilogue = is_epilogue;
+  rank = space_rank;
+  columns = space_columns;
+  rows = 1;
+  flat = true;
+  for (int i = 0; i < rank; ++i) {
+    dims[i] = space[i];
+    rows *= space[i];
+  }
+  if (count == 0) return Status::ok;
+  EDGEORT_TRY(check(p, program));
+  for (u32 i = 0; i < operands; ++i) EDGEORT_TRY(bind_operand(p, i));
+  if (!epilogue) join();
+  for (u32 i = 0; i < operands; ++i) {
+    for (u32 k = 0; k < count; ++k) operand[i].splat |= operand[i].step == 0 && code[k].a == i + (epilogue ? 1 : 0);
+  }
+  return Status::ok;
+}
+
+Status BoundProgram::bind_operand(Prepare& p, u32 index) {
+  const int input = static_cast<int>(first_operand + index);
+  if (!p.has(input) || p.in(input).dtype != DType::f32) return p.fail("operand %d of its program must be float32", input);
+  const Tensor& t = p.in(input);
+  if (t.rank > rank + 1) return p.fail("operand %d of its program has rank %d, above %d", input, t.rank, rank + 1);
+  Operand& o = operand[index];
+  o = {};
+  i64 stride = 1, full = columns;
+  bool whole = true;
+  for (int d = rank; d >= 0; --d) {
+    const int own = d - (rank + 1 - t.rank);
+    const i64 size = d == rank ? columns : dims[d];
+    const i64 dim = own < 0 ? 1 : t.dims[own];
+    if (dim != size && dim != 1)
+      return p.fail("operand %d of its program does not broadcast: %lld to %lld", input, (long long)dim, (long long)size);
+    const i64 step = dim == 1 ? 0 : stride;
+    if (d == rank) {
+      o.step = step;
+      whole &= dim == columns;
+    } else {
+      o.strides[d] = step;
+      whole &= size == 1 || step == full;
+      full *= size;
+    }
+    stride *= dim;
+  }
+  flat &= whole || edgeort::count(t) == 1;
+  return Status::ok;
+}
+
+// Joins the last leading dimension with the columns while every operand walks both alike: fewer, longer rows.
+void BoundProgram::join() {
+  for (; rank > 0; --rank) {
+    const i64 size = dims[rank - 1];
+    for (u32 i = 0; i < operands; ++i) {
+      const i64 outer = operand[i].strides[rank - 1], step = operand[i].step;
+      if (size != 1 && columns != 1 && outer != step * columns) return;
+    }
+    for (u32 i = 0; i < operands; ++i) {
+      if (columns == 1) operand[i].step = operand[i].strides[rank - 1];
+    }
+    columns *= size;
+    rows /= size > 0 ? size : 1;
+  }
+}
+
+size_t BoundProgram::scratch_bytes(i64 tile) const {
+  return count ? static_cast<size_t>(registers) * static_cast<size_t>(tile) * sizeof(f32) : 0;
+}
+
+void BoundProgram::run(const Run& r, f32* out, i64 row, i64 column, i64 n, void* scratch) const {
+  const f32* reg[kMaxRegisters];
+  i64 step[kMaxRegisters];
+  f32* temporary = static_cast<f32*>(scratch);
+  const u32 first = epilogue ? 1 : 0;
+  for (u32 i = 0; i < operands; ++i) {
+    const Operand& o = operand[i];
+    i64 offset = column * o.step;
+    for (i64 rest = row, d = rank - 1; d >= 0; --d) {
+      offset += rest % dims[d] * o.strides[d];
+      rest /= dims[d];
+    }
+    const f32* at = r.in(static_cast<int>(first_operand + i)).as<const f32>() + offset;
+    if (o.splat) {
+      f32* fill = temporary + (first + i) * n;
+      for (i64 k = 0; k < n; ++k) fill[k] = *at;
+      at = fill;
+    }
+    reg[first + i] = at;
+    step[first + i] = o.splat ? 1 : o.step;
+  }
+  for (u32 i = first + operands; i < registers; ++i) {
+    reg[i] = temporary + i * n;
+    step[i] = 1;
+  }
+  if (epilogue) reg[0] = out, step[0] = 1;
+  reg[result] = out;
+  for (u32 i = 0; i < count; ++i) {
+    const Instruction& c = code[i];
+    const bool one = c.b == kImmediate || step[c.b] == 0;
+    const f32* b = c.b == kImmediate ? &c.p0 : reg[c.b];
+    (one ? kernels->scalar : kernels->vector)[c.uop](const_cast<f32*>(reg[c.dst]), reg[c.a], b, n, c);
+  }
+}
+
+}  // namespace edgeort

@@ -1,0 +1,47 @@
+// A program bound to the shapes of a node: where each operand's values are for each row of the iteration space.
+#pragma once
+#include "../../core/op.h"
+#include "program.h"
+
+namespace edgeort {
+
+// The space is [dims..., columns]: `rank` leading dimensions, walked row by row.
+struct BoundProgram {
+  static constexpr int kMaxOperands = 16;
+  static constexpr int kMaxRegisters = 32;
+  struct Operand {
+    i64 strides[kMaxRank];  // elements, of each leading dimension
+    i64 step;               // between columns: 0 or 1
+    bool splat;             // step 0, but read where a vector is needed
+  };
+
+  const ElementwiseKernels* kernels;
+  const Instruction* code;
+  u32 count, operands, first_operand, registers, result;
+  bool epilogue;  // register 0 is the tile itself
+  bool flat;      // every operand has the space's own layout, or is one value: an epilogue's rows may be run as one
+  int rank;
+  i64 dims[kMaxRank];
+  i64 rows, columns;
+  Operand operand[kMaxOperands];
+
+  bool empty() const { return count == 0; }
+  // The program is one clamp to [lo, hi], which kernels do in registers.
+  bool clamp(f32* lo, f32* hi) const;
+
+  // Checks `program` and binds it to the space `dims` x `columns`. Its instructions lie behind the params struct `params_end`.
+  Status bind(Prepare& p, const Program& program, size_t params_bytes, const i64* dims, int rank, i64 columns, bool epilogue);
+  // Work space of one thread for tiles of up to `tile` elements.
+  size_t scratch_bytes(i64 tile) const;
+  // Runs columns [column, column + n) of `row` (and, when flat, what follows); `out` points at the first of them.
+  void run(const Run& r, f32* out, i64 row, i64 column, i64 n, void* scratch) const;
+
+ private:
+  Status bind_operand(Prepare& p, u32 index);
+  void join();
+  Status check(Prepare& p, const Program& program);
+};
+
+static constexpr i64 kProgramTile = 512;
+
+}  // namespace edgeort

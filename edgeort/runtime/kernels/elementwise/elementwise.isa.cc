@@ -1,0 +1,59 @@
+// The micro-operations for one ISA level.
+#include "../../simd/math.h"
+#include "program.h"
+
+namespace edgeort {
+namespace {
+
+// What a formula sees: its operands x and y, and its immediates as numbers (f0, f1) and as vectors (p0, p1).
+#define UOP_(name, binary, formula)                                                         \
+  struct name##Uop {                                                                        \
+    static constexpr bool kBinary = binary;                                                 \
+    template <class T>                                                                      \
+    static EDGEORT_INLINE T apply(T x, [[maybe_unused]] T y, f32 f0, f32 f1) {              \
+      [[maybe_unused]] const T p0 = splat<T>(f0), p1 = splat<T>(f1), zero = splat<T>(0.0f); \
+      return formula;                                                                       \
+    }                                                                                       \
+  };
+#define UNARY(name, formula) UOP_(name, false, formula)
+#define BINARY(name, formula) UOP_(name, true, formula)
+#include "uops.inc"
+#undef UNARY
+#undef BINARY
+
+template <class Op, bool kScalar>
+void run(f32* dst, const f32* a, const f32* b, i64 n, const Instruction& instruction) {
+  const f32 p0 = instruction.p0, p1 = instruction.p1;
+  const vf one = Op::kBinary && kScalar ? splat(b[0]) : vf{};
+  i64 i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    store(dst + i, Op::template apply<vf>(load(a + i), Op::kBinary && !kScalar ? load(b + i) : one, p0, p1));
+  }
+  if (i < n) {
+    const int rest = static_cast<int>(n - i);
+    const vf y = Op::kBinary && !kScalar ? load_n(b + i, rest) : one;
+    store_n(dst + i, Op::template apply<vf>(load_n(a + i, rest), y, p0, p1), rest);
+  }
+}
+
+}  // namespace
+
+extern const ElementwiseKernels EDGEORT_NAME(elementwise);
+const ElementwiseKernels EDGEORT_NAME(elementwise) = {
+    {
+#define UNARY(name, formula) run<name##Uop, false>,
+#define BINARY(name, formula) run<name##Uop, false>,
+#include "uops.inc"
+#undef UNARY
+#undef BINARY
+    },
+    {
+#define UNARY(name, formula) run<name##Uop, false>,
+#define BINARY(name, formula) run<name##Uop, true>,
+#include "uops.inc"
+#undef UNARY
+#undef BINARY
+    },
+};
+
+}  // namespace edgeort

@@ -1,0 +1,17 @@
+// Programs of micro-operations over tiles of float32: the bodies of fused elementwise chains, and epilogues.
+//
+// A program is interpreted one instruction at a time over a whole tile, so that its cost is that of the vector code.
+#pragma once
+#include "../../core/dispatch.h"
+
+namespace edgeort {
+
+// dst[i] = uop(a[i], b[i]) for i in [0, n); b may be null where the micro-operation reads one operand. dst may be a or b.
+using UopFn = void (*)(f32* dst, const f32* a, const f32* b, i64 n, const Instruction& instruction);
+
+struct ElementwiseKernels {
+  UopFn vector[kUops];
+  UopFn scalar[kUops];  // the same with b[0] for every i
+};
+
+}  // namespace edgeort

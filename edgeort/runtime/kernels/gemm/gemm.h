@@ -1,0 +1,40 @@
+// Matrix products over packed panels, and convolutions that are matrix products over row pointers.
+//
+//   out[m, n] = clamp( sum over taps t, k < kc of rows[t][m][k] * panels[t.offset + k][n]  + bias[n] )
+//
+// The sum starts at +0, runs over (t, k) in order in one accumulator with fused multiply-add; bias is added at the end.
+// `panels` holds kPanel columns a panel, row after row: element (k, n) at (n / kPanel) * panel_stride + k * kPanel + n % kPanel.
+#pragma once
+#include "../../core/dispatch.h"
+
+namespace edgeort {
+
+struct Tile {
+  const f32* const* rows;  // [taps][m]
+  const i64* offsets;      // [taps]: the first row of the panels that a tap multiplies
+  i64 taps, kc;
+  const f32* panels;  // at the tile's first column
+  i64 panel_stride;   // floats
+  const f32* bias;    // at the tile's first column, padded to whole panels
+  f32 lo, hi;
+  f32* out;
+  i64 out_stride;  // floats between rows
+  i64 columns;     // to store; the tile may compute more
+};
+
+using TileFn = void (*)(const Tile&);
+
+static constexpr int kMaxTileRows = 16;
+
+// Tiles of 1..rows rows and `columns` columns.
+struct TileRow {
+  int rows, columns;
+  TileFn fn[kMaxTileRows];  // fn[m - 1]
+};
+
+struct GemmKernels {
+  const TileRow* tiles;  // wide ones first
+  int count;
+};
+
+}  // namespace edgeort

@@ -1,0 +1,228 @@
+"""Compiles the runtime and the kernels that a plan uses, for any target, with the clang inside PyPI's ziglang.
+
+Objects and libraries are cached under the user's cache folder by the hash of everything that goes into them, written
+beside and renamed, so that two processes may build at once. Link flags are fixed per target: every other choice
+would make zig rebuild its libc (13 to 50 CPU seconds); a kernel's ISA level is a matter of its object alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeort.errors import OutputError, ToolchainError, UnsupportedError
+
+RUNTIME = Path(__file__).parent / "runtime"
+
+COMPILE = (
+    "-c", "-x", "c++", "-std=c++17", "-O3", "-g0", "-nostdlib++", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics",
+    "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections",
+    "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-sanitize=all", "-fno-stack-protector", "-Wall", "-Wextra",
+)  # fmt: skip
+
+# -mcpu of the objects of each ISA level.
+LEVELS = {"v3": "x86_64_v3", "v4": "x86_64_v4", "neon": "generic", "neon32": "cortex_a7", "generic": ""}
+
+
+@dataclass(frozen=True)
+class Target:
+    """How to compile and link for one (operating system, architecture)."""
+
+    os: str
+    arch: str
+    triple: str  # of libraries
+    exe_triple: str  # of the harness: static where the system allows it
+    levels: tuple[str, ...]  # ISA levels in rising order
+    library: str  # file name
+    exe: str
+    cpu: str = ""  # -mcpu of everything that is not a kernel
+    library_flags: tuple[str, ...] = ()
+    exe_flags: tuple[str, ...] = ()
+
+
+_ELF = ("-Wl,--gc-sections", "-Wl,--hash-style=both", "-Wl,-z,max-page-size=16384")
+_UNIX = {"library": "libedgeort.so", "exe": "edgeort_bench"}
+
+TARGETS: tuple[Target, ...] = (
+    Target("linux", "x86_64", "x86_64-linux-gnu.2.28", "x86_64-linux-musl", ("v3", "v4"), **_UNIX, library_flags=_ELF, exe_flags=("-static",)),
+    Target("linux", "aarch64", "aarch64-linux-gnu.2.28", "aarch64-linux-musl", ("neon",), **_UNIX, library_flags=_ELF, exe_flags=("-static",)),
+    Target("linux", "armv7", "arm-linux-gnueabihf.2.28", "arm-linux-musleabihf", ("neon32",), **_UNIX, cpu="cortex_a7", library_flags=_ELF, exe_flags=("-static",)),
+    Target("android", "aarch64", "aarch64-linux-android.29", "aarch64-linux-musl", ("neon",), **_UNIX, library_flags=_ELF, exe_flags=("-static",)),
+    Target("macos", "aarch64", "aarch64-macos.12.0", "aarch64-macos.12.0", ("neon",), library="libedgeort.dylib", exe="edgeort_bench", library_flags=("-Wl,-dead_strip",)),
+    Target("windows", "x86_64", "x86_64-windows-gnu", "x86_64-windows-gnu", ("v3", "v4"), library="edgeort.dll", exe="edgeort_bench.exe", library_flags=("-Wl,--gc-sections",)),
+)  # fmt: skip
+
+
+def target(os_name: str, arch: str) -> Target:
+    """The target of that system and architecture; UnsupportedError when there is none."""
+    for candidate in TARGETS:
+        if (candidate.os, candidate.arch) == (os_name, arch):
+            return candidate
+    known = ", ".join(f"{t.os}/{t.arch}" for t in TARGETS)
+    raise UnsupportedError(f"no CPU runtime for {os_name}/{arch}", hint=f"targets are {known}")
+
+
+def cache_dir() -> Path:
+    """The user's cache folder for compiled code: $EDGEORT_CACHE, else the platform's place for caches."""
+    if chosen := os.environ.get("EDGEORT_CACHE"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local")) / "edgeort/cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Caches/edgeort"
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "edgeort"
+
+
+@functools.cache
+def families() -> dict[str, str]:
+    """Operator name -> kernel family, from `OpDef k<Name>` definitions in the families' sources."""
+    found = {}
+    for source in sorted((RUNTIME / "kernels").glob("*/*.cc")):
+        for name in re.findall(r"^const OpDef k(\w+) =", source.read_text(), re.MULTILINE):
+            found[name] = source.parent.name
+    return found
+
+
+# Families whose code another family calls.
+NEEDS: dict[str, tuple[str, ...]] = {"gemm": ("elementwise",), "conv": ("gemm", "elementwise"), "rnn": ("gemm", "elementwise")}
+
+
+@functools.cache
+def _sources_hash() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(RUNTIME.rglob("*")):
+        if path.suffix in {".h", ".inc"}:
+            digest.update(path.relative_to(RUNTIME).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _zig(arguments: Sequence[str]) -> None:
+    command = [sys.executable, "-m", "ziglang", "cc", *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if result.returncode:
+        detail = result.stderr.strip() or result.stdout.strip()
+        hint = "pip install ziglang==0.17.1" if "No module named ziglang" in detail else None
+        raise ToolchainError(f"the compiler failed:\n{detail[-4000:]}", hint=hint)
+
+
+def _cached(name: str, key: Iterable[str | bytes], make: Callable[[Path], None]) -> Path:
+    """The file of that key in the cache, made by `make(path)` when it is not there."""
+    digest = hashlib.sha256()
+    for part in key:
+        raw = part.encode() if isinstance(part, str) else part
+        digest.update(len(raw).to_bytes(8, "little") + raw)
+    stem, dot, suffix = name.partition(".")
+    path = cache_dir() / "objects" / f"{stem}-{digest.hexdigest()[:24]}{dot}{suffix}"
+    if path.exists():
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+            made = Path(scratch) / name
+            make(made)
+            os.replace(made, path)
+    except OSError as error:
+        raise OutputError(f"cannot write to the cache {path.parent}: {error}", hint="set EDGEORT_CACHE to a folder with room") from error
+    return path
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """One object: a source, the target it is compiled for, and its flags."""
+
+    source: Path
+    triple: str
+    flags: tuple[str, ...]
+
+    def compile(self) -> Path:
+        flags = (*COMPILE, "-target", self.triple, *self.flags)
+        key = (self.source.read_bytes(), _sources_hash(), *flags)
+        includes = ("-I", str(RUNTIME / "include"), "-I", str(RUNTIME / "core"))
+
+        def make(path: Path) -> None:
+            _zig([*flags, *includes, str(self.source), "-o", str(path)])
+
+        return _cached(f"{self.source.stem.replace('.', '_')}.o", key, make)
+
+
+def _object_triple(to: Target, triple: str) -> str:
+    # Android has no libc headers here. The runtime keeps to what musl and bionic share (platform_posix.cc).
+    return "aarch64-linux-musl" if to.os == "android" else triple
+
+
+def _units(to: Target, ops: Sequence[str], triple: str, levels: Sequence[str]) -> list[_Unit]:
+    kernels_triple = _object_triple(to, to.triple)
+    macro = "-DEDGEORT_LEVELS(X, ...)=" + " ".join(f"X({level}, __VA_ARGS__)" for level in levels)
+    pic = () if to.os == "windows" else ("-fPIC",)
+    base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
+    known = families()
+    missing = sorted(set(ops) - set(known))
+    if missing:
+        raise UnsupportedError(f"the runtime has no kernel {', '.join(missing)}")
+    wanted = {known[op] for op in ops}
+    wanted |= {need for family in wanted for need in NEEDS.get(family, ())}
+    units = [_Unit(path, _object_triple(to, triple), base) for path in sorted((RUNTIME / "core").glob("*.cc"))]
+    for family in sorted(wanted):
+        for path in sorted((RUNTIME / "kernels" / family).glob("*.cc")):
+            if not path.name.endswith(".isa.cc"):
+                units.append(_Unit(path, kernels_triple, (*base, macro)))
+                continue
+            for level in levels:
+                cpu = (f"-mcpu={LEVELS[level]}",) if LEVELS[level] else ()
+                units.append(_Unit(path, kernels_triple, (*pic, *cpu, f"-DEDGEORT_ISA={level}")))
+    return units
+
+
+def _ops_source(ops: Sequence[str], levels: Sequence[str]) -> str:
+    names = sorted(set(ops))
+    lines = ['#include "ops.h"', '#include "platform.h"', "namespace edgeort {"]
+    lines += [f"extern const OpDef k{name};" for name in names]
+    lines += ["const OpDef* const kOps[] = {" + ", ".join([f"&k{name}" for name in names] + ["nullptr"]) + "};"]
+    lines += [f"extern const int kLowestIsa;\nconst int kLowestIsa = kIsa_{levels[0]};", "}", ""]
+    return "\n".join(lines)
+
+
+def _compile(units: Sequence[_Unit], to: Target, ops: Sequence[str], triple: str, levels: Sequence[str]) -> list[Path]:
+    text = _ops_source(ops, levels)
+    table = _cached("ops.cc", (text,), lambda path: path.write_text(text) and None)
+    pic = () if to.os == "windows" else ("-fPIC",)
+    units = [*units, _Unit(table, _object_triple(to, triple), pic)]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return list(pool.map(_Unit.compile, units))
+
+
+def library(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None) -> Path:
+    """The stripped shared library that holds the runtime and `ops`, with kernels for `levels` (default: all of the target)."""
+    levels = levels or to.levels
+    objects = _compile(_units(to, ops, to.triple, levels), to, ops, to.triple, levels)
+    flags = ["-target", to.triple, "-shared", "-s", "-O3", *((f"-mcpu={to.cpu}",) if to.cpu else ()), *to.library_flags]
+
+    def make(path: Path) -> None:
+        _zig([*flags, *(str(o) for o in objects), "-o", str(path)])
+
+    return _cached(to.library, (*flags, *(o.name for o in objects)), make)
+
+
+def harness(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None) -> Path:
+    """The program that loads a plan, runs and measures it: runtime, `ops` and runtime/harness in one file."""
+    levels = levels or to.levels
+    units = _units(to, ops, to.exe_triple, levels)
+    pic = () if to.os == "windows" else ("-fPIC",)
+    base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
+    units += [_Unit(path, _object_triple(to, to.exe_triple), base) for path in sorted((RUNTIME / "harness").glob("*.cc"))]
+    objects = _compile(units, to, ops, to.exe_triple, levels)
+    flags = ["-target", to.exe_triple, "-s", "-O3", *((f"-mcpu={to.cpu}",) if to.cpu else ()), *to.exe_flags]
+
+    def make(path: Path) -> None:
+        _zig([*flags, *(str(o) for o in objects), "-o", str(path)])
+
+    return _cached(to.exe, (*flags, *(o.name for o in objects)), make)

@@ -1,0 +1,86 @@
+"""Builds a small ONNX model for this machine's CPU and runs it in our runtime and in a reference."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+
+from edgeort import lowering, toolchain
+from edgeort.engine import Engine
+from edgeort.passes import PassContext, run_passes
+
+LEVELS = ("v3", "v4") if platform.machine() in ("x86_64", "AMD64") else ("neon",)
+
+
+def parse(text: str, constants: Mapping[str, np.ndarray] | None = None, ir_version: int = 9, opset: int = 17) -> onnx.ModelProto:
+    """A model from the text of its graph, `name (inputs) => (outputs) { nodes }`, with `constants` as initializers."""
+    model = onnx.parser.parse_model(f'<ir_version: {ir_version}, opset_import: ["": {opset}]> {text}')
+    for name, array in (constants or {}).items():
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
+    return model
+
+
+def engine(model: onnx.ModelProto, folder: Path, *, threads: int = 1, isa: str | None = None) -> Engine:
+    """The model in our runtime; the test is skipped when this CPU lacks the ISA level."""
+    host = toolchain.target("linux", {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine()))
+    if isa == "v4" and "avx512f" not in Path("/proc/cpuinfo").read_text():
+        pytest.skip("this CPU has no AVX-512")
+    graph = ir.from_proto(model)
+    run_passes(graph, PassContext())
+    plan = lowering.lower(graph)
+    path = folder / "model.plan"
+    path.write_bytes(plan.to_bytes())
+    return Engine(toolchain.library(host, plan.ops), path, threads=threads, isa=isa)
+
+
+def reference(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """ONNX Runtime's outputs, without its graph optimisations."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return session.run(None, {value.name: array for value, array in zip(session.get_inputs(), inputs, strict=True)})
+
+
+def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    """Equal shape, dtype and bytes; NaN equals NaN whatever its payload."""
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    if a.dtype.kind == "f":
+        a, b = (np.where(np.isnan(x), x.dtype.type(np.nan), x) for x in (a, b))
+    return a.tobytes() == b.tobytes()
+
+
+def run_everywhere(model: onnx.ModelProto, inputs: Sequence[np.ndarray], folder: Path) -> list[np.ndarray]:
+    """Our outputs, checked to have the same bits at every ISA level of this CPU and with one and two threads."""
+    first: list[np.ndarray] | None = None
+    has_v4 = "avx512f" in Path("/proc/cpuinfo").read_text()
+    for isa in LEVELS:
+        if isa == "v4" and not has_v4:
+            continue
+        for threads in (1, 2):
+            outputs = engine(model, folder, threads=threads, isa=isa).run(inputs)
+            if first is None:
+                first = outputs
+            for a, b in zip(first, outputs, strict=True):
+                assert same_bits(a, b), f"{isa} with {threads} threads differs"
+    assert first is not None
+    return first
+
+
+def run_both(
+    model: onnx.ModelProto, inputs: Sequence[np.ndarray], folder: Path, *, rtol: float = 1e-5, atol: float = 1e-5
+) -> list[np.ndarray]:
+    """Our outputs at every level and thread count, compared with ONNX Runtime's."""
+    got = run_everywhere(model, inputs, folder)
+    for ours, want in zip(got, reference(model, inputs), strict=True):
+        assert ours.dtype == want.dtype and ours.shape == want.shape, (ours.dtype, ours.shape, want.dtype, want.shape)
+        np.testing.assert_allclose(ours, want, rtol=rtol, atol=atol)
+    return got
