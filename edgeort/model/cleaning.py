@@ -69,7 +69,6 @@ def clean(model: ir.Model) -> ir.Model:
         ("remove unused nodes", common.RemoveUnusedNodesPass()),
         ("remove unused functions", common.RemoveUnusedFunctionsPass()),
         ("remove unused opsets", common.RemoveUnusedOpsetsPass()),
-        ("separate outputs", common.OutputFixPass()),
         ("make names unique", common.NameFixPass()),
     )
     current, _ = _apply(model, infer_shapes(model.clone()), (("inline functions", common.InlinePass()),))

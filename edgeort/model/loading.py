@@ -11,7 +11,7 @@ import onnx_ir as ir
 from edgeort.errors import ModelError
 from edgeort.model.reading import read_proto
 from edgeort.model.sanity import check_model
-from edgeort.model.shapes import fix_shapes
+from edgeort.model.shapes import fix_shapes, without_weights
 from edgeort.model.tensors import check_tensors
 
 FUNCTIONS_IR_VERSION = 8  # the first that knows model-local functions, which our passes add
@@ -34,6 +34,7 @@ def load(path: str | os.PathLike[str], *, shapes: Mapping[str, Sequence[int | st
             check_model(proto)
             check_tensors(proto, folder)
             model = _to_ir(proto, folder)
+            without_weights(model)  # what cannot be written again, such as a name that is not UTF-8, fails here
         except ModelError:
             raise
         except Exception as error:

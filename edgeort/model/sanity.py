@@ -102,7 +102,11 @@ def _check_graph(graph: onnx.GraphProto, outer: Sequence[set[str]], domains: set
 
 
 def _check_outputs(outputs: Iterable[str], names: set[str], where: str) -> None:
+    seen: set[str] = set()
     for name in outputs:
+        if name in seen:
+            raise ModelError(f"{where} has two outputs named '{name}'", hint=_DAMAGED)
+        seen.add(name)
         if name not in names:
             raise ModelError(f"output '{name}' of {where} is produced by no node", hint=_DAMAGED)
 
