@@ -65,7 +65,7 @@ template <int shift, class T>
 EDGEORT_INLINE T scale(T p, T, U32<T> bits) {
   const U32<T> b = bits + static_cast<uint32_t>(shift);
   const U32<T> half = b >> 1;
-  return bitcast<T>(bitcast<U32<T>>(p) + ((b - half) << 23)) * pow2<T>(half);
+  return (p * pow2<T>(b - half)) * pow2<T>(half);
 }
 #if defined(__AVX512F__)
 template <int shift>
@@ -98,11 +98,11 @@ EDGEORT_INLINE T expm1(T x) {
 // |x| < 0.55: x + x^3 P(x^2). Above: 1 - 2 / (exp(2|x|) + 1).
 template <class T>
 EDGEORT_INLINE T tanh(T x) {
-  const T a = vmin(abs(x), splat<T>(9.5f)), z = x * x;
+  const T a = vmin(abs(x), splat<T>(9.5f)), z = a * a;
   const T p = poly(z, -0x1.55554ap-2f, 0x1.110ceep-3f, -0x1.b91e7ep-5f, 0x1.58e518p-6f, -0x1.9921a2p-8f);
   const auto e = split_exp(a + a);
   const T d = fma(exp_poly(e), pow2<T>(e.bits), splat<T>(1.0f));
-  return select(a < 0.55f, fma(x * z, p, x), copysign(1.0f - 2.0f / d, x));
+  return copysign(select(a < 0.55f, fma(a * z, p, a), 1.0f - 2.0f / d), x);
 }
 
 // e = exp(-|x|), q = e / (1 + e): 1 - q, and e - e q for x < 0, where the rounding of 1 + e then hardly counts.

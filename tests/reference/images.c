@@ -1,0 +1,86 @@
+// Sums of products and windows of the contract: one accumulator from +0, fused multiply-add, taps in the order (kh, kw,
+// channel), bias added at the end.
+#include "reference.h"
+
+// Sizes of a 2-D operator: x [n, h, w, ci], y [n, oh, ow, co]; kernel, stride, dilation, the pads before, groups.
+typedef struct {
+  int64_t n, h, w, ci, oh, ow, co, kh, kw, sh, sw, dh, dw, pt, pl, groups;
+} Window;
+
+static float tap(const float* x, const Window* d, int64_t b, int64_t iy, int64_t ix, int64_t c) {
+  if (iy < 0 || iy >= d->h || ix < 0 || ix >= d->w) return 0.0f;  // padding takes part as +0
+  return x[((b * d->h + iy) * d->w + ix) * d->ci + c];
+}
+
+// weight [co, ci / groups, kh, kw], bias [co]. Depthwise: groups = ci.
+void ref_conv2d(const float* x, const float* weight, const float* bias, float* y, const Window* d) {
+  const int64_t gi = d->ci / d->groups, go = d->co / d->groups;
+  for (int64_t o = 0; o < d->n * d->oh * d->ow * d->co; ++o) {
+    const int64_t oc = o % d->co, ox = o / d->co % d->ow, oy = o / d->co / d->ow % d->oh, b = o / d->co / d->ow / d->oh;
+    float acc = 0.0f;
+    for (int64_t ky = 0; ky < d->kh; ++ky) {
+      for (int64_t kx = 0; kx < d->kw; ++kx) {
+        const int64_t iy = oy * d->sh - d->pt + ky * d->dh, ix = ox * d->sw - d->pl + kx * d->dw;
+        for (int64_t c = 0; c < gi; ++c) {
+          const float w = weight[((oc * gi + c) * d->kh + ky) * d->kw + kx];
+          acc = fmaf(tap(x, d, b, iy, ix, oc / go * gi + c), w, acc);
+        }
+      }
+    }
+    y[o] = acc + bias[oc];
+  }
+}
+
+// weight [ci, co / groups, kh, kw], bias [co]. Taps that fall between the input's strides do not exist; taps that fall
+// outside the input take part as +0.
+void ref_conv_transpose2d(const float* x, const float* weight, const float* bias, float* y, const Window* d) {
+  const int64_t gi = d->ci / d->groups, go = d->co / d->groups;
+  for (int64_t o = 0; o < d->n * d->oh * d->ow * d->co; ++o) {
+    const int64_t oc = o % d->co, ox = o / d->co % d->ow, oy = o / d->co / d->ow % d->oh, b = o / d->co / d->ow / d->oh;
+    float acc = 0.0f;
+    for (int64_t ky = 0; ky < d->kh; ++ky) {
+      for (int64_t kx = 0; kx < d->kw; ++kx) {
+        const int64_t ty = oy + d->pt - ky * d->dh, tx = ox + d->pl - kx * d->dw;
+        if (ty % d->sh != 0 || tx % d->sw != 0) continue;
+        for (int64_t c = 0; c < gi; ++c) {
+          const int64_t ic = oc / go * gi + c;
+          const float w = weight[((ic * go + oc % go) * d->kh + ky) * d->kw + kx];
+          acc = fmaf(tap(x, d, b, ty / d->sh, tx / d->sw, ic), w, acc);
+        }
+      }
+    }
+    y[o] = acc + bias[oc];
+  }
+}
+
+// a [m, k], b [k, n], bias [n] -> y [m, n].
+void ref_gemm(const float* a, const float* b, const float* bias, float* y, int64_t m, int64_t n, int64_t k) {
+  for (int64_t i = 0; i < m; ++i) {
+    for (int64_t j = 0; j < n; ++j) {
+      float acc = 0.0f;
+      for (int64_t p = 0; p < k; ++p) acc = fmaf(a[i * k + p], b[p * n + j], acc);
+      y[i * n + j] = acc + bias[j];
+    }
+  }
+}
+
+// maximum: from -inf by max_nan. Otherwise the mean of the taps inside; pb, pr: the pads after; count_pad counts the taps
+// in the pads too (not those that ceil_mode adds beyond them).
+void ref_pool2d(const float* x, float* y, const Window* d, int64_t pb, int64_t pr, int maximum, int count_pad) {
+  for (int64_t o = 0; o < d->n * d->oh * d->ow * d->ci; ++o) {
+    const int64_t c = o % d->ci, ox = o / d->ci % d->ow, oy = o / d->ci / d->ow % d->oh, b = o / d->ci / d->ow / d->oh;
+    float acc = maximum ? -INFINITY : 0.0f;
+    int64_t inside = 0, padded = 0;
+    for (int64_t ky = 0; ky < d->kh; ++ky) {
+      for (int64_t kx = 0; kx < d->kw; ++kx) {
+        const int64_t iy = oy * d->sh - d->pt + ky * d->dh, ix = ox * d->sw - d->pl + kx * d->dw;
+        if (iy < d->h + pb && ix < d->w + pr) ++padded;
+        if (iy < 0 || iy >= d->h || ix < 0 || ix >= d->w) continue;
+        ++inside;
+        const float v = tap(x, d, b, iy, ix, c);
+        acc = maximum ? max_nan(acc, v) : acc + v;
+      }
+    }
+    y[o] = maximum ? acc : acc / (float)(count_pad ? padded : inside);
+  }
+}
