@@ -1,6 +1,6 @@
 """Reads spelt-out formulas in a normal form, so that a recogniser need not know every way to write one.
 
-    0.5 * x * (1 + f),  x * (f + 1) / 2,  (x / 2) * (f + 1), ...   are all   Product(0.5, [x, (f + 1)])
+0.5 * x * (1 + f),  x * (f + 1) / 2,  (x / 2) * (f + 1), ...   are all   Product(0.5, [x, (f + 1)])
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ import onnx_ir as ir
 from edgeort.passes import layout
 from edgeort.passes.context import PassContext
 from edgeort.passes.edit import constant, dims, is_op, rank, unique_name
-from edgeort.passes.layout_rules import Flexible, rule
+from edgeort.passes.layout_edit import Flexible
+from edgeort.passes.layout_rules import rule
 from edgeort.passes.merge_transposes import merge_transposes, perm_of, reshape_transposes
 from edgeort.passes.minimum_cut import INFINITE, SINK, SOURCE, Network
 
@@ -72,16 +73,16 @@ class _Assignment:
                 self.versions[node.outputs[0], gives] = self._get(source, reads)
                 continue
             flexible = self.rules.get(node) if node in last else None
-            for index, value in enumerate(list(node.inputs)):
-                if value is not None and constant(value) is None:
-                    node.replace_input_with(index, self._get(value, flexible is not None and index in flexible.inputs))
+            for index, read in enumerate(list(node.inputs)):
+                if read is not None and constant(read) is None:
+                    node.replace_input_with(index, self._get(read, flexible is not None and index in flexible.inputs))
             self._captured(node)
             if flexible:
                 flexible.rewrite()
-            for index, value in enumerate(node.outputs):
-                self._define(value, flexible is not None and index in flexible.outputs)
-        for index, value in enumerate(outputs):
-            self._set_output(index, value, self._get(value, self._border(value)))
+            for index, out in enumerate(node.outputs):
+                self._define(out, flexible is not None and index in flexible.outputs)
+        for index, out in enumerate(outputs):
+            self._set_output(index, out, self._get(out, self._border(out)))
         for node in reversed(list(graph)):
             if is_op(node, "Transpose") and not any(v.uses() or v.is_graph_output() for v in node.outputs):
                 graph.remove(node, safe=True)
@@ -129,7 +130,7 @@ class _Assignment:
             network.edge(end, any_last, INFINITE)
 
     def _transpose_ends(self, node: ir.Node) -> tuple[bool, bool]:
-        """Whether a node wants its input, and gives its output, channels-last for free; equal when it is no such Transpose."""
+        """Whether a Transpose wants its input, and gives its output, channels-last for free; equal for other nodes."""
         perm = perm_of(node) if is_op(node, "Transpose") and node.graph is self.model.graph else None
         if perm is None or len(perm) not in layout.RANKS or constant(node.inputs[0]) is not None:
             return False, False
@@ -173,8 +174,9 @@ class _Assignment:
     def _captured(self, node: ir.Node) -> None:
         """Gives subgraphs of `node` the written form of every value they take from the main graph."""
         for attr in node.attributes.values():
-            graphs = {ir.AttributeType.GRAPH: lambda a: [a.as_graph()], ir.AttributeType.GRAPHS: lambda a: a.as_graphs()}
-            for graph in graphs.get(attr.type, lambda a: [])(attr):
+            single = attr.type == ir.AttributeType.GRAPH
+            graphs = [attr.as_graph()] if single else attr.as_graphs() if attr.type == ir.AttributeType.GRAPHS else []
+            for graph in graphs:
                 for inner in graph.all_nodes():
                     for index, value in enumerate(inner.inputs):
                         if value is not None and ((value, False) in self.versions or (value, True) in self.versions):

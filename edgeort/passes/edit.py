@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 def is_op(node: ir.Node | None, *names: str, domain: str = "") -> bool:
     """Whether `node` is one of the operators `names` of `domain`."""
-    return node is not None and node.op_type in names and node.domain in ((domain, "ai.onnx") if not domain else (domain,))
+    return node is not None and node.op_type in names and node.domain == domain
 
 
 def constant(value: ir.Value | None) -> np.ndarray | None:
@@ -78,7 +78,7 @@ def add_constant(graph: ir.Graph, array: np.ndarray, stem: str) -> ir.Value:
     """Registers `array` as an initializer of `graph` under a name that starts with `stem`."""
     name = unique_name(graph, stem)
     tensor = ir.tensor(np.ascontiguousarray(array) if array.ndim else array, name=name)
-    value = ir.Value(name=name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
+    value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
     graph.register_initializer(value)
     return value
 
@@ -94,7 +94,7 @@ def new_node(
     like: ir.Value | None = None,
 ) -> ir.Node:
     """A node with one output (of `like`'s type and shape), not yet placed in `graph`."""
-    attrs = [a if isinstance(a, ir.Attr) else ir.convenience.convert_attribute(k, a) for k, a in (attributes or {}).items()]
+    attrs = ir.convenience.convert_attributes(attributes or {})
     name = unique_name(graph, stem)
     out = ir.Value(name=name)
     if like is not None:

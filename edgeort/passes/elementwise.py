@@ -1,4 +1,4 @@
-"""The elementwise operators that an epilogue or elementwise program can hold; lowering maps the same names to micro-ops."""
+"""The elementwise operators that a program can hold; lowering maps the same names to micro-ops."""
 
 from __future__ import annotations
 

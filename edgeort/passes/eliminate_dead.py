@@ -11,8 +11,9 @@ from edgeort.passes.context import PassContext
 def eliminate_dead(model: ir.Model, ctx: PassContext) -> int:
     """Returns by how many nodes, initializers and functions the model became smaller."""
     before = _size(model)
-    for step in (RemoveUnusedNodesPass(), RemoveUnusedFunctionsPass(), RemoveUnusedOpsetsPass()):
-        step(model)
+    RemoveUnusedNodesPass()(model)
+    RemoveUnusedFunctionsPass()(model)
+    RemoveUnusedOpsetsPass()(model)
     return before - _size(model)
 
 

@@ -1,10 +1,10 @@
 """Folds an inference BatchNormalization into the Conv, ConvTranspose or Gemm before it.
 
-    y = BatchNormalization(x, gamma, beta, mean, var)  =  s x + t
-        s = gamma / sqrt(var + epsilon),  t = beta - mean s                 (Ioffe & Szegedy 2015, algorithm 2)
+y = BatchNormalization(x, gamma, beta, mean, var)  =  s x + t
+    s = gamma / sqrt(var + epsilon),  t = beta - mean s                 (Ioffe & Szegedy 2015, algorithm 2)
 
-    BatchNormalization(Conv(x, w, b))   ->   Conv(x, s w, s b + t)
-    BatchNormalization(x)               ->   Add(Mul(x, s), t)              where nothing before it takes s and t
+BatchNormalization(Conv(x, w, b))   ->   Conv(x, s w, s b + t)
+BatchNormalization(x)               ->   Add(Mul(x, s), t)              where nothing before it takes s and t
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@
     MaxPool<pads 0>(Pad<q, value 0>(x)), x >= 0                 ->  MaxPool<pads q>(x)
 
 MaxPool's own padding never wins. A zero that does win, or ties, gives 0 = max(x, 0) only if no x is negative, and
-every window must hold an element of x: the pads stay smaller than the window, and dilations are 1.
+every window must hold an element of x: the pads stay smaller than the window, and dilations are 1. The lowest finite
+float32 is taken for -inf: some exporters write it, and it differs for windows of -inf alone.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ def _fold(node: ir.Node, pad: ir.Node, extra: list[int], filler: float) -> str |
 def _pool_reason(node: ir.Node, pad: ir.Node, extra: list[int], own: list[int], filler: float) -> str | None:
     kernel = ints(node, "kernel_shape", ())
     total = [a + b for a, b in zip(own, extra, strict=True)]
-    if any(p >= k for p, k in zip(total, kernel * 2, strict=True)) or any(d != 1 for d in ints(node, "dilations", (1,))):
+    dilated = any(d != 1 for d in ints(node, "dilations", (1,)))
+    if dilated or any(p >= k for p, k in zip(total, kernel * 2, strict=True)):
         return f"a window of the {node.op_type} after it could lie wholly in the padding"
     if integer(node, "ceil_mode", 0):
         return f"the {node.op_type} after it rounds its size up, which counts the padding differently"

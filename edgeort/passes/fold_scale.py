@@ -26,7 +26,7 @@ def fold_scale(model: ir.Model, ctx: PassContext) -> int:
         for index in (0, 1):
             value, other = node.inputs[index], constant(node.inputs[1 - index])
             before = linear.read(value.producer()) if value is not None else None
-            if value is None or other is None or before is None:
+            if value is None or other is None or before is None or _is_matmul_bias(node, value):
                 continue
             reason = before if isinstance(before, str) else _fold(model.graph, node, before, other, index)
             if reason:
@@ -36,6 +36,11 @@ def fold_scale(model: ir.Model, ctx: PassContext) -> int:
                 count += 1
             break
     return count
+
+
+def _is_matmul_bias(node: ir.Node, value: ir.Value) -> bool:
+    """MatMul + constant is no match: MatMul has no bias, and the sum is part of its epilogue."""
+    return is_op(node, "Add", "Sub") and is_op(value.producer(), "MatMul")
 
 
 def _fold(graph: ir.Graph, node: ir.Node, before: linear.Linear, other: np.ndarray, index: int) -> str | None:

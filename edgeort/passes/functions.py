@@ -21,7 +21,8 @@ COMPOSITES: dict[str, str] = {
     "Mish": "Mish (x) => (y) { p = Softplus (x) t = Tanh (p) y = Mul (x, t) }",
     "HardSwish": "HardSwish (x) => (y) { s = HardSigmoid <alpha = 0.16666667, beta = 0.5> (x) y = Mul (x, s) }",
     "Gelu": """Gelu (x) => (y) {
-        r = Constant <value_float = 1.4142135> () h = Constant <value_float = 0.5> () o = Constant <value_float = 1.0> ()
+        r = Constant <value_float = 1.4142135> () h = Constant <value_float = 0.5> ()
+        o = Constant <value_float = 1.0> ()
         d = Div (x, r) e = Erf (d) f = Add (e, o) g = Mul (x, f) y = Mul (g, h) }""",
     "GeluTanh": """GeluTanh (x) => (y) {
         a = Constant <value_float = 0.044715> () b = Constant <value_float = 0.7978846> ()
@@ -61,7 +62,7 @@ def channels_last(model: ir.Model, op_type: str, inputs: int) -> str:
     if identifier not in model.functions:
         version = _version(model)
         schema = onnx.defs.get_schema(op_type, version)
-        kept = [ir.RefAttr(a.name, a.name, ir.AttributeType(a.type.value)) for a in schema.attributes.values()]
+        kept = [ir.RefAttr(a.name, a.name, ir.AttributeType(int(a.type))) for a in schema.attributes.values()]
         values = [ir.Value(name=f"in{i}") for i in range(inputs)]
         first = ir.Node("", "Transpose", values[:1], [ir.RefAttr("perm", "to_nchw", ir.AttributeType.INTS)])
         body = ir.Node("", op_type, [first.outputs[0], *values[1:]], kept)

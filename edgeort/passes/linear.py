@@ -76,13 +76,11 @@ def fold(graph: ir.Graph, linear: Linear, scale: np.ndarray, shift: np.ndarray) 
 
 
 def _channels(node: ir.Node, weight: np.ndarray) -> int:
-    if node.op_type == "Conv":
-        return weight.shape[0]
     if node.op_type == "ConvTranspose":
-        return weight.shape[1] * integer(node, "group", 1)
-    if node.op_type == "Gemm":
-        return weight.shape[0 if integer(node, "transB", 0) else 1]
-    return weight.shape[-1]
+        return int(weight.shape[1]) * integer(node, "group", 1)
+    if node.op_type == "MatMul":
+        return int(weight.shape[-1])
+    return int(weight.shape[0 if node.op_type == "Conv" or integer(node, "transB", 0) else 1])
 
 
 def _along_channels(node: ir.Node, weight: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -92,7 +90,8 @@ def _along_channels(node: ir.Node, weight: np.ndarray, scale: np.ndarray) -> np.
         return scale.reshape(-1, 1, *spatial)
     if node.op_type == "ConvTranspose":  # weight (in, out/group, ...): input channel i belongs to group i // (in/group)
         groups = integer(node, "group", 1)
-        return np.repeat(scale.reshape(groups, -1), weight.shape[0] // groups, axis=0).reshape(weight.shape[:2] + spatial)
+        rows = np.repeat(scale.reshape(groups, -1), weight.shape[0] // groups, axis=0)
+        return rows.reshape(weight.shape[:2] + spatial)
     return scale.reshape(-1, 1) if node.op_type == "Gemm" and integer(node, "transB", 0) else scale
 
 

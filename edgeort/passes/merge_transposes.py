@@ -1,10 +1,10 @@
 """Local clean-up of Transposes.
 
-    Transpose<p>(constant)                      ->  constant
-    Transpose<identity>(x)                      ->  x
-    Transpose<q>(Transpose<p>(x))               ->  Transpose<p[q]>(x)          out[i] = x[p[q[i]]]
-    two Transpose<p>(x)                         ->  one
-    Transpose<p>(x), p moves only 1-dimensions  ->  Reshape(x), or Unsqueeze(Squeeze(x))  (`reshape_transposes`)
+Transpose<p>(constant)                      ->  constant
+Transpose<identity>(x)                      ->  x
+Transpose<q>(Transpose<p>(x))               ->  Transpose<p[q]>(x)          out[i] = x[p[q[i]]]
+two Transpose<p>(x)                         ->  one
+Transpose<p>(x), p moves only 1-dimensions  ->  Reshape(x), or Unsqueeze(Squeeze(x))  (`reshape_transposes`)
 """
 
 from __future__ import annotations
@@ -14,7 +14,18 @@ import onnx_ir as ir
 
 from edgeort.passes import layout
 from edgeort.passes.context import PassContext
-from edgeort.passes.edit import add_constant, bypass, constant, dims, ints, is_op, new_node, opset, replace_node, set_attribute
+from edgeort.passes.edit import (
+    add_constant,
+    bypass,
+    constant,
+    dims,
+    ints,
+    is_op,
+    new_node,
+    opset,
+    replace_node,
+    set_attribute,
+)
 
 
 def perm_of(node: ir.Node) -> list[int] | None:

@@ -24,12 +24,24 @@ ROUNDS = 16  # every round reaches past one more Reshape whose target depends on
 Dim = int | str | None
 
 _POOLS = ("MaxPool", "AveragePool", "LpPool")
-_SAME_SHAPE = ("Identity", "Cast", "Softmax", "LogSoftmax", "BatchNormalization", "InstanceNormalization", "LRN")
-_SAME_SHAPE += ("LayerNormalization", "QuantizeLinear", "DequantizeLinear", "Dropout", "GroupNormalization")
+_SAME_SHAPE = (
+    "Identity",
+    "Cast",
+    "Dropout",
+    "Softmax",
+    "LogSoftmax",
+    "BatchNormalization",
+    "InstanceNormalization",
+    "GroupNormalization",
+    "LayerNormalization",
+    "LRN",
+    "QuantizeLinear",
+    "DequantizeLinear",
+)
 
 
 def name_dims(model: ir.Model, ctx: PassContext) -> int:
-    """Names dimensions of the main graph, until no more become known; returns how many Reshapes got a constant target."""
+    """Names dimensions of the main graph; returns how many Reshapes got a constant target."""
     count = 0
     for _ in range(ROUNDS):
         open_shapes = _unranked(model.graph)
@@ -53,17 +65,21 @@ def _name_once(model: ir.Model) -> int:
     """One walk from front to back."""
     for value in model.graph.inputs:
         if value.shape is not None:
-            named = [d if d is not None else f"{value.name}_dim{i}" for i, d in enumerate(dims(value))]
-            value.shape = ir.Shape(named)
+            value.shape = _named(value)
     count = 0
     for node in model.graph:
         for value, found in zip(node.outputs, _output_dims(node), strict=False):
             _fill(value, found)
         for value in node.outputs:
             if value.shape is not None:
-                value.shape = ir.Shape([d if d is not None else f"{value.name}_dim{i}" for i, d in enumerate(dims(value))])
+                value.shape = _named(value)
         count += _materialize_reshape(model, node)
     return count
+
+
+def _named(value: ir.Value) -> ir.Shape:
+    """The shape of a value, with its own name and the axis for dimensions that are still unknown."""
+    return ir.Shape([d if d is not None else f"{value.name}_dim{i}" for i, d in enumerate(dims(value))])
 
 
 def _fill(value: ir.Value, found: Sequence[Dim] | None) -> None:
@@ -157,7 +173,7 @@ def _strided(size: str, room: int, step: int, rounding: str) -> str:
 
 
 def _transposed_window(node: ir.Node, x: ir.Value) -> list[Dim] | None:
-    """ConvTranspose with explicit pads: (d - 1) * stride + window - pads + output_padding; and 2 d for the common 2x2."""
+    """ConvTranspose with explicit pads: (d - 1) stride + window - pads + output_padding."""
     weight = operand(node, 1)
     if x.shape is None or weight is None or weight.shape is None or "output_shape" in node.attributes:
         return None

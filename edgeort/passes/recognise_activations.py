@@ -61,7 +61,8 @@ def recognise_activations(model: ir.Model, ctx: PassContext) -> int:
         if found.x.dtype != ir.DataType.FLOAT:
             ctx.refuse("recognise_activations", node, f"it ends a {found.op_type}, but of {found.x.dtype}, not float32")
         elif not only_inside(found.nodes, node.outputs[0]):
-            ctx.refuse("recognise_activations", node, f"it ends a {found.op_type}, but a part of it is used elsewhere too")
+            reason = f"it ends a {found.op_type}, but a part of it is used elsewhere too"
+            ctx.refuse("recognise_activations", node, reason)
         else:
             _replace(model, node, found)
             count += 1
@@ -75,7 +76,9 @@ def _replace(model: ir.Model, node: ir.Node, found: Found) -> None:
     attributes, inputs = {**found.attributes, **fixed} if standard else found.attributes, [found.x]
     stem = node.name or found.op_type
     if found.op_type == "Clip" and opset(model) >= 11:
-        inputs += [add_constant(model.graph, np.float32(attributes[b]), f"{stem}_{b}") for b in ("min", "max")]
+        inputs += [
+            add_constant(model.graph, np.array(attributes[b], np.float32), f"{stem}_{b}") for b in ("min", "max")
+        ]
         attributes = {}
     new = new_node(model.graph, name if standard else found.op_type, inputs, attributes, stem=stem, domain=domain)
     replace_node(model.graph, node, new)
@@ -86,23 +89,16 @@ def _replace(model: ir.Model, node: ir.Node, found: Found) -> None:
 
 
 def _clips(node: ir.Node) -> Found | None:
-    """Two bounds in a row; Min and Max with a constant each."""
-    outer, inner_node = _bounds(node), None
-    if outer is None:
-        return None
-    inner_node = outer[2].producer()
+    """Two bounds in a row that leave an interval."""
+    outer = _bounds(node)
+    inner_node = None if outer is None else outer[2].producer()
     inner = None if inner_node is None else _bounds(inner_node)
-    if inner is None or inner_node is None:
+    if outer is None or inner is None or inner_node is None:
         return None
-    low = max(inner[0], outer[0])
-    high = min(inner[1], outer[1])
-    if low > high or max(inner[0], outer[0]) > min(inner[1], outer[1]):
+    low, high = max(inner[0], outer[0]), min(inner[1], outer[1])
+    if not (math.isfinite(low) and math.isfinite(high) and low <= high):
         return None
-    if math.isinf(low) and math.isinf(high) or (low == 0 and math.isinf(high)):
-        return None
-    limits = np.finfo(np.float32)
-    bounds = {"min": max(low, float(limits.min)), "max": min(high, float(limits.max))}
-    return Found("Clip", inner[2], [node, inner_node], bounds) if math.isfinite(low) and math.isfinite(high) else None
+    return Found("Clip", inner[2], [node, inner_node], {"min": low, "max": high})
 
 
 def _bounds(node: ir.Node) -> tuple[float, float, ir.Value] | None:

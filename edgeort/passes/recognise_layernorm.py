@@ -89,10 +89,11 @@ def _affine(node: ir.Node, op_type: str, size: int, nodes: list[ir.Node]) -> tup
         return None, node
     for value in user.inputs:
         array = constant(value)
-        if array is not None and array.size in (1, size) and array.shape[-1:] in ((size,), (1,), ()):
-            if array.ndim <= (rank(node.outputs[0]) or 1):
-                nodes.append(user)
-                return np.ascontiguousarray(np.broadcast_to(array.reshape(-1), (size,))), user
+        if array is None or array.size not in (1, size) or array.shape[-1:] not in ((size,), (1,), ()):
+            continue
+        if array.ndim <= (rank(node.outputs[0]) or 1):
+            nodes.append(user)
+            return np.ascontiguousarray(np.broadcast_to(array.reshape(-1), (size,))), user
     return None, node
 
 
