@@ -1,6 +1,7 @@
 // Calls every function of math.h over arrays, by vectors or (-DPROBE_SCALAR) by floats, and digests the results over a
 // strided sweep of all float bit patterns. Built as a shared library for the host, and (-DPROBE_MAIN) as a static
 // program without libc that prints one line "name digest" a function, for emulators.
+#include "edgeort/runtime/simd/lanes16.h"
 #include "edgeort/runtime/simd/math.h"
 
 namespace {
