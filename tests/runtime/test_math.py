@@ -30,7 +30,13 @@ FLAGS = (
     *("-nostdlib", "-nostdlib++", "-fno-sanitize=undefined", "-Wall", "-Wextra", "-Werror", "-I."),
 )
 VARIANTS = {
-    "x86_64": {"scalar": ("-mcpu=x86_64_v3", "-DPROBE_SCALAR"), "v3": ("-mcpu=x86_64_v3",), "v4": ("-mcpu=x86_64_v4",)},
+    "x86_64": {
+        "scalar": ("-mcpu=x86_64_v3", "-DPROBE_SCALAR"),
+        "v1": ("-mcpu=x86_64",),  # no fma and no rounding instruction: the emulations of vec.h
+        "v1 scalar": ("-mcpu=x86_64", "-DPROBE_SCALAR"),
+        "v3": ("-mcpu=x86_64_v3",),
+        "v4": ("-mcpu=x86_64_v4",),
+    },
     "aarch64": {"scalar": ("-mcpu=generic", "-DPROBE_SCALAR"), "neon": ("-mcpu=generic",)},
 }
 HOST_VARIANTS = VARIANTS.get(platform.machine(), {})
