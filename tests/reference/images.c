@@ -64,8 +64,8 @@ void ref_gemm(const float* a, const float* b, const float* bias, float* y, int64
   }
 }
 
-// maximum: from -inf by max_nan. Otherwise the mean of the taps inside; pb, pr: the pads after; count_pad counts the taps
-// in the pads too (not those that ceil_mode adds beyond them).
+// maximum: from -inf by max_nan. Otherwise the mean of the taps inside; pb, pr: the pads after; count_pad counts the
+// taps in the pads too (not those that ceil_mode adds beyond them).
 void ref_pool2d(const float* x, float* y, const Window* d, int64_t pb, int64_t pr, int maximum, int count_pad) {
   for (int64_t o = 0; o < d->n * d->oh * d->ow * d->ci; ++o) {
     const int64_t c = o % d->ci, ox = o / d->ci % d->ow, oy = o / d->ci / d->ow % d->oh, b = o / d->ci / d->ow / d->oh;

@@ -1,5 +1,5 @@
-// Reductions, soft maximum and normalisations of the contract: element r of a sequence goes to virtual lane r % 16, the lanes
-// combine in a tree.
+// Reductions, soft maximum and normalisations of the contract: element r of a sequence goes to virtual lane r % 16, the
+// lanes combine in a tree.
 #include "reference.h"
 
 enum Op { kSum, kMean, kMax, kMin, kProd, kL1, kL2, kSumSquare, kLogSum, kLogSumExp };
@@ -72,7 +72,8 @@ static void statistics(const float* x, int64_t n, float eps, float* mean, float*
 }
 
 // x, y [outer, n]; scale, bias [n].
-void ref_layer_norm(const float* x, const float* scale, const float* bias, float* y, int64_t outer, int64_t n, float eps) {
+void ref_layer_norm(const float* x, const float* scale, const float* bias, float* y, int64_t outer, int64_t n,
+                    float eps) {
   for (int64_t o = 0; o < outer; ++o) {
     const float* row = x + o * n;
     float mean, inv;

@@ -45,7 +45,8 @@ const Entry kTable[] = {
     UNARY(sin),  UNARY(cos),   UNARY(tan),       UNARY(asin),  UNARY(acos),       UNARY(atan),       UNARY(sinh),
     UNARY(cosh), UNARY(asinh), UNARY(acosh),     UNARY(atanh), UNARY(round_even), UNARY(floor),      UNARY(ceil),
     UNARY(trunc), BINARY(pow), BINARY(max_nan),  BINARY(min_nan), BINARY(vmax),   BINARY(vmin),
-    UNARY_WITH(elu, 0.7f), UNARY_WITH(celu, 0.7f), UNARY_WITH(selu, 1.6732632f, 1.050701f), UNARY_WITH(leaky_relu, V{} + 0.1f),
+    UNARY_WITH(elu, 0.7f), UNARY_WITH(celu, 0.7f), UNARY_WITH(selu, 1.6732632f, 1.050701f),
+    UNARY_WITH(leaky_relu, V{} + 0.1f),
     UNARY_WITH(hard_sigmoid, 0.2f, 0.5f), UNARY_WITH(clip, V{} - 1.5f, V{} + 2.5f), UNARY(relu),
 };
 constexpr int kCount = sizeof(kTable) / sizeof(kTable[0]);
@@ -92,7 +93,7 @@ uint64_t probe_digest(int index, uint32_t stride) {
   for (uint64_t done = 0; done < 0x100000000u; done += uint64_t{stride} * 256) {
     for (int i = 0; i < 256; ++i, bits += stride) {
       a[i] = bitcast<float>(bits);
-      b[i] = bitcast<float>((bits * 2654435761u & 0x87ffffffu) + 0x3c000000u);  // the exponents where pow is neither 0 nor inf
+      b[i] = bitcast<float>((bits * 2654435761u & 0x87ffffffu) + 0x3c000000u);  // where pow is seldom 0 or inf
     }
     kTable[index].row(y, a, b, 256);
     for (float v : y) digest = (digest ^ (v == v ? bitcast<uint32_t>(v) : 0x7fc00000u)) * 1099511628211u;

@@ -1,5 +1,6 @@
 // exp, log and what is made of them, over T = float or a vector of floats: fixed sequences of IEEE operations, without
-// tables, estimates or libm, so that every width and every CPU gives the same bits. Part of math.h, which states the errors.
+// tables, estimates or libm, so that every width and every CPU gives the same bits. Part of math.h, which
+// states the errors.
 //
 // Every polynomial is a minimax fit of ours (weighted, in 30 digits), its coefficients rounded to float one after
 // another, lowest order first, the rest fitted again after each.

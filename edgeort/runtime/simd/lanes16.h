@@ -1,5 +1,5 @@
-// Reductions over 16 virtual lanes: element r of a sequence goes to lane r % 16, the lanes combine in a tree, so that every
-// vector width gives the same bits (NUMERICS.md).
+// Reductions over 16 virtual lanes: element r of a sequence goes to lane r % 16, the lanes combine in a tree, so that
+// every vector width gives the same bits (NUMERICS.md).
 #pragma once
 
 #include "vec.h"
