@@ -62,7 +62,8 @@ def channels_last(model: ir.Model, op_type: str, inputs: int) -> str:
     if identifier not in model.functions:
         version = _version(model)
         schema = onnx.defs.get_schema(op_type, version)
-        kept = [ir.RefAttr(a.name, a.name, ir.AttributeType(int(a.type))) for a in schema.attributes.values()]
+        types = {name: ir.AttributeType(int(a.type)) for name, a in schema.attributes.items()}  # type: ignore[call-overload]
+        kept = [ir.RefAttr(name, name, kind) for name, kind in types.items()]
         values = [ir.Value(name=f"in{i}") for i in range(inputs)]
         first = ir.Node("", "Transpose", values[:1], [ir.RefAttr("perm", "to_nchw", ir.AttributeType.INTS)])
         body = ir.Node("", op_type, [first.outputs[0], *values[1:]], kept)
