@@ -59,6 +59,7 @@ void* Prepare::known(int output) {
 }
 
 void* Prepare::state(size_t size) { return model_.nodes[node_].state = model_.current->memory.take(size); }
+void* Prepare::keep(size_t size) { return model_.current->memory.take(size); }
 void Prepare::scratch(size_t size) { model_.nodes[node_].scratch_bytes = size; }
 void Prepare::thread_scratch(size_t size) { model_.nodes[node_].thread_bytes = (size + kAlignment - 1) & ~(kAlignment - 1); }
 

@@ -89,6 +89,8 @@ class Prepare {
   T* state() {
     return static_cast<T*>(state(sizeof(T)));
   }
+  // More zeroed memory that lasts until the next prepare. Null when memory is out.
+  void* keep(size_t size);
   // Bytes shared by all threads, and bytes of each thread, that hold nothing between nodes.
   void scratch(size_t size);
   void thread_scratch(size_t size);

@@ -168,4 +168,21 @@ struct ListParams {
 };
 static_assert(sizeof(ListParams) == 80);
 
+// Pooling of 1 to 3 spatial dimensions, padded to three at the front. auto_pad as in ConvParams; p: the norm of LpPool.
+struct PoolParams {
+  i32 spatial;
+  i32 channels_first;
+  i32 kernel[3];
+  i32 stride[3];
+  i32 dilation[3];
+  i32 pad_begin[3];
+  i32 pad_end[3];
+  i32 auto_pad;
+  i32 ceil_mode;
+  i32 count_include_pad;
+  i32 column_major;
+  f32 p;
+};
+static_assert(sizeof(PoolParams) == 88);
+
 }  // namespace edgeort

@@ -20,8 +20,6 @@ struct State {
   f32 alpha;
 };
 
-constexpr i64 kRowsPerTask = 48;
-
 i64 packed_floats(i64 k, i64 n) { return ceil_div(n, kPanel) * kPanel * k; }
 
 // The leading dimensions of the result, and each operand's strides along them.
@@ -102,6 +100,7 @@ Status prepare(Prepare& p) {
   s->copy_a = s->a_column != 1 || s->alpha != 1.0f;
   p.scratch((g.packed ? 0 : static_cast<size_t>(packed_floats(s->k, s->n))) * sizeof(f32) +
             (s->copy_a ? static_cast<size_t>(s->m * s->k) : 0) * sizeof(f32));
+  s->matrix.partition(s->m, 1, p.threads());
   p.thread_scratch(s->matrix.scratch_bytes());
   return Status::ok;
 }
@@ -143,31 +142,6 @@ void copy(const Run& r, const State& s, const f32* a, f32* out) {
   });
 }
 
-void multiply(const Run& r, const State& s, const f32* a, i64 a_row, const f32* panels, const f32* bias, f32* out, i64 first_row) {
-  const Matrix& matrix = s.matrix;
-  const i64 block = matrix.block_rows(s.m);
-  const i64 blocks = ceil_div(s.m, block), per_task = max_of(1, min_of(kRowsPerTask / block, ceil_div(blocks, r.threads())));
-  // Few rows: threads share the columns instead, unless the epilogue wants whole rows.
-  const i64 row_tasks = ceil_div(blocks, per_task);
-  const i64 panel_count = ceil_div(s.n, kPanel);
-  const i64 splits = row_tasks >= r.threads() || matrix.program ? 1 : min_of(ceil_div(panel_count, 8), 4 * r.threads());
-  const i64 step = ceil_div(panel_count, max_of(splits, 1)) * kPanel;
-  const i64 column_tasks = s.n ? ceil_div(s.n, step) : 0;
-  r.parallel(row_tasks * column_tasks, [&](i64 task, int thread) {
-    const i64 begin = task % column_tasks * step, end = min_of(s.n, begin + step);
-    const i64 first = task / column_tasks * per_task, last = min_of(blocks, first + per_task);
-    const i64 offset = 0;
-    for (i64 i = first; i < last; ++i) {
-      const i64 m = i * block;
-      const int rows = static_cast<int>(min_of(block, s.m - m));
-      const f32* pointers[kMaxTileRows];
-      for (int k = 0; k < rows; ++k) pointers[k] = a + (m + k) * a_row;
-      matrix.columns({pointers, &offset, 1, s.k, rows}, panels, bias, begin, end, out + m * s.n, s.n);
-      matrix.finish(r, first_row + m, rows, out + m * s.n, s.n, r.thread_scratch(thread));
-    }
-  });
-}
-
 void run(Run& r) {
   const State& s = r.state<State>();
   const bool packed = r.params<GemmParams>().packed;
@@ -181,7 +155,14 @@ void run(Run& r) {
     const f32* b = r.in(1).as<const f32>() + (packed ? 0 : batch_offset(s, s.b_batch, i));
     if (!packed && b != packed_last) pack(r, s, packed_last = b, panels);
     if (s.copy_a) copy(r, s, a, copied);
-    multiply(r, s, s.copy_a ? copied : a, s.copy_a ? s.k : s.a_row, packed ? b : panels, bias, r.out(0).as<f32>() + i * s.m * s.n, i * s.m);
+    const f32* rows = s.copy_a ? copied : a;
+    const i64 stride = s.copy_a ? s.k : s.a_row;
+    s.matrix.multiply(r, packed ? b : panels, bias, r.out(0).as<f32>() + i * s.m * s.n, s.n, i * s.m, 0, [&](i64 row, Matrix::Rows* block) {
+      for (int m = 0; m < block->rows; ++m) block->pointers[m] = rows + (row + m) * stride;
+      block->offsets[0] = 0;
+      block->taps = 1;
+      block->kc = s.k;
+    });
   }
 }
 

@@ -4,50 +4,81 @@ namespace edgeort {
 
 EDGEORT_KERNELS(GemmKernels, gemm)
 
-Status Matrix::bind(Prepare& p, const Program& code, size_t params_bytes, const i64* dims, int rank, i64 columns, i64 k) {
+namespace {
+
+// Bytes of packed weights that a task's blocks share before the next ones: about half a small core's L2.
+constexpr i64 kChunkBytes = 128 * 1024;
+
+i64 round_up(i64 value, i64 multiple) { return ceil_div(value, multiple) * multiple; }
+
+}  // namespace
+
+Status Matrix::bind(Prepare& p, const Program& code, size_t params_bytes, const i64* dims, int rank, i64 all_columns, i64 k) {
   kernels = &gemm(p.isa());
-  n = columns;
+  n = all_columns;
   panel_stride = k * kPanel;
+  row_step = 1;
   lo = -__builtin_inff();
   hi = __builtin_inff();
-  EDGEORT_TRY(epilogue.bind(p, code, params_bytes, dims, rank, columns, true));
+  EDGEORT_TRY(epilogue.bind(p, code, params_bytes, dims, rank, all_columns, true));
   program = !epilogue.empty() && !epilogue.clamp(&lo, &hi);
   return Status::ok;
 }
 
-int Matrix::tile_rows() const {
-  int rows = 1;
-  for (int i = 0; i < kernels->count; ++i) rows = kernels->tiles[i].rows > rows ? kernels->tiles[i].rows : rows;
-  return rows;
+void Matrix::partition(i64 all_rows, i64 taps, int threads) {
+  rows = all_rows;
+  max_taps = taps;
+  int tile_rows = 1;
+  for (int i = 0; i < kernels->count; ++i) tile_rows = kernels->tiles[i].rows > tile_rows ? kernels->tiles[i].rows : tile_rows;
+  // Blocks as equal as tiles allow: 49 rows are 10 + 10 + 10 + 10 + 9 rather than 4 * 12 + 1.
+  block = rows ? ceil_div(rows, ceil_div(rows, tile_rows)) : 1;
+  const i64 blocks = ceil_div(rows, block), panels = ceil_div(n, kPanel);
+  const i64 wanted = threads > 1 ? 4 * threads : 1;
+  blocks_per_task = max_of(1, min_of(kMaxBlocks, blocks / wanted));
+  const i64 row_tasks = max_of(1, ceil_div(blocks, blocks_per_task));
+  // Few rows: tasks share the columns too. A task keeps at least four panels, so that wide tiles stay whole.
+  const i64 splits = row_tasks >= wanted ? 1 : min_of(ceil_div(panels, 4), ceil_div(wanted, row_tasks));
+  columns_per_task = max_of(kPanel, ceil_div(panels, max_of(splits, 1)) * kPanel);
+  chunk = max_of(8 * kPanel, kChunkBytes / max_of(1, panel_stride * i64{sizeof(f32)}) * kPanel);
 }
 
-void Matrix::columns(const Rows& rows, const f32* panels, const f32* bias, i64 begin, i64 end, f32* out, i64 out_stride) const {
-  Tile tile = {rows.pointers, rows.offsets, rows.taps, rows.kc, nullptr, panel_stride, nullptr, lo, hi, nullptr, out_stride, 0};
+size_t Matrix::scratch_bytes() const {
+  const i64 pointers = round_up(max_taps * block * i64{sizeof(void*)}, 8) + max_taps * i64{sizeof(i64)};
+  return static_cast<size_t>(blocks_per_task * pointers) + (program ? epilogue.scratch_bytes(n * block) : 0);
+}
+
+u8* Matrix::place(Rows* out, u8* scratch) const {
+  out->pointers = reinterpret_cast<const f32**>(scratch);
+  scratch += round_up(max_taps * block * i64{sizeof(void*)}, 8);
+  out->offsets = reinterpret_cast<i64*>(scratch);
+  return scratch + max_taps * i64{sizeof(i64)};
+}
+
+void Matrix::columns(const Rows& in, const f32* panels, const f32* bias, i64 begin, i64 end, f32* out, i64 out_stride) const {
+  Tile tile = {in.pointers, in.offsets, in.taps, in.kc, nullptr, panel_stride, nullptr, lo, hi, nullptr, out_stride, 0};
   for (i64 column = begin; column < end;) {
-    const i64 left = end - column, padded = ceil_div(left, kPanel) * kPanel;
+    const i64 left = end - column, padded = round_up(left, kPanel);
     const TileRow* best = nullptr;
-    for (int i = 0; i < kernels->count; ++i) {
+    for (int i = 0; i < kernels->count && !best; ++i) {
       const TileRow& candidate = kernels->tiles[i];
-      if (candidate.rows < rows.rows || candidate.columns > padded) continue;
-      best = &candidate;
-      break;
+      if (candidate.rows >= in.rows && candidate.columns <= padded) best = &candidate;
     }
     tile.panels = panels + column / kPanel * panel_stride + column % kPanel;
     tile.bias = bias ? bias + column : nullptr;
     tile.out = out + column;
     tile.columns = left;
-    best->fn[rows.rows - 1](tile);
+    best->fn[in.rows - 1](tile);
     column += best->columns;
   }
 }
 
-void Matrix::finish(const Run& r, i64 row, int rows, f32* out, i64 out_stride, void* scratch) const {
-  if (!program) return;
-  if (epilogue.flat && out_stride == n) {
-    epilogue.run(r, out, row, 0, n * rows, scratch);
+void Matrix::finish(const Run& r, i64 row, i64 column, int count, i64 begin, i64 end, f32* out, i64 out_stride, void* scratch) const {
+  const i64 width = end - begin;
+  if (epilogue.flat && out_stride == width && epilogue.columns == width) {
+    epilogue.run(r, out, row, 0, width * count, scratch);
     return;
   }
-  for (int m = 0; m < rows; ++m) epilogue.run(r, out + m * out_stride, row + m, 0, n, scratch);
+  for (int m = 0; m < count; ++m) epilogue.run(r, out + m * out_stride + begin, row + m * row_step, column + begin, width, scratch);
 }
 
 }  // namespace edgeort

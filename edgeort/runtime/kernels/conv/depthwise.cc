@@ -1,0 +1,132 @@
+// DepthwiseConv: line by line; inside a line whole kernel rows at once, at its ends tap by tap.
+#include "depthwise.h"
+
+#include "../elementwise/bound.h"
+#include "geometry.h"
+
+namespace edgeort {
+
+EDGEORT_KERNELS(DepthwiseKernels, depthwise)
+
+namespace {
+
+struct State {
+  Geometry g;
+  BoundProgram epilogue;
+  f32 lo, hi;
+  bool program;
+  const DepthwiseKernels* kernels;
+  const DepthwiseRow* row;  // null: no kernel for this width, stride or dilation
+  i64 begin, end;           // outputs of a line whose kernel lies inside along x
+};
+
+Status prepare(Prepare& p) {
+  const auto& params = p.params<ConvParams>();
+  auto* s = p.state<State>();
+  if (!s) return p.fail("out of memory");
+  Geometry& g = s->g;
+  EDGEORT_TRY(conv_geometry(p, params, &g));
+  if (g.groups != g.c_in || g.c_in != g.c_out) return p.fail("is not depthwise");
+  if (g.taps > 4096) return p.fail("the kernel is too large");
+  EDGEORT_TRY(check_weights(p, g.taps * g.c_in, ceil_div(g.c_in, kPanel) * kPanel));
+  const Tensor& y = p.out(0);
+  EDGEORT_TRY(s->epilogue.bind(p, params.epilogue, sizeof(params), y.dims, y.rank - 1, g.c_out, true));
+  s->lo = -__builtin_inff();
+  s->hi = __builtin_inff();
+  s->program = !s->epilogue.empty() && !s->epilogue.clamp(&s->lo, &s->hi);
+  s->kernels = &depthwise(p.isa());
+  for (int i = 0; i < s->kernels->count && g.dilation[2] == 1; ++i) {
+    const DepthwiseRow& row = s->kernels->rows[i];
+    if (row.kernel == g.kernel[2] && row.stride == g.stride[2]) s->row = &row;
+  }
+  s->begin = min_of(g.out[2], ceil_div(g.pad[2] > 0 ? g.pad[2] : 0, g.stride[2]));
+  const i64 last = g.in[2] + g.pad[2] - (g.kernel[2] - 1) * g.dilation[2] - 1;  // the last start that stays inside
+  s->end = max_of(s->begin, last < 0 ? 0 : min_of(g.out[2], last / g.stride[2] + 1));
+  // Pointers of all taps of a pixel and their weights, then the epilogue's registers.
+  p.thread_scratch(static_cast<size_t>(g.taps) * 2 * sizeof(void*) + s->epilogue.scratch_bytes(g.out[2] * g.c_out));
+  return Status::ok;
+}
+
+// One output line.
+struct Line {
+  const State& s;
+  const f32 *x, *weights;
+  DepthwiseArgs args;
+  const f32** rows;
+  const f32** taps;
+  i64 n, z, y;
+
+  // Adds a tap (or kernel row) at k whose first pixel is read at `column` of the input.
+  void add(i64 k0, i64 k1, i64 k2, i64 column) {
+    const Geometry& g = s.g;
+    const i64 iz = z * g.stride[0] - g.pad[0] + k0 * g.dilation[0], iy = y * g.stride[1] - g.pad[1] + k1 * g.dilation[1];
+    if (iz < 0 || iz >= g.in[0] || iy < 0 || iy >= g.in[1] || column < 0 || column >= g.in[2]) return;
+    rows[args.count] = x + (((n * g.in[0] + iz) * g.in[1] + iy) * g.in[2] + column) * g.c_in;
+    taps[args.count++] = weights + ((k0 * g.kernel[1] + k1) * g.kernel[2] + k2) * g.c_in;
+  }
+
+  void pixel(i64 at, f32* out) {
+    const Geometry& g = s.g;
+    args.count = 0;
+    args.out = out;
+    for (i64 k0 = 0; k0 < g.kernel[0]; ++k0) {
+      for (i64 k1 = 0; k1 < g.kernel[1]; ++k1) {
+        for (i64 k2 = 0; k2 < g.kernel[2]; ++k2) add(k0, k1, k2, at * g.stride[2] - g.pad[2] + k2 * g.dilation[2]);
+      }
+    }
+    s.kernels->pixel(args);
+  }
+
+  void pixels(i64 at, f32* out) {
+    const Geometry& g = s.g;
+    args.count = 0;
+    args.out = out;
+    for (i64 k0 = 0; k0 < g.kernel[0]; ++k0) {
+      for (i64 k1 = 0; k1 < g.kernel[1]; ++k1) add(k0, k1, 0, at * g.stride[2] - g.pad[2]);
+    }
+    s.row->fn(args);
+  }
+};
+
+void run(Run& r) {
+  const State& s = r.state<State>();
+  const Geometry& g = s.g;
+  const i64 width = g.out[2] * g.c_out, lines = g.out[2] ? g.out_rows / g.out[2] : 0;
+  f32* out = r.out(0).as<f32>();
+  r.ranges(lines, max_of(1, 8192 / (width + 1)), [&](i64 begin, i64 end, int thread) {
+    auto** pointers = static_cast<const f32**>(r.thread_scratch(thread));
+    void* scratch = pointers + 2 * g.taps;
+    DepthwiseArgs args = {pointers, pointers + g.taps, 0, g.c_in, g.c_in, r.in(2).as<const f32>(), s.lo, s.hi, nullptr};
+    Line line = {s, r.in(0).as<const f32>(), r.in(1).as<const f32>(), args, pointers, pointers + g.taps, 0, 0, 0};
+    for (i64 i = begin; i < end; ++i) {
+      line.y = i % g.out[1];
+      line.z = i / g.out[1] % g.out[0];
+      line.n = i / g.out[1] / g.out[0];
+      f32* to = out + i * width;
+      const int step = s.row ? s.row->pixels : 0;
+      const bool whole = step > 0 && s.end - s.begin >= step;
+      for (i64 at = 0; at < (whole ? s.begin : g.out[2]); ++at) line.pixel(at, to + at * g.c_out);
+      if (whole) {
+        // The last group overlaps the one before rather than leaving single pixels.
+        for (i64 at = s.begin; at < s.end; at += step) {
+          const i64 from = min_of(at, s.end - step);
+          line.pixels(from, to + from * g.c_out);
+        }
+        for (i64 at = s.end; at < g.out[2]; ++at) line.pixel(at, to + at * g.c_out);
+      }
+      if (!s.program) continue;
+      if (s.epilogue.flat) {
+        s.epilogue.run(r, to, i * g.out[2], 0, width, scratch);
+        continue;
+      }
+      for (i64 at = 0; at < g.out[2]; ++at) s.epilogue.run(r, to + at * g.c_out, i * g.out[2] + at, 0, g.c_out, scratch);
+    }
+  });
+}
+
+}  // namespace
+
+extern const OpDef kDepthwiseConv;
+const OpDef kDepthwiseConv = {"DepthwiseConv", sizeof(ConvParams), prepare, run};
+
+}  // namespace edgeort

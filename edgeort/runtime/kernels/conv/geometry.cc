@@ -1,0 +1,103 @@
+#include "geometry.h"
+
+namespace edgeort {
+namespace {
+
+enum AutoPad : i32 { kExplicit, kSameUpper, kSameLower, kValid };
+constexpr i64 kLargest = i64{1} << 31;
+
+Status common(Prepare& p, const ConvParams& c, Geometry* g) {
+  const Tensor& x = p.in(0);
+  if (p.inputs() < 3 || !p.has(0) || !p.has(1) || !p.has(2)) return p.fail("needs an input, weights and a bias");
+  if (x.dtype != DType::f32) return p.fail("the input must be float32");
+  if (c.spatial < 1 || c.spatial > 3 || x.rank != c.spatial + 2) return p.fail("the input has rank %d, not %d", x.rank, c.spatial + 2);
+  if (c.group < 1 || c.channels_in < 1 || c.channels_out < 1 || c.channels_in % c.group || c.channels_out % c.group) {
+    return p.fail("channels %d -> %d do not divide into %d groups", c.channels_in, c.channels_out, c.group);
+  }
+  g->batch = x.dims[0];
+  g->c_in = c.channels_in;
+  g->c_out = c.channels_out;
+  g->groups = c.group;
+  if (x.dims[x.rank - 1] != g->c_in)
+    return p.fail("the input has %lld channels, not %lld", (long long)x.dims[x.rank - 1], (long long)g->c_in);
+  g->taps = 1;
+  for (int d = 0; d < 3; ++d) {
+    const int axis = d - (3 - c.spatial);
+    g->in[d] = axis < 0 ? 1 : x.dims[1 + axis];
+    g->kernel[d] = c.kernel[d];
+    g->stride[d] = c.stride[d];
+    g->dilation[d] = c.dilation[d];
+    g->pad[d] = c.pad_begin[d];
+    g->taps *= c.kernel[d];
+    if (c.kernel[d] < 1 || c.stride[d] < 1 || c.dilation[d] < 1 || g->taps > 1 << 20)
+      return p.fail("a kernel, stride or dilation is out of range");
+    if (i64{c.kernel[d]} * c.dilation[d] > kLargest || g->in[d] > kLargest) return p.fail("a dimension is out of range");
+  }
+  return Status::ok;
+}
+
+Status declare(Prepare& p, const ConvParams& c, Geometry* g) {
+  i64 dims[5];
+  int rank = 0;
+  dims[rank++] = g->batch;
+  for (int d = 3 - c.spatial; d < 3; ++d) dims[rank++] = g->out[d];
+  dims[rank++] = g->c_out;
+  EDGEORT_TRY(p.set(0, DType::f32, dims, rank));
+  g->out_rows = g->batch * g->out[0] * g->out[1] * g->out[2];
+  return Status::ok;
+}
+
+}  // namespace
+
+Status conv_geometry(Prepare& p, const ConvParams& c, Geometry* g) {
+  EDGEORT_TRY(common(p, c, g));
+  for (int d = 0; d < 3; ++d) {
+    const i64 reach = (g->kernel[d] - 1) * g->dilation[d] + 1;
+    i64 total = i64{c.pad_begin[d]} + c.pad_end[d];
+    if (c.auto_pad == kSameUpper || c.auto_pad == kSameLower) {
+      const i64 wanted = ceil_div(g->in[d], g->stride[d]);
+      total = max_of(0, (wanted - 1) * g->stride[d] + reach - g->in[d]);
+      g->pad[d] = c.auto_pad == kSameUpper ? total / 2 : total - total / 2;
+    } else if (c.auto_pad == kValid) {
+      total = g->pad[d] = 0;
+    }
+    const i64 room = g->in[d] + total - reach;
+    if (room < 0)
+      return p.fail("the kernel is larger than the padded input (%lld < %lld)", (long long)(g->in[d] + total), (long long)reach);
+    g->out[d] = room / g->stride[d] + 1;
+  }
+  return declare(p, c, g);
+}
+
+// ONNX ConvTranspose: output = stride * (input - 1) + output_padding + reach - pads, or pads from a given output shape.
+Status conv_transpose_geometry(Prepare& p, const ConvParams& c, Geometry* g) {
+  EDGEORT_TRY(common(p, c, g));
+  for (int d = 0; d < 3; ++d) {
+    const i64 reach = (g->kernel[d] - 1) * g->dilation[d] + 1;
+    const i64 full = g->stride[d] * (g->in[d] - 1) + c.output_padding[d] + reach;
+    const bool same = c.auto_pad == kSameUpper || c.auto_pad == kSameLower;
+    i64 total = c.auto_pad == kValid ? 0 : i64{c.pad_begin[d]} + c.pad_end[d];
+    if (c.output_shape[d] >= 0 || same) {
+      const i64 wanted = c.output_shape[d] >= 0 ? c.output_shape[d] : g->in[d] * g->stride[d];
+      total = full - wanted;
+      g->pad[d] = c.auto_pad == kSameUpper ? total / 2 : total - total / 2;
+    } else if (c.auto_pad == kValid) {
+      g->pad[d] = 0;
+    }
+    g->out[d] = full - total;
+    if (g->out[d] < 0 || g->out[d] > kLargest) return p.fail("an output dimension would be %lld", (long long)g->out[d]);
+  }
+  return declare(p, c, g);
+}
+
+Status check_weights(Prepare& p, i64 weights, i64 bias) {
+  for (int i = 1; i < 3; ++i) {
+    const Tensor& t = p.in(i);
+    const i64 want = i == 1 ? weights : bias;
+    if (t.dtype != DType::f32 || t.rank != 1 || t.dims[0] != want)
+      return p.fail("its packed %s must have %lld values", i == 1 ? "weights" : "bias", (long long)want);
+  }
+  return Status::ok;
+}
+
+}  // namespace edgeort

@@ -1,0 +1,29 @@
+// Shapes of a convolution, channels last, with its one to three spatial dimensions padded to three.
+#pragma once
+#include "../../core/op.h"
+
+namespace edgeort {
+
+struct Geometry {
+  i64 batch, c_in, c_out, groups;
+  i64 in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
+  i64 taps;      // kernel positions
+  i64 out_rows;  // batch * out[0] * out[1] * out[2]
+
+  // Where output row `row` (batch, position) is: its batch and its coordinates.
+  void locate(i64 row, i64* n, i64 at[3]) const {
+    for (int d = 2; d >= 0; --d) {
+      at[d] = row % out[d];
+      row /= out[d];
+    }
+    *n = row;
+  }
+};
+
+// Reads and checks the parameters and the shape of input 0, and declares output 0.
+Status conv_geometry(Prepare& p, const ConvParams& params, Geometry* g);
+Status conv_transpose_geometry(Prepare& p, const ConvParams& params, Geometry* g);
+// Fails unless weights (input 1) and bias (input 2) are float32 vectors of these lengths.
+Status check_weights(Prepare& p, i64 weights, i64 bias);
+
+}  // namespace edgeort
