@@ -22,12 +22,11 @@ LINKED = ("converters", "device_profiles", "quantize")
 # Modules and packages of `edgeort`, lowest layer first. A module may import from its own layer and from those above it
 # in this table. A new top-level module needs a place here.
 LAYERS = (
-    ("errors", "model"),
+    ("errors", "model", "progress", "values"),
     ("passes", "quantize", "converters", "device_profiles"),
-    ("lowering", "toolchain"),
-    ("session",),
+    ("lowering", "toolchain", "engine", "compiling"),
     ("providers",),
-    ("bundle", "devices"),
+    ("bundle", "devices", "session"),
     ("bench", "validate", "report", "inspection"),
     ("pipeline",),
     ("cli",),

@@ -217,6 +217,24 @@ PARAMS: tuple[Struct, ...] = (
     Struct("ElementwiseParams", "A program over broadcast operands.", (("program", "Program", 1),)),
     Struct("AxisParams", "Operators with one axis and one switch.", (("axis", "i64", 1), ("flag", "i64", 1), ("value", "f32", 1), ("value2", "f32", 1))),
     Struct("ListParams", "Operators with a list of integers (axes, a permutation, ...).", (("count", "i64", 1), ("values", "i64", 8), ("flag", "i64", 1))),
+    Struct(
+        "PoolParams",
+        "Pooling of 1 to 3 spatial dimensions, padded to three at the front. auto_pad as in ConvParams; p: the norm of LpPool.",
+        (
+            ("spatial", "i32", 1),
+            ("channels_first", "i32", 1),
+            ("kernel", "i32", 3),
+            ("stride", "i32", 3),
+            ("dilation", "i32", 3),
+            ("pad_begin", "i32", 3),
+            ("pad_end", "i32", 3),
+            ("auto_pad", "i32", 1),
+            ("ceil_mode", "i32", 1),
+            ("count_include_pad", "i32", 1),
+            ("column_major", "i32", 1),
+            ("p", "f32", 1),
+        ),
+    ),
 )
 
 PARAMS_BY_NAME = {record.name: record for record in PARAMS}

@@ -86,7 +86,12 @@ def _fill(value: ir.Value, found: Sequence[Dim] | None) -> None:
     if found is None or (value.shape is not None and len(value.shape) != len(found)):
         return
     known = dims(value) if value.shape is not None else [None] * len(found)
-    merged = [new if isinstance(new, int) or old is None else old for old, new in zip(known, found, strict=True)]
+    # what an exporter declares of an output is a name of its own for a size that has one already
+    override = value.is_graph_output()
+    merged = [
+        new if isinstance(new, int) or old is None or (override and new is not None) else old
+        for old, new in zip(known, found, strict=True)
+    ]
     value.shape = ir.Shape(merged)
 
 
@@ -158,18 +163,18 @@ def _window(node: ir.Node, x: ir.Value) -> list[Dim] | None:
         elif step == 1 and (auto.startswith("SAME") or room == -1):
             result.append(size)
         elif auto.startswith("SAME"):
-            result.append(f"ceiling(({size})/{step})")
+            result.append(f"floor(({size} + {step - 1})/{step})")
         else:
-            result.append(_strided(size, room, step, "ceiling" if integer(node, "ceil_mode", 0) else "floor"))
+            result.append(None if integer(node, "ceil_mode", 0) else _strided(size, room, step))
     return result
 
 
-def _strided(size: str, room: int, step: int, rounding: str) -> str:
-    """The expression rounding((size + room) / step) + 1, with the constant terms of `size` and `room` merged."""
+def _strided(size: str, room: int, step: int) -> str:
+    """The expression floor((size + room) / step) + 1, with the constant terms of `size` and `room` merged."""
     if size.endswith(" + 1"):
         size, room = size.removesuffix(" + 1"), room + 1
     total = size if room == 0 else f"{size} {'-' if room < 0 else '+'} {abs(room)}"
-    return f"{rounding}(({total})/{step}) + 1" if step > 1 else f"{total} + 1"
+    return f"floor(({total})/{step}) + 1" if step > 1 else f"{total} + 1"
 
 
 def _transposed_window(node: ir.Node, x: ir.Value) -> list[Dim] | None:

@@ -56,7 +56,7 @@ def random_feeds(model: ir.Model, sizes: dict[str, int], seed: int = 1) -> dict[
     feeds = {}
     for value in model.graph.inputs:
         shape = [d if isinstance(d, int) and d > 0 else sizes.get(str(d), 2) for d in value.shape]
-        array = rng.standard_normal(shape) * 2
+        array = np.asarray(rng.standard_normal(shape) * 2)
         feeds[value.name] = array.astype(value.dtype.numpy())
     return feeds
 
@@ -69,7 +69,9 @@ def check(
     ctx = PassContext(check=True)
     run_passes(model, ctx, passes)
     onnx.checker.check_model(ir.to_proto(model), full_check=True)
-    for old, new in zip((before.graph.inputs, before.graph.outputs), (model.graph.inputs, model.graph.outputs), strict=True):
+    for old, new in zip(
+        (before.graph.inputs, before.graph.outputs), (model.graph.inputs, model.graph.outputs), strict=True
+    ):
         assert [v.name for v in old] == [v.name for v in new]
         assert [v.dtype for v in old] == [v.dtype for v in new]
     feeds = random_feeds(before, sizes or {})

@@ -35,7 +35,10 @@ def test_folds_into_the_convolution(producer: str, shapes: dict[str, tuple[int, 
     assert not ctx.log
 
 
-@pytest.mark.parametrize(("attributes", "w", "k"), [("", (4, 6), (6,)), ("transB = 1, alpha = 0.5", (6, 4), (1, 6)), ("beta = 3.0", (4, 6), (1,))])
+@pytest.mark.parametrize(
+    ("attributes", "w", "k"),
+    [("", (4, 6), (6,)), ("transB = 1, alpha = 0.5", (6, 4), (1, 6)), ("beta = 3.0", (4, 6), (1,))],
+)
 def test_folds_into_gemm(attributes: str, w: tuple[int, ...], k: tuple[int, ...]) -> None:
     text = f"""g (float[N,4] x) => (float[N,6] y) {{
         c = Gemm <{attributes}> (x, w, k)  y = BatchNormalization (c, g, b, m, v) }}"""

@@ -3,13 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgeort.passes import PassContext, run_passes
 from edgeort.passes.fold_scale import fold_scale
 from tests.passes.harness import check, counts, model_of, random_weights
 
 CONV = "g (float[N,4,6,5] x) => (float[N,6,P,Q] y) {{ c = Conv (x, w)  y = {0} }}"
 
 
-@pytest.mark.parametrize("operation", ["Mul (c, s)", "Mul (s, c)", "Add (c, s)", "Sub (c, s)", "Sub (s, c)", "Div (c, s)"])
+@pytest.mark.parametrize(
+    "operation", ["Mul (c, s)", "Mul (s, c)", "Add (c, s)", "Sub (c, s)", "Sub (s, c)", "Div (c, s)"]
+)
 @pytest.mark.parametrize("shape", [(6, 1, 1), (1, 6, 1, 1), (), (1,)])
 def test_folds_into_conv(operation: str, shape: tuple[int, ...]) -> None:
     weights = random_weights(w=(6, 4, 3, 3), s=shape)
@@ -76,8 +79,6 @@ def test_an_overflowing_weight_stays() -> None:
     weights = {**random_weights(w=(6, 4, 3, 3)), "s": np.array(3e38, np.float32)}
     weights["w"] *= 10
     model = model_of(CONV.format("Mul (c, s)"), weights=weights)
-    from edgeort.passes import PassContext, run_passes
-
     ctx = PassContext()
     run_passes(model, ctx, (fold_scale,))
     assert counts(model) == {"Conv": 1, "Mul": 1}

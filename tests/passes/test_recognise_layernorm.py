@@ -69,7 +69,8 @@ def test_near_misses_stay(text: str) -> None:
 
 
 def test_a_scale_of_other_rows_stays_behind() -> None:
-    text = f"g (float[N,5,8] x) => (float[N,5,8] y) {CONSTANTS} {{ {body(17, 'Mul (d, d)', 'r = Sqrt (e) n = Div (d, r)')} y = Mul (n, s) }}"
+    spelt = body(17, "Mul (d, d)", "r = Sqrt (e) n = Div (d, r)")
+    text = f"g (float[N,5,8] x) => (float[N,5,8] y) {CONSTANTS} {{ {spelt} y = Mul (n, s) }}"
     model, _ = check(model_of(text, weights=random_weights(s=(5, 1))), (recognise_layernorm,))
     assert counts(model) == {"LayerNormalization": 1, "Mul": 1}
 
@@ -82,7 +83,7 @@ def test_a_scale_of_other_rows_stays_behind() -> None:
     ],
 )
 def test_refusals_say_why(shape: str, outputs: str, sentence: str) -> None:
-    text = f"g (float[{shape}] x) => ({outputs}) {CONSTANTS} {{ {body(17, 'Mul (d, d)', 'r = Sqrt (e) y = Div (d, r)')} }}"
+    text = f"g (float[{shape}] x) => ({outputs}) {CONSTANTS} {{ {spelt} }}"
     model, ctx = check(model_of(text), (recognise_layernorm,), sizes={"L": 8})
     assert counts(model)["Div"] == 1
     assert sentence in str(ctx.log[0])

@@ -13,13 +13,17 @@ EDGEORT_INLINE const f32* column(const Tile& t, int v) {
   return t.panels + v / kVectorsPerPanel * t.panel_stride + v % kVectorsPerPanel * kLanes;
 }
 
+// One row of the panels. All of its vectors are loaded first, then each row's value is used at once: M * V sums, V weights
+// and one value are alive, which fits the registers for every row of kernels.inc.
 template <int M, int V>
 EDGEORT_INLINE void step(vf (&sum)[M][V], const f32* const (&b)[V], i64 row, const float (&a)[M]) {
+  vf weights[V];
 #pragma clang loop unroll(full)
-  for (int v = 0; v < V; ++v) {
-    const vf weights = load(b[v] + row * kPanel);
+  for (int v = 0; v < V; ++v) weights[v] = load(b[v] + row * kPanel);
 #pragma clang loop unroll(full)
-    for (int m = 0; m < M; ++m) sum[m][v] = fma(splat(a[m]), weights, sum[m][v]);
+  for (int m = 0; m < M; ++m) {
+#pragma clang loop unroll(full)
+    for (int v = 0; v < V; ++v) sum[m][v] = fma(splat(a[m]), weights[v], sum[m][v]);
   }
 }
 
