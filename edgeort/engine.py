@@ -121,11 +121,11 @@ class Engine:
             raise PlanError(f"{library} is not an edgeort library for this machine: {error}") from error
         if self._lib.edgeort_abi() != ABI:
             raise PlanError(f"{library} speaks ABI {self._lib.edgeort_abi()}, not {ABI}")
-        error = c.create_string_buffer(_ERROR_BYTES)
+        reason = c.create_string_buffer(_ERROR_BYTES)
         options = _Options(threads or 0, int(profile), isa.encode() if isa else None)
-        self._model = self._lib.edgeort_open(str(plan).encode(), c.byref(options), error)
+        self._model = self._lib.edgeort_open(str(plan).encode(), c.byref(options), reason)
         if not self._model:
-            raise PlanError(error.value.decode(errors="replace"))
+            raise PlanError(reason.value.decode(errors="replace"))
         self.inputs = tuple(self._describe(self._lib.edgeort_input, i) for i in range(self._lib.edgeort_input_count(self._model)))
         self.outputs = tuple(self._describe(self._lib.edgeort_output, i) for i in range(self._lib.edgeort_output_count(self._model)))
 

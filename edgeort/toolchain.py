@@ -93,7 +93,11 @@ def families() -> dict[str, str]:
 
 
 # Families whose code another family calls.
-NEEDS: dict[str, tuple[str, ...]] = {"gemm": ("elementwise",), "conv": ("gemm", "elementwise"), "rnn": ("gemm", "elementwise")}
+NEEDS: dict[str, tuple[str, ...]] = {
+    "gemm": ("elementwise",),
+    "conv": ("gemm", "elementwise"),
+    "rnn": ("gemm", "elementwise"),
+}
 
 
 @functools.cache
@@ -131,7 +135,9 @@ def _cached(name: str, key: Iterable[str | bytes], make: Callable[[Path], None])
             make(made)
             os.replace(made, path)
     except OSError as error:
-        raise OutputError(f"cannot write to the cache {path.parent}: {error}", hint="set EDGEORT_CACHE to a folder with room") from error
+        raise OutputError(
+            f"cannot write to the cache {path.parent}: {error}", hint="set EDGEORT_CACHE to a folder with room"
+        ) from error
     return path
 
 
@@ -145,7 +151,7 @@ class _Unit:
 
     def compile(self) -> Path:
         flags = (*COMPILE, "-target", self.triple, *self.flags)
-        key = (self.source.read_bytes(), _sources_hash(), *flags)
+        key: tuple[str | bytes, ...] = (self.source.read_bytes(), _sources_hash(), *flags)
         includes = ("-I", str(RUNTIME / "include"), "-I", str(RUNTIME / "core"))
 
         def make(path: Path) -> None:
@@ -191,9 +197,13 @@ def _ops_source(ops: Sequence[str], levels: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
 def _compile(units: Sequence[_Unit], to: Target, ops: Sequence[str], triple: str, levels: Sequence[str]) -> list[Path]:
     text = _ops_source(ops, levels)
-    table = _cached("ops.cc", (text,), lambda path: path.write_text(text) and None)
+    table = _cached("ops.cc", (text,), lambda path: _write(path, text))
     pic = () if to.os == "windows" else ("-fPIC",)
     units = [*units, _Unit(table, _object_triple(to, triple), pic)]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -218,7 +228,9 @@ def harness(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None)
     units = _units(to, ops, to.exe_triple, levels)
     pic = () if to.os == "windows" else ("-fPIC",)
     base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
-    units += [_Unit(path, _object_triple(to, to.exe_triple), base) for path in sorted((RUNTIME / "harness").glob("*.cc"))]
+    units += [
+        _Unit(path, _object_triple(to, to.exe_triple), base) for path in sorted((RUNTIME / "harness").glob("*.cc"))
+    ]
     objects = _compile(units, to, ops, to.exe_triple, levels)
     flags = ["-target", to.exe_triple, "-s", "-O3", *((f"-mcpu={to.cpu}",) if to.cpu else ()), *to.exe_flags]
 

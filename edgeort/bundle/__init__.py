@@ -1,0 +1,20 @@
+"""The bundle: everything that a device needs to run one model, as a folder or as one .zip with the same content.
+
+    manifest.json       what it is, for which device, the hash of every file, its own digest
+    model.plan          graph and packed weights
+    lib/                the runtime, with this model's kernels only
+    include/edgeort.h   its C API
+    bin/edgeort_bench   loads, runs, measures and checks the plan on the device
+    golden/             inputs, and the outputs (or, where large, their digests) that every device must give bit for bit
+    licences/           ours and those of what is linked in
+
+The same input gives the same bytes: no times, no paths, sorted names. A bundle is written beside its place and renamed.
+"""
+
+from __future__ import annotations
+
+from edgeort.bundle.manifest import FORMAT, Manifest
+from edgeort.bundle.reading import Bundle, looks_like_bundle, open_bundle
+from edgeort.bundle.writing import Contents, write_bundle
+
+__all__ = ["FORMAT", "Bundle", "Contents", "Manifest", "looks_like_bundle", "open_bundle", "write_bundle"]

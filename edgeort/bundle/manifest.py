@@ -1,0 +1,119 @@
+"""manifest.json: its schema, and its own protection against changes.
+
+The text is canonical (sorted keys, two spaces, "\\n"), and its last member `digest` is the SHA-256 of the text without
+that member, so that a change of any byte shows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from edgeort.errors import BundleError
+from edgeort.values import Value
+
+FORMAT = 1
+NAME = "manifest.json"
+MAX_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of the plan: where it runs and in which precision."""
+
+    name: str
+    op: str
+    provider: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the code is compiled for. `qemu` is the -cpu of an emulator that has what the device has, no more."""
+
+    os: str
+    arch: str
+    triple: str
+    isa: tuple[str, ...]
+    qemu: str | None = None
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of the bundle."""
+
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a bundle says about itself. `budgets` are the profile's limits; `files` maps a path with `/` to its hash."""
+
+    edgeort: str
+    model: str
+    model_sha256: str
+    device: str
+    target: Target
+    threads: int
+    io_layout: str
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    nodes: tuple[Node, ...]
+    budgets: dict[str, float]
+    tools: dict[str, str]
+    library: str  # path in the bundle
+    harness: str
+    files: dict[str, File] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        data = {"format": FORMAT, **asdict(self)}
+        data["inputs"] = [value.to_dict() for value in self.inputs]
+        data["outputs"] = [value.to_dict() for value in self.outputs]
+        return data
+
+    def to_json(self) -> bytes:
+        """The bytes of manifest.json."""
+        data = self.to_dict()
+        return _text({**data, "digest": _digest(data)})
+
+    @classmethod
+    def from_json(cls, raw: bytes, where: str) -> Manifest:
+        """The manifest in `raw`. BundleError names `where` when it is not one, of another version, or was changed."""
+        try:
+            data = json.loads(raw)
+            version, digest = data["format"], data.pop("digest")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise BundleError(f"{where}: {NAME} is not the manifest of a bundle", hint=_HINT) from None
+        if version != FORMAT:
+            raise BundleError(f"{where}: the bundle has format {version!r}; this edgeort reads {FORMAT}", hint=_HINT)
+        if digest != _digest(data) or raw != _text({**data, "digest": digest}):
+            raise BundleError(f"{where}: {NAME} was changed", hint=_HINT)
+        try:
+            return _parse(data)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise BundleError(f"{where}: {NAME} is incomplete", hint=_HINT) from None
+
+
+_HINT = "build the bundle again: edgeort build MODEL --device NAME"
+
+
+def _text(data: dict[str, Any]) -> bytes:
+    return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=True) + "\n").encode()
+
+
+def _digest(data: dict[str, Any]) -> str:
+    return hashlib.sha256(_text(data)).hexdigest()
+
+
+def _parse(data: dict[str, Any]) -> Manifest:
+    plain = {f.name: data[f.name] for f in fields(Manifest)}
+    plain["target"] = Target(**{**data["target"], "isa": tuple(data["target"]["isa"])})
+    plain["inputs"] = tuple(Value.from_dict(value) for value in data["inputs"])
+    plain["outputs"] = tuple(Value.from_dict(value) for value in data["outputs"])
+    plain["nodes"] = tuple(Node(**node) for node in data["nodes"])
+    plain["files"] = {path: File(**entry) for path, entry in data["files"].items()}
+    return Manifest(**plain)

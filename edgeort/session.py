@@ -1,0 +1,185 @@
+"""Run a model or a bundle on this machine, with the interface of ONNX Runtime's sessions.
+
+    session = edgeort.InferenceSession("model.onnx", threads=2)
+    (y,) = session.run(None, {"x": array})
+
+The first session of a model compiles its plan and the kernels it needs for this CPU; both stay in the user's cache.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgeort import toolchain
+from edgeort.bundle import Bundle, looks_like_bundle, open_bundle
+from edgeort.engine import Engine, NodeTime, Stats
+from edgeort.errors import InputError
+from edgeort.progress import announce_slow
+from edgeort.values import Value, listed
+
+if TYPE_CHECKING:
+    import onnx
+
+    from edgeort.compiling import CachedPlan
+    from edgeort.device_profiles import Profile
+
+
+class InferenceSession:
+    """An open model. `run` may be called from several threads; the runs then take turns."""
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | bytes | onnx.ModelProto,
+        threads: int | None = None,
+        *,
+        isa: str | None = None,
+        profile: bool = False,
+    ) -> None:
+        """Opens an .onnx file, a bundle (folder or .zip), or a model in memory.
+
+        `threads`: size of the pool, by default one for each fast core. `isa`: a level of this CPU below its best, for
+        tests. `profile`: time every node. Raises ModelError, UnsupportedError, BundleError, ToolchainError.
+        """
+        if threads is not None and threads < 1:
+            raise InputError(f"threads is {threads}; it starts at 1")
+        self._bundle: Bundle | None = None
+        self._lock = threading.Lock()
+        host = _host()
+        levels = (isa,) if isa else best_levels(host)
+        if isinstance(model, (str, os.PathLike)) and looks_like_bundle(model):
+            self._bundle = open_bundle(model)
+            plan, library = self._bundle.plan, _library_of(self._bundle, host, levels)
+            self._inputs, self._outputs = self._bundle.manifest.inputs, self._bundle.manifest.outputs
+        else:
+            with announce_slow(f"edgeort: compiling for this CPU (once; kept in {toolchain.cache_dir()})"):
+                cached = _compile(model, host)
+                plan, library = cached.path, toolchain.library(_target(host), cached.ops, levels)
+            self._inputs, self._outputs = cached.inputs, cached.outputs
+        self._engine = Engine(library, plan, threads=threads or host.runtime.threads, isa=isa, profile=profile)
+
+    def get_inputs(self) -> list[Value]:
+        """What `run` must be fed: objects with `name`, `type` such as 'tensor(float)', and `shape`."""
+        return list(self._inputs)
+
+    def get_outputs(self) -> list[Value]:
+        """What `run` returns."""
+        return list(self._outputs)
+
+    @property
+    def stats(self) -> Stats:
+        """Sizes in bytes, threads and ISA level; the arena's once something ran."""
+        return self._engine.stats
+
+    @property
+    def nodes(self) -> list[NodeTime]:
+        """The plan's nodes, with their time over all runs when the session profiles."""
+        return self._engine.nodes
+
+    def run(self, output_names: Sequence[str] | None, feeds: Mapping[str, Any]) -> list[np.ndarray]:
+        """Outputs of that name, in that order (None: all), for one array for each input.
+
+        C-contiguous arrays of the right dtype are read where they are. Raises InputError: a name, dtype or shape that
+        does not fit the model.
+        """
+        wanted = self._wanted(output_names)
+        arrays = self._arrays(feeds)
+        with self._lock:
+            outputs = self._engine.run(arrays)
+        return [outputs[index] for index in wanted]
+
+    def _wanted(self, names: Sequence[str] | None) -> list[int]:
+        known = [value.name for value in self._outputs]
+        for name in names or ():
+            if name not in known:
+                raise InputError(f"the model has no output {name!r}; its outputs are {listed(self._outputs)}")
+        return [known.index(name) for name in names] if names else list(range(len(known)))
+
+    def _arrays(self, feeds: Mapping[str, Any]) -> list[np.ndarray]:
+        known = {value.name for value in self._inputs}
+        unknown = sorted(set(feeds) - known)
+        missing = [value.name for value in self._inputs if value.name not in feeds]
+        if unknown or missing:
+            what = f"the model has no input {unknown[0]!r}" if unknown else f"input {missing[0]!r} is missing"
+            raise InputError(f"{what}; the inputs are {listed(self._inputs)}")
+        return [checked(value, feeds[value.name]) for value in self._inputs]
+
+    def close(self) -> None:
+        """Frees the model; later runs fail."""
+        with self._lock:
+            self._engine.close()
+            if self._bundle is not None:
+                self._bundle.close()
+
+    def __enter__(self) -> InferenceSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def checked(value: Value, data: Any) -> np.ndarray:
+    """`data` as an array for that input. Raises InputError unless dtype and shape fit."""
+    array = data if isinstance(data, np.ndarray) else np.asarray(data)
+    if array.dtype != value.array_dtype:
+        raise InputError(
+            f"input {value.name!r} must be {value.array_dtype}, not {array.dtype}",
+            hint=f"array.astype('{value.array_dtype}')",
+        )
+    shape = value.shape
+    if shape is not None and not fits(array.shape, shape):
+        raise InputError(f"input {value.text()} is given the shape {list(array.shape)}")
+    return array
+
+
+def fits(shape: Sequence[int], declared: Sequence[int | str | None]) -> bool:
+    """Whether the fixed dimensions agree."""
+    return len(shape) == len(declared) and all(
+        not isinstance(want, int) or want == got for got, want in zip(shape, declared, strict=True)
+    )
+
+
+def _host() -> Profile:
+    from edgeort import device_profiles
+
+    return device_profiles.load("host")
+
+
+def _target(profile: Profile) -> toolchain.Target:
+    return toolchain.target(profile.target.os, profile.target.arch)
+
+
+def best_levels(host: Profile) -> tuple[str, ...]:
+    """The highest ISA level of this machine that the runtime has kernels for: a session needs no other."""
+    return tuple(level for level in _target(host).levels if level in host.cpu.isa)[-1:]
+
+
+def _library_of(bundle: Bundle, host: Profile, levels: tuple[str, ...]) -> Path:
+    """The bundle's own library when it runs here; else one compiled for this CPU, which gives the same bytes."""
+    target = bundle.manifest.target
+    if (target.os, target.arch) == (host.target.os, host.target.arch) and set(target.isa) & set(host.cpu.isa):
+        return bundle.library
+    with announce_slow(f"edgeort: compiling for this CPU (once; kept in {toolchain.cache_dir()})"):
+        return toolchain.library(_target(host), [node.op for node in bundle.manifest.nodes], levels)
+
+
+def _compile(model: str | os.PathLike[str] | bytes | onnx.ModelProto, host: Profile) -> CachedPlan:
+    if isinstance(model, (str, os.PathLike)):
+        return _compile_file(Path(model), host)
+    data = bytes(model) if isinstance(model, (bytes, bytearray, memoryview)) else model.SerializeToString()
+    with tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
+        path = Path(folder) / "model.onnx"
+        path.write_bytes(data)
+        return _compile_file(path, host)
+
+
+def _compile_file(path: Path, host: Profile) -> CachedPlan:
+    from edgeort import compiling
+
+    return compiling.cached_plan(path, lambda: compiling.plan_of(path, host))

@@ -1,0 +1,68 @@
+"""The inputs and outputs of a model, as sessions, manifests and the command line describe them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Dims = tuple[int | str | None, ...]
+
+# NumPy's name of an element type -> ONNX Runtime's name of the tensor.
+_ORT_TYPES = {
+    "float32": "tensor(float)",
+    "float64": "tensor(double)",
+    "float16": "tensor(float16)",
+    "bfloat16": "tensor(bfloat16)",
+    **{f"{sign}int{bits}": f"tensor({sign}int{bits})" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    "bool": "tensor(bool)",
+}
+
+
+@dataclass(frozen=True)
+class Value:
+    """An input or output.
+
+    `dtype` is NumPy's name of the element type (or bfloat16, whose arrays are uint16); in `shape` a free dimension is
+    its name or None; a `shape` of None is not known before a run.
+    """
+
+    name: str
+    dtype: str
+    shape: Dims | None
+
+    @property
+    def type(self) -> str:
+        """The type as ONNX Runtime writes it, such as `tensor(float)`."""
+        return _ORT_TYPES[self.dtype]
+
+    @property
+    def array_dtype(self) -> np.dtype:
+        """The dtype of its arrays."""
+        import numpy as np
+
+        return np.dtype("uint16" if self.dtype == "bfloat16" else self.dtype)
+
+    def text(self) -> str:
+        """`name: float32 [1, 3, N]`, for messages."""
+        if self.shape is None:
+            return f"{self.name}: {self.dtype} of unknown shape"
+        return f"{self.name}: {self.dtype} [{', '.join('?' if dim is None else str(dim) for dim in self.shape)}]"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return {"name": self.name, "dtype": self.dtype, "shape": None if self.shape is None else list(self.shape)}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Value:
+        """The inverse of `to_dict`."""
+        shape = data["shape"]
+        return cls(data["name"], data["dtype"], None if shape is None else tuple(shape))
+
+
+def listed(values: Iterable[Value]) -> str:
+    """All values on one line, for messages."""
+    return "; ".join(value.text() for value in values) or "none"
