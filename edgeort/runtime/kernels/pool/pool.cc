@@ -1,0 +1,109 @@
+// MaxPool, AveragePool, LpPool: each output reads a list of pointers to the taps that lie inside the input.
+#include "pool.h"
+
+#include "window.h"
+
+namespace edgeort {
+
+EDGEORT_KERNELS(PoolKernels, pool)
+
+namespace {
+
+struct State {
+  Window window;
+  WindowFn fn;
+  f32 p;
+  bool average, count_pads;
+  i64 element;  // bytes
+};
+
+Status bind(Prepare& p, State** state) {
+  if (p.inputs() < 1 || !p.has(0) || p.outputs() < 1) return p.fail("it needs an input and an output");
+  *state = p.state<State>();
+  if (!*state) return p.fail("out of memory");
+  State& s = **state;
+  EDGEORT_TRY(s.window.bind(p, p.params<PoolParams>()));
+  s.element = static_cast<i64>(size_of(p.in(0).dtype));
+  if (p.wants(0) && count(p.out(0)) > 0) p.thread_scratch(static_cast<size_t>(2 * s.window.taps()) * sizeof(void*));
+  return Status::ok;
+}
+
+Status prepare_max(Prepare& p) {
+  State* s;
+  EDGEORT_TRY(bind(p, &s));
+  const PoolKernels& kernels = pool(p.isa());
+  const DType dtype = p.in(0).dtype;
+  s->fn = dtype == DType::f32 ? kernels.max_f32 : dtype == DType::u8 ? kernels.max_u8 : dtype == DType::i8 ? kernels.max_i8 : nullptr;
+  return s->fn ? Status::ok : p.fail("its input must be float32, uint8 or int8");
+}
+
+Status prepare_average(Prepare& p) {
+  State* s;
+  EDGEORT_TRY(bind(p, &s));
+  s->fn = pool(p.isa()).average;
+  s->average = true;
+  s->count_pads = p.params<PoolParams>().count_include_pad;
+  return p.in(0).dtype == DType::f32 ? Status::ok : p.fail("its input must be float32");
+}
+
+Status prepare_lp(Prepare& p) {
+  State* s;
+  EDGEORT_TRY(bind(p, &s));
+  const PoolKernels& kernels = pool(p.isa());
+  s->p = p.params<PoolParams>().p;
+  s->fn = s->p == 1.0f ? kernels.l1 : s->p == 2.0f ? kernels.l2 : kernels.lp;
+  return p.in(0).dtype == DType::f32 ? Status::ok : p.fail("its input must be float32");
+}
+
+// One line of outputs along the last spatial axis.
+void run_line(const State& s, const u8* x, u8* y, i64 line, const void** scratch) {
+  const Window& w = s.window;
+  const i64 o1 = line % w.out[1], o0 = line / w.out[1] % w.out[0], n = line / w.out[1] / w.out[0];
+  const Window::Range r0 = w.range(0, o0), r1 = w.range(1, o1);
+  const i64 pixel = w.channels * s.element;
+  const void** lines = scratch;  // input lines of the taps (k0, k1)
+  const void** taps = scratch + w.taps();
+  i64 n_lines = 0;
+  for (i64 k0 = r0.first; k0 < r0.last; ++k0) {
+    for (i64 k1 = r1.first; k1 < r1.last; ++k1) {
+      const i64 row = (n * w.in[0] + r0.start + k0 * w.dilation[0]) * w.in[1] + r1.start + k1 * w.dilation[1];
+      lines[n_lines++] = x + row * w.in[2] * pixel;
+    }
+  }
+  const i64 padded = s.count_pads ? w.padded(0, o0) * w.padded(1, o1) : 0;
+  for (i64 o2 = 0; o2 < w.out[2]; ++o2) {
+    const Window::Range r2 = w.range(2, o2);
+    i64 n_taps = 0;
+    for (i64 i = 0; i < n_lines; ++i) {
+      const u8* from = static_cast<const u8*>(lines[i]) + r2.start * pixel;
+      for (i64 k2 = r2.first; k2 < r2.last; ++k2) taps[n_taps++] = from + k2 * w.dilation[2] * pixel;
+    }
+    const i64 divisor = s.count_pads ? padded * w.padded(2, o2) : n_taps;
+    s.fn(taps, n_taps, w.channels, s.average ? static_cast<f32>(divisor) : s.p, y + (line * w.out[2] + o2) * pixel);
+  }
+}
+
+void run(Run& r) {
+  const State& s = r.state<State>();
+  const Window& w = s.window;
+  if (count(r.out(0)) == 0) return;
+  const u8* x = r.in(0).as<const u8>();
+  u8* y = r.out(0).as<u8>();
+  const i64 work = w.out[2] * (w.channels + 8) * (w.taps() + 1);
+  r.ranges(w.batch * w.out[0] * w.out[1], max_of(1, 65536 / max_of(1, work)), [&](i64 begin, i64 end, int thread) {
+    for (i64 line = begin; line < end; ++line) run_line(s, x, y, line, static_cast<const void**>(r.thread_scratch(thread)));
+  });
+}
+
+}  // namespace
+
+extern const OpDef kMaxPool;
+const OpDef kMaxPool = {"MaxPool", sizeof(PoolParams), prepare_max, run};
+
+extern const OpDef kAveragePool;
+const OpDef kAveragePool = {"AveragePool", sizeof(PoolParams), prepare_average, run};
+
+extern const OpDef kLpPool;
+const OpDef kLpPool = {"LpPool", sizeof(PoolParams), prepare_lp, run};
+
+}  // namespace edgeort

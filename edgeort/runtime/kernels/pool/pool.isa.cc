@@ -1,0 +1,131 @@
+// Pooling for one ISA level.
+#include "pool.h"
+
+#include "../../simd/lanes16.h"
+#include "../../simd/math.h"
+
+namespace edgeort {
+namespace {
+
+struct MaxOp {
+  static constexpr float kStart = -__builtin_inff();
+  using Combine = Max;
+  static EDGEORT_INLINE vf step(vf sum, vf x, vf) { return max_nan<vf>(sum, x); }
+  static EDGEORT_INLINE vf end(vf sum, vf) { return sum; }
+};
+
+struct AverageOp {
+  static constexpr float kStart = 0.0f;
+  using Combine = Add;
+  static EDGEORT_INLINE vf step(vf sum, vf x, vf) { return sum + x; }
+  static EDGEORT_INLINE vf end(vf sum, vf count) { return sum / count; }
+};
+
+struct L1Op {
+  static constexpr float kStart = 0.0f;
+  using Combine = Add;
+  static EDGEORT_INLINE vf step(vf sum, vf x, vf) { return sum + abs(x); }
+  static EDGEORT_INLINE vf end(vf sum, vf) { return sum; }
+};
+
+struct L2Op {
+  static constexpr float kStart = 0.0f;
+  using Combine = Add;
+  static EDGEORT_INLINE vf step(vf sum, vf x, vf) { return fma(x, x, sum); }
+  static EDGEORT_INLINE vf end(vf sum, vf) { return sqrt(sum); }
+};
+
+struct LpOp {
+  static constexpr float kStart = 0.0f;
+  using Combine = Add;
+  static EDGEORT_INLINE vf step(vf sum, vf x, vf p) { return sum + pow(abs(x), p); }
+  static EDGEORT_INLINE vf end(vf sum, vf p) { return pow(sum, splat(1.0f) / p); }
+};
+
+template <class Op, int V>
+EDGEORT_INLINE void block(const void* const* taps, i64 count, i64 c, vf value, f32* out) {
+  vf sum[V];
+#pragma clang loop unroll(full)
+  for (int v = 0; v < V; ++v) sum[v] = splat(Op::kStart);
+  for (i64 t = 0; t < count; ++t) {
+    const f32* x = static_cast<const f32*>(taps[t]) + c;
+#pragma clang loop unroll(full)
+    for (int v = 0; v < V; ++v) sum[v] = Op::step(sum[v], load(x + v * kLanes), value);
+  }
+#pragma clang loop unroll(full)
+  for (int v = 0; v < V; ++v) store(out + c + v * kLanes, Op::end(sum[v], value));
+}
+
+template <class Op, int V>
+void window(const void* const* taps, i64 count, i64 channels, f32 number, void* to) {
+  f32* out = static_cast<f32*>(to);
+  const vf value = splat(number);
+  i64 c = 0;
+  for (; c + V * kLanes <= channels; c += V * kLanes) block<Op, V>(taps, count, c, value, out);
+  for (; c + kLanes <= channels; c += kLanes) block<Op, 1>(taps, count, c, value, out);
+  if (c == channels) return;
+  const int rest = static_cast<int>(channels - c);
+  vf sum = splat(Op::kStart);
+  for (i64 t = 0; t < count; ++t) sum = Op::step(sum, load_n(static_cast<const f32*>(taps[t]) + c, rest), value);
+  store_n(out + c, Op::end(sum, value), rest);
+}
+
+template <class T>
+void max_bytes(const void* const* taps, i64 count, i64 channels, f32, void* to) {
+  using V = Vec<T, 4 * kLanes>;
+  constexpr T kLowest = static_cast<T>(-1) < 0 ? static_cast<T>(-128) : static_cast<T>(0);
+  T* out = static_cast<T*>(to);
+  i64 c = 0;
+  for (; c + 4 * kLanes <= channels; c += 4 * kLanes) {
+    V best = V{} + kLowest;
+    for (i64 t = 0; t < count; ++t) best = __builtin_elementwise_max(best, load_as<V>(static_cast<const T*>(taps[t]) + c));
+    store(out + c, best);
+  }
+  for (; c < channels; ++c) {
+    T best = kLowest;
+    for (i64 t = 0; t < count; ++t) best = static_cast<const T*>(taps[t])[c] > best ? static_cast<const T*>(taps[t])[c] : best;
+    out[c] = best;
+  }
+}
+
+template <bool kWhole>
+EDGEORT_INLINE vf load_channels(const f32* x, int lanes) {
+  return kWhole ? load(x) : load_n(x, lanes);
+}
+
+// One vector of channels (its first `lanes` unless kWhole) over all pixels.
+template <class Op, bool kWhole>
+EDGEORT_INLINE vf global_vector(const f32* x, i64 pixels, i64 stride, int lanes, vf value) {
+  vf lane[16];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 16; ++i) lane[i] = splat(Op::kStart);
+  i64 r = 0;
+  for (; r + 16 <= pixels; r += 16) {
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 16; ++i) lane[i] = Op::step(lane[i], load_channels<kWhole>(x + (r + i) * stride, lanes), value);
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 16; ++i) {
+    if (r + i < pixels) lane[i] = Op::step(lane[i], load_channels<kWhole>(x + (r + i) * stride, lanes), value);
+  }
+  return Op::end(tree16(lane, typename Op::Combine{}), value);
+}
+
+template <class Op>
+void global(const f32* x, i64 pixels, i64 stride, i64 channels, f32 number, f32* out) {
+  const vf value = splat(number);
+  i64 c = 0;
+  for (; c + kLanes <= channels; c += kLanes) store(out + c, global_vector<Op, true>(x + c, pixels, stride, kLanes, value));
+  const int rest = static_cast<int>(channels - c);
+  if (rest) store_n(out + c, global_vector<Op, false>(x + c, pixels, stride, rest, value), rest);
+}
+
+}  // namespace
+
+extern const PoolKernels EDGEORT_NAME(pool);
+const PoolKernels EDGEORT_NAME(pool) = {
+    window<MaxOp, 4>, max_bytes<u8>, max_bytes<i8>,     window<AverageOp, 4>, window<L1Op, 4>, window<L2Op, 4>,
+    window<LpOp, 1>,  global<MaxOp>, global<AverageOp>, global<L1Op>,         global<L2Op>,    global<LpOp>,
+};
+
+}  // namespace edgeort
