@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from edgeort.lowering import layout
 from edgeort.lowering.context import Group, Lowering, attribute, integer, integers, number, text, unsupported
-from edgeort.lowering.program import epilogue
+from edgeort.lowering.program import add_scaled, elementwise, epilogue
 
 _AUTO_PAD = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
 
@@ -35,10 +35,10 @@ def _params(name: str, header: bytes, instructions: bytes, **fields: object) -> 
     return layout.PARAMS_BY_NAME[name].pack(epilogue=header, **fields) + instructions  # type: ignore[arg-type]
 
 
-def _gemm(ctx: Lowering, node: ir.Node, group: Group, a: int, b: int, bias: int, **fields: object) -> None:
+def _gemm(ctx: Lowering, node: ir.Node, group: Group, a: int, b: int, bias: int, result: int = -1, **fields: object) -> None:
     header, code, operands = epilogue(ctx, node, group.program, 3)
     params = _params("GemmParams", header, code, **fields)
-    ctx.emit("Gemm", node, params, inputs=[a, b, bias, *operands], outputs=[ctx.result(group.output)])
+    ctx.emit("Gemm", node, params, inputs=[a, b, bias, *operands], outputs=[ctx.result(group.output) if result < 0 else result])
 
 
 def matmul(ctx: Lowering, node: ir.Node, group: Group) -> None:
@@ -55,20 +55,32 @@ def matmul(ctx: Lowering, node: ir.Node, group: Group) -> None:
 
 
 def gemm(ctx: Lowering, node: ir.Node, group: Group) -> None:
-    """Gemm: alpha and beta are folded into constant weights and bias; a bias that is not one value a column is added after."""
+    """Gemm: alpha and beta fold into constant weights and bias; a bias that is not one value a column is added after."""
     a, b, c = (*node.inputs, None, None)[:3]
     if not ctx.is_f32(a, b, c):
         raise unsupported(node, "only float32 products have a kernel")
-    alpha, beta = number(node, "alpha", 1.0), number(node, "beta", 1.0)
-    trans_a, trans_b = integer(node, "transA", 0), integer(node, "transB", 0)
+    alpha, beta = np.float32(number(node, "alpha", 1.0)), np.float32(number(node, "beta", 1.0))
+    trans_b = integer(node, "transB", 0)
     weight, bias = ctx.constant(b), ctx.constant(c)
-    if weight is None or (c is not None and (bias is None or not _per_column(bias, weight.shape[1 - trans_b if trans_b else 1]))):
-        raise unsupported(node, "its weights or bias are not constants")
-    matrix = (weight.T if trans_b else weight) * np.float32(alpha)
-    k, n = matrix.shape
-    packed = ctx.weights(f"{b.name}.packed", panels(matrix))  # type: ignore[union-attr]
-    padded = ctx.weights(f"{node.name}.bias", padded_bias(bias.reshape(-1) * np.float32(beta), n)) if bias is not None else -1
-    _gemm(ctx, node, group, ctx.value(a), packed, padded, alpha=1.0, packed=1, k=k, n=n, transpose_a=trans_a)
+    shape = {"transpose_a": integer(node, "transA", 0), "alpha": 1.0}
+    if weight is None:
+        operand = ctx.value(b)
+        shape |= {"transpose_b": trans_b, "alpha": float(alpha)}
+        columns = None
+    else:
+        matrix = (weight.T if trans_b else weight) * alpha
+        operand = ctx.weights(f"{b.name}.packed", panels(matrix))  # type: ignore[union-attr]
+        shape |= {"packed": 1, "k": matrix.shape[0], "n": matrix.shape[1]}
+        columns = matrix.shape[1]
+    if c is None or (bias is not None and columns is not None and _per_column(bias, columns)):
+        padded = -1 if bias is None else ctx.weights(f"{node.name}.bias", padded_bias(bias.reshape(-1) * beta, columns or 0))
+        _gemm(ctx, node, group, ctx.value(a), operand, padded, **shape)
+        return
+    product = ctx.plan.activation(f"{node.name}.product")
+    _gemm(ctx, node, Group(group.name, node, ()), ctx.value(a), operand, -1, **shape, result=product)
+    add_scaled(ctx, node, product, ctx.value(c), float(beta), ctx.result(node.outputs[0]))
+    if group.program:
+        elementwise(ctx, group.program)
 
 
 def _per_column(bias: np.ndarray, n: int) -> bool:

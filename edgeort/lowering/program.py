@@ -194,3 +194,13 @@ def elementwise(ctx: Lowering, nodes: Sequence[ir.Node]) -> None:
     params = layout.PARAMS_BY_NAME["ElementwiseParams"].pack(program=program.header(0)) + program.instructions()
     operands = [ctx.value(v) for v in program.operands]
     ctx.emit("Elementwise", nodes[-1], params, inputs=operands, outputs=[ctx.result(nodes[-1].outputs[0])])
+
+
+def add_scaled(ctx: Lowering, node: ir.Node, a: int, b: int, scale: float, result: int) -> None:
+    """Emits result = a + scale * b over broadcast tensors, for what an ONNX operator does beside its kernel."""
+    mul, add = layout.UOPS.index("Mul"), layout.UOPS.index("Add")
+    code = layout.INSTRUCTION.pack(uop=mul, dst=3, a=1, b=layout.IMMEDIATE, p0=_f32(scale))
+    code += layout.INSTRUCTION.pack(uop=add, dst=2, a=0, b=3)
+    header = layout.PROGRAM.pack(count=2, operands=2, registers=4, result=2)
+    params = layout.PARAMS_BY_NAME["ElementwiseParams"].pack(program=header) + code
+    ctx.emit("Elementwise", node, params, inputs=[a, b], outputs=[result])
