@@ -10,8 +10,9 @@ PADS = np.array([0, 0, 1, 2, 0, 0, 0, 1], np.int64)
 
 
 def graph(pad: str, operation: str) -> str:
-    return f"""g (float[N,4,8,9] x) => (float[N,K,P,Q] y) <float zero = {{0}}, float one = {{1}}, float[1] low = {{-3.4028235e38}},
-        int64[2] axes = {{2, -1}}, int64[4] four = {{1, 1, 1, 1}}> {{ r = Relu (x)  p = {pad}  y = {operation} }}"""
+    return f"""g (float[N,4,8,9] x) => (float[N,K,P,Q] y) <float zero = {{0}}, float one = {{1}},
+        float[1] low = {{-3.4028235e38}}, int64[2] axes = {{2, -1}}, int64[4] four = {{1, 1, 1, 1}}> {{
+        r = Relu (x)  p = {pad}  y = {operation} }}"""
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,8 @@ def test_folds_into_matmul(operation: str) -> None:
 
 
 def test_folds_into_gemm() -> None:
-    text = "g (float[N,4] x) => (float[N,6] y) { c = Gemm <transB = 1, beta = 2.0> (x, w, k)  d = Mul (c, s)  y = Add (d, s) }"
+    body = "c = Gemm <transB = 1, beta = 2.0> (x, w, k)  d = Mul (c, s)  y = Add (d, s)"
+    text = f"g (float[N,4] x) => (float[N,6] y) {{ {body} }}"
     model, _ = check(model_of(text, weights=random_weights(w=(6, 4), k=(6,), s=(1, 6))), (fold_scale,))
     assert counts(model) == {"Gemm": 1}
 

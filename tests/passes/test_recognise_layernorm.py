@@ -83,6 +83,7 @@ def test_a_scale_of_other_rows_stays_behind() -> None:
     ],
 )
 def test_refusals_say_why(shape: str, outputs: str, sentence: str) -> None:
+    spelt = body(17, "Mul (d, d)", "r = Sqrt (e) y = Div (d, r)")
     text = f"g (float[{shape}] x) => ({outputs}) {CONSTANTS} {{ {spelt} }}"
     model, ctx = check(model_of(text), (recognise_layernorm,), sizes={"L": 8})
     assert counts(model)["Div"] == 1
