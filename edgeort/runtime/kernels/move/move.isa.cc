@@ -1,0 +1,90 @@
+// Transposes of N x N blocks in registers: log2(N) rounds of interleaving row i with row i + N/2.
+#include "move.h"
+
+#include "../../simd/vec.h"
+
+namespace edgeort {
+namespace {
+
+template <int... I>
+struct Lanes {};
+template <class T, T... I>
+struct Sequence {
+  using type = Lanes<I...>;
+};
+
+template <class V, int... I>
+EDGEORT_INLINE void interleave(V a, V b, V* low, V* high, Lanes<I...>) {
+  constexpr int n = sizeof...(I);
+  *low = __builtin_shufflevector(a, b, (I / 2 + (I & 1) * n)...);
+  *high = __builtin_shufflevector(a, b, (n / 2 + I / 2 + (I & 1) * n)...);
+}
+
+template <class T, int N>
+EDGEORT_INLINE void block(T* out, int64_t out_stride, const T* in, int64_t in_stride) {
+  using V = Vec<T, N>;
+  using Indices = typename __make_integer_seq<Sequence, int, N>::type;
+  V row[N], next[N];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < N; ++i) row[i] = load_as<V>(in + i * in_stride);
+#pragma clang loop unroll(full)
+  for (int s = 1; s < N; s *= 2) {
+#pragma clang loop unroll(full)
+    for (int i = 0; i < N / 2; ++i) interleave(row[i], row[i + N / 2], &next[2 * i], &next[2 * i + 1], Indices{});
+#pragma clang loop unroll(full)
+    for (int i = 0; i < N; ++i) row[i] = next[i];
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < N; ++i) store(out + i * out_stride, row[i]);
+}
+
+template <class T>
+void edge(T* __restrict out, int64_t out_stride, const T* __restrict in, int64_t in_stride, int64_t rows, int64_t columns) {
+  for (int64_t c = 0; c < columns; ++c) {
+#pragma clang loop vectorize(disable) unroll(disable)
+    for (int64_t r = 0; r < rows; ++r) out[c * out_stride + r] = in[r * in_stride + c];
+  }
+}
+
+// The planes of an image to its pixels, and back.
+template <class T>
+void planes_to_pixels(T* __restrict out, const T* __restrict in, int64_t stride, int64_t n) {
+  const T* __restrict a = in, * __restrict b = in + stride, * __restrict c = in + 2 * stride;
+  for (int64_t i = 0; i < n; ++i) {
+    out[3 * i] = a[i];
+    out[3 * i + 1] = b[i];
+    out[3 * i + 2] = c[i];
+  }
+}
+template <class T>
+void pixels_to_planes(T* __restrict out, int64_t stride, const T* __restrict in, int64_t n) {
+  T* __restrict a = out, * __restrict b = out + stride, * __restrict c = out + 2 * stride;
+  for (int64_t i = 0; i < n; ++i) {
+    a[i] = in[3 * i];
+    b[i] = in[3 * i + 1];
+    c[i] = in[3 * i + 2];
+  }
+}
+
+template <class T, int N>
+void transpose(void* to, int64_t out_stride, const void* from, int64_t in_stride, int64_t rows, int64_t columns) {
+  T* out = static_cast<T*>(to);
+  const T* in = static_cast<const T*>(from);
+  if (rows == 3 && out_stride == 3) return planes_to_pixels(out, in, in_stride, columns);
+  if (columns == 3 && in_stride == 3) return pixels_to_planes(out, out_stride, in, rows);
+  const int64_t whole_rows = rows - rows % N, whole_columns = columns - columns % N;
+  for (int64_t r = 0; r < whole_rows; r += N) {
+    for (int64_t c = 0; c < whole_columns; c += N) block<T, N>(out + c * out_stride + r, out_stride, in + r * in_stride + c, in_stride);
+  }
+  edge(out + whole_columns * out_stride, out_stride, in + whole_columns, in_stride, whole_rows, columns - whole_columns);
+  edge(out + whole_rows, out_stride, in + whole_rows * in_stride, in_stride, rows - whole_rows, columns);
+}
+
+}  // namespace
+
+extern const MoveKernels EDGEORT_NAME(move);
+const MoveKernels EDGEORT_NAME(move) = {
+    {transpose<uint8_t, 16>, transpose<uint16_t, 8>, transpose<uint32_t, kLanes>, transpose<uint64_t, kLanes / 2>},
+};
+
+}  // namespace edgeort

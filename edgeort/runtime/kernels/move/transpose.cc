@@ -1,0 +1,104 @@
+// Transpose: rows where the last axis stays, blocks of 2-D transposes where it moves.
+#include "args.h"
+#include "move.h"
+#include "strided.h"
+
+namespace edgeort {
+
+EDGEORT_KERNELS(MoveKernels, move)
+
+namespace {
+
+struct State {
+  Strided copy;
+  TransposeFn block;  // null: the last axis stays
+  int column_axis;    // of the output: the input's last axis
+  i64 tile_rows, tile_columns;
+};
+
+constexpr i64 kTile = 64;  // elements a side: both sides of a tile stay in L1
+
+Status permutation(Prepare& p, int rank, int* perm) {
+  const auto& params = p.params<ListParams>();
+  if (params.count != 0 && params.count != rank) return p.fail("its permutation has %lld axes, not %d", (long long)params.count, rank);
+  u32 seen = 0;
+  for (int i = 0; i < rank; ++i) {
+    perm[i] = rank - 1 - i;
+    if (params.count) EDGEORT_TRY(axis_of(p, params.values[i], rank, &perm[i]));
+    if (seen & (1u << perm[i])) return p.fail("its permutation names axis %d twice", perm[i]);
+    seen |= 1u << perm[i];
+  }
+  return Status::ok;
+}
+
+void choose_tiles(Prepare& p, State& s) {
+  const Strided& c = s.copy;
+  const int last = c.rank - 1;
+  s.block = nullptr;
+  if (c.in[last] == c.size) return;
+  s.block = move(p.isa()).transpose[c.size == 1 ? 0 : c.size == 2 ? 1 : c.size == 4 ? 2 : 3];
+  for (int i = 0; i < last; ++i) {
+    if (c.in[i] == c.size) s.column_axis = i;
+  }
+  const i64 rows = c.dims[last], columns = c.dims[s.column_axis];
+  // A narrow side leaves its share of the tile to the other.
+  s.tile_rows = min_of(rows, max_of(kTile, kTile * kTile / columns / 16 * 16));
+  s.tile_columns = min_of(columns, max_of(kTile, kTile * kTile / rows / 16 * 16));
+}
+
+Status prepare(Prepare& p) {
+  EDGEORT_TRY(need(p, 1, 1));
+  const Tensor& in = p.in(0);
+  int perm[kMaxRank];
+  EDGEORT_TRY(permutation(p, in.rank, perm));
+  i64 dims[kMaxRank];
+  for (int i = 0; i < in.rank; ++i) dims[i] = in.dims[perm[i]];
+  EDGEORT_TRY(p.set(0, in.dtype, dims, in.rank));
+  auto* s = p.state<State>();
+  if (!s) return p.fail("out of memory");
+  const i64 size = static_cast<i64>(size_of(in.dtype));
+  Strided& c = s->copy;
+  c.start(size_of(in.dtype));
+  for (int i = 0; i < in.rank; ++i) c.add(dims[i], count(in, perm[i] + 1, in.rank) * size, count(p.out(0), i + 1, in.rank) * size);
+  c.finish();
+  if (count(in) == 0 || (c.rank == 1 && c.in[0] == c.size)) {
+    p.alias(0, 0);
+    return Status::ok;
+  }
+  choose_tiles(p, *s);
+  return Status::ok;
+}
+
+void run(Run& r) {
+  const State& s = r.state<State>();
+  const Strided& c = s.copy;
+  const u8* in = r.in(0).as<const u8>();
+  u8* out = r.out(0).as<u8>();
+  if (!s.block) return c.run(r, out, in);
+  const int last = c.rank - 1, axis = s.column_axis;
+  const i64 rows = c.dims[last], columns = c.dims[axis];
+  const i64 row_tiles = ceil_div(rows, s.tile_rows), column_tiles = ceil_div(columns, s.tile_columns);
+  const i64 tasks = c.rows() / columns * row_tiles * column_tiles;
+  r.ranges(tasks, max_of(1, 2 * kTile * kTile / (s.tile_rows * s.tile_columns)), [&](i64 begin, i64 end, int) {
+    for (i64 task = begin; task < end; ++task) {
+      const i64 column = task / row_tiles % column_tiles * s.tile_columns, row = task % row_tiles * s.tile_rows;
+      i64 source = row * c.in[last] + column * c.size, target = row * c.size + column * c.out[axis];
+      i64 rest = task / (row_tiles * column_tiles);
+      for (int d = last - 1; d >= 0; --d) {
+        if (d == axis) continue;
+        source += rest % c.dims[d] * c.in[d];
+        target += rest % c.dims[d] * c.out[d];
+        rest /= c.dims[d];
+      }
+      s.block(out + target, c.out[axis] / c.size, in + source, c.in[last] / c.size, min_of(s.tile_rows, rows - row),
+              min_of(s.tile_columns, columns - column));
+    }
+  });
+}
+
+}  // namespace
+
+extern const OpDef kTranspose;
+const OpDef kTranspose = {"Transpose", sizeof(ListParams), prepare, run};
+
+}  // namespace edgeort
