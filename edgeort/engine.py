@@ -19,7 +19,8 @@ _MAX_RANK = 8
 DTYPES: tuple[np.dtype, ...] = tuple(
     np.dtype(name)
     for name in (
-        "float32", "uint8", "int8", "uint16", "int16", "int32", "int64", "bool", "float16", "float64", "uint32", "uint64", "uint16",
+        "float32", "uint8", "int8", "uint16", "int16", "int32", "int64",
+        "bool", "float16", "float64", "uint32", "uint64", "uint16",
     )
 )  # fmt: skip
 _CODES = {dtype: code for code, dtype in reversed(list(enumerate(DTYPES)))}
@@ -126,8 +127,12 @@ class Engine:
         self._model = self._lib.edgeort_open(str(plan).encode(), c.byref(options), reason)
         if not self._model:
             raise PlanError(reason.value.decode(errors="replace"))
-        self.inputs = tuple(self._describe(self._lib.edgeort_input, i) for i in range(self._lib.edgeort_input_count(self._model)))
-        self.outputs = tuple(self._describe(self._lib.edgeort_output, i) for i in range(self._lib.edgeort_output_count(self._model)))
+        self.inputs = tuple(
+            self._describe(self._lib.edgeort_input, i) for i in range(self._lib.edgeort_input_count(self._model))
+        )
+        self.outputs = tuple(
+            self._describe(self._lib.edgeort_output, i) for i in range(self._lib.edgeort_output_count(self._model))
+        )
 
     def __del__(self) -> None:
         self.close()

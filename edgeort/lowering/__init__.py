@@ -1,7 +1,7 @@
 """IR -> plan. One file an operator family; HANDLERS says which.
 
-A handler is `handler(ctx, node, group)`: it emits plan nodes whose result is `group.output`. Only the families in ANCHORS
-run a group's program themselves; for the others the program follows as a plan node of its own.
+A handler is `handler(ctx, node, group)`: it emits plan nodes whose result is `group.output`. Only the families in
+ANCHORS run a group's program themselves; for the others the program follows as a plan node of its own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import onnx_ir as ir
 
 from edgeort.errors import UnsupportedError
-from edgeort.lowering import index, matrix, move, norm, pool, program, reduce, resize, rnn, typed
+from edgeort.lowering import half, index, matrix, move, norm, pool, program, reduce, resize, rnn, typed
 from edgeort.lowering.context import Group, Lowering, unsupported
 from edgeort.lowering.plan import PlanBuilder, dtype_code
 from edgeort.passes.functions import DOMAIN, NHWC
@@ -45,14 +45,18 @@ def lower(model: ir.Model) -> PlanBuilder:
     graph = model.graph
     for value in graph.inputs:
         if value.shape is None or value.dtype is None:
-            raise UnsupportedError(f"input {value.name!r} has no shape or type", hint=f"--shape {value.name}=1x3x224x224 sets it")
+            raise UnsupportedError(
+                f"input {value.name!r} has no shape or type", hint=f"--shape {value.name}=1x3x224x224 sets it"
+            )
         dims = [d if isinstance(d, int) else d.value for d in value.shape]
-        ctx.tensors[value] = ctx.plan.input(value.name or "", dtype_code(value.dtype.value, f"input {value.name!r}"), dims)
+        ctx.tensors[value] = ctx.plan.input(
+            value.name or "", dtype_code(value.dtype.value, f"input {value.name!r}"), dims
+        )
     for node, group in _schedule(graph):
         _lower_node(ctx, node, group)
     ctx.plan.outputs = [ctx.value(value) for value in graph.outputs]
-    for value, index in zip(graph.outputs, ctx.plan.outputs, strict=True):
-        ctx.plan.tensors[index].name = value.name or ""
+    for value, tensor in zip(graph.outputs, ctx.plan.outputs, strict=True):
+        ctx.plan.tensors[tensor].name = value.name or ""
     return ctx.plan
 
 
@@ -67,7 +71,7 @@ def unsupported_nodes(model: ir.Model) -> list[tuple[ir.Node, str]]:
 
 
 def _schedule(graph: ir.Graph) -> Iterator[tuple[ir.Node, Group]]:
-    """Each node that starts a plan node, with its group: a group with an anchor at the anchor, one without at its last."""
+    """Each node that starts a plan node, with its group: one with an anchor at the anchor, one without at its last."""
     members: dict[str, list[ir.Node]] = {}
     for node in graph:
         if name := node.metadata_props.get(GROUP):
@@ -84,13 +88,21 @@ def _schedule(graph: ir.Graph) -> Iterator[tuple[ir.Node, Group]]:
 
 
 def _is_elementwise(node: ir.Node) -> bool:
-    return node.domain in ("", DOMAIN) and (node.op_type in program.UNARY or node.op_type in program.BINARY or node.op_type == "Clip")
+    return node.domain in ("", DOMAIN) and (
+        node.op_type in program.UNARY or node.op_type in program.BINARY or node.op_type == "Clip"
+    )
 
 
 def _lower_node(ctx: Lowering, node: ir.Node, group: Group) -> None:
     if group.anchor is None:
         program.elementwise(ctx, group.program)
-        return
+    elif half.computes(ctx, node):
+        half.in_float32(ctx, node, lambda inner: _lower_anchor(inner, node, group))
+    else:
+        _lower_anchor(ctx, node, group)
+
+
+def _lower_anchor(ctx: Lowering, node: ir.Node, group: Group) -> None:
     key = (node.domain, node.op_type)
     if key in ANCHORS:
         ANCHORS[key](ctx, node, group)
@@ -100,7 +112,9 @@ def _lower_node(ctx: Lowering, node: ir.Node, group: Group) -> None:
     elif key in HANDLERS:
         HANDLERS[key](ctx, node, Group(group.name, node, ()))
     else:
-        raise unsupported(node, "the runtime has no kernel for this operator", "edgeort inspect MODEL lists every such node")
+        raise unsupported(
+            node, "the runtime has no kernel for this operator", "edgeort inspect MODEL lists every such node"
+        )
     if group.program:
         program.elementwise(ctx, group.program)
 

@@ -45,7 +45,9 @@ class Lowering:
                 raise UnsupportedError(f"value {value.name!r} is read before it is produced")
             array = self.constant(value)
             assert array is not None and value.dtype is not None
-            self.tensors[value] = self.weights(value.name or "", array, dtype_code(value.dtype.value, f"constant {value.name!r}"))
+            self.tensors[value] = self.weights(
+                value.name or "", array, dtype_code(value.dtype.value, f"constant {value.name!r}")
+            )
         return self.tensors[value]
 
     def values(self, node: ir.Node) -> list[int]:
@@ -81,7 +83,15 @@ class Lowering:
         """Whether all given values are float32 (or of unknown type)."""
         return all(v is None or self.code(v) == F32 for v in values)
 
-    def emit(self, op: str, node: ir.Node, params: bytes = b"", *, inputs: Sequence[int] | None = None, outputs: Sequence[int] | None = None) -> None:
+    def emit(
+        self,
+        op: str,
+        node: ir.Node,
+        params: bytes = b"",
+        *,
+        inputs: Sequence[int] | None = None,
+        outputs: Sequence[int] | None = None,
+    ) -> None:
         """One plan node for an ONNX node: its own inputs and outputs unless given."""
         ins = self.values(node) if inputs is None else inputs
         while ins and ins[-1] < 0:

@@ -40,7 +40,9 @@ DTYPES: tuple[tuple[str, int, int], ...] = (
 
 _FORMATS = {"u8": "B", "i8": "b", "u16": "H", "i16": "h", "u32": "I", "i32": "i", "u64": "Q", "i64": "q", "f32": "f"}
 
-Field = tuple[str, str, int]  # name, C type or the name of an earlier Struct (given as packed bytes), number of elements
+Field = tuple[
+    str, str, int
+]  # name, C type or the name of an earlier Struct (given as packed bytes), number of elements
 _STRUCTS: dict[str, Struct] = {}
 
 
@@ -67,7 +69,8 @@ class Struct:
     def format(self) -> str:
         """The struct-module format of the whole record."""
         return "<" + "".join(
-            f"{_STRUCTS[ctype].size}s" if ctype in _STRUCTS else f"{count}{_FORMATS[ctype]}" for _, ctype, count in self.fields
+            f"{_STRUCTS[ctype].size}s" if ctype in _STRUCTS else f"{count}{_FORMATS[ctype]}"
+            for _, ctype, count in self.fields
         )
 
     @property
@@ -136,7 +139,7 @@ TENSOR = Struct(
 
 NODE = Struct(
     "NodeRecord",
-    "One call of a kernel. operands: index of its first input in the operand table, outputs follow; -1 is an absent input.",
+    "One call of a kernel. operands: index of its first input in the operand table, outputs follow; -1: absent.",
     (
         ("params", "u64", 1),
         ("params_bytes", "u32", 1),
@@ -154,13 +157,21 @@ KINDS = ("activation", "input", "constant")
 INSTRUCTION = Struct(
     "Instruction",
     "registers[dst] = uop(registers[a], registers[b]), or with the immediate p0 in place of b when b is kImmediate.",
-    (("uop", "u8", 1), ("dst", "u8", 1), ("a", "u8", 1), ("b", "u8", 1), ("p0", "f32", 1), ("p1", "f32", 1), ("reserved", "u32", 1)),
+    (
+        ("uop", "u8", 1),
+        ("dst", "u8", 1),
+        ("a", "u8", 1),
+        ("b", "u8", 1),
+        ("p0", "f32", 1),
+        ("p1", "f32", 1),
+        ("reserved", "u32", 1),
+    ),
 )
 
 PROGRAM = Struct(
     "Program",
-    "A straight-line program over tiles. Register 0 is the tile itself (an epilogue) or the first operand; operands follow. "
-    "`count` Instructions lie directly behind the struct that holds the Program.",
+    "A straight-line program over tiles. Register 0 is the tile itself (an epilogue) or the first operand; operands "
+    "follow. `count` Instructions lie directly behind the struct that holds the Program.",
     (
         ("count", "u32", 1),
         ("operands", "u32", 1),  # how many node inputs it reads
@@ -184,7 +195,8 @@ IMMEDIATE = 255
 PARAMS: tuple[Struct, ...] = (
     Struct(
         "ConvParams",
-        "2-D (or 1-D, 3-D padded to three) convolution, channels last. auto_pad: 0 explicit, 1 SAME_UPPER, 2 SAME_LOWER, 3 VALID.",
+        "Convolution of 1 to 3 spatial dimensions, padded to three at the front, channels last. "
+        "auto_pad: 0 explicit, 1 SAME_UPPER, 2 SAME_LOWER, 3 VALID.",
         (
             ("spatial", "i32", 1),
             ("group", "i32", 1),
@@ -215,8 +227,16 @@ PARAMS: tuple[Struct, ...] = (
         ),
     ),
     Struct("ElementwiseParams", "A program over broadcast operands.", (("program", "Program", 1),)),
-    Struct("AxisParams", "Operators with one axis and one switch.", (("axis", "i64", 1), ("flag", "i64", 1), ("value", "f32", 1), ("value2", "f32", 1))),
-    Struct("ListParams", "Operators with a list of integers (axes, a permutation, ...).", (("count", "i64", 1), ("values", "i64", 8), ("flag", "i64", 1))),
+    Struct(
+        "AxisParams",
+        "Operators with one axis and one switch.",
+        (("axis", "i64", 1), ("flag", "i64", 1), ("value", "f32", 1), ("value2", "f32", 1)),
+    ),
+    Struct(
+        "ListParams",
+        "Operators with a list of integers (axes, a permutation, ...).",
+        (("count", "i64", 1), ("values", "i64", 8), ("flag", "i64", 1)),
+    ),
     Struct(
         "PoolParams",
         "Pooling of 1 to 3 spatial dimensions, padded to three at the front. auto_pad as in ConvParams; p: the norm of LpPool.",
@@ -284,7 +304,9 @@ def header() -> str:
     return "\n".join(parts)
 
 
-_C_TYPES = tuple((n, f"{'u' if n[0] == 'u' else ''}int{n[1:]}_t") for n in ("u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64")) + (
+_C_TYPES = tuple(
+    (n, f"{'u' if n[0] == 'u' else ''}int{n[1:]}_t") for n in ("u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64")
+) + (
     ("f32", "float"),
     ("f64", "double"),
 )

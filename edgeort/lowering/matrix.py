@@ -35,10 +35,18 @@ def _params(name: str, header: bytes, instructions: bytes, **fields: object) -> 
     return layout.PARAMS_BY_NAME[name].pack(epilogue=header, **fields) + instructions  # type: ignore[arg-type]
 
 
-def _gemm(ctx: Lowering, node: ir.Node, group: Group, a: int, b: int, bias: int, result: int = -1, **fields: object) -> None:
+def _gemm(
+    ctx: Lowering, node: ir.Node, group: Group, a: int, b: int, bias: int, result: int = -1, **fields: object
+) -> None:
     header, code, operands = epilogue(ctx, node, group.program, 3)
     params = _params("GemmParams", header, code, **fields)
-    ctx.emit("Gemm", node, params, inputs=[a, b, bias, *operands], outputs=[ctx.result(group.output) if result < 0 else result])
+    ctx.emit(
+        "Gemm",
+        node,
+        params,
+        inputs=[a, b, bias, *operands],
+        outputs=[ctx.result(group.output) if result < 0 else result],
+    )
 
 
 def matmul(ctx: Lowering, node: ir.Node, group: Group) -> None:
@@ -55,7 +63,7 @@ def matmul(ctx: Lowering, node: ir.Node, group: Group) -> None:
 
 
 def gemm(ctx: Lowering, node: ir.Node, group: Group) -> None:
-    """Gemm: alpha and beta fold into constant weights and bias; a bias that is not one value a column is added after."""
+    """Gemm: alpha and beta fold into constant operands; a bias that is not one value a column is added after."""
     a, b, c = (*node.inputs, None, None)[:3]
     if not ctx.is_f32(a, b, c):
         raise unsupported(node, "only float32 products have a kernel")
@@ -73,7 +81,9 @@ def gemm(ctx: Lowering, node: ir.Node, group: Group) -> None:
         shape |= {"packed": 1, "k": matrix.shape[0], "n": matrix.shape[1]}
         columns = matrix.shape[1]
     if c is None or (bias is not None and columns is not None and _per_column(bias, columns)):
-        padded = -1 if bias is None else ctx.weights(f"{node.name}.bias", padded_bias(bias.reshape(-1) * beta, columns or 0))
+        padded = (
+            -1 if bias is None else ctx.weights(f"{node.name}.bias", padded_bias(bias.reshape(-1) * beta, columns or 0))
+        )
         _gemm(ctx, node, group, ctx.value(a), operand, padded, **shape)
         return
     product = ctx.plan.activation(f"{node.name}.product")
@@ -102,8 +112,14 @@ def conv(ctx: Lowering, node: ir.Node, group: Group) -> None:
         parts = np.split(taps.reshape(-1, channels), groups, axis=1)
         packed = np.concatenate([panels(part) for part in parts])
     n = channels // groups
-    biases = padded_bias(bias, channels) if depthwise else np.concatenate([padded_bias(b, n) for b in np.split(bias, groups)])
-    _convolution(ctx, node, group, "DepthwiseConv" if depthwise else "Conv", kernel, packed, biases, per_group * groups, channels)
+    biases = (
+        padded_bias(bias, channels)
+        if depthwise
+        else np.concatenate([padded_bias(b, n) for b in np.split(bias, groups)])
+    )
+    _convolution(
+        ctx, node, group, "DepthwiseConv" if depthwise else "Conv", kernel, packed, biases, per_group * groups, channels
+    )
 
 
 def conv_transpose(ctx: Lowering, node: ir.Node, group: Group) -> None:
@@ -121,7 +137,15 @@ def conv_transpose(ctx: Lowering, node: ir.Node, group: Group) -> None:
 
 
 def _convolution(
-    ctx: Lowering, node: ir.Node, group: Group, op: str, kernel: tuple[int, ...], packed: np.ndarray, bias: np.ndarray, c_in: int, c_out: int
+    ctx: Lowering,
+    node: ir.Node,
+    group: Group,
+    op: str,
+    kernel: tuple[int, ...],
+    packed: np.ndarray,
+    bias: np.ndarray,
+    c_in: int,
+    c_out: int,
 ) -> None:
     spatial = len(kernel)
     if not 1 <= spatial <= 3:

@@ -178,4 +178,3 @@ class _Writer:
             **places,
         )
         return header + bytes(body)
-

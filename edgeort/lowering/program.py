@@ -17,7 +17,15 @@ from edgeort.lowering.context import Lowering, number, text, unsupported
 
 MAX_OPERANDS = 16
 MAX_REGISTERS = 32
-_REVERSED = {"Sub": "ReverseSub", "Div": "ReverseDiv", "Pow": "ReversePow", "Add": "Add", "Mul": "Mul", "Min": "Min", "Max": "Max"}
+_REVERSED = {
+    "Sub": "ReverseSub",
+    "Div": "ReverseDiv",
+    "Pow": "ReversePow",
+    "Add": "Add",
+    "Mul": "Mul",
+    "Min": "Min",
+    "Max": "Max",
+}
 
 # A micro-operation with its immediates.
 Uop = tuple[str, float, float]
@@ -32,17 +40,24 @@ _WITH_ATTRIBUTES: dict[str, Callable[[ir.Node], Uop]] = {
     "LeakyRelu": lambda n: ("LeakyRelu", number(n, "alpha", 0.01), 0.0),
     "Elu": lambda n: ("Elu", number(n, "alpha", 1.0), 0.0),
     "Celu": lambda n: ("Celu", number(n, "alpha", 1.0), 0.0),
-    "Selu": lambda n: ("Selu", number(n, "alpha", 1.67326319217681884765625), number(n, "gamma", 1.05070102214813232421875)),
+    "Selu": lambda n: (
+        "Selu",
+        number(n, "alpha", 1.67326319217681884765625),
+        number(n, "gamma", 1.05070102214813232421875),
+    ),
     "HardSigmoid": lambda n: ("HardSigmoid", number(n, "alpha", 0.2), number(n, "beta", 0.5)),
     "ThresholdedRelu": lambda n: ("ThresholdedRelu", number(n, "alpha", 1.0), 0.0),
-    "Swish": lambda n: ("Silu", 0.0, 0.0) if number(n, "alpha", 1.0) == 1.0 else ("Swish", number(n, "alpha", 1.0), 0.0),
+    "Swish": lambda n: (
+        ("Silu", 0.0, 0.0) if number(n, "alpha", 1.0) == 1.0 else ("Swish", number(n, "alpha", 1.0), 0.0)
+    ),
     "Gelu": _gelu,
     "Identity": lambda n: ("Copy", 0.0, 0.0),
 }
 UNARY = frozenset(
     (
-        "Neg", "Abs", "Sqrt", "Reciprocal", "Exp", "Log", "Floor", "Ceil", "Round", "Sign", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan",
-        "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Relu", "HardSwish", "Sigmoid", "Tanh", "Erf", "Silu", "GeluTanh", "Mish",
+        "Neg", "Abs", "Sqrt", "Reciprocal", "Exp", "Log", "Floor", "Ceil", "Round", "Sign",
+        "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh",
+        "Relu", "HardSwish", "Sigmoid", "Tanh", "Erf", "Silu", "GeluTanh", "Mish",
         "Softplus", "Softsign", *_WITH_ATTRIBUTES,
     )
 )  # fmt: skip
@@ -80,7 +95,9 @@ class Program:
         if not self.operands and self.tile is None:
             self.operands.append(nodes[0].inputs[0])  # type: ignore[arg-type]
         if len(self.operands) > MAX_OPERANDS:
-            raise unsupported(nodes[0], f"its elementwise program reads {len(self.operands)} tensors; the limit is {MAX_OPERANDS}")
+            raise unsupported(
+                nodes[0], f"its elementwise program reads {len(self.operands)} tensors; the limit is {MAX_OPERANDS}"
+            )
 
     def _immediate(self, value: ir.Value) -> float | None:
         array = self.ctx.constant(value)
@@ -90,7 +107,7 @@ class Program:
         """Linear scan: a register is free again after its value's last reader."""
         last = {value: i for i, node in enumerate(nodes) for value in _data_inputs(node)}
         base = (1 if self.tile is not None else 0) + len(self.operands)
-        # Register `result` of a lone program is the output's memory, which an operand may share: only the last may write it.
+        # A lone program's result is the output's memory, which an operand may share: only the last may write it.
         spare = base if self.tile is not None else base + 1
         free: list[int] = []
         for i, node in enumerate(nodes):
@@ -136,13 +153,18 @@ class Program:
         """The packed Program struct; its operands are the node's inputs from `first_operand` on."""
         result = 0 if self.tile is not None else len(self.operands)
         return layout.PROGRAM.pack(
-            count=len(self.code), operands=len(self.operands), first_operand=first_operand, registers=self.count, result=result
+            count=len(self.code),
+            operands=len(self.operands),
+            first_operand=first_operand,
+            registers=self.count,
+            result=result,
         )
 
     def instructions(self) -> bytes:
         """The packed instructions, which lie behind the params struct."""
         return b"".join(
-            layout.INSTRUCTION.pack(uop=uop, dst=dst, a=a, b=b, p0=_f32(p0), p1=_f32(p1)) for uop, dst, a, b, p0, p1 in self.code
+            layout.INSTRUCTION.pack(uop=uop, dst=dst, a=a, b=b, p0=_f32(p0), p1=_f32(p1))
+            for uop, dst, a, b, p0, p1 in self.code
         )
 
 
@@ -180,7 +202,9 @@ def clip_is_constant(ctx: Lowering, node: ir.Node) -> bool:
     return all(v is None or ctx.constant(v) is not None for v in node.inputs[1:])
 
 
-def epilogue(ctx: Lowering, anchor: ir.Node, nodes: Sequence[ir.Node], first_operand: int) -> tuple[bytes, bytes, list[int]]:
+def epilogue(
+    ctx: Lowering, anchor: ir.Node, nodes: Sequence[ir.Node], first_operand: int
+) -> tuple[bytes, bytes, list[int]]:
     """(Program struct, instructions, operand tensors) of the program after an anchor; empty where there is none."""
     if not nodes:
         return layout.PROGRAM.pack(), b"", []

@@ -18,7 +18,9 @@ from edgeort.passes import PassContext, run_passes
 LEVELS = ("v3", "v4") if platform.machine() in ("x86_64", "AMD64") else ("neon",)
 
 
-def parse(text: str, constants: Mapping[str, np.ndarray] | None = None, ir_version: int = 9, opset: int = 17) -> onnx.ModelProto:
+def parse(
+    text: str, constants: Mapping[str, np.ndarray] | None = None, ir_version: int = 9, opset: int = 17
+) -> onnx.ModelProto:
     """A model from the text of its graph, `name (inputs) => (outputs) { nodes }`, with `constants` as initializers."""
     model = onnx.parser.parse_model(f'<ir_version: {ir_version}, opset_import: ["": {opset}]> {text}')
     for name, array in (constants or {}).items():
@@ -28,7 +30,9 @@ def parse(text: str, constants: Mapping[str, np.ndarray] | None = None, ir_versi
 
 def engine(model: onnx.ModelProto, folder: Path, *, threads: int = 1, isa: str | None = None) -> Engine:
     """The model in our runtime; the test is skipped when this CPU lacks the ISA level."""
-    host = toolchain.target("linux", {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine()))
+    host = toolchain.target(
+        "linux", {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
+    )
     if isa == "v4" and "avx512f" not in Path("/proc/cpuinfo").read_text():
         pytest.skip("this CPU has no AVX-512")
     graph = ir.from_proto(model)

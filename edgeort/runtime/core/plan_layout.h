@@ -79,7 +79,7 @@ struct TensorRecord {
 };
 static_assert(sizeof(TensorRecord) == 32);
 
-// One call of a kernel. operands: index of its first input in the operand table, outputs follow; -1 is an absent input.
+// One call of a kernel. operands: index of its first input in the operand table, outputs follow; -1: absent.
 struct NodeRecord {
   u64 params;
   u32 params_bytes;
@@ -115,7 +115,7 @@ struct Program {
 };
 static_assert(sizeof(Program) == 24);
 
-// 2-D (or 1-D, 3-D padded to three) convolution, channels last. auto_pad: 0 explicit, 1 SAME_UPPER, 2 SAME_LOWER, 3 VALID.
+// Convolution of 1 to 3 spatial dimensions, padded to three at the front, channels last. auto_pad: 0 explicit, 1 SAME_UPPER, 2 SAME_LOWER, 3 VALID.
 struct ConvParams {
   i32 spatial;
   i32 group;
