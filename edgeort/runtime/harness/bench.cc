@@ -1,0 +1,201 @@
+// edgeort_bench: load a plan, run it, measure it, check its outputs.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "data.h"
+#include "npy.h"
+#include "options.h"
+#include "report.h"
+
+using namespace edgeort;
+
+namespace {
+
+constexpr int kPathBytes = 4096;
+
+int fail(const char* what) {
+  fprintf(stderr, "edgeort_bench: %s\n", what);
+  return 2;
+}
+
+double ms_since(u64 start) { return static_cast<double>(now_ns() - start) * 1e-6; }
+
+bool file_path(char* out, const char* folder, const char* kind, int index) {
+  return snprintf(out, kPathBytes, "%s/%s%d.npy", folder, kind, index) < kPathBytes;
+}
+
+bool exists(const char* path) {
+  FILE* file = fopen(path, "rb");
+  if (file) fclose(file);
+  return file != nullptr;
+}
+
+// The input's own shape, with what --shape says, and 1 for dimensions that are free still.
+bool choose_shape(const Options& o, edgeort_tensor* t, char* error) {
+  for (int i = 0; i < o.n_shapes; ++i) {
+    const Shape& s = o.shapes[i];
+    if (strlen(t->name) != s.name_length || strncmp(t->name, s.name, s.name_length) != 0) continue;
+    if (s.rank != t->rank) return snprintf(error, EDGEORT_ERROR_BYTES, "input \"%s\" has rank %d, not %d", t->name, t->rank, s.rank), false;
+    memcpy(t->dims, s.dims, sizeof(s.dims));
+  }
+  for (int d = 0; d < t->rank; ++d) {
+    if (t->dims[d] < 0) t->dims[d] = 1;
+  }
+  return true;
+}
+
+bool make_input(const Options& o, int index, edgeort_tensor* t, char* error) {
+  if (!choose_shape(o, t, error)) return false;
+  t->bytes = dtype_bytes(t->dtype);
+  for (int d = 0; d < t->rank; ++d) {
+    if (__builtin_mul_overflow(t->bytes, static_cast<size_t>(t->dims[d]), &t->bytes)) t->bytes = ~size_t{0} >> 1;
+  }
+  t->data = allocate_pages(t->bytes);
+  if (!t->data) return snprintf(error, EDGEORT_ERROR_BYTES, "out of memory for input \"%s\"", t->name), false;
+  fill_random(*t, index);
+  return true;
+}
+
+bool set_inputs(edgeort_model* model, const Options& o, char* error) {
+  const char* folder = o.inputs ? o.inputs : o.check;
+  for (int i = 0; i < edgeort_input_count(model); ++i) {
+    edgeort_tensor t;
+    edgeort_input(model, i, &t);
+    if (folder) {
+      char path[kPathBytes];
+      Mapping mapping;
+      const int dtype = t.dtype;
+      if (!file_path(path, folder, "input", i)) return snprintf(error, EDGEORT_ERROR_BYTES, "the path is too long"), false;
+      if (!read_npy(path, &mapping, &t, error)) return false;
+      if (dtype == EDGEORT_BF16 && t.dtype == EDGEORT_U16) t.dtype = dtype;
+    } else if (!make_input(o, i, &t, error)) {
+      return false;
+    }
+    if (edgeort_set_input(model, i, &t)) return snprintf(error, EDGEORT_ERROR_BYTES, "%s", edgeort_last_error(model)), false;
+  }
+  return true;
+}
+
+// The digest that digests.txt has for an output ("output0 0123456789abcdef" a line), or false.
+bool expected_digest(const char* folder, int index, u64* out) {
+  char path[kPathBytes], line[128], name[32];
+  if (snprintf(path, sizeof(path), "%s/digests.txt", folder) >= kPathBytes) return false;
+  snprintf(name, sizeof(name), "output%d ", index);
+  FILE* file = fopen(path, "rb");
+  if (!file) return false;
+  bool found = false;
+  while (!found && fgets(line, sizeof(line), file)) {
+    if (strncmp(line, name, strlen(name)) != 0) continue;
+    *out = strtoull(line + strlen(name), nullptr, 16);
+    found = true;
+  }
+  fclose(file);
+  return found;
+}
+
+// 0 when output `index` is what the folder says, 1 when it differs, 2 when the folder does not say.
+int check_output(edgeort_model* model, const char* folder, int index, char* error) {
+  edgeort_tensor got, want;
+  edgeort_output(model, index, &got);
+  const u64 is = digest(got);
+  u64 should;
+  char path[kPathBytes];
+  if (file_path(path, folder, "output", index) && exists(path)) {
+    Mapping mapping;
+    if (!read_npy(path, &mapping, &want, error)) return 2;
+    if (got.dtype == EDGEORT_BF16 && want.dtype == EDGEORT_U16) want.dtype = got.dtype;
+    should = digest(want);
+    unmap(mapping);
+  } else if (!expected_digest(folder, index, &should)) {
+    snprintf(error, EDGEORT_ERROR_BYTES, "%s has neither output%d.npy nor a line for it in digests.txt", folder, index);
+    return 2;
+  }
+  if (is == should) return 0;
+  snprintf(error, EDGEORT_ERROR_BYTES, "output \"%s\" differs: its digest is %016llx, not %016llx", got.name,
+           static_cast<unsigned long long>(is), static_cast<unsigned long long>(should));
+  return 1;
+}
+
+int check_outputs(edgeort_model* model, const Options& o, Result* r, char* error) {
+  int worst = 0;
+  for (int i = 0; o.check && i < edgeort_output_count(model) && !worst; ++i) worst = check_output(model, o.check, i, error);
+  if (o.check && worst < 2) r->check = worst ? "failed" : "passed";
+  if (worst) {
+    fprintf(stderr, "edgeort_bench: %s\n", error);
+    r->difference = error;
+  }
+  return worst;
+}
+
+int write_outputs(edgeort_model* model, const char* folder) {
+  for (int i = 0; folder && i < edgeort_output_count(model); ++i) {
+    edgeort_tensor t;
+    edgeort_output(model, i, &t);
+    char path[kPathBytes];
+    if (!file_path(path, folder, "output", i) || !write_npy(path, t)) {
+      fprintf(stderr, "edgeort_bench: %s cannot be written\n", path);
+      return 2;
+    }
+  }
+  return 0;
+}
+
+// The timed runs. Node times are of these alone: what ran before is subtracted by its share.
+int measure(edgeort_model* model, const Options& o, Result* r) {
+  for (int i = 0; i < o.warmup; ++i) {
+    if (edgeort_run(model)) return fail(edgeort_last_error(model));
+  }
+  for (int i = 0; i < o.runs; ++i) {
+    const u64 start = now_ns();
+    if (edgeort_run(model)) return fail(edgeort_last_error(model));
+    r->run_ns[i] = now_ns() - start;
+  }
+  r->runs = o.runs;
+  r->profiled_runs = 1 + o.warmup + o.runs;
+  return 0;
+}
+
+int bench(const Options& o, edgeort_model* model, Result* r) {
+  char error[EDGEORT_ERROR_BYTES];
+  if (!set_inputs(model, o, error)) return fail(error);
+  u64 start = now_ns();
+  if (edgeort_prepare(model)) return fail(edgeort_last_error(model));
+  r->prepare_ms = ms_since(start);
+  start = now_ns();
+  if (edgeort_run(model)) return fail(edgeort_last_error(model));
+  r->first_run_ms = ms_since(start);
+  const int differs = check_outputs(model, o, r, error);
+  if (differs == 2) return 2;
+  if (!differs) {
+    if (const int failed = measure(model, o, r)) return failed;
+  }
+  r->peak_rss_bytes = peak_rss_bytes();
+  edgeort_get_stats(model, &r->stats);
+  if (const int failed = write_outputs(model, o.outputs)) return failed;
+  o.json ? print_json(model, r) : print_text(model, r);
+  return differs;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options o;
+  bool help = false;
+  if (!parse_options(argc, argv, &o, &help)) return 2;
+  if (help) return 0;
+  const edgeort_options options = {o.threads, o.profile, o.isa};
+  char error[EDGEORT_ERROR_BYTES];
+  Result result = {};
+  result.plan = o.plan;
+  result.profile = o.profile;
+  result.run_ns = static_cast<u64*>(allocate_pages(static_cast<size_t>(o.runs) * sizeof(u64)));
+  if (!result.run_ns) return fail("out of memory");
+  const u64 start = now_ns();
+  edgeort_model* model = edgeort_open(o.plan, &options, error);
+  result.open_ms = ms_since(start);
+  if (!model) return fail(error);
+  const int status = bench(o, model, &result);
+  edgeort_close(model);
+  return fflush(stdout) == 0 ? status : 2;
+}

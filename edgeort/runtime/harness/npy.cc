@@ -1,0 +1,108 @@
+#include "npy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "data.h"
+
+namespace edgeort {
+namespace {
+
+// By the codes of edgeort_dtype. NumPy has no bfloat16: it is stored, and may be read, as uint16.
+constexpr const char* kDescr[] = {"<f4", "|u1", "|i1", "<u2", "<i2", "<i4", "<i8", "|b1", "<f2", "<f8", "<u4", "<u8", "<u2"};
+constexpr char kMagic6[] = "\x93NUMPY";
+
+int dtype_of(const char* descr, size_t length) {
+  for (int code = 0; code <= EDGEORT_U64; ++code) {
+    if (strlen(kDescr[code]) == length && strncmp(descr, kDescr[code], length) == 0) return code;
+  }
+  return -1;
+}
+
+// Past "'key':" and blanks, or null.
+const char* value_of(const char* header, const char* key) {
+  const char* at = strstr(header, key);
+  if (!at) return nullptr;
+  at += strlen(key);
+  while (*at == ' ' || *at == ':') ++at;
+  return at;
+}
+
+// The dictionary literal that says dtype, order and shape.
+const char* parse_header(const char* header, edgeort_tensor* t) {
+  const char* descr = value_of(header, "'descr'");
+  const char* order = value_of(header, "'fortran_order'");
+  const char* shape = value_of(header, "'shape'");
+  if (!descr || !order || !shape || *descr != '\'' || *shape != '(') return "its header is damaged";
+  const char* end = strchr(descr + 1, '\'');
+  t->dtype = end ? dtype_of(descr + 1, static_cast<size_t>(end - descr - 1)) : -1;
+  if (t->dtype < 0) return "its element type is not one that the runtime has (little endian)";
+  if (strncmp(order, "False", 5) != 0) return "it is in Fortran order; save it with numpy.ascontiguousarray";
+  t->rank = 0;
+  i64 elements = 1;
+  for (const char* at = shape + 1;;) {
+    while (*at == ' ' || *at == ',') ++at;
+    if (*at == ')') return nullptr;
+    char* stop;
+    const long long dim = strtoll(at, &stop, 10);
+    if (stop == at || dim < 0 || t->rank == EDGEORT_MAX_RANK) return "its shape is damaged or has too many dimensions";
+    if (__builtin_mul_overflow(elements, i64{dim}, &elements) || elements > i64{1} << 40) return "it is too large";
+    t->dims[t->rank++] = dim;
+    at = stop;
+  }
+}
+
+const char* parse(const Mapping& file, edgeort_tensor* t) {
+  if (file.size < 12 || memcmp(file.data, kMagic6, 6) != 0) return "it is not a .npy file";
+  const bool first = file.data[6] == 1;
+  u32 length = file.data[8] | static_cast<u32>(file.data[9]) << 8;
+  if (!first) length |= static_cast<u32>(file.data[10]) << 16 | static_cast<u32>(file.data[11]) << 24;
+  const size_t start = first ? 10 : 12;
+  char header[4096];
+  if (length >= sizeof(header) || length > file.size - start) return "its header is damaged";
+  memcpy(header, file.data + start, length);
+  header[length] = 0;
+  if (const char* problem = parse_header(header, t)) return problem;
+  const size_t offset = start + length;
+  if (offset % 8) return "its data is not aligned; write it with a NumPy of this decade";
+  t->bytes = static_cast<size_t>(element_count(*t)) * dtype_bytes(t->dtype);
+  if (file.size - offset != t->bytes) return "its size disagrees with its shape";
+  t->data = const_cast<u8*>(file.data + offset);
+  return nullptr;
+}
+
+}  // namespace
+
+bool read_npy(const char* path, Mapping* mapping, edgeort_tensor* tensor, char error[EDGEORT_ERROR_BYTES]) {
+  const char* problem = nullptr;
+  *mapping = map_file(path, &problem);
+  if (mapping->data) problem = parse(*mapping, tensor);
+  if (problem) {
+    snprintf(error, EDGEORT_ERROR_BYTES, "%s: %s", path, problem);
+    unmap(*mapping);
+  }
+  return !problem;
+}
+
+bool write_npy(const char* path, const edgeort_tensor& t) {
+  char header[256];
+  int n = snprintf(header, sizeof(header), "{'descr': '%s', 'fortran_order': False, 'shape': (", kDescr[t.dtype]);
+  for (int d = 0; d < t.rank; ++d)
+    n += snprintf(header + n, sizeof(header) - static_cast<size_t>(n), "%lld%s", static_cast<long long>(t.dims[d]),
+                  t.rank == 1      ? ","
+                  : d + 1 < t.rank ? ", "
+                                   : "");
+  n += snprintf(header + n, sizeof(header) - static_cast<size_t>(n), "), }");
+  while ((10 + n + 1) % 64) header[n++] = ' ';
+  header[n++] = '\n';
+  const u8 preamble[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, static_cast<u8>(n & 255), static_cast<u8>(n >> 8)};
+  const size_t bytes = static_cast<size_t>(element_count(t)) * dtype_bytes(t.dtype);
+  FILE* file = fopen(path, "wb");
+  if (!file) return false;
+  bool good = fwrite(preamble, 1, 10, file) == 10 && fwrite(header, 1, static_cast<size_t>(n), file) == static_cast<size_t>(n);
+  good = good && fwrite(t.data, 1, bytes, file) == bytes;
+  return fclose(file) == 0 && good;
+}
+
+}  // namespace edgeort

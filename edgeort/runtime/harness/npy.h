@@ -1,0 +1,12 @@
+// NumPy's .npy files: C order, little endian, the runtime's element types.
+#pragma once
+#include "edgeort.h"
+#include "platform.h"
+
+namespace edgeort {
+
+// Maps the file; `tensor` gets dtype, shape and data. False: `error` says why. The mapping must outlive the tensor.
+bool read_npy(const char* path, Mapping* mapping, edgeort_tensor* tensor, char error[EDGEORT_ERROR_BYTES]);
+bool write_npy(const char* path, const edgeort_tensor& tensor);
+
+}  // namespace edgeort
