@@ -1,0 +1,1 @@
+"""Into ONNX and out of it: one module a format."""

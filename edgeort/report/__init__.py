@@ -1,0 +1,1 @@
+"""What a build decided and measured, as one page."""
