@@ -92,6 +92,16 @@ def families() -> dict[str, str]:
     return found
 
 
+_UOP = "uop:"  # marks a micro-operation of elementwise programs among the kernels of a library
+
+
+@functools.cache
+def all_kernels() -> tuple[str, ...]:
+    """Every operator and micro-operation there is: a library with them runs any plan."""
+    rows = (RUNTIME / "kernels/elementwise/uops.inc").read_text()
+    return (*families(), *(_UOP + name for name in re.findall(r"^(?:UNARY|BINARY)\((\w+),", rows, re.MULTILINE)))
+
+
 # Families whose code another family calls.
 NEEDS: dict[str, tuple[str, ...]] = {
     "gemm": ("elementwise",),
@@ -171,10 +181,10 @@ def _units(to: Target, ops: Sequence[str], triple: str, levels: Sequence[str]) -
     pic = () if to.os == "windows" else ("-fPIC",)
     base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
     known = families()
-    missing = sorted(set(ops) - set(known))
+    missing = sorted(set(ops) - set(all_kernels()))
     if missing:
         raise UnsupportedError(f"the runtime has no kernel {', '.join(missing)}")
-    wanted = {known[op] for op in ops}
+    wanted = {known[op] for op in ops if op in known}
     wanted |= {need for family in wanted for need in NEEDS.get(family, ())}
     units = [_Unit(path, _object_triple(to, triple), base) for path in sorted((RUNTIME / "core").glob("*.cc"))]
     for family in sorted(wanted):
@@ -188,12 +198,28 @@ def _units(to: Target, ops: Sequence[str], triple: str, levels: Sequence[str]) -
     return units
 
 
+def _uop_list() -> str:
+    """The names in `enum class Uop`, in order."""
+    found = re.search(r"enum class Uop : u8 \{([^}]*)\}", (RUNTIME / "core/plan_layout.h").read_text())
+    assert found
+    return found[1]
+
+
 def _ops_source(ops: Sequence[str], levels: Sequence[str]) -> str:
-    names = sorted(set(ops))
-    lines = ['#include "ops.h"', '#include "platform.h"', "namespace edgeort {"]
+    """The tables that name what a library holds; what they do not name, the linker drops."""
+    names = sorted(op for op in set(ops) if not op.startswith(_UOP))
+    uops = sorted(op.removeprefix(_UOP) for op in set(ops) if op.startswith(_UOP))
+    lines = ['#include "../kernels/elementwise/program.h"', '#include "ops.h"', "namespace edgeort {"]
     lines += [f"extern const OpDef k{name};" for name in names]
     lines += ["const OpDef* const kOps[] = {" + ", ".join([f"&k{name}" for name in names] + ["nullptr"]) + "};"]
-    lines += [f"extern const int kLowestIsa;\nconst int kLowestIsa = kIsa_{levels[0]};", "}", ""]
+    lines += [f"const int kLowestIsa = kIsa_{levels[0]};"]
+    order = re.findall(r"\w+", _uop_list())
+    for level in levels:
+        lines += [f"extern const UopPair uop_{name}_{level};" for name in uops]
+        entries = ", ".join(f"&uop_{name}_{level}" if name in uops else "nullptr" for name in order)
+        lines += [f"extern const ElementwiseKernels elementwise_{level};"]
+        lines += [f"const ElementwiseKernels elementwise_{level} = {{{{{entries}}}}};"]
+    lines += ["}  // namespace edgeort", ""]
     return "\n".join(lines)
 
 

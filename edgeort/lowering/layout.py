@@ -255,6 +255,40 @@ PARAMS: tuple[Struct, ...] = (
             ("p", "f32", 1),
         ),
     ),
+    Struct(
+        "LrnParams",
+        "y = x / (bias + alpha / size * sum of x^2 over `size` channels) ^ beta.",
+        (("size", "i64", 1), ("alpha", "f32", 1), ("beta", "f32", 1), ("bias", "f32", 1), ("channels_first", "u32", 1)),
+    ),
+    Struct(
+        "ResizeParams",
+        "Resize; the numbers of the enumerations are those of lowering/resize.py. axes: count -1 is all of them.",
+        (
+            ("mode", "i32", 1),
+            ("transform", "i32", 1),
+            ("nearest", "i32", 1),
+            ("policy", "i32", 1),
+            ("exclude_outside", "i32", 1),
+            ("antialias", "i32", 1),
+            ("cubic_a", "f32", 1),
+            ("extrapolation", "f32", 1),
+            ("axes_count", "i64", 1),
+            ("axes", "i64", 8),
+        ),
+    ),
+    Struct(
+        "RoiAlignParams",
+        "RoiAlign, channels first. maximum: of the samples instead of their mean; offset: half a pixel.",
+        (
+            ("height", "i64", 1),
+            ("width", "i64", 1),
+            ("samples", "i64", 1),
+            ("scale", "f32", 1),
+            ("offset", "f32", 1),
+            ("maximum", "u32", 1),
+            ("reserved", "u32", 1),
+        ),
+    ),
 )
 
 PARAMS_BY_NAME = {record.name: record for record in PARAMS}
@@ -296,6 +330,7 @@ def header() -> str:
         f"enum class Kind : u8 {{ {', '.join(KINDS)} }};",
         f"enum class Uop : u8 {{\n  {', '.join(UOPS)}\n}};",
         f"static constexpr u32 kUops = {len(UOPS)};",
+        "static constexpr const char* kUopNames[] = {" + ", ".join(f'"{name}"' for name in UOPS) + "};",
         "",
         *(_c_struct(record) for record in (HEADER, TENSOR, NODE, INSTRUCTION, PROGRAM, *PARAMS)),
         "}  // namespace edgeort",

@@ -48,11 +48,12 @@ class PlanBuilder:
     inputs: list[int] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
     symbols: dict[str, int] = field(default_factory=dict)
+    uops: set[str] = field(default_factory=set)  # micro-operations that its programs use
 
     @property
     def ops(self) -> list[str]:
-        """The kernels that the plan calls, sorted."""
-        return sorted({node.op for node in self.nodes})
+        """What a library for the plan must hold: kernels, and micro-operations as `uop:Name`; sorted."""
+        return sorted({node.op for node in self.nodes} | {f"uop:{name}" for name in self.uops})
 
     def input(self, name: str, dtype: int, dims: Sequence[int | str | None]) -> int:
         """A graph input; a dimension that is a name (or None) is free, and equal names are equal sizes."""
@@ -139,7 +140,7 @@ class _Writer:
 
     def write(self) -> bytes:
         plan = self.plan
-        ops = plan.ops
+        ops = sorted({node.op for node in plan.nodes})
         tensors = b"".join(self.tensor(t) for t in plan.tensors)
         nodes = b"".join(self.node(n, ops) for n in plan.nodes)
         inputs = (len(self.operands), len(plan.inputs))

@@ -147,6 +147,7 @@ class Program:
             self._emit(uop, dst, self.registers[a], layout.IMMEDIATE, self._immediate(b) or 0.0, p1)
 
     def _emit(self, uop: str, dst: int, a: int, b: int, p0: float, p1: float) -> None:
+        self.ctx.plan.uops.add(uop)
         self.code.append((layout.UOPS.index(uop), dst, a, b, p0, p1))
 
     def header(self, first_operand: int) -> bytes:
@@ -223,6 +224,7 @@ def elementwise(ctx: Lowering, nodes: Sequence[ir.Node]) -> None:
 def add_scaled(ctx: Lowering, node: ir.Node, a: int, b: int, scale: float, result: int) -> None:
     """Emits result = a + scale * b over broadcast tensors, for what an ONNX operator does beside its kernel."""
     mul, add = layout.UOPS.index("Mul"), layout.UOPS.index("Add")
+    ctx.plan.uops |= {"Mul", "Add"}
     code = layout.INSTRUCTION.pack(uop=mul, dst=3, a=1, b=layout.IMMEDIATE, p0=_f32(scale))
     code += layout.INSTRUCTION.pack(uop=add, dst=2, a=0, b=3)
     header = layout.PROGRAM.pack(count=2, operands=2, registers=4, result=2)

@@ -38,7 +38,8 @@ def engine(model: onnx.ModelProto, folder: Path, *, threads: int = 1, isa: str |
     graph = ir.from_proto(model)
     run_passes(graph, PassContext())
     plan = lowering.lower(graph)
-    path = folder / "model.plan"
+    # A new file each time: an engine that is still open has its own mapped.
+    path = folder / f"{len(list(folder.iterdir()))}.plan"
     path.write_bytes(plan.to_bytes())
     return Engine(toolchain.library(host, plan.ops), path, threads=threads, isa=isa)
 

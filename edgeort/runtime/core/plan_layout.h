@@ -46,6 +46,7 @@ enum class Uop : u8 {
   Copy, Add, Sub, ReverseSub, Mul, Div, ReverseDiv, Min, Max, Pow, ReversePow, Neg, Abs, Sqrt, Reciprocal, Exp, Log, Floor, Ceil, Round, Sign, Sin, Cos, Tan, Asin, Acos, Atan, Sinh, Cosh, Asinh, Acosh, Atanh, Relu, Clip, LeakyRelu, PRelu, ThresholdedRelu, Elu, Selu, Celu, HardSigmoid, HardSwish, Sigmoid, Tanh, Erf, Silu, Swish, Gelu, GeluTanh, Mish, Softplus, Softsign
 };
 static constexpr u32 kUops = 52;
+static constexpr const char* kUopNames[] = {"Copy", "Add", "Sub", "ReverseSub", "Mul", "Div", "ReverseDiv", "Min", "Max", "Pow", "ReversePow", "Neg", "Abs", "Sqrt", "Reciprocal", "Exp", "Log", "Floor", "Ceil", "Round", "Sign", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Relu", "Clip", "LeakyRelu", "PRelu", "ThresholdedRelu", "Elu", "Selu", "Celu", "HardSigmoid", "HardSwish", "Sigmoid", "Tanh", "Erf", "Silu", "Swish", "Gelu", "GeluTanh", "Mish", "Softplus", "Softsign"};
 
 // The first bytes of a plan. Tables are (offset in bytes, count of records or bytes).
 struct Header {
@@ -184,5 +185,42 @@ struct PoolParams {
   f32 p;
 };
 static_assert(sizeof(PoolParams) == 88);
+
+// y = x / (bias + alpha / size * sum of x^2 over `size` channels) ^ beta.
+struct LrnParams {
+  i64 size;
+  f32 alpha;
+  f32 beta;
+  f32 bias;
+  u32 channels_first;
+};
+static_assert(sizeof(LrnParams) == 24);
+
+// Resize; the numbers of the enumerations are those of lowering/resize.py. axes: count -1 is all of them.
+struct ResizeParams {
+  i32 mode;
+  i32 transform;
+  i32 nearest;
+  i32 policy;
+  i32 exclude_outside;
+  i32 antialias;
+  f32 cubic_a;
+  f32 extrapolation;
+  i64 axes_count;
+  i64 axes[8];
+};
+static_assert(sizeof(ResizeParams) == 104);
+
+// RoiAlign, channels first. maximum: of the samples instead of their mean; offset: half a pixel.
+struct RoiAlignParams {
+  i64 height;
+  i64 width;
+  i64 samples;
+  f32 scale;
+  f32 offset;
+  u32 maximum;
+  u32 reserved;
+};
+static_assert(sizeof(RoiAlignParams) == 40);
 
 }  // namespace edgeort

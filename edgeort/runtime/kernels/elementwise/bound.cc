@@ -25,6 +25,7 @@ Status BoundProgram::check(Prepare& p, const Program& program) {
     if (c.uop >= kUops || c.dst >= program.registers || c.a >= program.registers || (!immediate && c.b >= program.registers)) {
       return p.fail("its program is malformed");
     }
+    if (!kernels->uops[c.uop]) return p.fail("this library has no micro-operation \"%s\"; it was built for another model", kUopNames[c.uop]);
     if (c.dst < inputs && !(epilogue && c.dst == 0)) return p.fail("its program writes to an operand");
   }
   if (program.count && code[program.count - 1].dst != program.result) return p.fail("its program does not end in its result");
@@ -141,7 +142,8 @@ void BoundProgram::run(const Run& r, f32* out, i64 row, i64 column, i64 n, void*
     const Instruction& c = code[i];
     const bool one = c.b == kImmediate || step[c.b] == 0;
     const f32* b = c.b == kImmediate ? &c.p0 : reg[c.b];
-    (one ? kernels->scalar : kernels->vector)[c.uop](const_cast<f32*>(reg[c.dst]), reg[c.a], b, n, c);
+    const UopPair& uop = *kernels->uops[c.uop];
+    (one ? uop.scalar : uop.vector)(const_cast<f32*>(reg[c.dst]), reg[c.a], b, n, c);
   }
 }
 

@@ -38,22 +38,14 @@ void run(f32* dst, const f32* a, const f32* b, i64 n, const Instruction& instruc
 
 }  // namespace
 
-extern const ElementwiseKernels EDGEORT_NAME(elementwise);
-const ElementwiseKernels EDGEORT_NAME(elementwise) = {
-    {
-#define UNARY(name, formula) run<name##Uop, false>,
-#define BINARY(name, formula) run<name##Uop, false>,
+#define UNARY(name, formula)                      \
+  extern const UopPair EDGEORT_NAME(uop_##name);  \
+  const UopPair EDGEORT_NAME(uop_##name) = {run<name##Uop, false>, run<name##Uop, false>};
+#define BINARY(name, formula)                     \
+  extern const UopPair EDGEORT_NAME(uop_##name);  \
+  const UopPair EDGEORT_NAME(uop_##name) = {run<name##Uop, false>, run<name##Uop, true>};
 #include "uops.inc"
 #undef UNARY
 #undef BINARY
-    },
-    {
-#define UNARY(name, formula) run<name##Uop, false>,
-#define BINARY(name, formula) run<name##Uop, true>,
-#include "uops.inc"
-#undef UNARY
-#undef BINARY
-    },
-};
 
 }  // namespace edgeort

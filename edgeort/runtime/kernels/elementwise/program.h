@@ -9,9 +9,15 @@ namespace edgeort {
 // dst[i] = uop(a[i], b[i]) for i in [0, n); b may be null where the micro-operation reads one operand. dst may be a or b.
 using UopFn = void (*)(f32* dst, const f32* a, const f32* b, i64 n, const Instruction& instruction);
 
+struct UopPair {
+  UopFn vector;
+  UopFn scalar;  // the same with b[0] for every i
+};
+
+// Null where the library's model does not use the micro-operation: the toolchain writes this table, so that the linker
+// keeps only what it names.
 struct ElementwiseKernels {
-  UopFn vector[kUops];
-  UopFn scalar[kUops];  // the same with b[0] for every i
+  const UopPair* uops[kUops];
 };
 
 }  // namespace edgeort
