@@ -1,4 +1,4 @@
-"""Gather, Scatter, TopK, ArgMax and other operators on positions."""
+"""Operators whose positions are data: Gather, Scatter, TopK, ArgMax, NonZero, Unique, NonMaxSuppression, ..."""
 
 from __future__ import annotations
 
@@ -6,6 +6,99 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 
-from edgeort.lowering.context import Group, Lowering
+from edgeort.lowering.context import Group, Lowering, attribute, integer, text, unsupported
+from edgeort.lowering.move import axis_params, integer_list, operand
 
-HANDLERS: dict[tuple[str, str], Callable[[Lowering, ir.Node, Group], None]] = {}
+Handler = Callable[[Lowering, ir.Node, Group], None]
+
+_REDUCTIONS = ("none", "add", "mul", "max", "min")
+_KEEP_DIMS, _LAST, _LEAST = 1, 2, 4
+_EXCLUSIVE, _REVERSE, _PRODUCT = 1, 2, 4
+_ALONG, _SORTED = 1, 2
+
+
+def _with_axis(name: str = "axis", default: int = 0) -> Handler:
+    def handler(ctx: Lowering, node: ir.Node, group: Group) -> None:
+        ctx.emit(node.op_type, node, axis_params(axis=integer(node, name, default)))
+
+    return handler
+
+
+def _scatter(op: str) -> Handler:
+    def handler(ctx: Lowering, node: ir.Node, group: Group) -> None:
+        reduction = text(node, "reduction", "none")
+        if reduction not in _REDUCTIONS:
+            raise unsupported(node, f"its reduction {reduction!r} is unknown")
+        ctx.emit(op, node, axis_params(axis=integer(node, "axis", 0), flag=_REDUCTIONS.index(reduction)))
+
+    return handler
+
+
+def topk(ctx: Lowering, node: ir.Node, group: Group) -> None:
+    """TopK, its k an input or (opset < 10) an attribute."""
+    given = operand(node, 1)
+    k = integer_list(ctx, node, "k", [integer(node, "k", 0)]) if given is None else ctx.value(given)
+    params = axis_params(axis=integer(node, "axis", -1), flag=integer(node, "largest", 1))
+    ctx.emit("TopK", node, params, inputs=[ctx.value(node.inputs[0]), k])
+
+
+def _arg(least: int) -> Handler:
+    def handler(ctx: Lowering, node: ir.Node, group: Group) -> None:
+        flag = least
+        flag |= _KEEP_DIMS if integer(node, "keepdims", 1) else 0
+        flag |= _LAST if integer(node, "select_last_index", 0) else 0
+        ctx.emit("ArgMax", node, axis_params(axis=integer(node, "axis", 0), flag=flag))
+
+    return handler
+
+
+def _cumulate(product: int) -> Handler:
+    def handler(ctx: Lowering, node: ir.Node, group: Group) -> None:
+        flag = product
+        flag |= _EXCLUSIVE if integer(node, "exclusive", 0) else 0
+        flag |= _REVERSE if integer(node, "reverse", 0) else 0
+        ctx.emit("Cumulate", node, axis_params(flag=flag))
+
+    return handler
+
+
+def compress(ctx: Lowering, node: ir.Node, group: Group) -> None:
+    """Compress; without an axis the input is flat."""
+    along = attribute(node, "axis") is not None
+    ctx.emit("Compress", node, axis_params(axis=integer(node, "axis", 0), flag=int(along)))
+
+
+def unique(ctx: Lowering, node: ir.Node, group: Group) -> None:
+    """Unique; without an axis the input is flat."""
+    flag = (_ALONG if attribute(node, "axis") is not None else 0) | (_SORTED if integer(node, "sorted", 1) else 0)
+    ctx.emit("Unique", node, axis_params(axis=integer(node, "axis", 0), flag=flag))
+
+
+def non_max_suppression(ctx: Lowering, node: ir.Node, group: Group) -> None:
+    """NonMaxSuppression."""
+    ctx.emit("NonMaxSuppression", node, axis_params(flag=integer(node, "center_point_box", 0)))
+
+
+def non_zero(ctx: Lowering, node: ir.Node, group: Group) -> None:
+    """NonZero."""
+    ctx.emit("NonZero", node)
+
+
+HANDLERS: dict[tuple[str, str], Handler] = {
+    ("", "Gather"): _with_axis(),
+    ("", "GatherElements"): _with_axis(),
+    ("", "GatherND"): _with_axis("batch_dims"),
+    ("", "Scatter"): _scatter("ScatterElements"),
+    ("", "ScatterElements"): _scatter("ScatterElements"),
+    ("", "ScatterND"): _scatter("ScatterND"),
+    ("", "TopK"): topk,
+    ("", "ArgMax"): _arg(0),
+    ("", "ArgMin"): _arg(_LEAST),
+    ("", "NonZero"): non_zero,
+    ("", "OneHot"): _with_axis(default=-1),
+    ("", "Compress"): compress,
+    ("", "Unique"): unique,
+    ("", "CumSum"): _cumulate(0),
+    ("", "CumProd"): _cumulate(_PRODUCT),
+    ("", "NonMaxSuppression"): non_max_suppression,
+}

@@ -33,7 +33,7 @@ def operand(node: ir.Node, index: int) -> ir.Value | None:
 
 
 def operand_or_attribute(ctx: Lowering, node: ir.Node, index: int, name: str) -> int:
-    """The tensor of input `index`, or of the list-of-integers attribute that stood in for it; -1 when both are absent."""
+    """The tensor of input `index`, or of the list attribute that stood in for it; -1 when both are absent."""
     if (value := operand(node, index)) is not None:
         return ctx.value(value)
     values = integers(node, name)
@@ -63,7 +63,9 @@ def transpose(ctx: Lowering, node: ir.Node, group: Group) -> None:
 def reshape(ctx: Lowering, node: ir.Node, group: Group) -> None:
     """Reshape, its shape an input or (opset < 5) an attribute."""
     shape = operand_or_attribute(ctx, node, 1, "shape")
-    ctx.emit("Reshape", node, axis_params(flag=integer(node, "allowzero", 0)), inputs=[ctx.value(node.inputs[0]), shape])
+    ctx.emit(
+        "Reshape", node, axis_params(flag=integer(node, "allowzero", 0)), inputs=[ctx.value(node.inputs[0]), shape]
+    )
 
 
 def with_axes(ctx: Lowering, node: ir.Node, group: Group) -> None:
@@ -88,7 +90,9 @@ def split(ctx: Lowering, node: ir.Node, group: Group) -> None:
 
 def slice_(ctx: Lowering, node: ir.Node, group: Group) -> None:
     """Slice, its bounds inputs or (opset < 10) attributes."""
-    bounds = [operand_or_attribute(ctx, node, 1 + i, name) for i, name in enumerate(("starts", "ends", "axes", "steps"))]
+    bounds = [
+        operand_or_attribute(ctx, node, 1 + i, name) for i, name in enumerate(("starts", "ends", "axes", "steps"))
+    ]
     ctx.emit("Slice", node, inputs=[ctx.value(node.inputs[0]), *bounds])
 
 
@@ -103,7 +107,9 @@ def pad(ctx: Lowering, node: ir.Node, group: Group) -> None:
         value = ctx.value(node.inputs[2])
     elif attribute(node, "value") is not None:
         assert data is not None and data.dtype is not None
-        value = ctx.weights(f"{node.name}.value", np.array(number(node, "value", 0.0), data.dtype.numpy()), ctx.code(data))
+        value = ctx.weights(
+            f"{node.name}.value", np.array(number(node, "value", 0.0), data.dtype.numpy()), ctx.code(data)
+        )
     pads = operand_or_attribute(ctx, node, 1, "pads")
     axes = -1 if operand(node, 3) is None else ctx.value(node.inputs[3])
     ctx.emit("Pad", node, axis_params(flag=_PAD_MODES.index(mode)), inputs=[ctx.value(data), pads, value, axes])
@@ -120,7 +126,9 @@ def constant_of_shape(ctx: Lowering, node: ir.Node, group: Group) -> None:
     given = attribute(node, "value")
     value = np.zeros(1, np.float32) if given is None else given.numpy()  # type: ignore[attr-defined]
     code = dtype_code(1 if given is None else given.dtype.value, f"node {node.name!r}")  # type: ignore[attr-defined]
-    ctx.emit("ConstantOfShape", node, inputs=[ctx.value(node.inputs[0]), ctx.weights(f"{node.name}.value", value, code)])
+    ctx.emit(
+        "ConstantOfShape", node, inputs=[ctx.value(node.inputs[0]), ctx.weights(f"{node.name}.value", value, code)]
+    )
 
 
 def eye_like(ctx: Lowering, node: ir.Node, group: Group) -> None:
@@ -138,7 +146,9 @@ def trilu(ctx: Lowering, node: ir.Node, group: Group) -> None:
 
 def reverse_sequence(ctx: Lowering, node: ir.Node, group: Group) -> None:
     """ReverseSequence."""
-    ctx.emit("ReverseSequence", node, axis_params(axis=integer(node, "time_axis", 0), flag=integer(node, "batch_axis", 1)))
+    ctx.emit(
+        "ReverseSequence", node, axis_params(axis=integer(node, "time_axis", 0), flag=integer(node, "batch_axis", 1))
+    )
 
 
 def dropout(ctx: Lowering, node: ir.Node, group: Group) -> None:

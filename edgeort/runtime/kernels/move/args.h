@@ -22,6 +22,12 @@ static inline Status axis_of(Prepare& p, i64 axis, int rank, int* out) {
   return Status::ok;
 }
 
+// Calls body(T{}) with the unsigned integer type of `size` bytes.
+template <class F>
+static inline void for_size(size_t size, const F& body) {
+  size == 1 ? body(u8{}) : size == 2 ? body(u16{}) : size == 4 ? body(u32{}) : body(u64{});
+}
+
 // Integers of an int32 or int64 tensor.
 struct Integers {
   const void* data;

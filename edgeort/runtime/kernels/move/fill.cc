@@ -6,12 +6,6 @@
 namespace edgeort {
 namespace {
 
-// Calls body(T{}) with the unsigned integer type of that many bytes.
-template <class F>
-void for_size(size_t size, const F& body) {
-  size == 1 ? body(u8{}) : size == 2 ? body(u16{}) : size == 4 ? body(u32{}) : body(u64{});
-}
-
 // Input 1: the value, which gives the type.
 Status prepare_constant_of_shape(Prepare& p) {
   EDGEORT_TRY(need(p, 2, 1));
