@@ -44,7 +44,9 @@ class Planner {
     for (u32 i = 0; i < model_.plan.n_tensors; ++i) {
       TensorState& t = model_.tensors[i];
       t.storage = -1;
-      if (t.tensor.data) t.storage = add({t.tensor.data, 0, 0, 0, 0, -1, Place::fixed});
+      if (!t.tensor.data) continue;
+      // A view of an input that an earlier segment made stays one: the caller may set other data for the next run.
+      t.storage = add({t.tensor.data, 0, 0, 0, 0, t.input, t.input >= 0 ? Place::input : Place::fixed});
     }
     for (u32 i = 0; i < model_.plan.n_inputs; ++i) {
       model_.tensors[model_.plan.inputs[i]].storage = add({nullptr, 0, 0, 0, 0, static_cast<i32>(i), Place::input});
