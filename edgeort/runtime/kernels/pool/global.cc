@@ -17,7 +17,8 @@ struct State {
 };
 
 Status bind(Prepare& p, State** state) {
-  if (p.inputs() < 1 || !p.has(0) || p.in(0).dtype != DType::f32) return p.fail("its input must be float32");
+  if (!p.has(0) || !p.wants(0)) return p.fail("it needs an input and an output");
+  if (p.in(0).dtype != DType::f32) return p.fail("its input must be float32");
   const Tensor& x = p.in(0);
   if (x.rank < 2) return p.fail("its input has rank %d; it needs 2 or more", x.rank);
   State* s = *state = p.state<State>();

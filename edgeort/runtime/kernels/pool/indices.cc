@@ -43,7 +43,7 @@ void pool_plane(const State& s, const T* x, T lowest, i64 plane, T* y, i64* indi
 
 Status prepare_pool(Prepare& p) {
   const auto& params = p.params<PoolParams>();
-  if (p.inputs() < 1 || !p.has(0) || p.outputs() < 2 || !p.wants(0) || !p.wants(1)) return p.fail("it needs an input and two outputs");
+  if (!p.has(0) || !p.wants(0) || !p.wants(1)) return p.fail("it needs an input and two outputs");
   auto* s = p.state<State>();
   if (!s) return p.fail("out of memory");
   const DType dtype = p.in(0).dtype;
@@ -84,7 +84,7 @@ struct UnpoolState {
 
 Status prepare_unpool(Prepare& p) {
   const auto& params = p.params<PoolParams>();
-  if (p.inputs() < 2 || !p.has(0) || !p.has(1)) return p.fail("it needs values and indices");
+  if (!p.has(0) || !p.has(1) || !p.wants(0)) return p.fail("it needs values, indices and an output");
   const Tensor& x = p.in(0);
   if (x.dtype != DType::f32 || p.in(1).dtype != DType::i64) return p.fail("values must be float32 and indices int64");
   if (params.spatial < 1 || params.spatial > 3 || x.rank != params.spatial + 2 || count(p.in(1)) != count(x)) {

@@ -18,13 +18,13 @@ struct State {
 };
 
 Status bind(Prepare& p, State** state) {
-  if (p.inputs() < 1 || !p.has(0) || p.outputs() < 1) return p.fail("it needs an input and an output");
+  if (!p.has(0) || !p.wants(0)) return p.fail("it needs an input and an output");
   *state = p.state<State>();
   if (!*state) return p.fail("out of memory");
   State& s = **state;
   EDGEORT_TRY(s.window.bind(p, p.params<PoolParams>()));
   s.element = static_cast<i64>(size_of(p.in(0).dtype));
-  if (p.wants(0) && count(p.out(0)) > 0) p.thread_scratch(static_cast<size_t>(2 * s.window.taps()) * sizeof(void*));
+  if (count(p.out(0)) > 0) p.thread_scratch(static_cast<size_t>(2 * s.window.taps()) * sizeof(void*));
   return Status::ok;
 }
 

@@ -1,0 +1,80 @@
+// LayerNorm, RmsNorm: the trailing dimensions from `axis` on are one row. AxisParams: axis (may be negative); value: epsilon.
+#include "rows.h"
+
+namespace edgeort {
+namespace {
+
+struct State {
+  const NormKernels* kernels;
+  i64 rows, n;
+};
+
+Status bind(Prepare& p, int factors, State** state) {
+  if (!p.has(0) || p.in(0).dtype != DType::f32) return p.fail("its input must be float32");
+  const Tensor& x = p.in(0);
+  const i64 given = p.params<AxisParams>().axis, axis = given < 0 ? given + x.rank : given;
+  if (axis < 0 || axis >= x.rank) return p.fail("axis %lld of a tensor of rank %d", static_cast<long long>(given), x.rank);
+  State* s = *state = p.state<State>();
+  if (!s) return p.fail("out of memory");
+  s->kernels = &norm(p.isa());
+  s->rows = count(x, 0, static_cast<int>(axis));
+  s->n = count(x, static_cast<int>(axis), x.rank);
+  for (int i = 1; i <= factors; ++i) {
+    if (p.has(i)) EDGEORT_TRY(check_factor(p, i, s->n, true));
+  }
+  EDGEORT_TRY(p.same(0, 0));
+  if (p.wants(0)) p.overwrite(0, 0);
+  Tensor statistic = x;
+  for (int d = static_cast<int>(axis); d < x.rank; ++d) statistic.dims[d] = 1;
+  for (int i = 1; i < p.outputs(); ++i) EDGEORT_TRY(p.set(i, DType::f32, statistic.dims, statistic.rank));
+  return Status::ok;
+}
+
+Status prepare_layer(Prepare& p) {
+  State* s;
+  return p.outputs() > 3 ? p.fail("it has more than three outputs") : bind(p, 2, &s);
+}
+
+void run_layer(Run& r) {
+  const State& s = r.state<State>();
+  const f32 epsilon = r.params<AxisParams>().value;
+  const f32* x = r.in(0).as<const f32>();
+  f32* y = r.wants(0) ? r.out(0).as<f32>() : nullptr;
+  f32* means = r.wants(1) ? r.out(1).as<f32>() : nullptr;
+  f32* invs = r.wants(2) ? r.out(2).as<f32>() : nullptr;
+  const Factor scale = factor_of(r, 1, &kOne), bias = factor_of(r, 2, &kZero);
+  r.ranges(s.rows, rows_per_task(s.n), [&](i64 begin, i64 end, int) {
+    for (i64 i = begin; i < end; ++i) {
+      f32 mean, inv;
+      s.kernels->statistics(x + i * s.n, s.n, epsilon, &mean, &inv);
+      if (means) means[i] = mean;
+      if (invs) invs[i] = inv;
+      if (y) s.kernels->apply(x + i * s.n, s.n, mean, inv, scale, bias, y + i * s.n);
+    }
+  });
+}
+
+Status prepare_rms(Prepare& p) {
+  State* s;
+  return p.outputs() > 1 || !p.wants(0) ? p.fail("it has one output") : bind(p, 1, &s);
+}
+
+void run_rms(Run& r) {
+  const State& s = r.state<State>();
+  const f32* x = r.in(0).as<const f32>();
+  f32* y = r.out(0).as<f32>();
+  const Factor scale = factor_of(r, 1, &kOne);
+  r.ranges(s.rows, rows_per_task(s.n), [&](i64 begin, i64 end, int) {
+    for (i64 i = begin; i < end; ++i) s.kernels->rms(x + i * s.n, s.n, r.params<AxisParams>().value, scale, y + i * s.n);
+  });
+}
+
+}  // namespace
+
+extern const OpDef kLayerNorm;
+const OpDef kLayerNorm = {"LayerNorm", sizeof(AxisParams), prepare_layer, run_layer};
+
+extern const OpDef kRmsNorm;
+const OpDef kRmsNorm = {"RmsNorm", sizeof(AxisParams), prepare_rms, run_rms};
+
+}  // namespace edgeort
