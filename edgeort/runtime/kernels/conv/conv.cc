@@ -11,6 +11,7 @@ struct State {
   Geometry g;
   Matrix matrix;
   i64 per_group_in, per_group_out;
+  bool dense;        // 1x1, stride 1, no padding
   bool merge;        // one tap is a whole kernel row: its pixels are neighbours in memory
   bool pad_copy;     // few channels: a padded copy of the input lets every kernel row be one tap
   i64 padded[3];     // dimensions of that copy
@@ -35,6 +36,7 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(s->matrix.bind(p, params.epilogue, sizeof(params), y.dims, y.rank - 1, g.c_out, k));
   s->matrix.n = s->per_group_out;
   s->matrix.partition(g.out_rows, g.taps, p.threads());
+  s->dense = g.taps == 1 && g.out_rows == g.batch * g.in[0] * g.in[1] * g.in[2] && g.pad[0] == 0 && g.pad[1] == 0 && g.pad[2] == 0;
   s->merge = g.groups == 1 && g.dilation[2] == 1;
   bool pads = false;
   for (int d = 0; d < 3; ++d) {
@@ -77,38 +79,74 @@ struct Image {
   const i64* pad;
 };
 
-// Sets the pointers of a block: a tap for each kernel row when all of the block's pixels lie inside along x, else a tap for
-// each kernel position; positions outside the image read zeros, and taps that are outside for the whole block are left out.
+// Where the kernel of each row of a block begins: coordinates, and the element offset (of a place that may lie outside).
+struct Origins {
+  i64 at[kMaxTileRows][3];
+  i64 n[kMaxTileRows];
+  i64 offset[kMaxTileRows];
+  bool inside;    // every kernel position of every row lies in the image
+  bool inside_x;  // along the last dimension
+
+  Origins(const Geometry& g, const Image& image, i64 row, int rows) {
+    i64 batch, out[3];
+    g.locate(row, &batch, out);
+    inside = inside_x = true;
+    for (int m = 0; m < rows; ++m) {
+      n[m] = batch;
+      offset[m] = batch;
+      for (int d = 0; d < 3; ++d) {
+        at[m][d] = out[d] * g.stride[d] - image.pad[d];
+        offset[m] = offset[m] * image.dims[d] + at[m][d];
+        const bool in = at[m][d] >= 0 && at[m][d] + (g.kernel[d] - 1) * g.dilation[d] < image.dims[d];
+        inside &= in;
+        if (d == 2) inside_x &= in;
+      }
+      offset[m] *= g.c_in;
+      for (int d = 2; d >= 0 && ++out[d] == g.out[d]; --d) {
+        out[d] = 0;
+        batch += d == 0;
+      }
+    }
+  }
+};
+
+// Sets the pointers of a block: a tap for each kernel row when all of its pixels are inside along x, else a tap for each
+// kernel position; positions outside the image read zeros, and taps that are outside for the whole block are left out.
 void fill(const State& s, const Image& image, i64 group, i64 row, Matrix::Rows* block) {
   const Geometry& g = s.g;
   const i64 c = s.per_group_in;
-  i64 base[kMaxTileRows][3], n[kMaxTileRows];
-  bool inside = s.merge;
-  for (int m = 0; m < block->rows; ++m) {
-    g.locate(row + m, &n[m], base[m]);
-    for (int d = 0; d < 3; ++d) base[m][d] = base[m][d] * g.stride[d] - image.pad[d];
-    inside &= base[m][2] >= 0 && base[m][2] + g.kernel[2] <= image.dims[2];
-  }
-  const i64 steps = inside ? 1 : g.kernel[2];
-  block->kc = inside ? g.kernel[2] * c : c;
+  const Origins origins(g, image, row, block->rows);
+  const bool merge = s.merge && origins.inside_x;
+  const i64 steps = merge ? 1 : g.kernel[2];
+  block->kc = merge ? g.kernel[2] * c : c;
   block->taps = 0;
+  const f32* data = image.data + group * c;
   for (i64 k0 = 0; k0 < g.kernel[0]; ++k0) {
     for (i64 k1 = 0; k1 < g.kernel[1]; ++k1) {
       for (i64 k2 = 0; k2 < steps; ++k2) {
         const f32** pointers = block->pointers + block->taps * block->rows;
-        bool any = false;
+        const i64 k[3] = {k0 * g.dilation[0], k1 * g.dilation[1], k2 * g.dilation[2]};
+        const i64 shift = ((k[0] * image.dims[1] + k[1]) * image.dims[2] + k[2]) * g.c_in;
+        bool any = origins.inside;
         for (int m = 0; m < block->rows; ++m) {
-          const i64 z = base[m][0] + k0 * g.dilation[0], y = base[m][1] + k1 * g.dilation[1], x = base[m][2] + k2 * g.dilation[2];
-          const bool in = z >= 0 && z < image.dims[0] && y >= 0 && y < image.dims[1] && x >= 0 && x < image.dims[2];
-          const i64 at = (((n[m] * image.dims[0] + z) * image.dims[1] + y) * image.dims[2] + x) * g.c_in + group * c;
-          pointers[m] = in ? image.data + at : s.zeros;
+          bool in = true;
+          for (int d = 0; d < 3 && !origins.inside; ++d) in &= static_cast<u64>(origins.at[m][d] + k[d]) < static_cast<u64>(image.dims[d]);
+          pointers[m] = in ? data + origins.offset[m] + shift : s.zeros;
           any |= in;
         }
-        if (!any) continue;
-        block->offsets[block->taps++] = ((k0 * g.kernel[1] + k1) * g.kernel[2] + k2) * c;
+        if (any) block->offsets[block->taps++] = ((k0 * g.kernel[1] + k1) * g.kernel[2] + k2) * c;
       }
     }
   }
+}
+
+// A 1x1 convolution of stride 1: row m is pixel m.
+void fill_dense(const State& s, const f32* x, i64 group, i64 row, Matrix::Rows* block) {
+  x += row * s.g.c_in + group * s.per_group_in;
+  for (int m = 0; m < block->rows; ++m) block->pointers[m] = x + m * s.g.c_in;
+  block->offsets[0] = 0;
+  block->taps = 1;
+  block->kc = s.per_group_in;
 }
 
 void run(Run& r) {
@@ -127,8 +165,9 @@ void run(Run& r) {
     const f32* panels = r.in(1).as<const f32>() + group * k * padded_out;
     const f32* bias = r.in(2).as<const f32>() + group * padded_out;
     const i64 column = group * s.per_group_out;
-    s.matrix.multiply(r, panels, bias, r.out(0).as<f32>() + column, g.c_out, 0, column,
-                      [&](i64 row, Matrix::Rows* block) { fill(s, image, group, row, block); });
+    s.matrix.multiply(r, panels, bias, r.out(0).as<f32>() + column, g.c_out, 0, column, [&](i64 row, Matrix::Rows* block) {
+      s.dense ? fill_dense(s, image.data, group, row, block) : fill(s, image, group, row, block);
+    });
   }
 }
 
