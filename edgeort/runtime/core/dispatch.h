@@ -1,14 +1,19 @@
 // Kernels exist once for every ISA level of a build; the best one that the CPU has is picked at prepare.
 //
 // A family writes its vector code in `<family>.isa.cc`, which the toolchain compiles once a level with EDGEORT_ISA set to
-// the level's name, and whose only symbol is a table of function pointers, EDGEORT_NAME(<family>). The rest of the family
-// writes EDGEORT_KERNELS(<TableType>, <family>) and calls <family>(isa).
+// the level's name, and whose only symbols are constants made by EDGEORT_KERNEL: function pointers, or tables of them. The
+// rest of the family writes EDGEORT_KERNELS(<Type>, <name>) and calls <name>(isa). The linker drops what nobody calls, so
+// kernels that are not always used together want a constant each.
 #pragma once
 #include "platform.h"
 
 #define EDGEORT_PASTE_(a, b) a##_##b
 #define EDGEORT_PASTE(a, b) EDGEORT_PASTE_(a, b)
 #define EDGEORT_NAME(name) EDGEORT_PASTE(name, EDGEORT_ISA)
+
+#define EDGEORT_KERNEL(Type, name, ...) \
+  extern const Type EDGEORT_NAME(name); \
+  const Type EDGEORT_NAME(name) = __VA_ARGS__;
 
 // EDGEORT_LEVELS(X, ...) is X(level, ...) for each level of the build, rising; the toolchain defines it.
 #define EDGEORT_EXTERN_(level, Type, name) extern const Type name##_##level;

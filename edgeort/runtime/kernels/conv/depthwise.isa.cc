@@ -72,7 +72,6 @@ constexpr DepthwiseRow kRows[] = {
 
 }  // namespace
 
-extern const DepthwiseKernels EDGEORT_NAME(depthwise);
-const DepthwiseKernels EDGEORT_NAME(depthwise) = {pixel, kRows, sizeof(kRows) / sizeof(kRows[0])};
+EDGEORT_KERNEL(DepthwiseKernels, depthwise, {pixel, kRows, sizeof(kRows) / sizeof(kRows[0])})
 
 }  // namespace edgeort

@@ -25,7 +25,8 @@ Status BoundProgram::check(Prepare& p, const Program& program) {
     if (c.uop >= kUops || c.dst >= program.registers || c.a >= program.registers || (!immediate && c.b >= program.registers)) {
       return p.fail("its program is malformed");
     }
-    if (!kernels->uops[c.uop]) return p.fail("this library has no micro-operation \"%s\"; it was built for another model", kUopNames[c.uop]);
+    if (!kernels->uops[c.uop])
+      return p.fail("this library has no micro-operation \"%s\"; it was built for another model", kUopNames[c.uop]);
     if (c.dst < inputs && !(epilogue && c.dst == 0)) return p.fail("its program writes to an operand");
   }
   if (program.count && code[program.count - 1].dst != program.result) return p.fail("its program does not end in its result");

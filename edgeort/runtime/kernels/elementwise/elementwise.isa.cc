@@ -38,12 +38,8 @@ void run(f32* dst, const f32* a, const f32* b, i64 n, const Instruction& instruc
 
 }  // namespace
 
-#define UNARY(name, formula)                      \
-  extern const UopPair EDGEORT_NAME(uop_##name);  \
-  const UopPair EDGEORT_NAME(uop_##name) = {run<name##Uop, false>, run<name##Uop, false>};
-#define BINARY(name, formula)                     \
-  extern const UopPair EDGEORT_NAME(uop_##name);  \
-  const UopPair EDGEORT_NAME(uop_##name) = {run<name##Uop, false>, run<name##Uop, true>};
+#define UNARY(name, formula) EDGEORT_KERNEL(UopPair, uop_##name, {run<name##Uop, false>, run<name##Uop, false>})
+#define BINARY(name, formula) EDGEORT_KERNEL(UopPair, uop_##name, {run<name##Uop, false>, run<name##Uop, true>})
 #include "uops.inc"
 #undef UNARY
 #undef BINARY

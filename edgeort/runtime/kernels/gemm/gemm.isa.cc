@@ -107,7 +107,6 @@ constexpr TileRow kTiles[] = {
 
 }  // namespace
 
-extern const GemmKernels EDGEORT_NAME(gemm);
-const GemmKernels EDGEORT_NAME(gemm) = {kTiles, sizeof(kTiles) / sizeof(kTiles[0])};
+EDGEORT_KERNEL(GemmKernels, gemm, {kTiles, sizeof(kTiles) / sizeof(kTiles[0])})
 
 }  // namespace edgeort

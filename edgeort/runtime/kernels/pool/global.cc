@@ -4,7 +4,11 @@
 
 namespace edgeort {
 
-EDGEORT_KERNELS(PoolKernels, pool)
+EDGEORT_KERNELS(GlobalFn, pool_global_max)
+EDGEORT_KERNELS(GlobalFn, pool_global_average)
+EDGEORT_KERNELS(GlobalFn, pool_global_l1)
+EDGEORT_KERNELS(GlobalFn, pool_global_l2)
+EDGEORT_KERNELS(GlobalFn, pool_global_lp)
 
 namespace {
 
@@ -35,14 +39,14 @@ Status bind(Prepare& p, State** state) {
 Status prepare_max(Prepare& p) {
   State* s;
   EDGEORT_TRY(bind(p, &s));
-  s->fn = pool(p.isa()).global_max;
+  s->fn = pool_global_max(p.isa());
   return Status::ok;
 }
 
 Status prepare_average(Prepare& p) {
   State* s;
   EDGEORT_TRY(bind(p, &s));
-  s->fn = pool(p.isa()).global_average;
+  s->fn = pool_global_average(p.isa());
   s->value = static_cast<f32>(s->pixels);
   return Status::ok;
 }
@@ -50,9 +54,9 @@ Status prepare_average(Prepare& p) {
 Status prepare_lp(Prepare& p) {
   State* s;
   EDGEORT_TRY(bind(p, &s));
-  const PoolKernels& kernels = pool(p.isa());
+  const int isa = p.isa();
   s->value = p.params<AxisParams>().value;
-  s->fn = s->value == 1.0f ? kernels.global_l1 : s->value == 2.0f ? kernels.global_l2 : kernels.global_lp;
+  s->fn = s->value == 1.0f ? pool_global_l1(isa) : s->value == 2.0f ? pool_global_l2(isa) : pool_global_lp(isa);
   return Status::ok;
 }
 

@@ -5,7 +5,13 @@
 
 namespace edgeort {
 
-EDGEORT_KERNELS(PoolKernels, pool)
+EDGEORT_KERNELS(WindowFn, pool_max_f32)
+EDGEORT_KERNELS(WindowFn, pool_max_u8)
+EDGEORT_KERNELS(WindowFn, pool_max_i8)
+EDGEORT_KERNELS(WindowFn, pool_average)
+EDGEORT_KERNELS(WindowFn, pool_l1)
+EDGEORT_KERNELS(WindowFn, pool_l2)
+EDGEORT_KERNELS(WindowFn, pool_lp)
 
 namespace {
 
@@ -31,16 +37,16 @@ Status bind(Prepare& p, State** state) {
 Status prepare_max(Prepare& p) {
   State* s;
   EDGEORT_TRY(bind(p, &s));
-  const PoolKernels& kernels = pool(p.isa());
+  const int isa = p.isa();
   const DType dtype = p.in(0).dtype;
-  s->fn = dtype == DType::f32 ? kernels.max_f32 : dtype == DType::u8 ? kernels.max_u8 : dtype == DType::i8 ? kernels.max_i8 : nullptr;
+  s->fn = dtype == DType::f32 ? pool_max_f32(isa) : dtype == DType::u8 ? pool_max_u8(isa) : dtype == DType::i8 ? pool_max_i8(isa) : nullptr;
   return s->fn ? Status::ok : p.fail("its input must be float32, uint8 or int8");
 }
 
 Status prepare_average(Prepare& p) {
   State* s;
   EDGEORT_TRY(bind(p, &s));
-  s->fn = pool(p.isa()).average;
+  s->fn = pool_average(p.isa());
   s->average = true;
   s->count_pads = p.params<PoolParams>().count_include_pad;
   return p.in(0).dtype == DType::f32 ? Status::ok : p.fail("its input must be float32");
@@ -49,9 +55,9 @@ Status prepare_average(Prepare& p) {
 Status prepare_lp(Prepare& p) {
   State* s;
   EDGEORT_TRY(bind(p, &s));
-  const PoolKernels& kernels = pool(p.isa());
+  const int isa = p.isa();
   s->p = p.params<PoolParams>().p;
-  s->fn = s->p == 1.0f ? kernels.l1 : s->p == 2.0f ? kernels.l2 : kernels.lp;
+  s->fn = s->p == 1.0f ? pool_l1(isa) : s->p == 2.0f ? pool_l2(isa) : pool_lp(isa);
   return p.in(0).dtype == DType::f32 ? Status::ok : p.fail("its input must be float32");
 }
 

@@ -11,9 +11,4 @@ using WindowFn = void (*)(const void* const* taps, i64 count, i64 channels, f32 
 // The same over pixels r in [0, pixels) at x[r * stride + c]: pixel r goes to virtual lane r % 16, lanes combine in a tree.
 using GlobalFn = void (*)(const f32* x, i64 pixels, i64 stride, i64 channels, f32 value, f32* out);
 
-struct PoolKernels {
-  WindowFn max_f32, max_u8, max_i8, average, l1, l2, lp;
-  GlobalFn global_max, global_average, global_l1, global_l2, global_lp;
-};
-
 }  // namespace edgeort

@@ -122,10 +122,17 @@ void global(const f32* x, i64 pixels, i64 stride, i64 channels, f32 number, f32*
 
 }  // namespace
 
-extern const PoolKernels EDGEORT_NAME(pool);
-const PoolKernels EDGEORT_NAME(pool) = {
-    window<MaxOp, 4>, max_bytes<u8>, max_bytes<i8>,     window<AverageOp, 4>, window<L1Op, 4>, window<L2Op, 4>,
-    window<LpOp, 1>,  global<MaxOp>, global<AverageOp>, global<L1Op>,         global<L2Op>,    global<LpOp>,
-};
+EDGEORT_KERNEL(WindowFn, pool_max_f32, window<MaxOp, 4>)
+EDGEORT_KERNEL(WindowFn, pool_max_u8, max_bytes<u8>)
+EDGEORT_KERNEL(WindowFn, pool_max_i8, max_bytes<i8>)
+EDGEORT_KERNEL(WindowFn, pool_average, window<AverageOp, 4>)
+EDGEORT_KERNEL(WindowFn, pool_l1, window<L1Op, 4>)
+EDGEORT_KERNEL(WindowFn, pool_l2, window<L2Op, 4>)
+EDGEORT_KERNEL(WindowFn, pool_lp, window<LpOp, 1>)
+EDGEORT_KERNEL(GlobalFn, pool_global_max, global<MaxOp>)
+EDGEORT_KERNEL(GlobalFn, pool_global_average, global<AverageOp>)
+EDGEORT_KERNEL(GlobalFn, pool_global_l1, global<L1Op>)
+EDGEORT_KERNEL(GlobalFn, pool_global_l2, global<L2Op>)
+EDGEORT_KERNEL(GlobalFn, pool_global_lp, global<LpOp>)
 
 }  // namespace edgeort
