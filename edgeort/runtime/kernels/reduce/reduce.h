@@ -1,0 +1,35 @@
+// Reductions of float32 over 16 virtual lanes (NUMERICS.md), and soft maximum.
+#pragma once
+#include "../../core/dispatch.h"
+
+namespace edgeort {
+
+// What a lane does with an element x; `shift` is subtracted first by exp alone.
+enum class Fold : u8 { sum, absolute, square, exp, product, max, min };
+static constexpr int kFolds = 7;
+// What becomes of the tree's result.
+enum class Finish : u8 { none, mean, sqrt, log, log_shifted };
+
+struct FoldKernels {
+  // The next n elements of a sequence enter its 16 lanes; n is a multiple of 16 but at the sequence's end.
+  void (*row)(f32* lanes, const f32* x, i64 n, f32 shift);
+  f32 (*tree)(f32* lanes);
+  // out[i] = the reduction of x[r * stride + i] over r in [0, n), for i in [0, columns). shift[i] is read by exp alone.
+  void (*columns)(f32* out, const f32* x, i64 n, i64 stride, i64 columns, const f32* shift);
+  f32 start;  // of each lane
+};
+
+struct ReduceKernels {
+  FoldKernels fold[kFolds];
+  // y[i] = finish(y[i]) for i in [0, n), of sequences of `length` elements.
+  void (*finish)(f32* y, i64 n, Finish finish, i64 length, const f32* shift);
+};
+
+struct SoftmaxKernels {
+  // y = softmax(x), or its logarithm, of n contiguous elements; y may be x.
+  void (*row)(f32* y, const f32* x, i64 n, bool log);
+  // The same for each of `columns` sequences: element r of sequence i is x[r * stride + i].
+  void (*columns)(f32* y, const f32* x, i64 n, i64 stride, i64 columns, bool log);
+};
+
+}  // namespace edgeort
