@@ -1,0 +1,86 @@
+"""What the README shows works: its Python and C run, its links lead somewhere, its commands exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import edgeort
+from edgeort import sample
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def block(language: str) -> str:
+    """The only fenced block of that language."""
+    (found,) = re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    return found
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample's bundle for this machine."""
+    path = tmp_path_factory.mktemp("readme") / "digits-host"
+    edgeort.build(sample.path(), "host", path)
+    return path
+
+
+def python_answer() -> str:
+    result = subprocess.run(
+        [sys.executable, "-c", block("python")], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return result.stdout.strip()
+
+
+def test_python_and_c_give_the_same_answer(bundle: Path, tmp_path: Path):
+    if sys.platform != "linux":
+        pytest.skip("the command line of the compiler is that of Linux")
+    (tmp_path / "main.c").write_text(block("c"))
+    (command,) = re.findall(r"^cc (main\.c .*)$", TEXT, re.MULTILINE)
+    arguments = shlex.split(command.replace("BUNDLE", str(bundle)))
+    subprocess.run([sys.executable, "-m", "ziglang", "cc", *arguments, "-Wall", "-Werror"], cwd=tmp_path, check=True)
+    shutil.copytree(bundle / "lib", tmp_path / "lib")
+    shutil.copy(bundle / "model.plan", tmp_path)
+    result = subprocess.run(["./digits"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == python_answer()
+    assert result.stdout.strip().isdigit()
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_lead_somewhere(page: str):
+    for target in re.findall(r"\]\(([^)]+)\)", (ROOT / page).read_text(encoding="utf-8")):
+        file, _, heading = target.partition("#")
+        if "://" in target:
+            continue
+        assert not file or (ROOT / file).is_file(), target
+        headings = re.findall(r"^#+ (.*)$", (ROOT / (file or page)).read_text(encoding="utf-8"), re.MULTILINE)
+        assert not heading or heading in [h.lower().replace(" ", "-") for h in headings], target
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_files_it_names_exist(page: str):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for name in re.findall(r"`([a-z_./]+/[a-z_.-]*)`", text):
+        roots = (ROOT, ROOT / "edgeort", ROOT / "edgeort/runtime")
+        in_a_bundle = name.startswith(("bin/", "include/"))
+        assert in_a_bundle or any((root / name).exists() for root in roots), f"{page}: {name}"
+
+
+def test_commands_exist():
+    commands = set(
+        re.findall(
+            r"edgeort (build|bench|validate|run|inspect|profiles|[a-z]+) (?:--|list|show|[a-z]+\.onnx|MODEL)", TEXT
+        )
+    )
+    assert {"build", "inspect", "profiles"} <= commands
+    for command in commands:
+        subprocess.run(
+            [sys.executable, "-m", "edgeort.cli", command, "--help"], cwd=ROOT, check=True, capture_output=True
+        )
