@@ -63,7 +63,7 @@ class Lowering:
     def weights(self, name: str, array: np.ndarray, dtype: int = F32) -> int:
         """A constant tensor of the plan."""
         if dtype == F32:
-            array = np.ascontiguousarray(array, np.float32).reshape(array.shape)
+            array = array.astype(np.float32, copy=False)
         return self.plan.constant(name, array, dtype)
 
     def result(self, value: ir.Value) -> int:

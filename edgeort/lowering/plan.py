@@ -74,7 +74,7 @@ class PlanBuilder:
 
     def constant(self, name: str, data: np.ndarray, dtype: int) -> int:
         """A constant; `data` is C-contiguous, little-endian, of the element size of `dtype`."""
-        data = np.ascontiguousarray(data)
+        data = np.ascontiguousarray(data).reshape(data.shape)  # ascontiguousarray makes scalars vectors
         assert data.dtype.itemsize == layout.DTYPES[dtype][2], (name, data.dtype, dtype)
         self.tensors.append(_Tensor(name, "constant", dtype, data.shape, data))
         return len(self.tensors) - 1
