@@ -16,6 +16,7 @@ const Tensor& Prepare::in(int i) const { return model_.tensor_in(node_, i); }
 Tensor& Prepare::out(int i) { return model_.tensor_out(node_, i); }
 
 const void* Prepare::value(int i) const {
+  if (!has(i)) return nullptr;
   const u32 index = static_cast<u32>(model_.plan.node_inputs(model_.record(node_))[i]);
   const TensorState& t = model_.tensors[index];
   if (t.value_known) return t.tensor.data;
@@ -27,6 +28,7 @@ const void* Prepare::value(int i) const {
 }
 
 bool Prepare::constant(int i) const {
+  if (!has(i)) return false;
   const i32 index = model_.plan.node_inputs(model_.record(node_))[i];
   return static_cast<Kind>(model_.plan.tensors[index].kind) == Kind::constant;
 }
