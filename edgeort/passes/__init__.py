@@ -12,14 +12,16 @@ import onnx
 import onnx_ir as ir
 from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
+from edgeort.model import infer_shapes
 from edgeort.passes.cancel_transposes import cancel_transposes
+from edgeort.passes.channel_shuffle import channel_shuffle
 from edgeort.passes.context import PassContext, Refusal
 from edgeort.passes.eliminate_dead import eliminate_dead
 from edgeort.passes.fold_batchnorm import fold_batchnorm
 from edgeort.passes.fold_pad import fold_pad
 from edgeort.passes.fold_scale import fold_scale
 from edgeort.passes.group_epilogues import group_epilogues
-from edgeort.passes.name_dims import infer_shapes, name_dims
+from edgeort.passes.name_dims import name_dims
 from edgeort.passes.recognise_activations import recognise_activations
 from edgeort.passes.recognise_layernorm import recognise_layernorm
 from edgeort.passes.to_nhwc import to_nhwc
@@ -33,6 +35,7 @@ PASSES: tuple[Pass, ...] = (
     recognise_layernorm,
     fold_pad,
     fold_scale,
+    channel_shuffle,
     to_nhwc,
     cancel_transposes,
     eliminate_dead,
@@ -60,4 +63,4 @@ def run_passes(model: ir.Model, ctx: PassContext, passes: tuple[Pass, ...] = PAS
             onnx.checker.check_model(ir.to_proto(model))
 
 
-__all__ = ["PASSES", "Pass", "PassContext", "Refusal", "infer_shapes", "run_passes"]
+__all__ = ["PASSES", "Pass", "PassContext", "Refusal", "run_passes"]

@@ -36,7 +36,7 @@ def replace_constant(model: ir.Model, node: ir.Node, index: int, array: np.ndarr
     node.replace_input_with(index, add_constant(model.graph, array, f"{old.name}_nhwc"))
 
 
-def read_axes(model: ir.Model, node: ir.Node, index: int) -> tuple[list[int] | None, bool]:
+def read_axes(node: ir.Node, index: int) -> tuple[list[int] | None, bool]:
     """The `axes` of a node from its attribute or constant input; (None, True) when they are absent."""
     if "axes" in node.attributes:
         return ints(node, "axes", ()), True

@@ -126,7 +126,7 @@ def _quantize(model: ir.Model, node: ir.Node) -> Flexible | None:
 
 def _slice(model: ir.Model, node: ir.Node) -> Flexible | None:
     full, starts = layout_rank(node.inputs[0]), operand(node, 1)
-    axes, known = read_axes(model, node, 3)
+    axes, known = read_axes(node, 3)
     if full is None or starts is None or not known or starts.shape is None:
         return None
     length = dims(starts)[0]
@@ -151,7 +151,7 @@ def _vector(index: int) -> Rule:
 
 def _pad(model: ir.Model, node: ir.Node) -> Flexible | None:
     full, pads = layout_rank(node.inputs[0]), operand(node, 1)
-    axes, known = read_axes(model, node, 3)
+    axes, known = read_axes(node, 3)
     if full is None or not known or pads is None or pads.shape is None:
         return None
     if axes is not None:

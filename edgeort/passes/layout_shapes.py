@@ -24,7 +24,7 @@ def _removed_dims(full: int, axes: Sequence[int], outputs: int) -> tuple[int, ..
 
 def reduce(model: ir.Model, node: ir.Node) -> Flexible | None:
     full = layout_rank(node.inputs[0])
-    axes, known = read_axes(model, node, 1)
+    axes, known = read_axes(node, 1)
     if full is None or not known:
         return None
     keep = integer(node, "keepdims", 1)
@@ -62,7 +62,7 @@ def gather(model: ir.Model, node: ir.Node) -> Flexible | None:
 
 def squeeze(model: ir.Model, node: ir.Node) -> Flexible | None:
     full = layout_rank(node.inputs[0])
-    axes, _ = read_axes(model, node, 1)
+    axes, _ = read_axes(node, 1)
     if full is None or axes is None:
         return None
     outputs, found = _removed_dims(full, axes, 1), axes
@@ -71,7 +71,7 @@ def squeeze(model: ir.Model, node: ir.Node) -> Flexible | None:
 
 
 def unsqueeze(model: ir.Model, node: ir.Node) -> Flexible | None:
-    full, axes = layout_rank(node.outputs[0]), read_axes(model, node, 1)[0]
+    full, axes = layout_rank(node.outputs[0]), read_axes(node, 1)[0]
     if full is None or axes is None:
         return None
     kept = _removed_dims(full, axes, 1)

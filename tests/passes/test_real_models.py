@@ -10,10 +10,10 @@ from types import ModuleType
 import numpy as np
 import onnx_ir as ir
 import pytest
-from onnxscript import optimizer
 
+from edgeort.model import clean
 from edgeort.passes import PassContext, run_passes
-from edgeort.passes.group_epilogues import ROLE
+from edgeort.passes.group_epilogues import GROUP, ROLE
 from tests.passes.harness import counts, run_ort
 
 MODELS = Path(__file__).parents[2] / ".." / "shared" / "models"
@@ -72,11 +72,29 @@ CASES: dict[str, tuple[Callable[[], ir.Model], tuple[int, ...], int, float]] = {
 }
 
 
+def assert_schedulable(model: ir.Model) -> None:
+    """Every group can run at its anchor's place, or at its last member's: what it reads is there by then."""
+    order = {node: place for place, node in enumerate(model.graph)}
+    members: dict[str, list[ir.Node]] = {}
+    for node in model.graph:
+        members.setdefault(node.metadata_props.get(GROUP, f"alone {order[node]}"), []).append(node)
+    place = {}
+    for group in members.values():
+        anchors = [node for node in group if node.metadata_props.get(ROLE) == "anchor"]
+        assert len(anchors) <= 1
+        place |= dict.fromkeys(group, order[anchors[0]] if anchors else max(order[node] for node in group))
+    for group in members.values():
+        outside = {v for node in group for v in node.outputs if any(use.node not in group for use in v.uses())}
+        assert len(group) == 1 or len(outside | {v for n in group for v in n.outputs if v.is_graph_output()}) == 1
+        for value in {v for node in group for v in node.inputs if v is not None}:
+            producer = value.producer()
+            assert producer is None or producer in group or place[producer] < place[group[0]]
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_all_passes(name: str) -> None:
     load, shape, transposes, tolerance = CASES[name]
-    model = load()
-    optimizer.optimize(model)
+    model = clean(load())
     rng = np.random.default_rng(3)
     value = model.graph.inputs[0]
     array = rng.standard_normal(shape) if value.dtype == ir.DataType.FLOAT else rng.integers(0, 256, shape)
@@ -89,13 +107,13 @@ def test_all_passes(name: str) -> None:
         # a sigmoid's range is 1, whatever this input makes of it
         scale = 1.0 if name == "ppocr_det" else float(np.abs(a).max())
         np.testing.assert_allclose(b, a, rtol=0, atol=tolerance * scale)
+    assert_schedulable(model)
     assert counts(model)["Transpose"] <= transposes
     assert "BatchNormalization" not in counts(model)
 
 
 def test_the_activations_of_mobilenetv2_are_epilogues() -> None:
-    model = CASES["mobilenetv2"][0]()
-    optimizer.optimize(model)
+    model = clean(CASES["mobilenetv2"][0]())
     run_passes(model, PassContext())
     roles = [node.metadata_props.get(ROLE) for node in model.graph if node.op_type in ("Clip", "Add")]
     assert roles == ["program"] * len(roles)
