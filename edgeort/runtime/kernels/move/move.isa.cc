@@ -73,8 +73,14 @@ void transpose(void* to, int64_t out_stride, const void* from, int64_t in_stride
   if (rows == 3 && out_stride == 3) return planes_to_pixels(out, in, in_stride, columns);
   if (columns == 3 && in_stride == 3) return pixels_to_planes(out, out_stride, in, rows);
   const int64_t whole_rows = rows - rows % N, whole_columns = columns - columns % N;
-  for (int64_t r = 0; r < whole_rows; r += N) {
-    for (int64_t c = 0; c < whole_columns; c += N) block<T, N>(out + c * out_stride + r, out_stride, in + r * in_stride + c, in_stride);
+  // Cache line by cache line on both sides: rows that lie a power of two apart compete for the same few places of the cache.
+  constexpr int64_t line = 64 / sizeof(T) > N ? 64 / sizeof(T) : N;
+  for (int64_t r0 = 0; r0 < whole_rows; r0 += line) {
+    for (int64_t c = 0; c < whole_columns; c += N) {
+      for (int64_t r = r0; r < r0 + line && r < whole_rows; r += N) {
+        block<T, N>(out + c * out_stride + r, out_stride, in + r * in_stride + c, in_stride);
+      }
+    }
   }
   edge(out + whole_columns * out_stride, out_stride, in + whole_columns, in_stride, whole_rows, columns - whole_columns);
   edge(out + whole_rows, out_stride, in + whole_rows * in_stride, in_stride, rows - whole_rows, columns);
