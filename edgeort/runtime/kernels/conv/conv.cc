@@ -82,7 +82,6 @@ struct Image {
 // Where the kernel of each row of a block begins: coordinates, and the element offset (of a place that may lie outside).
 struct Origins {
   i64 at[kMaxTileRows][3];
-  i64 n[kMaxTileRows];
   i64 offset[kMaxTileRows];
   bool inside;    // every kernel position of every row lies in the image
   bool inside_x;  // along the last dimension
@@ -91,22 +90,32 @@ struct Origins {
     i64 batch, out[3];
     g.locate(row, &batch, out);
     inside = inside_x = true;
-    for (int m = 0; m < rows; ++m) {
-      n[m] = batch;
-      offset[m] = batch;
-      for (int d = 0; d < 3; ++d) {
-        at[m][d] = out[d] * g.stride[d] - image.pad[d];
-        offset[m] = offset[m] * image.dims[d] + at[m][d];
-        const bool in = at[m][d] >= 0 && at[m][d] + (g.kernel[d] - 1) * g.dilation[d] < image.dims[d];
-        inside &= in;
-        if (d == 2) inside_x &= in;
+    for (int m = 0; m < rows;) {
+      // One output line: only x moves.
+      i64 line = batch;
+      for (int d = 0; d < 3; ++d) at[m][d] = out[d] * g.stride[d] - image.pad[d];
+      for (int d = 0; d < 3; ++d) line = line * image.dims[d] + at[m][d];
+      inside &= fits(g, image, 0, at[m][0]) && fits(g, image, 1, at[m][1]);
+      const i64 left = min_of(rows - m, g.out[2] - out[2]);
+      inside_x &= fits(g, image, 2, at[m][2]) && fits(g, image, 2, at[m][2] + (left - 1) * g.stride[2]);
+      for (i64 i = 0; i < left; ++i, ++m) {
+        at[m][0] = at[m - i][0];
+        at[m][1] = at[m - i][1];
+        at[m][2] = at[m - i][2] + i * g.stride[2];
+        offset[m] = (line + i * g.stride[2]) * g.c_in;
       }
-      offset[m] *= g.c_in;
-      for (int d = 2; d >= 0 && ++out[d] == g.out[d]; --d) {
+      out[2] = 0;
+      for (int d = 1; d >= 0 && ++out[d] == g.out[d]; --d) {
         out[d] = 0;
         batch += d == 0;
       }
     }
+    inside &= inside_x;
+  }
+
+ private:
+  static bool fits(const Geometry& g, const Image& image, int d, i64 start) {
+    return start >= 0 && start + (g.kernel[d] - 1) * g.dilation[d] < image.dims[d];
   }
 };
 
