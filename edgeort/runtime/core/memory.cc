@@ -1,33 +1,7 @@
 // Which tensor lives where: storages, their lifetimes, and one arena.
-#include <stdlib.h>
-
 #include "model.h"
 
 namespace edgeort {
-
-void* Bump::take(size_t size) {
-  const size_t need = (size + 63) & ~size_t{63};
-  if (!blocks_ || blocks_->size - blocks_->used < need) {
-    constexpr size_t kBlock = 1 << 16, kHead = 64;
-    const size_t bytes = need + kHead > kBlock ? need + kHead : kBlock;
-    if (bytes < need) return nullptr;
-    auto* block = static_cast<Block*>(allocate_pages(bytes));
-    if (!block) return nullptr;
-    *block = {blocks_, bytes, kHead};
-    blocks_ = block;
-  }
-  void* data = reinterpret_cast<u8*>(blocks_) + blocks_->used;
-  blocks_->used += need;
-  return data;
-}
-
-void Bump::free() {
-  while (Block* block = blocks_) {
-    blocks_ = block->next;
-    free_pages(block, block->size);
-  }
-}
-
 namespace {
 
 class Planner {
@@ -66,7 +40,8 @@ class Planner {
   }
 
   i32 add_arena(size_t bytes, u32 first, i32 last) {
-    return add({nullptr, (bytes + kAlignment - 1) & ~(kAlignment - 1), 0, static_cast<i32>(first), last, -1, Place::arena});
+    const auto whole = static_cast<size_t>((bytes + kAlignment - 1) & ~(kAlignment - 1));
+    return add({nullptr, whole, 0, static_cast<i32>(first), last, -1, Place::arena});
   }
 
   void visit(u32 node) {

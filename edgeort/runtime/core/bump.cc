@@ -1,0 +1,28 @@
+#include "model.h"
+
+namespace edgeort {
+
+void* Bump::take(size_t size) {
+  if (size > ~size_t{0} / 2) return nullptr;
+  const size_t need = (size + 63) & ~size_t{63};
+  if (!blocks_ || blocks_->size - blocks_->used < need) {
+    constexpr size_t kBlock = 1 << 16, kHead = 64;
+    const size_t bytes = need + kHead > kBlock ? need + kHead : kBlock;
+    auto* block = static_cast<Block*>(allocate_pages(bytes));
+    if (!block) return nullptr;
+    *block = {blocks_, bytes, kHead};
+    blocks_ = block;
+  }
+  void* data = reinterpret_cast<u8*>(blocks_) + blocks_->used;
+  blocks_->used += need;
+  return data;
+}
+
+void Bump::free() {
+  while (Block* block = blocks_) {
+    blocks_ = block->next;
+    free_pages(block, block->size);
+  }
+}
+
+}  // namespace edgeort
