@@ -16,6 +16,7 @@ from edgeort.model import infer_shapes
 from edgeort.passes.cancel_transposes import cancel_transposes
 from edgeort.passes.channel_shuffle import channel_shuffle
 from edgeort.passes.context import PassContext, Refusal
+from edgeort.passes.edit import NAMES
 from edgeort.passes.eliminate_dead import eliminate_dead
 from edgeort.passes.fold_batchnorm import fold_batchnorm
 from edgeort.passes.fold_pad import fold_pad
@@ -54,6 +55,7 @@ def run_passes(model: ir.Model, ctx: PassContext, passes: tuple[Pass, ...] = PAS
     model.ir_version = max(model.ir_version, MIN_IR_VERSION)
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     infer_shapes(model)
+    model.graph.meta.pop(NAMES, None)  # another stage may have added names since the last run
     for step in passes:
         count = step(model, ctx)
         ctx.counts[step.__name__] = count

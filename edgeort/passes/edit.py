@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+NAMES = "edgeort.names"  # graph.meta: the names in use, collected once a run of the passes
+
 
 def is_op(node: ir.Node | None, *names: str, domain: str = "") -> bool:
     """Whether `node` is one of the operators `names` of `domain`."""
@@ -60,12 +62,12 @@ def opset(model: ir.Model) -> int:
 
 def unique_name(graph: ir.Graph, stem: str) -> str:
     """A name starting with `stem` that no initializer, input or node output of `graph` has."""
-    taken = graph.meta.get("edgeort.names")
+    taken = graph.meta.get(NAMES)
     if taken is None:
         taken = {v.name for v in graph.inputs} | set(graph.initializers)
         taken |= {v.name for node in graph.all_nodes() for v in node.outputs}
         taken |= {node.name for node in graph.all_nodes()}
-        graph.meta["edgeort.names"] = taken
+        graph.meta[NAMES] = taken
     name, count = stem, 0
     while name in taken:
         count += 1
