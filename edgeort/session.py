@@ -160,13 +160,20 @@ def best_levels(host: Profile) -> tuple[str, ...]:
     return tuple(level for level in _target(host).levels if level in host.cpu.isa)[-1:]
 
 
+def open_plan(plan: Path, kernels: Sequence[str], threads: int | None = None) -> Engine:
+    """A plan in a library compiled for this CPU, whatever device it was made for."""
+    host = _host()
+    library = toolchain.library(_target(host), kernels, best_levels(host))
+    return Engine(library, plan, threads=threads or host.runtime.threads)
+
+
 def _library_of(bundle: Bundle, host: Profile, levels: tuple[str, ...]) -> Path:
     """The bundle's own library when it runs here; else one compiled for this CPU, which gives the same bytes."""
     target = bundle.manifest.target
     if (target.os, target.arch) == (host.target.os, host.target.arch) and set(target.isa) & set(host.cpu.isa):
         return bundle.library
     with announce_slow(f"edgeort: compiling for this CPU (once; kept in {toolchain.cache_dir()})"):
-        return toolchain.library(_target(host), [node.op for node in bundle.manifest.nodes], levels)
+        return toolchain.library(_target(host), bundle.manifest.kernels, levels)
 
 
 def _compile(model: str | os.PathLike[str] | bytes | onnx.ModelProto, host: Profile) -> CachedPlan:

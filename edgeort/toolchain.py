@@ -49,16 +49,33 @@ class Target:
     exe_flags: tuple[str, ...] = ()
 
 
-_ELF = ("-Wl,--gc-sections", "-Wl,--hash-style=both", "-Wl,-z,max-page-size=16384")
-_UNIX = {"library": "libedgeort.so", "exe": "edgeort_bench"}
+_GC = ("-Wl,--gc-sections",)
+_ELF = (*_GC, "-Wl,--hash-style=both", "-Wl,-z,max-page-size=16384", "-Wl,-z,defs", "-Wl,-soname,libedgeort.so")
+_UNIX = {"library": "libedgeort.so", "exe": "edgeort_bench", "library_flags": _ELF}
+_STATIC = {**_UNIX, "exe_flags": (*_GC, "-static")}
+_DYLIB = ("-Wl,-dead_strip", "-Wl,-install_name,@rpath/libedgeort.dylib")
+_MAC = {"library": "libedgeort.dylib", "exe": "edgeort_bench", "library_flags": _DYLIB}
+_WIN = {"library": "edgeort.dll", "exe": "edgeort_bench.exe", "library_flags": _GC, "exe_flags": _GC}
 
+# os, arch, triple of the library, triple of the harness, ISA levels
 TARGETS: tuple[Target, ...] = (
-    Target("linux", "x86_64", "x86_64-linux-gnu.2.28", "x86_64-linux-musl", ("v3", "v4"), **_UNIX, library_flags=_ELF, exe_flags=("-static",)),
-    Target("linux", "aarch64", "aarch64-linux-gnu.2.28", "aarch64-linux-musl", ("neon",), **_UNIX, library_flags=_ELF, exe_flags=("-static",)),
-    Target("linux", "armv7", "arm-linux-gnueabihf.2.28", "arm-linux-musleabihf", ("neon32",), **_UNIX, cpu="cortex_a7", library_flags=_ELF, exe_flags=("-static",)),
-    Target("android", "aarch64", "aarch64-linux-android.29", "aarch64-linux-musl", ("neon",), **_UNIX, library_flags=_ELF, exe_flags=("-static",)),
-    Target("macos", "aarch64", "aarch64-macos.12.0", "aarch64-macos.12.0", ("neon",), library="libedgeort.dylib", exe="edgeort_bench", library_flags=("-Wl,-dead_strip",)),
-    Target("windows", "x86_64", "x86_64-windows-gnu", "x86_64-windows-gnu", ("v3", "v4"), library="edgeort.dll", exe="edgeort_bench.exe", library_flags=("-Wl,--gc-sections",)),
+    Target("linux", "x86_64", "x86_64-linux-gnu.2.28", "x86_64-linux-musl", ("v3", "v4"), **_STATIC),
+    Target("linux", "aarch64", "aarch64-linux-gnu.2.28", "aarch64-linux-musl", ("neon",), **_STATIC),
+    Target(
+        "linux", "armv7", "arm-linux-gnueabihf.2.28", "arm-linux-musleabihf", ("neon32",), cpu="cortex_a7", **_STATIC
+    ),
+    Target("android", "aarch64", "aarch64-linux-android.29", "aarch64-linux-musl", ("neon",), **_STATIC),
+    Target("macos", "aarch64", "aarch64-macos.12.0", "aarch64-macos.12.0", ("neon",), **_MAC),
+    Target("windows", "x86_64", "x86_64-windows-gnu", "x86_64-windows-gnu", ("v3", "v4"), **_WIN),
+)
+
+# What the Android library may call in the phone's libc. Zig ships no Android libc, so the library is linked against a
+# stub with exactly these: a call of anything else fails at link. Each is in bionic since API level 21 and
+# takes no struct whose layout musl and bionic could see differently.
+BIONIC = (
+    "close", "clock_gettime", "free", "lseek", "malloc", "memcmp", "memcpy", "memmove", "memset", "mmap", "munmap",
+    "open", "pthread_create", "pthread_join", "read", "snprintf", "strcmp", "strlen", "strncmp", "strstr", "strtoul",
+    "syscall", "vsnprintf",
 )  # fmt: skip
 
 
@@ -237,10 +254,14 @@ def _compile(units: Sequence[_Unit], to: Target, ops: Sequence[str], triple: str
 
 
 def library(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None) -> Path:
-    """The stripped shared library that holds the runtime and `ops`, with kernels for `levels` (default: all of the target)."""
+    """The stripped shared library that holds the runtime and `ops`, for `levels` (default: all of the target's)."""
     levels = levels or to.levels
     objects = _compile(_units(to, ops, to.triple, levels), to, ops, to.triple, levels)
     flags = ["-target", to.triple, "-shared", "-s", "-O3", *((f"-mcpu={to.cpu}",) if to.cpu else ()), *to.library_flags]
+
+    if to.os == "android":
+        flags += ["-nostdlib"]
+        objects = [*objects, _bionic_stub(to)]
 
     def make(path: Path) -> None:
         _zig([*flags, *(str(o) for o in objects), "-o", str(path)])
@@ -248,19 +269,45 @@ def library(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None)
     return _cached(to.library, (*flags, *(o.name for o in objects)), make)
 
 
+def _bionic_stub(to: Target) -> Path:
+    """A libc.so with nothing but the names of BIONIC."""
+    text = "".join(f"void {name}(void) {{}}\n" for name in BIONIC)
+    flags = ("-target", to.triple, "-nostdlib", "-fno-builtin", "-w", "-shared", "-fPIC", "-Wl,-soname,libc.so")
+
+    def make(path: Path) -> None:
+        source = path.with_suffix(".c")
+        _write(source, text)
+        _zig([*flags, str(source), "-o", str(path)])
+
+    return _cached("libc.so", (text, *flags), make)
+
+
+def _harness_units(to: Target, ops: Sequence[str], levels: Sequence[str]) -> list[_Unit]:
+    pic = () if to.os == "windows" else ("-fPIC",)
+    base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
+    triple = _object_triple(to, to.exe_triple)
+    own = [_Unit(path, triple, base) for path in sorted((RUNTIME / "harness").glob("*.cc"))]
+    return [*_units(to, ops, to.exe_triple, levels), *own]
+
+
 def harness(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None) -> Path:
     """The program that loads a plan, runs and measures it: runtime, `ops` and runtime/harness in one file."""
     levels = levels or to.levels
-    units = _units(to, ops, to.exe_triple, levels)
-    pic = () if to.os == "windows" else ("-fPIC",)
-    base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
-    units += [
-        _Unit(path, _object_triple(to, to.exe_triple), base) for path in sorted((RUNTIME / "harness").glob("*.cc"))
-    ]
-    objects = _compile(units, to, ops, to.exe_triple, levels)
+    objects = _compile(_harness_units(to, ops, levels), to, ops, to.exe_triple, levels)
     flags = ["-target", to.exe_triple, "-s", "-O3", *((f"-mcpu={to.cpu}",) if to.cpu else ()), *to.exe_flags]
 
     def make(path: Path) -> None:
         _zig([*flags, *(str(o) for o in objects), "-o", str(path)])
 
     return _cached(to.exe, (*flags, *(o.name for o in objects)), make)
+
+
+def library_and_harness(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None) -> tuple[Path, Path]:
+    """Both at once: each object is compiled once, and the two libcs that zig may have to build are built side by side."""
+    levels = levels or to.levels
+    units = dict.fromkeys([*_units(to, ops, to.triple, levels), *_harness_units(to, ops, levels)])
+    with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool:
+        for _ in pool.map(_Unit.compile, units):
+            pass
+        made = pool.submit(library, to, ops, levels), pool.submit(harness, to, ops, levels)
+        return made[0].result(), made[1].result()

@@ -62,6 +62,7 @@ class Manifest:
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     nodes: tuple[Node, ...]
+    kernels: tuple[str, ...]  # what a library for the plan must hold
     budgets: dict[str, float]
     tools: dict[str, str]
     library: str  # path in the bundle
@@ -114,6 +115,7 @@ def _parse(data: dict[str, Any]) -> Manifest:
     plain["target"] = Target(**{**data["target"], "isa": tuple(data["target"]["isa"])})
     plain["inputs"] = tuple(Value.from_dict(value) for value in data["inputs"])
     plain["outputs"] = tuple(Value.from_dict(value) for value in data["outputs"])
+    plain["kernels"] = tuple(data["kernels"])
     plain["nodes"] = tuple(Node(**node) for node in data["nodes"])
     plain["files"] = {path: File(**entry) for path, entry in data["files"].items()}
     return Manifest(**plain)

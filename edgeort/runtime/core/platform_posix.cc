@@ -62,12 +62,16 @@ u64 now_ns() {
   return static_cast<u64>(t.tv_sec) * 1000000000u + static_cast<u64>(t.tv_nsec);
 }
 
+#if defined(__linux__)
+// CPUs that this process may use. (musl and bionic number sysconf's questions differently.)
 int cpu_count() {
-  const long n = sysconf(_SC_NPROCESSORS_ONLN);
-  return n < 1 ? 1 : static_cast<int>(n);
+  u8 mask[512] = {};
+  const long bytes = syscall(SYS_sched_getaffinity, 0, sizeof(mask), mask);
+  int n = 0;
+  for (long i = 0; i < bytes; ++i) n += __builtin_popcount(mask[i]);
+  return n < 1 ? 1 : n;
 }
 
-#if defined(__linux__)
 // A field of /proc/self/status in bytes. (getrusage's maximum survives exec: it would count the parent's memory.)
 static size_t status_bytes(const char* field) {
   char text[4096];
@@ -87,6 +91,11 @@ size_t rss_bytes() { return status_bytes("VmRSS:"); }
 void wait_on(u32* address, u32 expected) { syscall(SYS_futex, address, 128 /* FUTEX_WAIT_PRIVATE */, expected, nullptr, nullptr, 0); }
 void wake_all(u32* address) { syscall(SYS_futex, address, 129 /* FUTEX_WAKE_PRIVATE */, 0x7fffffff, nullptr, nullptr, 0); }
 #else
+int cpu_count() {
+  const long n = sysconf(_SC_NPROCESSORS_ONLN);
+  return n < 1 ? 1 : static_cast<int>(n);
+}
+
 size_t peak_rss_bytes() {
   struct rusage usage;
   return getrusage(RUSAGE_SELF, &usage) == 0 ? static_cast<size_t>(usage.ru_maxrss) : 0;

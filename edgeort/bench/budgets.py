@@ -1,0 +1,53 @@
+"""The limits of a profile, one verdict each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from edgeort.bench.measuring import Measurement
+from edgeort.errors import BudgetError
+
+# Budget -> unit, and what would bring a build under it.
+_BUDGETS = {
+    "latency_ms": ("ms", "a smaller input (--shape), or more threads (--threads)"),
+    "size_kb": ("KiB", "a smaller model"),
+    "ram_mb": ("MiB", "a smaller input (--shape)"),
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One budget: its limit, what was measured (None: not here), in `unit`."""
+
+    budget: str
+    limit: float
+    measured: float | None
+    unit: str
+
+    @property
+    def is_kept(self) -> bool | None:
+        """None when nothing was measured that could tell."""
+        return None if self.measured is None else self.measured <= self.limit
+
+
+def judge(limits: Mapping[str, float], size_bytes: int, found: Measurement) -> list[Verdict]:
+    """A verdict for every budget in `limits`. Emulated times and memory are not the device's: they judge nothing."""
+    measured = {
+        "latency_ms": found.latency_ms.get("p50") if found.is_real else None,
+        "size_kb": size_bytes / 1024,
+        "ram_mb": found.peak_rss_bytes / 2**20 if found.is_real else None,
+    }
+    return [Verdict(name, limits[name], measured[name], unit) for name, (unit, _) in _BUDGETS.items() if name in limits]
+
+
+def enforce(verdicts: Sequence[Verdict]) -> None:
+    """Raises BudgetError for the budgets that were exceeded: which, by how much, and what would help."""
+    over = [v for v in verdicts if v.is_kept is False and v.measured is not None]
+    if over:
+        said = "; ".join(
+            f"{v.budget} is {v.measured:.4g} {v.unit}, over the {v.limit:.4g} {v.unit} allowed by {v.measured / v.limit - 1:.0%}"
+            for v in over
+            if v.measured is not None
+        )
+        raise BudgetError(said, hint="; ".join(_BUDGETS[v.budget][1] for v in over))

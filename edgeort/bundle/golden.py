@@ -1,0 +1,104 @@
+"""Golden vectors: inputs that need no storage to be the same everywhere, and the digest of an output.
+
+Both are the same as in runtime/harness/data.cc, which says how they are defined, so that `edgeort_bench model.plan`
+without inputs computes what the builder computed.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from edgeort.engine import DTYPES
+from edgeort.errors import InputError
+from edgeort.values import Value
+
+# What is not fixed by the model or --shape: 1 for the first dimension (the batch), else by the rank of the input.
+FREE_IMAGE = 64
+FREE_OTHER = 16
+KEPT_BYTES = 1 << 20  # outputs up to this size are stored; of larger ones only the digest
+
+_BF16 = len(DTYPES) - 1
+_U64 = np.uint64
+
+
+def mix(x: np.ndarray) -> np.ndarray:
+    """splitmix64 of every element, uint64."""
+    with np.errstate(over="ignore"):
+        x = x + _U64(0x9E3779B97F4A7C15)
+        x = (x ^ (x >> _U64(30))) * _U64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> _U64(27))) * _U64(0x94D049BB133111EB)
+        return x ^ (x >> _U64(31))
+
+
+def random_input(value: Value, index: int, shape: Sequence[int]) -> np.ndarray:
+    """The data of input `index` with that shape: floats in [-1, 1), bytes over their range, wider integers 0 or 1."""
+    n = int(np.prod(shape, dtype=np.int64))
+    bits = mix(mix(np.array([index], _U64)) ^ np.arange(n, dtype=_U64))
+    kind = value.dtype
+    if kind in ("float32", "float64", "float16"):
+        width = 11 if kind == "float16" else 24
+        flat = ((bits >> _U64(64 - width)).astype(np.float64) * 2.0 ** (1 - width) - 1).astype(kind)
+    elif kind == "bfloat16":
+        exact = ((bits >> _U64(56)).astype(np.float32) * np.float32(2.0**-7) - 1).astype(np.float32)
+        flat = (exact.view(np.uint32) >> np.uint32(16)).astype(np.uint16)
+    else:
+        flat = (bits >> _U64(56 if kind in ("int8", "uint8") else 63)).astype(value.array_dtype)
+    return flat.reshape(shape)
+
+
+def digest(array: np.ndarray, dtype: str | None = None) -> str:
+    """16 hex digits that depend on dtype, shape and every bit but those of NaNs; `dtype`: "bfloat16" for its bits."""
+    code = _BF16 if dtype == "bfloat16" else DTYPES.index(array.dtype)
+    flat = np.ascontiguousarray(array).reshape(-1)
+    if array.dtype.kind == "f":
+        flat = np.where(np.isnan(flat), flat.dtype.type(np.nan), flat)
+    elif dtype == "bfloat16":
+        flat = np.where((flat & 0x7FFF) > 0x7F80, np.uint16(0x7FC0), flat)
+    raw = flat.tobytes()
+    head = np.array([code, array.ndim, *array.shape], _U64)
+    words = np.concatenate([head, np.frombuffer(raw + b"\0" * (-len(raw) % 8), "<u8")])
+    with np.errstate(over="ignore"):
+        return f"{int(mix(mix(np.arange(len(words), dtype=_U64)) ^ words).sum(dtype=_U64)):016x}"
+
+
+def choose_shapes(inputs: Iterable[Value]) -> dict[str, tuple[int, ...]]:
+    """A shape for every input: its own, and sizes for the free dimensions, equal ones for equal names."""
+    symbols: dict[str, int] = {}
+    chosen: dict[str, tuple[int, ...]] = {}
+    for value in inputs:
+        if value.shape is None:
+            raise InputError(f"input {value.name!r} has no shape", hint=f"--shape {value.name}=1x3x224x224")
+        dims = []
+        for axis, dim in enumerate(value.shape):
+            free = 1 if axis == 0 else FREE_IMAGE if len(value.shape) >= 4 else FREE_OTHER
+            dims.append(dim if isinstance(dim, int) else symbols.setdefault(dim, free) if dim else free)
+        chosen[value.name] = tuple(dims)
+    return chosen
+
+
+def make_inputs(inputs: Sequence[Value]) -> dict[str, np.ndarray]:
+    """Golden inputs by name, in the order of the model's."""
+    shapes = choose_shapes(inputs)
+    return {value.name: random_input(value, index, shapes[value.name]) for index, value in enumerate(inputs)}
+
+
+def files(inputs: Sequence[np.ndarray], outputs: Mapping[Value, np.ndarray]) -> dict[str, bytes]:
+    """The content of golden/: every input, the digest of every output, and the outputs that are small."""
+    found = {f"golden/input{index}.npy": npy_bytes(array) for index, array in enumerate(inputs)}
+    lines = []
+    for index, (value, array) in enumerate(outputs.items()):
+        lines.append(f"output{index} {digest(array, value.dtype)} {value.name}\n")
+        if array.nbytes <= KEPT_BYTES:
+            found[f"golden/output{index}.npy"] = npy_bytes(array)
+    found["golden/digests.txt"] = "".join(lines).encode()
+    return found
+
+
+def npy_bytes(array: np.ndarray) -> bytes:
+    """The array as a .npy file, version 1.0."""
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, np.ascontiguousarray(array).reshape(array.shape), (1, 0), allow_pickle=False)
+    return stream.getvalue()

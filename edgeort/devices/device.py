@@ -1,0 +1,72 @@
+"""What every transport does: run the harness of a bundle once, with data going in and coming out."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from edgeort.bundle import Bundle
+from edgeort.errors import DeviceError
+
+TIMEOUT_S = 1800.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One call of the harness. `inputs` and `outputs` are folders here, `check` compares with the golden outputs."""
+
+    threads: int = 0
+    runs: int = 20
+    warmup: int = 3
+    inputs: Path | None = None
+    outputs: Path | None = None
+    check: bool = False
+    isa: str | None = None
+    profile: bool = False
+
+    def arguments(self, plan: str, golden: str, inputs: str | None, outputs: str | None) -> list[str]:
+        """The harness's arguments, with paths as they are where it runs. Without `inputs` the golden ones are used."""
+        found = [plan, "--json", "--threads", str(self.threads), "--runs", str(self.runs), "--warmup", str(self.warmup)]
+        found += ["--inputs", inputs or golden]
+        found += ["--outputs", outputs] if outputs else []
+        found += ["--check", golden] if self.check else []
+        found += ["--isa", self.isa] if self.isa else []
+        return found + (["--profile"] if self.profile else [])
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the harness said. `status` is 0, 1 when an output differs, 2 or a signal's negative number for the rest."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+class Device(Protocol):
+    """A place where bundles run."""
+
+    @property
+    def name(self) -> str:
+        """For people: `local`, `emulated (cortex-a72)`."""
+
+    @property
+    def is_real(self) -> bool:
+        """Whether its times say anything about the device."""
+
+    def run(self, bundle: Bundle, job: Job) -> Output:
+        """Runs the harness. Raises DeviceError when it cannot be started or does not end."""
+
+
+def call(command: Sequence[str], hint: str | None = None, timeout_s: float = TIMEOUT_S) -> Output:
+    """Runs a program on this machine to its end."""
+    try:
+        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=timeout_s)
+    except subprocess.TimeoutExpired as error:
+        raise DeviceError(f"{command[0]} did not end within {timeout_s:.0f} s") from error
+    except OSError as error:
+        raise DeviceError(f"{command[0]} cannot be started: {error.strerror}", hint=hint) from error
+    return Output(done.returncode, *(stream.decode(errors="replace") for stream in (done.stdout, done.stderr)))

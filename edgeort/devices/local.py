@@ -1,0 +1,38 @@
+"""This machine."""
+
+from __future__ import annotations
+
+import platform
+
+from edgeort.bundle import Bundle, Manifest
+from edgeort.devices.device import Job, Output, call
+from edgeort.errors import DeviceError
+
+_OSES = {"Linux": ("linux",), "Darwin": ("macos",), "Windows": ("windows",)}
+_ARCHS = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64", "armv7l": "armv7"}
+
+
+class Local:
+    """Runs the harness directly."""
+
+    name = "local"
+    is_real = True
+
+    def __init__(self, manifest: Manifest) -> None:
+        if not self.fits(manifest):
+            target = manifest.target
+            raise DeviceError(
+                f"this machine cannot run code for {target.os}/{target.arch}", hint="edgeort bench BUNDLE --on emulated"
+            )
+
+    @staticmethod
+    def fits(manifest: Manifest) -> bool:
+        """Whether operating system and instruction set are those of this machine (Android's harness is a Linux one)."""
+        oses = _OSES.get(platform.system(), ())
+        here = (*oses, "android") if "linux" in oses else oses
+        return manifest.target.os in here and manifest.target.arch == _ARCHS.get(platform.machine().lower())
+
+    def run(self, bundle: Bundle, job: Job) -> Output:
+        """Runs the harness."""
+        folders = (None if path is None else str(path) for path in (job.inputs, job.outputs))
+        return call([str(bundle.harness), *job.arguments(str(bundle.plan), str(bundle.golden), *folders)])

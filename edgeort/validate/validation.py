@@ -1,0 +1,114 @@
+"""A bundle on a device: golden vectors, and ONNX Runtime on the model it was made from."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgeort.bench import measure
+from edgeort.bundle import Bundle, golden
+from edgeort.devices import Device, Job
+from edgeort.errors import DeviceError, InputError, ModelError
+from edgeort.session import checked
+from edgeort.validate.comparison import Comparison, compare_all
+from edgeort.validate.reference import reference_outputs
+from edgeort.values import Value, listed
+
+_OTHER_INDEX = 1000  # random inputs of a validation are not the golden ones
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What was checked where. `golden` holds the digest of all outputs on the golden inputs, which agreed."""
+
+    device: str
+    golden: str
+    comparisons: tuple[Comparison, ...]
+
+
+def validate(
+    bundle: Bundle,
+    device: Device,
+    *,
+    model: str | os.PathLike[str] | None = None,
+    feeds: Mapping[str, np.ndarray] | None = None,
+) -> Validation:
+    """Checks the golden outputs bit for bit, and with `model` the outputs on `feeds` (or on random inputs) against ONNX
+    Runtime. `feeds` are in the layout of the bundle's inputs.
+
+    Raises CheckError for a difference, InputError for feeds that do not fit, ModelError when `model` is not the bundle's.
+    """
+    if feeds and model is None:
+        raise InputError("inputs are compared with ONNX Runtime, which needs the model", hint="add --model MODEL.onnx")
+    found = measure(bundle, device, Job(threads=bundle.manifest.threads, runs=1, warmup=0, check=True))
+    if model is None:
+        return Validation(device.name, found.digest, ())
+    _check_same_model(bundle, Path(model))
+    inputs = _inputs(bundle.manifest.inputs, feeds)
+    ours = run_on(bundle, device, inputs)
+    names = [value.name for value in bundle.manifest.outputs]
+    return Validation(device.name, found.digest, tuple(compare_with_reference(model, bundle, inputs, names, ours)))
+
+
+def compare_with_reference(
+    model: str | os.PathLike[str],
+    bundle: Bundle,
+    inputs: Sequence[np.ndarray],
+    names: Sequence[str],
+    ours: Sequence[np.ndarray],
+) -> list[Comparison]:
+    """Compares outputs of the bundle with ONNX Runtime's on the same data. Raises CheckError."""
+    nhwc = bundle.manifest.io_layout == "nhwc"
+    feeds = {v.name: channels_first(a, nhwc) for v, a in zip(bundle.manifest.inputs, inputs, strict=True)}
+    want = reference_outputs(model, feeds)
+    return compare_all(names, [channels_first(array, nhwc) for array in ours], want)
+
+
+def channels_first(array: np.ndarray, is_nhwc: bool) -> np.ndarray:
+    """The array as the ONNX model has it: --io-layout nhwc turns the inputs and outputs of rank 4."""
+    return np.ascontiguousarray(array.transpose(0, 3, 1, 2)) if is_nhwc and array.ndim == 4 else array
+
+
+def run_on(bundle: Bundle, device: Device, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The outputs of the bundle's harness on a device."""
+    with tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
+        data, results = Path(folder) / "inputs", Path(folder) / "outputs"
+        data.mkdir()
+        results.mkdir()
+        for index, array in enumerate(inputs):
+            (data / f"input{index}.npy").write_bytes(golden.npy_bytes(array))
+        job = Job(threads=bundle.manifest.threads, runs=1, warmup=0, inputs=data, outputs=results)
+        found = measure(bundle, device, job)
+        try:
+            return [np.load(results / f"output{index}.npy") for index in range(len(found.outputs))]
+        except (OSError, ValueError) as error:
+            raise DeviceError(f"the harness on {device.name} wrote no output: {error}") from error
+
+
+def _inputs(values: Sequence[Value], feeds: Mapping[str, np.ndarray] | None) -> list[np.ndarray]:
+    if not feeds:
+        shapes = golden.choose_shapes(values)
+        return [golden.random_input(v, _OTHER_INDEX + i, shapes[v.name]) for i, v in enumerate(values)]
+    names = {value.name for value in values}
+    if names != set(feeds):
+        wrong = sorted(names ^ set(feeds))[0]
+        what = f"input {wrong!r} is missing" if wrong in names else f"the model has no input {wrong!r}"
+        raise InputError(f"{what}; the inputs are {listed(values)}")
+    return [checked(value, feeds[value.name]) for value in values]
+
+
+def _check_same_model(bundle: Bundle, model: Path) -> None:
+    try:
+        digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelError(f"{model}: {error.strerror}", hint="check the path of the model") from error
+    if digest != bundle.manifest.model_sha256:
+        raise ModelError(
+            f"{model} is not the model that {bundle.path} was built from", hint="build the bundle again from this model"
+        )
