@@ -149,6 +149,7 @@ def _pow(ctx: Lowering, node: ir.Node, group: Group) -> None:
     ]
     out = ctx.result(node.outputs[0]) if code == F32 else ctx.plan.activation(f"{node.name}.f32")
     program = layout.PROGRAM.pack(count=1, operands=2, registers=3, result=2)
+    ctx.plan.uops.add("Pow")
     instruction = layout.INSTRUCTION.pack(uop=layout.UOPS.index("Pow"), dst=2, a=0, b=1)
     params = layout.PARAMS_BY_NAME["ElementwiseParams"].pack(program=program) + instruction
     ctx.emit("Elementwise", node, params, inputs=operands, outputs=[out])

@@ -55,11 +55,11 @@ i64 Walk::count() const {
 
 i64 Walk::offset(i64 index) const {
   i64 at = 0;
-  for (int d = rank - 1; d >= 0; --d) {
+  for (int d = rank - 1; d > 0; --d) {
     at += index % dims[d] * strides[d];
     index /= dims[d];
   }
-  return at;
+  return rank > 0 ? at + index * strides[0] : at;
 }
 
 Status Axes::bind(Prepare& p) {

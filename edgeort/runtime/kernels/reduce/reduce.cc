@@ -6,14 +6,24 @@
 
 namespace edgeort {
 
-EDGEORT_KERNELS(ReduceKernels, reduce)
+EDGEORT_KERNELS(FoldKernels, fold_sum)
+EDGEORT_KERNELS(FoldKernels, fold_absolute)
+EDGEORT_KERNELS(FoldKernels, fold_square)
+EDGEORT_KERNELS(FoldKernels, fold_exp)
+EDGEORT_KERNELS(FoldKernels, fold_product)
+EDGEORT_KERNELS(FoldKernels, fold_max)
+EDGEORT_KERNELS(FoldKernels, fold_min)
+EDGEORT_KERNELS(FinishFn, finish_plain)
+EDGEORT_KERNELS(FinishFn, finish_log)
 
 namespace {
 
 constexpr i64 kChunk = 1024, kColumns = 256;
 
 struct State {
-  const ReduceKernels* kernels;
+  const FoldKernels* fold;
+  const FoldKernels* shift;  // of the number that exp subtracts; null for the other folds
+  FinishFn finish;
   const NumberFold* numbers;  // null for float32
   Axes axes;
   i64 length;                // of a sequence
@@ -21,7 +31,9 @@ struct State {
 };
 
 struct Reduction {
-  Fold fold;
+  const FoldKernels& (*fold)(int isa);
+  const FoldKernels& (*shift)(int isa);
+  const FinishFn& (*finishing)(int isa);
   Finish finish;
   const NumberFold* numbers;
 };
@@ -35,7 +47,9 @@ Status prepare_any(Prepare& p, const Reduction& reduction) {
     s->numbers = &reduction.numbers[static_cast<u8>(x.dtype)];
     if (!s->numbers->take) return p.fail("has no kernel for element type %d", static_cast<int>(x.dtype));
   }
-  s->kernels = &reduce(p.isa());
+  s->fold = &reduction.fold(p.isa());
+  s->shift = reduction.shift ? &reduction.shift(p.isa()) : nullptr;
+  s->finish = reduction.finishing(p.isa());
   s->length = s->axes.reduced.count();
   s->inner = s->axes.kept.count();
   s->outer = s->stride = 1;
@@ -48,8 +62,7 @@ Status prepare_any(Prepare& p, const Reduction& reduction) {
   return Status::ok;
 }
 
-f32 sequence(const State& s, Fold fold, const f32* x, f32 shift, void* scratch) {
-  const FoldKernels& kernels = s.kernels->fold[static_cast<u8>(fold)];
+f32 sequence(const State& s, const FoldKernels& kernels, const f32* x, f32 shift, void* scratch) {
   alignas(64) f32 lanes[16];
   for (f32& lane : lanes) lane = kernels.start;
   const i64 step = s.axes.rows() ? max_of(s.length, 1) : kChunk;
@@ -63,34 +76,36 @@ f32 sequence(const State& s, Fold fold, const f32* x, f32 shift, void* scratch) 
 // The greatest element is subtracted in log(sum(exp)), unless it is not finite.
 f32 finite(f32 x) { return __builtin_fabsf(x) < __builtin_inff() ? x : 0.0f; }
 
-void run_rows(const Run& r, const State& s, const Reduction& reduction) {
+void run_rows(const Run& r, const State& s, Finish finish) {
   r.ranges(s.inner, max_of(1, 16384 / max_of(s.length, 1)), [&](i64 begin, i64 end, int thread) {
-    for (i64 i = begin; i < end; ++i) {
-      const f32* x = r.in(0).as<const f32>() + s.axes.kept.offset(i);
-      f32* y = r.out(0).as<f32>() + i;
-      f32 shift = 0.0f;
-      if (reduction.fold == Fold::exp) shift = finite(sequence(s, Fold::max, x, 0.0f, r.thread_scratch(thread)));
-      *y = sequence(s, reduction.fold, x, shift, r.thread_scratch(thread));
-      s.kernels->finish(y, 1, reduction.finish, s.length, &shift);
+    f32 shift[kColumns];
+    f32* y = r.out(0).as<f32>();
+    for (i64 i = begin; i < end; i += kColumns) {
+      const i64 n = min_of(kColumns, end - i);
+      for (i64 k = 0; k < n; ++k) {
+        const f32* x = r.in(0).as<const f32>() + s.axes.kept.offset(i + k);
+        shift[k] = s.shift ? finite(sequence(s, *s.shift, x, 0.0f, r.thread_scratch(thread))) : 0.0f;
+        y[i + k] = sequence(s, *s.fold, x, shift[k], r.thread_scratch(thread));
+      }
+      s.finish(y + i, n, finish, s.length, shift);
     }
   });
 }
 
-void run_columns(const Run& r, const State& s, const Reduction& reduction) {
+void run_columns(const Run& r, const State& s, Finish finish) {
   const i64 per_row = ceil_div(s.inner, kColumns);
-  const FoldKernels* folds = s.kernels->fold;
   r.ranges(s.outer * per_row, max_of(1, 16384 / max_of(s.length * min_of(s.inner, kColumns), 1)), [&](i64 begin, i64 end, int) {
     for (i64 i = begin; i < end; ++i) {
       const i64 o = i / per_row, c = i % per_row * kColumns, n = min_of(kColumns, s.inner - c);
       const f32* x = r.in(0).as<const f32>() + o * s.length * s.stride + c;
       f32* y = r.out(0).as<f32>() + o * s.inner + c;
       f32 shift[kColumns];
-      if (reduction.fold == Fold::exp) {
-        folds[static_cast<u8>(Fold::max)].columns(shift, x, s.length, s.stride, n, nullptr);
+      if (s.shift) {
+        s.shift->columns(shift, x, s.length, s.stride, n, nullptr);
         for (i64 k = 0; k < n; ++k) shift[k] = finite(shift[k]);
       }
-      folds[static_cast<u8>(reduction.fold)].columns(y, x, s.length, s.stride, n, reduction.fold == Fold::exp ? shift : nullptr);
-      s.kernels->finish(y, n, reduction.finish, s.length, reduction.fold == Fold::exp ? shift : nullptr);
+      s.fold->columns(y, x, s.length, s.stride, n, s.shift ? shift : nullptr);
+      s.finish(y, n, finish, s.length, s.shift ? shift : nullptr);
     }
   });
 }
@@ -111,15 +126,15 @@ void run_numbers(const Run& r, const State& s) {
   });
 }
 
-void run_any(Run& r, const Reduction& reduction) {
+void run_any(Run& r, Finish finish) {
   const State& s = r.state<State>();
   if (s.outer * s.inner == 0) return;
   if (s.numbers) {
     run_numbers(r, s);
   } else if (s.axes.columns()) {
-    run_columns(r, s, reduction);
+    run_columns(r, s, finish);
   } else {
-    run_rows(r, s, reduction);
+    run_rows(r, s, finish);
   }
 }
 
@@ -129,19 +144,19 @@ Status prepare(Prepare& p) {
 }
 template <const Reduction& reduction>
 void run(Run& r) {
-  run_any(r, reduction);
+  run_any(r, reduction.finish);
 }
 
-constexpr Reduction kSum = {Fold::sum, Finish::none, kSumOf};
-constexpr Reduction kMean = {Fold::sum, Finish::mean, kMeanOf};
-constexpr Reduction kMax = {Fold::max, Finish::none, kMaxOf};
-constexpr Reduction kMin = {Fold::min, Finish::none, kMinOf};
-constexpr Reduction kProd = {Fold::product, Finish::none, kProdOf};
-constexpr Reduction kL1 = {Fold::absolute, Finish::none, kL1Of};
-constexpr Reduction kL2 = {Fold::square, Finish::sqrt, kL2Of};
-constexpr Reduction kSumSquare = {Fold::square, Finish::none, kSumSquareOf};
-constexpr Reduction kLogSum = {Fold::sum, Finish::log, kNoneOf};
-constexpr Reduction kLogSumExp = {Fold::exp, Finish::log_shifted, kNoneOf};
+constexpr Reduction kSum = {fold_sum, nullptr, finish_plain, Finish::none, kSumOf};
+constexpr Reduction kMean = {fold_sum, nullptr, finish_plain, Finish::mean, kMeanOf};
+constexpr Reduction kMax = {fold_max, nullptr, finish_plain, Finish::none, kMaxOf};
+constexpr Reduction kMin = {fold_min, nullptr, finish_plain, Finish::none, kMinOf};
+constexpr Reduction kProd = {fold_product, nullptr, finish_plain, Finish::none, kProdOf};
+constexpr Reduction kL1 = {fold_absolute, nullptr, finish_plain, Finish::none, kL1Of};
+constexpr Reduction kL2 = {fold_square, nullptr, finish_plain, Finish::sqrt, kL2Of};
+constexpr Reduction kSumSquare = {fold_square, nullptr, finish_plain, Finish::none, kSumSquareOf};
+constexpr Reduction kLogSum = {fold_sum, nullptr, finish_log, Finish::log, kNoneOf};
+constexpr Reduction kLogSumExp = {fold_exp, fold_max, finish_log, Finish::log_shifted, kNoneOf};
 
 }  // namespace
 

@@ -4,12 +4,10 @@
 
 namespace edgeort {
 
-// What a lane does with an element x; `shift` is subtracted first by exp alone.
-enum class Fold : u8 { sum, absolute, square, exp, product, max, min };
-static constexpr int kFolds = 7;
 // What becomes of the tree's result.
 enum class Finish : u8 { none, mean, sqrt, log, log_shifted };
 
+// One way to reduce. `shift` is subtracted first by exp alone.
 struct FoldKernels {
   // The next n elements of a sequence enter its 16 lanes; n is a multiple of 16 but at the sequence's end.
   void (*row)(f32* lanes, const f32* x, i64 n, f32 shift);
@@ -19,11 +17,8 @@ struct FoldKernels {
   f32 start;  // of each lane
 };
 
-struct ReduceKernels {
-  FoldKernels fold[kFolds];
-  // y[i] = finish(y[i]) for i in [0, n), of sequences of `length` elements.
-  void (*finish)(f32* y, i64 n, Finish finish, i64 length, const f32* shift);
-};
+// y[i] = finish(y[i]) for i in [0, n), of sequences of `length` elements.
+using FinishFn = void (*)(f32* y, i64 n, Finish finish, i64 length, const f32* shift);
 
 struct SoftmaxKernels {
   // y = softmax(x), or its logarithm, of n contiguous elements; y may be x.

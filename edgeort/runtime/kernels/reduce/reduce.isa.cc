@@ -29,25 +29,18 @@ void columns(f32* out, const f32* x, i64 n, i64 stride, i64 columns, const f32* 
   }
 }
 
-vf finish_one(vf y, Finish finish, vf length, vf shift) {
-  switch (finish) {
-    case Finish::mean:
-      return y / length;
-    case Finish::sqrt:
-      return sqrt(y);
-    case Finish::log:
-      return log(y);
-    case Finish::log_shifted:
-      return log(y) + shift;
-    default:
-      return y;
-  }
+template <bool kLog>
+EDGEORT_INLINE vf finish_one(vf y, Finish finish, vf length, vf shift) {
+  if constexpr (kLog) return finish == Finish::log ? log(y) : log(y) + shift;
+  return finish == Finish::mean ? y / length : finish == Finish::sqrt ? sqrt(y) : y;
 }
 
+template <bool kLog>
 void finish(f32* y, i64 n, Finish how, i64 length, const f32* shift) {
   for (i64 i = 0; i < n; i += kLanes) {
     const int m = n - i < kLanes ? static_cast<int>(n - i) : kLanes;
-    store_n(y + i, finish_one(load_n(y + i, m), how, splat(static_cast<f32>(length)), shift ? load_n(shift + i, m) : vf{}), m);
+    const vf s = shift ? load_n(shift + i, m) : vf{};
+    store_n(y + i, finish_one<kLog>(load_n(y + i, m), how, splat(static_cast<f32>(length)), s), m);
   }
 }
 
@@ -58,9 +51,14 @@ constexpr FoldKernels kernels() {
 
 }  // namespace
 
-extern const ReduceKernels EDGEORT_NAME(reduce);
-const ReduceKernels EDGEORT_NAME(reduce) = {{kernels<SumFold>(), kernels<AbsoluteFold>(), kernels<SquareFold>(), kernels<ExpFold>(),
-                                             kernels<ProductFold>(), kernels<MaximumFold>(), kernels<MinimumFold>()},
-                                            finish};
+EDGEORT_KERNEL(FoldKernels, fold_sum, kernels<SumFold>())
+EDGEORT_KERNEL(FoldKernels, fold_absolute, kernels<AbsoluteFold>())
+EDGEORT_KERNEL(FoldKernels, fold_square, kernels<SquareFold>())
+EDGEORT_KERNEL(FoldKernels, fold_exp, kernels<ExpFold>())
+EDGEORT_KERNEL(FoldKernels, fold_product, kernels<ProductFold>())
+EDGEORT_KERNEL(FoldKernels, fold_max, kernels<MaximumFold>())
+EDGEORT_KERNEL(FoldKernels, fold_min, kernels<MinimumFold>())
+EDGEORT_KERNEL(FinishFn, finish_plain, finish<false>)
+EDGEORT_KERNEL(FinishFn, finish_log, finish<true>)
 
 }  // namespace edgeort

@@ -31,8 +31,21 @@ void row(f32* y, const f32* x, i64 n, bool log_of) {
     vectors(n, [&](i64 i, int k) { store_some(y + i, (load_some(x + i, k) - m) - log_sum, k); });
     return;
   }
-  vectors(n, [&](i64 i, int k) { store_some(y + i, exp(load_some(x + i, k) - m), k); });
-  fold_row<SumFold>(lanes, y, n, vf{});
+  i64 i = 0;
+  for (; i + 16 <= n; i += 16) {
+#pragma clang loop unroll(full)
+    for (int k = 0; k < Lanes16::kCount; ++k) {
+      const vf e = exp(load(x + i + k * kLanes) - m);
+      store(y + i + k * kLanes, e);
+      lanes.v[k] += e;
+    }
+  }
+  const i64 whole = i;
+  for (; i < n; i += kLanes) {
+    const int k = n - i < kLanes ? static_cast<int>(n - i) : kLanes;
+    store_n(y + i, exp(load_n(x + i, k) - m), k);
+  }
+  fold_row<SumFold>(lanes, y + whole, n - whole, vf{});
   const vf sum = splat(lanes.reduce_tree());
   vectors(n, [&](i64 i, int k) { store_some(y + i, load_some(y + i, k) / sum, k); });
 }
@@ -55,7 +68,6 @@ void columns(f32* y, const f32* x, i64 n, i64 stride, i64 columns, bool log_of) 
 
 }  // namespace
 
-extern const SoftmaxKernels EDGEORT_NAME(softmax);
-const SoftmaxKernels EDGEORT_NAME(softmax) = {row, columns};
+EDGEORT_KERNEL(SoftmaxKernels, softmax, {row, columns})
 
 }  // namespace edgeort
