@@ -88,9 +88,7 @@ void transpose(void* to, int64_t out_stride, const void* from, int64_t in_stride
 
 }  // namespace
 
-extern const MoveKernels EDGEORT_NAME(move);
-const MoveKernels EDGEORT_NAME(move) = {
-    {transpose<uint8_t, 16>, transpose<uint16_t, 8>, transpose<uint32_t, kLanes>, transpose<uint64_t, kLanes / 2>},
-};
+EDGEORT_KERNEL(MoveKernels, move,
+               {{transpose<uint8_t, 16>, transpose<uint16_t, 8>, transpose<uint32_t, kLanes>, transpose<uint64_t, kLanes / 2>}})
 
 }  // namespace edgeort
