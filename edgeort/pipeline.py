@@ -242,8 +242,11 @@ class _Ran:
 
 
 def _run(manifest: Manifest, contents: Contents, inputs: list[np.ndarray]) -> _Ran:
-    """The outputs that the bundle gives on the golden inputs: from its own harness, here or emulated, where that can be;
-    else from the same plan in a library for this CPU, which has to give the same bytes."""
+    """The outputs that the bundle gives on the golden inputs.
+
+    From its own harness, here or emulated, where that can be; else from the same plan in a library for this CPU, which
+    has to give the same bytes.
+    """
     with tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
         place, results = Path(folder) / "bundle", Path(folder) / "outputs"
         results.mkdir()

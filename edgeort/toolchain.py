@@ -18,15 +18,17 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edgeort.errors import OutputError, ToolchainError, UnsupportedError
 
 RUNTIME = Path(__file__).parent / "runtime"
 
 COMPILE = (
-    "-c", "-x", "c++", "-std=c++17", "-O3", "-g0", "-nostdlib++", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics",
-    "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-ffunction-sections", "-fdata-sections",
-    "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-sanitize=all", "-fno-stack-protector", "-Wall", "-Wextra",
+    "-c", "-x", "c++", "-std=c++17", "-O3", "-g0", "-nostdlib++", "-fno-exceptions", "-fno-rtti",
+    "-fno-threadsafe-statics", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-ffunction-sections",
+    "-fdata-sections", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-sanitize=all",
+    "-fno-stack-protector", "-Wall", "-Wextra",
 )  # fmt: skip
 
 # -mcpu of the objects of each ISA level.
@@ -51,11 +53,11 @@ class Target:
 
 _GC = ("-Wl,--gc-sections",)
 _ELF = (*_GC, "-Wl,--hash-style=both", "-Wl,-z,max-page-size=16384", "-Wl,-z,defs", "-Wl,-soname,libedgeort.so")
-_UNIX = {"library": "libedgeort.so", "exe": "edgeort_bench", "library_flags": _ELF}
-_STATIC = {**_UNIX, "exe_flags": (*_GC, "-static")}
+_UNIX: dict[str, Any] = {"library": "libedgeort.so", "exe": "edgeort_bench", "library_flags": _ELF}
+_STATIC: dict[str, Any] = {**_UNIX, "exe_flags": (*_GC, "-static")}
 _DYLIB = ("-Wl,-dead_strip", "-Wl,-install_name,@rpath/libedgeort.dylib")
-_MAC = {"library": "libedgeort.dylib", "exe": "edgeort_bench", "library_flags": _DYLIB}
-_WIN = {"library": "edgeort.dll", "exe": "edgeort_bench.exe", "library_flags": _GC, "exe_flags": _GC}
+_MAC: dict[str, Any] = {"library": "libedgeort.dylib", "exe": "edgeort_bench", "library_flags": _DYLIB}
+_WIN: dict[str, Any] = {"library": "edgeort.dll", "exe": "edgeort_bench.exe", "library_flags": _GC, "exe_flags": _GC}
 
 # os, arch, triple of the library, triple of the harness, ISA levels
 TARGETS: tuple[Target, ...] = (
@@ -303,7 +305,7 @@ def harness(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None)
 
 
 def library_and_harness(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None) -> tuple[Path, Path]:
-    """Both at once: each object is compiled once, and the two libcs that zig may have to build are built side by side."""
+    """Both at once: objects are compiled once, and the libcs that zig may have to build are built side by side."""
     levels = levels or to.levels
     units = dict.fromkeys([*_units(to, ops, to.triple, levels), *_harness_units(to, ops, levels)])
     with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool:

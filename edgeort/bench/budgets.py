@@ -43,11 +43,14 @@ def judge(limits: Mapping[str, float], size_bytes: int, found: Measurement) -> l
 
 def enforce(verdicts: Sequence[Verdict]) -> None:
     """Raises BudgetError for the budgets that were exceeded: which, by how much, and what would help."""
-    over = [v for v in verdicts if v.is_kept is False and v.measured is not None]
+    over = [v for v in verdicts if v.is_kept is False]
     if over:
-        said = "; ".join(
-            f"{v.budget} is {v.measured:.4g} {v.unit}, over the {v.limit:.4g} {v.unit} allowed by {v.measured / v.limit - 1:.0%}"
-            for v in over
-            if v.measured is not None
-        )
-        raise BudgetError(said, hint="; ".join(_BUDGETS[v.budget][1] for v in over))
+        raise BudgetError("; ".join(map(_excess, over)), hint="; ".join(_BUDGETS[v.budget][1] for v in over))
+
+
+def _excess(verdict: Verdict) -> str:
+    assert verdict.measured is not None
+    share = verdict.measured / verdict.limit - 1
+    return (
+        f"{verdict.budget} is {verdict.measured:.4g} {verdict.unit}, {share:.0%} over the budget of {verdict.limit:.4g}"
+    )

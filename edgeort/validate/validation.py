@@ -39,10 +39,10 @@ def validate(
     model: str | os.PathLike[str] | None = None,
     feeds: Mapping[str, np.ndarray] | None = None,
 ) -> Validation:
-    """Checks the golden outputs bit for bit, and with `model` the outputs on `feeds` (or on random inputs) against ONNX
-    Runtime. `feeds` are in the layout of the bundle's inputs.
+    """Checks the golden outputs bit for bit, and with `model` the outputs on `feeds` (or random data) by ONNX Runtime.
 
-    Raises CheckError for a difference, InputError for feeds that do not fit, ModelError when `model` is not the bundle's.
+    `feeds` are in the layout of the bundle's inputs. Raises CheckError for a difference, InputError for feeds that do
+    not fit, ModelError when `model` is not the bundle's.
     """
     if feeds and model is None:
         raise InputError("inputs are compared with ONNX Runtime, which needs the model", hint="add --model MODEL.onnx")

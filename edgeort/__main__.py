@@ -1,0 +1,5 @@
+"""`python -m edgeort`."""
+
+from edgeort.cli import main
+
+main()

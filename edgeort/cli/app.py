@@ -1,0 +1,38 @@
+"""The commands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import edgeort
+from edgeort.cli import bench, build, inspect, profiles, run, validate
+
+app = typer.Typer(
+    help="Turns an ONNX model into a small runtime for one device, and checks it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # an error that is not ours is a bug: its plain traceback is what we need
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("build")(build.build)
+app.command("bench")(bench.bench)
+app.command("validate")(validate.validate)
+app.command("run")(run.run)
+app.command("inspect")(inspect.inspect)
+app.add_typer(profiles.app, name="profiles")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"edgeort {edgeort.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options before a command."""

@@ -1,0 +1,132 @@
+"""`edgeort build`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgeort.cli.common import Json, Threads, command, print_json, print_table, size, stages
+from edgeort.errors import InputError, ModelError
+
+if TYPE_CHECKING:
+    from edgeort.pipeline import BuildResult
+
+SAMPLE = Path(__file__).parent.parent / "sample" / "digits.onnx"
+CONFIG = "edgeort.toml"
+
+
+@command
+def build(
+    model: Annotated[
+        Path | None,
+        typer.Argument(help="The .onnx file; default: the one in ./edgeort.toml, else the packaged sample."),
+    ] = None,
+    DEVICE
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder, or .zip; default: build/MODEL-DEVICE.")
+    ] = None,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option("--shape", metavar="NAME=1x3x224x224", help="Shape of an input; may be repeated."),
+    ] = None,
+    io_layout: Annotated[str, typer.Option("--io-layout", help="Of rank-4 inputs and outputs: nchw or nhwc.")] = "nchw",
+    threads: Threads = None,
+    keep_stages: Annotated[
+        bool, typer.Option("--keep-stages", help="Save the ONNX model after every stage beside the bundle.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Build a checked bundle from an ONNX model for a device."""
+    from edgeort import device_profiles
+
+    if io_layout not in ("nchw", "nhwc"):
+        raise InputError(f"--io-layout {io_layout}: it is nchw or nhwc", hint="--io-layout nhwc")
+    path, said = choose_model(model, Path.cwd())
+    profile = device_profiles.load(device)
+    to = out or Path("build") / f"{path.stem}-{profile.name}"
+    with stages() as progress:
+        from edgeort import pipeline
+        from edgeort.model import parse_shape
+
+        shapes = dict(parse_shape(text) for text in shape or ())
+        result = pipeline.build(
+            path,
+            profile,
+            to,
+            shapes=shapes,
+            io_layout="nhwc" if io_layout == "nhwc" else "nchw",
+            threads=threads,
+            keep_stages=keep_stages,
+            progress=progress,
+        )
+    if as_json:
+        print_json({**result.to_dict(), "model_path": str(path), "model_source": said})
+    else:
+        _print(result, path, said)
+
+
+def choose_model(given: Path | None, folder: Path) -> tuple[Path, str]:
+    """The model to build and where its name came from: the argument, `folder`/edgeort.toml, or the packaged sample."""
+    if given is not None:
+        return given, "argument"
+    config = folder / CONFIG
+    if config.exists():
+        return folder / _configured(config), CONFIG
+    if not SAMPLE.exists():
+        raise ModelError("no model is given and the packaged sample is missing", hint="edgeort build MODEL.onnx")
+    return SAMPLE, "packaged sample"
+
+
+def _configured(config: Path) -> str:
+    import tomllib
+
+    allowed = 'allowed: [model] with path = "model.onnx"'
+    try:
+        table = tomllib.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{CONFIG}: {error}", hint=allowed) from error
+    section = table.get("model")
+    path = section.get("path") if isinstance(section, dict) else None
+    if (
+        not isinstance(section, dict)
+        or set(table) != {"model"}
+        or set(section) != {"path"}
+        or not isinstance(path, str)
+    ):
+        raise InputError(f"{CONFIG}: an unknown or missing key; {allowed}")
+    return path
+
+
+def _print(result: BuildResult, path: Path, said: str) -> None:
+    rows = [
+        ("model", f"{path} ({said})"),
+        ("bundle", f"{result.bundle}, {size(result.bundle_bytes)}"),
+        ("library", size(result.library_bytes)),
+        ("harness", size(result.harness_bytes)),
+        ("plan", f"{size(result.plan_bytes)} of graph and weights"),
+        ("arena", f"{size(result.arena_bytes)} of activations"),
+        ("nodes", f"{result.nodes}, all on the cpu provider"),
+        ("ran on", result.checked_on),
+        ("check", f"within {result.max_difference:.1e} of ONNX Runtime, relative to each output's range (limit 1e-04)"),
+    ]
+    found = result.measurement
+    if found is not None and found.is_real:
+        rows.append(
+            (
+                "latency",
+                f"p50 {found.latency_ms['p50']:.3f} ms with {found.threads} thread(s), load {found.load_ms:.2f} ms",
+            )
+        )
+    rows += [(verdict.budget, _verdict(verdict.limit, verdict.measured, verdict.unit)) for verdict in result.budgets]
+    rows.append(("time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.seconds.items())))
+    print_table(f"{result.model} for {result.device}", rows)
+    for sentence in result.refusals:
+        typer.echo(f"note: {sentence}", err=True)
+
+
+def _verdict(limit: float, measured: float | None, unit: str) -> str:
+    if measured is None:
+        return f"budget {limit:g} {unit}: not measured on the device; edgeort bench judges it there"
+    return f"{measured:.4g} of {limit:g} {unit}"

@@ -1,0 +1,126 @@
+"""What the commands share: options, errors, progress, output."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
+
+import typer
+
+from edgeort.errors import EdgeortError, InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from edgeort.progress import Progress
+
+P = ParamSpec("P")
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+On = Annotated[str | None, typer.Option("--on", metavar="DEVICE", help="local or emulated; default: what can run it.")]
+Inputs = Annotated[
+    list[str] | None, typer.Option("--input", metavar="NAME=FILE.npy", help="An input; may be repeated.")
+]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Number of threads.")]
+
+
+def command(function: Callable[P, None]) -> Callable[P, None]:
+    """Turns errors of ours into a message and an exit status; every command is wrapped in it."""
+
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            function(*args, **kwargs)
+        except EdgeortError as error:
+            show_error(error, as_json=bool(kwargs.get("as_json")))
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
+
+    return wrapped
+
+
+def show_error(error: EdgeortError, *, as_json: bool) -> None:
+    """On stderr one paragraph and the hint; with --json the same on stdout, too."""
+    if as_json:
+        print_json({"error": str(error), "kind": type(error).__name__, "hint": error.hint})
+    print(f"error: {error}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {error.hint}", file=sys.stderr)
+
+
+def print_json(data: Any) -> None:
+    """One JSON object on stdout."""
+    print(json.dumps(data, indent=2, default=str))
+
+
+def print_table(title: str, rows: Iterable[Sequence[str]], headers: Sequence[str] = ()) -> None:
+    """A table on stdout; without `headers` the first column names what the second has."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, show_header=bool(headers))
+    for index, header in enumerate(headers or ("", "")):
+        table.add_column(header, style="bold" if index == 0 and not headers else "", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, markup=False, width=160)  # a pipe has no width: do not wrap for one
+    console.print(table)
+
+
+@contextmanager
+def stages() -> Iterator[Progress]:
+    """Shows the stages of long work on stderr: a spinner on a terminal, else a line each."""
+    if not sys.stderr.isatty():
+        yield lambda name: print(f"edgeort: {name}", file=sys.stderr, flush=True)
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("edgeort") as status:
+        yield lambda name: status.update(f"edgeort: {name}")
+
+
+def size(n_bytes: float) -> str:
+    """`1.2 MB`, in units of 1000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if n_bytes < 1000 or unit == "GB":
+            return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
+        n_bytes /= 1000
+    raise AssertionError
+
+
+def read_inputs(options: Sequence[str] | None) -> dict[str, np.ndarray]:
+    """The arrays of `--input NAME=FILE.npy`. InputError says which option is wrong and why."""
+    import numpy as np
+
+    found: dict[str, np.ndarray] = {}
+    for option in options or ():
+        name, equals, path = option.partition("=")
+        if not equals or not name or not path:
+            raise InputError(f"--input {option}: this is not NAME=FILE.npy", hint="--input x=x.npy")
+        if name in found:
+            raise InputError(f"--input {name} is given twice")
+        try:
+            array = np.load(Path(path), allow_pickle=False)
+        except OSError as error:
+            raise InputError(f"--input {name}: {path}: {error.strerror or 'it cannot be read'}") from error
+        except (ValueError, EOFError) as error:
+            reason = "it is not a .npy file of numbers"
+            raise InputError(f"--input {name}: {path}: {reason}", hint="numpy.save('x.npy', array)") from error
+        if not isinstance(array, np.ndarray):
+            raise InputError(
+                f"--input {name}: {path}: it is an archive, not one array", hint="numpy.save('x.npy', array)"
+            )
+        found[name] = array
+    return found

@@ -1,0 +1,88 @@
+"""`edgeort inspect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgeort.cli.common import Json, command, print_json, print_table, size
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from edgeort.inspection import Inspection, Tensor, Unsupported
+
+OPERATORS_SHOWN = 40
+
+
+@command
+def inspect(
+    model: Annotated[Path, typer.Argument(help="An .onnx file.")],
+    device: Annotated[
+        str | None, typer.Option("--device", metavar="NAME", help="List what this device's runtime cannot run.")
+    ] = None,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option("--shape", metavar="NAME=1x3x224x224", help="Shape of an input; may be repeated."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show operators, sizes, multiply-accumulates, and what cannot be run."""
+    import dataclasses
+
+    from edgeort import device_profiles, inspection
+    from edgeort.model import load, parse_shape
+
+    profile = None if device is None else device_profiles.load(device)
+    graph = load(model, shapes=dict(parse_shape(text) for text in shape or ()))
+    found = inspection.inspect(graph, profile)
+    if profile is not None:
+        found = dataclasses.replace(found, unsupported=_unsupported(graph))
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        _print(model, found)
+
+
+def _unsupported(graph: ir.Model) -> list[Unsupported]:
+    """What is left without a kernel once the model went through clean-up and passes."""
+    from edgeort.inspection import Unsupported
+    from edgeort.lowering import unsupported_nodes
+    from edgeort.model import clean
+    from edgeort.passes import PassContext, run_passes
+
+    cleaned = clean(graph)
+    run_passes(cleaned, PassContext())
+    found = []
+    for node, reason in unsupported_nodes(cleaned):
+        op = f"{node.domain}::{node.op_type}" if node.domain else node.op_type
+        found.append(Unsupported(node.name or str(node.outputs[0].name), op, reason))
+    return found
+
+
+def _print(path: Path, found: Inspection) -> None:
+    opsets = ", ".join(f"{domain} {version}" for domain, version in found.opsets.items())
+    bound = f" (at least: unknown for {found.unknown_macs} nodes)" if found.unknown_macs else ""
+    rows = [
+        ("made by", f"{found.producer or 'unknown'}, opset {opsets}, IR version {found.ir_version}"),
+        *(("input", _value(value)) for value in found.inputs),
+        *(("output", _value(value)) for value in found.outputs),
+        ("parameters", f"{found.parameter_count:,}, {size(found.total_parameter_bytes)}"),
+        ("MACs", f"{found.total_macs:,}{bound}"),
+        ("nodes", str(found.node_count)),
+    ]
+    print_table(str(path), rows)
+    operators = list(found.operators.items())[:OPERATORS_SHOWN]
+    print_table("operators", [(name, str(count)) for name, count in operators], ("operator", "nodes"))
+    if found.device is not None and found.unsupported:
+        nodes = [(u.node, u.op_type, u.reason) for u in found.unsupported]
+        print_table(f"no kernel on {found.device}", nodes, ("node", "operator", "reason"))
+    elif found.device is not None:
+        typer.echo(f"{found.device} can run every node")
+
+
+def _value(value: Tensor) -> str:
+    dims = "unknown rank" if value.shape is None else "x".join(map(str, value.shape)) or "scalar"
+    return f"{value.name}: {value.dtype} {dims}"

@@ -1,0 +1,72 @@
+"""`edgeort run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgeort.cli.common import Inputs, Json, Threads, command, print_json, print_table, read_inputs
+from edgeort.errors import OutputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SHOWN = 8  # values of an output in the table
+LISTED = 1000  # values of an output in JSON, at most
+
+
+@command
+def run(
+    model: Annotated[Path, typer.Argument(help="An .onnx file or a bundle.", metavar="BUNDLE|MODEL")],
+    inputs: Inputs = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder for the outputs, output0.npy and so on.")
+    ] = None,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Run a model or a bundle on this machine; without --input on pseudo-random data."""
+    from edgeort.bundle import golden
+    from edgeort.session import InferenceSession
+
+    feeds = read_inputs(inputs)
+    with InferenceSession(model, threads) as session:
+        source = "given" if feeds else "pseudo-random"
+        values = session.run(None, feeds or golden.make_inputs(session.get_inputs()))
+        names = [value.name for value in session.get_outputs()]
+    if out is not None:
+        _save(out, values)
+    found = [_about(name, array) for name, array in zip(names, values, strict=True)]
+    if as_json:
+        print_json({"model": str(model), "inputs": source, "outputs": found})
+        return
+    rows = [
+        (o["name"], o["dtype"], "x".join(map(str, o["shape"])), _few(array))
+        for o, array in zip(found, values, strict=True)
+    ]
+    print_table(f"{model} on {source} inputs", rows, ("output", "type", "shape", "values"))
+
+
+def _about(name: str, array: np.ndarray) -> dict[str, Any]:
+    about = {"name": name, "dtype": str(array.dtype), "shape": list(array.shape)}
+    return {**about, "values": array.tolist()} if array.size <= LISTED else about
+
+
+def _few(array: np.ndarray) -> str:
+    flat = array.reshape(-1)[:SHOWN]
+    return " ".join(f"{value:.6g}" for value in flat.tolist()) + (" ..." if array.size > SHOWN else "")
+
+
+def _save(folder: Path, values: list[np.ndarray]) -> None:
+    import numpy as np
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for index, array in enumerate(values):
+            np.save(folder / f"output{index}.npy", array)
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be written: {error.strerror}", hint="name another folder with -o"
+        ) from error
