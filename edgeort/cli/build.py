@@ -19,11 +19,11 @@ CONFIG = "edgeort.toml"
 
 @command
 def build(
+    device: Annotated[str, typer.Option("--device", metavar="NAME", help="A profile: edgeort profiles list.")],
     model: Annotated[
         Path | None,
         typer.Argument(help="The .onnx file; default: the one in ./edgeort.toml, else the packaged sample."),
     ] = None,
-    DEVICE
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder, or .zip; default: build/MODEL-DEVICE.")
     ] = None,
