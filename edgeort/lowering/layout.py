@@ -226,6 +226,24 @@ PARAMS: tuple[Struct, ...] = (
             ("epilogue", "Program", 1),
         ),
     ),
+    Struct(
+        "RnnParams",
+        "LSTM, GRU and RNN. packed: weights come as panels, recurrent ones a group of gates at a time. flag: input_forget or "
+        "linear_before_reset. activations: three a direction, codes of lowering/rnn.py. clip: 0 for none.",
+        (
+            ("hidden", "i64", 1),
+            ("inputs", "i64", 1),
+            ("directions", "u32", 1),
+            ("reverse", "u32", 1),
+            ("layout", "u32", 1),
+            ("packed", "u32", 1),
+            ("flag", "u32", 1),
+            ("clip", "f32", 1),
+            ("activation", "u32", 6),
+            ("alpha", "f32", 6),
+            ("beta", "f32", 6),
+        ),
+    ),
     Struct("ElementwiseParams", "A program over broadcast operands.", (("program", "Program", 1),)),
     Struct(
         "AxisParams",

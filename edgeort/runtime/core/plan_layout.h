@@ -146,6 +146,22 @@ struct GemmParams {
 };
 static_assert(sizeof(GemmParams) == 56);
 
+// LSTM, GRU and RNN. packed: weights come as panels, recurrent ones a group of gates at a time. flag: input_forget or linear_before_reset. activations: three a direction, codes of lowering/rnn.py. clip: 0 for none.
+struct RnnParams {
+  i64 hidden;
+  i64 inputs;
+  u32 directions;
+  u32 reverse;
+  u32 layout;
+  u32 packed;
+  u32 flag;
+  f32 clip;
+  u32 activation[6];
+  f32 alpha[6];
+  f32 beta[6];
+};
+static_assert(sizeof(RnnParams) == 112);
+
 // A program over broadcast operands.
 struct ElementwiseParams {
   Program program;

@@ -1,0 +1,53 @@
+// What LSTM, GRU and RNN share: the input's part of all gates as one product over all steps, the state's part step by step.
+//
+// Inputs X, W, R, B, sequence_lens, initial_h, initial_c, P; outputs Y, Y_h, Y_c. A cell is its gates, cut into groups: each
+// group is one product with the state (or with what the cell made of it), then the cell's function for each batch entry.
+#pragma once
+#include "../gemm/matrix.h"
+#include "rnn.h"
+
+namespace edgeort {
+
+static constexpr int kMaxGroups = 2;
+
+struct Rnn;
+
+// One batch entry of one step: n = hidden values each.
+struct CellRow {
+  const Rnn* rnn;
+  int direction;
+  f32* gates;           // the input's part with the biases, [gates, n]; may be overwritten
+  const f32* state;     // the state's part of this group's gates
+  f32* h;               // the state, and what it becomes
+  f32* cell;            // LSTM: the cell state; GRU: what the second product reads in place of h
+  const f32* peephole;  // [3, n], or null
+  i64 n;
+
+  // The activation function `which` of the direction over `count` values.
+  void activate(int which, f32* x, i64 count) const;
+  // The same for values of gates, which are clipped first.
+  void gate(int which, f32* x, i64 count) const;
+  const RnnKernels& kernels() const;
+  bool flag() const;
+};
+
+struct Cell {
+  int groups;
+  int gates[kMaxGroups];
+  void (*row[kMaxGroups])(const CellRow&);
+};
+
+struct Rnn {
+  const Cell* cell;
+  const RnnKernels* kernels;
+  const RnnParams* params;
+  Matrix input, recurrent[kMaxGroups];
+  i64 steps, batch, inputs, hidden, gates;
+  // Offsets in the scratch, in floats: gates of all steps, state's part, h, cell, the biases, and panels packed at run time.
+  i64 at_gates, at_state, at_h, at_cell, at_bias, at_state_bias, at_w, at_r;
+};
+
+Status prepare_rnn(Prepare& p, const Cell& cell);
+void run_rnn(Run& r);
+
+}  // namespace edgeort
