@@ -39,7 +39,7 @@ void run_typed(Run& r) {
   const i64 flags = r.params<AxisParams>().flag;
   const int axis = static_cast<int>(wrap_index(Integers::of(r.in(1))[0], in.rank));
   const i64 n = in.dims[axis], inner = count(in, axis + 1, in.rank), blocks = ceil_div(inner, kColumns);
-  if (n == 0) return;
+  if (count(in) == 0) return;
   r.ranges(count(in, 0, axis) * blocks, max_of(1, 8192 / (n * max_of(1, min_of(inner, kColumns)))), [&](i64 begin, i64 end, int) {
     for (i64 task = begin; task < end; ++task) {
       const i64 column = task % blocks * kColumns, first = (task / blocks * n + (flags & kReverse ? n - 1 : 0)) * inner + column;

@@ -29,7 +29,7 @@ void run_gather(Run& r) {
   const int axis = static_cast<int>(given < 0 ? given + in.rank : given);
   const Integers indices = Integers::of(r.in(1));
   const i64 dim = in.dims[axis], run = count(in, axis + 1, in.rank) * static_cast<i64>(size_of(in.dtype));
-  if (run == 0) return;
+  if (count(r.out(0)) == 0) return;
   r.ranges(count(in, 0, axis) * indices.n, max_of(1, 16384 / run), [&](i64 begin, i64 end, int) {
     for (i64 i = begin; i < end; ++i) {
       const i64 from = i / indices.n * dim + wrap_index(indices[i % indices.n], dim);
@@ -101,7 +101,7 @@ void run_gather_nd(Run& r) {
   const Integers indices = Integers::of(at);
   const i64 run = count(in, batch + depth, in.rank) * static_cast<i64>(size_of(in.dtype));
   const i64 group = count(at, batch, at.rank - 1);
-  if (run == 0 || group == 0) return;
+  if (count(r.out(0)) == 0) return;
   r.ranges(count(at, 0, at.rank - 1), max_of(1, 16384 / run), [&](i64 begin, i64 end, int) {
     for (i64 i = begin; i < end; ++i) {
       i64 from = i / group;

@@ -65,7 +65,7 @@ Status prepare_compress(Prepare& p) {
 void run_compress(Run& r) {
   const CompressState& s = r.state<CompressState>();
   const i64* kept = reinterpret_cast<const i64*>(&s + 1);
-  if (s.run == 0) return;
+  if (count(r.out(0)) == 0) return;
   r.ranges(s.outer * s.n, max_of(1, 16384 / s.run), [&](i64 begin, i64 end, int) {
     for (i64 i = begin; i < end; ++i) {
       const u8* from = r.in(0).as<const u8>() + (i / s.n * s.dim + kept[i % s.n]) * s.run;

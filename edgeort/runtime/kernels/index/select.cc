@@ -26,7 +26,7 @@ Status prepare_topk(Prepare& p) {
   auto* kept = p.state<i64>();
   if (!kept) return p.fail("out of memory");
   *kept = k[0];
-  p.thread_scratch(static_cast<size_t>(k[0]) * sizeof(Item));
+  if (count(in) > 0) p.thread_scratch(static_cast<size_t>(k[0]) * sizeof(Item));
   return Status::ok;
 }
 
@@ -37,7 +37,7 @@ void run_topk(Run& r) {
   const i64 k = r.state<i64>(), n = in.dims[axis], inner = count(in, axis + 1, in.rank), size = static_cast<i64>(size_of(in.dtype));
   const u64 flip = params.flag ? ~u64{0} : 0;
   const auto before = [](const Item& a, const Item& b) { return a.key != b.key ? a.key < b.key : a.at < b.at; };
-  if (k == 0) return;
+  if (k == 0 || count(in) == 0) return;
   r.ranges(count(in, 0, axis) * inner, max_of(1, 4096 / n), [&](i64 begin, i64 end, int thread) {
     Item* best = static_cast<Item*>(r.thread_scratch(thread));
     for (i64 line = begin; line < end; ++line) {

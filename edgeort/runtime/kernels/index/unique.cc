@@ -71,6 +71,8 @@ Status prepare(Prepare& p) {
   Items items = {nullptr, in.dtype, count(in), 1, 1};
   if (along) items = {nullptr, in.dtype, in.dims[axis], count(in, 0, axis), count(in, axis + 1, in.rank)};
   EDGEORT_TRY(value_of(p, 0, &items.data));
+  // Items without elements may be any number.
+  if (items.n > i64{1} << 40) return p.fail("it has too many items");
   const size_t n = static_cast<size_t>(items.n);
   auto* found = static_cast<Distinct*>(p.state(n * (sizeof(Distinct) + sizeof(i64))));
   if (!found) return p.fail("out of memory");

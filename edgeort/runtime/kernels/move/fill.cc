@@ -61,6 +61,7 @@ void run_trilu(Run& r) {
   const Tensor& t = r.out(0);
   const i64 rows = t.dims[t.rank - 2], columns = t.dims[t.rank - 1], size = static_cast<i64>(size_of(t.dtype));
   const bool upper = r.params<AxisParams>().flag;
+  if (count(t) == 0) return;
   const i64 k = max_of(-rows, min_of(columns, r.has(1) ? *r.in(1).as<const i64>() : 0));
   r.ranges(count(t, 0, t.rank - 1), max_of(1, 8192 / max_of(1, columns)), [&](i64 begin, i64 end, int) {
     for (i64 i = begin; i < end; ++i) {

@@ -33,7 +33,7 @@ Status prepare_concat(Prepare& p) {
   i64 offset = 0;
   for (int i = 0; i < p.inputs(); ++i) {
     parts[i].offset = offset;
-    parts[i].copy.slice_out(p.in(i), p.out(0));
+    parts[i].copy.start_part(p.in(i), p.out(0), true);
     offset += count(p.in(i), axis, first.rank) * static_cast<i64>(size_of(first.dtype));
   }
   return Status::ok;
@@ -82,7 +82,7 @@ Status prepare_split(Prepare& p) {
     EDGEORT_TRY(p.set(i, in.dtype, dims, in.rank));
     parts[i].offset = offset;
     offset += sizes[i] * count(in, axis + 1, in.rank) * static_cast<i64>(size_of(in.dtype));
-    if (p.wants(i)) parts[i].copy.slice_in(p.out(i), in);
+    if (p.wants(i)) parts[i].copy.start_part(p.out(i), in, false);
   }
   if (p.outputs() == 1 && p.wants(0)) p.alias(0, 0);
   return Status::ok;

@@ -39,7 +39,8 @@ EDGEORT_INLINE void block(T* out, int64_t out_stride, const T* in, int64_t in_st
 }
 
 template <class T>
-void edge(T* __restrict out, int64_t out_stride, const T* __restrict in, int64_t in_stride, int64_t rows, int64_t columns) {
+__attribute__((noinline)) void edge(T* __restrict out, int64_t out_stride, const T* __restrict in, int64_t in_stride, int64_t rows,
+                                    int64_t columns) {
   for (int64_t c = 0; c < columns; ++c) {
 #pragma clang loop vectorize(disable) unroll(disable)
     for (int64_t r = 0; r < rows; ++r) out[c * out_stride + r] = in[r * in_stride + c];
@@ -70,8 +71,10 @@ template <class T, int N>
 void transpose(void* to, int64_t out_stride, const void* from, int64_t in_stride, int64_t rows, int64_t columns) {
   T* out = static_cast<T*>(to);
   const T* in = static_cast<const T*>(from);
-  if (rows == 3 && out_stride == 3) return planes_to_pixels(out, in, in_stride, columns);
-  if (columns == 3 && in_stride == 3) return pixels_to_planes(out, out_stride, in, rows);
+  if constexpr (sizeof(T) == 1 || sizeof(T) == 4) {  // what images are made of
+    if (rows == 3 && out_stride == 3) return planes_to_pixels(out, in, in_stride, columns);
+    if (columns == 3 && in_stride == 3) return pixels_to_planes(out, out_stride, in, rows);
+  }
   const int64_t whole_rows = rows - rows % N, whole_columns = columns - columns % N;
   // Cache line by cache line on both sides: rows that lie a power of two apart compete for the same few places of the cache.
   constexpr int64_t line = 64 / sizeof(T) > N ? 64 / sizeof(T) : N;

@@ -21,6 +21,7 @@ Status prepare(Prepare& p) {
 void run(Run& r) {
   const Tensor& in = r.in(0);
   const int time = static_cast<int>(r.params<AxisParams>().axis);
+  if (count(in) == 0) return;
   const size_t inner = static_cast<size_t>(count(in, 2, in.rank)) * size_of(in.dtype);
   r.ranges(in.dims[0] * in.dims[1], 64, [&](i64 begin, i64 end, int) {
     for (i64 i = begin; i < end; ++i) {

@@ -78,12 +78,13 @@ Status prepare_slice(Prepare& p) {
   }
   auto* s = p.state<State>();
   if (!s) return p.fail("out of memory");
-  const i64 size = static_cast<i64>(size_of(in.dtype));
+  i64 strides[kMaxRank], out_strides[kMaxRank];
+  strides_of(in, strides);
+  strides_of(p.out(0), out_strides);
   s->copy.start(size_of(in.dtype));
-  for (int d = 0; d < in.rank && count(p.out(0)) > 0; ++d) {
-    const i64 stride = count(in, d + 1, in.rank) * size;
-    s->offset += ranges[d].start * stride;
-    s->copy.add(dims[d], ranges[d].step * stride, count(p.out(0), d + 1, in.rank) * size);
+  for (int d = 0; d < in.rank; ++d) {
+    s->offset += ranges[d].start * strides[d];
+    s->copy.add(dims[d], ranges[d].step * strides[d], out_strides[d]);
   }
   s->copy.finish();
   return Status::ok;
@@ -110,11 +111,13 @@ Status prepare_expand(Prepare& p) {
   }
   auto* s = p.state<State>();
   if (!s) return p.fail("out of memory");
-  const i64 size = static_cast<i64>(size_of(in.dtype));
+  i64 strides[kMaxRank], out_strides[kMaxRank];
+  strides_of(in, strides);
+  strides_of(p.out(0), out_strides);
   s->copy.start(size_of(in.dtype));
   for (int d = 0; d < rank; ++d) {
     const bool repeated = d < skip || in.dims[d - skip] == 1;
-    s->copy.add(dims[d], repeated ? 0 : count(in, d - skip + 1, in.rank) * size, count(p.out(0), d + 1, rank) * size);
+    s->copy.add(dims[d], repeated ? 0 : strides[d - skip], out_strides[d]);
   }
   s->copy.finish();
   return Status::ok;
@@ -137,12 +140,13 @@ Status prepare_tile(Prepare& p) {
   }
   auto* s = p.state<State>();
   if (!s) return p.fail("out of memory");
-  const i64 size = static_cast<i64>(size_of(in.dtype));
+  i64 strides[kMaxRank], out_strides[kMaxRank];
+  strides_of(in, strides);
+  strides_of(p.out(0), out_strides);
   s->copy.start(size_of(in.dtype));
   for (int d = 0; d < in.rank; ++d) {
-    const i64 stride = count(p.out(0), d + 1, in.rank) * size;
-    s->copy.add(repeats[d], 0, in.dims[d] * stride);
-    s->copy.add(in.dims[d], count(in, d + 1, in.rank) * size, stride);
+    s->copy.add(repeats[d], 0, in.dims[d] * out_strides[d]);
+    s->copy.add(in.dims[d], strides[d], out_strides[d]);
   }
   s->copy.finish();
   return Status::ok;

@@ -35,6 +35,15 @@ void copy_row(u8* to, i64 to_step, const u8* from, i64 from_step, i64 n, i64 siz
 
 }  // namespace
 
+void strides_of(const Tensor& tensor, i64* strides) {
+  i64 stride = static_cast<i64>(size_of(tensor.dtype));
+  for (int i = tensor.rank - 1; i >= 0; --i) {
+    strides[i] = stride;
+    // Without elements the other dimensions may be anything.
+    if (__builtin_mul_overflow(stride, tensor.dims[i], &stride)) stride = 0;
+  }
+}
+
 void Strided::add(i64 dim, i64 in_stride, i64 out_stride) {
   if (dim == 1) return;
   if (rank > 0 && in[rank - 1] == dim * in_stride && out[rank - 1] == dim * out_stride) --rank, dim *= dims[rank];
@@ -63,19 +72,12 @@ i64 Strided::rows() const {
   return n;
 }
 
-void Strided::slice_out(const Tensor& part, const Tensor& whole) {
+void Strided::start_part(const Tensor& part, const Tensor& whole, bool put) {
+  i64 own[kMaxRank], of_whole[kMaxRank];
+  strides_of(part, own);
+  strides_of(whole, of_whole);
   start(size_of(part.dtype));
-  for (int i = 0; i < part.rank; ++i) {
-    add(part.dims[i], count(part, i + 1, part.rank) * size, count(whole, i + 1, whole.rank) * size);
-  }
-  finish();
-}
-
-void Strided::slice_in(const Tensor& part, const Tensor& whole) {
-  start(size_of(part.dtype));
-  for (int i = 0; i < part.rank; ++i) {
-    add(part.dims[i], count(whole, i + 1, whole.rank) * size, count(part, i + 1, part.rank) * size);
-  }
+  for (int i = 0; i < part.rank; ++i) add(part.dims[i], put ? own[i] : of_whole[i], put ? of_whole[i] : own[i]);
   finish();
 }
 

@@ -4,6 +4,9 @@
 
 namespace edgeort {
 
+// Bytes between neighbours along each axis.
+void strides_of(const Tensor& tensor, i64* strides);
+
 // Axes are given outermost first, strides in bytes (0 and negative ones included for the input). Axes that both layouts
 // walk alike are joined, and short contiguous runs become wider elements.
 struct Strided {
@@ -20,9 +23,8 @@ struct Strided {
   // Call after the last axis.
   void finish();
   i64 rows() const;  // of the last axis
-  // `tensor`'s own axes, with the strides of `whole`'s layout on the side that is the larger one.
-  void slice_out(const Tensor& part, const Tensor& whole);
-  void slice_in(const Tensor& part, const Tensor& whole);
+  // All axes of `part`, with its own strides and those of `whole`, which it is cut from or put into.
+  void start_part(const Tensor& part, const Tensor& whole, bool put);
   void run(const Run& r, void* to, const void* from) const;
 };
 

@@ -56,10 +56,12 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(p.set(0, in.dtype, dims, in.rank));
   auto* s = p.state<State>();
   if (!s) return p.fail("out of memory");
-  const i64 size = static_cast<i64>(size_of(in.dtype));
+  i64 strides[kMaxRank], out_strides[kMaxRank];
+  strides_of(in, strides);
+  strides_of(p.out(0), out_strides);
   Strided& c = s->copy;
   c.start(size_of(in.dtype));
-  for (int i = 0; i < in.rank; ++i) c.add(dims[i], count(in, perm[i] + 1, in.rank) * size, count(p.out(0), i + 1, in.rank) * size);
+  for (int i = 0; i < in.rank; ++i) c.add(dims[i], strides[perm[i]], out_strides[i]);
   c.finish();
   if (count(in) == 0 || (c.rank == 1 && c.in[0] == c.size)) {
     p.alias(0, 0);
