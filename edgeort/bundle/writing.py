@@ -46,13 +46,12 @@ def write_bundle(out: str | os.PathLike[str], manifest: Manifest, contents: Cont
 
 
 def check_writable(out: str | os.PathLike[str]) -> None:
-    """Raises OutputError when `write_bundle` to `out` could not succeed, before hours of work."""
+    """Raises OutputError when `write_bundle` to `out` could not succeed, before any work; leaves nothing behind."""
     out = Path(out)
     _check_replaceable(out)
-    with _writing(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", suffix=".partial", dir=out.parent):
-            pass
+    there = next(folder for folder in out.absolute().parents if folder.exists())
+    with _writing(out), tempfile.TemporaryDirectory(prefix=".edgeort.", dir=there):
+        pass
 
 
 def _check_replaceable(out: Path) -> None:
