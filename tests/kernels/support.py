@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -63,21 +63,26 @@ def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
     return a.tobytes() == b.tobytes()
 
 
+def everywhere(model: onnx.ModelProto, folder: Path) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
+    """Runs the model, as often as wanted, at every ISA level of this CPU, with one and two threads: the same bits."""
+    has_v4 = "avx512f" in Path("/proc/cpuinfo").read_text()
+    levels = [isa for isa in LEVELS if isa != "v4" or has_v4]
+    engines = {f"{isa} with {n} threads": engine(model, folder, threads=n, isa=isa) for isa in levels for n in (1, 2)}
+
+    def run(inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        results = {name: opened.run(inputs) for name, opened in engines.items()}
+        first = next(iter(results.values()))
+        for name, outputs in results.items():
+            for index, (a, b) in enumerate(zip(first, outputs, strict=True)):
+                assert same_bits(a, b), f"output {index}: {name} differs"
+        return first
+
+    return run
+
+
 def run_everywhere(model: onnx.ModelProto, inputs: Sequence[np.ndarray], folder: Path) -> list[np.ndarray]:
     """Our outputs, checked to have the same bits at every ISA level of this CPU and with one and two threads."""
-    first: list[np.ndarray] | None = None
-    has_v4 = "avx512f" in Path("/proc/cpuinfo").read_text()
-    for isa in LEVELS:
-        if isa == "v4" and not has_v4:
-            continue
-        for threads in (1, 2):
-            outputs = engine(model, folder, threads=threads, isa=isa).run(inputs)
-            if first is None:
-                first = outputs
-            for a, b in zip(first, outputs, strict=True):
-                assert same_bits(a, b), f"{isa} with {threads} threads differs"
-    assert first is not None
-    return first
+    return everywhere(model, folder)(inputs)
 
 
 def run_both(

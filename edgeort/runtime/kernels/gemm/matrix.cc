@@ -28,10 +28,8 @@ Status Matrix::bind(Prepare& p, const Program& code, size_t params_bytes, const 
 void Matrix::partition(i64 all_rows, i64 taps, int threads) {
   rows = all_rows;
   max_taps = taps;
-  int tile_rows = 1;
-  for (int i = 0; i < kernels->count; ++i) tile_rows = kernels->tiles[i].rows > tile_rows ? kernels->tiles[i].rows : tile_rows;
   // Blocks as equal as tiles allow: 49 rows are 10 + 10 + 10 + 10 + 9 rather than 4 * 12 + 1.
-  block = rows ? ceil_div(rows, ceil_div(rows, tile_rows)) : 1;
+  block = rows ? ceil_div(rows, ceil_div(rows, tile_rows())) : 1;
   const i64 blocks = ceil_div(rows, block), panels = ceil_div(n, kPanel);
   const i64 wanted = threads > 1 ? 4 * threads : 1;
   blocks_per_task = max_of(1, min_of(kMaxBlocks, blocks / wanted));
@@ -40,6 +38,12 @@ void Matrix::partition(i64 all_rows, i64 taps, int threads) {
   const i64 splits = row_tasks >= wanted ? 1 : min_of(ceil_div(panels, 4), ceil_div(wanted, row_tasks));
   columns_per_task = max_of(kPanel, ceil_div(panels, max_of(splits, 1)) * kPanel);
   chunk = max_of(8 * kPanel, kChunkBytes / max_of(1, panel_stride * i64{sizeof(f32)}) * kPanel);
+}
+
+int Matrix::tile_rows() const {
+  int most = 1;
+  for (int i = 0; i < kernels->count; ++i) most = kernels->tiles[i].rows > most ? kernels->tiles[i].rows : most;
+  return most;
 }
 
 size_t Matrix::scratch_bytes() const {

@@ -61,11 +61,16 @@ struct Matrix {
     });
   }
 
+  // The parts of multiply, for callers with loops of their own: columns [begin, end) of a block of rows, and the program
+  // over columns [begin, end) of `count` rows that start at `row`, `column` of its space.
+  void columns(const Rows& block_rows, const f32* panels, const f32* bias, i64 begin, i64 end, f32* out, i64 out_stride) const;
+  void finish(const Run& r, i64 row, i64 column, int count, i64 begin, i64 end, f32* out, i64 out_stride, void* scratch) const;
+  // Rows of the largest tile.
+  int tile_rows() const;
+
  private:
   static constexpr int kMaxBlocks = 8;
   u8* place(Rows* rows, u8* scratch) const;
-  void columns(const Rows& rows, const f32* panels, const f32* bias, i64 begin, i64 end, f32* out, i64 out_stride) const;
-  void finish(const Run& r, i64 row, i64 column, int count, i64 begin, i64 end, f32* out, i64 out_stride, void* scratch) const;
 };
 
 }  // namespace edgeort

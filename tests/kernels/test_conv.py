@@ -1,0 +1,166 @@
+"""Convolutions: against ONNX Runtime over odd geometries, and bit for bit against the plain reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from onnx import helper
+
+from edgeort.lowering import winograd
+from tests.kernels.support import engine, run_both, run_everywhere, same_bits
+from tests.reference import library
+
+RNG = np.random.default_rng(0)
+
+
+def model(
+    nodes: list[onnx.NodeProto], inputs: dict[str, np.ndarray], constants: dict[str, np.ndarray]
+) -> onnx.ModelProto:
+    """A model whose output is y, of unknown shape."""
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, array.shape) for name, array in inputs.items()],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
+        [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def random(*shape: int) -> np.ndarray:
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+EPILOGUES: dict[str, list[onnx.NodeProto]] = {
+    "none": [helper.make_node("Identity", ["c"], ["y"])],
+    "relu": [helper.make_node("Relu", ["c"], ["y"])],
+    "silu": [helper.make_node("Sigmoid", ["c"], ["s"]), helper.make_node("Mul", ["c", "s"], ["y"])],
+    "residual": [helper.make_node("Add", ["c", "r"], ["d"]), helper.make_node("Relu", ["d"], ["y"])],
+}
+
+
+@st.composite
+def convolutions(draw: Any) -> dict[str, Any]:
+    spatial = draw(st.integers(1, 3))
+    group = draw(st.sampled_from((1, 1, 2, 3, 17)))
+    depthwise = draw(st.booleans())
+    per_in = 1 if depthwise else draw(st.sampled_from((1, 3, 5, 16)))
+    per_out = 1 if depthwise else draw(st.sampled_from((1, 4, 16, 17, 33)))
+    axis = st.lists(st.integers(1, 3), min_size=spatial, max_size=spatial)
+    kernel = draw(st.lists(st.integers(1, 5), min_size=spatial, max_size=spatial))
+    return {
+        "group": group,
+        "channels": (per_in * group, per_out * group),
+        "kernel_shape": kernel,
+        "strides": draw(axis),
+        "dilations": draw(st.lists(st.integers(1, 2), min_size=spatial, max_size=spatial)),
+        "pads": draw(st.lists(st.integers(0, 2), min_size=2 * spatial, max_size=2 * spatial)),
+        "size": draw(st.lists(st.integers(9, 17), min_size=spatial, max_size=spatial)),
+        "batch": draw(st.integers(1, 2)),
+        "epilogue": draw(st.sampled_from(("none", "relu", "silu"))),
+    }
+
+
+@pytest.mark.parametrize("op", ["Conv", "ConvTranspose"])
+def test_any_geometry(op: str, tmp_path: Path) -> None:
+    @settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+    @given(convolutions())
+    def check(c: dict[str, Any]) -> None:
+        c_in, c_out = c["channels"]
+        shape = (c_out, c_in // c["group"]) if op == "Conv" else (c_in, c_out // c["group"])
+        pads = c["pads"]
+        if op == "ConvTranspose":
+            pads = [min(p, k - 1) for p, k in zip(pads, c["kernel_shape"] * 2, strict=True)]
+        attributes = {name: c[name] for name in ("group", "kernel_shape", "strides", "dilations")}
+        node = helper.make_node(op, ["x", "w", "b"], ["c"], pads=pads, **attributes)
+        x = random(c["batch"], c_in, *c["size"])
+        constants = {"w": random(*shape, *c["kernel_shape"]), "b": random(c_out)}
+        run_both(model([node, *EPILOGUES[c["epilogue"]]], {"x": x}, constants), [x], tmp_path, atol=2e-4)
+
+    check()
+
+
+@pytest.mark.parametrize("auto_pad", ["SAME_UPPER", "SAME_LOWER", "VALID"])
+def test_auto_pad(auto_pad: str, tmp_path: Path) -> None:
+    node = helper.make_node("Conv", ["x", "w", "b"], ["y"], auto_pad=auto_pad, strides=[2, 3])
+    x = random(1, 5, 13, 14)
+    run_both(model([node], {"x": x}, {"w": random(7, 5, 4, 3), "b": random(7)}), [x], tmp_path, atol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 15, 16, 17, 33, 64])
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2), (7, 1), (1, 1)])
+def test_depthwise_has_the_bits_of_the_reference(channels: int, kernel: int, stride: int, tmp_path: Path) -> None:
+    x, w, b = random(1, channels, 11, 13), random(channels, 1, kernel, kernel), random(channels)
+    pad = kernel // 2
+    node = helper.make_node("Conv", ["x", "w", "b"], ["y"], group=channels, strides=[stride] * 2, pads=[pad] * 4)
+    got = run_everywhere(model([node], {"x": x}, {"w": w, "b": b}), [x], tmp_path)[0]
+    want = library().conv2d(x.transpose(0, 2, 3, 1), w, b, strides=(stride, stride), pads=(pad,) * 4, groups=channels)
+    assert same_bits(got, np.ascontiguousarray(want.transpose(0, 3, 1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("c_in", "c_out", "kernel", "stride"),
+    [(3, 32, 3, 2), (1, 5, 5, 1), (3, 17, 7, 2), (16, 24, 1, 1), (24, 40, 1, 2), (19, 100, 3, 1), (130, 16, 1, 1)],
+)
+def test_conv_has_the_bits_of_the_reference(c_in: int, c_out: int, kernel: int, stride: int, tmp_path: Path) -> None:
+    x, w, b = random(2, c_in, 14, 15), random(c_out, c_in, kernel, kernel), random(c_out)
+    pad = kernel // 2
+    node = helper.make_node("Conv", ["x", "w", "b"], ["y"], strides=[stride] * 2, pads=[pad] * 4)
+    got = run_everywhere(model([node], {"x": x}, {"w": w, "b": b}), [x], tmp_path)[0]
+    if winograd.pays(*_as_seen_by_lowering(w, x, got)):
+        pytest.fail("this geometry is meant for the direct kernel")
+    want = library().conv2d(x.transpose(0, 2, 3, 1), w, b, strides=(stride, stride), pads=(pad,) * 4)
+    assert same_bits(got, np.ascontiguousarray(want.transpose(0, 3, 1, 2)))
+
+
+def _as_seen_by_lowering(w: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[Any, ...]:
+    import onnx_ir as ir
+
+    values = [ir.Value(name=n, shape=ir.Shape([a.shape[0], *a.shape[2:], a.shape[1]])) for n, a in (("x", x), ("y", y))]
+    return ir.Node("edgeort.nhwc", "Conv", values[:1]), w, *values
+
+
+@pytest.mark.parametrize("epilogue", ["none", "relu", "residual", "silu"])
+@pytest.mark.parametrize(
+    ("c_in", "c_out", "size", "pad"), [(64, 64, (30, 31), 1), (48, 80, (21, 18), 0), (33, 50, (25, 25), 2)]
+)
+def test_winograd(c_in: int, c_out: int, size: tuple[int, int], pad: int, epilogue: str, tmp_path: Path) -> None:
+    x, w, b = random(2, c_in, *size), random(c_out, c_in, 3, 3) / 8, random(c_out)
+    out = tuple(d + 2 * pad - 2 for d in size)
+    inputs = {"x": x} | ({"r": random(2, c_out, *out)} if epilogue == "residual" else {})
+    node = helper.make_node("Conv", ["x", "w", "b"], ["c"], pads=[pad] * 4)
+    proto = model([node, *EPILOGUES[epilogue]], inputs, {"w": w, "b": b})
+    proto.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, (2, c_out, *out)))
+    ops = [n.op for n in engine(proto, tmp_path).nodes]
+    assert "WinogradConv" in ops
+    # F(4x4, 3x3) loses about two digits against a direct sum (Lavin and Gray 2016, section 6.1).
+    got = run_both(proto, list(inputs.values()), tmp_path, rtol=1e-4, atol=2e-4)[0]
+    if epilogue == "none":
+        want = library().winograd2d(x.transpose(0, 2, 3, 1), winograd.transform(w), b, pad=pad)
+        assert same_bits(got, np.ascontiguousarray(want.transpose(0, 3, 1, 2)))
+
+
+def test_winograd_is_not_chosen_where_it_does_not_pay() -> None:
+    few, small = random(64, 4, 3, 3), random(512, 512, 3, 3)
+    assert not winograd.pays(*_as_seen_by_lowering(few, random(1, 4, 56, 56), random(1, 64, 56, 56)))
+    assert not winograd.pays(*_as_seen_by_lowering(small, random(1, 512, 7, 7), random(1, 512, 7, 7)))
+
+
+def test_shape_changes_are_followed(tmp_path: Path) -> None:
+    node = helper.make_node("Conv", ["x", "w", "b"], ["y"], pads=[1, 1, 1, 1])
+    x = random(1, 3, 8, 8)
+    w, b = random(5, 3, 3, 3), random(5)
+    proto = model([node], {"x": x}, {"w": w, "b": b})
+    for axis, name in ((0, "n"), (2, "h"), (3, "w")):
+        proto.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = name
+    ours = engine(proto, tmp_path)
+    for shape in ((1, 3, 8, 8), (2, 3, 5, 9), (1, 3, 17, 4), (1, 3, 8, 8)):
+        x = random(*shape)
+        want = library().conv2d(x.transpose(0, 2, 3, 1), w, b, pads=(1, 1, 1, 1))
+        assert same_bits(ours.run([x])[0], np.ascontiguousarray(want.transpose(0, 3, 1, 2)))

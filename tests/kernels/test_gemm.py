@@ -1,0 +1,88 @@
+"""Matrix products: every tile against the plain reference bit for bit, and Gemm's forms against ONNX Runtime."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from edgeort.lowering import matrix
+from tests.kernels.support import parse, run_both, run_everywhere, same_bits
+from tests.reference import library
+
+RNG = np.random.default_rng(1)
+
+
+def random(*shape: int) -> np.ndarray:
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+# Every number of rows that a tile can have, and columns that need every width of tile and a tail.
+@pytest.mark.parametrize("m", [*range(1, 17), 25, 49])
+def test_tiles_have_the_bits_of_the_reference(m: int, tmp_path: Path) -> None:
+    for n, k in ((1, 1), (7, 5), (16, 9), (24, 33), (32, 4), (49, 7), (131, 18)):
+        a, b = random(m, k), random(k, n)
+        model = parse(f"g (float[{m},{k}] a) => (float[{m},{n}] y) {{ y = MatMul(a, b) }}", {"b": b})
+        assert same_bits(run_everywhere(model, [a], tmp_path)[0], library().gemm(a, b))
+
+
+def test_gemm_in_all_its_forms(tmp_path: Path) -> None:
+    biases = ((19,), (5, 1), (5, 19), (1, 19), (1,), None)
+    for ta, tb, constant, bias in itertools.product((0, 1), (0, 1), (True, False), biases):
+        a, b = random(*((7, 5) if ta else (5, 7))), random(*((19, 7) if tb else (7, 19)))
+        operands = {"b": b} | ({"c": random(*bias)} if bias else {})
+        inputs = {"a": a} | ({} if constant else operands)
+        graph = helper.make_graph(
+            [
+                helper.make_node("Gemm", ["a", *operands], ["g"], alpha=0.5, beta=2.0, transA=ta, transB=tb),
+                helper.make_node("Tanh", ["g"], ["y"]),
+            ],
+            "g",
+            [
+                helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, array.shape)
+                for name, array in inputs.items()
+            ],
+            [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, (5, 19))],
+            [onnx.numpy_helper.from_array(array, name) for name, array in operands.items()] if constant else [],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+        run_both(model, list(inputs.values()), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ((3, 5, 7), (3, 7, 9)), ((2, 3, 5, 7), (7, 9)), ((5, 7), (2, 3, 7, 9)), ((1, 4, 5, 7), (3, 1, 7, 2)),
+        ((7,), (7, 9)), ((5, 7), (7,)), ((7,), (7,)), ((2, 0, 7), (7, 3)), ((4, 0), (0, 3)),
+    ],
+)  # fmt: skip
+def test_matmul_of_any_rank(a: tuple[int, ...], b: tuple[int, ...], tmp_path: Path) -> None:
+    x, y = random(*a), random(*b)
+    shape = ",".join(map(str, np.matmul(x, y).shape))
+    dims = [",".join(map(str, s)) for s in (a, b)]
+    model = parse(f"g (float[{dims[0]}] a, float[{dims[1]}] b) => (float[{shape}] y) {{ y = MatMul(a, b) }}")
+    run_both(model, [x, y], tmp_path)
+
+
+def test_epilogue_runs_on_the_tiles(tmp_path: Path) -> None:
+    model = parse(
+        "g (float[33,20] a, float[33,50] r) => (float[33,50] y)"
+        "{ p = MatMul(a, w) q = Add(p, b) s = Sigmoid(q) t = Mul(q, s) u = Add(t, r) y = Mul(u, v) }",
+        {"w": random(20, 50), "b": random(50), "v": random(33, 1)},
+    )
+    run_both(model, [random(33, 20), random(33, 50)], tmp_path)
+
+
+def test_panels_hold_whole_cache_lines() -> None:
+    weights = random(3, 20)
+    packed = matrix.panels(weights).reshape(2, 3, 16)
+    assert np.array_equal(packed[0], weights[:, :16])
+    assert np.array_equal(packed[1, :, :4], weights[:, 16:]) and not packed[1, :, 4:].any()
+
+
+def test_a_bias_of_minus_zero_is_packed_as_zero() -> None:
+    assert not np.signbit(matrix.padded_bias(np.array([-0.0], np.float32), 1)).any()
