@@ -26,6 +26,7 @@ _REVERSED = {
     "Min": "Min",
     "Max": "Max",
 }
+_FLOAT_MAX = float(np.finfo(np.float32).max)  # Clip's own default limits: infinity is clipped
 
 # A micro-operation with its immediates.
 Uop = tuple[str, float, float]
@@ -181,7 +182,7 @@ def _data_inputs(node: ir.Node) -> list[ir.Value]:
 def micro_operation(ctx: Lowering, node: ir.Node) -> Uop:
     """The micro-operation of an elementwise node, with its immediates."""
     if node.op_type == "Clip":
-        return ("Clip", _limit(ctx, node, 1, "min", -np.inf), _limit(ctx, node, 2, "max", np.inf))
+        return ("Clip", _limit(ctx, node, 1, "min", -_FLOAT_MAX), _limit(ctx, node, 2, "max", _FLOAT_MAX))
     if node.op_type in _WITH_ATTRIBUTES and node.domain == "":
         return _WITH_ATTRIBUTES[node.op_type](node)
     if node.op_type in layout.UOPS:

@@ -166,6 +166,9 @@ def _clip(ctx: Lowering, node: ir.Node, group: Group) -> None:
             limits.append((op, ctx.value(node.inputs[index])))
         elif (number := attribute(node, name)) is not None:
             limits.append((op, _scalar(ctx, node, float(number), code)))  # type: ignore[arg-type]
+        elif code in _FLOATS:
+            finfo = np.finfo(np.float32 if code == F32 else np.float64)
+            limits.append((op, _scalar(ctx, node, float(getattr(finfo, name)), code)))
     if not limits:
         copy(ctx, node, group)
         return
