@@ -10,7 +10,19 @@ namespace {
 constexpr int kAxes = 6;
 
 struct State {
+  int axes;
   i64 dims[kAxes], strides[kAxes];  // of the output's axes; strides in the input, in elements
+
+  // Adds an inner axis, which joins the one before when they lie in the input as in the output.
+  void add(i64 dim, i64 stride) {
+    if (axes > 0 && strides[axes - 1] == dim * stride) {
+      dims[axes - 1] *= dim;
+      strides[axes - 1] = stride;
+    } else {
+      dims[axes] = dim;
+      strides[axes++] = stride;
+    }
+  }
 };
 
 // The axes of input and output from the outermost to the innermost.
@@ -51,9 +63,9 @@ Status bind(Prepare& p, const Order& order, bool channels_first, bool to_space) 
   auto* s = p.state<State>();
   if (!s) return p.fail("out of memory");
   for (int i = 0; i < kAxes; ++i) {
-    s->dims[i] = size_of_axis(order.out[i]);
-    s->strides[i] = 1;
-    for (int k = kAxes - 1; order.in[k] != order.out[i]; --k) s->strides[i] *= size_of_axis(order.in[k]);
+    i64 stride = 1;
+    for (int k = kAxes - 1; order.in[k] != order.out[i]; --k) stride *= size_of_axis(order.in[k]);
+    s->add(size_of_axis(order.out[i]), stride);
   }
   const i64 out_h = to_space ? h * block : h, out_w = to_space ? w * block : w, out_c = to_space ? c : c * block * block;
   const i64 first[] = {n, out_c, out_h, out_w}, last[] = {n, out_h, out_w, out_c};
@@ -84,16 +96,24 @@ void copy_row(const u8* x, u8* y, i64 n, i64 stride, i64 size) {
 void run(Run& r) {
   const State& s = r.state<State>();
   const Tensor& y = r.out(0);
-  const i64 total = count(y), size = static_cast<i64>(size_of(y.dtype)), n = s.dims[kAxes - 1];
+  const int last = s.axes - 1;
+  const i64 total = count(y), size = static_cast<i64>(size_of(y.dtype)), n = s.dims[last];
   if (total == 0) return;
   r.ranges(total / n, max_of(1, 16384 / n), [&](i64 begin, i64 end, int) {
+    i64 at[kAxes] = {}, offset = 0;
+    for (i64 rest = begin, i = last - 1; i >= 0; --i) {
+      at[i] = rest % s.dims[i];
+      rest /= s.dims[i];
+      offset += at[i] * s.strides[i];
+    }
     for (i64 row = begin; row < end; ++row) {
-      i64 rest = row, offset = 0;
-      for (int i = kAxes - 2; i >= 0; --i) {
-        offset += rest % s.dims[i] * s.strides[i];
-        rest /= s.dims[i];
+      copy_row(r.in(0).as<const u8>() + offset * size, y.as<u8>() + row * n * size, n, s.strides[last], size);
+      for (int i = last - 1; i >= 0; --i) {
+        offset += s.strides[i];
+        if (++at[i] < s.dims[i]) break;
+        offset -= at[i] * s.strides[i];
+        at[i] = 0;
       }
-      copy_row(r.in(0).as<const u8>() + offset * size, y.as<u8>() + row * n * size, n, s.strides[kAxes - 1], size);
     }
   });
 }
