@@ -160,6 +160,17 @@ def dropout(ctx: Lowering, node: ir.Node, group: Group) -> None:
     ctx.emit("Dropout", node, inputs=[ctx.value(node.inputs[0])])
 
 
+def col2im(ctx: Lowering, node: ir.Node, group: Group) -> None:
+    """Col2Im; its attributes become operands."""
+    shape = node.inputs[2].shape if node.inputs[2] is not None else None
+    if shape is None or not isinstance(shape[0], int):
+        raise unsupported(node, "its number of spatial axes is unknown")
+    ones = [1] * shape[0]
+    lists = {"dilations": ones, "pads": [0, 0] * shape[0], "strides": ones}
+    operands = [integer_list(ctx, node, name, integers(node, name, v) or v) for name, v in lists.items()]
+    ctx.emit("Col2Im", node, inputs=[*ctx.values(node), *operands])
+
+
 def constant(ctx: Lowering, node: ir.Node, group: Group) -> None:
     """Constant: a tensor of the plan, no node."""
     given = attribute(node, "value")
@@ -195,5 +206,6 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("", "EyeLike"): eye_like,
     ("", "ReverseSequence"): reverse_sequence,
     ("", "Dropout"): dropout,
+    ("", "Col2Im"): col2im,
     ("", "Constant"): constant,
 }

@@ -440,3 +440,27 @@ def test_sequences_are_reversed_up_to_their_length(time: int, tmp_path: Path) ->
     for batch, n in enumerate(lengths):
         want[:n, batch] = want[:n, batch][::-1]
     check(model, [x], np.ascontiguousarray(want.swapaxes(0, time)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("block", "dilations", "pads", "strides"),
+    [
+        ((2, 3), (1, 1), (0, 0, 0, 0), (1, 1)),
+        ((2, 2), (2, 1), (1, 0, 2, 3), (1, 2)),
+        ((1, 1), (1, 1), (0, 0, 0, 0), (2, 3)),
+    ],
+)
+def test_columns_are_added_up_to_an_image(
+    block: tuple[int, int], dilations: tuple[int, int], pads: tuple[int, ...], strides: tuple[int, int], tmp_path: Path
+) -> None:
+    image, channels = (5, 6), 3
+    steps = [(image[d] + pads[d] + pads[2 + d] - dilations[d] * (block[d] - 1) - 1) // strides[d] + 1 for d in (0, 1)]
+    x = sample((2, channels * block[0] * block[1], steps[0] * steps[1]))
+    padded = np.zeros((2, channels, image[0] + pads[0] + pads[2], image[1] + pads[1] + pads[3]), np.float32)
+    columns = x.reshape(2, channels, *block, *steps)
+    for i, j, r, c in itertools.product(*map(range, (*block, *steps))):
+        padded[:, :, r * strides[0] + i * dilations[0], c * strides[1] + j * dilations[1]] += columns[:, :, i, j, r, c]
+    want = padded[:, :, pads[0] : pads[0] + image[0], pads[1] : pads[1] + image[1]]
+    text = f"y = Col2Im <dilations = {list(dilations)}, pads = {list(pads)}, strides = {list(strides)}> (x, i, b)"
+    model = one(text, x, 4, i=np.array(image), b=np.array(block))
+    check(model, [x], np.ascontiguousarray(want), tmp_path)
