@@ -86,7 +86,7 @@ Status prepare(Prepare& p) {
   Search s;
   EDGEORT_TRY(operands(p, &s));
   const i64 groups = s.limit ? s.batches * s.classes : 0;
-  i64* kept = static_cast<i64*>(p.state(static_cast<size_t>(groups * (s.limit + 1) + s.n) * sizeof(i64)));
+  i64* kept = static_cast<i64*>(state_of(p, (groups * (s.limit + 1) + s.n) * static_cast<i64>(sizeof(i64))));
   if (!kept) return p.fail("out of memory");
   i64 *numbers = kept + groups * s.limit, *order = numbers + groups;
   i64 dims[2] = {0, 3};

@@ -48,7 +48,7 @@ Status prepare_compress(Prepare& p) {
   int axis = 0;
   if (params.flag) EDGEORT_TRY(axis_of(p, params.axis, in.rank, &axis));
   const i64 dim = params.flag ? in.dims[axis] : count(in), most = min_of(dim, condition.dims[0]);
-  auto* s = static_cast<CompressState*>(p.state(sizeof(CompressState) + static_cast<size_t>(most) * sizeof(i64)));
+  auto* s = static_cast<CompressState*>(state_of(p, static_cast<i64>(sizeof(CompressState)) + most * static_cast<i64>(sizeof(i64))));
   if (!s) return p.fail("out of memory");
   const i64 size = static_cast<i64>(size_of(in.dtype));
   *s = {0, dim, params.flag ? count(in, axis + 1, in.rank) * size : size, params.flag ? count(in, 0, axis) : 1};

@@ -26,7 +26,10 @@ Status prepare_topk(Prepare& p) {
   auto* kept = p.state<i64>();
   if (!kept) return p.fail("out of memory");
   *kept = k[0];
-  if (count(in) > 0) p.thread_scratch(static_cast<size_t>(k[0]) * sizeof(Item));
+  if (count(in) == 0) return Status::ok;
+  const u64 each = static_cast<u64>(k[0]) * sizeof(Item);
+  if (each > (size_t{0} - 1) / 4 / static_cast<size_t>(p.threads())) return p.fail("its k is too large");
+  p.thread_scratch(static_cast<size_t>(each));
   return Status::ok;
 }
 

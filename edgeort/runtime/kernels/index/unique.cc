@@ -73,10 +73,9 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(value_of(p, 0, &items.data));
   // Items without elements may be any number.
   if (items.n > i64{1} << 40) return p.fail("it has too many items");
-  const size_t n = static_cast<size_t>(items.n);
-  auto* found = static_cast<Distinct*>(p.state(n * (sizeof(Distinct) + sizeof(i64))));
+  auto* found = static_cast<Distinct*>(state_of(p, items.n * static_cast<i64>(sizeof(Distinct) + sizeof(i64))));
   if (!found) return p.fail("out of memory");
-  i64* order = reinterpret_cast<i64*>(found + n);
+  i64* order = reinterpret_cast<i64*>(found + items.n);
   const i64 groups = find_distinct(items, order, found);
   if (!sorted) sort(found, groups, [](const Distinct& a, const Distinct& b) { return a.first < b.first; });
   EDGEORT_TRY(write_lists(p, items, order, found, groups));

@@ -22,6 +22,11 @@ static inline Status axis_of(Prepare& p, i64 axis, int rank, int* out) {
   return Status::ok;
 }
 
+// Memory of the node for a number of bytes that data decides; null when it is out, or when the sum does not fit size_t.
+static inline void* state_of(Prepare& p, i64 size) {
+  return static_cast<u64>(size) > (size_t{0} - 1) / 4 ? nullptr : p.state(static_cast<size_t>(size));
+}
+
 // Calls body(T{}) with the unsigned integer type of `size` bytes.
 template <class F>
 static inline void for_size(size_t size, const F& body) {

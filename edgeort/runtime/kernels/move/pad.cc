@@ -46,8 +46,6 @@ Status fill_tables(Prepare& p, State& s, i64 mode, const i64* before) {
     s.source[d] = nullptr;
     s.strides[d] = count(in, d + 1, in.rank);
   }
-  i64 total = 0;
-  for (int d = 0; d < in.rank; ++d) total += out.dims[d];
   i64* tables = reinterpret_cast<i64*>(&s + 1);
   for (int d = 0; d < in.rank; tables += out.dims[d++]) {
     s.source[d] = tables;
@@ -82,7 +80,7 @@ Status prepare(Prepare& p) {
   }
   if (count(p.out(0)) == 0) return Status::ok;
   for (int d = 0; d < in.rank; ++d) total += dims[d];
-  auto* s = static_cast<State*>(p.state(sizeof(State) + static_cast<size_t>(total) * sizeof(i64)));
+  auto* s = static_cast<State*>(state_of(p, static_cast<i64>(sizeof(State)) + total * static_cast<i64>(sizeof(i64))));
   if (!s) return p.fail("out of memory");
   return fill_tables(p, *s, mode, before);
 }
