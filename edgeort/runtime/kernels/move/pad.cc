@@ -40,12 +40,9 @@ Status pads_of(Prepare& p, int rank, i64* before, i64* after) {
   return Status::ok;
 }
 
-Status fill_tables(Prepare& p, State& s, i64 mode, const i64* before) {
+void fill_tables(Prepare& p, State& s, i64 mode, const i64* before) {
   const Tensor &in = p.in(0), &out = p.out(0);
-  for (int d = 0; d < in.rank; ++d) {
-    s.source[d] = nullptr;
-    s.strides[d] = count(in, d + 1, in.rank);
-  }
+  for (int d = 0; d < in.rank; ++d) s.strides[d] = count(in, d + 1, in.rank);
   i64* tables = reinterpret_cast<i64*>(&s + 1);
   for (int d = 0; d < in.rank; tables += out.dims[d++]) {
     s.source[d] = tables;
@@ -54,7 +51,6 @@ Status fill_tables(Prepare& p, State& s, i64 mode, const i64* before) {
   const int last = in.rank - 1;
   s.begin = max_of(0, min_of(before[last], out.dims[last]));
   s.end = max_of(s.begin, min_of(before[last] + in.dims[last], out.dims[last]));
-  return Status::ok;
 }
 
 Status prepare(Prepare& p) {
@@ -82,7 +78,8 @@ Status prepare(Prepare& p) {
   for (int d = 0; d < in.rank; ++d) total += dims[d];
   auto* s = static_cast<State*>(state_of(p, static_cast<i64>(sizeof(State)) + total * static_cast<i64>(sizeof(i64))));
   if (!s) return p.fail("out of memory");
-  return fill_tables(p, *s, mode, before);
+  fill_tables(p, *s, mode, before);
+  return Status::ok;
 }
 
 template <class T>
