@@ -2,12 +2,20 @@
 #include "rows.h"
 
 namespace edgeort {
+
+EDGEORT_KERNELS(StatisticsFn, norm_statistics)
+EDGEORT_KERNELS(LpRowFn, norm_l1_row)
+EDGEORT_KERNELS(LpRowFn, norm_l2_row)
+EDGEORT_KERNELS(LpColumnsFn, norm_l1_columns)
+EDGEORT_KERNELS(LpColumnsFn, norm_l2_columns)
+
 namespace {
 
 constexpr i64 kColumnsPerTask = 64;
 
 struct LpState {
-  const NormKernels* kernels;
+  LpRowFn row;
+  LpColumnsFn columns;
   i64 outer, n, inner;
 };
 
@@ -22,7 +30,9 @@ Status prepare_lp(Prepare& p) {
   auto* s = p.state<LpState>();
   if (!s) return p.fail("out of memory");
   const int at = static_cast<int>(axis);
-  *s = {&norm(p.isa()), count(x, 0, at), x.dims[at], count(x, at + 1, x.rank)};
+  const bool one = params.flag == 1;
+  *s = {one ? norm_l1_row(p.isa()) : norm_l2_row(p.isa()), one ? norm_l1_columns(p.isa()) : norm_l2_columns(p.isa()), count(x, 0, at),
+        x.dims[at], count(x, at + 1, x.rank)};
   p.overwrite(0, 0);
   return p.same(0, 0);
 }
@@ -30,7 +40,6 @@ Status prepare_lp(Prepare& p) {
 void run_lp(Run& r) {
   const LpState& s = r.state<LpState>();
   if (count(r.in(0)) == 0) return;
-  const i64 p = r.params<AxisParams>().flag;
   const f32* x = r.in(0).as<const f32>();
   f32* y = r.out(0).as<f32>();
   const i64 blocks = ceil_div(s.inner, kColumnsPerTask);
@@ -38,16 +47,16 @@ void run_lp(Run& r) {
     for (i64 i = begin; i < end; ++i) {
       const i64 c = i % blocks * kColumnsPerTask, offset = i / blocks * s.n * s.inner + c;
       if (s.inner == 1) {
-        s.kernels->lp_row[p - 1](x + offset, s.n, y + offset);
+        s.row(x + offset, s.n, y + offset);
       } else {
-        s.kernels->lp_columns[p - 1](x + offset, s.n, s.inner, min_of(kColumnsPerTask, s.inner - c), y + offset);
+        s.columns(x + offset, s.n, s.inner, min_of(kColumnsPerTask, s.inner - c), y + offset);
       }
     }
   });
 }
 
 struct MeanVarianceState {
-  const NormKernels* kernels;
+  StatisticsFn statistics;
   bool reduced[kMaxRank];
   i64 rows, n;
 };
@@ -60,7 +69,7 @@ Status prepare_mean_variance(Prepare& p) {
   auto* s = p.state<MeanVarianceState>();
   if (!s) return p.fail("out of memory");
   if (params.count < 0 || params.count > kMaxRank) return p.fail("it has too many axes");
-  s->kernels = &norm(p.isa());
+  s->statistics = norm_statistics(p.isa());
   for (i64 i = 0; i < params.count; ++i) {
     const i64 axis = params.values[i] < 0 ? params.values[i] + x.rank : params.values[i];
     if (axis < 0 || axis >= x.rank) return p.fail("axis %lld of a tensor of rank %d", static_cast<long long>(params.values[i]), x.rank);
@@ -97,7 +106,7 @@ void run_mean_variance(Run& r) {
       const i64 base = offset_of(x, s.reduced, false, i);
       for (i64 k = 0; k < s.n; ++k) row[k] = in[base + offset_of(x, s.reduced, true, k)];
       f32 mean, inv;
-      s.kernels->statistics(row, s.n, 0.0f, &mean, &inv);
+      s.statistics(row, s.n, 0.0f, &mean, &inv);
       const f32 divisor = 1.0f / inv + 1e-9f;  // the operator adds its epsilon to the deviation, not to the variance
       for (i64 k = 0; k < s.n; ++k) out[base + offset_of(x, s.reduced, true, k)] = (row[k] - mean) / divisor;
     }

@@ -4,10 +4,15 @@
 #include "rows.h"
 
 namespace edgeort {
+
+EDGEORT_KERNELS(AffineFn, norm_affine)
+EDGEORT_KERNELS(LrnFn, norm_lrn)
+
 namespace {
 
 struct State {
-  const NormKernels* kernels;
+  AffineFn affine;
+  LrnFn lrn;
   i64 batch, channels, pixels;
   bool channels_first;
   i64 before, after;  // LRN: channels of the window beside its own
@@ -19,7 +24,6 @@ Status bind(Prepare& p, bool channels_first, State** state) {
   if (x.dtype != DType::f32 || x.rank < 1) return p.fail("its input must be float32 of rank 1 or more");
   State* s = *state = p.state<State>();
   if (!s) return p.fail("out of memory");
-  s->kernels = &norm(p.isa());
   s->channels_first = channels_first && x.rank > 1;
   s->batch = x.dims[0];
   s->channels = s->channels_first ? x.dims[1] : x.rank > 1 ? x.dims[x.rank - 1] : 1;
@@ -30,6 +34,7 @@ Status bind(Prepare& p, bool channels_first, State** state) {
 Status prepare_batch(Prepare& p) {
   State* s;
   EDGEORT_TRY(bind(p, p.params<AxisParams>().flag != 0, &s));
+  s->affine = norm_affine(p.isa());
   for (int i = 1; i <= 4; ++i) {
     if (!p.has(i)) return p.fail("input %d is missing", i);
     EDGEORT_TRY(check_factor(p, i, s->channels, false));
@@ -56,7 +61,7 @@ void run_batch(Run& r) {
   r.ranges(rows, rows_per_task(n), [&](i64 begin, i64 end, int) {
     for (i64 i = begin; i < end; ++i) {
       const i64 c = s.channels_first ? i % s.channels : 0, step = s.channels_first ? 0 : 1;
-      s.kernels->affine(x + i * n, n, {a + c, step}, {b + c, step}, y + i * n);
+      s.affine(x + i * n, n, {a + c, step}, {b + c, step}, y + i * n);
     }
   });
 }
@@ -65,6 +70,7 @@ Status prepare_lrn(Prepare& p) {
   const auto& params = p.params<LrnParams>();
   State* s;
   EDGEORT_TRY(bind(p, params.channels_first != 0, &s));
+  s->lrn = norm_lrn(p.isa());
   if (params.size < 1) return p.fail("its size must be positive");
   const i64 most = max_of(0, s->channels - 1);
   s->before = min_of((params.size - 1) / 2, most);
@@ -92,7 +98,7 @@ void run_lrn(Run& r) {
       if (!s.channels_first) memcpy(padded + s.before, x + i * n, static_cast<size_t>(n) * sizeof(f32));
       const f32* squares = s.channels_first ? x + (i - c + first) * n : padded;
       const i64 taps = s.channels_first ? last - first + 1 : s.before + 1 + s.after;
-      s.kernels->lrn(squares, taps, s.channels_first ? n : 1, x + i * n, n, factor, params.beta, params.bias, y + i * n);
+      s.lrn(squares, taps, s.channels_first ? n : 1, x + i * n, n, factor, params.beta, params.bias, y + i * n);
     }
   });
 }

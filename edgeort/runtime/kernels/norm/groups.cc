@@ -7,12 +7,19 @@
 #include "rows.h"
 
 namespace edgeort {
+
+EDGEORT_KERNELS(StatisticsFn, norm_statistics)
+EDGEORT_KERNELS(ApplyFn, norm_apply)
+EDGEORT_KERNELS(ChannelsFn, norm_channels)
+
 namespace {
 
 constexpr i64 kChannelsPerTask = 64;
 
 struct State {
-  const NormKernels* kernels;
+  StatisticsFn statistics;
+  ApplyFn apply;
+  ChannelsFn normalise_channels;
   i64 batch, channels, pixels, groups, width;  // width: channels of a group
   bool channels_first, per_group;              // per_group: one scale and bias a group (opset 18), not a channel
   f32 epsilon;
@@ -25,7 +32,9 @@ Status prepare(Prepare& p) {
   if (x.dtype != DType::f32 || x.rank < 2) return p.fail("its input must be float32 of rank 2 or more");
   auto* s = p.state<State>();
   if (!s) return p.fail("out of memory");
-  s->kernels = &norm(p.isa());
+  s->statistics = norm_statistics(p.isa());
+  s->apply = norm_apply(p.isa());
+  s->normalise_channels = norm_channels(p.isa());
   s->channels_first = params.flag != 0;
   s->batch = x.dims[0];
   s->channels = x.dims[s->channels_first ? 1 : x.rank - 1];
@@ -52,10 +61,10 @@ void run_first(const Run& r, const State& s, const f32* x, f32* y) {
   r.ranges(s.batch * s.groups, rows_per_task(size), [&](i64 begin, i64 end, int) {
     for (i64 i = begin; i < end; ++i) {
       f32 mean, inv;
-      s.kernels->statistics(x + i * size, size, s.epsilon, &mean, &inv);
+      s.statistics(x + i * size, size, s.epsilon, &mean, &inv);
       for (i64 k = 0; k < s.width; ++k) {
         const i64 group = i % s.groups, at = s.per_group ? group : group * s.width + k, offset = i * size + k * s.pixels;
-        s.kernels->apply(x + offset, s.pixels, mean, inv, {scale + at, 0}, {bias + at, 0}, y + offset);
+        s.apply(x + offset, s.pixels, mean, inv, {scale + at, 0}, {bias + at, 0}, y + offset);
       }
     }
   });
@@ -67,8 +76,8 @@ void run_channels(const Run& r, const State& s, const f32* x, f32* y) {
   r.ranges(s.batch * blocks, 1, [&](i64 begin, i64 end, int) {
     for (i64 i = begin; i < end; ++i) {
       const i64 c = i % blocks * kChannelsPerTask, offset = i / blocks * s.pixels * s.channels + c;
-      s.kernels->channels(x + offset, s.pixels, s.channels, min_of(kChannelsPerTask, s.channels - c), s.epsilon,
-                          r.in(1).as<const f32>() + c, r.in(2).as<const f32>() + c, y + offset);
+      s.normalise_channels(x + offset, s.pixels, s.channels, min_of(kChannelsPerTask, s.channels - c), s.epsilon,
+                           r.in(1).as<const f32>() + c, r.in(2).as<const f32>() + c, y + offset);
     }
   });
 }
@@ -90,9 +99,9 @@ void run_last(const Run& r, const State& s, const f32* x, f32* y) {
       const i64 first = i % s.groups * s.width, offset = i / s.groups * s.pixels * s.channels + first;
       for (i64 k = 0; k < s.pixels; ++k) memcpy(row + k * s.width, x + offset + k * s.channels, static_cast<size_t>(s.width) * sizeof(f32));
       f32 mean, inv;
-      s.kernels->statistics(row, size, s.epsilon, &mean, &inv);
+      s.statistics(row, size, s.epsilon, &mean, &inv);
       for (i64 k = 0; k < s.pixels; ++k) {
-        s.kernels->apply(row + k * s.width, s.width, mean, inv, {scale + first, 1}, {bias + first, 1}, y + offset + k * s.channels);
+        s.apply(row + k * s.width, s.width, mean, inv, {scale + first, 1}, {bias + first, 1}, y + offset + k * s.channels);
       }
     }
   });

@@ -132,16 +132,15 @@ void lp_columns(const f32* x, i64 n, i64 stride, i64 columns, f32* y) {
 
 }  // namespace
 
-extern const NormKernels EDGEORT_NAME(norm);
-const NormKernels EDGEORT_NAME(norm) = {
-    statistics,
-    apply,
-    rms,
-    channels,
-    affine,
-    lrn,
-    {lp_row<Magnitude, false>, lp_row<Square, true>},
-    {lp_columns<Magnitude, false>, lp_columns<Square, true>},
-};
+EDGEORT_KERNEL(StatisticsFn, norm_statistics, statistics)
+EDGEORT_KERNEL(ApplyFn, norm_apply, apply)
+EDGEORT_KERNEL(RmsFn, norm_rms, rms)
+EDGEORT_KERNEL(ChannelsFn, norm_channels, channels)
+EDGEORT_KERNEL(AffineFn, norm_affine, affine)
+EDGEORT_KERNEL(LrnFn, norm_lrn, lrn)
+EDGEORT_KERNEL(LpRowFn, norm_l1_row, lp_row<Magnitude, false>)
+EDGEORT_KERNEL(LpRowFn, norm_l2_row, lp_row<Square, true>)
+EDGEORT_KERNEL(LpColumnsFn, norm_l1_columns, lp_columns<Magnitude, false>)
+EDGEORT_KERNEL(LpColumnsFn, norm_l2_columns, lp_columns<Square, true>)
 
 }  // namespace edgeort

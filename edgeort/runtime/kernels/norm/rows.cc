@@ -2,10 +2,17 @@
 #include "rows.h"
 
 namespace edgeort {
+
+EDGEORT_KERNELS(StatisticsFn, norm_statistics)
+EDGEORT_KERNELS(ApplyFn, norm_apply)
+EDGEORT_KERNELS(RmsFn, norm_rms)
+
 namespace {
 
 struct State {
-  const NormKernels* kernels;
+  StatisticsFn statistics;
+  ApplyFn apply;
+  RmsFn rms;
   i64 rows, n;
 };
 
@@ -16,7 +23,6 @@ Status bind(Prepare& p, int factors, State** state) {
   if (axis < 0 || axis >= x.rank) return p.fail("axis %lld of a tensor of rank %d", static_cast<long long>(given), x.rank);
   State* s = *state = p.state<State>();
   if (!s) return p.fail("out of memory");
-  s->kernels = &norm(p.isa());
   s->rows = count(x, 0, static_cast<int>(axis));
   s->n = count(x, static_cast<int>(axis), x.rank);
   for (int i = 1; i <= factors; ++i) {
@@ -32,7 +38,11 @@ Status bind(Prepare& p, int factors, State** state) {
 
 Status prepare_layer(Prepare& p) {
   State* s;
-  return p.outputs() > 3 ? p.fail("it has more than three outputs") : bind(p, 2, &s);
+  if (p.outputs() > 3) return p.fail("it has more than three outputs");
+  EDGEORT_TRY(bind(p, 2, &s));
+  s->statistics = norm_statistics(p.isa());
+  s->apply = norm_apply(p.isa());
+  return Status::ok;
 }
 
 void run_layer(Run& r) {
@@ -46,17 +56,20 @@ void run_layer(Run& r) {
   r.ranges(s.rows, rows_per_task(s.n), [&](i64 begin, i64 end, int) {
     for (i64 i = begin; i < end; ++i) {
       f32 mean, inv;
-      s.kernels->statistics(x + i * s.n, s.n, epsilon, &mean, &inv);
+      s.statistics(x + i * s.n, s.n, epsilon, &mean, &inv);
       if (means) means[i] = mean;
       if (invs) invs[i] = inv;
-      if (y) s.kernels->apply(x + i * s.n, s.n, mean, inv, scale, bias, y + i * s.n);
+      if (y) s.apply(x + i * s.n, s.n, mean, inv, scale, bias, y + i * s.n);
     }
   });
 }
 
 Status prepare_rms(Prepare& p) {
   State* s;
-  return p.outputs() > 1 || !p.wants(0) ? p.fail("it has one output") : bind(p, 1, &s);
+  if (p.outputs() > 1 || !p.wants(0)) return p.fail("it has one output");
+  EDGEORT_TRY(bind(p, 1, &s));
+  s->rms = norm_rms(p.isa());
+  return Status::ok;
 }
 
 void run_rms(Run& r) {
@@ -65,7 +78,7 @@ void run_rms(Run& r) {
   f32* y = r.out(0).as<f32>();
   const Factor scale = factor_of(r, 1, &kOne);
   r.ranges(s.rows, rows_per_task(s.n), [&](i64 begin, i64 end, int) {
-    for (i64 i = begin; i < end; ++i) s.kernels->rms(x + i * s.n, s.n, r.params<AxisParams>().value, scale, y + i * s.n);
+    for (i64 i = begin; i < end; ++i) s.rms(x + i * s.n, s.n, r.params<AxisParams>().value, scale, y + i * s.n);
   });
 }
 

@@ -5,8 +5,6 @@
 
 namespace edgeort {
 
-EDGEORT_KERNELS(NormKernels, norm)
-
 static constexpr i64 kFloatsPerTask = 16384;
 
 static constexpr f32 kOne = 1.0f, kZero = 0.0f;

@@ -8,6 +8,7 @@ namespace edgeort {
 namespace {
 
 struct MaxOp {
+  static constexpr bool kLong = false;
   static constexpr float kStart = -__builtin_inff();
   using Combine = Max;
   static EDGEORT_INLINE vf step(vf sum, vf x, vf) { return max_nan<vf>(sum, x); }
@@ -15,6 +16,7 @@ struct MaxOp {
 };
 
 struct AverageOp {
+  static constexpr bool kLong = false;
   static constexpr float kStart = 0.0f;
   using Combine = Add;
   static EDGEORT_INLINE vf step(vf sum, vf x, vf) { return sum + x; }
@@ -22,6 +24,7 @@ struct AverageOp {
 };
 
 struct L1Op {
+  static constexpr bool kLong = false;
   static constexpr float kStart = 0.0f;
   using Combine = Add;
   static EDGEORT_INLINE vf step(vf sum, vf x, vf) { return sum + abs(x); }
@@ -29,6 +32,7 @@ struct L1Op {
 };
 
 struct L2Op {
+  static constexpr bool kLong = false;
   static constexpr float kStart = 0.0f;
   using Combine = Add;
   static EDGEORT_INLINE vf step(vf sum, vf x, vf) { return fma(x, x, sum); }
@@ -36,6 +40,7 @@ struct L2Op {
 };
 
 struct LpOp {
+  static constexpr bool kLong = true;  // too much code to have it 16 times
   static constexpr float kStart = 0.0f;
   using Combine = Add;
   static EDGEORT_INLINE vf step(vf sum, vf x, vf p) { return sum + pow(abs(x), p); }
@@ -99,6 +104,10 @@ EDGEORT_INLINE vf global_vector(const f32* x, i64 pixels, i64 stride, int lanes,
   vf lane[16];
 #pragma clang loop unroll(full)
   for (int i = 0; i < 16; ++i) lane[i] = splat(Op::kStart);
+  if constexpr (Op::kLong) {
+    for (i64 r = 0; r < pixels; ++r) lane[r % 16] = Op::step(lane[r % 16], load_channels<kWhole>(x + r * stride, lanes), value);
+    return Op::end(tree16(lane, typename Op::Combine{}), value);
+  }
   i64 r = 0;
   for (; r + 16 <= pixels; r += 16) {
 #pragma clang loop unroll(full)

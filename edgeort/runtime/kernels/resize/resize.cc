@@ -8,12 +8,12 @@
 
 namespace edgeort {
 
-EDGEORT_KERNELS(ResizeKernels, resize)
+EDGEORT_KERNELS(InterpolateFn, resize_interpolate)
 
 namespace {
 
 struct State {
-  const ResizeKernels* kernels;
+  InterpolateFn interpolate;
   int n_axes;
   ResizeAxis axes[kMaxRank];
   size_t buffer_bytes;  // of each intermediate result
@@ -92,7 +92,7 @@ Status sizes_of(Prepare& p, const ResizeParams& params, ResizeAxis* all) {
 // Keeps the axes that change, with tables behind the state.
 Status tables(Prepare& p, const ResizeParams& params, const ResizeAxis* all, State** state) {
   const bool crop = params.transform == static_cast<i32>(Transform::tf_crop_and_resize);
-  State s = {&resize(p.isa()), 0, {}, 0};
+  State s = {resize_interpolate(p.isa()), 0, {}, 0};
   size_t size = sizeof(State);
   for (int d = 0; d < p.in(0).rank; ++d) {
     ResizeAxis a = all[d];
@@ -199,8 +199,8 @@ void run_axis(const Run& r, const State& s, const ResizeAxis& a, const f32* x, i
   const i64 step = min_of(a.out, max_of(1, 4096 / inner)), blocks = ceil_div(a.out, step);
   r.parallel(outer * blocks, [&](i64 task, int) {
     const i64 o = task / blocks, j = task % blocks * step;
-    s.kernels->interpolate({x + o * a.in * inner, inner, a.index + j * a.taps, a.weight + j * a.taps, a.taps, min_of(step, a.out - j),
-                            y + (o * a.out + j) * inner});
+    s.interpolate({x + o * a.in * inner, inner, a.index + j * a.taps, a.weight + j * a.taps, a.taps, min_of(step, a.out - j),
+                   y + (o * a.out + j) * inner});
   });
 }
 
@@ -213,9 +213,9 @@ void run_pair(const Run& r, const State& s, const f32* x, i64 outer, i64 middle,
     f32* row = static_cast<f32*>(r.thread_scratch(thread));
     for (i64 i = begin; i < end; ++i) {
       const i64 o = i / a.out, j = i % a.out;
-      s.kernels->interpolate({x + o * a.in * row_in, row_in, a.index + j * a.taps, a.weight + j * a.taps, a.taps, 1, row});
+      s.interpolate({x + o * a.in * row_in, row_in, a.index + j * a.taps, a.weight + j * a.taps, a.taps, 1, row});
       for (i64 m = 0; m < middle; ++m) {
-        s.kernels->interpolate({row + m * b.in * inner, inner, b.index, b.weight, b.taps, b.out, y + i * row_out + m * b.out * inner});
+        s.interpolate({row + m * b.in * inner, inner, b.index, b.weight, b.taps, b.out, y + i * row_out + m * b.out * inner});
       }
     }
   });

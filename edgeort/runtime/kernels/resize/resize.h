@@ -15,8 +15,6 @@ struct Interpolation {
   f32* out;
 };
 
-struct ResizeKernels {
-  void (*interpolate)(const Interpolation&);
-};
+using InterpolateFn = void (*)(const Interpolation&);
 
 }  // namespace edgeort

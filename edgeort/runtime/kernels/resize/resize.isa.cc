@@ -44,7 +44,6 @@ void interpolate(const Interpolation& p) {
 
 }  // namespace
 
-extern const ResizeKernels EDGEORT_NAME(resize);
-const ResizeKernels EDGEORT_NAME(resize) = {interpolate};
+EDGEORT_KERNEL(InterpolateFn, resize_interpolate, interpolate)
 
 }  // namespace edgeort
