@@ -180,7 +180,7 @@ int edgeort_set_input(edgeort_model* model, int index, const edgeort_tensor* giv
   if (given->dtype != static_cast<int32_t>(t.dtype)) return model->fail("input \"%s\" has another element type", name), 1;
   if (given->rank != t.rank) return model->fail("input \"%s\" has rank %d, not %d", name, t.rank, given->rank), 1;
   bool changed = false;
-  i64 elements = 1;
+  u64 elements = 1;
   for (int d = 0; d < t.rank; ++d) {
     const i64 fixed = model->plan.dims[record.dims + static_cast<u32>(d)];
     const i64 dim = given->dims[d];
@@ -189,7 +189,7 @@ int edgeort_set_input(edgeort_model* model, int index, const edgeort_tensor* giv
                          static_cast<long long>(dim)),
              1;
     }
-    if (__builtin_mul_overflow(elements, dim, &elements) || elements > i64{1} << 40)
+    if (__builtin_mul_overflow(elements, static_cast<u64>(max_of(dim, 1)), &elements) || elements > kMostElements)
       return model->fail("input \"%s\" is too large", name), 1;
     changed |= t.dims[d] != dim;
   }

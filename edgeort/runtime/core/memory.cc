@@ -26,7 +26,8 @@ class Planner {
       model_.tensors[model_.plan.inputs[i]].storage = add({nullptr, 0, 0, 0, 0, static_cast<i32>(i), Place::input});
     }
     for (u32 node = segment_.begin; node < segment_.end; ++node) visit(node);
-    lay_out();
+    if (!too_large_) lay_out();
+    if (too_large_) return false;
     segment_.arena = static_cast<u8*>(allocate_pages(segment_.arena_bytes));
     if (!segment_.arena) return false;
     point();
@@ -40,6 +41,7 @@ class Planner {
   }
 
   i32 add_arena(size_t bytes, u32 first, i32 last) {
+    too_large_ |= bytes > ~size_t{0} - kAlignment;
     const auto whole = static_cast<size_t>((bytes + kAlignment - 1) & ~(kAlignment - 1));
     return add({nullptr, whole, 0, static_cast<i32>(first), last, -1, Place::arena});
   }
@@ -63,7 +65,9 @@ class Planner {
     const u32 slot = 2 * (node - segment_.begin);
     scratch_[slot] = state.scratch_bytes ? add_arena(state.scratch_bytes, node, static_cast<i32>(node)) : -1;
     const size_t threads = static_cast<size_t>(model_.pool.threads());
-    scratch_[slot + 1] = state.thread_bytes ? add_arena(state.thread_bytes * threads, node, static_cast<i32>(node)) : -1;
+    size_t all;
+    too_large_ |= __builtin_mul_overflow(state.thread_bytes, threads, &all);
+    scratch_[slot + 1] = all ? add_arena(all, node, static_cast<i32>(node)) : -1;
   }
 
   // What later segments read must outlast this one; what nobody reads is still written.
@@ -120,7 +124,9 @@ class Planner {
         if (other.offset + other.bytes > offset) offset = other.offset + other.bytes;
       }
       s.offset = offset;
-      if (offset + s.bytes > segment_.arena_bytes) segment_.arena_bytes = offset + s.bytes;
+      size_t end;
+      too_large_ |= __builtin_add_overflow(offset, s.bytes, &end);
+      if (end > segment_.arena_bytes) segment_.arena_bytes = end;
       i32 at = done;
       for (; at > 0 && storages_[placed[at - 1]].offset > offset; --at) placed[at] = placed[at - 1];
       placed[at] = index;
@@ -149,6 +155,7 @@ class Planner {
   i32* order_ = nullptr;
   i32* scratch_ = nullptr;
   i32 n_ = 0;
+  bool too_large_ = false;  // a size or offset overflowed
 };
 
 }  // namespace

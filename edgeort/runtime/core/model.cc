@@ -26,7 +26,7 @@ void Model::reset_from(u32 segment) {
       if (index < 0) continue;
       TensorState& t = tensors[index];
       t.tensor.data = nullptr;
-      t.value_known = false;
+      t.value_known = t.shaped = false;
       t.view_of = t.input = -1;
       for (i32& reuse : t.reuse) reuse = -1;
     }
@@ -93,6 +93,8 @@ Status Model::prepare_node(u32 node) {
     const i32 index = plan.node_outputs(r)[k];
     if (index < 0) continue;
     TensorState& t = tensors[index];
+    if (!t.shaped) return prepare.fail("has no output %u", k);
+    if (t.view_of >= 0 && bytes(t.tensor) != bytes(tensors[t.view_of].tensor)) return prepare.fail("a view has another size than what it shows");
     if (t.view_of >= 0 && tensors[t.view_of].value_known) {
       t.value_known = true;
       t.tensor.data = tensors[t.view_of].tensor.data;

@@ -47,6 +47,7 @@ struct TensorState {
   i32 view_of;         // tensor, or -1
   i32 reuse[kReuses];  // tensors whose memory it may take, or -1
   bool value_known;    // its data can be read by prepare
+  bool shaped;         // its producer declared it
 };
 
 struct NodeState {
@@ -86,8 +87,15 @@ struct Model {
   char error[EDGEORT_ERROR_BYTES];
 
   const NodeRecord& record(u32 node) const { return plan.nodes[node]; }
-  Tensor& tensor_in(u32 node, int i) { return tensors[plan.node_inputs(plan.nodes[node])[i]].tensor; }
-  Tensor& tensor_out(u32 node, int i) { return tensors[plan.node_outputs(plan.nodes[node])[i]].tensor; }
+  // The tensor of an operand; an empty one for an operand that is absent.
+  Tensor& tensor_in(u32 node, int i) {
+    const NodeRecord& r = plan.nodes[node];
+    return operand(i >= 0 && i < r.inputs ? plan.node_inputs(r)[i] : -1);
+  }
+  Tensor& tensor_out(u32 node, int i) {
+    const NodeRecord& r = plan.nodes[node];
+    return operand(i >= 0 && i < r.outputs ? plan.node_outputs(r)[i] : -1);
+  }
 
   Status fail(const char* format, ...) __attribute__((format(printf, 2, 3)));
   Status prepare();
@@ -95,6 +103,8 @@ struct Model {
   void close();
 
  private:
+  Tensor& operand(i32 tensor) { return tensor < 0 ? none = {} : tensors[tensor].tensor; }
+  Tensor none;
   void reset_from(u32 segment);
   Status prepare_segment(u32 begin);
   Status prepare_node(u32 node);

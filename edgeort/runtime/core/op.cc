@@ -10,8 +10,8 @@ namespace edgeort {
 
 int Prepare::inputs() const { return model_.record(node_).inputs; }
 int Prepare::outputs() const { return model_.record(node_).outputs; }
-bool Prepare::has(int i) const { return i < inputs() && model_.plan.node_inputs(model_.record(node_))[i] >= 0; }
-bool Prepare::wants(int i) const { return i < outputs() && model_.plan.node_outputs(model_.record(node_))[i] >= 0; }
+bool Prepare::has(int i) const { return i >= 0 && i < inputs() && model_.plan.node_inputs(model_.record(node_))[i] >= 0; }
+bool Prepare::wants(int i) const { return i >= 0 && i < outputs() && model_.plan.node_outputs(model_.record(node_))[i] >= 0; }
 const Tensor& Prepare::in(int i) const { return model_.tensor_in(node_, i); }
 Tensor& Prepare::out(int i) { return model_.tensor_out(node_, i); }
 
@@ -39,17 +39,19 @@ size_t Prepare::trailing(size_t struct_bytes) const { return model_.record(node_
 Status Prepare::set(int output, DType dtype, const i64* dims, int rank) {
   if (!wants(output)) return Status::ok;
   if (rank < 0 || rank > kMaxRank) return fail("output %d would have rank %d; the limit is %d", output, rank, kMaxRank);
-  Tensor& t = out(output);
+  TensorState& state = model_.tensors[model_.plan.node_outputs(model_.record(node_))[output]];
+  state.shaped = true;
+  Tensor& t = state.tensor;
   t.dtype = dtype;
   t.rank = static_cast<u8>(rank);
-  i64 elements = 1;
+  u64 elements = 1;
   for (int i = 0; i < rank; ++i) {
     t.dims[i] = dims[i];
     if (dims[i] < 0) return fail("dimension %d of output %d would be %lld", i, output, static_cast<long long>(dims[i]));
-    if (__builtin_mul_overflow(elements, dims[i], &elements) || elements > i64{1} << 40)
+    if (__builtin_mul_overflow(elements, static_cast<u64>(max_of(dims[i], 1)), &elements) || elements > kMostElements)
       return fail("output %d would be too large", output);
   }
-  if (static_cast<u64>(elements) * size_of(dtype) > (size_t{0} - 1) / 4) return fail("output %d would be too large", output);
+  if (elements * size_of(dtype) > (size_t{0} - 1) / 4) return fail("output %d would be too large", output);
   return Status::ok;
 }
 
@@ -66,11 +68,13 @@ void Prepare::scratch(size_t size) { model_.nodes[node_].scratch_bytes = size; }
 void Prepare::thread_scratch(size_t size) { model_.nodes[node_].thread_bytes = (size + kAlignment - 1) & ~(kAlignment - 1); }
 
 void Prepare::alias(int output, int input) {
+  if (!wants(output)) return;
   const NodeRecord& record = model_.record(node_);
   model_.tensors[model_.plan.node_outputs(record)[output]].view_of = model_.plan.node_inputs(record)[input];
 }
 
 void Prepare::overwrite(int output, int input) {
+  if (!wants(output)) return;
   const NodeRecord& record = model_.record(node_);
   for (i32& reuse : model_.tensors[model_.plan.node_outputs(record)[output]].reuse) {
     if (reuse >= 0) continue;
@@ -94,8 +98,8 @@ Status Prepare::fail(const char* format, ...) {
 
 int Run::inputs() const { return model_.record(node_).inputs; }
 int Run::outputs() const { return model_.record(node_).outputs; }
-bool Run::has(int i) const { return i < inputs() && model_.plan.node_inputs(model_.record(node_))[i] >= 0; }
-bool Run::wants(int i) const { return i < outputs() && model_.plan.node_outputs(model_.record(node_))[i] >= 0; }
+bool Run::has(int i) const { return i >= 0 && i < inputs() && model_.plan.node_inputs(model_.record(node_))[i] >= 0; }
+bool Run::wants(int i) const { return i >= 0 && i < outputs() && model_.plan.node_outputs(model_.record(node_))[i] >= 0; }
 const Tensor& Run::in(int i) const { return model_.tensor_in(node_, i); }
 const Tensor& Run::out(int i) const { return model_.tensor_out(node_, i); }
 const void* Run::raw_params() const { return model_.plan.params + model_.record(node_).params; }

@@ -25,12 +25,15 @@ const char* check_tensor(const TensorRecord& t, const Header& h, const Plan& pla
   if (static_cast<Kind>(t.kind) == Kind::activation) return nullptr;
   if (t.dims > h.dims[1] || t.rank > h.dims[1] - t.dims) return "a tensor's shape is out of bounds";
   u64 elements = 1;
+  bool empty = false;
   for (u32 i = 0; i < t.rank; ++i) {
     const i64 dim = plan.dims[t.dims + i];
     if (dim < 0 && static_cast<Kind>(t.kind) == Kind::constant) return "a constant has a free dimension";
-    if (dim < 0) continue;
-    if (__builtin_mul_overflow(elements, static_cast<u64>(dim), &elements) || elements > u64{1} << 40) return "a tensor is too large";
+    empty |= dim == 0;
+    if (dim <= 0) continue;
+    if (__builtin_mul_overflow(elements, static_cast<u64>(dim), &elements) || elements > kMostElements) return "a tensor is too large";
   }
+  if (empty) elements = 0;
   if (static_cast<Kind>(t.kind) != Kind::constant) return nullptr;
   if (t.data > h.data[1] || t.bytes > h.data[1] - t.data || t.data % kAlignment) return "a constant's data is out of bounds";
   if (t.bytes != elements * kDTypeSize[t.dtype]) return "a constant's size disagrees with its shape";
@@ -98,7 +101,11 @@ const char* read_plan(const u8* data, size_t size, Plan* plan) {
 }
 
 const char* check_order(const Plan& plan, u8* ready) {
-  for (u32 i = 0; i < plan.n_tensors; ++i) ready[i] = static_cast<Kind>(plan.tensors[i].kind) != Kind::activation;
+  for (u32 i = 0; i < plan.n_tensors; ++i) ready[i] = static_cast<Kind>(plan.tensors[i].kind) == Kind::constant;
+  for (u32 i = 0; i < plan.n_inputs; ++i) {
+    if (ready[plan.inputs[i]]) return "an input is listed twice";
+    ready[plan.inputs[i]] = 1;
+  }
   for (u32 i = 0; i < plan.n_nodes; ++i) {
     const NodeRecord& node = plan.nodes[i];
     for (u32 k = 0; k < node.inputs; ++k) {

@@ -4,6 +4,9 @@
 
 namespace edgeort {
 
+// The product of a tensor's dimensions, zeros left out, stays below this: strides and counts of parts never overflow.
+static constexpr u64 kMostElements = u64{1} << 40;
+
 struct Plan {
   const TensorRecord* tensors;
   const NodeRecord* nodes;

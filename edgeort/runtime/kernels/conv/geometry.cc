@@ -40,6 +40,9 @@ Status declare(Prepare& p, const ConvParams& c, Geometry* g) {
   i64 dims[5];
   int rank = 0;
   dims[rank++] = g->batch;
+  for (int d = 0; d < 3 - c.spatial; ++d) {
+    if (g->out[d] != 1) return p.fail("an unused dimension has a kernel, stride or pads");
+  }
   for (int d = 3 - c.spatial; d < 3; ++d) dims[rank++] = g->out[d];
   dims[rank++] = g->c_out;
   EDGEORT_TRY(p.set(0, DType::f32, dims, rank));
