@@ -13,9 +13,9 @@ import pytest
 
 import edgeort
 from edgeort import sample
+from tests.readme import README, ROOT, commands, run
 
-ROOT = Path(__file__).parent.parent
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+TEXT = README.read_text(encoding="utf-8")
 
 
 def block(language: str) -> str:
@@ -74,13 +74,18 @@ def test_files_it_names_exist(page: str):
 
 
 def test_commands_exist():
-    commands = set(
-        re.findall(
-            r"edgeort (build|bench|validate|run|inspect|profiles|[a-z]+) (?:--|list|show|[a-z]+\.onnx|MODEL)", TEXT
-        )
-    )
+    commands = set(re.findall(r"`edgeort ([a-z]+)", TEXT))
     assert {"build", "inspect", "profiles"} <= commands
     for command in commands:
-        subprocess.run(
-            [sys.executable, "-m", "edgeort.cli", command, "--help"], cwd=ROOT, check=True, capture_output=True
-        )
+        subprocess.run([sys.executable, "-m", "edgeort", command, "--help"], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_the_session_at_the_terminal_still_goes_so(tmp_path: Path):
+    if shutil.which("qemu-aarch64-static") is None:
+        pytest.skip("needs qemu-aarch64-static (apt install qemu-user-static)")
+    shown = commands(TEXT)
+    assert len(shown) == 5
+    printed = "".join(run(command, tmp_path) for command in shown)
+    digests = re.findall(r"digest +([0-9a-f]{16})", printed)
+    assert len(digests) == 2
+    assert len(set(digests)) == 1, "the emulated core and this machine gave different bytes"
