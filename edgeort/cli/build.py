@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgeort import sample
 from edgeort.cli.common import Json, Threads, command, print_json, print_table, size, stages
-from edgeort.errors import InputError, ModelError
+from edgeort.errors import InputError
 
 if TYPE_CHECKING:
     from edgeort.pipeline import BuildResult
 
-SAMPLE = Path(__file__).parent.parent / "sample" / "digits.onnx"
 CONFIG = "edgeort.toml"
 
 
@@ -74,9 +74,7 @@ def choose_model(given: Path | None, folder: Path) -> tuple[Path, str]:
     config = folder / CONFIG
     if config.exists():
         return folder / _configured(config), CONFIG
-    if not SAMPLE.exists():
-        raise ModelError("no model is given and the packaged sample is missing", hint="edgeort build MODEL.onnx")
-    return SAMPLE, "packaged sample"
+    return sample.path(), "packaged sample"
 
 
 def _configured(config: Path) -> str:

@@ -1,0 +1,151 @@
+"""Compiling and linking for every target with nothing but ziglang."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import struct
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from edgeort import toolchain
+from edgeort.errors import OutputError, ToolchainError, UnsupportedError
+
+OPS = ("Gemm", "Elementwise", "uop:Relu")
+HERE = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
+HOST = toolchain.target("linux", HERE)
+ANDROID = toolchain.target("android", "aarch64")
+
+# First bytes of the files of each system.
+MAGIC = {"linux": b"\x7fELF", "android": b"\x7fELF", "macos": b"\xcf\xfa\xed\xfe", "windows": b"MZ"}
+QUICK = {("linux", HERE), ("linux", "aarch64"), ("android", "aarch64")}  # zig has to build no other libc for these
+TARGETS = [
+    pytest.param(to, id=f"{to.os}-{to.arch}", marks=() if (to.os, to.arch) in QUICK else (pytest.mark.slow,))
+    for to in toolchain.TARGETS
+]
+
+
+@dataclass
+class Elf:
+    """As much of a 64-bit little-endian ELF file as the tests look at."""
+
+    loads: list[int]  # alignment of each PT_LOAD
+    needed: list[str]
+    soname: str
+    undefined: set[str]
+    defined: set[str]
+
+
+def read_elf(path: Path) -> Elf:
+    data = path.read_bytes()
+    assert data[:6] == b"\x7fELF\x02\x01"
+    ph_offset, sh_offset = struct.unpack_from("<QQ", data, 32)
+    ph_size, ph_count, sh_size, sh_count = struct.unpack_from("<HHHH", data, 54)
+    heads = [struct.unpack_from("<IIQQQQQQ", data, ph_offset + i * ph_size) for i in range(ph_count)]
+    sections = [struct.unpack_from("<IIQQQQIIQQ", data, sh_offset + i * sh_size) for i in range(sh_count)]
+    (symbols,) = [s for s in sections if s[1] == 11]  # SHT_DYNSYM
+    (dynamic,) = [s for s in sections if s[1] == 6]  # SHT_DYNAMIC
+    strings = sections[symbols[6]][4]
+
+    def text(offset: int) -> str:
+        return data[strings + offset : data.index(b"\0", strings + offset)].decode()
+
+    names: dict[bool, set[str]] = {True: set(), False: set()}
+    for at in range(symbols[4] + 24, symbols[4] + symbols[5], 24):
+        name, _, _, section = struct.unpack_from("<IBBH", data, at)
+        names[section == 0].add(text(name))
+    tags = [struct.unpack_from("<QQ", data, at) for at in range(dynamic[4], dynamic[4] + dynamic[5], 16)]
+    return Elf(
+        loads=[head[7] for head in heads if head[0] == 1],
+        needed=[text(value) for tag, value in tags if tag == 1],
+        soname=next(text(value) for tag, value in tags if tag == 14),
+        undefined=names[True],
+        defined=names[False],
+    )
+
+
+@pytest.mark.parametrize("to", TARGETS)
+def test_library_and_harness_link(to: toolchain.Target):
+    library, harness = toolchain.library_and_harness(to, OPS)
+    for path in (library, harness):
+        assert path.read_bytes().startswith(MAGIC[to.os])
+        assert path.stat().st_size <= 250_000
+    assert library == toolchain.library(to, OPS) and harness == toolchain.harness(to, OPS)
+
+
+def test_android_library_fits_the_phone():
+    elf = read_elf(toolchain.library(ANDROID, OPS))
+    assert elf.undefined <= set(toolchain.BIONIC)
+    assert elf.needed == ["libc.so"] and elf.soname == "libedgeort.so"
+    assert elf.loads and all(alignment == 16384 for alignment in elf.loads)
+
+
+def test_libraries_export_the_c_api_and_nothing_else():
+    header = (toolchain.RUNTIME / "include/edgeort.h").read_text()
+    for to in (ANDROID, HOST):
+        exported = {name for name in read_elf(toolchain.library(to, OPS)).defined if name}
+        assert "edgeort_open" in exported
+        assert all(name.startswith("edgeort_") and f"{name}(" in header for name in exported)
+
+
+def test_android_refuses_a_function_that_phones_lack(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(toolchain, "BIONIC", tuple(name for name in toolchain.BIONIC if name != "mmap"))
+    with pytest.raises(ToolchainError, match="mmap"):
+        toolchain.library(ANDROID, OPS)
+
+
+def test_harness_is_static():
+    path = toolchain.harness(HOST, OPS)
+    path.chmod(0o755)
+    assert b"/ld-" not in path.read_bytes()
+    assert subprocess.run([path, "--help"], env={}, capture_output=True).returncode == 0
+
+
+def test_only_the_kernels_asked_for_are_linked():
+    few, more = (toolchain.library(HOST, ops) for ops in (OPS, toolchain.all_kernels()))
+    assert few.stat().st_size < more.stat().st_size / 2
+
+
+def test_a_second_build_compiles_nothing(monkeypatch: pytest.MonkeyPatch):
+    made = toolchain.library_and_harness(HOST, OPS)
+
+    def forbidden(arguments: object) -> None:
+        raise AssertionError(f"the compiler ran: {arguments}")
+
+    monkeypatch.setattr(toolchain, "_zig", forbidden)
+    assert toolchain.library_and_harness(HOST, OPS) == made
+
+
+def test_two_caches_hold_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    first = toolchain.library(HOST, OPS).read_bytes()
+    monkeypatch.setenv("EDGEORT_CACHE", str(tmp_path))
+    second = toolchain.library(HOST, OPS).read_bytes()
+    assert hashlib.sha256(first).hexdigest() == hashlib.sha256(second).hexdigest()
+
+
+def test_an_unknown_kernel_is_named():
+    with pytest.raises(UnsupportedError, match="no kernel Frobnicate"):
+        toolchain.library(HOST, [*OPS, "Frobnicate"])
+
+
+def test_an_unknown_target_lists_those_there_are():
+    with pytest.raises(UnsupportedError, match="plan9/vax") as caught:
+        toolchain.target("plan9", "vax")
+    assert "linux/aarch64" in str(caught.value.hint)
+
+
+def test_a_compiler_that_fails_says_why(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(toolchain, "COMPILE", (*toolchain.COMPILE, "-include", "/nowhere.h"))
+    with pytest.raises(ToolchainError, match="nowhere.h"):
+        toolchain.library(HOST, OPS)
+
+
+def test_an_unwritable_cache_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EDGEORT_CACHE", str(tmp_path / "file"))
+    with pytest.raises(OutputError, match="cannot write to the cache") as caught:
+        toolchain.library(HOST, OPS)
+    assert "EDGEORT_CACHE" in str(caught.value.hint)
