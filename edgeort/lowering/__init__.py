@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import onnx_ir as ir
 
 from edgeort.errors import UnsupportedError
-from edgeort.lowering import half, index, matrix, move, norm, pool, program, reduce, resize, rnn, typed
+from edgeort.lowering import einsum, half, index, matrix, move, norm, pool, program, reduce, resize, rnn, typed
 from edgeort.lowering.context import Group, Lowering, unsupported
 from edgeort.lowering.plan import PlanBuilder, dtype_code
 from edgeort.passes.functions import DOMAIN, NHWC
@@ -36,6 +36,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     **typed.HANDLERS,
     **reduce.HANDLERS,
     **rnn.HANDLERS,
+    **einsum.HANDLERS,
 }
 
 

@@ -1,0 +1,52 @@
+"""Einsum against NumPy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeort.errors import UnsupportedError
+from tests.kernels.support import engine, parse, run_everywhere
+
+RNG = np.random.default_rng(13)
+TYPES = {"float": np.float32, "double": np.float64, "int64": np.int64}
+CASES = {
+    "bhid,bhjd->bhij": ((2, 3, 5, 7), (2, 3, 4, 7)),
+    "bhij,bhjd->bihd": ((2, 3, 5, 7), (2, 3, 7, 4)),
+    "ij,jk": ((5, 7), (7, 4)),
+    "i,j->ji": ((5,), (7,)),
+    "bij,bj->bi": ((2, 5, 7), (2, 7)),
+    "ijk,jkl->il": ((3, 4, 5), (4, 5, 6)),
+    "abc,d->ad": ((3, 4, 5), (6,)),
+    "ij->": ((3, 4),),
+    "ba": ((3, 4),),
+    "ij,jk,kl->il": ((3, 4), (4, 5), (5, 6)),
+    "...ij,...jk->...ik": ((2, 3, 4, 5), (5, 6)),
+    "...d,d->...": ((2, 3, 4), (4,)),
+    "i...,i...->...": ((3, 4), (3, 4)),
+}
+
+
+@pytest.mark.parametrize("element", TYPES)
+@pytest.mark.parametrize("equation", CASES)
+def test_against_numpy(equation: str, element: str, tmp_path: Path) -> None:
+    arrays = [RNG.integers(-4, 5, size=shape).astype(TYPES[element]) for shape in CASES[equation]]
+    inputs = ", ".join(f"{element}[{','.join(map(str, a.shape))}] x{i}" for i, a in enumerate(arrays))
+    names = ", ".join(f"x{i}" for i in range(len(arrays)))
+    model = parse(f'g ({inputs}) => ({element} y) {{ y = Einsum<equation="{equation}">({names}) }}')
+    got = run_everywhere(model, arrays, tmp_path)[0]
+    want = np.einsum(equation, *arrays)
+    assert got.shape == want.shape and got.dtype == want.dtype
+    np.testing.assert_array_equal(got, want)  # small integers: exact in every type
+
+
+def test_attention_is_a_matrix_product(tmp_path: Path) -> None:
+    text = 'g (float[1,2,3,4] q, float[1,2,5,4] k) => (float y) { y = Einsum<equation="bhid,bhjd->bhij">(q, k) }'
+    assert [node.op for node in engine(parse(text), tmp_path).nodes] == ["Transpose", "Gemm", "Cast"]
+
+
+def test_diagonals_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match="diagonal"):
+        engine(parse('g (float[3,3] x) => (float y) { y = Einsum<equation="ii->i">(x) }'), tmp_path)
