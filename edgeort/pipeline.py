@@ -115,8 +115,7 @@ def build(
     default, the profile's when None. With `keep_stages`, `<out>.stages/` gets the ONNX model after every stage.
     Raises an EdgeortError; then nothing stands at `out` that was not there before.
     """
-    path, out = Path(model_path), Path(out)
-    device = _load_profile(profile)
+    path, out, device = Path(model_path), Path(out), _load_profile(profile)
     target = toolchain.target(device.target.os, device.target.arch)
     check_writable(out)
     walk = _Walk(progress, out.with_name(f"{out.name}.stages") if keep_stages else None)
@@ -134,33 +133,25 @@ def build(
         levels = tuple(level for level in target.levels if level in device.cpu.isa)
         library, harness = toolchain.library_and_harness(target, plan.ops, levels)
     manifest = _manifest(path, device, target, levels, graph, plan, io_layout, threads)
-    contents: dict[str, bytes | Path] = {
-        "model.plan": plan.to_bytes(),
-        manifest.library: library,
-        manifest.harness: harness,
-        "include/edgeort.h": toolchain.RUNTIME / "include/edgeort.h",
-        **notices.files(),
-    }
+    contents = _contents(manifest, plan, library, harness)
     with walk.stage("check"):
         inputs = list(golden.make_inputs(manifest.inputs).values())
         ran = _run(manifest, contents, inputs)
-        names = [value.name for value in manifest.outputs]
-        trial = Bundle(out, out, manifest)
-        comparisons = compare_with_reference(path, trial, inputs, names, ran.outputs)
+        comparisons = compare_with_reference(path, manifest, inputs, ran.outputs)
     with walk.stage("bundle"):
         contents |= golden.files(inputs, dict(zip(manifest.outputs, ran.outputs, strict=True)))
-        size = sum(len(c) if isinstance(c, bytes) else c.stat().st_size for c in contents.values())
-        verdicts = judge(manifest.budgets, size, ran.measurement) if ran.measurement else []
+        sizes = {name: len(c) if isinstance(c, bytes) else c.stat().st_size for name, c in contents.items()}
+        verdicts = judge(manifest.budgets, sum(sizes.values()), ran.measurement) if ran.measurement else []
         enforce(verdicts)
         write_bundle(out, manifest, contents)
     return BuildResult(
         bundle=out,
         model=path.stem,
         device=device.name,
-        bundle_bytes=size,
-        library_bytes=library.stat().st_size,
-        harness_bytes=harness.stat().st_size,
-        plan_bytes=len(contents["model.plan"]) if isinstance(contents["model.plan"], bytes) else 0,
+        bundle_bytes=sum(sizes.values()),
+        library_bytes=sizes[manifest.library],
+        harness_bytes=sizes[manifest.harness],
+        plan_bytes=sizes["model.plan"],
         arena_bytes=ran.arena_bytes,
         nodes=len(plan.nodes),
         checked_on=ran.where,
@@ -229,6 +220,17 @@ def _precision(plan: PlanBuilder, outputs: Sequence[int]) -> str:
     """The element type that a node computes."""
     made = [index for index in outputs if index >= 0]
     return layout.DTYPES[plan.tensors[made[0]].dtype][0] if made else "none"
+
+
+def _contents(manifest: Manifest, plan: PlanBuilder, library: Path, harness: Path) -> dict[str, bytes | Path]:
+    """Everything but golden/."""
+    return {
+        "model.plan": plan.to_bytes(),
+        manifest.library: library,
+        manifest.harness: harness,
+        "include/edgeort.h": toolchain.RUNTIME / "include/edgeort.h",
+        **notices.files(),
+    }
 
 
 @dataclass(frozen=True)

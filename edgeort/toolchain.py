@@ -18,9 +18,24 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edgeort.errors import OutputError, ToolchainError, UnsupportedError
+from edgeort.targets import BIONIC, LEVELS, TARGETS, Target, target
+
+__all__ = [
+    "BIONIC",
+    "LEVELS",
+    "RUNTIME",
+    "TARGETS",
+    "Target",
+    "all_kernels",
+    "cache_dir",
+    "families",
+    "harness",
+    "library",
+    "library_and_harness",
+    "target",
+]
 
 RUNTIME = Path(__file__).parent / "runtime"
 
@@ -30,64 +45,6 @@ COMPILE = (
     "-fdata-sections", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-sanitize=all",
     "-fno-stack-protector", "-Wall", "-Wextra",
 )  # fmt: skip
-
-# -mcpu of the objects of each ISA level.
-LEVELS = {"v3": "x86_64_v3", "v4": "x86_64_v4", "neon": "generic", "neon32": "cortex_a7", "generic": ""}
-
-
-@dataclass(frozen=True)
-class Target:
-    """How to compile and link for one (operating system, architecture)."""
-
-    os: str
-    arch: str
-    triple: str  # of libraries
-    exe_triple: str  # of the harness: static where the system allows it
-    levels: tuple[str, ...]  # ISA levels in rising order
-    library: str  # file name
-    exe: str
-    cpu: str = ""  # -mcpu of everything that is not a kernel
-    library_flags: tuple[str, ...] = ()
-    exe_flags: tuple[str, ...] = ()
-
-
-_GC = ("-Wl,--gc-sections",)
-_ELF = (*_GC, "-Wl,--hash-style=both", "-Wl,-z,max-page-size=16384", "-Wl,-z,defs", "-Wl,-soname,libedgeort.so")
-_UNIX: dict[str, Any] = {"library": "libedgeort.so", "exe": "edgeort_bench", "library_flags": _ELF}
-_STATIC: dict[str, Any] = {**_UNIX, "exe_flags": (*_GC, "-static")}
-_DYLIB = ("-Wl,-dead_strip", "-Wl,-install_name,@rpath/libedgeort.dylib")
-_MAC: dict[str, Any] = {"library": "libedgeort.dylib", "exe": "edgeort_bench", "library_flags": _DYLIB}
-_WIN: dict[str, Any] = {"library": "edgeort.dll", "exe": "edgeort_bench.exe", "library_flags": _GC, "exe_flags": _GC}
-
-# os, arch, triple of the library, triple of the harness, ISA levels
-TARGETS: tuple[Target, ...] = (
-    Target("linux", "x86_64", "x86_64-linux-gnu.2.28", "x86_64-linux-musl", ("v3", "v4"), **_STATIC),
-    Target("linux", "aarch64", "aarch64-linux-gnu.2.28", "aarch64-linux-musl", ("neon",), **_STATIC),
-    Target(
-        "linux", "armv7", "arm-linux-gnueabihf.2.28", "arm-linux-musleabihf", ("neon32",), cpu="cortex_a7", **_STATIC
-    ),
-    Target("android", "aarch64", "aarch64-linux-android.29", "aarch64-linux-musl", ("neon",), **_STATIC),
-    Target("macos", "aarch64", "aarch64-macos.12.0", "aarch64-macos.12.0", ("neon",), **_MAC),
-    Target("windows", "x86_64", "x86_64-windows-gnu", "x86_64-windows-gnu", ("v3", "v4"), **_WIN),
-)
-
-# What the Android library may call in the phone's libc. Zig ships no Android libc, so the library is linked against a
-# stub with exactly these: a call of anything else fails at link. Each is in bionic since API level 21 and
-# takes no struct whose layout musl and bionic could see differently.
-BIONIC = (
-    "close", "clock_gettime", "free", "lseek", "malloc", "memcmp", "memcpy", "memmove", "memset", "mmap", "munmap",
-    "open", "pthread_create", "pthread_join", "read", "snprintf", "strcmp", "strlen", "strncmp", "strstr", "strtoul",
-    "syscall", "vsnprintf",
-)  # fmt: skip
-
-
-def target(os_name: str, arch: str) -> Target:
-    """The target of that system and architecture; UnsupportedError when there is none."""
-    for candidate in TARGETS:
-        if (candidate.os, candidate.arch) == (os_name, arch):
-            return candidate
-    known = ", ".join(f"{t.os}/{t.arch}" for t in TARGETS)
-    raise UnsupportedError(f"no CPU runtime for {os_name}/{arch}", hint=f"targets are {known}")
 
 
 def cache_dir() -> Path:

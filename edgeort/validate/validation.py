@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeort.bench import measure
-from edgeort.bundle import Bundle, golden
+from edgeort.bundle import Bundle, Manifest, golden
 from edgeort.devices import Device, Job
 from edgeort.errors import DeviceError, InputError, ModelError
 from edgeort.session import checked
@@ -52,21 +52,17 @@ def validate(
     _check_same_model(bundle, Path(model))
     inputs = _inputs(bundle.manifest.inputs, feeds)
     ours = run_on(bundle, device, inputs)
-    names = [value.name for value in bundle.manifest.outputs]
-    return Validation(device.name, found.digest, tuple(compare_with_reference(model, bundle, inputs, names, ours)))
+    return Validation(device.name, found.digest, tuple(compare_with_reference(model, bundle.manifest, inputs, ours)))
 
 
 def compare_with_reference(
-    model: str | os.PathLike[str],
-    bundle: Bundle,
-    inputs: Sequence[np.ndarray],
-    names: Sequence[str],
-    ours: Sequence[np.ndarray],
+    model: str | os.PathLike[str], manifest: Manifest, inputs: Sequence[np.ndarray], ours: Sequence[np.ndarray]
 ) -> list[Comparison]:
-    """Compares outputs of the bundle with ONNX Runtime's on the same data. Raises CheckError."""
-    nhwc = bundle.manifest.io_layout == "nhwc"
-    feeds = {v.name: channels_first(a, nhwc) for v, a in zip(bundle.manifest.inputs, inputs, strict=True)}
+    """Compares a bundle's outputs with ONNX Runtime's on the same data, in the bundle's layout. Raises CheckError."""
+    nhwc = manifest.io_layout == "nhwc"
+    feeds = {v.name: channels_first(a, nhwc) for v, a in zip(manifest.inputs, inputs, strict=True)}
     want = reference_outputs(model, feeds)
+    names = [value.name for value in manifest.outputs]
     return compare_all(names, [channels_first(array, nhwc) for array in ours], want)
 
 

@@ -16,7 +16,11 @@ def test_splitmix64_is_the_published_one():
     # The first outputs of the generator with state 0: mix of 0, gamma, 2 gamma, ... (Vigna's splitmix64.c)
     gamma = 0x9E3779B97F4A7C15
     states = np.array([0, gamma, 2 * gamma % 2**64], np.uint64)
-    assert [hex(int(x)) for x in golden.mix(states)] == ["0xe220a8397b1dcdaf", "0x6e789e6aa1b965f4", "0x6c45d188009454f"]
+    assert [hex(int(x)) for x in golden.mix(states)] == [
+        "0xe220a8397b1dcdaf",
+        "0x6e789e6aa1b965f4",
+        "0x6c45d188009454f",
+    ]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
@@ -34,7 +38,11 @@ def test_inputs_differ_and_integers_are_safe_indices():
 
 
 def test_free_dimensions_get_sizes_and_equal_names_equal_ones():
-    values = [Value("x", "float32", ("N", 3, "H", "H")), Value("y", "float32", ("N", None)), Value("z", "float32", ("H",))]
+    values = [
+        Value("x", "float32", ("N", 3, "H", "H")),
+        Value("y", "float32", ("N", None)),
+        Value("z", "float32", ("H",)),
+    ]
     assert golden.choose_shapes(values) == {"x": (1, 3, 64, 64), "y": (1, 16), "z": (64,)}
     with pytest.raises(InputError, match="'q' has no shape"):
         golden.choose_shapes([Value("q", "float32", None)])

@@ -25,7 +25,9 @@ def for_target(os: str, arch: str, qemu: str | None = None) -> Manifest:
 
 def fake_bundle(folder: Path, script: str) -> Bundle:
     """A bundle whose harness is a shell script."""
-    path = write_bundle(folder / "b", for_target("linux", HERE), {**CONTENTS, "bin/edgeort_bench": f"#!/bin/sh\n{script}".encode()})
+    path = write_bundle(
+        folder / "b", for_target("linux", HERE), {**CONTENTS, "bin/edgeort_bench": f"#!/bin/sh\n{script}".encode()}
+    )
     return open_bundle(path)
 
 
