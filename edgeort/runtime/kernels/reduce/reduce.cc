@@ -128,7 +128,7 @@ void run_numbers(const Run& r, const State& s) {
 
 void run_any(Run& r, Finish finish) {
   const State& s = r.state<State>();
-  if (s.outer * s.inner == 0) return;
+  if (s.outer * s.inner == 0 || !r.wants(0)) return;
   if (s.numbers) {
     run_numbers(r, s);
   } else if (s.axes.columns()) {

@@ -35,7 +35,7 @@ template <class F>
 void blocks(const Run& r, const State& s, const F& body) {
   constexpr i64 kColumns = 64;
   const i64 per_row = ceil_div(s.inner, kColumns);
-  if (s.outer * s.n * s.inner == 0) return;
+  if (s.outer * s.n * s.inner == 0 || !r.wants(0)) return;
   r.ranges(s.outer * per_row, max_of(1, 8192 / (s.n * min_of(s.inner, kColumns))), [&](i64 begin, i64 end, int) {
     for (i64 i = begin; i < end; ++i) {
       const i64 c = i % per_row * kColumns;
@@ -46,9 +46,9 @@ void blocks(const Run& r, const State& s, const F& body) {
 
 void run_log(Run& r, bool log) {
   const State& s = r.state<State>();
-  const f32* x = r.in(0).as<const f32>();
-  f32* y = r.out(0).as<f32>();
   blocks(r, s, [&](i64 at, i64 columns) {
+    const f32* x = r.in(0).as<const f32>();
+    f32* y = r.out(0).as<f32>();
     if (s.inner == 1) {
       s.kernels->row(y + at, x + at, s.n, log);
     } else {

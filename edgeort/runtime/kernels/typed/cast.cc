@@ -135,6 +135,7 @@ Status prepare(Prepare& p) {
 }
 
 void run(Run& r) {
+  if (!r.wants(0)) return;
   const Tensor& in = r.in(0);
   const Tensor& out = r.out(0);
   const u8 from = static_cast<u8>(in.dtype), to = static_cast<u8>(out.dtype);

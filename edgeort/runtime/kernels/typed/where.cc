@@ -35,6 +35,7 @@ Status prepare(Prepare& p) {
 }
 
 void run(Run& r) {
+  if (!r.wants(0)) return;
   const State& s = r.state<State>();
   const Tensor& out = r.out(0);
   s.space.pieces(r, [&](i64 row, i64 column, i64 n, int thread) {
