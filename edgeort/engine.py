@@ -23,7 +23,6 @@ DTYPES: tuple[np.dtype, ...] = tuple(
         "bool", "float16", "float64", "uint32", "uint64", "uint16",
     )
 )  # fmt: skip
-_CODES = {dtype: code for code, dtype in reversed(list(enumerate(DTYPES)))}
 
 
 class _Tensor(c.Structure):
@@ -166,7 +165,9 @@ class Engine:
             array = np.ascontiguousarray(array).reshape(array.shape)
             kept.append(array)
             dims = (c.c_int64 * _MAX_RANK)(*array.shape)
-            tensor = _Tensor(None, array.ctypes.data, array.nbytes, _CODES[info.dtype], array.ndim, dims)
+            declared = _Tensor()  # tells uint16 from bfloat16
+            self._lib.edgeort_input(self._model, index, c.byref(declared))
+            tensor = _Tensor(None, array.ctypes.data, array.nbytes, declared.dtype, array.ndim, dims)
             self._check(self._lib.edgeort_set_input(self._model, index, c.byref(tensor)), InputError)
         self._check(self._lib.edgeort_run(self._model))
         return [self._output(index) for index in range(len(self.outputs))]

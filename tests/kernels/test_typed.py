@@ -314,3 +314,12 @@ def test_shapes_that_do_not_broadcast_are_an_error(tmp_path: Path) -> None:
     opened = engine(_model(("Add",), (np.dtype("i8"), np.dtype("i8"))), tmp_path)
     with pytest.raises(PlanError, match="do not broadcast"):
         opened.run([np.arange(3), np.arange(4)])
+
+
+def test_bfloat16_inputs_are_their_bits(tmp_path: Path) -> None:
+    x = RNG.normal(size=21).astype(ml_dtypes.bfloat16)
+    text = "g (bfloat16[21] x) => (bfloat16[21] y, float[21] z) { y = Mul(x, x) z = Cast<to=1>(x) }"
+    product, wide = run_everywhere(parse(text), [x.view(np.uint16)], tmp_path)
+    assert same_bits(wide, x.astype(np.float32))
+    want = (x.astype(np.float32) * x.astype(np.float32)).astype(ml_dtypes.bfloat16)
+    np.testing.assert_array_equal(product, want.view(np.uint16))
