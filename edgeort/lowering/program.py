@@ -52,6 +52,7 @@ _WITH_ATTRIBUTES: dict[str, Callable[[ir.Node], Uop]] = {
         ("Silu", 0.0, 0.0) if number(n, "alpha", 1.0) == 1.0 else ("Swish", number(n, "alpha", 1.0), 0.0)
     ),
     "Gelu": _gelu,
+    "Shrink": lambda n: ("Shrink", number(n, "lambd", 0.5), number(n, "bias", 0.0)),
     "Identity": lambda n: ("Copy", 0.0, 0.0),
 }
 UNARY = frozenset(

@@ -26,6 +26,7 @@ UNARY: tuple[tuple[str, str], ...] = (
     ("", "Celu"),
     ("", "Softplus"),
     ("", "Softsign"),
+    ("", "Shrink"),
     ("", "ThresholdedRelu"),
     ("", "Floor"),
     ("", "Ceil"),

@@ -24,7 +24,8 @@ ONE_OPERAND = (
     "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Relu", "LeakyRelu<alpha=0.3>",
     "ThresholdedRelu<alpha=0.4>", "Elu<alpha=1.5>", "Selu", "Selu<alpha=1.5,gamma=0.9>", "Celu<alpha=0.7>",
     "HardSigmoid", "HardSigmoid<alpha=0.4,beta=0.3>", "HardSwish", "Sigmoid", "Tanh", "Erf", "Gelu",
-    'Gelu<approximate="tanh">', "Mish", "Softplus", "Softsign", "Identity",
+    'Gelu<approximate="tanh">', "Mish", "Softplus", "Softsign", "Shrink",
+    "Shrink<lambd=0.8,bias=0.3>", "Identity",
 )  # fmt: skip
 TWO_OPERANDS = ("Add", "Sub", "Mul", "Div", "Min", "Max", "Pow", "PRelu")
 # Those that tests.reference writes down, to be compared bit by bit.
