@@ -11,7 +11,8 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(need(p, 2, 1));
   const Tensor& in = p.in(0);
   const auto& params = p.params<AxisParams>();
-  if (in.rank < 2 || params.axis + params.flag != 1 || params.axis * params.flag != 0) return p.fail("its axes must be 0 and 1");
+  const bool ordered = (params.axis == 0 && params.flag == 1) || (params.axis == 1 && params.flag == 0);
+  if (in.rank < 2 || !ordered) return p.fail("its axes must be 0 and 1");
   if (p.in(1).dtype != DType::i64 || p.in(1).rank != 1 || p.in(1).dims[0] != in.dims[params.flag]) {
     return p.fail("its lengths must be one int64 a sequence");
   }

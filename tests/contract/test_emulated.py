@@ -1,0 +1,82 @@
+"""The harness of whole models under an emulator of the devices' very CPUs: the digests of x86-64, to the bit."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from edgeort import lowering, model, sample, toolchain
+from edgeort.passes import PassContext, run_passes
+from tests.contract.engines import HOST, levels
+from tests.fuzz.corpus import network
+from tests.real_models.find import find
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="qemu's user mode is for Linux")]
+
+CORES = ("cortex-a53", "cortex-a72", "cortex-a76")
+ARM = toolchain.target("linux", "aarch64")
+
+
+@functools.cache
+def qemu() -> str:
+    found = shutil.which("qemu-aarch64-static") or shutil.which("qemu-aarch64")
+    if not found:
+        pytest.skip("needs qemu: apt-get install qemu-user-static")
+    return found
+
+
+def bench(command: Sequence[str | Path], plan: Path, *options: str, threads: int) -> str:
+    """The digest of the outputs after two runs on the harness's own inputs."""
+    arguments = [*command, plan, "--runs", "1", "--warmup", "0", "--threads", str(threads), "--json", *options]
+    done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    return str(json.loads(done.stdout)["digest"])
+
+
+def compile_model(path: Path, folder: Path) -> tuple[Path, list[str]]:
+    graph = model.clean(model.load(path))
+    run_passes(graph, PassContext())
+    built = lowering.lower(graph)
+    plan = folder / "model.plan"
+    plan.write_bytes(built.to_bytes())
+    return plan, built.ops
+
+
+def digests(path: Path, folder: Path, cores: Sequence[str], *options: str) -> dict[str, str]:
+    """The digest of each way to run the model."""
+    plan, ops = compile_model(path, folder)
+    native, arm = toolchain.harness(HOST, ops), toolchain.harness(ARM, ops)
+    found = {}
+    for level in levels():
+        for threads in (1, 2):
+            found[f"{level}, {threads} threads"] = bench([native], plan, "--isa", level, *options, threads=threads)
+    for core in cores:
+        for threads in (1, 2):
+            found[f"{core}, {threads} threads"] = bench([qemu(), "-cpu", core, arm], plan, *options, threads=threads)
+    return found
+
+
+def test_small_network(tmp_path: Path) -> None:
+    path = tmp_path / "network.onnx"
+    path.write_bytes(network().SerializeToString())
+    for size in ("1x3x17x23", "2x3x32x32"):
+        found = digests(path, tmp_path, CORES, "--shape", f"x={size}")
+        assert len(set(found.values())) == 1, found
+
+
+def test_sample(tmp_path: Path) -> None:
+    found = digests(sample.path(), tmp_path, CORES, "--shape", "image=3x1x8x8")
+    assert len(set(found.values())) == 1, found
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2_100", "mobilenetv3_small_100"])
+def test_real_models(name: str, tmp_path: Path) -> None:
+    found = digests(find(name), tmp_path, CORES[1:2])
+    assert len(set(found.values())) == 1, found

@@ -1,0 +1,1 @@
+"""The runtime under AddressSanitizer and UndefinedBehaviorSanitizer: valid plans, checked; mutated plans, survived."""

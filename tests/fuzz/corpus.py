@@ -1,0 +1,91 @@
+"""Valid plans that together call every kernel, lowered from the ONNX project's node tests."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from edgeort import lowering, model
+from edgeort.lowering.plan import PlanBuilder
+from edgeort.passes import PassContext, run_passes
+from tests.onnx_node.runner import array_of, cases, passing
+
+PLANS_AN_OPERATOR = 5
+
+
+def lowered(proto: onnx.ModelProto, folder: Path) -> PlanBuilder:
+    """The plan of a model, through the whole pipeline."""
+    path = folder / "model.onnx"
+    path.write_bytes(proto.SerializeToString())
+    graph = model.clean(model.load(path))
+    run_passes(graph, PassContext())
+    return lowering.lower(graph)
+
+
+def node_test_plans(folder: Path, each: int = PLANS_AN_OPERATOR) -> list[Path]:
+    """Plans of node tests that pass, up to `each` for every kernel, written to `folder`."""
+    seen: Counter[str] = Counter()
+    plans = []
+    wanted = set(passing())
+    for case in cases():
+        if case.name not in wanted:
+            continue
+        proto = case.model
+        operators = {node.op_type for node in proto.graph.node}
+        if all(seen[f"onnx {operator}"] >= 2 * each for operator in operators):
+            continue  # cheaper than lowering it to find out
+        plan = lowered(proto, folder)
+        seen.update(f"onnx {operator}" for operator in operators)
+        if any(seen[op] < each for op in plan.ops):
+            seen.update(plan.ops)
+            plans.append(folder / f"{case.name}.plan")
+            plans[-1].write_bytes(plan.to_bytes())
+            names = [value.name for value in proto.graph.input]
+            arrays = dict(zip(names, case.data_sets[0][0], strict=True))
+            inputs = b"".join(_input(array_of(arrays[plan.tensors[index].name])) for index in plan.inputs)
+            Path(f"{plans[-1]}.inputs").write_bytes(inputs)
+    return plans
+
+
+def _input(array: np.ndarray) -> bytes:
+    return np.array([array.ndim, *array.shape, array.nbytes], "<u8").tobytes() + array.tobytes()
+
+
+def network() -> onnx.ModelProto:
+    """A small image network with free sizes: convolutions of all kinds, epilogues, branches, views."""
+    rng = np.random.default_rng(0)
+    sizes: dict[str, Sequence[int]] = {
+        "w1": (19, 3, 3, 3), "b1": (19,), "wd": (19, 1, 5, 5), "wp": (32, 19, 1, 1),
+        "wg": (32, 8, 3, 3), "wt": (32, 7, 3, 3), "wf": (14, 21),
+    }  # fmt: skip
+    constants = [numpy_helper.from_array((rng.standard_normal(s) / 4).astype(np.float32), n) for n, s in sizes.items()]
+    constants.append(numpy_helper.from_array(np.array([0, -1], np.int64), "flat"))
+    nodes = [
+        helper.make_node("Conv", ["x", "w1", "b1"], ["a"], pads=[1, 1, 1, 1], strides=[2, 2]),
+        helper.make_node("HardSwish", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", "wd"], ["c"], pads=[2, 2, 2, 2], group=19),
+        helper.make_node("Relu", ["c"], ["d"]),
+        helper.make_node("Add", ["b", "d"], ["e"]),
+        helper.make_node("Conv", ["e", "wp"], ["f"]),
+        helper.make_node("Sigmoid", ["f"], ["g"]),
+        helper.make_node("Mul", ["f", "g"], ["h"]),
+        helper.make_node("Conv", ["h", "wg"], ["q"], pads=[1, 1, 1, 1], group=4),
+        helper.make_node("Conv", ["q", "wg"], ["i"], pads=[1, 1, 1, 1], group=4),  # h waits for it
+        helper.make_node("Add", ["i", "h"], ["j"]),
+        helper.make_node("ConvTranspose", ["j", "wt"], ["k"], strides=[2, 2], pads=[1, 1, 1, 1], output_padding=[1, 1]),
+        helper.make_node("MaxPool", ["k"], ["l"], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
+        helper.make_node("Concat", ["l", "l"], ["m"], axis=1),
+        helper.make_node("GlobalAveragePool", ["m"], ["n"]),
+        helper.make_node("Reshape", ["n", "flat"], ["o"]),
+        helper.make_node("MatMul", ["o", "wf"], ["p"]),
+        helper.make_node("Tanh", ["p"], ["y"]),
+    ]
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, "H", "W"])]
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 21])]
+    graph = helper.make_graph(nodes, "network", inputs, outputs, constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)

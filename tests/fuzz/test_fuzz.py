@@ -1,0 +1,94 @@
+"""No plan, however broken, makes the runtime do worse than say no; valid plans run without a sanitizer's report."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from edgeort.toolchain import families
+from tests.fuzz import build
+from tests.fuzz.corpus import lowered, network, node_test_plans
+
+MUTANTS = int(os.environ.get("EDGEORT_FUZZ_MUTANTS", "20000"))
+SEED = int(os.environ.get("EDGEORT_FUZZ_SEED", "1"))
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        sys.platform != "linux" or platform.machine() not in build.LEVELS,
+        reason="the drivers are built for 64-bit Linux",
+    ),
+]
+
+
+@pytest.fixture(scope="session")
+def program() -> Path:
+    if build.compiler() is None:
+        pytest.skip(
+            "needs a clang of version 18 or later with its sanitizers: apt-get install clang-19 libclang-rt-19-dev"
+        )
+    return build.build()
+
+
+@pytest.fixture(scope="session")
+def plans(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("plans")
+    found = node_test_plans(folder)
+    free = folder / "network.plan"
+    free.write_bytes(lowered(network(), folder).to_bytes())
+    return [*found, free]
+
+
+def levels() -> list[str]:
+    known = list(build.LEVELS.get(platform.machine(), ()))
+    return known if "avx512f" in Path("/proc/cpuinfo").read_text() else [level for level in known if level != "v4"]
+
+
+def run(program: Path, *arguments: str | Path, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {
+        "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1",
+        "UBSAN_OPTIONS": "print_stacktrace=1",
+    }
+    return subprocess.run(
+        [program, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, env=environment
+    )
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    return f"exit status {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-6000:]}"
+
+
+def test_the_plans_call_every_kernel(plans: Sequence[Path]) -> None:
+    content = b"".join(path.read_bytes() for path in plans)
+    missing = [name for name in families() if b"\0" + name.encode() + b"\0" not in content]
+    assert len(missing) < len(families()) / 4, missing  # some kernels serve no node test that passes
+
+
+@pytest.mark.parametrize("isa", levels())
+@pytest.mark.parametrize("threads", [1, 3])
+def test_valid_plans_keep_within_their_memory(program: Path, plans: Sequence[Path], isa: str, threads: int) -> None:
+    done = run(program, "run", isa, str(threads), *plans)
+    assert done.returncode == 0, said(done)
+
+
+def test_a_broken_memory_plan_is_found(program: Path, plans: Sequence[Path]) -> None:
+    done = run(program, "sabotage", levels()[0], "1", plans[-1])
+    assert done.returncode != 0, "tensors that share one place went unnoticed"
+
+
+def test_mutated_plans(program: Path, plans: Sequence[Path]) -> None:
+    isa = levels()[-1]
+    done = run(program, "mutate", isa, str(SEED), "0", str(MUTANTS), *plans)
+    assert done.returncode == 0, f"seed {SEED}: {said(done)}"
+    counts = dict(zip(done.stdout.split()[::2], map(int, done.stdout.split()[1::2]), strict=True))
+    assert sum(counts.values()) == MUTANTS
+    assert counts["ran"] > MUTANTS / 10 and counts["refused"] > MUTANTS / 10, (
+        counts
+    )  # the mutations are neither idle nor too wild
+    assert counts["late"] < MUTANTS / 100, counts
