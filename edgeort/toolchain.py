@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.util
 import os
 import re
 import subprocess
@@ -95,13 +96,22 @@ def _sources_hash() -> str:
     return digest.hexdigest()
 
 
+@functools.cache
+def _compiler() -> str:
+    """The zig program inside PyPI's ziglang; started directly, for a Python around each object would cost seconds."""
+    spec = importlib.util.find_spec("ziglang")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        program = Path(folder) / ("zig.exe" if sys.platform == "win32" else "zig")
+        if program.exists():
+            return str(program)
+    raise ToolchainError("the compiler is not installed", hint="pip install ziglang==0.17.1")
+
+
 def _zig(arguments: Sequence[str]) -> None:
-    command = [sys.executable, "-m", "ziglang", "cc", *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    result = subprocess.run([_compiler(), "cc", *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if result.returncode:
         detail = result.stderr.strip() or result.stdout.strip()
-        hint = "pip install ziglang==0.17.1" if "No module named ziglang" in detail else None
-        raise ToolchainError(f"the compiler failed:\n{detail[-4000:]}", hint=hint)
+        raise ToolchainError(f"the compiler failed:\n{detail[-4000:]}")
 
 
 def _cached(name: str, key: Iterable[str | bytes], make: Callable[[Path], None]) -> Path:

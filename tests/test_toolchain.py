@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import platform
 import struct
 import subprocess
@@ -141,6 +142,14 @@ def test_a_compiler_that_fails_says_why(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(toolchain, "COMPILE", (*toolchain.COMPILE, "-include", "/nowhere.h"))
     with pytest.raises(ToolchainError, match="nowhere.h"):
         toolchain.library(HOST, OPS)
+
+
+def test_a_missing_compiler_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    toolchain._compiler.cache_clear()
+    with pytest.raises(ToolchainError, match="not installed") as caught:
+        toolchain._compiler()
+    assert "pip install ziglang" in str(caught.value.hint)
 
 
 def test_an_unwritable_cache_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -53,7 +53,8 @@ def _print(bundle: Path, found: Measurement, verdicts: list[Verdict]) -> None:
         ("latency", f"{latency} ms{caution}"),
         (
             "memory",
-            f"weights {size(found.weights_bytes)}, arena {size(found.arena_bytes)}, peak {size(found.peak_rss_bytes)}",
+            f"weights {size(found.weights_bytes)}, arena {size(found.arena_bytes)}, "
+            f"peak {size(found.peak_rss_bytes)}{'' if found.is_real else ' with the emulator'}",
         ),
         ("digest", f"{found.digest}, golden outputs {found.check}"),
     ]

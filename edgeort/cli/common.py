@@ -68,7 +68,7 @@ def print_table(title: str, rows: Iterable[Sequence[str]], headers: Sequence[str
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE, show_header=bool(headers))
+    table = Table(box=box.SIMPLE, show_header=bool(headers))
     for index, header in enumerate(headers or ("", "")):
         table.add_column(header, style="bold" if index == 0 and not headers else "", overflow="fold")
     for row in rows:
@@ -76,6 +76,7 @@ def print_table(title: str, rows: Iterable[Sequence[str]], headers: Sequence[str
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console = Console(highlight=False, markup=False, width=160)  # a pipe has no width: do not wrap for one
+    console.print(title, style="bold")
     console.print(table)
 
 

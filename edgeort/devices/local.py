@@ -35,4 +35,5 @@ class Local:
     def run(self, bundle: Bundle, job: Job) -> Output:
         """Runs the harness."""
         folders = (None if path is None else str(path) for path in (job.inputs, job.outputs))
-        return call([str(bundle.harness), *job.arguments(str(bundle.plan), str(bundle.golden), *folders)])
+        arguments = job.arguments(str(bundle.plan), str(bundle.golden), *folders)
+        return call([str(bundle.harness), *arguments], hint=f"chmod +x {bundle.harness}")
