@@ -230,7 +230,8 @@ PARAMS: tuple[Struct, ...] = (
     Struct(
         "RnnParams",
         "LSTM, GRU and RNN. packed: weights come as panels, recurrent ones a group of gates at a time. flag: "
-        "input_forget or linear_before_reset. activations: three a direction, codes of lowering/rnn.py. clip: 0 for none.",
+        "input_forget or linear_before_reset. activations: three a direction, codes of lowering/rnn.py. clip: 0 for "
+        "none.",
         (
             ("hidden", "i64", 1),
             ("inputs", "i64", 1),
