@@ -20,7 +20,7 @@ import numpy as np
 from edgeort import toolchain
 from edgeort.bundle import Bundle, looks_like_bundle, open_bundle
 from edgeort.engine import Engine, NodeTime, Stats
-from edgeort.errors import InputError
+from edgeort.errors import InputError, OutputError
 from edgeort.progress import announce_slow
 from edgeort.values import Value, listed
 
@@ -182,7 +182,12 @@ def _compile(model: str | os.PathLike[str] | bytes | onnx.ModelProto, host: Prof
     data = bytes(model) if isinstance(model, (bytes, bytearray, memoryview)) else model.SerializeToString()
     with tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
         path = Path(folder) / "model.onnx"
-        path.write_bytes(data)
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            raise OutputError(
+                f"{path} cannot be written: {error.strerror}", hint="set TMPDIR to a folder with room"
+            ) from error
         return _compile_file(path, host)
 
 

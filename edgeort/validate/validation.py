@@ -14,7 +14,7 @@ import numpy as np
 from edgeort.bench import measure
 from edgeort.bundle import Bundle, Manifest, golden
 from edgeort.devices import Device, Job
-from edgeort.errors import DeviceError, InputError, ModelError
+from edgeort.errors import DeviceError, InputError, ModelError, OutputError
 from edgeort.session import checked
 from edgeort.validate.comparison import Comparison, compare_all
 from edgeort.validate.reference import reference_outputs
@@ -75,10 +75,15 @@ def run_on(bundle: Bundle, device: Device, inputs: Sequence[np.ndarray]) -> list
     """The outputs of the bundle's harness on a device."""
     with tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
         data, results = Path(folder) / "inputs", Path(folder) / "outputs"
-        data.mkdir()
-        results.mkdir()
-        for index, array in enumerate(inputs):
-            (data / f"input{index}.npy").write_bytes(golden.npy_bytes(array))
+        try:
+            data.mkdir()
+            results.mkdir()
+            for index, array in enumerate(inputs):
+                (data / f"input{index}.npy").write_bytes(golden.npy_bytes(array))
+        except OSError as error:
+            raise OutputError(
+                f"{folder} cannot be written: {error.strerror}", hint="set TMPDIR to a folder with room"
+            ) from error
         job = Job(threads=bundle.manifest.threads, runs=1, warmup=0, inputs=data, outputs=results)
         found = measure(bundle, device, job)
         try:
