@@ -48,7 +48,7 @@ void load_tensors(Model& m) {
   for (u32 i = 0; i < m.plan.n_tensors; ++i) {
     const TensorRecord& r = m.plan.tensors[i];
     TensorState& t = m.tensors[i];
-    t.storage = t.last_use = t.view_of = t.input = t.producer = -1;
+    t.storage = t.last_use = t.view_of = t.input = t.producer = t.held = -1;
     for (i32& reuse : t.reuse) reuse = -1;
     t.tensor.dtype = static_cast<DType>(r.dtype);
     if (static_cast<Kind>(r.kind) == Kind::activation) continue;
@@ -65,13 +65,19 @@ void load_tensors(Model& m) {
   for (u32 i = 0; i < m.plan.n_nodes; ++i) {
     const NodeRecord& r = m.plan.nodes[i];
     for (u32 k = 0; k < r.inputs; ++k) {
-      if (const i32 t = m.plan.node_inputs(r)[k]; t >= 0) m.tensors[t].last_use = static_cast<i32>(i);
+      if (const i32 t = m.plan.node_inputs(r)[k]; t >= 0) {
+        m.tensors[t].last_use = static_cast<i32>(i);
+        ++m.tensors[t].uses;
+      }
     }
     for (u32 k = 0; k < r.outputs; ++k) {
       if (const i32 t = m.plan.node_outputs(r)[k]; t >= 0) m.tensors[t].producer = static_cast<i32>(i);
     }
   }
-  for (u32 i = 0; i < m.plan.n_outputs; ++i) m.tensors[m.plan.outputs[i]].last_use = static_cast<i32>(m.plan.n_nodes);
+  for (u32 i = 0; i < m.plan.n_outputs; ++i) {
+    m.tensors[m.plan.outputs[i]].last_use = static_cast<i32>(m.plan.n_nodes);
+    ++m.tensors[m.plan.outputs[i]].uses;
+  }
 }
 
 Status open_model(Model& m, const u8* data, size_t size, const edgeort_options* options) {

@@ -53,7 +53,7 @@ class Planner {
       const i32 index = model_.plan.node_outputs(record)[k];
       if (index < 0) continue;
       TensorState& t = model_.tensors[index];
-      if (t.storage >= 0) continue;  // known at prepare
+      if (t.storage >= 0 || t.streamed) continue;  // known at prepare, or never whole
       if (t.view_of >= 0) {
         join(t, model_.tensors[t.view_of].storage, node);
       } else if (const i32 taken = reusable(t, node); taken >= 0) {
@@ -72,7 +72,8 @@ class Planner {
 
   // What later segments read must outlast this one; what nobody reads is still written.
   i32 last_of(const TensorState& t, u32 node) const {
-    const i32 last = t.last_use < static_cast<i32>(node) ? static_cast<i32>(node) : t.last_use;
+    const i32 used = t.last_use < t.held ? t.held : t.last_use;
+    const i32 last = used < static_cast<i32>(node) ? static_cast<i32>(node) : used;
     return last >= static_cast<i32>(segment_.end) ? static_cast<i32>(model_.plan.n_nodes) : last;
   }
 

@@ -20,14 +20,14 @@ void Model::reset_from(u32 segment) {
   if (segment >= n_segments) return;
   for (u32 node = segments[segment].begin; node < plan.n_nodes; ++node) {
     const u64 ns = nodes[node].ns;
-    nodes[node] = {nodes[node].op, nullptr, 0, 0, nullptr, nullptr, ns, false};
+    nodes[node] = {nodes[node].op, nullptr, 0, 0, nullptr, nullptr, nullptr, ns, false};
     for (u32 k = 0; k < plan.nodes[node].outputs; ++k) {
       const i32 index = plan.node_outputs(plan.nodes[node])[k];
       if (index < 0) continue;
       TensorState& t = tensors[index];
       t.tensor.data = nullptr;
-      t.value_known = t.shaped = false;
-      t.view_of = t.input = -1;
+      t.value_known = t.shaped = t.streamed = false;
+      t.view_of = t.input = t.held = -1;
       for (i32& reuse : t.reuse) reuse = -1;
     }
   }
@@ -74,6 +74,7 @@ Status Model::prepare_segment(u32 begin) {
     status = fail("node \"%s\" (%s) needs a value that no node computes", plan.strings + record(node).name, nodes[node].op->name);
   }
   segment.end = node;
+  if (status != Status::error && !plan_streams(*this, segment)) status = fail("out of memory");
   if (status != Status::error && !plan_memory(*this, segment))
     status = fail("out of memory for %zu bytes of activations", segment.arena_bytes);
   if (status == Status::error) {
@@ -128,9 +129,13 @@ Status Model::run_now(u32 node) {
 
 void Model::run_node(u32 node) {
   Run run(*this, node);
-  if (!profile) return nodes[node].op->run(run);
-  const u64 start = now_ns();
-  nodes[node].op->run(run);
+  const u64 start = profile ? now_ns() : 0;
+  if (nodes[node].stream) {
+    run_stream(*this, *nodes[node].stream);
+  } else {
+    nodes[node].op->run(run);
+  }
+  if (!profile) return;
   nodes[node].ns += now_ns() - start;
 }
 

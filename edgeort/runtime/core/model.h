@@ -4,6 +4,7 @@
 #include "op.h"
 #include "plan.h"
 #include "platform.h"
+#include "stream.h"
 #include "threads.h"
 
 namespace edgeort {
@@ -46,8 +47,11 @@ struct TensorState {
   i32 input;           // the graph input whose data it is (itself, or a view), or -1
   i32 view_of;         // tensor, or -1
   i32 reuse[kReuses];  // tensors whose memory it may take, or -1
+  i32 uses;            // how many operands and graph outputs it is
+  i32 held;            // node index until which a stream reads it; -1: none does
   bool value_known;    // its data can be read by prepare
   bool shaped;         // its producer declared it
+  bool streamed;       // it exists only line by line
 };
 
 struct NodeState {
@@ -56,6 +60,7 @@ struct NodeState {
   size_t scratch_bytes, thread_bytes;
   void* scratch;
   void* thread_scratch;
+  const Stream* stream;  // the stream that this node ends
   u64 ns;
   bool skipped;
 };

@@ -47,6 +47,7 @@ static inline i64 max_of(i64 a, i64 b) { return a > b ? a : b; }
 static inline i64 ceil_div(i64 a, i64 b) { return (a + b - 1) / b; }
 
 struct Model;
+struct StreamOps;
 
 // One node while its shapes are inferred and its kernels chosen. Runs when a model is opened with fixed shapes, and
 // again when an input's shape changes. Inputs' shapes and dtypes are known; their data only when `value` says so.
@@ -161,6 +162,7 @@ struct OpDef {
   u32 params_bytes;
   Status (*prepare)(Prepare&);
   void (*run)(Run&);
+  const StreamOps* stream = nullptr;  // how it works line by line, where it can
 };
 
 // Leaves prepare with the error of a failed step.

@@ -1,6 +1,7 @@
 // DepthwiseConv: line by line; inside a line whole kernel rows at once, at its ends tap by tap.
 #include "depthwise.h"
 
+#include "../../core/stream.h"
 #include "../elementwise/bound.h"
 #include "geometry.h"
 
@@ -18,6 +19,9 @@ struct State {
   const DepthwiseKernels* kernels;
   const DepthwiseRow* row;  // null: no kernel for this width, stride or dilation
   i64 begin, end;           // outputs of a line whose kernel lies inside along x
+
+  // Pointers of all taps of a pixel and their weights, then the epilogue's registers.
+  size_t scratch_bytes() const { return static_cast<size_t>(g.taps) * 2 * sizeof(void*) + epilogue.scratch_bytes(g.out[2] * g.c_out); }
 };
 
 Status prepare(Prepare& p) {
@@ -42,15 +46,15 @@ Status prepare(Prepare& p) {
   s->begin = min_of(g.out[2], ceil_div(g.pad[2] > 0 ? g.pad[2] : 0, g.stride[2]));
   const i64 last = g.in[2] + g.pad[2] - (g.kernel[2] - 1) * g.dilation[2] - 1;  // the last start that stays inside
   s->end = max_of(s->begin, last < 0 ? 0 : min_of(g.out[2], last / g.stride[2] + 1));
-  // Pointers of all taps of a pixel and their weights, then the epilogue's registers.
-  p.thread_scratch(static_cast<size_t>(g.taps) * 2 * sizeof(void*) + s->epilogue.scratch_bytes(g.out[2] * g.c_out));
+  p.thread_scratch(s->scratch_bytes());
   return Status::ok;
 }
 
 // One output line.
 struct Line {
   const State& s;
-  const f32 *x, *weights;
+  Lines in;
+  const f32* weights;
   DepthwiseArgs args;
   const f32** rows;
   const f32** taps;
@@ -61,7 +65,7 @@ struct Line {
     const Geometry& g = s.g;
     const i64 iz = z * g.stride[0] - g.pad[0] + k0 * g.dilation[0], iy = y * g.stride[1] - g.pad[1] + k1 * g.dilation[1];
     if (iz < 0 || iz >= g.in[0] || iy < 0 || iy >= g.in[1] || column < 0 || column >= g.in[2]) return;
-    rows[args.count] = x + (((n * g.in[0] + iz) * g.in[1] + iy) * g.in[2] + column) * g.c_in;
+    rows[args.count] = in.line((n * g.in[0] + iz) * g.in[1] + iy) + column * g.c_in;
     taps[args.count++] = weights + ((k0 * g.kernel[1] + k1) * g.kernel[2] + k2) * g.c_in;
   }
 
@@ -88,45 +92,66 @@ struct Line {
   }
 };
 
+// Output line (n, z, y) into `to`; `row` is its first pixel in the epilogue's space.
+void run_line(const Run& r, const State& s, const Lines& in, i64 n, i64 z, i64 y, i64 row, f32* to, void* thread_scratch) {
+  const Geometry& g = s.g;
+  auto** pointers = static_cast<const f32**>(thread_scratch);
+  void* scratch = pointers + 2 * g.taps;
+  DepthwiseArgs args = {pointers, pointers + g.taps, 0, g.c_in, g.c_in, r.in(2).as<const f32>(), s.lo, s.hi, nullptr};
+  Line line = {s, in, r.in(1).as<const f32>(), args, pointers, pointers + g.taps, n, z, y};
+  const int step = s.row ? s.row->pixels : 0;
+  const bool whole = step > 0 && s.end - s.begin >= step;
+  for (i64 at = 0; at < (whole ? s.begin : g.out[2]); ++at) line.pixel(at, to + at * g.c_out);
+  if (whole) {
+    // The last group overlaps the one before rather than leaving single pixels.
+    for (i64 at = s.begin; at < s.end; at += step) {
+      const i64 from = min_of(at, s.end - step);
+      line.pixels(from, to + from * g.c_out);
+    }
+    for (i64 at = s.end; at < g.out[2]; ++at) line.pixel(at, to + at * g.c_out);
+  }
+  if (!s.program) return;
+  if (s.epilogue.flat) {
+    s.epilogue.run(r, to, row, 0, g.out[2] * g.c_out, scratch);
+    return;
+  }
+  for (i64 at = 0; at < g.out[2]; ++at) s.epilogue.run(r, to + at * g.c_out, row + at, 0, g.c_out, scratch);
+}
+
 void run(Run& r) {
   const State& s = r.state<State>();
   const Geometry& g = s.g;
   const i64 width = g.out[2] * g.c_out, lines = g.out[2] ? g.out_rows / g.out[2] : 0;
-  f32* out = r.out(0).as<f32>();
+  const Lines in = {r.in(0).as<f32>(), g.in[2] * g.c_in, Lines::kWhole, 0, 0};
   r.ranges(lines, max_of(1, 8192 / (width + 1)), [&](i64 begin, i64 end, int thread) {
-    auto** pointers = static_cast<const f32**>(r.thread_scratch(thread));
-    void* scratch = pointers + 2 * g.taps;
-    DepthwiseArgs args = {pointers, pointers + g.taps, 0, g.c_in, g.c_in, r.in(2).as<const f32>(), s.lo, s.hi, nullptr};
-    Line line = {s, r.in(0).as<const f32>(), r.in(1).as<const f32>(), args, pointers, pointers + g.taps, 0, 0, 0};
     for (i64 i = begin; i < end; ++i) {
-      line.y = i % g.out[1];
-      line.z = i / g.out[1] % g.out[0];
-      line.n = i / g.out[1] / g.out[0];
-      f32* to = out + i * width;
-      const int step = s.row ? s.row->pixels : 0;
-      const bool whole = step > 0 && s.end - s.begin >= step;
-      for (i64 at = 0; at < (whole ? s.begin : g.out[2]); ++at) line.pixel(at, to + at * g.c_out);
-      if (whole) {
-        // The last group overlaps the one before rather than leaving single pixels.
-        for (i64 at = s.begin; at < s.end; at += step) {
-          const i64 from = min_of(at, s.end - step);
-          line.pixels(from, to + from * g.c_out);
-        }
-        for (i64 at = s.end; at < g.out[2]; ++at) line.pixel(at, to + at * g.c_out);
-      }
-      if (!s.program) continue;
-      if (s.epilogue.flat) {
-        s.epilogue.run(r, to, i * g.out[2], 0, width, scratch);
-        continue;
-      }
-      for (i64 at = 0; at < g.out[2]; ++at) s.epilogue.run(r, to + at * g.c_out, i * g.out[2] + at, 0, g.c_out, scratch);
+      run_line(r, s, in, i / g.out[1] / g.out[0], i / g.out[1] % g.out[0], i % g.out[1], i * g.out[2], r.out(0).as<f32>() + i * width,
+               r.thread_scratch(thread));
     }
   });
 }
 
+bool can_stream(const void* state) {
+  const Geometry& g = static_cast<const State*>(state)->g;
+  return g.kernel[0] == 1 && g.in[0] == 1 && g.pad[0] == 0 && g.stride[0] == 1;
+}
+
+void beside(const void*, i64* left, i64* right) { *left = *right = 0; }
+
+size_t stream_scratch(const void* state, i64) { return static_cast<const State*>(state)->scratch_bytes(); }
+
+void run_lines(const Run& r, const Lines& in, const Lines& out, i64 n, Span lines, void* scratch) {
+  const State& s = r.state<State>();
+  for (i64 y = lines.first; y < lines.last; ++y) {
+    run_line(r, s, in, 0, 0, y, (n * s.g.out[1] + y) * s.g.out[2], out.line(y), scratch);
+  }
+}
+
+constexpr StreamOps kStream = {can_stream, conv_reach<State>, beside, stream_scratch, run_lines};
+
 }  // namespace
 
 extern const OpDef kDepthwiseConv;
-const OpDef kDepthwiseConv = {"DepthwiseConv", sizeof(ConvParams), prepare, run};
+const OpDef kDepthwiseConv = {"DepthwiseConv", sizeof(ConvParams), prepare, run, &kStream};
 
 }  // namespace edgeort

@@ -1,6 +1,7 @@
 // Shapes of a convolution, channels last, with its one to three spatial dimensions padded to three.
 #pragma once
 #include "../../core/op.h"
+#include "../../core/stream.h"
 
 namespace edgeort {
 
@@ -19,6 +20,13 @@ struct Geometry {
     *n = row;
   }
 };
+
+// The input lines that output lines of a 2-D convolution read; `S` is a state with a Geometry g.
+template <class S>
+Span conv_reach(const void* state, Span out) {
+  const Geometry& g = static_cast<const S*>(state)->g;
+  return {out.first * g.stride[1] - g.pad[1], (out.last - 1) * g.stride[1] - g.pad[1] + (g.kernel[1] - 1) * g.dilation[1] + 1};
+}
 
 // Reads and checks the parameters and the shape of input 0, and declares output 0.
 Status conv_geometry(Prepare& p, const ConvParams& params, Geometry* g);

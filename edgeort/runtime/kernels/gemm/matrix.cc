@@ -28,8 +28,7 @@ Status Matrix::bind(Prepare& p, const Program& code, size_t params_bytes, const 
 void Matrix::partition(i64 all_rows, i64 taps, int threads) {
   rows = all_rows;
   max_taps = taps;
-  // Blocks as equal as tiles allow: 49 rows are 10 + 10 + 10 + 10 + 9 rather than 4 * 12 + 1.
-  block = rows ? ceil_div(rows, ceil_div(rows, tile_rows())) : 1;
+  block = max_of(1, min_of(rows, tile_rows()));
   const i64 blocks = ceil_div(rows, block), panels = ceil_div(n, kPanel);
   const i64 wanted = threads > 1 ? 4 * threads : 1;
   blocks_per_task = max_of(1, min_of(kMaxBlocks, blocks / wanted));

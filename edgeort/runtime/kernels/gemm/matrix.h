@@ -31,34 +31,50 @@ struct Matrix {
   void partition(i64 all_rows, i64 taps, int threads);
   size_t scratch_bytes() const;
 
-  // Computes all rows. `fill(first_row, &rows)` sets a block's pointers, offsets, taps and kc. `out` is row 0, column 0;
-  // its first row is row `epilogue_row` (and its first column `epilogue_column`) of the epilogue's space.
+  // Computes all rows on all threads. `fill(first_row, &rows)` sets a block's pointers, offsets, taps and kc. `out` is row 0,
+  // column 0; its first row is row `epilogue_row` (and its first column `epilogue_column`) of the epilogue's space.
   template <class Fill>
   void multiply(const Run& r, const f32* panels, const f32* bias, f32* out, i64 out_stride, i64 epilogue_row, i64 epilogue_column,
                 const Fill& fill) const {
-    const i64 row_tasks = ceil_div(ceil_div(rows, block), blocks_per_task), column_tasks = ceil_div(n, columns_per_task);
+    const i64 rows_per_task = blocks_per_task * block;
+    const i64 row_tasks = ceil_div(rows, rows_per_task), column_tasks = ceil_div(n, columns_per_task);
     r.parallel(row_tasks * column_tasks, [&](i64 task, int thread) {
+      const i64 first = task / column_tasks * rows_per_task, begin = task % column_tasks * columns_per_task;
+      const Part part = {first, min_of(rows, first + rows_per_task), begin, min_of(n, begin + columns_per_task)};
+      range(r, panels, bias, out, out_stride, epilogue_row, epilogue_column, part, r.thread_scratch(thread), fill);
+    });
+  }
+
+  struct Part {
+    i64 first, last;  // rows
+    i64 begin, end;   // columns
+  };
+  // The same for a part, on this thread; `scratch` has scratch_bytes(). `out` is still row 0, column 0.
+  template <class Fill>
+  void range(const Run& r, const f32* panels, const f32* bias, f32* out, i64 out_stride, i64 epilogue_row, i64 epilogue_column,
+             const Part& part, void* scratch, const Fill& fill) const {
+    // Blocks as equal as tiles allow: 49 rows are 10 + 10 + 10 + 10 + 9 rather than 4 * 12 + 1.
+    const i64 all = part.last - part.first, size = ceil_div(all, max_of(1, ceil_div(all, block)));
+    for (i64 first = part.first; first < part.last; first += size * blocks_per_task) {
       Rows blocks[kMaxBlocks];
-      u8* scratch = static_cast<u8*>(r.thread_scratch(thread));
-      const i64 first = task / column_tasks * blocks_per_task * block, begin = task % column_tasks * columns_per_task;
-      const i64 end = min_of(n, begin + columns_per_task);
+      u8* rest = static_cast<u8*>(scratch);
       int count = 0;
-      for (i64 row = first; row < min_of(rows, first + blocks_per_task * block); row += block, ++count) {
-        blocks[count].rows = static_cast<int>(min_of(block, rows - row));
-        scratch = place(&blocks[count], scratch);
+      for (i64 row = first; row < part.last && count < blocks_per_task; row += size, ++count) {
+        blocks[count].rows = static_cast<int>(min_of(size, part.last - row));
+        rest = place(&blocks[count], rest);
         fill(row, &blocks[count]);
       }
-      for (i64 column = begin; column < end; column += chunk) {
+      for (i64 column = part.begin; column < part.end; column += chunk) {
         for (int i = 0; i < count; ++i) {
-          const i64 row = first + i * block;
-          columns(blocks[i], panels, bias, column, min_of(end, column + chunk), out + row * out_stride, out_stride);
-          if (program && column + chunk >= end) {
-            finish(r, epilogue_row + row * row_step, epilogue_column, blocks[i].rows, begin, end, out + row * out_stride, out_stride,
-                   scratch);
+          const i64 row = first + i * size;
+          f32* to = out + row * out_stride;
+          columns(blocks[i], panels, bias, column, min_of(part.end, column + chunk), to, out_stride);
+          if (program && column + chunk >= part.end) {
+            finish(r, epilogue_row + row * row_step, epilogue_column, blocks[i].rows, part.begin, part.end, to, out_stride, rest);
           }
         }
       }
-    });
+    }
   }
 
   // The parts of multiply, for callers with loops of their own: columns [begin, end) of a block of rows, and the program

@@ -1,0 +1,203 @@
+#include "stream.h"
+
+#include <string.h>
+
+#include "model.h"
+
+namespace edgeort {
+namespace {
+
+constexpr int kMaxStages = 8;
+// A tensor below this stays in cache by itself.
+constexpr size_t kSmallTensor = 128 * 1024;
+// Rings of one thread that stay in a small core's share of L2.
+constexpr size_t kRingBytes = 192 * 1024;
+constexpr i64 kMostLines = 8;
+// Rows of pixels that keep register tiles whole.
+constexpr i64 kEnoughPixels = 48;
+
+}  // namespace
+
+struct Stream {
+  struct Stage {
+    u32 node;
+    i64 height, width, channels;  // of its output
+    i64 step;                     // output lines of one call
+    i64 ring;                     // output lines kept; the last stage writes its tensor
+    i64 left, right;              // columns beside the image that the next stage reads
+    size_t offset;                // of its ring in the scratch
+    i64 line() const { return (left + width + right) * channels; }
+  };
+  Stage stages[kMaxStages];
+  int count;
+  i64 batch;
+  size_t scratch_offset;
+};
+
+namespace {
+
+const StreamOps& ops(const Model& m, const Stream::Stage& stage) { return *m.nodes[stage.node].op->stream; }
+const void* state(const Model& m, const Stream::Stage& stage) { return m.nodes[stage.node].state; }
+
+bool streamable(Model& m, u32 node) {
+  const NodeState& n = m.nodes[node];
+  if (!n.op->stream || n.skipped || !n.state || m.record(node).outputs != 1) return false;
+  const i32 out = m.plan.node_outputs(m.record(node))[0];
+  return out >= 0 && m.tensors[out].tensor.rank == 4 && n.op->stream->can(n.state);
+}
+
+size_t weight_bytes(Model& m, u32 node) {
+  size_t total = 0;
+  for (u32 k = 0; k < m.record(node).inputs; ++k) {
+    const i32 t = m.plan.node_inputs(m.record(node))[k];
+    if (t >= 0 && static_cast<Kind>(m.plan.tensors[t].kind) == Kind::constant) total += bytes(m.tensors[t].tensor);
+  }
+  return total;
+}
+
+// The node that alone reads what `node` makes, as its image, and may be joined to it; or -1.
+i32 follower(Model& m, const Segment& segment, u32 node) {
+  const i32 out = m.plan.node_outputs(m.record(node))[0];
+  const TensorState& t = m.tensors[out];
+  if (t.uses != 1 || t.last_use >= static_cast<i32>(segment.end) || bytes(t.tensor) < kSmallTensor) return -1;
+  const u32 next = static_cast<u32>(t.last_use);
+  if (m.plan.node_inputs(m.record(next))[0] != out || !streamable(m, next)) return -1;
+  // Every strip reads the weights again.
+  return bytes(t.tensor) > 2 * (weight_bytes(m, node) + weight_bytes(m, next)) ? static_cast<i32>(next) : -1;
+}
+
+// Sizes the rings for `lines` lines of the last stage; returns their bytes.
+size_t size_rings(const Model& m, Stream& s, i64 lines) {
+  size_t total = 0;
+  s.stages[s.count - 1].step = lines;
+  for (int i = s.count - 1; i > 0; --i) {
+    const Stream::Stage& to = s.stages[i];
+    Stream::Stage& from = s.stages[i - 1];
+    const Span one = ops(m, to).reach(state(m, to), {0, to.step}), next = ops(m, to).reach(state(m, to), {to.step, to.step + 1});
+    from.ring = min_of(from.height, one.last - one.first);
+    from.step = max_of(1, min_of(from.ring, next.first - one.first));
+    from.offset = total;
+    total += (static_cast<size_t>(from.ring * from.line()) * sizeof(f32) + kAlignment - 1) & ~(kAlignment - 1);
+  }
+  return total;
+}
+
+void commit(Model& m, Stream& s) {
+  const Stream::Stage& last = s.stages[s.count - 1];
+  i64 lines = 1;
+  while (lines < kMostLines && lines * last.width < kEnoughPixels && size_rings(m, s, lines + 1) <= kRingBytes) ++lines;
+  s.scratch_offset = size_rings(m, s, lines);
+  size_t scratch = 0;
+  for (int i = 0; i < s.count; ++i) {
+    const size_t own = ops(m, s.stages[i]).scratch(state(m, s.stages[i]), s.stages[i].step);
+    if (own > scratch) scratch = own;
+  }
+  NodeState& end = m.nodes[last.node];
+  end.stream = &s;
+  end.scratch_bytes = 0;
+  end.thread_bytes = (s.scratch_offset + scratch + kAlignment - 1) & ~(kAlignment - 1);
+  for (int i = 0; i < s.count - 1; ++i) {
+    const u32 node = s.stages[i].node;
+    m.nodes[node].skipped = true;
+    m.nodes[node].scratch_bytes = m.nodes[node].thread_bytes = 0;
+    m.tensors[m.plan.node_outputs(m.record(node))[0]].streamed = true;
+    // What it reads must last until the stream runs.
+    for (u32 k = 0; k < m.record(node).inputs; ++k) {
+      const i32 t = m.plan.node_inputs(m.record(node))[k];
+      if (t >= 0 && m.tensors[t].held < static_cast<i32>(last.node)) m.tensors[t].held = static_cast<i32>(last.node);
+    }
+  }
+}
+
+void add_stage(Model& m, Stream& s, u32 node) {
+  const Tensor& out = m.tensor_out(node, 0);
+  Stream::Stage& stage = s.stages[s.count++];
+  stage = {node, out.dims[1], out.dims[2], out.dims[3], 1, Lines::kWhole, 0, 0, 0};
+  s.batch = out.dims[0];
+  if (s.count > 1) ops(m, stage).beside(state(m, stage), &s.stages[s.count - 2].left, &s.stages[s.count - 2].right);
+}
+
+// A strip of the last stage's lines, computed by one thread.
+class Worker {
+ public:
+  Worker(Model& m, const Stream& s, i64 n, Span lines, u8* scratch) : m_(m), s_(s), n_(n), scratch_(scratch) {
+    for (int i = s.count - 1; i >= 0; --i) {
+      const Stream::Stage& stage = s.stages[i];
+      next_[i] = lines.first;
+      if (i == s.count - 1) {
+        const i64 line = stage.width * stage.channels;
+        out_[i] = {m.tensor_out(stage.node, 0).as<f32>() + n * stage.height * line, line, Lines::kWhole, 0, 0};
+      } else {
+        f32* ring = reinterpret_cast<f32*>(scratch + stage.offset);
+        out_[i] = {ring + stage.left * stage.channels, stage.line(), stage.ring, stage.left, stage.right};
+        clear_borders(stage, ring);
+      }
+      if (i > 0) lines = clip(i, ops(m, stage).reach(state(m, stage), {lines.first, lines.first + 1}));
+    }
+    const Tensor& x = m.tensor_in(s.stages[0].node, 0);
+    const i64 line = x.dims[2] * x.dims[3];
+    in_ = {x.as<f32>() + n * x.dims[1] * line, line, Lines::kWhole, 0, 0};
+  }
+
+  // Makes stage i's lines up to `last`, a step at a time, each after what it reads.
+  void advance(int i, i64 last) {
+    const Stream::Stage& stage = s_.stages[i];
+    while (next_[i] < last) {
+      i64 end = min_of(last, next_[i] + stage.step);
+      end = min_of(end, next_[i] + out_[i].ring - next_[i] % out_[i].ring);  // lines of one call lie one after the other
+      if (i > 0) advance(i - 1, clip(i, ops(m_, stage).reach(state(m_, stage), {next_[i], end})).last);
+      const Run run(m_, stage.node);
+      ops(m_, stage).run(run, i > 0 ? out_[i - 1] : in_, out_[i], n_, {next_[i], end}, scratch_ + s_.scratch_offset);
+      next_[i] = end;
+    }
+  }
+
+ private:
+  Span clip(int i, Span lines) const { return {max_of(0, lines.first), min_of(s_.stages[i - 1].height, lines.last)}; }
+
+  static void clear_borders(const Stream::Stage& stage, f32* ring) {
+    const size_t left = static_cast<size_t>(stage.left * stage.channels), right = static_cast<size_t>(stage.right * stage.channels);
+    for (i64 y = 0; y < stage.ring && left + right > 0; ++y) {
+      f32* line = ring + y * stage.line();
+      memset(line, 0, left * sizeof(f32));
+      memset(line + (stage.left + stage.width) * stage.channels, 0, right * sizeof(f32));
+    }
+  }
+
+  Model& m_;
+  const Stream& s_;
+  i64 n_;
+  u8* scratch_;
+  Lines in_;
+  Lines out_[kMaxStages];
+  i64 next_[kMaxStages];
+};
+
+}  // namespace
+
+bool plan_streams(Model& model, Segment& segment) {
+  for (u32 node = segment.begin; node < segment.end; ++node) {
+    if (model.nodes[node].stream || !streamable(model, node) || follower(model, segment, node) < 0) continue;
+    auto* stream = static_cast<Stream*>(segment.memory.take(sizeof(Stream)));
+    if (!stream) return false;
+    for (i32 next = static_cast<i32>(node); next >= 0 && stream->count < kMaxStages;
+         next = follower(model, segment, static_cast<u32>(next))) {
+      add_stage(model, *stream, static_cast<u32>(next));
+    }
+    commit(model, *stream);
+  }
+  return true;
+}
+
+void run_stream(Model& model, const Stream& stream) {
+  const Stream::Stage& last = stream.stages[stream.count - 1];
+  const Run run(model, last.node);
+  // A part of the image for each thread: lines at the seams are computed twice.
+  const i64 parts = max_of(1, min_of(run.threads(), last.height / 4)), lines = ceil_div(last.height, parts);
+  run.parallel(stream.batch * parts, [&](i64 task, int thread) {
+    const Span span = {task % parts * lines, min_of(last.height, (task % parts + 1) * lines)};
+    Worker(model, stream, task / parts, span, static_cast<u8*>(run.thread_scratch(thread))).advance(stream.count - 1, span.last);
+  });
+}
+
+}  // namespace edgeort

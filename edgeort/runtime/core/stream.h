@@ -1,0 +1,45 @@
+// Row streams: chains of spatially local operators that run strip by strip through rings of a few lines, so that the wide
+// tensors between them never exist.
+#pragma once
+#include "op.h"
+
+namespace edgeort {
+
+// Lines of one image, channels last: a whole tensor, or a ring that holds the last few. Columns [-left, width + right) of a
+// line may be read; those outside the image are zero.
+struct Lines {
+  f32* base;   // line 0, column 0
+  i64 stride;  // floats between lines
+  i64 ring;    // lines held
+  i64 left, right;
+
+  f32* line(i64 y) const { return base + y % ring * stride; }
+  static constexpr i64 kWhole = i64{1} << 62;
+};
+
+struct Span {
+  i64 first, last;
+};
+
+// How an operator with one image in and one out works line by line. `state` is the node's.
+struct StreamOps {
+  // False where this node, as prepared, cannot.
+  bool (*can)(const void* state);
+  // The input lines that output lines read; they may lie outside the image.
+  Span (*reach)(const void* state, Span out);
+  // Columns beside the image that its kernel reads.
+  void (*beside)(const void* state, i64* left, i64* right);
+  // Scratch bytes to compute `lines` lines at once.
+  size_t (*scratch)(const void* state, i64 lines);
+  // Computes output lines of image n, none of which lies in `out` before the one above it.
+  void (*run)(const Run& r, const Lines& in, const Lines& out, i64 n, Span lines, void* scratch);
+};
+
+struct Segment;
+struct Stream;
+
+// Chooses the streams of a segment whose nodes are prepared. False when memory is out.
+bool plan_streams(Model& model, Segment& segment);
+void run_stream(Model& model, const Stream& stream);
+
+}  // namespace edgeort

@@ -1,0 +1,128 @@
+"""Row streams: chains that run strip by strip have the bits of the reference, and their wide tensors take no memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from tests.kernels.support import engine, run_everywhere, same_bits
+from tests.reference import library
+
+RNG = np.random.default_rng(3)
+
+
+def random(*shape: int) -> np.ndarray:
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+@dataclass
+class Layer:
+    """A convolution of a chain: channels out, kernel, stride; depthwise when `groups` says so. ReLU follows."""
+
+    channels: int
+    kernel: int = 1
+    stride: int = 1
+    depthwise: bool = False
+    pad: int | None = None  # kernel // 2 when None
+
+
+CHAINS: dict[str, tuple[tuple[int, ...], tuple[Layer, ...]]] = {
+    "expand, depthwise, project": ((1, 8, 40, 41), (Layer(48), Layer(48, 3, depthwise=True), Layer(12))),
+    "with stride": ((2, 8, 61, 53), (Layer(40), Layer(40, 3, 2, depthwise=True), Layer(24))),
+    "wide kernels": ((1, 6, 50, 47), (Layer(33), Layer(33, 5, depthwise=True), Layer(33, 7, 2, depthwise=True))),
+    "from the picture on": (
+        (1, 3, 96, 97),
+        (Layer(16, 3, 2), Layer(16, 3, depthwise=True), Layer(48), Layer(48, 5, 2, depthwise=True), Layer(9)),
+    ),
+    "stride 2 reads lines with borders": ((1, 4, 90, 64), (Layer(16), Layer(16, 3, 2))),
+    "dense": ((1, 4, 90, 64), (Layer(16, 5), Layer(16, 3, 2), Layer(24, 5))),
+    "without padding": ((1, 8, 45, 39), (Layer(48), Layer(48, 3, depthwise=True, pad=0), Layer(16, 5, pad=0))),
+    "more padding than kernel": ((1, 8, 41, 40), (Layer(48, 1, pad=1), Layer(48, 3, depthwise=True, pad=2), Layer(8))),
+}
+
+
+def build(shape: tuple[int, ...], layers: tuple[Layer, ...]) -> tuple[onnx.ModelProto, np.ndarray, np.ndarray, int]:
+    """The chain as a model, its input, its output by the reference, and the bytes of its largest inner tensor."""
+    nodes, constants, value, c_in = [], {}, "x", shape[1]
+    x = random(*shape)
+    expected = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+    largest = 0
+    for i, layer in enumerate(layers):
+        groups = layer.channels if layer.depthwise else 1
+        pad = layer.kernel // 2 if layer.pad is None else layer.pad
+        w, b = random(layer.channels, c_in // groups, layer.kernel, layer.kernel) / layer.kernel, random(layer.channels)
+        constants |= {f"w{i}": w, f"b{i}": b}
+        attributes = {"group": groups, "strides": [layer.stride] * 2, "pads": [pad] * 4}
+        nodes.append(helper.make_node("Conv", [value, f"w{i}", f"b{i}"], [f"c{i}"], **attributes))
+        nodes.append(helper.make_node("Relu", [f"c{i}"], [f"y{i}"]))
+        strides = (layer.stride, layer.stride)
+        expected = np.maximum(library().conv2d(expected, w, b, strides=strides, pads=(pad,) * 4, groups=groups), 0)
+        if i < len(layers) - 1:
+            largest = max(largest, expected.nbytes)
+        value, c_in = f"y{i}", layer.channels
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(value, onnx.TensorProto.FLOAT, None)],
+        [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return model, x, np.ascontiguousarray(expected.transpose(0, 3, 1, 2)), largest
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_a_stream_has_the_bits_of_its_layers(name: str, tmp_path: Path) -> None:
+    model, x, expected, _ = build(*CHAINS[name])
+    assert same_bits(run_everywhere(model, [x], tmp_path)[0], expected)
+
+
+def test_many_threads_share_an_image(tmp_path: Path) -> None:
+    model, x, expected, _ = build(*CHAINS["from the picture on"])
+    for threads in (3, 5, 8):
+        assert same_bits(engine(model, tmp_path, threads=threads).run([x])[0], expected)
+
+
+def test_wide_tensors_take_no_memory(tmp_path: Path) -> None:
+    model, x, expected, largest = build((1, 8, 80, 80), (Layer(96), Layer(96, 3, depthwise=True), Layer(8)))
+    ours = engine(model, tmp_path)
+    ours.run([x])
+    assert sum(node.skipped for node in ours.nodes) >= 2
+    # The picture, its channels-last copy, the result in both layouts; not the 96 channels in between.
+    assert ours.stats.arena_bytes < largest
+
+
+def test_a_residual_is_read_when_the_stream_ends(tmp_path: Path) -> None:
+    shape = (1, 8, 48, 50)
+    w = [random(64, 8, 1, 1), random(64, 1, 3, 3), random(8, 64, 1, 1) / 8]
+    b = [random(64), random(64), random(8)]
+    names = [f"{kind}{i}" for i in range(3) for kind in "wb"]
+    nodes = [
+        helper.make_node("Relu", ["x"], ["r"]),
+        helper.make_node("Conv", ["r", "w0", "b0"], ["e"]),
+        helper.make_node("Conv", ["e", "w1", "b1"], ["d"], group=64, pads=[1] * 4),
+        helper.make_node("Conv", ["d", "w2", "b2"], ["p"]),
+        helper.make_node("Add", ["p", "r"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, shape)],
+        [
+            onnx.numpy_helper.from_array(a, n)
+            for n, a in zip(names, [v for p in zip(w, b, strict=True) for v in p], strict=True)
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    x = random(*shape)
+    r = np.ascontiguousarray(np.maximum(x, 0).transpose(0, 2, 3, 1))
+    c = library().conv2d
+    want = c(c(c(r, w[0], b[0]), w[1], b[1], pads=(1,) * 4, groups=64), w[2], b[2]) + r
+    got = run_everywhere(model, [x], tmp_path)[0]
+    assert same_bits(got, np.ascontiguousarray(want.transpose(0, 3, 1, 2)))
