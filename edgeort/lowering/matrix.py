@@ -6,6 +6,8 @@ reads whole cache lines one after the other whatever its ISA level; columns beyo
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
 
@@ -70,7 +72,7 @@ def gemm(ctx: Lowering, node: ir.Node, group: Group) -> None:
     alpha, beta = np.float32(number(node, "alpha", 1.0)), np.float32(number(node, "beta", 1.0))
     trans_b = integer(node, "transB", 0)
     weight, bias = ctx.constant(b), ctx.constant(c)
-    shape = {"transpose_a": integer(node, "transA", 0), "alpha": 1.0}
+    shape: dict[str, Any] = {"transpose_a": integer(node, "transA", 0), "alpha": 1.0}
     if weight is None:
         operand = ctx.value(b)
         shape |= {"transpose_b": trans_b, "alpha": float(alpha)}

@@ -49,10 +49,9 @@ def pays(node: ir.Node, weight: np.ndarray, x: ir.Value, y: ir.Value) -> bool:
         return False
     if y.shape is None or len(y.shape) != 4:
         return False
-    size = [y.shape[1], y.shape[2]]
-    if not all(isinstance(d, int) for d in size):
+    height, width = y.shape[1], y.shape[2]
+    if not isinstance(height, int) or not isinstance(width, int):
         return False
-    height, width = (int(d) for d in size)  # type: ignore[call-overload]
     out, channels = weight.shape[:2]
     tiles = -(-height // OUT) * -(-width // OUT)
     reads = -(-tiles // TILES_PER_BLOCK)
