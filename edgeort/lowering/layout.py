@@ -259,7 +259,8 @@ PARAMS: tuple[Struct, ...] = (
     ),
     Struct(
         "PoolParams",
-        "Pooling of 1 to 3 spatial dimensions, padded to three at the front. auto_pad as in ConvParams; p: the norm of LpPool.",
+        "Pooling of 1 to 3 spatial dimensions, padded to three at the front. auto_pad as in ConvParams; "
+        "p: the norm of LpPool.",
         (
             ("spatial", "i32", 1),
             ("channels_first", "i32", 1),

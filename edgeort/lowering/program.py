@@ -53,7 +53,6 @@ _WITH_ATTRIBUTES: dict[str, Callable[[ir.Node], Uop]] = {
     ),
     "Gelu": _gelu,
     "Shrink": lambda n: ("Shrink", number(n, "lambd", 0.5), number(n, "bias", 0.0)),
-    "Identity": lambda n: ("Copy", 0.0, 0.0),
 }
 UNARY = frozenset(
     (

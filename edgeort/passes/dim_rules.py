@@ -152,7 +152,7 @@ def _resize(node: ir.Node, x: ir.Value) -> list[Dim] | None:
         return None
     result: list[Dim] = []
     for size, scale in zip(dims(x), scales.tolist(), strict=True):
-        whole = isinstance(size, str) and scale == int(scale)
+        whole = isinstance(size, str) and float(scale).is_integer()
         result.append(size if scale == 1 else f"{int(scale)}*({size})" if whole else None)
     return result
 
