@@ -13,3 +13,15 @@ def whole_library() -> Path:
     from tests.contract.engines import library
 
     return library()
+
+
+@pytest.fixture(scope="session")
+def kernel_plans(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Small plans that together call every kernel that some node test of the ONNX project needs."""
+    from tests.fuzz.corpus import lowered, network, node_test_plans
+
+    folder = tmp_path_factory.mktemp("plans")
+    found = node_test_plans(folder)
+    free = folder / "network.plan"
+    free.write_bytes(lowered(network(), folder).to_bytes())
+    return [*found, free]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,28 @@ def test_small_network(tmp_path: Path) -> None:
 def test_sample(tmp_path: Path) -> None:
     found = digests(sample.path(), tmp_path, CORES, "--shape", "image=3x1x8x8")
     assert len(set(found.values())) == 1, found
+
+
+def test_every_kernel(kernel_plans: Sequence[Path]) -> None:
+    """The node tests' plans on their own inputs; one emulated core will do, as all have the same kernels."""
+    kernels = toolchain.all_kernels()
+    native, arm = toolchain.harness(HOST, kernels), toolchain.harness(ARM, kernels)
+    commands = {
+        **{level: ([native], ["--isa", level]) for level in levels()},
+        CORES[0]: ([qemu(), "-cpu", CORES[0], arm], []),
+    }
+
+    def differing(plan: Path) -> str | None:
+        inputs = Path(f"{plan}.npy")
+        given = ["--inputs", str(inputs)] if inputs.exists() else []
+        found = {
+            name: bench(program, plan, *options, *given, threads=2) for name, (program, options) in commands.items()
+        }
+        return None if len(set(found.values())) == 1 else f"{plan.stem}: {found}"
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        wrong = [line for line in pool.map(differing, kernel_plans) if line]
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("name", ["mobilenetv2_100", "mobilenetv3_small_100"])

@@ -45,15 +45,20 @@ def node_test_plans(folder: Path, each: int = PLANS_AN_OPERATOR) -> list[Path]:
             seen.update(plan.ops)
             plans.append(folder / f"{case.name}.plan")
             plans[-1].write_bytes(plan.to_bytes())
-            names = [value.name for value in proto.graph.input]
-            arrays = dict(zip(names, case.data_sets[0][0], strict=True))
-            inputs = b"".join(_input(array_of(arrays[plan.tensors[index].name])) for index in plan.inputs)
-            Path(f"{plans[-1]}.inputs").write_bytes(inputs)
+            arrays = dict(zip((value.name for value in proto.graph.input), case.data_sets[0][0], strict=True))
+            _write_inputs(plans[-1], [array_of(arrays[plan.tensors[index].name]) for index in plan.inputs])
     return plans
 
 
-def _input(array: np.ndarray) -> bytes:
-    return np.array([array.ndim, *array.shape, array.nbytes], "<u8").tobytes() + array.tobytes()
+def _write_inputs(plan: Path, arrays: Sequence[np.ndarray]) -> None:
+    """For plan_fuzz in PLAN.inputs, for the harness in PLAN.npy/input0.npy, ..."""
+    packed = b"".join(np.array([a.ndim, *a.shape, a.nbytes], "<u8").tobytes() + a.tobytes() for a in arrays)
+    Path(f"{plan}.inputs").write_bytes(packed)
+    if all(array.dtype.name != "bfloat16" for array in arrays):  # .npy files know no such type
+        folder = Path(f"{plan}.npy")
+        folder.mkdir()
+        for index, array in enumerate(arrays):
+            np.save(folder / f"input{index}.npy", array)
 
 
 def network() -> onnx.ModelProto:

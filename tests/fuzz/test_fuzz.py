@@ -13,7 +13,6 @@ import pytest
 
 from edgeort.toolchain import families
 from tests.fuzz import build
-from tests.fuzz.corpus import lowered, network, node_test_plans
 
 MUTANTS = int(os.environ.get("EDGEORT_FUZZ_MUTANTS", "20000"))
 SEED = int(os.environ.get("EDGEORT_FUZZ_SEED", "1"))
@@ -36,15 +35,6 @@ def program() -> Path:
     return build.build()
 
 
-@pytest.fixture(scope="session")
-def plans(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    folder = tmp_path_factory.mktemp("plans")
-    found = node_test_plans(folder)
-    free = folder / "network.plan"
-    free.write_bytes(lowered(network(), folder).to_bytes())
-    return [*found, free]
-
-
 def levels() -> list[str]:
     known = list(build.LEVELS.get(platform.machine(), ()))
     return known if "avx512f" in Path("/proc/cpuinfo").read_text() else [level for level in known if level != "v4"]
@@ -64,27 +54,29 @@ def said(done: subprocess.CompletedProcess[str]) -> str:
     return f"exit status {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-6000:]}"
 
 
-def test_the_plans_call_every_kernel(plans: Sequence[Path]) -> None:
-    content = b"".join(path.read_bytes() for path in plans)
+def test_the_plans_call_every_kernel(kernel_plans: Sequence[Path]) -> None:
+    content = b"".join(path.read_bytes() for path in kernel_plans)
     missing = [name for name in families() if b"\0" + name.encode() + b"\0" not in content]
     assert len(missing) < len(families()) / 4, missing  # some kernels serve no node test that passes
 
 
 @pytest.mark.parametrize("isa", levels())
 @pytest.mark.parametrize("threads", [1, 3])
-def test_valid_plans_keep_within_their_memory(program: Path, plans: Sequence[Path], isa: str, threads: int) -> None:
-    done = run(program, "run", isa, str(threads), *plans)
+def test_valid_plans_keep_within_their_memory(
+    program: Path, kernel_plans: Sequence[Path], isa: str, threads: int
+) -> None:
+    done = run(program, "run", isa, str(threads), *kernel_plans)
     assert done.returncode == 0, said(done)
 
 
-def test_a_broken_memory_plan_is_found(program: Path, plans: Sequence[Path]) -> None:
-    done = run(program, "sabotage", levels()[0], "1", plans[-1])
+def test_a_broken_memory_plan_is_found(program: Path, kernel_plans: Sequence[Path]) -> None:
+    done = run(program, "sabotage", levels()[0], "1", kernel_plans[-1])
     assert done.returncode != 0, "tensors that share one place went unnoticed"
 
 
-def test_mutated_plans(program: Path, plans: Sequence[Path]) -> None:
+def test_mutated_plans(program: Path, kernel_plans: Sequence[Path]) -> None:
     isa = levels()[-1]
-    done = run(program, "mutate", isa, str(SEED), "0", str(MUTANTS), *plans)
+    done = run(program, "mutate", isa, str(SEED), "0", str(MUTANTS), *kernel_plans)
     assert done.returncode == 0, f"seed {SEED}: {said(done)}"
     counts = dict(zip(done.stdout.split()[::2], map(int, done.stdout.split()[1::2]), strict=True))
     assert sum(counts.values()) == MUTANTS

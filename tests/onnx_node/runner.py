@@ -115,7 +115,7 @@ def _check(case: Any, lib: Path, folder: Path) -> None:
 
 def array_of(value: Any) -> np.ndarray:
     """The data of an input or output of a case."""
-    return onnx.numpy_helper.toarray_of(value) if isinstance(value, onnx.TensorProto) else np.asarray(value)
+    return onnx.numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else np.asarray(value)
 
 
 def _held(array: np.ndarray) -> np.ndarray:

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.slow
 
 TOLERANCE = 1e-4
 CLASSIFIERS = (
-    "mobilenetv2_100", "mobilenetv3_small_100", "mobilenetv3_large_100", "resnet18", "resnet50", "deit_tiny_patch16_224",
+    "mobilenetv2_100", "mobilenetv3_small_100", "mobilenetv3_large_100", "resnet18", "resnet50",
+    "deit_tiny_patch16_224",
 )  # fmt: skip
 
 
