@@ -142,7 +142,7 @@ def test_a_wrong_output_fails_the_check_and_leaves_nothing(path: Path, tmp_path:
     from edgeort.validate import validation
 
     honest = validation.reference_outputs
-    monkeypatch.setattr(validation, "reference_outputs", lambda *a: [y + np.float32(0.1) for y in honest(*a)])
+    monkeypatch.setattr(validation, "reference_outputs", lambda *a, **k: [y + np.float32(0.1) for y in honest(*a)])
     with pytest.raises(CheckError, match="output 'y' is not ONNX Runtime's: it differs by"):
         edgeort.build(path, "host", tmp_path / "b")
     assert list(tmp_path.iterdir()) == []

@@ -33,8 +33,11 @@ def mix(x: np.ndarray) -> np.ndarray:
         return x ^ (x >> _U64(31))
 
 
-def random_input(value: Value, index: int, shape: Sequence[int]) -> np.ndarray:
-    """The data of input `index` with that shape: floats in [-1, 1), bytes over their range, wider integers 0 or 1."""
+def random_input(value: Value, index: int, shape: Sequence[int], *, binary: bool = False) -> np.ndarray:
+    """The data of input `index` with that shape: floats in [-1, 1), bytes over their range, wider integers 0 to 127.
+
+    With `binary` those integers are 0 or 1, for models that look them up in a small table.
+    """
     n = int(np.prod(shape, dtype=np.int64))
     bits = mix(mix(np.array([index], _U64)) ^ np.arange(n, dtype=_U64))
     kind = value.dtype
@@ -45,7 +48,8 @@ def random_input(value: Value, index: int, shape: Sequence[int]) -> np.ndarray:
         exact = ((bits >> _U64(56)).astype(np.float32) * np.float32(2.0**-7) - 1).astype(np.float32)
         flat = (exact.view(np.uint32) >> np.uint32(16)).astype(np.uint16)
     else:
-        flat = (bits >> _U64(56 if kind in ("int8", "uint8") else 63)).astype(value.array_dtype)
+        kept = 8 if kind in ("int8", "uint8") else 1 if kind == "bool" or binary else 7
+        flat = (bits >> _U64(64 - kept)).astype(value.array_dtype)
     return flat.reshape(shape)
 
 
@@ -79,10 +83,10 @@ def choose_shapes(inputs: Iterable[Value]) -> dict[str, tuple[int, ...]]:
     return chosen
 
 
-def make_inputs(inputs: Sequence[Value]) -> dict[str, np.ndarray]:
-    """Golden inputs by name, in the order of the model's."""
+def make_inputs(inputs: Sequence[Value], *, binary: bool = False) -> dict[str, np.ndarray]:
+    """Golden inputs by name, in the order of the model's; `binary` as in `random_input`."""
     shapes = choose_shapes(inputs)
-    return {value.name: random_input(value, index, shapes[value.name]) for index, value in enumerate(inputs)}
+    return {v.name: random_input(v, index, shapes[v.name], binary=binary) for index, v in enumerate(inputs)}
 
 
 def files(inputs: Sequence[np.ndarray], outputs: Mapping[Value, np.ndarray]) -> dict[str, bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeort.validate.comparison import LIMIT, Comparison, compare, compare_all
+from edgeort.validate.comparison import LIMIT, Comparison, accept, compare, compare_all
 from edgeort.validate.reference import reference_outputs, reference_session
 from edgeort.validate.validation import Validation, validate
 
@@ -10,6 +10,7 @@ __all__ = [
     "LIMIT",
     "Comparison",
     "Validation",
+    "accept",
     "compare",
     "compare_all",
     "reference_outputs",

@@ -14,43 +14,68 @@ LIMIT = 1e-4  # largest allowed difference, relative to the range of the referen
 
 @dataclass(frozen=True)
 class Comparison:
-    """An output against its reference: `max_difference` is max |a - b| / (max b - min b), of integers the share that
-    differs. `problem` says what is wrong when the two cannot be compared, or differ too much."""
+    """An output against its reference.
+
+    `max_difference` is max |a - b| / (max b - min b), of integers the share that differs. `reference_spread` is the same
+    between two answers of the reference where those were asked for: that much could be its own error.
+    `problem` says what is wrong when the two cannot be compared, or differ too much.
+    """
 
     output: str
     max_difference: float
     problem: str | None = None
+    reference_spread: float = 0.0
 
 
-def compare(name: str, ours: np.ndarray, want: np.ndarray, limit: float = LIMIT) -> Comparison:
-    """Compares one output. Where the reference has NaN or an infinity, ours must have the same."""
+def compare(
+    name: str, ours: np.ndarray, want: np.ndarray, other: np.ndarray | None = None, limit: float = LIMIT
+) -> Comparison:
+    """Compares one output with the reference `want`; `other` is a second answer of the reference.
+
+    Where the reference has NaN or an infinity, ours must have the same.
+    """
     if ours.shape != want.shape or ours.dtype != want.dtype:
         is_, should = (f"{array.dtype} {list(array.shape)}" for array in (ours, want))
         return Comparison(name, float("inf"), f"it is {is_}, not {should}")
-    if not want.size:
-        return Comparison(name, 0.0)
     if want.dtype.kind != "f":
-        share = float(np.mean(ours != want))
+        share = float(np.mean(ours != want)) if want.size else 0.0
         return Comparison(name, share, f"{share:.2%} of its elements differ" if share else None)
-    a, b = ours.astype(np.float64), want.astype(np.float64)
-    finite = np.isfinite(b)
-    if not np.array_equal(a[~finite], b[~finite], equal_nan=True) or not np.isfinite(a[finite]).all():
+    finite = np.isfinite(want)
+    if not np.array_equal(ours[~finite], want[~finite], equal_nan=True) or not np.isfinite(ours[finite]).all():
         return Comparison(name, float("inf"), "NaN or infinity does not stand where the reference has it")
-    if not finite.any():
-        return Comparison(name, 0.0)
-    span = float(np.ptp(b[finite])) or float(np.abs(b[finite]).max()) or 1.0
-    difference = float(np.abs(a[finite] - b[finite]).max()) / span
-    problem = None if difference <= limit else f"it differs by {difference:.2g} of its range, more than {limit:.0e}"
-    return Comparison(name, difference, problem)
+    difference = _relative(ours[finite], want[finite])
+    spread = 0.0 if other is None else _relative(other[finite], want[finite])
+    if difference <= limit + spread:
+        return Comparison(name, difference, None, spread)
+    return Comparison(name, difference, f"it differs by {difference:.2g} of its range, more than {limit:.0e}", spread)
 
 
-def compare_all(names: Sequence[str], ours: Sequence[np.ndarray], want: Sequence[np.ndarray]) -> list[Comparison]:
-    """Compares all outputs. CheckError names the first that is wrong."""
-    found = [compare(name, a, b) for name, a, b in zip(names, ours, want, strict=True)]
-    for result in found:
+def _relative(a: np.ndarray, b: np.ndarray) -> float:
+    """max |a - b| relative to the range of b (of a constant b: to its size)."""
+    if not b.size:
+        return 0.0
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    span = float(np.ptp(b)) or float(np.abs(b).max()) or 1.0
+    return float(np.abs(a - b).max()) / span
+
+
+def compare_all(
+    names: Sequence[str],
+    ours: Sequence[np.ndarray],
+    want: Sequence[np.ndarray],
+    other: Sequence[np.ndarray] | None = None,
+) -> list[Comparison]:
+    """Compares all outputs."""
+    others = [None] * len(names) if other is None else other
+    return [compare(*row) for row in zip(names, ours, want, others, strict=True)]
+
+
+def accept(comparisons: list[Comparison]) -> list[Comparison]:
+    """The comparisons. CheckError names the first that is wrong."""
+    for result in comparisons:
         if result.problem:
             raise CheckError(f"output {result.output!r} is not ONNX Runtime's: {result.problem}", hint=_REPORT)
-    return found
+    return comparisons
 
 
 _REPORT = "edgeort build --keep-stages saves the model after every stage, each of which ONNX Runtime can run"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _FATAL = 4  # severity of its log: what goes wrong comes back as an exception
 
 
-def reference_session(model: str | os.PathLike[str] | bytes) -> onnxruntime.InferenceSession:
+def reference_session(model: str | os.PathLike[str] | bytes, *, optimised: bool = True) -> onnxruntime.InferenceSession:
     """A CPU session, with telemetry off. CheckError when ONNX Runtime refuses the model."""
     try:
         import onnxruntime as ort
@@ -26,6 +26,8 @@ def reference_session(model: str | os.PathLike[str] | bytes) -> onnxruntime.Infe
     ort.set_default_logger_severity(_FATAL)
     options = ort.SessionOptions()
     options.log_severity_level = _FATAL
+    if not optimised:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     source = model if isinstance(model, bytes) else os.fspath(model)
     try:
         return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
@@ -35,9 +37,11 @@ def reference_session(model: str | os.PathLike[str] | bytes) -> onnxruntime.Infe
         ) from error
 
 
-def reference_outputs(model: str | os.PathLike[str] | bytes, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+def reference_outputs(
+    model: str | os.PathLike[str] | bytes, feeds: Mapping[str, np.ndarray], *, optimised: bool = True
+) -> list[np.ndarray]:
     """ONNX Runtime's outputs. CheckError when it cannot run the model on these inputs."""
-    session = reference_session(model)
+    session = reference_session(model, optimised=optimised)
     try:
         return [np.asarray(output) for output in session.run(None, dict(feeds))]
     except Exception as error:

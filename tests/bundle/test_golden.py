@@ -34,7 +34,8 @@ def test_inputs_differ_and_integers_are_safe_indices():
     values = [Value("a", "float32", (100,)), Value("b", "float32", (100,)), Value("ids", "int64", (100,))]
     made = golden.make_inputs(values)
     assert (made["a"] != made["b"]).any()
-    assert set(np.unique(made["ids"])) == {0, 1} and made["ids"].dtype == np.int64
+    assert made["ids"].dtype == np.int64 and made["ids"].min() >= 0 and 100 < made["ids"].max() < 128
+    assert set(np.unique(golden.make_inputs(values, binary=True)["ids"])) == {0, 1}
 
 
 def test_free_dimensions_get_sizes_and_equal_names_equal_ones():

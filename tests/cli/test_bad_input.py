@@ -170,7 +170,7 @@ def test_a_failed_check_is_status_1(folder: Path, tmp_path: Path, monkeypatch: p
     from edgeort.validate import validation
 
     honest = validation.reference_outputs
-    monkeypatch.setattr(validation, "reference_outputs", lambda *a: [y + np.float32(0.1) for y in honest(*a)])
+    monkeypatch.setattr(validation, "reference_outputs", lambda *a, **k: [y + np.float32(0.1) for y in honest(*a)])
     result = call("validate", folder / "b", "--model", folder / "m.onnx", "--json")
     assert result.exit_code == 1 and json.loads(result.stdout)["kind"] == "CheckError"
 

@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -30,15 +29,23 @@ def test_help_and_version():
 
 
 def test_help_is_quick_and_imports_nothing_heavy():
-    code = "import sys; sys.argv = ['edgeort', '--help']\nfrom edgeort.cli import main\n"
-    code += "try: main()\nexcept SystemExit: pass\n"
-    code += "print(sorted({'numpy', 'onnx', 'onnx_ir', 'onnxruntime', 'onnxscript'} & set(sys.modules)))"
+    """Quick in CPU time, which does not depend on what else the machine does."""
+    code = """if True:
+        import sys, time
+        sys.argv = ["edgeort", "--help"]
+        from edgeort.cli import main
+        try:
+            main()
+        except SystemExit:
+            pass
+        print(sorted({"numpy", "onnx", "onnx_ir", "onnxruntime", "onnxscript"} & set(sys.modules)))
+        print(time.process_time())"""
     times = []
-    for _ in range(5):
-        start = time.perf_counter()
+    for _ in range(3):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        times.append(time.perf_counter() - start)
-    assert done.stdout.splitlines()[-1] == "[]"
+        imported, seconds = done.stdout.splitlines()[-2:]
+        assert imported == "[]"
+        times.append(float(seconds))
     assert min(times) < 0.3
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import helper
 
 from edgeort import compiling, device_profiles, toolchain
 from edgeort.bundle import golden
@@ -73,6 +74,28 @@ def test_its_random_inputs_and_digests_are_those_of_python(program: Path, plan: 
     assert output.shape == (3, 5) and made["outputs"][0]["digest"] == golden.digest(output)
     np.save(tmp_path / "input0.npy", golden.random_input(Value("x", "float32", None), 0, (3, 8)))
     assert report(program, plan[0], "--inputs", tmp_path)["digest"] == made["digest"]
+
+
+def test_data_of_every_type_is_that_of_python(tmp_path: Path):
+    names = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16", "INT8", "UINT8", "INT16", "INT32", "INT64", "UINT32", "BOOL")
+    types = {name.lower(): getattr(onnx.TensorProto, name) for name in names}
+    infos = [
+        [helper.make_tensor_value_info(f"{way}_{n}", t, [3, 5]) for n, t in types.items()] for way in ("in", "out")
+    ]
+    nodes = [helper.make_node("Transpose", [f"in_{name}"], [f"out_{name}"], perm=[1, 0]) for name in types]
+    for info in infos[1]:
+        info.type.tensor_type.shape.dim[0].dim_value, info.type.tensor_type.shape.dim[1].dim_value = 5, 3
+    graph = helper.make_graph(nodes, "g", *infos)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), tmp_path / "m.onnx")
+    plan, lowered = compiling.plan_of(tmp_path / "m.onnx", device_profiles.load("host"))
+    (tmp_path / "model.plan").write_bytes(plan.to_bytes())
+    program = toolchain.harness(toolchain.target("linux", HERE), plan.ops)
+    found = report(program, tmp_path / "model.plan", "--outputs", tmp_path)["outputs"]
+    for index, value in enumerate(compiling.signature(lowered)[0]):
+        want = golden.random_input(value, index, (3, 5)).T
+        got = np.load(tmp_path / f"output{index}.npy")
+        assert got.dtype == want.dtype and got.tobytes() == np.ascontiguousarray(want).tobytes(), value
+        assert found[index]["digest"] == golden.digest(got, value.dtype), value
 
 
 @pytest.mark.parametrize(("arch", "prefix"), EMULATED)

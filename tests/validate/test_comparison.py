@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgeort.errors import CheckError
-from edgeort.validate import LIMIT, compare, compare_all, reference_outputs
+from edgeort.validate import LIMIT, accept, compare, compare_all, reference_outputs
 from edgeort.validate.validation import channels_first
 from tests.models import mlp
 
@@ -63,8 +63,16 @@ def test_empty_outputs_agree():
 
 def test_the_first_wrong_output_is_named():
     with pytest.raises(CheckError, match="output 'b' is not ONNX Runtime's"):
-        compare_all(["a", "b"], [X, X + 1], [X, X])
-    assert [c.output for c in compare_all(["a", "b"], [X, X], [X, X])] == ["a", "b"]
+        accept(compare_all(["a", "b"], [X, X + 1], [X, X]))
+    assert [c.output for c in accept(compare_all(["a", "b"], [X, X], [X, X]))] == ["a", "b"]
+
+
+def test_what_the_reference_cannot_tell_is_no_fault_of_ours():
+    ours, other = X + np.float32(0.01), X - np.float32(0.02)
+    assert compare("y", ours, X).problem is not None
+    accepted = compare("y", ours, X, other)
+    assert accepted.problem is None and accepted.reference_spread == pytest.approx(0.005, rel=1e-3)
+    assert compare("y", X + np.float32(0.1), X, other).problem is not None
 
 
 def test_layout_turns_rank_4_only():

@@ -31,8 +31,10 @@ u64 element(u64 bits, int dtype) {
     case EDGEORT_U8:
     case EDGEORT_I8:
       return bits >> 56;
-    default:
+    case EDGEORT_BOOL:
       return bits >> 63;
+    default:
+      return bits >> 57;
   }
 }
 

@@ -12,7 +12,7 @@ size_t dtype_bytes(int dtype);
 i64 element_count(const edgeort_tensor& tensor);
 
 // Element i of input k is made from bits = mix(mix(k) ^ i): floats lie in [-1, 1) on a grid that every float type holds
-// (2^-23, float16 2^-10, bfloat16 2^-7), 8-bit integers cover their range, wider ones are 0 or 1, as booleans are.
+// (2^-23, float16 2^-10, bfloat16 2^-7), 8-bit integers cover their range, wider ones (which may be indices) lie in 0..127.
 void fill_random(const edgeort_tensor& tensor, int input);
 
 // The sum over all j of mix(mix(j) ^ word[j]), where the words are dtype, rank, dimensions, and the data as little-endian
