@@ -16,8 +16,8 @@ LIMIT = 1e-4  # largest allowed difference, relative to the range of the referen
 class Comparison:
     """An output against its reference.
 
-    `max_difference` is max |a - b| / (max b - min b), of integers the share that differs. `reference_spread` is the same
-    between two answers of the reference where those were asked for: that much could be its own error.
+    `max_difference` is max |a - b| / (max b - min b), of integers the share that differs. `reference_spread` is the
+    same between two answers of the reference where those were asked for: that much could be its own error.
     `problem` says what is wrong when the two cannot be compared, or differ too much.
     """
 
