@@ -82,6 +82,33 @@ def test_a_stream_has_the_bits_of_its_layers(name: str, tmp_path: Path) -> None:
     assert same_bits(run_everywhere(model, [x], tmp_path)[0], expected)
 
 
+@pytest.mark.parametrize("pool", ["MaxPool", "AveragePool"])
+def test_a_pool_joins_the_stream(pool: str, tmp_path: Path) -> None:
+    shape, w, b = (2, 3, 101, 96), random(40, 3, 7, 7), random(40)
+    attributes = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1] * 4}
+    nodes = [
+        helper.make_node("Conv", ["x", "w", "b"], ["c"], strides=[2, 2], pads=[3] * 4),
+        helper.make_node("Relu", ["c"], ["r"]),
+        helper.make_node(pool, ["r"], ["y"], **attributes),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
+        [onnx.numpy_helper.from_array(a, n) for n, a in (("w", w), ("b", b))],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    x = random(*shape)
+    ours = engine(model, tmp_path)
+    ours.run([x])
+    assert [node.skipped for node in ours.nodes][:3] == [True, True, False]  # Transpose, Conv, pool
+    reference = library()
+    inner = reference.conv2d(np.ascontiguousarray(x.transpose(0, 2, 3, 1)), w, b, strides=(2, 2), pads=(3,) * 4)
+    want = reference.pool2d(np.maximum(inner, 0), (3, 3), strides=(2, 2), pads=(1,) * 4, maximum=pool == "MaxPool")
+    assert same_bits(run_everywhere(model, [x], tmp_path)[0], np.ascontiguousarray(want.transpose(0, 3, 1, 2)))
+
+
 def test_many_threads_share_an_image(tmp_path: Path) -> None:
     model, x, expected, _ = build(*CHAINS["from the picture on"])
     for threads in (3, 5, 8):

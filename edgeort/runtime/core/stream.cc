@@ -61,7 +61,7 @@ i32 follower(Model& m, const Segment& segment, u32 node) {
   const TensorState& t = m.tensors[out];
   if (t.uses != 1 || t.last_use >= static_cast<i32>(segment.end) || bytes(t.tensor) < kSmallTensor) return -1;
   const u32 next = static_cast<u32>(t.last_use);
-  if (m.plan.node_inputs(m.record(next))[0] != out || !streamable(m, next)) return -1;
+  if (m.plan.node_inputs(m.record(next))[0] != out || !streamable(m, next) || !m.nodes[next].op->stream->reach) return -1;
   // Every strip reads the weights again.
   return bytes(t.tensor) > 2 * (weight_bytes(m, node) + weight_bytes(m, next)) ? static_cast<i32>(next) : -1;
 }

@@ -25,7 +25,8 @@ struct Span {
 struct StreamOps {
   // False where this node, as prepared, cannot.
   bool (*can)(const void* state);
-  // The input lines that output lines read; they may lie outside the image.
+  // The input lines that output lines read; they may lie outside the image. Null: reads its whole input, so that it can only
+  // begin a stream (and `in` is not for it).
   Span (*reach)(const void* state, Span out);
   // Columns beside the image that its kernel reads.
   void (*beside)(const void* state, i64* left, i64* right);

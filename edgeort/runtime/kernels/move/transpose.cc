@@ -1,4 +1,5 @@
 // Transpose: rows where the last axis stays, blocks of 2-D transposes where it moves.
+#include "../../core/stream.h"
 #include "args.h"
 #include "move.h"
 #include "strided.h"
@@ -10,6 +11,7 @@ EDGEORT_KERNELS(MoveKernels, move)
 namespace {
 
 struct State {
+  bool to_last;  // [n, c, h, w] -> [n, h, w, c] of float32
   Strided copy;
   TransposeFn block;  // null: the last axis stays
   int column_axis;    // of the output: the input's last axis
@@ -67,6 +69,7 @@ Status prepare(Prepare& p) {
     p.alias(0, 0);
     return Status::ok;
   }
+  s->to_last = in.dtype == DType::f32 && in.rank == 4 && perm[0] == 0 && perm[1] == 2 && perm[2] == 3 && perm[3] == 1;
   choose_tiles(p, *s);
   return Status::ok;
 }
@@ -98,9 +101,24 @@ void run(Run& r) {
   });
 }
 
+bool can_stream(const void* state) { return static_cast<const State*>(state)->to_last && static_cast<const State*>(state)->block; }
+
+size_t stream_scratch(const void*, i64) { return 0; }
+
+void run_lines(const Run& r, const Lines&, const Lines& out, i64 n, Span lines, void*) {
+  const State& s = r.state<State>();
+  const Tensor& x = r.in(0);
+  const i64 channels = x.dims[1], height = x.dims[2], width = x.dims[3];
+  for (i64 y = lines.first; y < lines.last; ++y) {
+    s.block(out.line(y), channels, x.as<const f32>() + (n * channels * height + y) * width, height * width, channels, width);
+  }
+}
+
+constexpr StreamOps kStream = {can_stream, nullptr, nullptr, stream_scratch, run_lines};
+
 }  // namespace
 
 extern const OpDef kTranspose;
-const OpDef kTranspose = {"Transpose", sizeof(ListParams), prepare, run};
+const OpDef kTranspose = {"Transpose", sizeof(ListParams), prepare, run, &kStream};
 
 }  // namespace edgeort

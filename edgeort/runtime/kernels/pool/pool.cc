@@ -1,6 +1,7 @@
 // MaxPool, AveragePool, LpPool: each output reads a list of pointers to the taps that lie inside the input.
 #include "pool.h"
 
+#include "../../core/stream.h"
 #include "window.h"
 
 namespace edgeort {
@@ -61,10 +62,17 @@ Status prepare_lp(Prepare& p) {
   return p.in(0).dtype == DType::f32 ? Status::ok : p.fail("its input must be float32");
 }
 
-// One line of outputs along the last spatial axis.
-void run_line(const State& s, const u8* x, u8* y, i64 line, const void** scratch) {
+// An input line by its number: the tensor's own, or that of a stream.
+struct Input {
+  const u8* base;
+  i64 stride;  // bytes
+  i64 ring;
+  const u8* line(i64 y) const { return base + y % ring * stride; }
+};
+
+// Output line (n, o0, o1) along the last spatial axis.
+void run_line(const State& s, const Input& x, i64 n, i64 o0, i64 o1, u8* y, const void** scratch) {
   const Window& w = s.window;
-  const i64 o1 = line % w.out[1], o0 = line / w.out[1] % w.out[0], n = line / w.out[1] / w.out[0];
   const Window::Range r0 = w.range(0, o0), r1 = w.range(1, o1);
   const i64 pixel = w.channels * s.element;
   const void** lines = scratch;  // input lines of the taps (k0, k1)
@@ -72,8 +80,7 @@ void run_line(const State& s, const u8* x, u8* y, i64 line, const void** scratch
   i64 n_lines = 0;
   for (i64 k0 = r0.first; k0 < r0.last; ++k0) {
     for (i64 k1 = r1.first; k1 < r1.last; ++k1) {
-      const i64 row = (n * w.in[0] + r0.start + k0 * w.dilation[0]) * w.in[1] + r1.start + k1 * w.dilation[1];
-      lines[n_lines++] = x + row * w.in[2] * pixel;
+      lines[n_lines++] = x.line((n * w.in[0] + r0.start + k0 * w.dilation[0]) * w.in[1] + r1.start + k1 * w.dilation[1]);
     }
   }
   const i64 padded = s.count_pads ? w.padded(0, o0) * w.padded(1, o1) : 0;
@@ -85,7 +92,7 @@ void run_line(const State& s, const u8* x, u8* y, i64 line, const void** scratch
       for (i64 k2 = r2.first; k2 < r2.last; ++k2) taps[n_taps++] = from + k2 * w.dilation[2] * pixel;
     }
     const i64 divisor = s.count_pads ? padded * w.padded(2, o2) : n_taps;
-    s.fn(taps, n_taps, w.channels, s.average ? static_cast<f32>(divisor) : s.p, y + (line * w.out[2] + o2) * pixel);
+    s.fn(taps, n_taps, w.channels, s.average ? static_cast<f32>(divisor) : s.p, y + o2 * pixel);
   }
 }
 
@@ -93,23 +100,53 @@ void run(Run& r) {
   const State& s = r.state<State>();
   const Window& w = s.window;
   if (count(r.out(0)) == 0) return;
-  const u8* x = r.in(0).as<const u8>();
+  const i64 pixel = w.channels * s.element;
+  const Input x = {r.in(0).as<const u8>(), w.in[2] * pixel, Lines::kWhole};
   u8* y = r.out(0).as<u8>();
   const i64 work = w.out[2] * (w.channels + 8) * (w.taps() + 1);
   r.ranges(w.batch * w.out[0] * w.out[1], max_of(1, 65536 / max_of(1, work)), [&](i64 begin, i64 end, int thread) {
-    for (i64 line = begin; line < end; ++line) run_line(s, x, y, line, static_cast<const void**>(r.thread_scratch(thread)));
+    for (i64 i = begin; i < end; ++i) {
+      const i64 o1 = i % w.out[1], o0 = i / w.out[1] % w.out[0], n = i / w.out[1] / w.out[0];
+      run_line(s, x, n, o0, o1, y + i * w.out[2] * pixel, static_cast<const void**>(r.thread_scratch(thread)));
+    }
   });
 }
+
+bool can_stream(const void* state) {
+  const State& s = *static_cast<const State*>(state);
+  const Window& w = s.window;
+  return s.element == sizeof(f32) && w.channels_last && w.in[0] == 1 && w.out[0] == 1 && w.kernel[0] == 1;
+}
+
+Span reach(const void* state, Span out) {
+  const Window& w = static_cast<const State*>(state)->window;
+  return {out.first * w.stride[1] - w.begin[1], (out.last - 1) * w.stride[1] - w.begin[1] + (w.kernel[1] - 1) * w.dilation[1] + 1};
+}
+
+void beside(const void*, i64* left, i64* right) { *left = *right = 0; }
+
+size_t stream_scratch(const void* state, i64) {
+  return static_cast<size_t>(2 * static_cast<const State*>(state)->window.taps()) * sizeof(void*);
+}
+
+void run_lines(const Run& r, const Lines& in, const Lines& out, i64, Span lines, void* scratch) {
+  const Input x = {reinterpret_cast<const u8*>(in.base), in.stride * i64{sizeof(f32)}, in.ring};
+  for (i64 y = lines.first; y < lines.last; ++y) {
+    run_line(r.state<State>(), x, 0, 0, y, reinterpret_cast<u8*>(out.line(y)), static_cast<const void**>(scratch));
+  }
+}
+
+constexpr StreamOps kStream = {can_stream, reach, beside, stream_scratch, run_lines};
 
 }  // namespace
 
 extern const OpDef kMaxPool;
-const OpDef kMaxPool = {"MaxPool", sizeof(PoolParams), prepare_max, run};
+const OpDef kMaxPool = {"MaxPool", sizeof(PoolParams), prepare_max, run, &kStream};
 
 extern const OpDef kAveragePool;
-const OpDef kAveragePool = {"AveragePool", sizeof(PoolParams), prepare_average, run};
+const OpDef kAveragePool = {"AveragePool", sizeof(PoolParams), prepare_average, run, &kStream};
 
 extern const OpDef kLpPool;
-const OpDef kLpPool = {"LpPool", sizeof(PoolParams), prepare_lp, run};
+const OpDef kLpPool = {"LpPool", sizeof(PoolParams), prepare_lp, run, &kStream};
 
 }  // namespace edgeort

@@ -32,6 +32,7 @@ Status Window::bind(Prepare& p, const PoolParams& params) {
   if (spatial < 1 || spatial > 3) return p.fail("kernels exist for 1 to 3 spatial dimensions, not %d", spatial);
   if (x.rank != spatial + 2) return p.fail("its input has rank %d, not %d", x.rank, spatial + 2);
   const int first = params.channels_first ? 2 : 1;
+  channels_last = !params.channels_first;
   batch = params.channels_first ? x.dims[0] * x.dims[1] : x.dims[0];
   channels = params.channels_first ? 1 : x.dims[x.rank - 1];
   Tensor y = x;

@@ -5,6 +5,7 @@
 namespace edgeort {
 
 struct Window {
+  bool channels_last;
   i64 batch, channels;  // channels first: batch is N * C and channels is 1
   i64 in[3], out[3];
   i64 kernel[3], stride[3], dilation[3], begin[3], end[3];  // begin, end: pads
