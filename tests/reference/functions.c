@@ -61,12 +61,12 @@ float ref_sigmoid(float x) {
 float ref_erf(float x) {
   const float a = fabsf(x);
   if (a < 1.0f) {
-    const float p = HORNER(x * x, 0x1.06eba8p-3f, -0x1.81273ep-2f, 0x1.ce2ce6p-4f, -0x1.b7f71ap-6f, 0x1.53f224p-8f,
-                           -0x1.a3515ep-11f, 0x1.4771fep-14f);
+    const float p =
+        HORNER(x * x, 0x1.06eba8p-3f, -0x1.81273ep-2f, 0x1.ce2ce6p-4f, -0x1.b7f71ap-6f, 0x1.53f224p-8f, -0x1.a3515ep-11f, 0x1.4771fep-14f);
     return fmaf(x, p, x);
   }
-  const float q = HORNER(upper(a, 4.0f), -0x1.661a9ep-12f, -0x1.2088ecp+0f, -0x1.46bae6p-1f, -0x1.a6536ep-4f,
-                         0x1.65cbc4p-6f, -0x1.825b6ap-9f, 0x1.86ddccp-13f);
+  const float q = HORNER(upper(a, 4.0f), -0x1.661a9ep-12f, -0x1.2088ecp+0f, -0x1.46bae6p-1f, -0x1.a6536ep-4f, 0x1.65cbc4p-6f,
+                         -0x1.825b6ap-9f, 0x1.86ddccp-13f);
   int n;
   const float p = exp_reduced(q, 0, &n);
   return copysignf(fmaf(-p, ldexpf(1.0f, n), 1.0f), x);
@@ -74,8 +74,8 @@ float ref_erf(float x) {
 
 static float log_reduced(float f, int n) {
   const float k = (float)n;
-  const float r = HORNER(f, 0x1.555548p-2f, -0x1.000006p-2f, 0x1.99a476p-3f, -0x1.555c44p-3f, 0x1.233ba2p-3f,
-                         -0x1.fc28cap-4f, 0x1.e6c00cp-4f, -0x1.de01e0p-4f, 0x1.14733ap-4f);
+  const float r = HORNER(f, 0x1.555548p-2f, -0x1.000006p-2f, 0x1.99a476p-3f, -0x1.555c44p-3f, 0x1.233ba2p-3f, -0x1.fc28cap-4f,
+                         0x1.e6c00cp-4f, -0x1.de01e0p-4f, 0x1.14733ap-4f);
   const float low = fmaf(k, kLn2Lo, fmaf(f * f * f, r, f * f * -0.5f));
   return fmaf(k, kLn2Hi, f + low);
 }

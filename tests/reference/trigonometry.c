@@ -6,8 +6,7 @@ static const float kHalfPi = 0x1.921fb6p+0f, kHalfPiLo = -0x1.777a5cp-25f, kPi =
 // |x| >= 2^18: |x| = m 2^e; the 96 bits of 2/pi from weight 2 on (after the shift by e) times m, modulo 4, cut to 62
 // fraction bits, rounded to the nearest quarter turn.
 static float reduce_huge(float x, int* q) {
-  static const uint32_t kTwoOverPi[7] = {0xa2f9836e, 0x4e441529, 0xfc2757d1, 0xf534ddc0,
-                                         0xdb629599, 0x3c439041, 0xfe5163ab};
+  static const uint32_t kTwoOverPi[7] = {0xa2f9836e, 0x4e441529, 0xfc2757d1, 0xf534ddc0, 0xdb629599, 0x3c439041, 0xfe5163ab};
   const int e = (int)(bits_of(x) >> 23 & 0xff) - 150;
   const uint32_t m = (bits_of(x) & 0x7fffff) | 0x800000;
   unsigned __int128 window = 0;
@@ -55,7 +54,7 @@ float ref_cos(float x) {
   return sin_quadrant(r, q + 1);
 }
 float ref_tan(float x) {
-  static const float c[7] = {0x1.555564p-2f, 0x1.110c88p-3f,  0x1.bb0b9cp-5f, 0x1.5ab798p-6f,
+  static const float c[7] = {0x1.555564p-2f, 0x1.110c88p-3f,   0x1.bb0b9cp-5f, 0x1.5ab798p-6f,
                              0x1.6d779ep-7f, -0x1.4e340cp-12f, 0x1.2c2966p-8f};
   int q;
   const float r = reduce(x, &q), z = r * r;
@@ -68,8 +67,7 @@ float ref_tan(float x) {
 
 // asin(s) - s for s = sqrt(z) <= 1/2.
 static float asin_rest(float s, float z) {
-  const float p = fmaf(z, fmaf(z, fmaf(z, fmaf(z, 0x1.595c92p-5f, 0x1.8c3e28p-6f), 0x1.747bbap-5f), 0x1.330204p-4f),
-                       0x1.5555c8p-3f);
+  const float p = fmaf(z, fmaf(z, fmaf(z, fmaf(z, 0x1.595c92p-5f, 0x1.8c3e28p-6f), 0x1.747bbap-5f), 0x1.330204p-4f), 0x1.5555c8p-3f);
   return s * z * p;
 }
 float ref_asin(float x) {
@@ -85,7 +83,7 @@ float ref_acos(float x) {
   return x < 0.0f ? fmaf(-2.0f, t, fmaf(-2.0f, s, kPi)) : 2.0f * (s + t);
 }
 float ref_atan(float x) {
-  static const float c[9] = {-0x1.55553ep-2f, 0x1.9991e4p-3f,  -0x1.242086p-3f, 0x1.c08c50p-4f, -0x1.58092ep-4f,
+  static const float c[9] = {-0x1.55553ep-2f, 0x1.9991e4p-3f,  -0x1.242086p-3f, 0x1.c08c50p-4f,  -0x1.58092ep-4f,
                              0x1.da2a88p-5f,  -0x1.fd7fa4p-6f, 0x1.64274ap-7f,  -0x1.d36024p-10f};
   const float a = fabsf(x);
   const int big = a > 1.0f;

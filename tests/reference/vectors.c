@@ -21,13 +21,27 @@ static float lanes(const float* x, int64_t n, int64_t step, int op, float shift)
     float* l = lane + r % 16;
     const float v = x[r * step];
     switch (op) {
-      case kMax: *l = max_nan(*l, v); break;
-      case kMin: *l = min_nan(*l, v); break;
-      case kProd: *l = *l * v; break;
-      case kL1: *l = *l + fabsf(v); break;
-      case kSumSquare: *l = fmaf(v - shift, v - shift, *l); break;
-      case kLogSumExp: *l = *l + ref_exp(v - shift); break;
-      default: *l = *l + v; break;
+      case kMax:
+        *l = max_nan(*l, v);
+        break;
+      case kMin:
+        *l = min_nan(*l, v);
+        break;
+      case kProd:
+        *l = *l * v;
+        break;
+      case kL1:
+        *l = *l + fabsf(v);
+        break;
+      case kSumSquare:
+        *l = fmaf(v - shift, v - shift, *l);
+        break;
+      case kLogSumExp:
+        *l = *l + ref_exp(v - shift);
+        break;
+      default:
+        *l = *l + v;
+        break;
     }
   }
   return tree(lane, op);
@@ -35,14 +49,18 @@ static float lanes(const float* x, int64_t n, int64_t step, int op, float shift)
 
 static float reduce(const float* x, int64_t n, int64_t step, int op) {
   switch (op) {
-    case kMean: return lanes(x, n, step, kSum, 0.0f) / (float)n;
-    case kL2: return sqrtf(lanes(x, n, step, kSumSquare, 0.0f));
-    case kLogSum: return ref_log(lanes(x, n, step, kSum, 0.0f));
+    case kMean:
+      return lanes(x, n, step, kSum, 0.0f) / (float)n;
+    case kL2:
+      return sqrtf(lanes(x, n, step, kSumSquare, 0.0f));
+    case kLogSum:
+      return ref_log(lanes(x, n, step, kSum, 0.0f));
     case kLogSumExp: {
       const float m = lanes(x, n, step, kMax, 0.0f), shift = isfinite(m) ? m : 0.0f;
       return ref_log(lanes(x, n, step, kLogSumExp, shift)) + shift;
     }
-    default: return lanes(x, n, step, op, 0.0f);
+    default:
+      return lanes(x, n, step, op, 0.0f);
   }
 }
 
@@ -72,8 +90,7 @@ static void statistics(const float* x, int64_t n, float eps, float* mean, float*
 }
 
 // x, y [outer, n]; scale, bias [n].
-void ref_layer_norm(const float* x, const float* scale, const float* bias, float* y, int64_t outer, int64_t n,
-                    float eps) {
+void ref_layer_norm(const float* x, const float* scale, const float* bias, float* y, int64_t outer, int64_t n, float eps) {
   for (int64_t o = 0; o < outer; ++o) {
     const float* row = x + o * n;
     float mean, inv;
@@ -93,8 +110,8 @@ void ref_rms_norm(const float* x, const float* scale, float* y, int64_t outer, i
 
 // x, y [batch, pixels, channels]; scale, bias [channels]; work [pixels * channels / groups]. Instance norm: groups =
 // channels. The sequence of a group runs over (pixel, channel), as it lies in memory.
-void ref_group_norm(const float* x, const float* scale, const float* bias, float* y, float* work, int64_t batch,
-                    int64_t pixels, int64_t channels, int64_t groups, float eps) {
+void ref_group_norm(const float* x, const float* scale, const float* bias, float* y, float* work, int64_t batch, int64_t pixels,
+                    int64_t channels, int64_t groups, float eps) {
   const int64_t width = channels / groups;
   for (int64_t b = 0; b < batch; ++b) {
     for (int64_t g = 0; g < groups; ++g) {

@@ -25,29 +25,62 @@ struct Entry {
   Row row;
 };
 
-#define UNARY(f)                                                                              \
-  {#f, [](float* y, const float* a, const float*, long n) {                                   \
-     for (long i = 0; i < n; i += kStep) put(y + i, edgeort::f<V>(get(a + i)));               \
+#define UNARY(f)                                                                \
+  {#f, [](float* y, const float* a, const float*, long n) {                     \
+     for (long i = 0; i < n; i += kStep) put(y + i, edgeort::f<V>(get(a + i))); \
    }}
-#define BINARY(f)                                                                             \
-  {#f, [](float* y, const float* a, const float* b, long n) {                                 \
-     for (long i = 0; i < n; i += kStep) put(y + i, edgeort::f<V>(get(a + i), get(b + i)));   \
+#define BINARY(f)                                                                           \
+  {#f, [](float* y, const float* a, const float* b, long n) {                               \
+     for (long i = 0; i < n; i += kStep) put(y + i, edgeort::f<V>(get(a + i), get(b + i))); \
    }}
 
-#define UNARY_WITH(f, ...)                                                                    \
-  {#f, [](float* y, const float* a, const float*, long n) {                                   \
-     for (long i = 0; i < n; i += kStep) put(y + i, edgeort::f<V>(get(a + i), __VA_ARGS__));  \
+#define UNARY_WITH(f, ...)                                                                   \
+  {#f, [](float* y, const float* a, const float*, long n) {                                  \
+     for (long i = 0; i < n; i += kStep) put(y + i, edgeort::f<V>(get(a + i), __VA_ARGS__)); \
    }}
 
 const Entry kTable[] = {
-    UNARY(exp),  UNARY(expm1), UNARY(log),       UNARY(log1p), UNARY(tanh),       UNARY(erf),        UNARY(sigmoid),
-    UNARY(silu), UNARY(gelu),  UNARY(gelu_tanh), UNARY(mish),  UNARY(hard_swish), UNARY(softplus),   UNARY(rsqrt),
-    UNARY(sin),  UNARY(cos),   UNARY(tan),       UNARY(asin),  UNARY(acos),       UNARY(atan),       UNARY(sinh),
-    UNARY(cosh), UNARY(asinh), UNARY(acosh),     UNARY(atanh), UNARY(round_even), UNARY(floor),      UNARY(ceil),
-    UNARY(trunc), BINARY(pow), BINARY(max_nan),  BINARY(min_nan), BINARY(vmax),   BINARY(vmin),
-    UNARY_WITH(elu, 0.7f), UNARY_WITH(celu, 0.7f), UNARY_WITH(selu, 1.6732632f, 1.050701f),
+    UNARY(exp),
+    UNARY(expm1),
+    UNARY(log),
+    UNARY(log1p),
+    UNARY(tanh),
+    UNARY(erf),
+    UNARY(sigmoid),
+    UNARY(silu),
+    UNARY(gelu),
+    UNARY(gelu_tanh),
+    UNARY(mish),
+    UNARY(hard_swish),
+    UNARY(softplus),
+    UNARY(rsqrt),
+    UNARY(sin),
+    UNARY(cos),
+    UNARY(tan),
+    UNARY(asin),
+    UNARY(acos),
+    UNARY(atan),
+    UNARY(sinh),
+    UNARY(cosh),
+    UNARY(asinh),
+    UNARY(acosh),
+    UNARY(atanh),
+    UNARY(round_even),
+    UNARY(floor),
+    UNARY(ceil),
+    UNARY(trunc),
+    BINARY(pow),
+    BINARY(max_nan),
+    BINARY(min_nan),
+    BINARY(vmax),
+    BINARY(vmin),
+    UNARY_WITH(elu, 0.7f),
+    UNARY_WITH(celu, 0.7f),
+    UNARY_WITH(selu, 1.6732632f, 1.050701f),
     UNARY_WITH(leaky_relu, V{} + 0.1f),
-    UNARY_WITH(hard_sigmoid, 0.2f, 0.5f), UNARY_WITH(clip, V{} - 1.5f, V{} + 2.5f), UNARY(relu),
+    UNARY_WITH(hard_sigmoid, 0.2f, 0.5f),
+    UNARY_WITH(clip, V{} - 1.5f, V{} + 2.5f),
+    UNARY(relu),
 };
 constexpr int kCount = sizeof(kTable) / sizeof(kTable[0]);
 

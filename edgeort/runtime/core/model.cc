@@ -95,7 +95,8 @@ Status Model::prepare_node(u32 node) {
     if (index < 0) continue;
     TensorState& t = tensors[index];
     if (!t.shaped) return prepare.fail("has no output %u", k);
-    if (t.view_of >= 0 && bytes(t.tensor) != bytes(tensors[t.view_of].tensor)) return prepare.fail("a view has another size than what it shows");
+    if (t.view_of >= 0 && bytes(t.tensor) != bytes(tensors[t.view_of].tensor))
+      return prepare.fail("a view has another size than what it shows");
     if (t.view_of >= 0 && tensors[t.view_of].value_known) {
       t.value_known = true;
       t.tensor.data = tensors[t.view_of].tensor.data;

@@ -36,8 +36,19 @@ extern "C" {
 typedef struct edgeort_model edgeort_model;
 
 typedef enum {
-  EDGEORT_F32 = 0, EDGEORT_U8 = 1, EDGEORT_I8 = 2, EDGEORT_U16 = 3, EDGEORT_I16 = 4, EDGEORT_I32 = 5, EDGEORT_I64 = 6,
-  EDGEORT_BOOL = 7, EDGEORT_F16 = 8, EDGEORT_F64 = 9, EDGEORT_U32 = 10, EDGEORT_U64 = 11, EDGEORT_BF16 = 12
+  EDGEORT_F32 = 0,
+  EDGEORT_U8 = 1,
+  EDGEORT_I8 = 2,
+  EDGEORT_U16 = 3,
+  EDGEORT_I16 = 4,
+  EDGEORT_I32 = 5,
+  EDGEORT_I64 = 6,
+  EDGEORT_BOOL = 7,
+  EDGEORT_F16 = 8,
+  EDGEORT_F64 = 9,
+  EDGEORT_U32 = 10,
+  EDGEORT_U64 = 11,
+  EDGEORT_BF16 = 12
 } edgeort_dtype;
 
 typedef struct {
@@ -66,7 +77,7 @@ typedef struct {
 typedef struct {
   const char* name;
   const char* op;
-  uint64_t ns;  /* total over all runs; 0 unless options.profile */
+  uint64_t ns;     /* total over all runs; 0 unless options.profile */
   int32_t skipped; /* 1: computed at prepare, or a view */
 } edgeort_node;
 

@@ -56,8 +56,7 @@ EDGEORT_INLINE T exp_poly(const ExpParts<T>& e) {
 template <class T>
 EDGEORT_INLINE T expm1_poly(const ExpParts<T>& e) {
   const T r = e.hi + e.lo;
-  const T q = poly(r, 0x1.000000p-1f, 0x1.555556p-3f, 0x1.5554f4p-5f, 0x1.110ffcp-7f, 0x1.6d3f5ep-10f,
-                   0x1.a25416p-13f);
+  const T q = poly(r, 0x1.000000p-1f, 0x1.555556p-3f, 0x1.5554f4p-5f, 0x1.110ffcp-7f, 0x1.6d3f5ep-10f, 0x1.a25416p-13f);
   return e.hi + fma(r * r, q, e.lo);
 }
 
@@ -118,10 +117,9 @@ EDGEORT_INLINE T sigmoid(T x) {
 template <class T>
 EDGEORT_INLINE T erf(T x) {
   const T a = abs(x), z = x * x;
-  const T p = poly(z, 0x1.06eba8p-3f, -0x1.81273ep-2f, 0x1.ce2ce6p-4f, -0x1.b7f71ap-6f, 0x1.53f224p-8f,
-                   -0x1.a3515ep-11f, 0x1.4771fep-14f);
-  const T q = poly(vmin(a, splat<T>(4.0f)), -0x1.661a9ep-12f, -0x1.2088ecp+0f, -0x1.46bae6p-1f, -0x1.a6536ep-4f,
-                   0x1.65cbc4p-6f, -0x1.825b6ap-9f, 0x1.86ddccp-13f);
+  const T p = poly(z, 0x1.06eba8p-3f, -0x1.81273ep-2f, 0x1.ce2ce6p-4f, -0x1.b7f71ap-6f, 0x1.53f224p-8f, -0x1.a3515ep-11f, 0x1.4771fep-14f);
+  const T q = poly(vmin(a, splat<T>(4.0f)), -0x1.661a9ep-12f, -0x1.2088ecp+0f, -0x1.46bae6p-1f, -0x1.a6536ep-4f, 0x1.65cbc4p-6f,
+                   -0x1.825b6ap-9f, 0x1.86ddccp-13f);
   const auto e = split_exp(q);
   const T tail = fma(-exp_poly(e), pow2<T>(e.bits), splat<T>(1.0f));
   return select(a < 1.0f, fma(x, p, x), copysign(tail, x));
@@ -143,8 +141,8 @@ EDGEORT_INLINE LogParts<T> split_log(T u) {
 // log(1 + f) + k ln 2 for f in [sqrt(1/2) - 1, sqrt(2) - 1].
 template <class T>
 EDGEORT_INLINE T log_poly(T f, T k) {
-  const T r = poly(f, 0x1.555548p-2f, -0x1.000006p-2f, 0x1.99a476p-3f, -0x1.555c44p-3f, 0x1.233ba2p-3f,
-                   -0x1.fc28cap-4f, 0x1.e6c00cp-4f, -0x1.de01e0p-4f, 0x1.14733ap-4f);
+  const T r = poly(f, 0x1.555548p-2f, -0x1.000006p-2f, 0x1.99a476p-3f, -0x1.555c44p-3f, 0x1.233ba2p-3f, -0x1.fc28cap-4f, 0x1.e6c00cp-4f,
+                   -0x1.de01e0p-4f, 0x1.14733ap-4f);
   const T f2 = f * f;
   const T low = fma(k, splat<T>(-0x1.05c610p-29f), fma(f2 * f, r, f2 * -0.5f));
   return fma(k, splat<T>(0x1.62e430p-1f), f + low);

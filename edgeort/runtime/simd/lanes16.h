@@ -53,9 +53,7 @@ EDGEORT_INLINE float tree(Vec<float, 8> v, Op op) {
 }
 template <class Op>
 EDGEORT_INLINE float tree(Vec<float, 16> v, Op op) {
-  return tree(op(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7),
-                 __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15)),
-              op);
+  return tree(op(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7), __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15)), op);
 }
 
 // The 16 virtual lanes of one sequence, along the sequence: element r goes to lane r % 16.

@@ -40,8 +40,8 @@ EDGEORT_INLINE D log2_double(D d) {
   const D k = bitcast<D>((b >> 52) | 0x4330000000000000u) - (0x1p52 + 1024.0);
   const D m = bitcast<D>((b & 0x000fffffffffffffu) + kSqrtHalf);
   const D s = (m - 1.0) / (m + 1.0);
-  const D p = poly_double(s * s, 0x1.71547652b82ffp+1, 0x1.ec709dc39c9d7p-1, 0x1.2776c516aafcbp-1,
-                          0x1.a6175674e6603p-2, 0x1.484facc4b1fe5p-2, 0x1.0bb7a84a4347ap-2, 0x1.f186e1a5d256ap-3);
+  const D p = poly_double(s * s, 0x1.71547652b82ffp+1, 0x1.ec709dc39c9d7p-1, 0x1.2776c516aafcbp-1, 0x1.a6175674e6603p-2,
+                          0x1.484facc4b1fe5p-2, 0x1.0bb7a84a4347ap-2, 0x1.f186e1a5d256ap-3);
   return s * p + k;
 }
 
@@ -50,9 +50,8 @@ template <class D, class U>
 EDGEORT_INLINE D exp2_double(D e) {
   const D t = e + 0x1.8p52;
   const D r = e - (t - 0x1.8p52);
-  const D p = poly_double(r, 0x1.ffffffffff7a6p-1, 0x1.62e42fef8614bp-1, 0x1.ebfbdff931800p-3, 0x1.c6b08dd46fa15p-5,
-                          0x1.3b2ab5c541293p-7, 0x1.5d874835f55c1p-10, 0x1.430acc855ed0fp-13, 0x1.00dad3a69327ep-16,
-                          0x1.61afe891828a7p-20);
+  const D p = poly_double(r, 0x1.ffffffffff7a6p-1, 0x1.62e42fef8614bp-1, 0x1.ebfbdff931800p-3, 0x1.c6b08dd46fa15p-5, 0x1.3b2ab5c541293p-7,
+                          0x1.5d874835f55c1p-10, 0x1.430acc855ed0fp-13, 0x1.00dad3a69327ep-16, 0x1.61afe891828a7p-20);
   return bitcast<D>(bitcast<U>(p) + (bitcast<U>(t) << 52));
 }
 

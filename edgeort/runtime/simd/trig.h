@@ -10,8 +10,7 @@ namespace {
 // trigonometric functions", SIGNUM Newsletter 18(1), 1983): x = m 2^e, and the bits of 2/pi that give multiples of 4
 // quarter turns are skipped. inf and NaN give NaN.
 __attribute__((noinline, unused)) float reduce_huge(float x, uint32_t* q) {
-  static constexpr uint32_t kTwoOverPi[8] = {0,           0xa2f9836eu, 0x4e441529u, 0xfc2757d1u,
-                                             0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu};
+  static constexpr uint32_t kTwoOverPi[8] = {0, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu};
   const uint32_t bits = bitcast<uint32_t>(x);
   const int32_t exponent = static_cast<int32_t>((bits >> 23) & 0xff);
   if (exponent == 0xff) {
@@ -95,8 +94,7 @@ template <class T>
 EDGEORT_INLINE T tan(T x) {
   const auto p = split_trig(x);
   const T z = p.r * p.r;
-  const T c = poly(z, 0x1.555564p-2f, 0x1.110c88p-3f, 0x1.bb0b9cp-5f, 0x1.5ab798p-6f, 0x1.6d779ep-7f,
-                   -0x1.4e340cp-12f, 0x1.2c2966p-8f);
+  const T c = poly(z, 0x1.555564p-2f, 0x1.110c88p-3f, 0x1.bb0b9cp-5f, 0x1.5ab798p-6f, 0x1.6d779ep-7f, -0x1.4e340cp-12f, 0x1.2c2966p-8f);
   const T t = fma(p.r * z, c, p.r);
   return select(x == 0.0f, x, select((p.q & 1u) != 0u, -1.0f / t, t));
 }
@@ -141,8 +139,8 @@ EDGEORT_INLINE T atan(T x) {
   const T one = splat<T>(1.0f), zero = splat<T>(0.0f);
   const T q = select(big, -one, a) / select(big, a, one);
   const T z = q * q;
-  const T c = poly(z, -0x1.55553ep-2f, 0x1.9991e4p-3f, -0x1.242086p-3f, 0x1.c08c50p-4f, -0x1.58092ep-4f,
-                   0x1.da2a88p-5f, -0x1.fd7fa4p-6f, 0x1.64274ap-7f, -0x1.d36024p-10f);
+  const T c = poly(z, -0x1.55553ep-2f, 0x1.9991e4p-3f, -0x1.242086p-3f, 0x1.c08c50p-4f, -0x1.58092ep-4f, 0x1.da2a88p-5f, -0x1.fd7fa4p-6f,
+                   0x1.64274ap-7f, -0x1.d36024p-10f);
   const T t = fma(q * z, c, select(big, splat<T>(-0x1.777a5cp-25f), zero));
   return copysign(select(big, splat<T>(0x1.921fb6p+0f), zero) + (q + t), x);
 }
