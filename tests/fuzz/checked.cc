@@ -249,7 +249,7 @@ bool set_inputs(edgeort_model* model, Random& random, const std::vector<Input>& 
     free(buffers.data[i]);
     t.data = buffers.data[i] = malloc(size ? size : 1);
     t.bytes = size;
-    if (input && input->data.size() == size) {
+    if (input && size && input->data.size() == size) {
       memcpy(t.data, input->data.data(), size);
     } else {
       fill(t.data, size, static_cast<DType>(t.dtype), random);

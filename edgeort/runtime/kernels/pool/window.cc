@@ -54,7 +54,7 @@ Status Window::bind(Prepare& p, const PoolParams& params) {
 
 i64 Window::taps() const {
   i64 n = 1;
-  for (int d = 0; d < 3; ++d) n *= min_of(kernel[d], in[d]);
+  for (int d = 0; d < 3; ++d) n *= max_of(1, min_of(kernel[d], in[d]));  // an empty axis: room for the lines of the others
   return n;
 }
 
