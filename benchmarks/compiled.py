@@ -1,4 +1,4 @@
-"""The benchmarks' own C and C++ sources, compiled by the toolchain's compiler for this machine."""
+"""The C and C++ sources of the benchmarks themselves, compiled by the compiler that the toolchain uses."""
 
 from __future__ import annotations
 
@@ -14,21 +14,19 @@ from edgeort.toolchain import cache_dir
 
 
 def shared_library(source: Path, *flags: str) -> Path:
-    """`source` as a shared library, cached by what it is made of. ToolchainError when it does not compile."""
-    command = [
-        sys.executable,
-        "-m",
-        "ziglang",
-        "cc",
-        "-shared",
-        "-fPIC",
-        "-O2",
-        "-fno-sanitize=all",
-        *flags,
-        str(source),
-    ]
+    """`source` as a shared library for this machine, cached. ToolchainError when it does not compile."""
+    return _compiled(source, ".so", "-shared", "-fPIC", *flags)
+
+
+def program(source: Path, *flags: str) -> Path:
+    """`source` as a program, cached. ToolchainError when it does not compile."""
+    return _compiled(source, "", *flags)
+
+
+def _compiled(source: Path, suffix: str, *flags: str) -> Path:
+    command = [sys.executable, "-m", "ziglang", "cc", "-O2", "-fno-sanitize=all", *flags, str(source)]
     key = hashlib.sha256(source.read_bytes() + " ".join(command).encode()).hexdigest()[:24]
-    path = cache_dir() / "benchmarks" / f"{source.stem}-{key}.so"
+    path = cache_dir() / "benchmarks" / f"{source.stem}-{key}{suffix}"
     if path.exists():
         return path
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -47,6 +47,11 @@ class Entrant:
         """The median of all runs of all rounds; None for an engine that is out."""
         return statistics.median(self.times_ms) if self.times_ms else None
 
+    @property
+    def fastest_ms(self) -> float | None:
+        """The fastest of all runs: what other programs on the machine disturb least."""
+        return min(self.times_ms, default=None)
+
 
 @dataclass(frozen=True)
 class Result:
@@ -56,17 +61,21 @@ class Result:
     threads: int
     entrants: tuple[Entrant, ...]
 
-    def median_ms(self, engine: str) -> float | None:
-        """The engine's median."""
-        return next(entrant.median_ms for entrant in self.entrants if entrant.name == engine)
-
     @property
     def ratio(self) -> float | None:
         """The best peer's median over edgeort's: above 1, edgeort is ahead. None when either is missing."""
-        ours = self.median_ms(OURS.name)
-        peers = [entrant.median_ms for entrant in self.entrants if entrant.name != OURS.name]
-        known = [median for median in peers if median is not None]
-        return min(known) / ours if ours is not None and known else None
+        return _ratio({entrant.name: entrant.median_ms for entrant in self.entrants})
+
+    @property
+    def fastest_ratio(self) -> float | None:
+        """The same of the fastest runs."""
+        return _ratio({entrant.name: entrant.fastest_ms for entrant in self.entrants})
+
+
+def _ratio(times: Mapping[str, float | None]) -> float | None:
+    ours = times.get(OURS.name)
+    peers = [time for name, time in times.items() if name != OURS.name and time is not None]
+    return min(peers) / ours if ours is not None and peers else None
 
 
 class Worker:
@@ -167,15 +176,13 @@ def contest(model: Model, threads: int, engines: Sequence[Engine], pace: Pace, t
         return Result(model.name, threads, tuple(worker.entrant for worker in workers))
 
 
-def geometric_mean(values: Sequence[float]) -> float:
-    """Of positive values."""
-    return statistics.geometric_mean(values)
-
-
-def by_threads(results: Sequence[Result]) -> Mapping[int, float]:
-    """The geometric mean of the ratios, for each number of threads that has any."""
-    found: dict[int, list[float]] = {}
+def by_threads(results: Sequence[Result]) -> dict[int, tuple[float, float]]:
+    """The geometric means of `ratio` and of `fastest_ratio`, for each number of threads that has any."""
+    found: dict[int, list[tuple[float, float]]] = {}
     for result in results:
-        if result.ratio is not None:
-            found.setdefault(result.threads, []).append(result.ratio)
-    return {threads: geometric_mean(ratios) for threads, ratios in found.items()}
+        if result.ratio is not None and result.fastest_ratio is not None:
+            found.setdefault(result.threads, []).append((result.ratio, result.fastest_ratio))
+    return {
+        threads: (statistics.geometric_mean(a for a, _ in pairs), statistics.geometric_mean(b for _, b in pairs))
+        for threads, pairs in found.items()
+    }

@@ -44,9 +44,19 @@ class Counts:
         return Counts(*(a - b for a, b in zip(asdict(self).values(), asdict(other).values(), strict=True)))
 
     @property
+    def filled_bytes(self) -> int:
+        """From memory into level 2."""
+        return self.fills * LINE_BYTES
+
+    @property
+    def written_back_bytes(self) -> int:
+        """From level 2 to memory."""
+        return self.write_backs * LINE_BYTES
+
+    @property
     def memory_mb(self) -> float:
         """What goes over level 2, fills and write-backs, in 10^6 bytes."""
-        return (self.fills + self.write_backs) * LINE_BYTES * 1e-6
+        return (self.filled_bytes + self.written_back_bytes) * 1e-6
 
 
 def count(program: Sequence[str], cpu: str, caches: Caches, prefix: Sequence[str] = ()) -> tuple[Counts, str]:

@@ -3,7 +3,8 @@
     python -m benchmarks.emulated [MODEL...] [--cpu cortex-a72] [--l2-kib 1024] [--json FILE]
 
 The harness of a bundle runs under QEMU with a counting plugin, once with N and once with N + 1 inferences: the
-difference is one inference in its steady state. Counts are repeatable, and say nothing of time by themselves.
+difference is one inference in its steady state. Counts repeat to a few thousand instructions, which the harness takes
+to print its times; they say nothing of time by themselves.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def table(rows: Sequence[Row], cpu: str, caches: Caches) -> Table:
             *(f"{n * 1e-6:.1f}" for n in (c.instructions, c.multiply_adds)),
             "-" if instructions is None else f"{instructions:g}",
             *(f"{n * 1e-6:.1f}" for n in (c.loads, c.stores)),
-            *(f"{n * 64e-6:.1f}" for n in (c.fills, c.write_backs)),
+            *(f"{n * 1e-6:.1f}" for n in (c.filled_bytes, c.written_back_bytes)),
             f"{c.memory_mb:.1f}",
             "-" if traffic is None else f"{traffic:g}",
             "-" if traffic is None else f"{c.memory_mb / traffic:.2f}",
