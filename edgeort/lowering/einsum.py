@@ -16,6 +16,7 @@ import onnx_ir as ir
 from edgeort.lowering import layout, typed
 from edgeort.lowering.context import F32, Group, Lowering, text, unsupported
 from edgeort.lowering.move import integer_list
+from edgeort.lowering.params import PARAMS
 
 _ELLIPSIS = "0123456789"  # the labels of dimensions that `...` stands for
 
@@ -71,7 +72,7 @@ class _Products:
         axes = [axis for axis, label in enumerate(term.labels) if label not in kept]
         if not axes:
             return term
-        params = layout.PARAMS_BY_NAME["ListParams"].pack(count=len(axes), values=axes)
+        params = PARAMS["ListParams"].pack(count=len(axes), values=axes)
         labels = "".join(label for label in term.labels if label in kept)
         return _Term(self.emit("ReduceSum", params, term.tensor), labels)
 
@@ -81,9 +82,7 @@ class _Products:
         tensor = term.tensor
         perm = [term.labels.index(label) for label in own]
         if perm != sorted(perm):
-            tensor = self.emit(
-                "Transpose", layout.PARAMS_BY_NAME["ListParams"].pack(count=len(perm), values=perm), tensor
-            )
+            tensor = self.emit("Transpose", PARAMS["ListParams"].pack(count=len(perm), values=perm), tensor)
         if missing := [axis for axis, label in enumerate(labels) if label not in own]:
             tensor = self.emit("Unsqueeze", b"", tensor, integer_list(self.ctx, self.node, "axes", missing))
         return _Term(tensor, labels)
@@ -96,7 +95,7 @@ class _Products:
         rows = "".join(label for label in a.labels if label not in b.labels)
         columns = "".join(label for label in b.labels if label not in a.labels)
         if self.code == F32 and len(rows) == len(columns) == len(summed) == 1:
-            params = layout.PARAMS_BY_NAME["GemmParams"].pack(alpha=1.0, epilogue=layout.PROGRAM.pack())
+            params = PARAMS["GemmParams"].pack(alpha=1.0, epilogue=layout.PROGRAM.pack())
             operands = self.ordered(a, batch + rows + summed), self.ordered(b, batch + summed + columns)
             return _Term(self.emit("Gemm", params, *(term.tensor for term in operands)), batch + rows + columns)
         labels = batch + rows + columns + summed

@@ -13,6 +13,7 @@ import onnx_ir as ir
 
 from edgeort.lowering import layout, winograd
 from edgeort.lowering.context import Group, Lowering, attribute, integer, integers, number, text, unsupported
+from edgeort.lowering.params import PARAMS
 from edgeort.lowering.program import add_scaled, elementwise, epilogue
 
 _AUTO_PAD = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
@@ -34,7 +35,7 @@ def padded_bias(bias: np.ndarray, n: int, multiple: int = layout.PANEL) -> np.nd
 
 
 def _params(name: str, header: bytes, instructions: bytes, **fields: object) -> bytes:
-    return layout.PARAMS_BY_NAME[name].pack(epilogue=header, **fields) + instructions  # type: ignore[arg-type]
+    return PARAMS[name].pack(epilogue=header, **fields) + instructions  # type: ignore[arg-type]
 
 
 def _gemm(

@@ -13,6 +13,7 @@ import onnx_ir as ir
 
 from edgeort.lowering import layout
 from edgeort.lowering.context import Group, Lowering, attribute, integer, integers, number, text, unsupported
+from edgeort.lowering.params import PARAMS
 from edgeort.lowering.plan import dtype_code
 
 _I64 = dtype_code(ir.DataType.INT64.value, "int64")
@@ -24,7 +25,7 @@ Handler = Callable[[Lowering, ir.Node, Group], None]
 
 def axis_params(**fields: int | float) -> bytes:
     """Packed AxisParams."""
-    return layout.PARAMS_BY_NAME["AxisParams"].pack(**fields)
+    return PARAMS["AxisParams"].pack(**fields)
 
 
 def operand(node: ir.Node, index: int) -> ir.Value | None:
@@ -57,7 +58,7 @@ def transpose(ctx: Lowering, node: ir.Node, group: Group) -> None:
     perm = integers(node, "perm") or []
     if len(perm) > layout.MAX_RANK:
         raise unsupported(node, f"has rank {len(perm)}; kernels exist up to {layout.MAX_RANK}")
-    ctx.emit("Transpose", node, layout.PARAMS_BY_NAME["ListParams"].pack(count=len(perm), values=perm))
+    ctx.emit("Transpose", node, PARAMS["ListParams"].pack(count=len(perm), values=perm))
 
 
 def reshape(ctx: Lowering, node: ir.Node, group: Group) -> None:
@@ -118,7 +119,7 @@ def pad(ctx: Lowering, node: ir.Node, group: Group) -> None:
 def shape(ctx: Lowering, node: ir.Node, group: Group) -> None:
     """Shape, from axis `start` up to `end`."""
     bounds = [integer(node, "start", 0), integer(node, "end", _LAST)]
-    ctx.emit("Shape", node, layout.PARAMS_BY_NAME["ListParams"].pack(count=2, values=bounds))
+    ctx.emit("Shape", node, PARAMS["ListParams"].pack(count=2, values=bounds))
 
 
 def constant_of_shape(ctx: Lowering, node: ir.Node, group: Group) -> None:

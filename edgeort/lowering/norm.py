@@ -8,10 +8,11 @@ import onnx_ir as ir
 
 from edgeort.lowering import layout
 from edgeort.lowering.context import Group, Lowering, integer, integers, number, unsupported
+from edgeort.lowering.params import PARAMS
 from edgeort.passes.functions import DOMAIN, NHWC
 
 Handler = Callable[[Lowering, ir.Node, Group], None]
-_AXIS = layout.PARAMS_BY_NAME["AxisParams"]
+_AXIS = PARAMS["AxisParams"]
 
 
 def _float_only(ctx: Lowering, node: ir.Node) -> None:
@@ -54,7 +55,7 @@ def _batch_norm(ctx: Lowering, node: ir.Node, group: Group) -> None:
 
 def _lrn(ctx: Lowering, node: ir.Node, group: Group) -> None:
     _float_only(ctx, node)
-    params = layout.PARAMS_BY_NAME["LrnParams"].pack(
+    params = PARAMS["LrnParams"].pack(
         size=integer(node, "size", 1),
         alpha=number(node, "alpha", 1e-4),
         beta=number(node, "beta", 0.75),
@@ -74,7 +75,7 @@ def _mean_variance_norm(ctx: Lowering, node: ir.Node, group: Group) -> None:
     axes = integers(node, "axes", (0, 2, 3)) or []
     if len(axes) > layout.MAX_RANK:
         raise unsupported(node, f"has {len(axes)} axes")
-    ctx.emit("MeanVarianceNorm", node, layout.PARAMS_BY_NAME["ListParams"].pack(count=len(axes), values=axes))
+    ctx.emit("MeanVarianceNorm", node, PARAMS["ListParams"].pack(count=len(axes), values=axes))
 
 
 _BOTH_LAYOUTS: dict[str, Handler] = {

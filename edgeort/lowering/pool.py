@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 
-from edgeort.lowering import layout
 from edgeort.lowering.context import Group, Lowering, integer, integers, number, text, unsupported
+from edgeort.lowering.params import PARAMS
 from edgeort.passes.functions import NHWC
 
 _AUTO_PAD = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
@@ -25,7 +25,7 @@ def _params(node: ir.Node) -> bytes:
     def three(values: list[int] | None, fill: int) -> list[int]:
         return [fill] * (3 - spatial) + (values or [fill] * spatial)
 
-    return layout.PARAMS_BY_NAME["PoolParams"].pack(
+    return PARAMS["PoolParams"].pack(
         spatial=spatial,
         channels_first=int(node.domain != NHWC),
         kernel=three(kernel, 1),
@@ -66,7 +66,7 @@ def _pool(ctx: Lowering, node: ir.Node, group: Group) -> None:
 def _global(ctx: Lowering, node: ir.Node, group: Group) -> None:
     """GlobalAveragePool, GlobalMaxPool, GlobalLpPool."""
     _float_only(ctx, node)
-    params = layout.PARAMS_BY_NAME["AxisParams"].pack(flag=int(node.domain != NHWC), value=number(node, "p", 2.0))
+    params = PARAMS["AxisParams"].pack(flag=int(node.domain != NHWC), value=number(node, "p", 2.0))
     ctx.emit(node.op_type, node, params)
 
 

@@ -14,6 +14,7 @@ import onnx_ir as ir
 
 from edgeort.lowering import layout
 from edgeort.lowering.context import Lowering, number, text, unsupported
+from edgeort.lowering.params import PARAMS
 
 MAX_OPERANDS = 16
 MAX_REGISTERS = 32
@@ -217,7 +218,7 @@ def epilogue(
 def elementwise(ctx: Lowering, nodes: Sequence[ir.Node]) -> None:
     """Emits a program that stands alone."""
     program = Program(ctx, None).add(nodes)
-    params = layout.PARAMS_BY_NAME["ElementwiseParams"].pack(program=program.header(0)) + program.instructions()
+    params = PARAMS["ElementwiseParams"].pack(program=program.header(0)) + program.instructions()
     operands = [ctx.value(v) for v in program.operands]
     ctx.emit("Elementwise", nodes[-1], params, inputs=operands, outputs=[ctx.result(nodes[-1].outputs[0])])
 
@@ -229,5 +230,5 @@ def add_scaled(ctx: Lowering, node: ir.Node, a: int, b: int, scale: float, resul
     code = layout.INSTRUCTION.pack(uop=mul, dst=3, a=1, b=layout.IMMEDIATE, p0=_f32(scale))
     code += layout.INSTRUCTION.pack(uop=add, dst=2, a=0, b=3)
     header = layout.PROGRAM.pack(count=2, operands=2, registers=4, result=2)
-    params = layout.PARAMS_BY_NAME["ElementwiseParams"].pack(program=header) + code
+    params = PARAMS["ElementwiseParams"].pack(program=header) + code
     ctx.emit("Elementwise", node, params, inputs=[a, b], outputs=[result])

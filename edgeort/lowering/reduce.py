@@ -8,6 +8,7 @@ import onnx_ir as ir
 
 from edgeort.lowering import layout
 from edgeort.lowering.context import F32, Group, Lowering, integer, integers, unsupported
+from edgeort.lowering.params import PARAMS
 
 _WIDE = ("f32", "i32", "i64", "f64", "u32", "u64")
 _ALL = (*_WIDE, "u8", "i8")
@@ -36,7 +37,7 @@ def _reduction(ctx: Lowering, node: ir.Node, group: Group) -> None:
     if len(axes) > layout.MAX_RANK:
         raise unsupported(node, f"has {len(axes)} axes; the limit is {layout.MAX_RANK}")
     flag = integer(node, "keepdims", 1) | integer(node, "noop_with_empty_axes", 0) << 1
-    ctx.emit(node.op_type, node, layout.PARAMS_BY_NAME["ListParams"].pack(count=len(axes), values=axes, flag=flag))
+    ctx.emit(node.op_type, node, PARAMS["ListParams"].pack(count=len(axes), values=axes, flag=flag))
 
 
 def _softmax(ctx: Lowering, node: ir.Node, group: Group) -> None:
@@ -45,7 +46,7 @@ def _softmax(ctx: Lowering, node: ir.Node, group: Group) -> None:
         raise unsupported(node, "has a kernel for float32 alone", "convert its operand to float32 with a Cast")
     flatten = ctx.opset < 13
     axis = integer(node, "axis", 1 if flatten else -1)
-    ctx.emit(node.op_type, node, layout.PARAMS_BY_NAME["AxisParams"].pack(axis=axis, flag=int(flatten)))
+    ctx.emit(node.op_type, node, PARAMS["AxisParams"].pack(axis=axis, flag=int(flatten)))
 
 
 HANDLERS: dict[tuple[str, str], Callable[[Lowering, ir.Node, Group], None]] = {

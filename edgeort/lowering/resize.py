@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import onnx_ir as ir
 
-from edgeort.lowering import layout
 from edgeort.lowering.context import Group, Lowering, integer, integers, number, text, unsupported
+from edgeort.lowering.params import PARAMS
 from edgeort.passes.functions import NHWC
 
 Handler = Callable[[Lowering, ir.Node, Group], None]
@@ -47,7 +47,7 @@ def _resize(ctx: Lowering, node: ir.Node, group: Group) -> None:
     if (mode or crop) and not ctx.is_f32(node.inputs[0]):
         raise unsupported(node, "only mode = nearest has a kernel for this element type")
     axes = integers(node, "axes")
-    params = layout.PARAMS_BY_NAME["ResizeParams"].pack(
+    params = PARAMS["ResizeParams"].pack(
         mode=mode,
         transform=transform,
         nearest=_number_of(node, "nearest_mode", _NEAREST, "simple" if old else "round_prefer_floor"),
@@ -75,7 +75,7 @@ def _upsample(ctx: Lowering, node: ir.Node, group: Group) -> None:
     mode = _number_of(node, "mode", _MODES, "nearest")
     if mode and not ctx.is_f32(node.inputs[0]):
         raise unsupported(node, "only mode = nearest has a kernel for this element type")
-    params = layout.PARAMS_BY_NAME["ResizeParams"].pack(
+    params = PARAMS["ResizeParams"].pack(
         mode=mode, transform=_TRANSFORMS.index("asymmetric"), nearest=_NEAREST.index("simple"), axes_count=-1
     )
     if len(node.inputs) > 1:
@@ -89,9 +89,7 @@ def _depth_and_space(ctx: Lowering, node: ir.Node, group: Group) -> None:
     """DepthToSpace, SpaceToDepth. flag: bit 0 is channels first, bit 1 is column-row-depth order."""
     column_row_depth = text(node, "mode", "DCR") == "CRD"
     flag = int(node.domain != NHWC) + 2 * int(column_row_depth)
-    ctx.emit(
-        node.op_type, node, layout.PARAMS_BY_NAME["AxisParams"].pack(axis=integer(node, "blocksize", 1), flag=flag)
-    )
+    ctx.emit(node.op_type, node, PARAMS["AxisParams"].pack(axis=integer(node, "blocksize", 1), flag=flag))
 
 
 def _grid_sample(ctx: Lowering, node: ir.Node, group: Group) -> None:
@@ -101,13 +99,13 @@ def _grid_sample(ctx: Lowering, node: ir.Node, group: Group) -> None:
     mode = _GRID_MODES[text(node, "mode", "linear")]
     padding = _number_of(node, "padding_mode", _PADDINGS, "zeros")
     flag = padding + 4 * integer(node, "align_corners", 0)
-    ctx.emit("GridSample", node, layout.PARAMS_BY_NAME["AxisParams"].pack(axis=mode, flag=flag))
+    ctx.emit("GridSample", node, PARAMS["AxisParams"].pack(axis=mode, flag=flag))
 
 
 def _affine_grid(ctx: Lowering, node: ir.Node, group: Group) -> None:
     if not ctx.is_f32(node.inputs[0]):
         raise unsupported(node, "only float32 has a kernel")
-    ctx.emit("AffineGrid", node, layout.PARAMS_BY_NAME["AxisParams"].pack(flag=integer(node, "align_corners", 0)))
+    ctx.emit("AffineGrid", node, PARAMS["AxisParams"].pack(flag=integer(node, "align_corners", 0)))
 
 
 def _roi_align(ctx: Lowering, node: ir.Node, group: Group) -> None:
@@ -115,7 +113,7 @@ def _roi_align(ctx: Lowering, node: ir.Node, group: Group) -> None:
         raise unsupported(node, "only float32 has a kernel")
     default = "half_pixel" if ctx.opset >= 16 else "output_half_pixel"
     half = text(node, "coordinate_transformation_mode", default) == "half_pixel"
-    params = layout.PARAMS_BY_NAME["RoiAlignParams"].pack(
+    params = PARAMS["RoiAlignParams"].pack(
         height=integer(node, "output_height", 1),
         width=integer(node, "output_width", 1),
         samples=integer(node, "sampling_ratio", 0),

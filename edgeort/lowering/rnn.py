@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from edgeort.lowering import layout
 from edgeort.lowering.context import Group, Lowering, attribute, integer, number, text, unsupported
 from edgeort.lowering.matrix import panels
+from edgeort.lowering.params import PARAMS
 
 # Activation functions in the order of their codes (kernels/rnn/rnn.isa.cc): default alpha and beta; None: not used.
 ACTIVATIONS: tuple[tuple[str, float | None, float | None], ...] = (
@@ -83,7 +83,7 @@ def _recurrent(ctx: Lowering, node: ir.Node, group: Group) -> None:
     if weights is not None and recurrent is not None:
         inputs[1] = ctx.weights(f"{node.name}.W.packed", _packed(weights, (sum(cell.groups),)))
         inputs[2] = ctx.weights(f"{node.name}.R.packed", _packed(recurrent, cell.groups))
-    params = layout.PARAMS_BY_NAME["RnnParams"].pack(
+    params = PARAMS["RnnParams"].pack(
         hidden=recurrent.shape[2] if recurrent is not None else 0,
         inputs=weights.shape[2] if weights is not None else 0,
         directions=directions,

@@ -13,6 +13,7 @@ import onnx_ir as ir
 
 from edgeort.lowering import layout
 from edgeort.lowering.context import F32, Group, Lowering, attribute, integer, text, unsupported
+from edgeort.lowering.params import PARAMS
 from edgeort.lowering.plan import dtype_code
 
 CODES = {name: code for code, (name, _, _) in enumerate(layout.DTYPES)}
@@ -60,7 +61,7 @@ def cast(ctx: Lowering, node: ir.Node, tensor: int, to: int, out: int | None = N
     """The tensor in element type `to`, in `out` or in a new tensor."""
     if out is None:
         out = ctx.plan.activation(f"{node.name}.cast", to)
-    params = layout.PARAMS_BY_NAME["AxisParams"].pack(flag=to)
+    params = PARAMS["AxisParams"].pack(flag=to)
     ctx.emit("Cast", node, params, inputs=[tensor], outputs=[out])
     return out
 
@@ -151,7 +152,7 @@ def _pow(ctx: Lowering, node: ir.Node, group: Group) -> None:
     program = layout.PROGRAM.pack(count=1, operands=2, registers=3, result=2)
     ctx.plan.uops.add("Pow")
     instruction = layout.INSTRUCTION.pack(uop=layout.UOPS.index("Pow"), dst=2, a=0, b=1)
-    params = layout.PARAMS_BY_NAME["ElementwiseParams"].pack(program=program) + instruction
+    params = PARAMS["ElementwiseParams"].pack(program=program) + instruction
     ctx.emit("Elementwise", node, params, inputs=operands, outputs=[out])
     if code != F32:
         cast(ctx, node, out, code, ctx.result(node.outputs[0]))
@@ -192,7 +193,7 @@ def _cast(ctx: Lowering, node: ir.Node, group: Group) -> None:
 
 def _bit_cast(ctx: Lowering, node: ir.Node, group: Group) -> None:
     to = dtype_code(integer(node, "to", 1), f"node {node.name!r}")
-    ctx.emit("BitCast", node, layout.PARAMS_BY_NAME["AxisParams"].pack(flag=to))
+    ctx.emit("BitCast", node, PARAMS["AxisParams"].pack(flag=to))
 
 
 HANDLERS: dict[tuple[str, str], Callable[[Lowering, ir.Node, Group], None]] = {

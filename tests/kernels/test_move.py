@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from edgeort import toolchain
 from edgeort.engine import Engine
 from edgeort.errors import PlanError, UnsupportedError
-from edgeort.lowering import layout
+from edgeort.lowering.params import PARAMS
 from edgeort.lowering.plan import PlanBuilder
 from tests.kernels.support import engine, parse, run_everywhere, same_bits
 
@@ -60,7 +60,7 @@ def refusal(op: str, operands: Sequence[np.ndarray], params: bytes, folder: Path
 
 
 def axis_params(**fields: int) -> bytes:
-    return layout.PARAMS_BY_NAME["AxisParams"].pack(**fields)
+    return PARAMS["AxisParams"].pack(**fields)
 
 
 # ---- Transpose
@@ -106,9 +106,9 @@ def test_transpose_and_its_inverse_are_the_identity(data: st.DataObject, tmp_pat
 
 
 def test_a_plan_with_a_wrong_permutation_is_refused(tmp_path: Path) -> None:
-    params = layout.PARAMS_BY_NAME["ListParams"].pack(count=2, values=[1, 1])
+    params = PARAMS["ListParams"].pack(count=2, values=[1, 1])
     assert "names axis 1 twice" in refusal("Transpose", [sample((2, 3))], params, tmp_path)
-    params = layout.PARAMS_BY_NAME["ListParams"].pack(count=2, values=[0, 2])
+    params = PARAMS["ListParams"].pack(count=2, values=[0, 2])
     assert "out of range for rank 2" in refusal("Transpose", [sample((2, 3))], params, tmp_path)
 
 

@@ -1,0 +1,74 @@
+"""The plan's layout: Python and C++ agree, and what is written is what the runtime reads."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeort import toolchain
+from edgeort.engine import Engine
+from edgeort.errors import PlanError
+from edgeort.lowering import header, layout
+from edgeort.lowering.params import PARAMS
+from edgeort.lowering.plan import PlanBuilder
+from edgeort.lowering.structs import Struct
+from tests.kernels.support import engine, parse
+
+
+def test_the_header_is_that_of_the_layout() -> None:
+    assert header.PATH.read_text() == header.header(), "run python -m edgeort.lowering.header"
+
+
+def test_every_micro_operation_has_a_formula() -> None:
+    rows = (toolchain.RUNTIME / "kernels/elementwise/uops.inc").read_text()
+    assert re.findall(r"^(?:UNARY|BINARY)\((\w+),", rows, re.MULTILINE) == list(layout.UOPS)
+
+
+@pytest.mark.parametrize("record", [layout.HEADER, layout.TENSOR, layout.NODE, *PARAMS.values()], ids=lambda r: r.name)
+def test_a_record_comes_back(record: Struct) -> None:
+    values = {
+        name: tuple(range(1, count + 1)) for name, ctype, count in record.fields if ctype not in ("Program", "u8")
+    }
+    raw = record.pack(**values)
+    assert len(raw) == record.size and record.size % 8 == 0
+    unpacked = record.unpack(raw)
+    assert all(tuple(unpacked[name]) == value for name, value in values.items())
+
+
+def test_a_record_refuses_what_it_has_no_field_for() -> None:
+    with pytest.raises(ValueError, match="no field"):
+        layout.NODE.pack(colour=1)
+    with pytest.raises(ValueError, match="holds 8 elements"):
+        PARAMS["ListParams"].pack(values=range(9))
+
+
+def test_misaligned_fields_are_refused() -> None:
+    with pytest.raises(ValueError, match="not aligned"):
+        Struct("Bad", "", (("a", "u8", 1), ("b", "u32", 1)))
+
+
+def test_scalars_keep_their_rank() -> None:
+    plan = PlanBuilder()
+    scalar = plan.constant("c", np.array(3, np.int64), 6)
+    assert plan.tensors[scalar].dims == ()
+
+
+def test_a_plan_has_the_same_bytes_every_time(tmp_path: Path) -> None:
+    model = parse("g (float[2,3] x) => (float[2,4] y) { m = MatMul(x, w) y = Relu(m) }", {"w": np.ones((3, 4), "f")})
+    for _ in range(2):
+        engine(model, tmp_path)
+    first, second = sorted(tmp_path.glob("*.plan"))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_library_names_the_kernel_that_a_foreign_plan_lacks(tmp_path: Path) -> None:
+    engine(parse("g (float[2] x) => (float[2] y) { y = Tanh(x) }"), tmp_path)
+    plan = next(tmp_path.glob("*.plan"))
+    host = toolchain.target("linux", "x86_64")
+    with pytest.raises(PlanError, match='no kernel "Elementwise"; it was built for another model'):
+        Engine(toolchain.library(host, ["Gemm"]), plan)
+    with pytest.raises(PlanError, match='no micro-operation "Tanh"'):
+        Engine(toolchain.library(host, ["Elementwise", "uop:Relu"]), plan).run([np.zeros(2, "f")])
