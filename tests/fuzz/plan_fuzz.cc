@@ -73,7 +73,7 @@ Case read_case(const char* path) {
 
 // Values that are near some limit.
 uint64_t interesting(Random& r) {
-  static const int64_t values[] = {0,  1,  2,   3,   4,   5,     7,     8,     9,          15,         16,         17,       -1,
+  static const int64_t values[] = {0,  1,  2,   3,   4,   5,     7,     8,       9,       15,         16,         17,        -1,
                                    -2, -3, -16, 255, 256, 65535, 65536, 1 << 20, 1 << 24, 0x7fffffff, 0x80000000, 0xffffffff};
   constexpr uint64_t n = sizeof(values) / sizeof(values[0]);
   const uint64_t pick = r.below(n + 6);
@@ -89,21 +89,35 @@ class Mutator {
 
   void mutate() {
     switch (r_.below(16)) {
-      case 0: return flip();
-      case 1: return cut();
-      case 2: return word(0, sizeof(Header) / 8, 8);
-      case 3: return tensor_type();
-      case 4: return record(header_.tensors, sizeof(TensorRecord));
-      case 5: return word(header_.dims[0], header_.dims[1], 8);
-      case 6: return record(header_.nodes, sizeof(NodeRecord));
-      case 7: return operands_count();
+      case 0:
+        return flip();
+      case 1:
+        return cut();
+      case 2:
+        return word(0, sizeof(Header) / 8, 8);
+      case 3:
+        return tensor_type();
+      case 4:
+        return record(header_.tensors, sizeof(TensorRecord));
+      case 5:
+        return word(header_.dims[0], header_.dims[1], 8);
+      case 6:
+        return record(header_.nodes, sizeof(NodeRecord));
+      case 7:
+        return operands_count();
       case 8:
-      case 9: return operand();
-      case 10: return word(header_.data[0], header_.data[1] / 8, 8);
-      case 11: return float_word();
-      case 12: return word(header_.params[0], header_.params[1] / 8, 8);
-      case 13: return byte(header_.params[0], header_.params[1]);
-      default: return word(header_.params[0], header_.params[1] / 4, 4);
+      case 9:
+        return operand();
+      case 10:
+        return word(header_.data[0], header_.data[1] / 8, 8);
+      case 11:
+        return float_word();
+      case 12:
+        return word(header_.params[0], header_.params[1] / 8, 8);
+      case 13:
+        return byte(header_.params[0], header_.params[1]);
+      default:
+        return word(header_.params[0], header_.params[1] / 4, 4);
     }
   }
 
@@ -167,9 +181,12 @@ class Mutator {
     const uint16_t n = static_cast<uint16_t>(r_.below(5));
     const uint32_t op = static_cast<uint32_t>(r_.below(header_.ops[1]));
     switch (r_.below(3)) {
-      case 0: return put(at + offsetof(NodeRecord, inputs), &n, 2);
-      case 1: return put(at + offsetof(NodeRecord, outputs), &n, 2);
-      default: return put(at + offsetof(NodeRecord, op), &op, 4);
+      case 0:
+        return put(at + offsetof(NodeRecord, inputs), &n, 2);
+      case 1:
+        return put(at + offsetof(NodeRecord, outputs), &n, 2);
+      default:
+        return put(at + offsetof(NodeRecord, op), &op, 4);
     }
   }
 
