@@ -100,7 +100,17 @@ def test_every_kernel(kernel_plans: Sequence[Path]) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("name", ["mobilenetv2_100", "mobilenetv3_small_100"])
-def test_real_models(name: str, tmp_path: Path) -> None:
-    found = digests(find(name), tmp_path, CORES[1:2])
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("mobilenetv2_100", "x=1x3x224x224"),
+        ("mobilenetv3_small_100", "x=1x3x224x224"),
+        ("deit_tiny_patch16_224", "x=1x3x224x224"),
+        ("ppocr_det", "x=1x3x64x96"),
+        ("ppocr_rec", "x=1x3x48x64"),
+        ("magika", "bytes=2x2048"),
+    ],
+)
+def test_real_models(name: str, shape: str, tmp_path: Path) -> None:
+    found = digests(find(name), tmp_path, CORES[1:2], "--shape", shape)
     assert len(set(found.values())) == 1, found

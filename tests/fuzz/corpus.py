@@ -22,6 +22,11 @@ def lowered(proto: onnx.ModelProto, folder: Path) -> PlanBuilder:
     """The plan of a model, through the whole pipeline."""
     path = folder / "model.onnx"
     path.write_bytes(proto.SerializeToString())
+    return lowered_file(path)
+
+
+def lowered_file(path: Path) -> PlanBuilder:
+    """The plan of the model in a file."""
     graph = model.clean(model.load(path))
     run_passes(graph, PassContext())
     return lowering.lower(graph)
@@ -46,11 +51,11 @@ def node_test_plans(folder: Path, each: int = PLANS_AN_OPERATOR) -> list[Path]:
             plans.append(folder / f"{case.name}.plan")
             plans[-1].write_bytes(plan.to_bytes())
             arrays = dict(zip((value.name for value in proto.graph.input), case.data_sets[0][0], strict=True))
-            _write_inputs(plans[-1], [array_of(arrays[plan.tensors[index].name]) for index in plan.inputs])
+            write_inputs(plans[-1], [array_of(arrays[plan.tensors[index].name]) for index in plan.inputs])
     return plans
 
 
-def _write_inputs(plan: Path, arrays: Sequence[np.ndarray]) -> None:
+def write_inputs(plan: Path, arrays: Sequence[np.ndarray]) -> None:
     """For plan_fuzz in PLAN.inputs, for the harness in PLAN.npy/input0.npy, ..."""
     packed = b"".join(np.array([a.ndim, *a.shape, a.nbytes], "<u8").tobytes() + a.tobytes() for a in arrays)
     Path(f"{plan}.inputs").write_bytes(packed)

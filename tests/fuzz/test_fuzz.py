@@ -9,10 +9,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgeort.toolchain import families
 from tests.fuzz import build
+from tests.fuzz.corpus import lowered_file, write_inputs
+from tests.real_models.find import find
 
 MUTANTS = int(os.environ.get("EDGEORT_FUZZ_MUTANTS", "20000"))
 SEED = int(os.environ.get("EDGEORT_FUZZ_SEED", "1"))
@@ -72,6 +75,24 @@ def test_valid_plans_keep_within_their_memory(
 def test_a_broken_memory_plan_is_found(program: Path, kernel_plans: Sequence[Path]) -> None:
     done = run(program, "sabotage", levels()[0], "1", kernel_plans[-1])
     assert done.returncode != 0, "tensors that share one place went unnoticed"
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("mobilenetv2_100", (1, 3, 224, 224)),
+        ("deit_tiny_patch16_224", (1, 3, 224, 224)),
+        ("yolov8n", (1, 3, 320, 320)),
+        ("ppocr_det", (1, 3, 96, 160)),
+        ("ppocr_rec", (2, 3, 48, 96)),
+    ],
+)
+def test_real_models_keep_within_their_memory(program: Path, name: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+    plan = tmp_path / f"{name}.plan"
+    plan.write_bytes(lowered_file(find(name)).to_bytes())
+    write_inputs(plan, [np.random.default_rng(0).standard_normal(shape).astype(np.float32)])
+    done = run(program, "run", levels()[-1], "2", plan)
+    assert done.returncode == 0, said(done)
 
 
 def test_mutated_plans(program: Path, kernel_plans: Sequence[Path]) -> None:
