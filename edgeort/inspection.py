@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import onnx_ir as ir
 
-from edgeort.model.shapes import infer_shapes
+from edgeort.model.shapes import fix_shapes, infer_shapes
 
 LARGEST_TENSORS = 10
 
@@ -74,6 +74,7 @@ class Inspection:
     macs: list[NodeMacs]  # of the nodes that multiply matrices or convolve, in graph order
     total_macs: int  # of those that are known
     unknown_macs: int  # number of nodes that are not; with any, total_macs is a lower bound
+    batch_of_one: bool  # the batch is free, and multiply-accumulates are those of one item
     unsupported: list[Unsupported]
 
     @property
@@ -91,7 +92,10 @@ def inspect(model: ir.Model, profile: Named | None = None, supported: Supported 
     `supported` says what can be run: a collection of (domain, operator), or a function from a node to None or the
     sentence that says why it cannot; without it, `unsupported` is empty.
     """
-    model = infer_shapes(model.clone())
+    inputs, outputs = ([_tensor(value) for value in values] for values in (model.graph.inputs, model.graph.outputs))
+    model = model.clone()
+    batch_of_one = _one_item(model)
+    model = infer_shapes(model)
     nodes = list(model.graph.all_nodes())
     macs = list(_macs(model, nodes))
     weights = list(_weights(model, nodes))
@@ -103,8 +107,8 @@ def inspect(model: ir.Model, profile: Named | None = None, supported: Supported 
         producer=" ".join(part for part in (model.producer_name, model.producer_version) if part),
         ir_version=int(model.ir_version),
         opsets={domain or "ai.onnx": version for domain, version in model.opset_imports.items()},
-        inputs=[_tensor(value) for value in model.graph.inputs],
-        outputs=[_tensor(value) for value in model.graph.outputs],
+        inputs=inputs,
+        outputs=outputs,
         node_count=len(nodes),
         operators=dict(Counter(_operator(node) for node in nodes).most_common()),
         parameter_count=sum(math.prod(dim for dim in weight.shape or () if isinstance(dim, int)) for weight in weights),
@@ -113,8 +117,30 @@ def inspect(model: ir.Model, profile: Named | None = None, supported: Supported 
         macs=macs,
         total_macs=sum(entry.macs or 0 for entry in macs),
         unknown_macs=sum(entry.macs is None for entry in macs),
+        batch_of_one=batch_of_one,
         unsupported=list(_unsupported(nodes, supported)),
     )
+
+
+def _one_item(model: ir.Model) -> bool:
+    """Sets a batch to 1 where it is the only free dimension: the first one of the inputs, under one name."""
+    free = {
+        (axis, dim.value)
+        for value in model.graph.inputs
+        for axis, dim in enumerate(value.shape or ())
+        if not isinstance(dim, int)
+    }
+    if len(free) != 1 or next(iter(free))[0] != 0 or next(iter(free))[1] is None:
+        return False
+    fix_shapes(
+        model, {str(v.name): [1, *_tail(v)] for v in model.graph.inputs if v.shape and not isinstance(v.shape[0], int)}
+    )
+    return True
+
+
+def _tail(value: ir.Value) -> list[int | str]:
+    assert value.shape is not None
+    return [dim if isinstance(dim, int) else str(dim.value) for dim in value.shape[1:]]
 
 
 def _operator(node: ir.Node) -> str:

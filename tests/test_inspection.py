@@ -137,3 +137,12 @@ def test_no_slow_import() -> None:
     code = "import sys, edgeort.inspection, edgeort.model; print({'onnxscript', 'onnxruntime'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_free_batch_counts_one_item() -> None:
+    model = ir.from_onnx_text(
+        '<ir_version: 9, opset_import: ["": 17]> g (float[n,8] x) => (float[n,4] y) <float[8,4] w> { y = MatMul(x, w) }'
+    )
+    found = inspect(model)
+    assert (found.batch_of_one, found.total_macs, found.unknown_macs) == (True, 32, 0)
+    assert found.inputs[0].shape == ("n", 8)

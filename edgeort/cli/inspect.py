@@ -65,12 +65,13 @@ def _unsupported(graph: ir.Model) -> list[Unsupported]:
 def _print(path: Path, found: Inspection) -> None:
     opsets = ", ".join(f"{domain} {version}" for domain, version in found.opsets.items())
     bound = f" (at least: unknown for {found.unknown_macs} nodes)" if found.unknown_macs else ""
+    item = " for one item of the batch" if found.batch_of_one else ""
     rows = [
         ("made by", f"{found.producer or 'unknown'}, opset {opsets}, IR version {found.ir_version}"),
         *(("input", _value(value)) for value in found.inputs),
         *(("output", _value(value)) for value in found.outputs),
         ("parameters", f"{found.parameter_count:,}, {size(found.total_parameter_bytes)}"),
-        ("MACs", f"{found.total_macs:,}{bound}"),
+        ("MACs", f"{found.total_macs:,}{item}{bound}"),
         ("nodes", str(found.node_count)),
     ]
     print_table(str(path), rows)
