@@ -46,6 +46,11 @@ UNARY: dict[str, tuple[str, dict[str, Any], Formula]] = {
     "LeakyRelu": ("LeakyRelu", {"alpha": 0.1}, lambda x: select(x < 0, x * F(0.1), x)),
     "ThresholdedRelu": ("ThresholdedRelu", {"alpha": 0.5}, lambda x: select(x > F(0.5), x, 0)),
     "Elu": ("Elu", {"alpha": 0.7}, lambda x: select(x < 0, library().unary("expm1", x) * F(0.7), x)),
+    "Shrink": (
+        "Shrink",
+        {"lambd": 0.75, "bias": 0.1},
+        lambda x: select(x < F(-0.75), x + F(0.1), select(x > F(0.75), x - F(0.1), 0)),
+    ),
     "Softsign": ("Softsign", {}, lambda x: x / (np.abs(x) + F(1))),
     "Erf": ("Erf", {}, unary("erf")),
     "HardSwish": ("HardSwish", {}, unary("hard_swish")),
