@@ -72,3 +72,12 @@ def test_a_library_names_the_kernel_that_a_foreign_plan_lacks(tmp_path: Path) ->
         Engine(toolchain.library(host, ["Gemm"]), plan)
     with pytest.raises(PlanError, match='no micro-operation "Tanh"'):
         Engine(toolchain.library(host, ["Elementwise", "uop:Relu"]), plan).run([np.zeros(2, "f")])
+
+
+def test_inputs_agree_about_a_free_dimension(tmp_path: Path) -> None:
+    ours = engine(
+        parse("g (float[n,2] x, float[m,n] z) => (float[n,2] y, float[m,n] w) { y = Tanh(x) w = Tanh(z) }"), tmp_path
+    )
+    ours.run([np.zeros((3, 2), "f"), np.zeros((5, 3), "f")])
+    with pytest.raises(PlanError, match='input "z" disagrees with another input'):
+        ours.run([np.zeros((3, 2), "f"), np.zeros((5, 4), "f")])

@@ -191,7 +191,7 @@ int edgeort_set_input(edgeort_model* model, int index, const edgeort_tensor* giv
     const i64 fixed = model->plan.dims[record.dims + static_cast<u32>(d)];
     const i64 dim = given->dims[d];
     if (dim < 0 || (fixed >= 0 && dim != fixed)) {
-      return model->fail("input \"%s\": dimension %d is %lld, not %lld", name, d, static_cast<long long>(fixed),
+      return model->fail("input \"%s\": dimension %d must be %lld, not %lld", name, d, static_cast<long long>(fixed),
                          static_cast<long long>(dim)),
              1;
     }

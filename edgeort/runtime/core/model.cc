@@ -45,6 +45,23 @@ void Model::close() {
   unmap(mapping);
 }
 
+// The name of an input that gives a free dimension another size than an earlier input does, or null.
+const char* Model::unequal_dimension() const {
+  for (u32 i = 0; i < plan.n_inputs; ++i) {
+    const TensorRecord& a = plan.tensors[plan.inputs[i]];
+    for (u32 k = 0; k <= i; ++k) {
+      const TensorRecord& b = plan.tensors[plan.inputs[k]];
+      for (u32 d = 0; d < u32{a.rank} * b.rank; ++d) {
+        const u32 da = d / b.rank, db = d % b.rank;
+        const i64 free = plan.dims[a.dims + da];
+        const bool same = free < 0 && free == plan.dims[b.dims + db];
+        if (same && tensors[plan.inputs[i]].tensor.dims[da] != tensors[plan.inputs[k]].tensor.dims[db]) return plan.strings + a.name;
+      }
+    }
+  }
+  return nullptr;
+}
+
 Status Model::prepare() {
   if (prepared) return Status::ok;
   for (u32 i = 0; i < plan.n_inputs; ++i) {
@@ -55,6 +72,8 @@ Status Model::prepare() {
       }
     }
   }
+  if (const char* name = unequal_dimension())
+    return fail("input \"%s\" disagrees with another input about a dimension that is free in both", name);
   reset_from(0);
   running = false;
   EDGEORT_TRY(prepare_segment(0));

@@ -111,6 +111,7 @@ struct Model {
   Tensor& operand(i32 tensor) { return tensor < 0 ? none = {} : tensors[tensor].tensor; }
   Tensor none;
   void reset_from(u32 segment);
+  const char* unequal_dimension() const;
   Status prepare_segment(u32 begin);
   Status prepare_node(u32 node);
   void run_node(u32 node);
