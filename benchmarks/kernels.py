@@ -147,7 +147,7 @@ def summary(rows: Sequence[Row]) -> Table:
             peak = max(row.peak for row in own)
             adds = sum(row.multiply_adds * row.uses[model] for row in own)
             spent, least = sum(row.microseconds * row.uses[model] for row in own) * 1e-3, 2 * adds / peak * 1e-6
-            shares = (f"{adds * 1e-6:.0f}", f"{spent:.3f}", f"{least:.3f}", f"{100 * least / spent:.0f}")
+            shares = (f"{adds * 1e-6:.1f}", f"{spent:.3f}", f"{least:.3f}", f"{100 * least / spent:.0f}")
             made.add_row(model, isa, *shares)
     return made
 

@@ -11,7 +11,7 @@ from benchmarks.engines.engine import Job, Runner, Unavailable
 def open(job: Job) -> Runner:
     """`job.tflite`; a rank-4 input that stands there channels-last is given so."""
     if job.tflite is None or not job.tflite.exists():
-        raise Unavailable("no converter from ONNX (--tflite takes a folder of MODEL.tflite files made elsewhere)")
+        raise Unavailable("not converted (python -m benchmarks.tflite DIR, then --tflite DIR)")
     interpreter = Interpreter(model_path=str(job.tflite), num_threads=job.threads)
     inputs = interpreter.get_input_details()
     for detail, array in zip(inputs, job.feeds.values(), strict=True):
