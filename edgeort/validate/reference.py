@@ -1,4 +1,8 @@
-"""ONNX Runtime, the independent reference. The only place that makes its sessions."""
+"""ONNX Runtime, the independent reference. The only place that makes its sessions.
+
+Its telemetry starts when it is imported: it writes a device's id into the user's cache folder and looks for a network.
+`disable_telemetry_events` comes too late for that, so the variable that it reads first is set here.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +17,13 @@ from edgeort.errors import CheckError, MissingExtraError
 if TYPE_CHECKING:
     import onnxruntime
 
+_NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
 _FATAL = 4  # severity of its log: what goes wrong comes back as an exception
 
 
 def reference_session(model: str | os.PathLike[str] | bytes, *, optimised: bool = True) -> onnxruntime.InferenceSession:
     """A CPU session, with telemetry off. CheckError when ONNX Runtime refuses the model."""
+    os.environ[_NO_TELEMETRY] = "1"
     try:
         import onnxruntime as ort
     except ImportError as error:
