@@ -36,10 +36,16 @@ def load(name_or_path: str | os.PathLike[str]) -> Profile:
     if text == "host":
         return parse(host.detect(), name="host", file="host (detected)")
     if text not in names():
-        near = difflib.get_close_matches(text.lower(), names(), n=3, cutoff=0.5)
+        near = _nearest(text.lower())
         nearest = f"; nearest: {', '.join(near)}" if near else ""
         raise ProfileError(f"unknown device {text!r}{nearest}", hint=_LIST_HINT)
     return _load_file(_FOLDER / f"{text}.toml", f"{text}.toml")
+
+
+def _nearest(text: str) -> list[str]:
+    """Up to three names: those that hold the text, such as `pi4`, before those that are spelt alike."""
+    within = [name for name in names() if len(text) > 1 and text in name]
+    return list(dict.fromkeys([*within, *difflib.get_close_matches(text, names(), n=3, cutoff=0.5)]))[:3]
 
 
 def parse(table: dict[str, Any], *, name: str, file: str) -> Profile:

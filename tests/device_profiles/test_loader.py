@@ -181,3 +181,11 @@ values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.di
 def test_any_table_is_a_profile_or_a_profile_error(table: dict[str, object]):
     with pytest.raises(ProfileError):  # `device.summary` is not among the keys, so none can be complete
         device_profiles.parse(table, name="any", file="any")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("pi4", "raspberrypi4"), ("pixel", "pixel8"), ("Zero-2W", "raspberrypi-zero-2w")]
+)
+def test_a_part_of_a_name_suggests_it(text: str, name: str) -> None:
+    with pytest.raises(ProfileError, match=f"nearest: {name}"):
+        device_profiles.load(text)
