@@ -40,6 +40,12 @@ HANDLERS: dict[tuple[str, str], Handler] = {
 }
 
 
+_NO_KERNEL = (
+    "edgeort inspect MODEL --device NAME lists every such node; export the model without them, "
+    "or cut it there with onnx.utils.extract_model"
+)
+
+
 def lower(model: ir.Model) -> PlanBuilder:
     """The plan of a model that went through the passes. UnsupportedError names the first node without a kernel."""
     ctx = Lowering(opset=model.opset_imports.get("", 17))
@@ -64,11 +70,28 @@ def lower(model: ir.Model) -> PlanBuilder:
 def unsupported_nodes(model: ir.Model) -> list[tuple[ir.Node, str]]:
     """Every node that `lower` would refuse, with the reason; for reports."""
     found = []
-    for node, _ in _schedule(model.graph):
-        key = (node.domain, node.op_type)
-        if key not in ANCHORS and key not in HANDLERS and not _is_elementwise(node):
-            found.append((node, "the runtime has no kernel for this operator"))
+    ctx = Lowering(opset=model.opset_imports.get("", 17))
+    for node, group in _schedule(model.graph):
+        try:
+            reason = _missing(ctx, node) if group.anchor is not None else None
+        except UnsupportedError as error:
+            reason = str(error)
+        if reason is not None:
+            found.append((node, reason))
     return found
+
+
+def _missing(ctx: Lowering, node: ir.Node) -> str | None:
+    """Why no kernel takes the node; None when one does."""
+    key = (node.domain, node.op_type)
+    if key in ANCHORS or key in HANDLERS or _is_program(ctx, node):
+        return None
+    if not _is_elementwise(node):
+        return "the runtime has no kernel for this operator"
+    if half.computes(ctx, node):
+        return None
+    types = dict.fromkeys(v.dtype.name.lower() for v in node.inputs if v is not None and v.dtype is not None)
+    return f"the runtime has no kernel for this operator on {', '.join(types)}"
 
 
 def _schedule(graph: ir.Graph) -> Iterator[tuple[ir.Node, Group]]:
@@ -113,9 +136,7 @@ def _lower_anchor(ctx: Lowering, node: ir.Node, group: Group) -> None:
     elif key in HANDLERS:
         HANDLERS[key](ctx, node, Group(group.name, node, ()))
     else:
-        raise unsupported(
-            node, "the runtime has no kernel for this operator", "edgeort inspect MODEL lists every such node"
-        )
+        raise unsupported(node, str(_missing(ctx, node)), _NO_KERNEL)
     if group.program:
         program.elementwise(ctx, group.program)
 

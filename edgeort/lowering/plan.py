@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import onnx_ir as ir
 
 from edgeort.errors import UnsupportedError
 from edgeort.lowering import layout
@@ -17,7 +18,11 @@ _F32 = 0
 def dtype_code(onnx_type: int, where: str) -> int:
     """A plan's code of an ONNX TensorProto.DataType; UnsupportedError names `where` when the runtime lacks it."""
     if onnx_type not in _CODES:
-        raise UnsupportedError(f"{where} has element type {onnx_type}, which the runtime cannot hold")
+        name = ir.DataType(onnx_type).name.lower()
+        raise UnsupportedError(
+            f"{where} has element type {name}, which the runtime cannot hold",
+            hint="cast it outside the model, and export the model without it",
+        )
     return _CODES[onnx_type]
 
 

@@ -69,6 +69,7 @@ def clean(model: ir.Model) -> ir.Model:
         ("remove unused nodes", common.RemoveUnusedNodesPass()),
         ("remove unused functions", common.RemoveUnusedFunctionsPass()),
         ("remove unused opsets", common.RemoveUnusedOpsetsPass()),
+        ("name nodes", _name_nodes),
         ("make names unique", common.NameFixPass()),
     )
     current, _ = _apply(model, infer_shapes(model.clone()), (("inline functions", common.InlinePass()),))
@@ -95,6 +96,14 @@ def _apply(original: ir.Model, model: ir.Model, steps: Sequence[Step]) -> tuple[
             model = trial
             changed |= result.modified
     return model, changed
+
+
+def _name_nodes(model: ir.Model) -> ir.passes.PassResult:
+    """A node without a name gets that of its first output, by which messages and profiles tell where it is."""
+    nameless = [node for node in model.graph.all_nodes() if not node.name and node.outputs]
+    for node in nameless:
+        node.name = node.outputs[0].name
+    return ir.passes.PassResult(model, bool(nameless))
 
 
 def _fold(model: ir.Model) -> ir.passes.PassResult:

@@ -1,0 +1,45 @@
+"""What is said of nodes that no kernel takes."""
+
+from __future__ import annotations
+
+import onnx.parser
+import onnx_ir as ir
+import pytest
+
+from edgeort.errors import UnsupportedError
+from edgeort.lowering import lower, unsupported_nodes
+from edgeort.model import clean
+from edgeort.passes import PassContext, run_passes
+
+HEAD = '<ir_version: 8, opset_import: ["" : 17, "odd" : 1]>\n'
+
+
+def prepared(text: str) -> ir.Model:
+    model = clean(ir.from_proto(onnx.parser.parse_model(HEAD + text)))
+    run_passes(model, PassContext())
+    return model
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("g (double[2] x) => (double[2] y) { y = Sin(x) }", "the runtime has no kernel for this operator on double"),
+        ("g (float[2] x) => (float[2] y) { y = odd.Frob(x) }", "the runtime has no kernel for this operator"),
+    ],
+)
+def test_lowering_and_the_report_refuse_the_same_nodes(text: str, words: str) -> None:
+    model = prepared(text)
+    assert [(node.name, reason) for node, reason in unsupported_nodes(model)] == [("y", words)]
+    with pytest.raises(UnsupportedError, match=f"node 'y' .*: {words}$") as caught:
+        lower(model)
+    assert "edgeort inspect MODEL --device NAME" in str(caught.value.hint)
+
+
+def test_half_precision_and_float32_are_not_refused() -> None:
+    for dtype in ("float", "float16"):
+        assert unsupported_nodes(prepared(f"g ({dtype}[2] x) => ({dtype}[2] y) {{ y = Sin(x) }}")) == []
+
+
+def test_an_element_type_is_called_by_its_name() -> None:
+    with pytest.raises(UnsupportedError, match="input 'x' has element type string"):
+        lower(prepared("g (string[2] x) => (string[2] y) { y = Identity(x) }"))
