@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeort.errors import EdgeortError, ModelError, ShapeError
 from edgeort.inspection import inspect
-from edgeort.model import clean, fix_shapes, free_dimensions, infer_shapes, load, parse_shape
+from edgeort.model import clean, fix_shapes, free_dimensions, infer_shapes, load, parse_shape, parse_shapes
 
 HEAD = '<ir_version: 8, opset_import: ["" : 17]>\n'
 CONV = """g (float[n,3,8,8] x) => (float[n,4,8,8] y) <float[4] b = {1, 2, 3, 4}>
@@ -600,3 +600,15 @@ def test_real_models_compute_the_same_after_the_clean_up(package: str) -> None:
     feeds = {str(entry.name): np.random.default_rng(0).integers(0, 200, shape).astype(entry.dtype.numpy())}
     for ours, theirs in zip(run(cleaned, **feeds), run(onnx.load(path), **feeds), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-4 * max(1e-3, float(np.ptp(theirs))))
+
+
+def test_two_shapes_of_one_input_are_refused() -> None:
+    assert parse_shapes(["x=1x3", "y=2", "x=1,3"]) == {"x": (1, 3), "y": (2,)}
+    with pytest.raises(ShapeError, match="'x' is given two shapes, 1x3 and 1x4"):
+        parse_shapes(["x=1x3", "x=1x4"])
+
+
+def test_a_node_without_a_name_gets_that_of_its_output() -> None:
+    proto = make("g (float[2] x) => (float[2] y) { a = Relu(x) y = Sin(a) }")
+    proto.graph.node[1].name = "wave"
+    assert [node.name for node in clean(ir.from_proto(proto)).graph] == ["a", "wave"]

@@ -50,9 +50,9 @@ def build(
     to = out or Path("build") / f"{path.stem}-{profile.name}"
     with stages() as progress:
         from edgeort import pipeline
-        from edgeort.model import parse_shape
+        from edgeort.model import parse_shapes
 
-        shapes = dict(parse_shape(text) for text in shape or ())
+        shapes = parse_shapes(shape or ())
         result = pipeline.build(
             path,
             profile,

@@ -33,10 +33,10 @@ def inspect(
     import dataclasses
 
     from edgeort import device_profiles, inspection
-    from edgeort.model import load, parse_shape
+    from edgeort.model import load, parse_shapes
 
     profile = None if device is None else device_profiles.load(device)
-    graph = load(model, shapes=dict(parse_shape(text) for text in shape or ()))
+    graph = load(model, shapes=parse_shapes(shape or ()))
     found = inspection.inspect(graph, profile)
     if profile is not None:
         found = dataclasses.replace(found, unsupported=_unsupported(graph))

@@ -61,6 +61,17 @@ def parse_shape(text: str) -> tuple[str, tuple[int | str, ...]]:
     return name.strip(), tuple(_parse_dim(part, text) for part in parts)
 
 
+def parse_shapes(texts: Iterable[str]) -> dict[str, tuple[int | str, ...]]:
+    """The shapes of several inputs, each as `parse_shape` takes it. ShapeError when two are of the same input."""
+    found: dict[str, tuple[int | str, ...]] = {}
+    for text in texts:
+        name, dims = parse_shape(text)
+        if found.setdefault(name, dims) != dims:
+            first, second = ("x".join(map(str, shape)) for shape in (found[name], dims))
+            raise ShapeError(f"input {name!r} is given two shapes, {first} and {second}", hint="keep one --shape of it")
+    return found
+
+
 def _parse_dim(part: str, text: str) -> int | str:
     if part == UNKNOWN or re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]*", part):
         return part
