@@ -14,6 +14,7 @@ from edgeort.errors import InputError, PlanError
 ABI = 1
 _ERROR_BYTES = 512
 _MAX_RANK = 8
+MAX_THREADS = 64  # ThreadPool::kMaxThreads
 
 # Codes of edgeort_dtype. bfloat16 has no NumPy type: its arrays are uint16.
 DTYPES: tuple[np.dtype, ...] = tuple(

@@ -12,6 +12,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from edgeort import toolchain
 from edgeort.bundle import Bundle, looks_like_bundle, open_bundle
-from edgeort.engine import Engine, NodeTime, Stats
+from edgeort.engine import MAX_THREADS, Engine, NodeTime, Stats
 from edgeort.errors import InputError, OutputError
 from edgeort.progress import announce_slow
 from edgeort.values import Value, listed
@@ -47,8 +48,8 @@ class InferenceSession:
         `threads`: size of the pool, by default one for each fast core. `isa`: a level of this CPU below its best, for
         tests. `profile`: time every node. Raises ModelError, UnsupportedError, BundleError, ToolchainError.
         """
-        if threads is not None and threads < 1:
-            raise InputError(f"threads is {threads}; it starts at 1")
+        if threads is not None and not 1 <= threads <= MAX_THREADS:
+            raise InputError(f"threads is {threads}; it is 1 to {MAX_THREADS}")
         self._bundle: Bundle | None = None
         self._lock = threading.Lock()
         host = _host()
@@ -66,11 +67,11 @@ class InferenceSession:
 
     def get_inputs(self) -> list[Value]:
         """What `run` must be fed: objects with `name`, `type` such as 'tensor(float)', and `shape`."""
-        return list(self._inputs)
+        return _public(self._inputs)
 
     def get_outputs(self) -> list[Value]:
         """What `run` returns."""
-        return list(self._outputs)
+        return _public(self._outputs)
 
     @property
     def stats(self) -> Stats:
@@ -124,9 +125,18 @@ class InferenceSession:
         self.close()
 
 
+def _public(values: Sequence[Value]) -> list[Value]:
+    """Copies whose shapes are lists, as ONNX Runtime's are."""
+    return [replace(value, shape=None if value.shape is None else list(value.shape)) for value in values]
+
+
 def checked(value: Value, data: Any) -> np.ndarray:
-    """`data` as an array for that input. Raises InputError unless dtype and shape fit."""
-    array = data if isinstance(data, np.ndarray) else np.asarray(data)
+    """`data` as an array for that input: an array of its dtype, or numbers and lists of numbers that have none.
+
+    Raises InputError unless dtype and shape fit.
+    """
+    array = data if isinstance(data, (np.ndarray, np.generic)) else _converted(value, data)
+    array = np.asarray(array)
     if array.dtype != value.array_dtype:
         raise InputError(
             f"input {value.name!r} must be {value.array_dtype}, not {array.dtype}",
@@ -136,6 +146,19 @@ def checked(value: Value, data: Any) -> np.ndarray:
     if shape is not None and not fits(array.shape, shape):
         raise InputError(f"input {value.text()} is given the shape {list(array.shape)}")
     return array
+
+
+def _converted(value: Value, data: Any) -> np.ndarray:
+    """Python's numbers in the dtype of the input; as they are where that would change more than their precision."""
+    try:
+        array = np.asarray(data)
+    except ValueError as error:  # rows of different lengths
+        raise InputError(f"input {value.name!r} is not an array: {error}") from error
+    if array.dtype.kind not in "fiub":
+        return array
+    with np.errstate(all="ignore"):
+        wanted = array.astype(value.array_dtype)
+    return wanted if wanted.dtype.kind == "f" or np.array_equal(wanted, array) else array
 
 
 def fits(shape: Sequence[int], declared: Sequence[int | str | None]) -> bool:
@@ -179,6 +202,8 @@ def _library_of(bundle: Bundle, host: Profile, levels: tuple[str, ...]) -> Path:
 def _compile(model: str | os.PathLike[str] | bytes | onnx.ModelProto, host: Profile) -> CachedPlan:
     if isinstance(model, (str, os.PathLike)):
         return _compile_file(Path(model), host)
+    if not isinstance(model, (bytes, bytearray, memoryview)) and not hasattr(model, "SerializeToString"):
+        raise InputError(f"a model is a path, its bytes or a ModelProto, not {type(model).__name__}")
     data = bytes(model) if isinstance(model, (bytes, bytearray, memoryview)) else model.SerializeToString()
     with tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
         path = Path(folder) / "model.onnx"

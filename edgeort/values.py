@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
 
-Dims = tuple[int | str | None, ...]
+Dims = Sequence[int | str | None]
 
 # NumPy's name of an element type -> ONNX Runtime's name of the tensor.
 _ORT_TYPES = {

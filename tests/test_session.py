@@ -9,11 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.parser
 import onnxruntime
 import pytest
 from onnx import helper
 
 import edgeort
+from edgeort import toolchain
+from edgeort.engine import MAX_THREADS
 from edgeort.errors import InputError, ModelError, UnsupportedError
 from tests.models import mlp, model
 
@@ -30,7 +33,7 @@ def reference(proto: onnx.ModelProto, feeds: dict[str, np.ndarray]) -> list[np.n
 
 
 def test_describes_inputs_and_outputs_as_onnx_runtime_does(session: edgeort.InferenceSession):
-    ours = [(v.name, v.type, list(v.shape)) for v in (*session.get_inputs(), *session.get_outputs())]
+    ours = [(v.name, v.type, v.shape) for v in (*session.get_inputs(), *session.get_outputs())]
     other = onnxruntime.InferenceSession(mlp().SerializeToString())
     assert ours == [(v.name, v.type, v.shape) for v in (*other.get_inputs(), *other.get_outputs())]
 
@@ -138,3 +141,28 @@ def test_importing_edgeort_is_light():
     code = "import sys, edgeort; print(sorted({'numpy', 'onnx', 'onnxruntime', 'typer', 'rich'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_lists_of_numbers_are_inputs(session: edgeort.InferenceSession):
+    assert session.run(None, {"x": X.tolist()})[0].tobytes() == session.run(None, {"x": X})[0].tobytes()
+    counts = edgeort.InferenceSession(one_more())
+    assert counts.run(None, {"x": [0, 1, 2]})[0].tolist() == [1, 2, 3]
+    for data, words in (([0.5, 1, 2], "must be int64, not float64"), ([[1], [1, 2]], "is not an array")):
+        with pytest.raises(InputError, match=words):
+            counts.run(None, {"x": data})
+
+
+def one_more() -> onnx.ModelProto:
+    """y = x + 1, of int64."""
+    text = "g (int64[3] x) => (int64[3] y) <int64[1] one = {1}> { y = Add(x, one) }"
+    return onnx.parser.parse_model('<ir_version: 8, opset_import: ["" : 17]>' + text)
+
+
+def test_threads_and_models_that_cannot_be():
+    header = (toolchain.RUNTIME / "core/threads.h").read_text()
+    assert f"kMaxThreads = {MAX_THREADS};" in header
+    for threads in (0, MAX_THREADS + 1):
+        with pytest.raises(InputError, match=f"threads is {threads}; it is 1 to {MAX_THREADS}"):
+            edgeort.InferenceSession(mlp(), threads=threads)
+    with pytest.raises(InputError, match="not NoneType"):
+        edgeort.InferenceSession(None)
