@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,12 +24,12 @@ P = ParamSpec("P")
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 On = Annotated[str | None, typer.Option("--on", metavar="DEVICE", help="local or emulated; default: what can run it.")]
 Inputs = Annotated[
     list[str] | None, typer.Option("--input", metavar="NAME=FILE.npy", help="An input; may be repeated.")
 ]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Number of threads.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, max=64, help="Number of threads.")]
 
 
 def command(function: Callable[P, None]) -> Callable[P, None]:
@@ -58,8 +59,16 @@ def show_error(error: EdgeortError, *, as_json: bool) -> None:
 
 
 def print_json(data: Any) -> None:
-    """One JSON object on stdout."""
-    print(json.dumps(data, indent=2, default=str))
+    """JSON on stdout; NaN and the infinities, for which JSON has no number, as strings."""
+    print(json.dumps(_finite(data), indent=2, default=str))
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_finite(value) for value in data]
+    return str(data) if isinstance(data, float) and not math.isfinite(data) else data
 
 
 def print_table(title: str, rows: Iterable[Sequence[str]], headers: Sequence[str] = ()) -> None:
@@ -77,7 +86,10 @@ def print_table(title: str, rows: Iterable[Sequence[str]], headers: Sequence[str
     if not console.is_terminal:
         console = Console(highlight=False, markup=False, width=160)  # a pipe has no width: do not wrap for one
     console.print(title, style="bold")
-    console.print(table)
+    with console.capture() as capture:
+        console.print(table)
+    lines = (line.rstrip() for line in capture.get().splitlines())  # cells are padded to the widest of their column
+    sys.stdout.write("".join(f"{line}\n" for line in lines if line) + "\n")
 
 
 @contextmanager

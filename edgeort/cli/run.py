@@ -43,7 +43,7 @@ def run(
         print_json({"model": str(model), "inputs": source, "outputs": found})
         return
     rows = [
-        (o["name"], o["dtype"], "x".join(map(str, o["shape"])), _few(array))
+        (o["name"], o["dtype"], "x".join(map(str, o["shape"])) or "scalar", _few(array))
         for o, array in zip(found, values, strict=True)
     ]
     print_table(f"{model} on {source} inputs", rows, ("output", "type", "shape", "values"))

@@ -54,6 +54,8 @@ BAD_BUILDS: dict[str, tuple[Callable[[Path], Path], tuple[str, ...], str]] = {
     "other input": (lambda place: written(place, mlp()), ("--shape", "q=1x8"), "no input 'q'"),
     "other rank": (lambda place: written(place, mlp()), ("--shape", "x=1x8x8"), "dimensions"),
     "layout": (lambda place: written(place, mlp()), ("--io-layout", "chwn"), "chwn"),
+    "two shapes": (lambda place: written(place, mlp()), ("--shape", "x=1x8", "--shape", "x=2x8"), "two shapes"),
+    "too many threads": (lambda place: written(place, mlp()), ("--threads", "65"), "64"),
     "no threads": (lambda place: written(place, mlp()), ("--threads", "0"), "equal to 1"),
     "unknown option": (lambda place: written(place, mlp()), ("--frob",), "--frob"),
     "unknown device": (lambda place: written(place, mlp()), ("--device", "raspberypi4"), "nearest: raspberrypi4"),

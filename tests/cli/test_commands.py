@@ -15,6 +15,7 @@ import pytest
 import edgeort
 from edgeort import sample
 from edgeort.cli.build import choose_model
+from edgeort.cli.common import print_json
 from tests.cli.support import call, folder, with_odd_operator
 
 __all__ = ["folder"]
@@ -132,3 +133,14 @@ def test_inspect(folder: Path, tmp_path: Path):
     onnx.save(with_odd_operator(), tmp_path / "odd.onnx")
     found = json.loads(call("inspect", tmp_path / "odd.onnx", "--device", "host", "--json").stdout)
     assert [(node["node"], node["op_type"]) for node in found["unsupported"]] == [("n7", "odd::Frob")]
+
+
+def test_what_is_printed_has_no_padding(folder: Path):
+    for arguments in (("inspect", folder / "m.onnx"), ("profiles", "list"), ("run", folder / "b")):
+        lines = call(*arguments).stdout.splitlines()
+        assert len(lines) > 2 and lines[1] and all(line == line.rstrip() for line in lines)
+
+
+def test_numbers_that_json_lacks_are_text(capsys: pytest.CaptureFixture[str]):
+    print_json({"y": [float("nan"), float("-inf"), 1.5], "n": (1,)})
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {"y": ["nan", "-inf", 1.5], "n": [1]}
