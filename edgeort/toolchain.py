@@ -7,11 +7,13 @@ would make zig rebuild its libc (13 to 50 CPU seconds); a kernel's ISA level is 
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -39,6 +41,7 @@ __all__ = [
 ]
 
 RUNTIME = Path(__file__).parent / "runtime"
+_ROOM_BYTES = 1 << 20  # less is a full disk: objects have up to some hundred kilobytes
 
 COMPILE = (
     "-c", "-x", "c++", "-std=c++17", "-O3", "-g0", "-nostdlib++", "-fno-exceptions", "-fno-rtti",
@@ -108,10 +111,20 @@ def _compiler() -> str:
 
 
 def _zig(arguments: Sequence[str]) -> None:
-    result = subprocess.run([_compiler(), "cc", *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    command, environment = [_compiler(), "cc", *arguments], _zig_environment()
+    result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment)
     if result.returncode:
-        detail = result.stderr.strip() or result.stdout.strip()
+        detail = result.stderr.strip() or result.stdout.strip() or f"exit status {result.returncode}"
         raise ToolchainError(f"the compiler failed:\n{detail[-4000:]}")
+
+
+def _zig_environment() -> dict[str, str]:
+    """The compiler keeps its libraries in the user's cache folder; where it cannot write there, beside our objects."""
+    base = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
+    place = (Path(base) if base else Path.home() / ".cache") / "zig"
+    there = next(folder for folder in (place, *place.parents) if folder.exists())
+    ours = {} if os.access(there, os.W_OK) else {"ZIG_GLOBAL_CACHE_DIR": str(cache_dir() / "zig")}
+    return {**ours, **os.environ}
 
 
 def _cached(name: str, key: Iterable[str | bytes], make: Callable[[Path], None]) -> Path:
@@ -131,10 +144,16 @@ def _cached(name: str, key: Iterable[str | bytes], make: Callable[[Path], None])
             make(made)
             os.replace(made, path)
     except OSError as error:
-        raise OutputError(
-            f"cannot write to the cache {path.parent}: {error}", hint="set EDGEORT_CACHE to a folder with room"
-        ) from error
+        raise _cache_error(path.parent, error.strerror or str(error)) from error
+    except ToolchainError as error:  # the compiler says little of a full disk, or nothing
+        if shutil.disk_usage(path.parent).free < _ROOM_BYTES:
+            raise _cache_error(path.parent, os.strerror(errno.ENOSPC)) from error
+        raise
     return path
+
+
+def _cache_error(folder: Path, reason: str) -> OutputError:
+    return OutputError(f"cannot write to the cache {folder}: {reason}", hint="set EDGEORT_CACHE to one with room")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import platform
+import shutil
 import struct
 import subprocess
 from dataclasses import dataclass
@@ -158,3 +160,26 @@ def test_an_unwritable_cache_says_what_to_do(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(OutputError, match="cannot write to the cache") as caught:
         toolchain.library(HOST, OPS)
     assert "EDGEORT_CACHE" in str(caught.value.hint)
+
+
+def test_a_compiler_that_fails_on_a_full_disk_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fail(path: Path) -> None:
+        raise ToolchainError("the compiler failed:\nexit status 1")
+
+    monkeypatch.setenv("EDGEORT_CACHE", str(tmp_path))
+    with pytest.raises(ToolchainError, match="exit status 1"):
+        toolchain._cached("a.o", ("key",), fail)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 0))
+    with pytest.raises(OutputError, match=f"cache {tmp_path / 'objects'}: No space left on device"):
+        toolchain._cached("a.o", ("key",), fail)
+
+
+def test_the_compiler_keeps_its_libraries_where_it_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("EDGEORT_CACHE", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "mine"))
+    monkeypatch.delenv("ZIG_GLOBAL_CACHE_DIR", raising=False)
+    assert "ZIG_GLOBAL_CACHE_DIR" not in toolchain._zig_environment()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert toolchain._zig_environment()["ZIG_GLOBAL_CACHE_DIR"] == str(tmp_path / "zig")
+    monkeypatch.setenv("ZIG_GLOBAL_CACHE_DIR", "/chosen")
+    assert toolchain._zig_environment()["ZIG_GLOBAL_CACHE_DIR"] == "/chosen"
