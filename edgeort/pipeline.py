@@ -136,7 +136,7 @@ def build(
     contents = _contents(manifest, plan, library, harness)
     with walk.stage("check"):
         inputs = _golden_inputs(path, manifest)
-        ran = _run(manifest, contents, inputs)
+        ran = _run(out, manifest, contents, inputs)
         comparisons = compare_with_reference(path, manifest, inputs, ran.outputs)
     with walk.stage("bundle"):
         contents |= golden.files(inputs, dict(zip(manifest.outputs, ran.outputs, strict=True)))
@@ -254,8 +254,8 @@ class _Ran:
     measurement: Measurement | None
 
 
-def _run(manifest: Manifest, contents: Contents, inputs: list[np.ndarray]) -> _Ran:
-    """The outputs that the bundle gives on the golden inputs.
+def _run(out: Path, manifest: Manifest, contents: Contents, inputs: list[np.ndarray]) -> _Ran:
+    """The outputs that the bundle, to be written to `out`, gives on the golden inputs.
 
     From its own harness, here or emulated, where that can be; else from the same plan in a library for this CPU, which
     has to give the same bytes.
@@ -263,8 +263,11 @@ def _run(manifest: Manifest, contents: Contents, inputs: list[np.ndarray]) -> _R
     with tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
         place, results = Path(folder) / "bundle", Path(folder) / "outputs"
         results.mkdir()
-        golden_inputs = golden.files(inputs, {})
-        trial = Bundle(place, write_bundle(place, manifest, {**contents, **golden_inputs}), manifest)
+        try:
+            write_bundle(place, manifest, {**contents, **golden.files(inputs, {})})
+        except OutputError as error:
+            raise OutputError(str(error), hint="set TMPDIR to a folder with room") from error
+        trial = Bundle(out, place, manifest)
         try:
             device = open_device(None, manifest)
         except DeviceError as error:

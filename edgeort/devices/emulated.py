@@ -23,7 +23,7 @@ class Emulated:
         if target.os not in ("linux", "android") or target.arch not in _QEMU:
             raise DeviceError(
                 f"there is no emulator for {target.os}/{target.arch}",
-                hint="copy the bundle to the device and run it there",
+                hint="copy the bundle to the device, and run there: bin/edgeort_bench model.plan --check golden/",
             )
         if target.qemu is None:
             raise DeviceError(
