@@ -217,7 +217,7 @@ def _ops_source(ops: Sequence[str], levels: Sequence[str]) -> str:
     lines = ['#include "../kernels/elementwise/program.h"', '#include "ops.h"', "namespace edgeort {"]
     lines += [f"extern const OpDef k{name};" for name in names]
     lines += ["const OpDef* const kOps[] = {" + ", ".join([f"&k{name}" for name in names] + ["nullptr"]) + "};"]
-    lines += [f"const int kLowestIsa = kIsa_{levels[0]};"]
+    lines += [f"const int kLowestIsa = kIsa_{levels[0]};", f"const int kHighestIsa = kIsa_{levels[-1]};"]
     order = re.findall(r"\w+", _uop_list())
     for level in levels:
         lines += [f"extern const UopPair uop_{name}_{level};" for name in uops]

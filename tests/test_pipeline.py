@@ -16,7 +16,7 @@ import edgeort
 from edgeort import device_profiles, pipeline
 from edgeort.bundle import open_bundle
 from edgeort.device_profiles import Budget
-from edgeort.errors import BudgetError, CheckError, OutputError, ProfileError, ShapeError, UnsupportedError
+from edgeort.errors import BudgetError, CheckError, DeviceError, OutputError, ProfileError, ShapeError, UnsupportedError
 from tests.models import mlp, model
 
 HOST = device_profiles.load("host")
@@ -120,7 +120,7 @@ def test_io_layout_nhwc_turns_inputs_and_outputs(tmp_path: Path):
     assert result.max_difference <= 1e-5
     x = np.random.default_rng(0).standard_normal((1, 8, 6, 3)).astype(np.float32)
     with edgeort.InferenceSession(result.bundle) as session:
-        assert session.get_inputs()[0].shape == (1, 8, 6, 3)
+        assert session.get_inputs()[0].shape == [1, 8, 6, 3]
         (y,) = session.run(None, {"x": x})
     (want,) = onnxruntime.InferenceSession(source).run(None, {"x": x.transpose(0, 3, 1, 2)})
     np.testing.assert_allclose(y.transpose(0, 3, 1, 2), want, rtol=1e-4, atol=1e-4)
@@ -200,3 +200,34 @@ def test_a_place_in_use_is_refused_before_any_work(path: Path, tmp_path: Path):
     with pytest.raises(OutputError, match="is not a bundle"):
         edgeort.build(path, "host", tmp_path / "b", progress=seen.append)
     assert not seen and (tmp_path / "b/mine.txt").exists()
+
+
+@pytest.mark.skipif("v3" not in HOST.cpu.isa, reason="needs an x86-64 machine")
+def test_the_isa_level_is_that_of_the_library(path: Path, tmp_path: Path):
+    """A library of v3 alone runs its v3 kernels on a better CPU, too, and says so."""
+    result = edgeort.build(path, "x86-64", tmp_path / "b")
+    assert result.measurement is not None and result.measurement.isa == "v3"
+
+
+def test_messages_name_the_bundle_to_be(tmp_path: Path):
+    """The run that checks a bundle happens elsewhere, at a place that nobody knows."""
+    node = helper.make_node("NonMaxSuppression", ["x", "x"], ["y"], name="nms")
+    graph = helper.make_graph([node], "g", [info("x", 1)], [info("y", 7)])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), tmp_path / "m.onnx")
+    with pytest.raises(DeviceError) as caught:
+        edgeort.build(tmp_path / "m.onnx", "host", tmp_path / "b")
+    assert str(caught.value).startswith(f"{tmp_path / 'b'}: the harness failed") and '"nms"' in str(caught.value)
+
+
+def info(name: str, dtype: int) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, dtype, [None, 2, 4] if dtype == 1 else [None, 3])
+
+
+def test_a_full_temporary_folder_has_a_hint_of_its_own(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object) -> Path:
+        raise OutputError("no space", hint="name another place with -o")
+
+    monkeypatch.setattr(pipeline, "write_bundle", full)
+    with pytest.raises(OutputError, match="no space") as caught:
+        edgeort.build(path, "host", tmp_path / "b")
+    assert caught.value.hint == "set TMPDIR to a folder with room"

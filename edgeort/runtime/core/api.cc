@@ -92,10 +92,11 @@ Status open_model(Model& m, const u8* data, size_t size, const edgeort_options* 
   if (const char* problem = check_order(m.plan, marks)) return m.fail("%s", problem);
   m.max_segments = static_cast<u32>(min_of(m.plan.n_nodes, 1024)) + 1;
   if (!take(m.memory, &m.segments, m.max_segments)) return m.fail("out of memory");
-  m.isa = cpu_isa();
+  m.isa = static_cast<int>(min_of(cpu_isa(), kHighestIsa));
   if (options && options->isa) {
     const int level = isa_from_name(options->isa);
-    if (level < 0 || level > m.isa) return m.fail("this CPU has no ISA level \"%s\"; its best is \"%s\"", options->isa, isa_name(m.isa));
+    if (level < 0 || level > m.isa)
+      return m.fail("no ISA level \"%s\" in this CPU and library; the best is \"%s\"", options->isa, isa_name(m.isa));
     m.isa = level;
   }
   if (m.isa < kLowestIsa)

@@ -5,7 +5,8 @@
 namespace edgeort {
 
 extern const OpDef* const kOps[];
-// Its kernels need at least this ISA level.
+// ISA levels of its kernels: they need at least the first.
 extern const int kLowestIsa;
+extern const int kHighestIsa;
 
 }  // namespace edgeort
