@@ -43,12 +43,10 @@ def test_python_and_c_give_the_same_answer(bundle: Path, tmp_path: Path):
     if sys.platform != "linux":
         pytest.skip("the command line of the compiler is that of Linux")
     (tmp_path / "main.c").write_text(block("c"))
-    (command,) = re.findall(r"^cc (main\.c .*)$", TEXT, re.MULTILINE)
-    arguments = shlex.split(command.replace("BUNDLE", str(bundle)))
-    subprocess.run([sys.executable, "-m", "ziglang", "cc", *arguments, "-Wall", "-Werror"], cwd=tmp_path, check=True)
-    shutil.copytree(bundle / "lib", tmp_path / "lib")
-    shutil.copy(bundle / "model.plan", tmp_path)
-    result = subprocess.run(["./digits"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    (commands,) = re.findall(r"^(cp .*\ncc main\.c .*\n\./digits)$", TEXT, re.MULTILINE)
+    compiler = f'set -e; cc() {{ "{sys.executable}" -m ziglang cc -Wall -Werror "$@"; }}\n'
+    script = compiler + commands.replace("BUNDLE", shlex.quote(str(bundle)))
+    result = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == python_answer()
     assert result.stdout.strip().isdigit()
 
