@@ -23,8 +23,8 @@ _OPSET = 17  # the newest that onnx2torch knows
 
 def convert(model: Model, path: Path) -> None:
     """Writes the model with float32 weights and fixed shapes, its image inputs and outputs laid out as in ONNX."""
-    import litert_torch
-    import onnx2torch
+    import litert_torch  # type: ignore[import-not-found]
+    import onnx2torch  # type: ignore[import-not-found]
     import onnx_ir as ir
     import torch
     from onnx import version_converter
