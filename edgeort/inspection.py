@@ -152,13 +152,18 @@ def _label(node: ir.Node) -> str:
 
 
 def _tensor(value: ir.Value) -> Tensor:
-    dims = None if value.shape is None else tuple(d if isinstance(d, int) else (d.value or "?") for d in value.shape)
+    dims = None if value.shape is None else tuple(d if isinstance(d, int) else _named(d) for d in value.shape)
     size = None
     if dims is not None and value.dtype not in (None, ir.DataType.STRING, ir.DataType.UNDEFINED):
         assert value.dtype is not None
         known = [dim for dim in dims if isinstance(dim, int)]
         size = -(-math.prod(known) * value.dtype.bitwidth // 8) if len(known) == len(dims) else None
     return Tensor(str(value.name), None if value.dtype is None else value.dtype.name.lower(), dims, size)
+
+
+def _named(dim: ir.SymbolicDim) -> str:
+    """The name of a free dimension; those that ONNX's shape inference made up are none."""
+    return "?" if dim.value is None or dim.value.startswith("unk__") else dim.value
 
 
 def _weights(model: ir.Model, nodes: list[ir.Node]) -> Iterator[Tensor]:

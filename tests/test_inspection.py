@@ -146,3 +146,9 @@ def test_a_free_batch_counts_one_item() -> None:
     found = inspect(model)
     assert (found.batch_of_one, found.total_macs, found.unknown_macs) == (True, 32, 0)
     assert found.inputs[0].shape == ("n", 8)
+
+
+def test_names_that_shape_inference_makes_up_are_none() -> None:
+    """The number of boxes that NonMaxSuppression keeps is one of those."""
+    found = look("g (float[1,2,4] b, float[1,3,2] s) => (int64[?,3] y) { y = NonMaxSuppression(b, s) }")
+    assert found.outputs[0].shape == ("?", 3)

@@ -64,7 +64,7 @@ def _unsupported(graph: ir.Model) -> list[Unsupported]:
 
 def _print(path: Path, found: Inspection) -> None:
     opsets = ", ".join(f"{domain} {version}" for domain, version in found.opsets.items())
-    bound = f" (at least: unknown for {found.unknown_macs} nodes)" if found.unknown_macs else ""
+    bound = f" and those of {found.unknown_macs} node(s) whose shapes are unknown" if found.unknown_macs else ""
     item = " for one item of the batch" if found.batch_of_one else ""
     rows = [
         ("made by", f"{found.producer or 'unknown'}, opset {opsets}, IR version {found.ir_version}"),
