@@ -151,6 +151,7 @@ BAD_ARGUMENTS = [
     (("PLAN", "--shape", "x=1xx2"), "--shape"),
     (("PLAN", "--shape", "x=1x2x3"), "rank"),
     (("PLAN", "--shape", "x=1x9"), "dimension 1"),
+    (("PLAN", "--shape", "xx=1x8"), 'no input "xx"'),
     (("PLAN", "--isa", "v9000"), "v9000"),
     (("PLAN", "--inputs", "/nowhere"), "/nowhere/input0.npy"),
     (("PLAN", "PLAN"), "one plan"),

@@ -31,11 +31,29 @@ bool exists(const char* path) {
   return file != nullptr;
 }
 
+bool is_of(const Shape& s, const char* name) { return strlen(name) == s.name_length && strncmp(name, s.name, s.name_length) == 0; }
+
+// Whether every --shape is of an input that there is.
+bool know_shapes(edgeort_model* model, const Options& o, char* error) {
+  for (int i = 0; i < o.n_shapes; ++i) {
+    const Shape& s = o.shapes[i];
+    bool found = false;
+    for (int k = 0; k < edgeort_input_count(model); ++k) {
+      edgeort_tensor t;
+      edgeort_input(model, k, &t);
+      found |= is_of(s, t.name);
+    }
+    const int length = static_cast<int>(s.name_length);
+    if (!found) return snprintf(error, EDGEORT_ERROR_BYTES, "the model has no input \"%.*s\"", length, s.name), false;
+  }
+  return true;
+}
+
 // The input's own shape, with what --shape says, and 1 for dimensions that are free still.
 bool choose_shape(const Options& o, edgeort_tensor* t, char* error) {
   for (int i = 0; i < o.n_shapes; ++i) {
     const Shape& s = o.shapes[i];
-    if (strlen(t->name) != s.name_length || strncmp(t->name, s.name, s.name_length) != 0) continue;
+    if (!is_of(s, t->name)) continue;
     if (s.rank != t->rank) return snprintf(error, EDGEORT_ERROR_BYTES, "input \"%s\" has rank %d, not %d", t->name, t->rank, s.rank), false;
     memcpy(t->dims, s.dims, sizeof(s.dims));
   }
@@ -59,6 +77,7 @@ bool make_input(const Options& o, int index, edgeort_tensor* t, char* error) {
 
 bool set_inputs(edgeort_model* model, const Options& o, char* error) {
   const char* folder = o.inputs ? o.inputs : o.check;
+  if (!know_shapes(model, o, error)) return false;
   for (int i = 0; i < edgeort_input_count(model); ++i) {
     edgeort_tensor t;
     edgeort_input(model, i, &t);

@@ -120,8 +120,8 @@ void print_text(edgeort_model* model, Result* r) {
     printf("%-12s p50 %.4f ms, p90 %.4f, p99 %.4f, min %.4f, mean %.4f (%d runs)\n", "latency", l.p50, l.p90, l.p99, l.min, l.mean,
            r->runs);
   }
-  printf("%-12s weights %.1f KB, arena %.1f KB, peak RSS %.1f KB\n", "memory", static_cast<double>(r->stats.weights_bytes) / 1024,
-         static_cast<double>(r->stats.arena_bytes) / 1024, static_cast<double>(r->peak_rss_bytes) / 1024);
+  printf("%-12s weights %.1f kB, arena %.1f kB, peak RSS %.1f kB\n", "memory", static_cast<double>(r->stats.weights_bytes) / 1000,
+         static_cast<double>(r->stats.arena_bytes) / 1000, static_cast<double>(r->peak_rss_bytes) / 1000);
   printf("%-12s %016llx\n", "digest", static_cast<unsigned long long>(outputs_digest(model)));
   if (r->check) printf("%-12s %s\n", "check", r->check);
   if (!r->profile) return;
