@@ -6,10 +6,12 @@ import shutil
 
 from edgeort.bundle import Bundle, Manifest
 from edgeort.devices.device import Job, Output, call
+from edgeort.devices.local import Local
 from edgeort.errors import DeviceError
 
 _QEMU = {"aarch64": ("qemu-aarch64-static", "qemu-aarch64"), "armv7": ("qemu-arm-static", "qemu-arm")}
 _INSTALL = "apt install qemu-user-static"
+_COPY = "copy the bundle to the device, and run there: bin/edgeort_bench model.plan --check golden/"
 _SIGILL = (-4, 132)
 
 
@@ -21,9 +23,10 @@ class Emulated:
     def __init__(self, manifest: Manifest) -> None:
         target = manifest.target
         if target.os not in ("linux", "android") or target.arch not in _QEMU:
+            here = Local.fits(manifest)
             raise DeviceError(
                 f"there is no emulator for {target.os}/{target.arch}",
-                hint="copy the bundle to the device, and run there: bin/edgeort_bench model.plan --check golden/",
+                hint="edgeort bench BUNDLE --on local" if here else _COPY,
             )
         if target.qemu is None:
             raise DeviceError(

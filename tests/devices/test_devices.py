@@ -59,6 +59,14 @@ def test_what_cannot_run_is_refused(on: str, manifest: Manifest, words: str):
     assert words in str(caught.value) and caught.value.hint
 
 
+@pytest.mark.skipif(HERE != "x86_64", reason="elsewhere there is an emulator")
+def test_where_code_runs_here_the_hint_is_to_run_it_here():
+    for os, words in {"linux": "--on local", "windows": "copy the bundle to the device"}.items():
+        with pytest.raises(DeviceError) as caught:
+            open_device("emulated", for_target(os, "x86_64"))
+        assert words in str(caught.value.hint)
+
+
 def test_a_missing_emulator_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(DeviceError, match="qemu-aarch64-static is not installed") as caught:
