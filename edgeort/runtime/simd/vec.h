@@ -321,6 +321,16 @@ template <class T>
 EDGEORT_INLINE T clip(T x, NoDeduce<T> lo, NoDeduce<T> hi) {
   return vmin(vmax(x, lo), hi);
 }
+// The same for an x that is not -0, and limits that are not: a sum with its bias. Arm's fmax and fmin then agree with the
+// selects, in one instruction each.
+template <class T>
+EDGEORT_INLINE T clip_sum(T x, NoDeduce<T> lo, NoDeduce<T> hi) {
+#if defined(__aarch64__)
+  return __builtin_elementwise_minimum(__builtin_elementwise_maximum(x, lo), hi);
+#else
+  return clip(x, lo, hi);
+#endif
+}
 // For Max, Min, ReduceMax, ReduceMin and MaxPool: NaN when either is NaN.
 template <class T>
 EDGEORT_INLINE T max_nan(T a, NoDeduce<T> b) {

@@ -17,8 +17,21 @@ struct State {
   f32 lo, hi;
   bool program;
   const DepthwiseKernels* kernels;
-  const DepthwiseRow* row;  // null: no kernel for this width, stride or dilation
-  i64 begin, end;           // outputs of a line whose kernel lies inside along x
+  i64 beside;      // columns right of the image that the last output of a line reads
+  i64 begin, end;  // outputs of a line whose kernel lies inside along x
+
+  // The kernel that computes `outputs` neighbours with the least waste, or null.
+  const DepthwiseRow* pick(i64 outputs) const {
+    const DepthwiseRow* best = nullptr;
+    i64 least = 0;
+    for (int i = 0; i < kernels->count && g.dilation[2] == 1; ++i) {
+      const DepthwiseRow& row = kernels->rows[i];
+      if (row.kernel != g.kernel[2] || row.stride != g.stride[2] || row.pixels > outputs) continue;
+      const i64 computed = ceil_div(outputs, row.pixels) * row.pixels;
+      if (!best || computed < least || (computed == least && row.pixels > best->pixels)) best = &row, least = computed;
+    }
+    return best;
+  }
 
   // Pointers of all taps of a pixel and their weights, then the epilogue's registers.
   size_t scratch_bytes() const { return static_cast<size_t>(g.taps) * 2 * sizeof(void*) + epilogue.scratch_bytes(g.out[2] * g.c_out); }
@@ -39,10 +52,7 @@ Status prepare(Prepare& p) {
   s->hi = __builtin_inff();
   s->program = !s->epilogue.empty() && !s->epilogue.clamp(&s->lo, &s->hi);
   s->kernels = &depthwise(p.isa());
-  for (int i = 0; i < s->kernels->count && g.dilation[2] == 1; ++i) {
-    const DepthwiseRow& row = s->kernels->rows[i];
-    if (row.kernel == g.kernel[2] && row.stride == g.stride[2]) s->row = &row;
-  }
+  s->beside = max_of(0, (g.out[2] - 1) * g.stride[2] + (g.kernel[2] - 1) * g.dilation[2] + 1 - g.pad[2] - g.in[2]);
   s->begin = min_of(g.out[2], ceil_div(g.pad[2] > 0 ? g.pad[2] : 0, g.stride[2]));
   const i64 last = g.in[2] + g.pad[2] - (g.kernel[2] - 1) * g.dilation[2] - 1;  // the last start that stays inside
   s->end = max_of(s->begin, last < 0 ? 0 : min_of(g.out[2], last / g.stride[2] + 1));
@@ -64,7 +74,7 @@ struct Line {
   void add(i64 k0, i64 k1, i64 k2, i64 column) {
     const Geometry& g = s.g;
     const i64 iz = z * g.stride[0] - g.pad[0] + k0 * g.dilation[0], iy = y * g.stride[1] - g.pad[1] + k1 * g.dilation[1];
-    if (iz < 0 || iz >= g.in[0] || iy < 0 || iy >= g.in[1] || column < 0 || column >= g.in[2]) return;
+    if (iz < 0 || iz >= g.in[0] || iy < 0 || iy >= g.in[1] || column < -in.left || column >= g.in[2] + in.right) return;
     rows[args.count] = in.line((n * g.in[0] + iz) * g.in[1] + iy) + column * g.c_in;
     taps[args.count++] = weights + ((k0 * g.kernel[1] + k1) * g.kernel[2] + k2) * g.c_in;
   }
@@ -81,14 +91,14 @@ struct Line {
     s.kernels->pixel(args);
   }
 
-  void pixels(i64 at, f32* out) {
+  void pixels(DepthwiseFn fn, i64 at, f32* out) {
     const Geometry& g = s.g;
     args.count = 0;
     args.out = out;
     for (i64 k0 = 0; k0 < g.kernel[0]; ++k0) {
       for (i64 k1 = 0; k1 < g.kernel[1]; ++k1) add(k0, k1, 0, at * g.stride[2] - g.pad[2]);
     }
-    s.row->fn(args);
+    fn(args);
   }
 };
 
@@ -99,16 +109,17 @@ void run_line(const Run& r, const State& s, const Lines& in, i64 n, i64 z, i64 y
   void* scratch = pointers + 2 * g.taps;
   DepthwiseArgs args = {pointers, pointers + g.taps, 0, g.c_in, g.c_in, r.in(2).as<const f32>(), s.lo, s.hi, nullptr};
   Line line = {s, in, r.in(1).as<const f32>(), args, pointers, pointers + g.taps, n, z, y};
-  const int step = s.row ? s.row->pixels : 0;
-  const bool whole = step > 0 && s.end - s.begin >= step;
-  for (i64 at = 0; at < (whole ? s.begin : g.out[2]); ++at) line.pixel(at, to + at * g.c_out);
-  if (whole) {
+  // Lines with enough zeros beside them have no border pixels.
+  const i64 begin = in.left >= g.pad[2] ? 0 : s.begin, end = in.right >= s.beside ? g.out[2] : s.end;
+  const DepthwiseRow* kernel = s.pick(end - begin);
+  for (i64 at = 0; at < (kernel ? begin : g.out[2]); ++at) line.pixel(at, to + at * g.c_out);
+  if (kernel) {
     // The last group overlaps the one before rather than leaving single pixels.
-    for (i64 at = s.begin; at < s.end; at += step) {
-      const i64 from = min_of(at, s.end - step);
-      line.pixels(from, to + from * g.c_out);
+    for (i64 at = begin; at < end; at += kernel->pixels) {
+      const i64 from = min_of(at, end - kernel->pixels);
+      line.pixels(kernel->fn, from, to + from * g.c_out);
     }
-    for (i64 at = s.end; at < g.out[2]; ++at) line.pixel(at, to + at * g.c_out);
+    for (i64 at = end; at < g.out[2]; ++at) line.pixel(at, to + at * g.c_out);
   }
   if (!s.program) return;
   if (s.epilogue.flat) {
@@ -136,7 +147,11 @@ bool can_stream(const void* state) {
   return g.kernel[0] == 1 && g.in[0] == 1 && g.pad[0] == 0 && g.stride[0] == 1;
 }
 
-void beside(const void*, i64* left, i64* right) { *left = *right = 0; }
+void beside(const void* state, i64* left, i64* right) {
+  const State& s = *static_cast<const State*>(state);
+  *left = max_of(0, s.g.pad[2]);
+  *right = s.beside;
+}
 
 size_t stream_scratch(const void* state, i64) { return static_cast<const State*>(state)->scratch_bytes(); }
 

@@ -21,7 +21,7 @@ EDGEORT_INLINE void pixel_at(const DepthwiseArgs& a, i64 c) {
   const i64 left = kTail ? a.channels - c : kLanes;
   vf sum = splat(0.0f);
   for (i64 t = 0; t < a.count; ++t) sum = fma(load_left(a.rows[t] + c, left), load_left(a.weights[t] + c, left), sum);
-  store_left(a.out + c, clip(sum + load_left(a.bias + c, left), splat(a.lo), splat(a.hi)), left);
+  store_left(a.out + c, clip_sum(sum + load_left(a.bias + c, left), splat(a.lo), splat(a.hi)), left);
 }
 
 void pixel(const DepthwiseArgs& a) {
@@ -30,17 +30,17 @@ void pixel(const DepthwiseArgs& a) {
   if (c < a.channels) pixel_at<true>(a, c);
 }
 
-template <int kKernel, int kStride, int kPixels, bool kTail>
-EDGEORT_INLINE void row_at(const DepthwiseArgs& a, i64 c) {
-  const i64 left = kTail ? a.channels - c : kLanes;
+// Outputs of kPixels neighbours from kRows kernel rows (0: as many as there are), at channels [c, c + left).
+template <int kKernel, int kStride, int kPixels, int kRows>
+EDGEORT_INLINE void row_at(const DepthwiseArgs& a, const f32* const* rows, const f32* const* weights, i64 c, i64 left) {
   vf sum[kPixels];
 #pragma clang loop unroll(full)
   for (int p = 0; p < kPixels; ++p) sum[p] = splat(0.0f);
-  for (i64 row = 0; row < a.count; ++row) {
-    vf weights[kKernel];
+  const auto add = [&](i64 row) __attribute__((always_inline)) {
+    vf taps[kKernel];
 #pragma clang loop unroll(full)
-    for (int k = 0; k < kKernel; ++k) weights[k] = load_left(a.weights[row] + k * a.channels + c, left);
-    const f32* in = a.rows[row] + c;
+    for (int k = 0; k < kKernel; ++k) taps[k] = load_left(weights[row] + k * a.channels + c, left);
+    const f32* in = rows[row] + c;
     // Input pixel i is tap i - p * stride of output p: taps of one output come in rising order.
 #pragma clang loop unroll(full)
     for (int i = 0; i < (kPixels - 1) * kStride + kKernel; ++i) {
@@ -48,20 +48,37 @@ EDGEORT_INLINE void row_at(const DepthwiseArgs& a, i64 c) {
 #pragma clang loop unroll(full)
       for (int p = 0; p < kPixels; ++p) {
         const int tap = i - p * kStride;
-        if (tap >= 0 && tap < kKernel) sum[p] = fma(x, weights[tap], sum[p]);
+        if (tap >= 0 && tap < kKernel) sum[p] = fma(x, taps[tap], sum[p]);
       }
     }
+  };
+  if constexpr (kRows > 0) {
+#pragma clang loop unroll(full)
+    for (int row = 0; row < kRows; ++row) add(row);
+  } else {
+    for (i64 row = 0; row < a.count; ++row) add(row);
   }
   const vf bias = load_left(a.bias + c, left);
 #pragma clang loop unroll(full)
-  for (int p = 0; p < kPixels; ++p) store_left(a.out + p * a.channels + c, clip(sum[p] + bias, splat(a.lo), splat(a.hi)), left);
+  for (int p = 0; p < kPixels; ++p) store_left(a.out + p * a.channels + c, clip_sum(sum[p] + bias, splat(a.lo), splat(a.hi)), left);
 }
 
+// Away from the upper and lower border all kernel rows are there: their pointers stay in registers.
 template <int kKernel, int kStride, int kPixels>
 void row(const DepthwiseArgs& a) {
   i64 c = 0;
-  for (; c + kLanes <= a.channels; c += kLanes) row_at<kKernel, kStride, kPixels, false>(a, c);
-  if (c < a.channels) row_at<kKernel, kStride, kPixels, true>(a, c);
+  if (a.count == kKernel) {
+    const f32* rows[kKernel];
+    const f32* weights[kKernel];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < kKernel; ++i) {
+      rows[i] = a.rows[i];
+      weights[i] = a.weights[i];
+    }
+    const DepthwiseArgs local = a;
+    for (; c + kLanes <= a.channels; c += kLanes) row_at<kKernel, kStride, kPixels, kKernel>(local, rows, weights, c, kLanes);
+  }
+  for (; c < a.channels; c += kLanes) row_at<kKernel, kStride, kPixels, 0>(a, a.rows, a.weights, c, a.channels - c);
 }
 
 constexpr DepthwiseRow kRows[] = {

@@ -26,7 +26,7 @@ struct BoundProgram {
   Operand operand[kMaxOperands];
 
   bool empty() const { return count == 0; }
-  // The program is one clamp to [lo, hi], which kernels do in registers.
+  // The program is one clamp to [lo, hi] (neither of them -0), which kernels do in registers.
   bool clamp(f32* lo, f32* hi) const;
 
   // Checks `program` and binds it to the space `dims` x `columns`. Its instructions lie behind the params struct `params_end`.

@@ -74,7 +74,7 @@ void tile(const Tile& t) {
     const i64 left = t.columns - v * kLanes;
 #pragma clang loop unroll(full)
     for (int m = 0; m < M; ++m) {
-      const vf y = clip(sum[m][v] + bias, lo, hi);
+      const vf y = clip_sum(sum[m][v] + bias, lo, hi);
       f32* out = t.out + m * t.out_stride + v * kLanes;
       if (left >= kLanes) {
         store(out, y);
@@ -91,22 +91,34 @@ constexpr void fill(TileRow& row) {
   if constexpr (M > 1) fill<M - 1, V>(row);
 }
 
-// Tiles of 1..rows rows when the row's level is this one; else an empty row.
+// The rows of kernels.inc that are of this level.
+struct Table {
+  TileRow rows[8];
+  int count;
+};
+
 template <bool kHere, int kRows, int V>
-constexpr TileRow row() {
-  TileRow r = {kHere ? kRows : 0, V * kLanes, {}};
-  if constexpr (kHere) fill<kRows, V>(r);
-  return r;
+constexpr void append(Table& table) {
+  if constexpr (kHere) {
+    TileRow& row = table.rows[table.count++];
+    row.rows = kRows;
+    row.columns = V * kLanes;
+    fill<kRows, V>(row);
+  }
 }
 
-constexpr TileRow kTiles[] = {
-#define TILE(level, rows, vectors) row<kIsa_##level == EDGEORT_PASTE(kIsa, EDGEORT_ISA), rows, vectors>(),
+constexpr Table tiles() {
+  Table table = {};
+#define TILE(level, rows, vectors) append<kIsa_##level == EDGEORT_PASTE(kIsa, EDGEORT_ISA), rows, vectors>(table);
 #include "kernels.inc"
 #undef TILE
-};
+  return table;
+}
+
+constexpr Table kTiles = tiles();
 
 }  // namespace
 
-EDGEORT_KERNEL(GemmKernels, gemm, {kTiles, sizeof(kTiles) / sizeof(kTiles[0])})
+EDGEORT_KERNEL(GemmKernels, gemm, {kTiles.rows, kTiles.count})
 
 }  // namespace edgeort

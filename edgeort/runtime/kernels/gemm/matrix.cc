@@ -39,10 +39,18 @@ void Matrix::partition(i64 all_rows, i64 taps, int threads) {
   chunk = max_of(8 * kPanel, kChunkBytes / max_of(1, panel_stride * i64{sizeof(f32)}) * kPanel);
 }
 
+i64 Matrix::reach(i64 left) const {
+  const i64 narrowest = kernels->tiles[kernels->count - 1].columns;
+  return round_up(left, narrowest);
+}
+
 int Matrix::tile_rows() const {
-  int most = 1;
-  for (int i = 0; i < kernels->count; ++i) most = kernels->tiles[i].rows > most ? kernels->tiles[i].rows : most;
-  return most;
+  // The most sums in registers; among equals more rows, which read the weights less often.
+  const TileRow* best = nullptr;
+  for (const TileRow* row = kernels->tiles; row < kernels->tiles + kernels->count; ++row) {
+    if (row->columns <= reach(n) && (!best || row->rows * row->columns >= best->rows * best->columns)) best = row;
+  }
+  return best->rows;
 }
 
 size_t Matrix::scratch_bytes() const {
@@ -59,19 +67,16 @@ u8* Matrix::place(Rows* out, u8* scratch) const {
 
 void Matrix::columns(const Rows& in, const f32* panels, const f32* bias, i64 begin, i64 end, f32* out, i64 out_stride) const {
   Tile tile = {in.pointers, in.offsets, in.taps, in.kc, nullptr, panel_stride, nullptr, lo, hi, nullptr, out_stride, 0};
-  for (i64 column = begin; column < end;) {
-    const i64 left = end - column, padded = round_up(left, kPanel);
-    const TileRow* best = nullptr;
-    for (int i = 0; i < kernels->count && !best; ++i) {
-      const TileRow& candidate = kernels->tiles[i];
-      if (candidate.rows >= in.rows && candidate.columns <= padded) best = &candidate;
-    }
+  const TileRow* row = kernels->tiles;
+  for (i64 column = begin; column < end; column += row->columns) {
+    // Rows are sorted from wide to narrow: what fits now is at or behind what fitted before.
+    const i64 left = end - column, most = reach(left);
+    while (row->rows < in.rows || row->columns > most) ++row;
     tile.panels = panels + column / kPanel * panel_stride + column % kPanel;
     tile.bias = bias ? bias + column : nullptr;
     tile.out = out + column;
     tile.columns = left;
-    best->fn[in.rows - 1](tile);
-    column += best->columns;
+    row->fn[in.rows - 1](tile);
   }
 }
 
