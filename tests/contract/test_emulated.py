@@ -103,9 +103,9 @@ def test_every_kernel(kernel_plans: Sequence[Path]) -> None:
 @pytest.mark.parametrize(
     ("name", "shape"),
     [
-        ("mobilenetv2_100", "x=1x3x224x224"),
-        ("mobilenetv3_small_100", "x=1x3x224x224"),
-        ("deit_tiny_patch16_224", "x=1x3x224x224"),
+        ("mobilenetv2_100", "input=1x3x224x224"),
+        ("mobilenetv3_small_100", "input=1x3x224x224"),
+        ("deit_tiny_patch16_224", "input=1x3x224x224"),
         ("ppocr_det", "x=1x3x64x96"),
         ("ppocr_rec", "x=1x3x48x64"),
         ("magika", "bytes=2x2048"),
