@@ -179,7 +179,10 @@ class _Grouping:
 def _is_anchor(node: ir.Node) -> bool:
     if (node.domain, node.op_type) not in ANCHORS:
         return False
-    return node.op_type != "MatMul" or constant(node.inputs[1]) is not None
+    if node.op_type != "MatMul":
+        return True
+    weight = constant(node.inputs[1])
+    return weight is not None and weight.ndim >= 2  # the product with a vector has no columns to broadcast along
 
 
 def _live_outputs(members: list[ir.Node]) -> list[ir.Value]:

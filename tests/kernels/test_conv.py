@@ -93,6 +93,15 @@ def test_auto_pad(auto_pad: str, tmp_path: Path) -> None:
     run_both(model([node], {"x": x}, {"w": random(7, 5, 4, 3), "b": random(7)}), [x], tmp_path, atol=1e-4)
 
 
+@pytest.mark.parametrize(("strides", "ends"), [((2, 1), (0, 2)), ((2, 2), (2, 2)), ((1, 1), (0, 0)), ((3, 1), (0, 0))])
+def test_one_tap_is_one_pixel_only_without_stride_and_pads(
+    strides: tuple[int, int], ends: tuple[int, int], tmp_path: Path
+) -> None:
+    node = helper.make_node("Conv", ["x", "w", "b"], ["y"], strides=strides, pads=[0, 0, *ends])
+    x = random(1, 3, 2, 2)
+    run_both(model([node], {"x": x}, {"w": random(4, 3, 1, 1), "b": random(4)}), [x], tmp_path)
+
+
 @pytest.mark.parametrize("channels", [1, 3, 15, 16, 17, 33, 64])
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2), (7, 1), (1, 1)])
 def test_depthwise_has_the_bits_of_the_reference(channels: int, kernel: int, stride: int, tmp_path: Path) -> None:

@@ -77,6 +77,14 @@ def test_epilogue_runs_on_the_tiles(tmp_path: Path) -> None:
     run_both(model, [random(33, 20), random(33, 50)], tmp_path)
 
 
+@pytest.mark.parametrize("b", [(20, 1), (20,)])
+def test_epilogue_of_one_column(b: tuple[int, ...], tmp_path: Path) -> None:
+    shape = (33, *b[1:])
+    dims = ",".join(map(str, shape))
+    text = f"g (float[33,20] a, float[{dims}] r) => (float[{dims}] y) {{ p = MatMul(a, w) q = Add(p, r) y = Tanh(q) }}"
+    run_both(parse(text, {"w": random(*b)}), [random(33, 20), random(*shape)], tmp_path)
+
+
 def test_panels_hold_whole_cache_lines() -> None:
     weights = random(3, 20)
     packed = matrix.panels(weights).reshape(2, 3, 16)

@@ -9,7 +9,7 @@ from tests.passes.harness import check, model_of, random_weights
 
 STEPS = (name_dims, to_nhwc, cancel_transposes, group_epilogues)
 CONV = "Conv <pads = [1, 1, 1, 1]>"
-W = random_weights(w=(6, 6, 3, 3), c=(6, 1, 1), p=(6, 1, 1), m=(6, 6))
+W = random_weights(w=(6, 6, 3, 3), c=(6, 1, 1), p=(6, 1, 1), m=(6, 6), u=(6,))
 
 
 def groups(model: ir.Model) -> list[list[str]]:
@@ -63,6 +63,8 @@ def test_matmul_and_gemm_anchor_with_constant_weights() -> None:
     inputs, outputs = "float[N,5,6] x, float[6,6] v", "float[N,5,6] y"
     assert run("a = MatMul (x, m) y = Relu (a)", inputs=inputs, outputs=outputs)[0] == [["MatMul*", "Relu"]]
     assert run("a = MatMul (x, v) y = Relu (a)", inputs=inputs, outputs=outputs)[0] == []
+    vector = run("a = MatMul (x, u) y = Relu (a)", inputs="float[N,6] x", outputs="float[N] y")
+    assert vector[0] == []
     gemm = run("a = Gemm (x, m) b = Add (a, x) y = Erf (b)", inputs="float[N,6] x", outputs="float[N,6] y")
     assert gemm[0] == [["Gemm*", "Add", "Erf"]]
 

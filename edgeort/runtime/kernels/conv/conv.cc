@@ -37,7 +37,8 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(s->matrix.bind(p, params.epilogue, sizeof(params), y.dims, y.rank - 1, g.c_out, k));
   s->matrix.n = s->per_group_out;
   s->matrix.partition(g.out_rows, g.taps, p.threads());
-  s->dense = g.taps == 1 && g.out_rows == g.batch * g.in[0] * g.in[1] * g.in[2] && g.pad[0] == 0 && g.pad[1] == 0 && g.pad[2] == 0;
+  s->dense = g.taps == 1;
+  for (int d = 0; d < 3; ++d) s->dense &= g.pad[d] == 0 && g.out[d] == g.in[d] && (g.stride[d] == 1 || g.in[d] == 1);
   s->merge = g.groups == 1 && g.dilation[2] == 1;
   // The columns beside the image that the last output of a line reads.
   s->beside = max_of(0, (g.out[2] - 1) * g.stride[2] + (g.kernel[2] - 1) * g.dilation[2] + 1 - g.pad[2] - g.in[2]);

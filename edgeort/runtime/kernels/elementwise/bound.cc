@@ -89,6 +89,8 @@ Status BoundProgram::bind_operand(Prepare& p, u32 index) {
     }
     stride *= dim;
   }
+  // With one column, an operand of the space's own layout steps when rows are run as one.
+  if (whole) o.step = 1;
   flat &= whole || edgeort::count(t) == 1;
   return Status::ok;
 }
