@@ -3,8 +3,11 @@
 namespace edgeort {
 namespace {
 
-// About 50 us of spinning: longer than the gap between two nodes, shorter than a frame.
-constexpr int kSpins = 2000;
+// A worker spins for longer than the gap between two nodes, but not for a frame.
+constexpr u64 kWorkerSpinNs = 50 * 1000;
+// The caller spins while others finish their last tasks; only when they have lost their CPU is it worth sleeping. (It must
+// in the end: a caller of real-time priority could keep a worker off the CPU that they share for ever.)
+constexpr u64 kCallerSpinNs = 1000 * 1000;
 
 template <class T>
 T load(const T* p) {
@@ -14,6 +17,21 @@ T load(const T* p) {
 template <class T>
 void store(T* p, T value) {
   __atomic_store_n(p, value, __ATOMIC_RELEASE);
+}
+
+// Spins until `ready` or for about `limit_ns`: by the clock, since a pause is 2 cycles on one core and 140 on another.
+template <class Ready>
+bool spin(u64 limit_ns, const Ready& ready) {
+  constexpr int kChecks = 64;  // between looks at the clock
+  for (u64 start = 0;;) {
+    for (int i = 0; i < kChecks; ++i) {
+      if (ready()) return true;
+      pause();
+    }
+    const u64 now = now_ns();
+    if (start == 0) start = now;
+    if (now - start > limit_ns) return false;
+  }
 }
 
 }  // namespace
@@ -49,7 +67,8 @@ bool ThreadPool::take(u32 epoch, int thread) {
     if (task >= tasks) return false;
     if (!__atomic_compare_exchange_n(&ticket_, &ticket, ticket + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) continue;
     call(body, task, thread);
-    __atomic_fetch_add(&done_, 1u, __ATOMIC_ACQ_REL);
+    // Sequential consistency, as in wait_for: either the caller sees this task done, or this thread sees the caller waiting.
+    if (__atomic_add_fetch(&done_, 1u, __ATOMIC_SEQ_CST) == tasks && __atomic_load_n(&waiting_, __ATOMIC_SEQ_CST)) wake_all(&done_);
     return true;
   }
 }
@@ -59,12 +78,8 @@ void ThreadPool::worker_main(void* argument) {
   ThreadPool& pool = *self.pool;
   u32 seen = 0;
   for (;;) {
-    u32 wake = load(&pool.wake_);
-    for (int spin = 0; wake == seen && spin < kSpins; ++spin) {
-      pause();
-      wake = load(&pool.wake_);
-    }
-    if (wake == seen) {
+    u32 wake = seen;
+    if (!spin(kWorkerSpinNs, [&] { return (wake = load(&pool.wake_)) != seen; })) {
       __atomic_fetch_add(&pool.sleeping_, 1u, __ATOMIC_SEQ_CST);
       wait_on(&pool.wake_, seen);
       __atomic_fetch_sub(&pool.sleeping_, 1u, __ATOMIC_SEQ_CST);
@@ -78,13 +93,20 @@ void ThreadPool::worker_main(void* argument) {
   }
 }
 
+void ThreadPool::wait_for(u32 tasks) {
+  if (spin(kCallerSpinNs, [&] { return load(&done_) == tasks; })) return;
+  __atomic_store_n(&waiting_, 1u, __ATOMIC_SEQ_CST);
+  for (u32 done; (done = __atomic_load_n(&done_, __ATOMIC_SEQ_CST)) != tasks;) wait_on(&done_, done);
+  store(&waiting_, 0u);
+}
+
 void ThreadPool::run(i64 tasks, void (*call)(const void*, i64, int), const void* body) {
-  // A job counts its tasks in 32 bits; more are run as several jobs' worth by the caller alone, which no kernel needs.
+  // A job counts its tasks in 32 bits; more, which no kernel needs, are run by the caller alone.
   if (threads_ == 1 || tasks <= 1 || tasks > 0x7fffffff) {
     for (i64 task = 0; task < tasks; ++task) call(body, task, 0);
     return;
   }
-  const u32 epoch = static_cast<u32>(ticket_ >> 32) + 1;
+  const u32 epoch = static_cast<u32>(load(&ticket_) >> 32) + 1;
   // Close the old job before its fields change: no task index is below zero tasks.
   store(&tasks_, 0u);
   store(&ticket_, static_cast<u64>(epoch) << 32);
@@ -96,7 +118,7 @@ void ThreadPool::run(i64 tasks, void (*call)(const void*, i64, int), const void*
   if (__atomic_load_n(&sleeping_, __ATOMIC_SEQ_CST)) wake_all(&wake_);
   while (take(epoch, 0)) {
   }
-  while (load(&done_) != static_cast<u32>(tasks)) pause();
+  wait_for(static_cast<u32>(tasks));
 }
 
 }  // namespace edgeort

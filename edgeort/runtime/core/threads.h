@@ -6,11 +6,11 @@ namespace edgeort {
 
 class ThreadPool {
  public:
-  // Starts threads - 1 workers (the caller is the last one); as many as the system gives.
+  // Starts threads - 1 workers (the caller is the last one); as many as the system gives. Once in a pool's life.
   void start(int threads);
   void stop();
   int threads() const { return threads_; }
-  // Calls call(body, task, thread) for each task in [0, tasks). One job at a time.
+  // Calls call(body, task, thread) for each task in [0, tasks). One job at a time, and none from within a task.
   void run(i64 tasks, void (*call)(const void*, i64, int), const void* body);
 
  private:
@@ -21,6 +21,7 @@ class ThreadPool {
   };
   static void worker_main(void* worker);
   bool take(u32 epoch, int thread);
+  void wait_for(u32 tasks);
 
   static constexpr int kMaxThreads = 64;
   Worker workers_[kMaxThreads];
@@ -31,7 +32,8 @@ class ThreadPool {
   u32 tasks_;
   void (*call_)(const void*, i64, int) = nullptr;
   const void* body_;
-  alignas(64) u32 done_;
+  alignas(64) u32 done_;  // tasks that are; the caller sleeps on it
+  u32 waiting_;           // the caller does
   alignas(64) u32 wake_;  // counts jobs; workers sleep on it
   u32 sleeping_;
   u32 stopping_;
