@@ -42,6 +42,8 @@ CHAINS: dict[str, tuple[tuple[int, ...], tuple[Layer, ...]]] = {
     "stride 2 reads lines with borders": ((1, 4, 90, 64), (Layer(16), Layer(16, 3, 2))),
     "dense": ((1, 4, 90, 64), (Layer(16, 5), Layer(16, 3, 2), Layer(24, 5))),
     "without padding": ((1, 8, 45, 39), (Layer(48), Layer(48, 3, depthwise=True, pad=0), Layer(16, 5, pad=0))),
+    "borders wider than the image": ((1, 4, 40, 40), (Layer(64), Layer(16, 5, pad=70), Layer(8))),
+    "a kernel of most lines": ((1, 8, 40, 41), (Layer(48), Layer(48, 31, depthwise=True), Layer(8))),
     "more padding than kernel": ((1, 8, 41, 40), (Layer(48, 1, pad=1), Layer(48, 3, depthwise=True, pad=2), Layer(8))),
 }
 

@@ -33,6 +33,9 @@ int detect() {
   cpuid(1, 0, r);
   // FMA 12, MOVBE 22, OSXSAVE 27, AVX 28, F16C 29
   if (!all(r[2], 1u << 12 | 1u << 22 | 1u << 27 | 1u << 28 | 1u << 29) || (xcr0() & 6) != 6) return kIsa_generic;
+  u32 extended[4];
+  cpuid(0x80000001, 0, extended);
+  if (!all(extended[2], 1u << 5)) return kIsa_generic;  // LZCNT
   cpuid(7, 0, r);
   // BMI1 3, AVX2 5, BMI2 8
   if (!all(r[1], 1u << 3 | 1u << 5 | 1u << 8)) return kIsa_generic;
@@ -56,10 +59,7 @@ int detect() { return kIsa_generic; }
 
 }  // namespace
 
-int cpu_isa() {
-  static const int level = detect();
-  return level;
-}
+int cpu_isa() { return detect(); }
 
 const char* isa_name(int level) {
   for (const Name& entry : kNames) {

@@ -139,7 +139,9 @@ Status Model::run_now(u32 node) {
   }
   NodeState& state = nodes[node];
   state.scratch = current->memory.take(state.scratch_bytes);
-  state.thread_scratch = current->memory.take(state.thread_bytes * static_cast<size_t>(pool.threads()));
+  size_t all_threads;
+  if (__builtin_mul_overflow(state.thread_bytes, static_cast<size_t>(pool.threads()), &all_threads)) return fail("out of memory");
+  state.thread_scratch = current->memory.take(all_threads);
   if (!state.scratch || !state.thread_scratch) return fail("out of memory");
   run_node(node);
   state.scratch_bytes = state.thread_bytes = 0;

@@ -92,15 +92,12 @@ struct Model {
   char error[EDGEORT_ERROR_BYTES];
 
   const NodeRecord& record(u32 node) const { return plan.nodes[node]; }
-  // The tensor of an operand; an empty one for an operand that is absent.
-  Tensor& tensor_in(u32 node, int i) {
-    const NodeRecord& r = plan.nodes[node];
-    return operand(i >= 0 && i < r.inputs ? plan.node_inputs(r)[i] : -1);
-  }
-  Tensor& tensor_out(u32 node, int i) {
-    const NodeRecord& r = plan.nodes[node];
-    return operand(i >= 0 && i < r.outputs ? plan.node_outputs(r)[i] : -1);
-  }
+  // The index of an operand's tensor, or -1 when it is absent.
+  i32 input(u32 node, int i) const { return i >= 0 && i < plan.nodes[node].inputs ? plan.node_inputs(plan.nodes[node])[i] : -1; }
+  i32 output(u32 node, int i) const { return i >= 0 && i < plan.nodes[node].outputs ? plan.node_outputs(plan.nodes[node])[i] : -1; }
+  // An operand's tensor; an empty one when it is absent.
+  const Tensor& tensor_in(u32 node, int i) const { return operand(input(node, i)); }
+  const Tensor& tensor_out(u32 node, int i) const { return operand(output(node, i)); }
 
   Status fail(const char* format, ...) __attribute__((format(printf, 2, 3)));
   Status prepare();
@@ -108,8 +105,9 @@ struct Model {
   void close();
 
  private:
-  Tensor& operand(i32 tensor) { return tensor < 0 ? none = {} : tensors[tensor].tensor; }
-  Tensor none;
+  // Threads read absent operands at the same time: nothing may be written here.
+  const Tensor& operand(i32 tensor) const { return tensor < 0 ? kNone : tensors[tensor].tensor; }
+  static constexpr Tensor kNone = {};
   void reset_from(u32 segment);
   const char* unequal_dimension() const;
   Status prepare_segment(u32 begin);

@@ -8,29 +8,33 @@
 
 namespace edgeort {
 
+namespace {
+
+// Sizes are computed in 64 bits everywhere; one that this machine cannot address fails when it is allocated.
+size_t addressable(u64 size) { return size > ~size_t{0} / 2 ? ~size_t{0} / 2 : static_cast<size_t>(size); }
+
+}  // namespace
+
 int Prepare::inputs() const { return model_.record(node_).inputs; }
 int Prepare::outputs() const { return model_.record(node_).outputs; }
-bool Prepare::has(int i) const { return i >= 0 && i < inputs() && model_.plan.node_inputs(model_.record(node_))[i] >= 0; }
-bool Prepare::wants(int i) const { return i >= 0 && i < outputs() && model_.plan.node_outputs(model_.record(node_))[i] >= 0; }
+bool Prepare::has(int i) const { return model_.input(node_, i) >= 0; }
+bool Prepare::wants(int i) const { return model_.output(node_, i) >= 0; }
 const Tensor& Prepare::in(int i) const { return model_.tensor_in(node_, i); }
-Tensor& Prepare::out(int i) { return model_.tensor_out(node_, i); }
+const Tensor& Prepare::out(int i) const { return model_.tensor_out(node_, i); }
 
 const void* Prepare::value(int i) const {
-  if (!has(i)) return nullptr;
-  const u32 index = static_cast<u32>(model_.plan.node_inputs(model_.record(node_))[i]);
+  const i32 index = model_.input(node_, i);
+  if (index < 0) return nullptr;
   const TensorState& t = model_.tensors[index];
   if (t.value_known) return t.tensor.data;
-  // While running, everything before this segment has been computed.
-  const Segment& segment = *model_.current;
-  if (!model_.running) return nullptr;
-  if (static_cast<Kind>(model_.plan.tensors[index].kind) == Kind::input) return t.tensor.data;
-  return t.producer < static_cast<i32>(segment.begin) ? t.tensor.data : nullptr;
+  // While running, inputs (whose producer is -1) and everything before this segment have been computed.
+  if (!model_.running || t.producer >= static_cast<i32>(model_.current->begin)) return nullptr;
+  return t.tensor.data || count(t.tensor) > 0 ? t.tensor.data : &t;  // an empty input may come without data
 }
 
 bool Prepare::constant(int i) const {
-  if (!has(i)) return false;
-  const i32 index = model_.plan.node_inputs(model_.record(node_))[i];
-  return static_cast<Kind>(model_.plan.tensors[index].kind) == Kind::constant;
+  const i32 index = model_.input(node_, i);
+  return index >= 0 && static_cast<Kind>(model_.plan.tensors[index].kind) == Kind::constant;
 }
 
 const void* Prepare::raw_params() const { return model_.plan.params + model_.record(node_).params; }
@@ -39,7 +43,7 @@ size_t Prepare::trailing(size_t struct_bytes) const { return model_.record(node_
 Status Prepare::set(int output, DType dtype, const i64* dims, int rank) {
   if (!wants(output)) return Status::ok;
   if (rank < 0 || rank > kMaxRank) return fail("output %d would have rank %d; the limit is %d", output, rank, kMaxRank);
-  TensorState& state = model_.tensors[model_.plan.node_outputs(model_.record(node_))[output]];
+  TensorState& state = model_.tensors[model_.output(node_, output)];
   state.shaped = true;
   Tensor& t = state.tensor;
   t.dtype = dtype;
@@ -56,29 +60,27 @@ Status Prepare::set(int output, DType dtype, const i64* dims, int rank) {
 }
 
 void* Prepare::known(int output) {
-  TensorState& t = model_.tensors[model_.plan.node_outputs(model_.record(node_))[output]];
+  if (!wants(output)) return nullptr;
+  TensorState& t = model_.tensors[model_.output(node_, output)];
   t.tensor.data = model_.current->memory.take(bytes(t.tensor));
   t.value_known = t.tensor.data != nullptr;
   return t.tensor.data;
 }
 
-void* Prepare::state(size_t size) { return model_.nodes[node_].state = model_.current->memory.take(size); }
-void* Prepare::keep(size_t size) { return model_.current->memory.take(size); }
-void Prepare::scratch(size_t size) { model_.nodes[node_].scratch_bytes = size; }
-void Prepare::thread_scratch(size_t size) { model_.nodes[node_].thread_bytes = (size + kAlignment - 1) & ~(kAlignment - 1); }
+void* Prepare::state(u64 size) { return model_.nodes[node_].state = keep(size); }
+void* Prepare::keep(u64 size) { return model_.current->memory.take(addressable(size)); }
+void Prepare::scratch(u64 size) { model_.nodes[node_].scratch_bytes = addressable(size); }
+void Prepare::thread_scratch(u64 size) { model_.nodes[node_].thread_bytes = addressable((size + kAlignment - 1) & ~(kAlignment - 1)); }
 
 void Prepare::alias(int output, int input) {
-  if (!wants(output)) return;
-  const NodeRecord& record = model_.record(node_);
-  model_.tensors[model_.plan.node_outputs(record)[output]].view_of = model_.plan.node_inputs(record)[input];
+  if (wants(output)) model_.tensors[model_.output(node_, output)].view_of = model_.input(node_, input);
 }
 
 void Prepare::overwrite(int output, int input) {
   if (!wants(output)) return;
-  const NodeRecord& record = model_.record(node_);
-  for (i32& reuse : model_.tensors[model_.plan.node_outputs(record)[output]].reuse) {
+  for (i32& reuse : model_.tensors[model_.output(node_, output)].reuse) {
     if (reuse >= 0) continue;
-    reuse = model_.plan.node_inputs(record)[input];
+    reuse = model_.input(node_, input);
     return;
   }
 }
@@ -98,8 +100,8 @@ Status Prepare::fail(const char* format, ...) {
 
 int Run::inputs() const { return model_.record(node_).inputs; }
 int Run::outputs() const { return model_.record(node_).outputs; }
-bool Run::has(int i) const { return i >= 0 && i < inputs() && model_.plan.node_inputs(model_.record(node_))[i] >= 0; }
-bool Run::wants(int i) const { return i >= 0 && i < outputs() && model_.plan.node_outputs(model_.record(node_))[i] >= 0; }
+bool Run::has(int i) const { return model_.input(node_, i) >= 0; }
+bool Run::wants(int i) const { return model_.output(node_, i) >= 0; }
 const Tensor& Run::in(int i) const { return model_.tensor_in(node_, i); }
 const Tensor& Run::out(int i) const { return model_.tensor_out(node_, i); }
 const void* Run::raw_params() const { return model_.plan.params + model_.record(node_).params; }

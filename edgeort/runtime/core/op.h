@@ -60,7 +60,7 @@ class Prepare {
   bool has(int input) const;
   bool wants(int output) const;
   const Tensor& in(int input) const;
-  Tensor& out(int output);
+  const Tensor& out(int output) const;
 
   // The data of an input known before any run (a constant, or computed from shapes alone); null: return wait().
   const void* value(int input) const;
@@ -81,20 +81,20 @@ class Prepare {
   Status set(int output, DType dtype, const i64* dims, int rank);
   Status same(int output, int input) { return set(output, in(input).dtype, in(input).dims, in(input).rank); }
   // Declares an output whose value is known now: memory to write it to, kept until the next prepare. When every output
-  // of a node is known, it is not run. Null when memory is out.
+  // of a node is known, it is not run. Null when memory is out, or nobody wants the output.
   void* known(int output);
 
   // Zeroed memory of this node that `Run::state` returns; freed by the next prepare. Null when memory is out.
-  void* state(size_t size);
+  void* state(u64 size);
   template <class T>
   T* state() {
     return static_cast<T*>(state(sizeof(T)));
   }
   // More zeroed memory that lasts until the next prepare. Null when memory is out.
-  void* keep(size_t size);
+  void* keep(u64 size);
   // Bytes shared by all threads, and bytes of each thread, that hold nothing between nodes.
-  void scratch(size_t size);
-  void thread_scratch(size_t size);
+  void scratch(u64 size);
+  void thread_scratch(u64 size);
   // The output is the input's bytes (a reshape).
   void alias(int output, int input);
   // The output may take the input's memory, if nobody reads that later: element i is read before element i is written.

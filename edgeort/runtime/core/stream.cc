@@ -25,13 +25,13 @@ struct Stream {
     i64 step;                     // output lines of one call
     i64 ring;                     // output lines kept; the last stage writes its tensor
     i64 left, right;              // columns beside the image that the next stage reads
-    size_t offset;                // of its ring in the scratch
+    u64 offset;                   // of its ring in the scratch
     i64 line() const { return (left + width + right) * channels; }
   };
   Stage stages[kMaxStages];
   int count;
   i64 batch;
-  size_t scratch_offset;
+  u64 scratch_offset;
 };
 
 namespace {
@@ -62,13 +62,16 @@ i32 follower(Model& m, const Segment& segment, u32 node) {
   if (t.uses != 1 || t.last_use >= static_cast<i32>(segment.end) || bytes(t.tensor) < kSmallTensor) return -1;
   const u32 next = static_cast<u32>(t.last_use);
   if (m.plan.node_inputs(m.record(next))[0] != out || !streamable(m, next) || !m.nodes[next].op->stream->reach) return -1;
+  // A ring of most lines saves little memory, and every thread would compute them all for its part.
+  const Span lines = m.nodes[next].op->stream->reach(m.nodes[next].state, {0, 1});
+  if (2 * (lines.last - lines.first) > t.tensor.dims[1]) return -1;
   // Every strip reads the weights again.
   return bytes(t.tensor) > 2 * (weight_bytes(m, node) + weight_bytes(m, next)) ? static_cast<i32>(next) : -1;
 }
 
 // Sizes the rings for `lines` lines of the last stage; returns their bytes.
-size_t size_rings(const Model& m, Stream& s, i64 lines) {
-  size_t total = 0;
+u64 size_rings(const Model& m, Stream& s, i64 lines) {
+  u64 total = 0;
   s.stages[s.count - 1].step = lines;
   for (int i = s.count - 1; i > 0; --i) {
     const Stream::Stage& to = s.stages[i];
@@ -77,7 +80,7 @@ size_t size_rings(const Model& m, Stream& s, i64 lines) {
     from.ring = min_of(from.height, one.last - one.first);
     from.step = max_of(1, min_of(from.ring, next.first - one.first));
     from.offset = total;
-    total += (static_cast<size_t>(from.ring * from.line()) * sizeof(f32) + kAlignment - 1) & ~(kAlignment - 1);
+    total += (static_cast<u64>(from.ring * from.line()) * sizeof(f32) + kAlignment - 1) & ~(kAlignment - 1);
   }
   return total;
 }
@@ -87,15 +90,16 @@ void commit(Model& m, Stream& s) {
   i64 lines = 1;
   while (lines < kMostLines && lines * last.width < kEnoughPixels && size_rings(m, s, lines + 1) <= kRingBytes) ++lines;
   s.scratch_offset = size_rings(m, s, lines);
-  size_t scratch = 0;
+  u64 scratch = 0;
   for (int i = 0; i < s.count; ++i) {
-    const size_t own = ops(m, s.stages[i]).scratch(state(m, s.stages[i]), s.stages[i].step);
+    const u64 own = ops(m, s.stages[i]).scratch(state(m, s.stages[i]), s.stages[i].step);
     if (own > scratch) scratch = own;
   }
   NodeState& end = m.nodes[last.node];
   end.stream = &s;
-  end.scratch_bytes = 0;
-  end.thread_bytes = (s.scratch_offset + scratch + kAlignment - 1) & ~(kAlignment - 1);
+  Prepare all(m, last.node);
+  all.scratch(0);
+  all.thread_scratch(s.scratch_offset + scratch);
   for (int i = 0; i < s.count - 1; ++i) {
     const u32 node = s.stages[i].node;
     m.nodes[node].skipped = true;

@@ -31,7 +31,7 @@ struct StreamOps {
   // Columns beside the image that its kernel reads.
   void (*beside)(const void* state, i64* left, i64* right);
   // Scratch bytes to compute `lines` lines at once.
-  size_t (*scratch)(const void* state, i64 lines);
+  u64 (*scratch)(const void* state, i64 lines);
   // Computes output lines of image n, none of which lies in `out` before the one above it.
   void (*run)(const Run& r, const Lines& in, const Lines& out, i64 n, Span lines, void* scratch);
 };

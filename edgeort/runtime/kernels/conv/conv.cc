@@ -2,52 +2,39 @@
 #include <string.h>
 
 #include "../../core/stream.h"
-#include "../gemm/matrix.h"
-#include "geometry.h"
+#include "product.h"
 
 namespace edgeort {
 namespace {
 
-struct State {
-  Geometry g;
-  Matrix matrix;
-  i64 per_group_in, per_group_out;
-  bool dense;        // 1x1, stride 1, no padding
-  bool merge;        // one tap is a whole kernel row: its pixels are neighbours in memory
-  bool widen;        // few channels: a copy of the input with zeros beside its lines lets every kernel row be one tap
-  i64 beside;        // columns right of the image that the kernel reads
-  const f32* zeros;  // what padding reads
+struct State : Product {
+  bool dense;  // 1x1, stride 1, no padding
+  bool merge;  // one tap is a whole kernel row: its pixels are neighbours in memory
+  bool widen;  // few channels: a copy of the input with zeros beside its lines lets every kernel row be one tap
+  i64 beside;  // columns right of the image that the kernel reads
 };
 
 // A convolution with few input channels has short taps: merging kernel rows needs a copy without borders.
 constexpr i64 kFewChannels = 8;
+// Borders wider than this are no longer small beside the image.
+constexpr i64 kMostBeside = 64;
 
 Status prepare(Prepare& p) {
-  const auto& params = p.params<ConvParams>();
   auto* s = p.state<State>();
   if (!s) return p.fail("out of memory");
-  Geometry& g = s->g;
-  EDGEORT_TRY(conv_geometry(p, params, &g));
-  s->per_group_in = g.c_in / g.groups;
-  s->per_group_out = g.c_out / g.groups;
-  const i64 k = g.taps * s->per_group_in, padded_out = ceil_div(s->per_group_out, kPanel) * kPanel;
-  if (k > i64{1} << 27) return p.fail("the kernel is too large");
-  EDGEORT_TRY(check_weights(p, g.groups * k * padded_out, g.groups * padded_out));
-  const Tensor& y = p.out(0);
-  EDGEORT_TRY(s->matrix.bind(p, params.epilogue, sizeof(params), y.dims, y.rank - 1, g.c_out, k));
-  s->matrix.n = s->per_group_out;
+  EDGEORT_TRY(s->bind(p, conv_geometry));
+  const Geometry& g = s->g;
   s->matrix.partition(g.out_rows, g.taps, p.threads());
   s->dense = g.taps == 1;
   for (int d = 0; d < 3; ++d) s->dense &= g.pad[d] == 0 && g.out[d] == g.in[d] && (g.stride[d] == 1 || g.in[d] == 1);
   s->merge = g.groups == 1 && g.dilation[2] == 1;
   // The columns beside the image that the last output of a line reads.
   s->beside = max_of(0, (g.out[2] - 1) * g.stride[2] + (g.kernel[2] - 1) * g.dilation[2] + 1 - g.pad[2] - g.in[2]);
-  s->widen = s->merge && g.pad[2] + s->beside > 0 && g.pad[2] >= 0 && g.c_in <= kFewChannels && g.taps > 1;
-  if (s->widen) p.scratch(static_cast<size_t>(g.batch * g.in[0] * g.in[1] * (g.pad[2] + g.in[2] + s->beside) * g.c_in) * sizeof(f32));
-  s->zeros = static_cast<const f32*>(p.keep(static_cast<size_t>(g.c_in * (s->merge ? g.kernel[2] : 1)) * sizeof(f32)));
-  if (!s->zeros) return p.fail("out of memory");
+  const i64 border = g.pad[2] + s->beside;
+  s->widen = s->merge && border > 0 && border <= kMostBeside && g.pad[2] >= 0 && g.c_in <= kFewChannels && g.taps > 1;
+  if (s->widen) p.scratch(static_cast<u64>(g.batch * g.in[0] * g.in[1] * (g.in[2] + border) * g.c_in) * sizeof(f32));
   p.thread_scratch(s->matrix.scratch_bytes());
-  return Status::ok;
+  return s->keep_zeros(p, g.c_in * (s->merge ? g.kernel[2] : 1));
 }
 
 // Input lines with the columns of zeros beside them that the kernel reads, so that no output is at a border along x.
@@ -139,20 +126,19 @@ void run(Run& r) {
   const f32* x = r.in(0).as<const f32>();
   Lines in = {const_cast<f32*>(x), g.in[2] * g.c_in, Lines::kWhole, 0, 0};
   if (s.widen) in = widen(r, s, x, static_cast<f32*>(r.scratch()));
-  const i64 padded_out = ceil_div(s.per_group_out, kPanel) * kPanel, k = g.taps * s.per_group_in;
   for (i64 group = 0; group < g.groups; ++group) {
-    const f32* panels = r.in(1).as<const f32>() + group * k * padded_out;
-    const f32* bias = r.in(2).as<const f32>() + group * padded_out;
-    const i64 column = group * s.per_group_out;
-    s.matrix.multiply(r, panels, bias, r.out(0).as<f32>() + column, g.c_out, 0, column, [&](i64 row, Matrix::Rows* block) {
+    const i64 column = s.column(group);
+    f32* out = r.out(0).as<f32>() + column;
+    s.matrix.multiply(r, s.panels(r, group), s.bias(r, group), out, g.c_out, 0, column, [&](i64 row, Matrix::Rows* block) {
       s.dense ? fill_dense(s, x, group, row, block) : fill(s, in, group, row, block);
     });
   }
 }
 
 bool can_stream(const void* state) {
-  const Geometry& g = static_cast<const State*>(state)->g;
-  return g.groups == 1 && g.kernel[0] == 1 && g.in[0] == 1 && g.pad[0] == 0 && g.stride[0] == 1;
+  const State& s = *static_cast<const State*>(state);
+  const Geometry& g = s.g;
+  return g.groups == 1 && g.kernel[0] == 1 && g.in[0] == 1 && g.pad[0] == 0 && g.stride[0] == 1 && g.pad[2] + s.beside <= kMostBeside;
 }
 
 void beside(const void* state, i64* left, i64* right) {
@@ -161,7 +147,7 @@ void beside(const void* state, i64* left, i64* right) {
   *right = s.beside;
 }
 
-size_t stream_scratch(const void* state, i64) { return static_cast<const State*>(state)->matrix.scratch_bytes(); }
+u64 stream_scratch(const void* state, i64) { return static_cast<const State*>(state)->matrix.scratch_bytes(); }
 
 void run_lines(const Run& r, const Lines& in, const Lines& out, i64 n, Span lines, void* scratch) {
   const State& s = r.state<State>();

@@ -1,39 +1,19 @@
 // ConvTranspose: each output position gathers the kernel positions that reach it, in order. Positions of the same phase
 // (coordinate modulo stride) have the same ones, so that a block of rows is taken from one phase.
-#include "../gemm/matrix.h"
-#include "geometry.h"
+#include "product.h"
 
 namespace edgeort {
 namespace {
 
-struct State {
-  Geometry g;
-  Matrix matrix;
-  i64 per_group_in, per_group_out;
-  const f32* zeros;
-};
-
 Status prepare(Prepare& p) {
-  const auto& params = p.params<ConvParams>();
-  auto* s = p.state<State>();
+  auto* s = p.state<Product>();
   if (!s) return p.fail("out of memory");
-  Geometry& g = s->g;
-  EDGEORT_TRY(conv_transpose_geometry(p, params, &g));
-  s->per_group_in = g.c_in / g.groups;
-  s->per_group_out = g.c_out / g.groups;
-  const i64 k = g.taps * s->per_group_in, padded_out = ceil_div(s->per_group_out, kPanel) * kPanel;
-  if (k > i64{1} << 27) return p.fail("the kernel is too large");
-  EDGEORT_TRY(check_weights(p, g.groups * k * padded_out, g.groups * padded_out));
-  const Tensor& y = p.out(0);
-  EDGEORT_TRY(s->matrix.bind(p, params.epilogue, sizeof(params), y.dims, y.rank - 1, g.c_out, k));
-  s->matrix.n = s->per_group_out;
-  s->zeros = static_cast<const f32*>(p.keep(static_cast<size_t>(s->per_group_in) * sizeof(f32)));
-  if (!s->zeros) return p.fail("out of memory");
-  s->matrix.row_step = g.stride[2];
+  EDGEORT_TRY(s->bind(p, conv_transpose_geometry));
+  s->matrix.row_step = s->g.stride[2];
   // The longest run of one phase along x is the largest product.
-  s->matrix.partition(ceil_div(g.out[2], g.stride[2]), g.taps, p.threads());
+  s->matrix.partition(ceil_div(s->g.out[2], s->g.stride[2]), s->g.taps, p.threads());
   p.thread_scratch(s->matrix.scratch_bytes());
-  return Status::ok;
+  return s->keep_zeros(p, s->per_group_in);
 }
 
 // The input coordinate that kernel position k of output coordinate `at` reads, or -1.
@@ -46,7 +26,7 @@ struct Line {
   i64 n, z, y, phase;  // output line, and the first of its positions at `phase`, `phase` + stride, ...
 };
 
-void fill(const State& s, const f32* x, i64 group, const Line& line, i64 first, Matrix::Rows* block) {
+void fill(const Product& s, const f32* x, i64 group, const Line& line, i64 first, Matrix::Rows* block) {
   const Geometry& g = s.g;
   const i64 c = s.per_group_in;
   block->kc = c;
@@ -72,23 +52,31 @@ void fill(const State& s, const f32* x, i64 group, const Line& line, i64 first, 
   }
 }
 
-void run(Run& r) {
-  const State& s = r.state<State>();
+// All of one phase of an output line, one group's channels: on all threads, or on `thread` alone.
+void run_phase(const Run& r, const Product& s, i64 number, i64 phase, i64 group, int thread) {
   const Geometry& g = s.g;
-  const i64 padded_out = ceil_div(s.per_group_out, kPanel) * kPanel, k = g.taps * s.per_group_in;
-  const i64 lines = g.batch * g.out[0] * g.out[1];
-  for (i64 i = 0; i < g.groups * lines * g.stride[2]; ++i) {
-    const i64 group = i % g.groups, phase = i / g.groups % g.stride[2], number = i / g.groups / g.stride[2];
-    if (phase >= g.out[2]) continue;
-    const Line line = {number / g.out[1] / g.out[0], number / g.out[1] % g.out[0], number % g.out[1], phase};
-    Matrix matrix = s.matrix;
-    matrix.rows = (g.out[2] - phase + g.stride[2] - 1) / g.stride[2];
-    const i64 column = group * s.per_group_out, first = number * g.out[2] + phase;
-    f32* out = r.out(0).as<f32>() + first * g.c_out + column;
-    matrix.multiply(r, r.in(1).as<const f32>() + group * k * padded_out, r.in(2).as<const f32>() + group * padded_out, out,
-                    g.c_out * g.stride[2], first, column,
-                    [&](i64 row, Matrix::Rows* block) { fill(s, r.in(0).as<const f32>(), group, line, row, block); });
+  const Line line = {number / g.out[1] / g.out[0], number / g.out[1] % g.out[0], number % g.out[1], phase};
+  Matrix matrix = s.matrix;
+  matrix.rows = ceil_div(g.out[2] - phase, g.stride[2]);
+  const i64 column = s.column(group), first = number * g.out[2] + phase, stride = g.c_out * g.stride[2];
+  f32* out = r.out(0).as<f32>() + first * g.c_out + column;
+  const f32 *panels = s.panels(r, group), *bias = s.bias(r, group), *x = r.in(0).as<const f32>();
+  const auto set = [&](i64 row, Matrix::Rows* block) { fill(s, x, group, line, row, block); };
+  if (thread < 0) {
+    matrix.multiply(r, panels, bias, out, stride, first, column, set);
+  } else {
+    matrix.range(r, panels, bias, out, stride, first, column, {0, matrix.rows, 0, matrix.n}, r.thread_scratch(thread), set);
   }
+}
+
+void run(Run& r) {
+  const Product& s = r.state<Product>();
+  const Geometry& g = s.g;
+  const i64 phases = min_of(g.stride[2], g.out[2]), runs = g.groups * phases * g.batch * g.out[0] * g.out[1];
+  const auto one = [&](i64 i, int thread) { run_phase(r, s, i / g.groups / phases, i / g.groups % phases, i % g.groups, thread); };
+  // Few long runs share the threads one after the other; of many, each thread takes its own.
+  if (r.threads() > 1 && runs >= 4 * r.threads()) return r.parallel(runs, one);
+  for (i64 i = 0; i < runs; ++i) one(i, -1);
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ struct State {
   }
 
   // Pointers of all taps of a pixel and their weights, then the epilogue's registers.
-  size_t scratch_bytes() const { return static_cast<size_t>(g.taps) * 2 * sizeof(void*) + epilogue.scratch_bytes(g.out[2] * g.c_out); }
+  u64 scratch_bytes() const { return static_cast<u64>(g.taps) * 2 * sizeof(void*) + epilogue.scratch_bytes(g.out[2] * g.c_out); }
 };
 
 Status prepare(Prepare& p) {
@@ -153,7 +153,7 @@ void beside(const void* state, i64* left, i64* right) {
   *right = s.beside;
 }
 
-size_t stream_scratch(const void* state, i64) { return static_cast<const State*>(state)->scratch_bytes(); }
+u64 stream_scratch(const void* state, i64) { return static_cast<const State*>(state)->scratch_bytes(); }
 
 void run_lines(const Run& r, const Lines& in, const Lines& out, i64 n, Span lines, void* scratch) {
   const State& s = r.state<State>();

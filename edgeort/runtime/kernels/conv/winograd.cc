@@ -53,10 +53,10 @@ Status prepare(Prepare& p) {
   const i64 shared = ceil_div(s->tiles, p.threads() > 1 ? 2 * p.threads() : 1);
   const i64 most = max_of(1, min_of(min_of(kMostTiles, shared), max_of(12, kScratchBytes / bytes)));
   s->per_task = max_of(1, ceil_div(s->tiles, max_of(1, ceil_div(s->tiles, most))));  // tasks of equal size
-  s->zeros = static_cast<const f32*>(p.keep(static_cast<size_t>(g.c_in) * sizeof(f32)));
+  s->zeros = static_cast<const f32*>(p.keep(static_cast<u64>(g.c_in) * sizeof(f32)));
   if (!s->zeros) return p.fail("out of memory");
-  const size_t program = s->matrix.program ? s->matrix.epilogue.scratch_bytes(g.out[2] * g.c_out) : 0;
-  p.thread_scratch(static_cast<size_t>(s->per_task * bytes) + program);
+  const u64 program = s->matrix.program ? s->matrix.epilogue.scratch_bytes(g.out[2] * g.c_out) : 0;
+  p.thread_scratch(static_cast<u64>(s->per_task * bytes) + program);
   return Status::ok;
 }
 

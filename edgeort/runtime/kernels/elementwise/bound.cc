@@ -111,8 +111,8 @@ void BoundProgram::join() {
   }
 }
 
-size_t BoundProgram::scratch_bytes(i64 tile) const {
-  return count ? static_cast<size_t>(registers) * static_cast<size_t>(tile) * sizeof(f32) : 0;
+u64 BoundProgram::scratch_bytes(i64 tile) const {
+  return count ? u64{registers} * static_cast<u64>(tile) * sizeof(f32) : 0;
 }
 
 void BoundProgram::run(const Run& r, f32* out, i64 row, i64 column, i64 n, void* scratch) const {

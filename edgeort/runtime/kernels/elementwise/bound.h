@@ -32,7 +32,7 @@ struct BoundProgram {
   // Checks `program` and binds it to the space `dims` x `columns`. Its instructions lie behind the params struct `params_end`.
   Status bind(Prepare& p, const Program& program, size_t params_bytes, const i64* dims, int rank, i64 columns, bool epilogue);
   // Work space of one thread for tiles of up to `tile` elements.
-  size_t scratch_bytes(i64 tile) const;
+  u64 scratch_bytes(i64 tile) const;
   // Runs columns [column, column + n) of `row` (and, when flat, what follows); `out` points at the first of them.
   void run(const Run& r, f32* out, i64 row, i64 column, i64 n, void* scratch) const;
 

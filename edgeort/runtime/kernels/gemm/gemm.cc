@@ -98,8 +98,8 @@ Status prepare(Prepare& p) {
   }
   s->alpha = g.alpha;
   s->copy_a = s->a_column != 1 || s->alpha != 1.0f;
-  p.scratch((g.packed ? 0 : static_cast<size_t>(packed_floats(s->k, s->n))) * sizeof(f32) +
-            (s->copy_a ? static_cast<size_t>(s->m * s->k) : 0) * sizeof(f32));
+  p.scratch((g.packed ? 0 : static_cast<u64>(packed_floats(s->k, s->n))) * sizeof(f32) +
+            (s->copy_a ? static_cast<u64>(s->m * s->k) : 0) * sizeof(f32));
   s->matrix.partition(s->m, 1, p.threads());
   p.thread_scratch(s->matrix.scratch_bytes());
   return Status::ok;

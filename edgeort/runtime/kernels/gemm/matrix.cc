@@ -53,9 +53,9 @@ int Matrix::tile_rows() const {
   return best->rows;
 }
 
-size_t Matrix::scratch_bytes() const {
+u64 Matrix::scratch_bytes() const {
   const i64 pointers = round_up(max_taps * block * i64{sizeof(void*)}, 8) + max_taps * i64{sizeof(i64)};
-  return static_cast<size_t>(blocks_per_task * pointers) + (program ? epilogue.scratch_bytes(n * block) : 0);
+  return static_cast<u64>(blocks_per_task * pointers) + (program ? epilogue.scratch_bytes(n * block) : 0);
 }
 
 u8* Matrix::place(Rows* out, u8* scratch) const {

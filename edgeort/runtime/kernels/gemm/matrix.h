@@ -29,7 +29,7 @@ struct Matrix {
   Status bind(Prepare& p, const Program& code, size_t params_bytes, const i64* dims, int rank, i64 columns, i64 k);
   // Cuts the work for `rows` rows whose sums have up to `taps` taps.
   void partition(i64 all_rows, i64 taps, int threads);
-  size_t scratch_bytes() const;
+  u64 scratch_bytes() const;
 
   // Computes all rows on all threads. `fill(first_row, &rows)` sets a block's pointers, offsets, taps and kc. `out` is row 0,
   // column 0; its first row is row `epilogue_row` (and its first column `epilogue_column`) of the epilogue's space.

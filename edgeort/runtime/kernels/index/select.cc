@@ -29,7 +29,7 @@ Status prepare_topk(Prepare& p) {
   if (count(in) == 0) return Status::ok;
   const u64 each = static_cast<u64>(k[0]) * sizeof(Item);
   if (each > (size_t{0} - 1) / 4 / static_cast<size_t>(p.threads())) return p.fail("its k is too large");
-  p.thread_scratch(static_cast<size_t>(each));
+  p.thread_scratch(each);
   return Status::ok;
 }
 

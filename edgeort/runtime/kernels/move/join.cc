@@ -28,7 +28,7 @@ Status prepare_concat(Prepare& p) {
     p.alias(0, 0);
     return Status::ok;
   }
-  auto* parts = static_cast<Part*>(p.state(sizeof(Part) * static_cast<size_t>(p.inputs())));
+  auto* parts = static_cast<Part*>(p.state(sizeof(Part) * static_cast<u64>(p.inputs())));
   if (!parts) return p.fail("out of memory");
   i64 offset = 0;
   for (int i = 0; i < p.inputs(); ++i) {

@@ -103,7 +103,7 @@ void run(Run& r) {
 
 bool can_stream(const void* state) { return static_cast<const State*>(state)->to_last && static_cast<const State*>(state)->block; }
 
-size_t stream_scratch(const void*, i64) { return 0; }
+u64 stream_scratch(const void*, i64) { return 0; }
 
 void run_lines(const Run& r, const Lines&, const Lines& out, i64 n, Span lines, void*) {
   const State& s = r.state<State>();

@@ -77,7 +77,7 @@ Status prepare_mean_variance(Prepare& p) {
   }
   s->rows = s->n = 1;
   for (int d = 0; d < x.rank; ++d) (s->reduced[d] ? s->n : s->rows) *= x.dims[d];
-  if (count(x) > 0) p.thread_scratch(static_cast<size_t>(s->n) * sizeof(f32));
+  if (count(x) > 0) p.thread_scratch(static_cast<u64>(s->n) * sizeof(f32));
   return p.same(0, 0);
 }
 

@@ -40,7 +40,7 @@ Status prepare_batch(Prepare& p) {
     EDGEORT_TRY(check_factor(p, i, s->channels, false));
   }
   p.overwrite(0, 0);
-  p.scratch(static_cast<size_t>(2 * s->channels) * sizeof(f32));
+  p.scratch(static_cast<u64>(2 * s->channels) * sizeof(f32));
   return Status::ok;
 }
 
@@ -76,7 +76,7 @@ Status prepare_lrn(Prepare& p) {
   s->before = min_of((params.size - 1) / 2, most);
   s->after = min_of(params.size / 2, most);
   if (!s->channels_first && count(p.in(0)) > 0) {
-    p.thread_scratch(static_cast<size_t>(s->before + s->channels + s->after) * sizeof(f32));
+    p.thread_scratch(static_cast<u64>(s->before + s->channels + s->after) * sizeof(f32));
   }
   return Status::ok;
 }

@@ -48,8 +48,8 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(p.same(0, 0));
   p.overwrite(0, 0);
   if (count(x) > 0 && !s->channels_first && s->width > 1) {
-    p.thread_scratch(static_cast<size_t>(s->pixels * s->width) * sizeof(f32));
-    if (s->per_group) p.scratch(static_cast<size_t>(2 * s->channels) * sizeof(f32));
+    p.thread_scratch(static_cast<u64>(s->pixels * s->width) * sizeof(f32));
+    if (s->per_group) p.scratch(static_cast<u64>(2 * s->channels) * sizeof(f32));
   }
   return Status::ok;
 }

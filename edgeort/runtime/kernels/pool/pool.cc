@@ -31,7 +31,7 @@ Status bind(Prepare& p, State** state) {
   State& s = **state;
   EDGEORT_TRY(s.window.bind(p, p.params<PoolParams>()));
   s.element = static_cast<i64>(size_of(p.in(0).dtype));
-  if (count(p.out(0)) > 0) p.thread_scratch(static_cast<size_t>(2 * s.window.taps()) * sizeof(void*));
+  if (count(p.out(0)) > 0) p.thread_scratch(static_cast<u64>(2 * s.window.taps()) * sizeof(void*));
   return Status::ok;
 }
 
@@ -125,8 +125,8 @@ Span reach(const void* state, Span out) {
 
 void beside(const void*, i64* left, i64* right) { *left = *right = 0; }
 
-size_t stream_scratch(const void* state, i64) {
-  return static_cast<size_t>(2 * static_cast<const State*>(state)->window.taps()) * sizeof(void*);
+u64 stream_scratch(const void* state, i64) {
+  return static_cast<u64>(2 * static_cast<const State*>(state)->window.taps()) * sizeof(void*);
 }
 
 void run_lines(const Run& r, const Lines& in, const Lines& out, i64, Span lines, void* scratch) {

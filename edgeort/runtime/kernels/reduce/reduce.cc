@@ -58,7 +58,7 @@ Status prepare_any(Prepare& p, const Reduction& reduction) {
     s->outer = s->inner / max_of(s->stride, 1);
     s->inner = min_of(s->inner, s->stride);
   }
-  p.thread_scratch(static_cast<size_t>(kChunk) * sizeof(i64));
+  p.thread_scratch(static_cast<u64>(kChunk) * sizeof(i64));
   return Status::ok;
 }
 

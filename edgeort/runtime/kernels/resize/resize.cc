@@ -16,7 +16,7 @@ struct State {
   InterpolateFn interpolate;
   int n_axes;
   ResizeAxis axes[kMaxRank];
-  size_t buffer_bytes;  // of each intermediate result
+  u64 buffer_bytes;  // of each intermediate result
 };
 
 // The axes that scales, sizes and the region name.
@@ -93,7 +93,7 @@ Status sizes_of(Prepare& p, const ResizeParams& params, ResizeAxis* all) {
 Status tables(Prepare& p, const ResizeParams& params, const ResizeAxis* all, State** state) {
   const bool crop = params.transform == static_cast<i32>(Transform::tf_crop_and_resize);
   State s = {resize_interpolate(p.isa()), 0, {}, 0};
-  size_t size = sizeof(State);
+  u64 size = sizeof(State);
   for (int d = 0; d < p.in(0).rank; ++d) {
     ResizeAxis a = all[d];
     if (a.in == a.out && a.scale == 1.0f && (!crop || (a.start == 0.0f && a.end == 1.0f))) continue;
@@ -101,7 +101,7 @@ Status tables(Prepare& p, const ResizeParams& params, const ResizeAxis* all, Sta
     a.taps = a.count_taps(params);
     constexpr i64 kMost = i64{1} << 32;
     if (a.taps > kMost || a.out > kMost || a.taps * a.out > kMost) return p.fail("dimension %d is too large to be resized", d);
-    size += static_cast<size_t>(a.out) * (static_cast<size_t>(a.taps) * (sizeof(i64) + sizeof(f32)) + 1) + 16;
+    size += static_cast<u64>(a.out) * (static_cast<u64>(a.taps) * (sizeof(i64) + sizeof(f32)) + 1) + 16;
     s.axes[s.n_axes++] = a;
   }
   u8* memory = static_cast<u8*>(p.state(size));
@@ -132,10 +132,11 @@ Status buffers(Prepare& p, State& s) {
     for (int d = 0; d < t.rank; ++d) {
       if (__builtin_mul_overflow(elements, t.dims[d], &elements) || elements > i64{1} << 40) return p.fail("it is too large between axes");
     }
-    s.buffer_bytes = bytes(t) > s.buffer_bytes ? bytes(t) : s.buffer_bytes;
+    const u64 size = static_cast<u64>(elements) * size_of(t.dtype);
+    s.buffer_bytes = size > s.buffer_bytes ? size : s.buffer_bytes;
   }
   p.scratch((s.n_axes > 3 ? 2 : 1) * s.buffer_bytes);
-  p.thread_scratch(static_cast<size_t>(count(t, s.axes[s.n_axes - 2].axis + 1, t.rank)) * sizeof(f32));
+  p.thread_scratch(static_cast<u64>(count(t, s.axes[s.n_axes - 2].axis + 1, t.rank)) * sizeof(f32));
   return Status::ok;
 }
 
@@ -232,7 +233,7 @@ void run_interpolated(const Run& r, const State& s) {
       const ResizeAxis& b = s.axes[i + 1];
       return run_pair(r, s, x, outer, count(t, a.axis + 1, b.axis), count(t, b.axis + 1, t.rank), r.out(0).as<f32>());
     }
-    f32* y = i + 1 == s.n_axes ? r.out(0).as<f32>() : reinterpret_cast<f32*>(buffer + static_cast<size_t>(i % 2) * s.buffer_bytes);
+    f32* y = i + 1 == s.n_axes ? r.out(0).as<f32>() : reinterpret_cast<f32*>(buffer + static_cast<u64>(i % 2) * s.buffer_bytes);
     run_axis(r, s, a, x, outer, count(t, a.axis + 1, t.rank), y);
     t.dims[a.axis] = a.out;
     t.data = y;

@@ -91,7 +91,7 @@ Status prepare_rnn(Prepare& p, const Cell& cell) {
   EDGEORT_TRY(declare(p, *s));
   const i64 columns = s->gates * s->hidden;
   EDGEORT_TRY(bind(p, &s->input, s->steps * s->batch, columns, s->inputs));
-  size_t thread_bytes = s->input.scratch_bytes();
+  u64 thread_bytes = s->input.scratch_bytes();
   i64 r_floats = 0;
   for (int g = 0; g < cell.groups; ++g) {
     EDGEORT_TRY(bind(p, &s->recurrent[g], s->batch, cell.gates[g] * s->hidden, s->hidden));
@@ -107,7 +107,7 @@ Status prepare_rnn(Prepare& p, const Cell& cell) {
   s->at_state_bias = s->at_bias + padded(columns);
   s->at_w = s->at_state_bias + padded(s->hidden);
   s->at_r = s->at_w + (s->params->packed ? 0 : padded(columns) * s->inputs);
-  p.scratch(static_cast<size_t>(s->at_r + (s->params->packed ? 0 : r_floats)) * sizeof(f32));
+  p.scratch(static_cast<u64>(s->at_r + (s->params->packed ? 0 : r_floats)) * sizeof(f32));
   p.thread_scratch(thread_bytes);
   return Status::ok;
 }

@@ -19,7 +19,7 @@ Status prepare_typed(Prepare& p, const TypedOp& op) {
   for (int i = 1; i < n; ++i) {
     if (!p.has(i) || p.in(i).dtype != dtype) return p.fail("operand %d must have the element type of operand 0", i);
   }
-  auto* s = static_cast<State*>(p.state(sizeof(State) + sizeof(Broadcast::Operand) * static_cast<size_t>(n)));
+  auto* s = static_cast<State*>(p.state(sizeof(State) + sizeof(Broadcast::Operand) * static_cast<u64>(n)));
   if (!s) return p.fail("out of memory");
   s->space.operand = reinterpret_cast<Broadcast::Operand*>(s + 1);
   s->fn = op.fn[static_cast<u8>(dtype)];

@@ -1,0 +1,25 @@
+#include "product.h"
+
+namespace edgeort {
+
+Status Product::bind(Prepare& p, Status (*geometry)(Prepare&, const ConvParams&, Geometry*)) {
+  const auto& params = p.params<ConvParams>();
+  EDGEORT_TRY(geometry(p, params, &g));
+  per_group_in = g.c_in / g.groups;
+  per_group_out = g.c_out / g.groups;
+  k = g.taps * per_group_in;
+  padded_out = ceil_div(per_group_out, kPanel) * kPanel;
+  if (k > i64{1} << 27) return p.fail("the kernel is too large");
+  EDGEORT_TRY(check_weights(p, g.groups * k * padded_out, g.groups * padded_out));
+  const Tensor& y = p.out(0);
+  EDGEORT_TRY(matrix.bind(p, params.epilogue, sizeof(params), y.dims, y.rank - 1, g.c_out, k));
+  matrix.n = per_group_out;
+  return Status::ok;
+}
+
+Status Product::keep_zeros(Prepare& p, i64 floats) {
+  zeros = static_cast<const f32*>(p.keep(static_cast<u64>(floats) * sizeof(f32)));
+  return zeros ? Status::ok : p.fail("out of memory");
+}
+
+}  // namespace edgeort
