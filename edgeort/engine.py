@@ -154,7 +154,7 @@ class Engine:
             raise error(self._lib.edgeort_last_error(self._model).decode(errors="replace"))
 
     def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Runs on one array for each input (read in place when C-contiguous); returns a copy of each output."""
+        """Runs on one array for each input (read in place when C-contiguous and aligned); copies each output."""
         if not self._model:
             raise PlanError("the model is closed")
         kept = []
@@ -163,7 +163,7 @@ class Engine:
                 raise InputError(f'input "{info.name}" must be {info.dtype}, not {array.dtype}')
             if array.ndim > _MAX_RANK:
                 raise InputError(f'input "{info.name}" has rank {array.ndim}; the limit is {_MAX_RANK}')
-            array = np.ascontiguousarray(array).reshape(array.shape)
+            array = np.require(array, requirements=("C", "ALIGNED"))
             kept.append(array)
             dims = (c.c_int64 * _MAX_RANK)(*array.shape)
             declared = _Tensor()  # tells uint16 from bfloat16

@@ -109,6 +109,45 @@ Status open_model(Model& m, const u8* data, size_t size, const edgeort_options* 
   return Status::ok;
 }
 
+// Fails unless the input may have this shape.
+Status check_shape(Model& m, i32 index, const edgeort_tensor& given) {
+  const TensorRecord& record = m.plan.tensors[index];
+  const char* name = name_of(m, index);
+  if (given.dtype != record.dtype) return m.fail("input \"%s\" has another element type", name);
+  if (given.rank != record.rank) return m.fail("input \"%s\" has rank %d, not %d", name, record.rank, given.rank);
+  u64 elements = 1;
+  for (int d = 0; d < given.rank; ++d) {
+    const i64 fixed = m.plan.dims[record.dims + static_cast<u32>(d)], dim = given.dims[d];
+    if (dim < 0) return m.fail("input \"%s\": dimension %d is negative", name, d);
+    if (fixed >= 0 && dim != fixed) {
+      return m.fail("input \"%s\": dimension %d must be %lld, not %lld", name, d, static_cast<long long>(fixed),
+                    static_cast<long long>(dim));
+    }
+    if (__builtin_mul_overflow(elements, static_cast<u64>(max_of(dim, 1)), &elements) || elements > kMostElements ||
+        elements > (~size_t{0} >> 2) / size_of(static_cast<DType>(record.dtype)))
+      return m.fail("input \"%s\" is too large", name);
+  }
+  return Status::ok;
+}
+
+Status set_input(Model& m, i32 index, const edgeort_tensor& given) {
+  EDGEORT_TRY(check_shape(m, index, given));
+  Tensor t = m.tensors[index].tensor;
+  bool changed = false;
+  for (int d = 0; d < t.rank; ++d) {
+    changed |= t.dims[d] != given.dims[d];
+    t.dims[d] = given.dims[d];
+  }
+  t.data = given.data;
+  if (given.bytes && given.bytes < bytes(t))
+    return m.fail("input \"%s\" has %zu bytes; its shape needs %zu", name_of(m, index), given.bytes, bytes(t));
+  if (count(t) > 0 && reinterpret_cast<uintptr_t>(t.data) % size_of(t.dtype))
+    return m.fail("the data of input \"%s\" is not aligned to its elements of %zu bytes", name_of(m, index), size_of(t.dtype));
+  m.tensors[index].tensor = t;
+  if (changed) m.prepared = false;
+  return Status::ok;
+}
+
 void describe(const Model& m, i32 index, edgeort_tensor* out) {
   const Tensor& t = m.tensors[index].tensor;
   *out = {name_of(m, index), t.data, 0, static_cast<int32_t>(t.dtype), t.rank, {}};
@@ -180,34 +219,19 @@ int edgeort_output(const edgeort_model* model, int index, edgeort_tensor* tensor
 
 int edgeort_set_input(edgeort_model* model, int index, const edgeort_tensor* given) {
   if (index < 0 || index >= edgeort_input_count(model)) return model->fail("there is no input %d", index), 1;
-  const i32 which = model->plan.inputs[index];
-  const TensorRecord& record = model->plan.tensors[which];
-  Tensor& t = model->tensors[which].tensor;
-  const char* name = name_of(*model, which);
-  if (given->dtype != static_cast<int32_t>(t.dtype)) return model->fail("input \"%s\" has another element type", name), 1;
-  if (given->rank != t.rank) return model->fail("input \"%s\" has rank %d, not %d", name, t.rank, given->rank), 1;
-  bool changed = false;
-  u64 elements = 1;
-  for (int d = 0; d < t.rank; ++d) {
-    const i64 fixed = model->plan.dims[record.dims + static_cast<u32>(d)];
-    const i64 dim = given->dims[d];
-    if (dim < 0 || (fixed >= 0 && dim != fixed)) {
-      return model->fail("input \"%s\": dimension %d must be %lld, not %lld", name, d, static_cast<long long>(fixed),
-                         static_cast<long long>(dim)),
-             1;
-    }
-    if (__builtin_mul_overflow(elements, static_cast<u64>(max_of(dim, 1)), &elements) || elements > kMostElements)
-      return model->fail("input \"%s\" is too large", name), 1;
-    changed |= t.dims[d] != dim;
-  }
-  for (int d = 0; d < t.rank; ++d) t.dims[d] = given->dims[d];
-  t.data = given->data;
-  if (changed) model->prepared = false;
-  return 0;
+  return set_input(*model, model->plan.inputs[index], *given) == Status::ok ? 0 : 1;
 }
 
-int edgeort_prepare(edgeort_model* model) { return model->prepare() == Status::ok ? 0 : 1; }
-int edgeort_run(edgeort_model* model) { return model->run() == Status::ok ? 0 : 1; }
+int edgeort_prepare(edgeort_model* model) {
+  const FloatMode mode;
+  return model->prepare() == Status::ok ? 0 : 1;
+}
+
+int edgeort_run(edgeort_model* model) {
+  const FloatMode mode;
+  return model->run() == Status::ok ? 0 : 1;
+}
+
 const char* edgeort_last_error(const edgeort_model* model) { return model->error; }
 
 int edgeort_get_stats(const edgeort_model* model, edgeort_stats* stats) {

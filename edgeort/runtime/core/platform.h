@@ -41,6 +41,37 @@ struct Thread {
 bool start_thread(Thread* thread, void (*body)(void*), void* argument);
 void join_thread(Thread thread);
 
+// While it lives, this thread rounds to nearest and keeps denormals, as the contract says; then the caller's mode is back.
+// (Libraries built with -ffast-math set flush-to-zero in whatever thread loads them.)
+class FloatMode {
+ public:
+#if defined(__x86_64__)
+  FloatMode() : callers_(__builtin_ia32_stmxcsr()) { __builtin_ia32_ldmxcsr(0x1f80); }
+  ~FloatMode() { __builtin_ia32_ldmxcsr(static_cast<u32>(callers_)); }
+#elif defined(__aarch64__)
+  FloatMode() {
+    __asm__ volatile("mrs %0, fpcr" : "=r"(callers_));
+    __asm__ volatile("msr fpcr, %0" ::"r"(u64{0}));
+  }
+  ~FloatMode() { __asm__ volatile("msr fpcr, %0" ::"r"(callers_)); }
+#elif defined(__arm__)
+  FloatMode() {
+    u32 mode;
+    __asm__ volatile("vmrs %0, fpscr" : "=r"(mode));
+    __asm__ volatile("vmsr fpscr, %0" ::"r"(0));
+    callers_ = mode;
+  }
+  ~FloatMode() { __asm__ volatile("vmsr fpscr, %0" ::"r"(static_cast<u32>(callers_))); }
+#else
+  FloatMode() = default;
+#endif
+  FloatMode(const FloatMode&) = delete;
+  FloatMode& operator=(const FloatMode&) = delete;
+
+ private:
+  [[maybe_unused]] u64 callers_ = 0;
+};
+
 // Tells the core that this is a spin loop.
 static inline void pause() {
 #if defined(__x86_64__)

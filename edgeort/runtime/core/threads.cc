@@ -76,6 +76,7 @@ bool ThreadPool::take(u32 epoch, int thread) {
 void ThreadPool::worker_main(void* argument) {
   Worker& self = *static_cast<Worker*>(argument);
   ThreadPool& pool = *self.pool;
+  const FloatMode mode;
   u32 seen = 0;
   for (;;) {
     u32 wake = seen;

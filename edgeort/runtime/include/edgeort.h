@@ -11,8 +11,18 @@
  *   edgeort_output(model, 0, &y);           // y.data holds until the next run
  *   edgeort_close(model);
  *
- * Functions that return int return 0, or nonzero with the reason in edgeort_last_error. A model belongs to one thread at
- * a time; different models may run at once. */
+ * Functions that return int (but counts and edgeort_abi) return 0, or nonzero: then, where the model is not const,
+ * edgeort_last_error has the reason. After an error the model can be used again.
+ *
+ * Threads: a model belongs to one thread at a time; different models may run at once. A run uses worker threads of the model,
+ * which do not survive fork(): open models in the child. While a function here runs, its thread rounds to nearest and keeps
+ * denormals; then the caller's floating-point mode is back.
+ *
+ * Memory: strings belong to the model and last until edgeort_close (error messages until the next failure). Nothing that
+ * the caller passes is kept or freed, but for the data of inputs, which must stay where it is until it is replaced: the
+ * runtime only reads it, and an output may be a view of it.
+ *
+ * The structs may grow with EDGEORT_ABI: before other calls, compare it with edgeort_abi() of the library. */
 #ifndef EDGEORT_H
 #define EDGEORT_H
 
@@ -54,14 +64,14 @@ typedef enum {
 typedef struct {
   const char* name;
   void* data;
-  size_t bytes; /* of data; 0 while a dimension is free */
+  size_t bytes; /* of data; 0 while a dimension is free. Given to edgeort_set_input: 0, or at least what the shape needs */
   int32_t dtype;
   int32_t rank;
   int64_t dims[EDGEORT_MAX_RANK]; /* -1: free */
 } edgeort_tensor;
 
 typedef struct {
-  int32_t threads; /* 0: as many as there are CPUs */
+  int32_t threads; /* 0: as many as there are CPUs; 64 at most */
   int32_t profile; /* nonzero: time every node */
   const char* isa; /* NULL: the best that the CPU has; or the name of a lower level, for tests */
 } edgeort_options;
@@ -81,19 +91,24 @@ typedef struct {
   int32_t skipped; /* 1: computed at prepare, or a view */
 } edgeort_node;
 
-/* Opens a plan file (mapped, not copied). NULL on failure, with the reason in error[EDGEORT_ERROR_BYTES]. */
+/* Opens a plan file (UTF-8; mapped, not copied: the file must not change while the model is open). NULL on failure, with the
+ * reason in error[EDGEORT_ERROR_BYTES]. options and error may be NULL. */
 EDGEORT_API edgeort_model* edgeort_open(const char* path, const edgeort_options* options, char* error);
-/* The same from memory, which must be 64-byte aligned and outlive the model. */
+/* The same from memory, which must be 64-byte aligned and outlive the model unchanged. */
 EDGEORT_API edgeort_model* edgeort_open_memory(const void* data, size_t size, const edgeort_options* options, char* error);
+/* Frees everything; NULL is allowed. */
 EDGEORT_API void edgeort_close(edgeort_model* model);
 
 EDGEORT_API int edgeort_input_count(const edgeort_model* model);
 EDGEORT_API int edgeort_output_count(const edgeort_model* model);
+/* Describes input `index` of 0 .. count - 1 as it is set now: data is NULL before edgeort_set_input. */
 EDGEORT_API int edgeort_input(const edgeort_model* model, int index, edgeort_tensor* tensor);
-/* Before the first run an output's shape may be unknown (rank -1). After a run, data points at the result. */
+/* Before the first run an output's shape may be unknown (rank -1). After a run, data points at the result, which the caller
+ * may read until the next call of edgeort_prepare, edgeort_run or edgeort_close. */
 EDGEORT_API int edgeort_output(const edgeort_model* model, int index, edgeort_tensor* tensor);
 
-/* Gives an input its shape and data; dtype and fixed dimensions must agree. The data is read by edgeort_run. */
+/* Gives an input its shape and data; dtype and fixed dimensions must agree, and data is aligned to its elements. The name is
+ * not read. */
 EDGEORT_API int edgeort_set_input(edgeort_model* model, int index, const edgeort_tensor* tensor);
 /* Infers shapes, picks kernels, allocates. edgeort_run does it when needed. */
 EDGEORT_API int edgeort_prepare(edgeort_model* model);
