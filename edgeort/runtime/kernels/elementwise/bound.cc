@@ -111,9 +111,7 @@ void BoundProgram::join() {
   }
 }
 
-u64 BoundProgram::scratch_bytes(i64 tile) const {
-  return count ? u64{registers} * static_cast<u64>(tile) * sizeof(f32) : 0;
-}
+u64 BoundProgram::scratch_bytes(i64 tile) const { return count ? u64{registers} * static_cast<u64>(tile) * sizeof(f32) : 0; }
 
 void BoundProgram::run(const Run& r, f32* out, i64 row, i64 column, i64 n, void* scratch) const {
   const f32* reg[kMaxRegisters];
