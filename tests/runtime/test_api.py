@@ -56,6 +56,13 @@ def test_data_that_is_too_short_is_refused(relu: Engine) -> None:
     give(relu, 0, x, data=x.ctypes.data, size=36)
 
 
+def test_a_free_dimension_stays_free(relu: Engine) -> None:
+    relu.run([np.ones(8, np.float32)])
+    described = _Tensor()
+    relu._lib.edgeort_input(relu._model, 0, ctypes.byref(described))
+    assert described.dims[0] == -1 and described.bytes == 0
+
+
 def test_data_that_is_not_aligned_is_refused_and_copied_by_python(relu: Engine) -> None:
     raw = np.arange(17, dtype=np.uint8)
     x = raw[1:].view(np.float32)

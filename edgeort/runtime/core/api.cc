@@ -203,7 +203,15 @@ int edgeort_output_count(const edgeort_model* model) { return static_cast<int>(m
 
 int edgeort_input(const edgeort_model* model, int index, edgeort_tensor* tensor) {
   if (index < 0 || index >= edgeort_input_count(model)) return 1;
-  describe(*model, model->plan.inputs[index], tensor);
+  const i32 t = model->plan.inputs[index];
+  describe(*model, t, tensor);
+  // As the plan declares it, whatever was set: free dimensions stay visible.
+  const TensorRecord& record = model->plan.tensors[t];
+  for (int d = 0; d < record.rank; ++d) {
+    const i64 dim = model->plan.dims[record.dims + static_cast<u32>(d)];
+    tensor->dims[d] = dim < 0 ? -1 : dim;
+    if (dim < 0) tensor->bytes = 0;
+  }
   return 0;
 }
 

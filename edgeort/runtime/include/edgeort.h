@@ -101,7 +101,7 @@ EDGEORT_API void edgeort_close(edgeort_model* model);
 
 EDGEORT_API int edgeort_input_count(const edgeort_model* model);
 EDGEORT_API int edgeort_output_count(const edgeort_model* model);
-/* Describes input `index` of 0 .. count - 1 as it is set now: data is NULL before edgeort_set_input. */
+/* Describes input `index` of 0 .. count - 1 as the model declares it, with the data of the last edgeort_set_input or NULL. */
 EDGEORT_API int edgeort_input(const edgeort_model* model, int index, edgeort_tensor* tensor);
 /* Before the first run an output's shape may be unknown (rank -1). After a run, data points at the result, which the caller
  * may read until the next call of edgeort_prepare, edgeort_run or edgeort_close. */

@@ -125,9 +125,7 @@ Span reach(const void* state, Span out) {
 
 void beside(const void*, i64* left, i64* right) { *left = *right = 0; }
 
-u64 stream_scratch(const void* state, i64) {
-  return static_cast<u64>(2 * static_cast<const State*>(state)->window.taps()) * sizeof(void*);
-}
+u64 stream_scratch(const void* state, i64) { return static_cast<u64>(2 * static_cast<const State*>(state)->window.taps()) * sizeof(void*); }
 
 void run_lines(const Run& r, const Lines& in, const Lines& out, i64, Span lines, void* scratch) {
   const Input x = {reinterpret_cast<const u8*>(in.base), in.stride * i64{sizeof(f32)}, in.ring};
