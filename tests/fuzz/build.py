@@ -29,7 +29,10 @@ _FLAGS = (
     ),
     *("-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"),
 )
-_WRAPPED = ("_ZN7edgeort14allocate_pagesEm", "_ZN7edgeort10free_pagesEPvm")
+_WRAPPED = (
+    *("_ZN7edgeort14allocate_pagesEm", "_ZN7edgeort10free_pagesEPvm"),
+    "_ZN7edgeort10run_streamERNS_5ModelERKNS_6StreamE",
+)
 
 
 @functools.cache

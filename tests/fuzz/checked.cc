@@ -111,30 +111,41 @@ void poison_arenas(const Model& m, bool on) {
   }
 }
 
-void before(Run& r) {
-  const Model& m = r.model_;
-  const NodeRecord& record = m.record(r.node_);
-  for (int i = 0; i < r.inputs(); ++i) {
-    if (r.has(i)) expect(m, m.plan.node_inputs(record)[i], r.node_);
+void expect_inputs(const Model& m, u32 node) {
+  const NodeRecord& record = m.record(node);
+  for (u32 i = 0; i < record.inputs; ++i) {
+    const i32 tensor = m.plan.node_inputs(record)[i];
+    if (tensor >= 0 && !m.tensors[tensor].streamed) expect(m, tensor, node);
   }
-  poison_arenas(m, true);
-  for (int i = 0; i < r.inputs(); ++i) {
-    if (r.has(i)) allow(r.in(i).data, bytes(r.in(i)));
-  }
-  for (int i = 0; i < r.outputs(); ++i) {
-    if (r.wants(i)) allow(r.out(i).data, bytes(r.out(i)));
-  }
-  const NodeState& n = m.nodes[r.node_];
-  allow(n.scratch, n.scratch_bytes);
-  allow(n.thread_scratch, n.thread_bytes * static_cast<size_t>(r.threads()));
 }
 
-void after(Run& r) {
-  const Model& m = r.model_;
+void allow_all(const Model& m, u32 node) {
+  const NodeRecord& record = m.record(node);
+  for (u32 i = 0; i < u32{record.inputs} + record.outputs; ++i) {
+    const i32 tensor = m.plan.node_inputs(record)[i];  // outputs follow
+    if (tensor >= 0 && !m.tensors[tensor].streamed) allow(m.tensors[tensor].tensor.data, bytes(m.tensors[tensor].tensor));
+  }
+  const NodeState& n = m.nodes[node];
+  allow(n.scratch, n.scratch_bytes);
+  allow(n.thread_scratch, n.thread_bytes * static_cast<size_t>(m.pool.threads()));
+}
+
+// `node` ends a stream, or runs alone. The nodes of its stream are those whose image exists only line by line, and it.
+void before(const Model& m, u32 node) {
+  u32 nodes[64] = {node};
+  int n = 1;
+  for (i32 image; n < 64 && (image = m.input(nodes[n - 1], 0)) >= 0 && m.tensors[image].streamed; ++n)
+    nodes[n] = static_cast<u32>(m.tensors[image].producer);
+  for (int i = 0; i < n; ++i) expect_inputs(m, nodes[i]);
+  poison_arenas(m, true);
+  for (int i = 0; i < n; ++i) allow_all(m, nodes[i]);
+}
+
+void after(const Model& m, u32 node) {
   poison_arenas(m, false);
-  for (int i = 0; i < r.outputs(); ++i) {
-    if (!r.wants(i)) continue;
-    const i32 tensor = m.plan.node_outputs(m.record(r.node_))[i];
+  for (int i = 0; i < m.record(node).outputs; ++i) {
+    const i32 tensor = m.output(node, i);
+    if (tensor < 0) continue;
     if (root(m, tensor) != tensor) continue;
     sums[tensor] = sum_of(m.tensors[tensor].tensor);
     summed[tensor] = true;
@@ -143,9 +154,9 @@ void after(Run& r) {
 
 template <const OpDef* kOp>
 void watched(Run& r) {
-  before(r);
+  before(r.model_, r.node_);
   kOp->run(r);
-  after(r);
+  after(r.model_, r.node_);
 }
 
 }  // namespace
@@ -155,7 +166,7 @@ namespace edgeort {
 OPERATORS
 #undef X
 namespace {
-#define X(op) const OpDef op##Watched = {k##op.name, k##op.params_bytes, k##op.prepare, watched<&k##op>};
+#define X(op) const OpDef op##Watched = {k##op.name, k##op.params_bytes, k##op.prepare, watched<&k##op>, k##op.stream};
 OPERATORS
 #undef X
 }  // namespace
@@ -170,6 +181,18 @@ void __wrap__ZN7edgeort10free_pagesEPvm(void* data, size_t) {
   if (data) release([=](const Piece& b) { return b.data == data; });
 }
 }
+
+namespace edgeort {
+void real_run_stream(Model& model, const Stream& stream) __asm__("__real__ZN7edgeort10run_streamERNS_5ModelERKNS_6StreamE");
+void watched_run_stream(Model& model, const Stream& stream) __asm__("__wrap__ZN7edgeort10run_streamERNS_5ModelERKNS_6StreamE");
+void watched_run_stream(Model& model, const Stream& stream) {
+  u32 node = 0;
+  while (model.nodes[node].stream != &stream) ++node;
+  before(model, node);
+  real_run_stream(model, stream);
+  after(model, node);
+}
+}  // namespace edgeort
 
 namespace edgeort {  // in the place of core/bump.cc
 void* Bump::take(size_t size) { return ::take(size, this); }

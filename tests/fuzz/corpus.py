@@ -66,6 +66,29 @@ def write_inputs(plan: Path, arrays: Sequence[np.ndarray]) -> None:
             np.save(folder / f"input{index}.npy", array)
 
 
+def chain() -> onnx.ModelProto:
+    """Convolutions and a pool whose inner tensors are wide enough to run as row streams, with a residual."""
+    rng = np.random.default_rng(0)
+    sizes: dict[str, Sequence[int]] = {
+        "w0": (8, 3, 3, 3), "w1": (48, 8, 1, 1), "w2": (48, 1, 3, 3), "w3": (8, 48, 1, 1), "w4": (40, 8, 5, 5),
+    }  # fmt: skip
+    constants = [numpy_helper.from_array((rng.standard_normal(s) / 4).astype(np.float32), n) for n, s in sizes.items()]
+    nodes = [
+        helper.make_node("Conv", ["x", "w0"], ["a"], pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", ["a", "w1"], ["b"]),
+        helper.make_node("Relu", ["b"], ["c"]),
+        helper.make_node("Conv", ["c", "w2"], ["d"], pads=[1, 1, 1, 1], group=48),
+        helper.make_node("Conv", ["d", "w3"], ["e"]),
+        helper.make_node("Add", ["e", "a"], ["f"]),
+        helper.make_node("Conv", ["f", "w4"], ["g"], pads=[2, 2, 2, 2]),
+        helper.make_node("MaxPool", ["g"], ["y"], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
+    ]
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 31, 33])]
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+    graph = helper.make_graph(nodes, "chain", inputs, outputs, constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
 def network() -> onnx.ModelProto:
     """A small image network with free sizes: convolutions of all kinds, epilogues, branches, views."""
     rng = np.random.default_rng(0)
