@@ -10,7 +10,8 @@ Status common(Prepare& p, const ConvParams& c, Geometry* g) {
   const Tensor& x = p.in(0);
   if (p.inputs() < 3 || !p.has(0) || !p.has(1) || !p.has(2)) return p.fail("needs an input, weights and a bias");
   if (x.dtype != DType::f32) return p.fail("the input must be float32");
-  if (c.spatial < 1 || c.spatial > 3 || x.rank != c.spatial + 2) return p.fail("the input has rank %d, not %d", x.rank, c.spatial + 2);
+  if (c.spatial < 1 || c.spatial > 3) return p.fail("has %d spatial dimensions", c.spatial);
+  if (x.rank != c.spatial + 2) return p.fail("the input has rank %d, not %d", x.rank, c.spatial + 2);
   if (c.group < 1 || c.channels_in < 1 || c.channels_out < 1 || c.channels_in % c.group || c.channels_out % c.group) {
     return p.fail("channels %d -> %d do not divide into %d groups", c.channels_in, c.channels_out, c.group);
   }
