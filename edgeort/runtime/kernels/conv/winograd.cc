@@ -82,7 +82,7 @@ void multiply(const State& s, const f32* weights, const f32* in, i64 count, f32*
   const Geometry& g = s.g;
   const f32* pointers[kMaxTileRows];
   i64 offset = 0;
-  const i64 block = ceil_div(count, ceil_div(count, s.matrix.tile_rows()));
+  const i64 block = ceil_div(count, ceil_div(count, s.matrix.main_tile().rows));
   for (i64 position = 0; position < kWinogradPositions; ++position) {
     const f32* panels = weights + position * g.c_in * s.padded_out;
     for (i64 row = 0; row < count; row += block) {

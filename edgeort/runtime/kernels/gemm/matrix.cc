@@ -28,7 +28,7 @@ Status Matrix::bind(Prepare& p, const Program& code, size_t params_bytes, const 
 void Matrix::partition(i64 all_rows, i64 taps, int threads) {
   rows = all_rows;
   max_taps = taps;
-  block = max_of(1, min_of(rows, tile_rows()));
+  block = max_of(1, min_of(rows, main_tile().rows));
   const i64 blocks = ceil_div(rows, block), panels = ceil_div(n, kPanel);
   const i64 wanted = threads > 1 ? 4 * threads : 1;
   blocks_per_task = max_of(1, min_of(kMaxBlocks, blocks / wanted));
@@ -36,7 +36,8 @@ void Matrix::partition(i64 all_rows, i64 taps, int threads) {
   // Few rows: tasks share the columns too. A task keeps at least four panels, so that wide tiles stay whole.
   const i64 splits = row_tasks >= wanted ? 1 : min_of(ceil_div(panels, 4), ceil_div(wanted, row_tasks));
   columns_per_task = max_of(kPanel, ceil_div(panels, max_of(splits, 1)) * kPanel);
-  chunk = max_of(8 * kPanel, kChunkBytes / max_of(1, panel_stride * i64{sizeof(f32)}) * kPanel);
+  const i64 width = main_tile().columns, column_bytes = max_of(1, panel_stride / kPanel * i64{sizeof(f32)});
+  chunk = max_of(1, kChunkBytes / (column_bytes * width)) * width;
 }
 
 i64 Matrix::reach(i64 left) const {
@@ -44,13 +45,13 @@ i64 Matrix::reach(i64 left) const {
   return round_up(left, narrowest);
 }
 
-int Matrix::tile_rows() const {
+const TileRow& Matrix::main_tile() const {
   // The most sums in registers; among equals more rows, which read the weights less often.
   const TileRow* best = nullptr;
   for (const TileRow* row = kernels->tiles; row < kernels->tiles + kernels->count; ++row) {
     if (row->columns <= reach(n) && (!best || row->rows * row->columns >= best->rows * best->columns)) best = row;
   }
-  return best->rows;
+  return *best;
 }
 
 u64 Matrix::scratch_bytes() const {

@@ -81,8 +81,8 @@ struct Matrix {
   // over columns [begin, end) of `count` rows that start at `row`, `column` of its space.
   void columns(const Rows& block_rows, const f32* panels, const f32* bias, i64 begin, i64 end, f32* out, i64 out_stride) const;
   void finish(const Run& r, i64 row, i64 column, int count, i64 begin, i64 end, f32* out, i64 out_stride, void* scratch) const;
-  // Rows of the tile that suits n columns best.
-  int tile_rows() const;
+  // The tile that suits n columns best.
+  const TileRow& main_tile() const;
 
  private:
   static constexpr int kMaxBlocks = 8;
