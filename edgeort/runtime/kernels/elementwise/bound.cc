@@ -10,8 +10,9 @@ bool BoundProgram::clamp(f32* lo, f32* hi) const {
   if (uop != Uop::Relu && uop != Uop::Clip) return false;
   *lo = uop == Uop::Relu ? 0.0f : code[0].p0;
   *hi = uop == Uop::Relu ? __builtin_inff() : code[0].p1;
-  const auto negative_zero = [](f32 x) { return x == 0.0f && __builtin_signbit(x); };
-  return !negative_zero(*lo) && !negative_zero(*hi);
+  // Limits that clip_sum (simd/vec.h) treats alike on every CPU: neither NaN nor -0.
+  const auto plain = [](f32 x) { return x == x && !(x == 0.0f && __builtin_signbit(x)); };
+  return plain(*lo) && plain(*hi);
 }
 
 Status BoundProgram::check(Prepare& p, const Program& program) {

@@ -86,7 +86,7 @@ Status prepare(Prepare& p) {
   }
   // One matrix with many rows is better than many matrices when b is the same for all.
   bool same_b = true;
-  for (int d = 0; d < s->rank; ++d) same_b &= s->b_batch[d] == 0 && s->a_batch[d] != 0;
+  for (int d = 0; d < s->rank; ++d) same_b &= s->b_batch[d] == 0 && (s->a_batch[d] != 0 || s->dims[d] == 1);
   i64 dims[kMaxRank];
   memcpy(dims, s->dims, sizeof(dims));
   dims[s->rank] = s->m;
