@@ -11,13 +11,10 @@ struct State : Product {
   bool dense;  // 1x1, stride 1, no padding
   bool merge;  // one tap is a whole kernel row: its pixels are neighbours in memory
   bool widen;  // few channels: a copy of the input with zeros beside its lines lets every kernel row be one tap
-  i64 beside;  // columns right of the image that the kernel reads
 };
 
 // A convolution with few input channels has short taps: merging kernel rows needs a copy without borders.
 constexpr i64 kFewChannels = 8;
-// Borders wider than this are no longer small beside the image.
-constexpr i64 kMostBeside = 64;
 
 Status prepare(Prepare& p) {
   auto* s = p.state<State>();
@@ -28,27 +25,10 @@ Status prepare(Prepare& p) {
   s->dense = g.taps == 1;
   for (int d = 0; d < 3; ++d) s->dense &= g.pad[d] == 0 && g.out[d] == g.in[d] && (g.stride[d] == 1 || g.in[d] == 1);
   s->merge = g.groups == 1 && g.dilation[2] == 1;
-  // The columns beside the image that the last output of a line reads.
-  s->beside = max_of(0, (g.out[2] - 1) * g.stride[2] + (g.kernel[2] - 1) * g.dilation[2] + 1 - g.pad[2] - g.in[2]);
-  const i64 border = g.pad[2] + s->beside;
-  s->widen = s->merge && border > 0 && border <= kMostBeside && g.pad[2] >= 0 && g.c_in <= kFewChannels && g.taps > 1;
-  if (s->widen) p.scratch(static_cast<u64>(g.batch * g.in[0] * g.in[1] * (g.in[2] + border) * g.c_in) * sizeof(f32));
+  s->widen = s->merge && g.can_widen() && g.c_in <= kFewChannels && g.taps > 1;
+  if (s->widen) p.scratch(g.widened_bytes());
   p.thread_scratch(s->matrix.scratch_bytes());
   return s->keep_zeros(p, g.c_in * (s->merge ? g.kernel[2] : 1));
-}
-
-// Input lines with the columns of zeros beside them that the kernel reads, so that no output is at a border along x.
-Lines widen(const Run& r, const State& s, const f32* x, f32* to) {
-  const Geometry& g = s.g;
-  const i64 left = g.pad[2] * g.c_in, right = s.beside * g.c_in, width = g.in[2] * g.c_in, whole = left + width + right;
-  r.ranges(g.batch * g.in[0] * g.in[1], max_of(1, 8192 / (whole + 1)), [&](i64 begin, i64 end, int) {
-    for (i64 y = begin; y < end; ++y) {
-      memset(to + y * whole, 0, static_cast<size_t>(left) * sizeof(f32));
-      memcpy(to + y * whole + left, x + y * width, static_cast<size_t>(width) * sizeof(f32));
-      memset(to + y * whole + left + width, 0, static_cast<size_t>(right) * sizeof(f32));
-    }
-  });
-  return {to + left, whole, Lines::kWhole, g.pad[2], s.beside};
 }
 
 // Rows of a block that lie in one output line.
@@ -125,7 +105,7 @@ void run(Run& r) {
   if (g.out_rows == 0) return;
   const f32* x = r.in(0).as<const f32>();
   Lines in = {const_cast<f32*>(x), g.in[2] * g.c_in, Lines::kWhole, 0, 0};
-  if (s.widen) in = widen(r, s, x, static_cast<f32*>(r.scratch()));
+  if (s.widen) in = widen(r, g, x, static_cast<f32*>(r.scratch()));
   for (i64 group = 0; group < g.groups; ++group) {
     const i64 column = s.column(group);
     f32* out = r.out(0).as<f32>() + column;
@@ -138,13 +118,13 @@ void run(Run& r) {
 bool can_stream(const void* state) {
   const State& s = *static_cast<const State*>(state);
   const Geometry& g = s.g;
-  return g.groups == 1 && g.kernel[0] == 1 && g.in[0] == 1 && g.pad[0] == 0 && g.stride[0] == 1 && g.pad[2] + s.beside <= kMostBeside;
+  return g.groups == 1 && g.kernel[0] == 1 && g.in[0] == 1 && g.pad[0] == 0 && g.stride[0] == 1 && g.narrow_borders();
 }
 
 void beside(const void* state, i64* left, i64* right) {
   const State& s = *static_cast<const State*>(state);
   *left = max_of(0, s.g.pad[2]);
-  *right = s.beside;
+  *right = s.g.beside();
 }
 
 u64 stream_scratch(const void* state, i64) { return static_cast<const State*>(state)->matrix.scratch_bytes(); }

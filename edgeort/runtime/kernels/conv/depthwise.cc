@@ -11,13 +11,16 @@ EDGEORT_KERNELS(DepthwiseKernels, depthwise)
 
 namespace {
 
+// Outputs of a line up to which its border pixels cost more than a copy of the input.
+constexpr i64 kNarrow = 8;
+
 struct State {
   Geometry g;
   BoundProgram epilogue;
   f32 lo, hi;
   bool program;
   const DepthwiseKernels* kernels;
-  i64 beside;      // columns right of the image that the last output of a line reads
+  bool widen;      // a small image: borders are a large part of it, and a copy without them is cheap
   i64 begin, end;  // outputs of a line whose kernel lies inside along x
 
   // The kernel that computes `outputs` neighbours with the least waste, or null.
@@ -52,7 +55,8 @@ Status prepare(Prepare& p) {
   s->hi = __builtin_inff();
   s->program = !s->epilogue.empty() && !s->epilogue.clamp(&s->lo, &s->hi);
   s->kernels = &depthwise(p.isa());
-  s->beside = max_of(0, (g.out[2] - 1) * g.stride[2] + (g.kernel[2] - 1) * g.dilation[2] + 1 - g.pad[2] - g.in[2]);
+  s->widen = g.can_widen() && g.out[2] <= kNarrow && s->pick(g.out[2]);
+  if (s->widen) p.scratch(g.widened_bytes());
   s->begin = min_of(g.out[2], ceil_div(g.pad[2] > 0 ? g.pad[2] : 0, g.stride[2]));
   const i64 last = g.in[2] + g.pad[2] - (g.kernel[2] - 1) * g.dilation[2] - 1;  // the last start that stays inside
   s->end = max_of(s->begin, last < 0 ? 0 : min_of(g.out[2], last / g.stride[2] + 1));
@@ -110,7 +114,7 @@ void run_line(const Run& r, const State& s, const Lines& in, i64 n, i64 z, i64 y
   DepthwiseArgs args = {pointers, pointers + g.taps, 0, g.c_in, g.c_in, r.in(2).as<const f32>(), s.lo, s.hi, nullptr};
   Line line = {s, in, r.in(1).as<const f32>(), args, pointers, pointers + g.taps, n, z, y};
   // Lines with enough zeros beside them have no border pixels.
-  const i64 begin = in.left >= g.pad[2] ? 0 : s.begin, end = in.right >= s.beside ? g.out[2] : s.end;
+  const i64 begin = in.left >= g.pad[2] ? 0 : s.begin, end = in.right >= g.beside() ? g.out[2] : s.end;
   const DepthwiseRow* kernel = s.pick(end - begin);
   for (i64 at = 0; at < (kernel ? begin : g.out[2]); ++at) line.pixel(at, to + at * g.c_out);
   if (kernel) {
@@ -133,7 +137,8 @@ void run(Run& r) {
   const State& s = r.state<State>();
   const Geometry& g = s.g;
   const i64 width = g.out[2] * g.c_out, lines = g.out[2] ? g.out_rows / g.out[2] : 0;
-  const Lines in = {r.in(0).as<f32>(), g.in[2] * g.c_in, Lines::kWhole, 0, 0};
+  Lines in = {r.in(0).as<f32>(), g.in[2] * g.c_in, Lines::kWhole, 0, 0};
+  if (s.widen) in = widen(r, g, in.base, static_cast<f32*>(r.scratch()));
   r.ranges(lines, max_of(1, 8192 / (width + 1)), [&](i64 begin, i64 end, int thread) {
     for (i64 i = begin; i < end; ++i) {
       run_line(r, s, in, i / g.out[1] / g.out[0], i / g.out[1] % g.out[0], i % g.out[1], i * g.out[2], r.out(0).as<f32>() + i * width,
@@ -144,13 +149,13 @@ void run(Run& r) {
 
 bool can_stream(const void* state) {
   const Geometry& g = static_cast<const State*>(state)->g;
-  return g.kernel[0] == 1 && g.in[0] == 1 && g.pad[0] == 0 && g.stride[0] == 1;
+  return g.kernel[0] == 1 && g.in[0] == 1 && g.pad[0] == 0 && g.stride[0] == 1 && g.narrow_borders();
 }
 
 void beside(const void* state, i64* left, i64* right) {
   const State& s = *static_cast<const State*>(state);
   *left = max_of(0, s.g.pad[2]);
-  *right = s.beside;
+  *right = s.g.beside();
 }
 
 u64 stream_scratch(const void* state, i64) { return static_cast<const State*>(state)->scratch_bytes(); }

@@ -1,5 +1,7 @@
 #include "geometry.h"
 
+#include <string.h>
+
 namespace edgeort {
 namespace {
 
@@ -102,6 +104,18 @@ Status check_weights(Prepare& p, i64 weights, i64 bias) {
       return p.fail("its packed %s must have %lld values", i == 1 ? "weights" : "bias", (long long)want);
   }
   return Status::ok;
+}
+
+Lines widen(const Run& r, const Geometry& g, const f32* x, f32* to) {
+  const i64 left = g.pad[2] * g.c_in, right = g.beside() * g.c_in, width = g.in[2] * g.c_in, whole = left + width + right;
+  r.ranges(g.batch * g.in[0] * g.in[1], max_of(1, 8192 / (whole + 1)), [&](i64 begin, i64 end, int) {
+    for (i64 y = begin; y < end; ++y) {
+      memset(to + y * whole, 0, static_cast<size_t>(left) * sizeof(f32));
+      memcpy(to + y * whole + left, x + y * width, static_cast<size_t>(width) * sizeof(f32));
+      memset(to + y * whole + left + width, 0, static_cast<size_t>(right) * sizeof(f32));
+    }
+  });
+  return {to + left, whole, Lines::kWhole, g.pad[2], g.beside()};
 }
 
 }  // namespace edgeort

@@ -11,6 +11,14 @@ struct Geometry {
   i64 taps;      // kernel positions
   i64 out_rows;  // batch * out[0] * out[1] * out[2]
 
+  // Columns right of the image that the last output of a line reads.
+  i64 beside() const { return max_of(0, (out[2] - 1) * stride[2] + (kernel[2] - 1) * dilation[2] + 1 - pad[2] - in[2]); }
+  // Borders wider than this are no longer small beside the image.
+  bool narrow_borders() const { return pad[2] + beside() <= 64; }
+  // Whether a copy of the input with zeros beside its lines is possible, wanted, and not much larger.
+  bool can_widen() const { return pad[2] >= 0 && pad[2] + beside() > 0 && narrow_borders(); }
+  u64 widened_bytes() const { return static_cast<u64>(batch * in[0] * in[1] * (in[2] + pad[2] + beside()) * c_in) * sizeof(f32); }
+
   // Where output row `row` (batch, position) is: its batch and its coordinates.
   void locate(i64 row, i64* n, i64 at[3]) const {
     for (int d = 2; d >= 0; --d) {
@@ -27,6 +35,9 @@ Span conv_reach(const void* state, Span out) {
   const Geometry& g = static_cast<const S*>(state)->g;
   return {out.first * g.stride[1] - g.pad[1], (out.last - 1) * g.stride[1] - g.pad[1] + (g.kernel[1] - 1) * g.dilation[1] + 1};
 }
+
+// Input lines with the columns of zeros beside them that the kernel reads, so that no output is at a border along x.
+Lines widen(const Run& r, const Geometry& g, const f32* x, f32* to);
 
 // Reads and checks the parameters and the shape of input 0, and declares output 0.
 Status conv_geometry(Prepare& p, const ConvParams& params, Geometry* g);
