@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes as c
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,6 +117,7 @@ class Engine:
     ) -> None:
         """Opens `plan` (mapped, not copied) with `library`. PlanError says why the runtime refuses it."""
         self._model: int | None = None
+        self._process = os.getpid()
         try:
             self._lib = _declare(c.CDLL(str(library)))
         except (OSError, AttributeError) as error:
@@ -139,9 +141,10 @@ class Engine:
 
     def close(self) -> None:
         """Frees the model; later calls fail."""
-        if self._model:
+        # A forked child has the model's memory but not its threads: joining them would end the process.
+        if self._model and os.getpid() == self._process:
             self._lib.edgeort_close(self._model)
-            self._model = None
+        self._model = None
 
     def _describe(self, function: c._CFuncPtr, index: int) -> ValueInfo:  # type: ignore[name-defined]
         tensor = _Tensor()
@@ -157,6 +160,8 @@ class Engine:
         """Runs on one array for each input (read in place when C-contiguous and aligned); copies each output."""
         if not self._model:
             raise PlanError("the model is closed")
+        if os.getpid() != self._process:
+            raise PlanError("the model was opened in the process that forked this one; open it here anew")
         kept = []
         for index, (info, array) in enumerate(zip(self.inputs, arrays, strict=True)):
             if array.dtype != info.dtype:

@@ -166,3 +166,31 @@ def test_threads_and_models_that_cannot_be():
             edgeort.InferenceSession(mlp(), threads=threads)
     with pytest.raises(InputError, match="not NoneType"):
         edgeort.InferenceSession(None)
+
+
+def test_a_forked_process_neither_runs_nor_closes_its_parents_model() -> None:
+    code = """
+import gc, os, numpy as np, edgeort
+from edgeort.errors import EdgeortError
+from edgeort import sample
+session = edgeort.InferenceSession(sample.path(), threads=2)
+feeds = {"image": np.zeros((1, 1, 8, 8), np.float32)}
+session.run(None, feeds)
+child = os.fork()
+if child == 0:
+    try:
+        session.run(None, feeds)
+    except EdgeortError as error:
+        print(error, flush=True)
+    del session
+    gc.collect()
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+session.run(None, feeds)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "the model was opened in the process that forked this one; open it here anew",
+        "7",
+    ]
