@@ -116,7 +116,7 @@ PROGRAM = Struct(
 
 # Micro-operations of programs, one row each in runtime/kernels/elementwise/uops.inc.
 UOPS = (
-    "Copy", "Add", "Sub", "ReverseSub", "Mul", "Div", "ReverseDiv", "Min", "Max", "Pow", "ReversePow",
+    "Add", "Sub", "ReverseSub", "Mul", "Div", "ReverseDiv", "Min", "Max", "Pow", "ReversePow",
     "Neg", "Abs", "Sqrt", "Reciprocal", "Exp", "Log", "Floor", "Ceil", "Round", "Sign",
     "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh",
     "Relu", "Clip", "LeakyRelu", "PRelu", "ThresholdedRelu", "Elu", "Selu", "Celu", "HardSigmoid", "HardSwish",

@@ -76,7 +76,7 @@ BINARY: dict[str, tuple[str, Formula]] = {
 }
 # Tested in another way: by fused graphs, by tests/kernels, or as the mirror image of another.
 ELSEWHERE = {
-    "Copy", "ReverseSub", "ReverseDiv", "ReversePow", "Selu", "Celu", "HardSigmoid", "Silu", "Swish",
+    "ReverseSub", "ReverseDiv", "ReversePow", "Selu", "Celu", "HardSigmoid", "Silu", "Swish",
 }  # fmt: skip
 
 

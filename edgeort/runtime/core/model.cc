@@ -169,11 +169,10 @@ void Model::bind_inputs() {
   }
 }
 
-Status Model::run_segment(const Segment& segment) {
+void Model::run_segment(const Segment& segment) {
   for (u32 node = segment.begin; node < segment.end; ++node) {
     if (!nodes[node].skipped) run_node(node);
   }
-  return Status::ok;
 }
 
 Status Model::run() {
@@ -185,13 +184,13 @@ Status Model::run() {
   reset_from(1);
   running = true;
   bind_inputs();
-  EDGEORT_TRY(run_segment(segments[0]));
+  run_segment(segments[0]);
   while (segments[n_segments - 1].end < plan.n_nodes) {
     const Status status = n_segments < max_segments ? prepare_segment(segments[n_segments - 1].end)
                                                     : fail("more than %u steps whose shapes depend on data", max_segments);
     if (status != Status::ok) return status;
     bind_inputs();
-    EDGEORT_TRY(run_segment(segments[n_segments - 1]));
+    run_segment(segments[n_segments - 1]);
   }
   return Status::ok;
 }

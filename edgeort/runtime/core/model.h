@@ -114,7 +114,7 @@ struct Model {
   Status prepare_node(u32 node);
   void run_node(u32 node);
   Status run_now(u32 node);
-  Status run_segment(const Segment& segment);
+  void run_segment(const Segment& segment);
   void bind_inputs();
 };
 

@@ -32,11 +32,6 @@ const void* Prepare::value(int i) const {
   return t.tensor.data || count(t.tensor) > 0 ? t.tensor.data : &t;  // an empty input may come without data
 }
 
-bool Prepare::constant(int i) const {
-  const i32 index = model_.input(node_, i);
-  return index >= 0 && static_cast<Kind>(model_.plan.tensors[index].kind) == Kind::constant;
-}
-
 const void* Prepare::raw_params() const { return model_.plan.params + model_.record(node_).params; }
 size_t Prepare::trailing(size_t struct_bytes) const { return model_.record(node_).params_bytes - struct_bytes; }
 

@@ -65,8 +65,6 @@ class Prepare {
   // The data of an input known before any run (a constant, or computed from shapes alone); null: return wait().
   const void* value(int input) const;
   Status wait() const { return Status::wait; }
-  // True for weights of the plan, whose data lasts as long as the model.
-  bool constant(int input) const;
 
   // The parameters: `T` is the params struct that the operator's OpDef named (its size was checked at open).
   template <class T>

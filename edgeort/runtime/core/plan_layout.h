@@ -43,10 +43,10 @@ static constexpr u32 kDTypes = 13;
 
 enum class Kind : u8 { activation, input, constant };
 enum class Uop : u8 {
-  Copy, Add, Sub, ReverseSub, Mul, Div, ReverseDiv, Min, Max, Pow, ReversePow, Neg, Abs, Sqrt, Reciprocal, Exp, Log, Floor, Ceil, Round, Sign, Sin, Cos, Tan, Asin, Acos, Atan, Sinh, Cosh, Asinh, Acosh, Atanh, Relu, Clip, LeakyRelu, PRelu, ThresholdedRelu, Elu, Selu, Celu, HardSigmoid, HardSwish, Sigmoid, Tanh, Erf, Silu, Swish, Gelu, GeluTanh, Mish, Softplus, Softsign, Shrink
+  Add, Sub, ReverseSub, Mul, Div, ReverseDiv, Min, Max, Pow, ReversePow, Neg, Abs, Sqrt, Reciprocal, Exp, Log, Floor, Ceil, Round, Sign, Sin, Cos, Tan, Asin, Acos, Atan, Sinh, Cosh, Asinh, Acosh, Atanh, Relu, Clip, LeakyRelu, PRelu, ThresholdedRelu, Elu, Selu, Celu, HardSigmoid, HardSwish, Sigmoid, Tanh, Erf, Silu, Swish, Gelu, GeluTanh, Mish, Softplus, Softsign, Shrink
 };
-static constexpr u32 kUops = 53;
-static constexpr const char* kUopNames[] = {"Copy", "Add", "Sub", "ReverseSub", "Mul", "Div", "ReverseDiv", "Min", "Max", "Pow", "ReversePow", "Neg", "Abs", "Sqrt", "Reciprocal", "Exp", "Log", "Floor", "Ceil", "Round", "Sign", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Relu", "Clip", "LeakyRelu", "PRelu", "ThresholdedRelu", "Elu", "Selu", "Celu", "HardSigmoid", "HardSwish", "Sigmoid", "Tanh", "Erf", "Silu", "Swish", "Gelu", "GeluTanh", "Mish", "Softplus", "Softsign", "Shrink"};
+static constexpr u32 kUops = 52;
+static constexpr const char* kUopNames[] = {"Add", "Sub", "ReverseSub", "Mul", "Div", "ReverseDiv", "Min", "Max", "Pow", "ReversePow", "Neg", "Abs", "Sqrt", "Reciprocal", "Exp", "Log", "Floor", "Ceil", "Round", "Sign", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Relu", "Clip", "LeakyRelu", "PRelu", "ThresholdedRelu", "Elu", "Selu", "Celu", "HardSigmoid", "HardSwish", "Sigmoid", "Tanh", "Erf", "Silu", "Swish", "Gelu", "GeluTanh", "Mish", "Softplus", "Softsign", "Shrink"};
 
 // The first bytes of a plan. Tables are (offset in bytes, count of records or bytes).
 struct Header {

@@ -29,7 +29,6 @@ void free_pages(void* data, size_t size);
 u64 now_ns();
 int cpu_count();
 size_t peak_rss_bytes();
-size_t rss_bytes();
 
 // Blocks while *address == expected (may return early); wakes all that wait on it.
 void wait_on(u32* address, u32 expected);

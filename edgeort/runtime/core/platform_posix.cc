@@ -86,7 +86,6 @@ static size_t status_bytes(const char* field) {
 }
 
 size_t peak_rss_bytes() { return status_bytes("VmHWM:"); }
-size_t rss_bytes() { return status_bytes("VmRSS:"); }
 
 void wait_on(u32* address, u32 expected) { syscall(SYS_futex, address, 128 /* FUTEX_WAIT_PRIVATE */, expected, nullptr, nullptr, 0); }
 void wake_all(u32* address) { syscall(SYS_futex, address, 129 /* FUTEX_WAKE_PRIVATE */, 0x7fffffff, nullptr, nullptr, 0); }
@@ -100,7 +99,6 @@ size_t peak_rss_bytes() {
   struct rusage usage;
   return getrusage(RUSAGE_SELF, &usage) == 0 ? static_cast<size_t>(usage.ru_maxrss) : 0;
 }
-size_t rss_bytes() { return peak_rss_bytes(); }
 
 // Apple's futex is private API; one condition variable for all waiters serves a pool that rarely sleeps.
 static pthread_mutex_t wait_mutex = PTHREAD_MUTEX_INITIALIZER;

@@ -66,10 +66,6 @@ size_t peak_rss_bytes() {
   PROCESS_MEMORY_COUNTERS counters;
   return K32GetProcessMemoryInfo(GetCurrentProcess(), &counters, sizeof(counters)) ? counters.PeakWorkingSetSize : 0;
 }
-size_t rss_bytes() {
-  PROCESS_MEMORY_COUNTERS counters;
-  return K32GetProcessMemoryInfo(GetCurrentProcess(), &counters, sizeof(counters)) ? counters.WorkingSetSize : 0;
-}
 
 namespace {
 SRWLOCK wait_lock = SRWLOCK_INIT;
