@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeort.errors import InputError, PlanError
+from edgeort.errors import BudgetError, InputError, PlanError
 
 ABI = 1
 _ERROR_BYTES = 512
 _MAX_RANK = 8
 MAX_THREADS = 64  # ThreadPool::kMaxThreads
+_OVER_RAM_LIMIT = 2
+OVER_RAM_LIMIT = "build with a larger --ram-limit, for a smaller input (--shape), or run on fewer threads (--threads)"
 
 # Codes of edgeort_dtype. bfloat16 has no NumPy type: its arrays are uint16.
 DTYPES: tuple[np.dtype, ...] = tuple(
@@ -153,6 +155,8 @@ class Engine:
         return ValueInfo(tensor.name.decode(), DTYPES[tensor.dtype], shape)
 
     def _check(self, failed: int, error: type[PlanError | InputError] = PlanError) -> None:
+        if failed == _OVER_RAM_LIMIT:
+            raise BudgetError(self._lib.edgeort_last_error(self._model).decode(), hint=OVER_RAM_LIMIT)
         if failed:
             raise error(self._lib.edgeort_last_error(self._model).decode(errors="replace"))
 

@@ -49,6 +49,7 @@ class BuildResult:
     harness_bytes: int
     plan_bytes: int
     arena_bytes: int
+    ram_limit: int | None
     nodes: int
     checked_on: str
     comparisons: tuple[Comparison, ...]
@@ -106,13 +107,16 @@ def build(
     shapes: Mapping[str, Sequence[int | str]] | None = None,
     io_layout: IoLayout = "nchw",
     threads: int | None = None,
+    ram_limit: int | None = None,
     keep_stages: bool = False,
     progress: Progress | None = None,
 ) -> BuildResult:
     """Builds the bundle `out` (a folder, or one archive when it ends in .zip) for a device.
 
     `shapes` fixes dimensions of inputs; `io_layout` is that of rank-4 inputs and outputs; `threads` is the bundle's
-    default, the profile's when None. With `keep_stages`, `<out>.stages/` gets the ONNX model after every stage.
+    default, the profile's when None. `ram_limit` is what activations may take, in bytes: the runtime keeps it by working
+    in smaller strips, or BudgetError says the least that it needs. With `keep_stages`, `<out>.stages/` gets the ONNX
+    model after every stage.
     Raises an EdgeortError; then nothing stands at `out` that was not there before.
     """
     path, out, device = Path(model_path), Path(out), _load_profile(profile)
@@ -129,6 +133,7 @@ def build(
         context = _run_passes(graph, device, io_layout, walk)
     with walk.stage("lower"):
         plan = lowering.lower(graph)
+        plan.ram_limit = ram_limit or 0
     with walk.stage("compile"):
         levels = tuple(level for level in target.levels if level in device.cpu.isa)
         library, harness = toolchain.library_and_harness(target, plan.ops, levels)
@@ -153,6 +158,7 @@ def build(
         harness_bytes=sizes[manifest.harness],
         plan_bytes=sizes["model.plan"],
         arena_bytes=ran.arena_bytes,
+        ram_limit=ram_limit,
         nodes=len(plan.nodes),
         checked_on=ran.where,
         comparisons=tuple(comparisons),
@@ -204,6 +210,7 @@ def _manifest(
         device=profile.name,
         target=manifests.Target(target.os, target.arch, target.triple, levels, profile.cpu.qemu),
         threads=threads or profile.runtime.threads,
+        ram_limit=plan.ram_limit,
         io_layout=io_layout,
         inputs=inputs,
         outputs=outputs,

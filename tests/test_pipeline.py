@@ -158,6 +158,18 @@ def test_a_budget_refuses_the_build(path: Path, tmp_path: Path):
     assert [(v.budget, v.is_kept) for v in kept.budgets] == [("latency_ms", True)]
 
 
+def test_a_limit_of_memory_is_in_the_bundle_or_refuses_the_build(tmp_path: Path):
+    path = conv(tmp_path)
+    shapes = {"x": (1, 3, 64, 64)}
+    with pytest.raises(BudgetError, match="activations need [0-9]+ bytes at least; the limit is 100") as refused:
+        edgeort.build(path, "host", tmp_path / "b", shapes=shapes, ram_limit=100)
+    assert refused.value.hint and "--ram-limit" in refused.value.hint and not (tmp_path / "b").exists()
+    result = edgeort.build(path, "host", tmp_path / "b", shapes=shapes, ram_limit=1 << 20)
+    assert result.arena_bytes <= 1 << 20
+    with open_bundle(result.bundle) as bundle:
+        assert bundle.manifest.ram_limit == 1 << 20
+
+
 def test_emulated_times_judge_nothing(path: Path, tmp_path: Path):
     pi = device_profiles.load("raspberrypi4")
     result = pipeline.build(path, dataclasses.replace(pi, budget=Budget(latency_ms=0.001)), tmp_path / "b")

@@ -8,7 +8,8 @@ from typing import Any
 
 from edgeort.bundle import Bundle
 from edgeort.devices import Device, Job
-from edgeort.errors import CheckError, DeviceError
+from edgeort.engine import OVER_RAM_LIMIT
+from edgeort.errors import BudgetError, CheckError, DeviceError
 
 _OVERSIZED_STDERR = 2000
 
@@ -34,11 +35,14 @@ class Measurement:
 
 
 def measure(bundle: Bundle, device: Device, job: Job) -> Measurement:
-    """Runs the harness of `bundle` on `device`. CheckError when an output differs, DeviceError when it fails."""
+    """Runs the harness of `bundle` on `device`. CheckError when an output differs, BudgetError when its
+    activations do not fit the limit it was built with, DeviceError when it fails."""
     output = device.run(bundle, job)
     said = output.stderr.strip()[-_OVERSIZED_STDERR:].removeprefix("edgeort_bench: ")
     if output.status == 1:
         raise CheckError(f"{bundle.path}: on {device.name}, {said}", hint=_DIFFERS)
+    if output.status == 3:
+        raise BudgetError(f"{bundle.path}: on {device.name}, {said}", hint=OVER_RAM_LIMIT)
     if output.status:
         raise DeviceError(f"{bundle.path}: the harness failed on {device.name} with status {output.status}: {said}")
     try:

@@ -58,6 +58,7 @@ class Manifest:
     device: str
     target: Target
     threads: int
+    ram_limit: int  # bytes that activations may take; 0: any
     io_layout: str
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]

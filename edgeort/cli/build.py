@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeort import sample
-from edgeort.cli.common import Json, Threads, command, print_json, print_table, size, stages
+from edgeort.cli.common import Json, Threads, command, parse_size, print_json, print_table, size, stages
 from edgeort.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ def build(
     ] = None,
     io_layout: Annotated[str, typer.Option("--io-layout", help="Of rank-4 inputs and outputs: nchw or nhwc.")] = "nchw",
     threads: Threads = None,
+    ram_limit: Annotated[
+        str | None, typer.Option("--ram-limit", metavar="SIZE", help="Memory for activations: 512K, 1.5M, or bytes.")
+    ] = None,
     keep_stages: Annotated[
         bool, typer.Option("--keep-stages", help="Save the ONNX model after every stage beside the bundle.")
     ] = False,
@@ -60,6 +63,7 @@ def build(
             shapes=shapes,
             io_layout="nhwc" if io_layout == "nhwc" else "nchw",
             threads=threads,
+            ram_limit=None if ram_limit is None else parse_size("--ram-limit", ram_limit),
             keep_stages=keep_stages,
             progress=progress,
         )
@@ -100,13 +104,14 @@ def _configured(config: Path) -> str:
 
 
 def _print(result: BuildResult, path: Path, said: str) -> None:
+    limit = "" if result.ram_limit is None else f" (limit {size(result.ram_limit)})"
     rows = [
         ("model", f"{path} ({said})"),
         ("bundle", f"{result.bundle}, {size(result.bundle_bytes)}"),
         ("library", size(result.library_bytes)),
         ("harness", size(result.harness_bytes)),
         ("plan", f"{size(result.plan_bytes)} of graph and weights"),
-        ("arena", f"{size(result.arena_bytes)} of activations"),
+        ("arena", f"{size(result.arena_bytes)} of activations{limit}"),
         ("nodes", f"{result.nodes}, all on the cpu provider"),
         ("ran on", result.checked_on),
         ("check", _check(result.comparisons)),

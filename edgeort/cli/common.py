@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -111,6 +112,15 @@ def size(n_bytes: float) -> str:
             return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
         n_bytes /= 1000
     raise AssertionError
+
+
+def parse_size(option: str, text: str) -> int:
+    """`512K`, `1.5M`, `2G` (of 1024) or a number of bytes. InputError names the option."""
+    matched = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]+)?)([KMG]?)", text.strip(), re.IGNORECASE)
+    n_bytes = int(float(matched[1]) * 1024 ** " KMG".index(matched[2].upper() or " ")) if matched else 0
+    if not 0 < n_bytes < 2**63:
+        raise InputError(f"{option} {text}: this is not a size", hint=f"{option} 512K")
+    return n_bytes
 
 
 def read_inputs(options: Sequence[str] | None) -> dict[str, np.ndarray]:

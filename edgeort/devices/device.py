@@ -39,7 +39,8 @@ class Job:
 
 @dataclass(frozen=True)
 class Output:
-    """What the harness said. `status` is 0, 1 when an output differs, 2 or a signal's negative number for the rest."""
+    """What the harness said. `status` is 0, 1 when an output differs, 3 when activations do not fit the plan's limit, 2
+    or a signal's negative number for the rest."""
 
     status: int
     stdout: str

@@ -11,7 +11,7 @@ from __future__ import annotations
 from edgeort.lowering.structs import Struct
 
 MAGIC = b"EDGEORT\x01"
-VERSION = 1
+VERSION = 2
 ALIGNMENT = 64  # of constant data: a cache line, and the widest vector
 MAX_RANK = 8
 PANEL = 16  # columns in a panel of packed matrix weights: one cache line of float32, for every ISA level
@@ -41,6 +41,7 @@ HEADER = Struct(
         ("version", "u32", 1),
         ("reserved", "u32", 1),
         ("size", "u64", 1),
+        ("ram_limit", "u64", 1),  # bytes that activations may take; 0: any
         ("tensors", "u64", 2),
         ("nodes", "u64", 2),
         ("ops", "u64", 2),

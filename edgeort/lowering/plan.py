@@ -54,6 +54,7 @@ class PlanBuilder:
     outputs: list[int] = field(default_factory=list)
     symbols: dict[str, int] = field(default_factory=dict)
     uops: set[str] = field(default_factory=set)  # micro-operations that its programs use
+    ram_limit: int = 0  # bytes that the runtime may take for activations; 0: any
 
     @property
     def ops(self) -> list[str]:
@@ -179,6 +180,7 @@ class _Writer:
             magic=list(layout.MAGIC),
             version=layout.VERSION,
             size=layout.HEADER.size + len(body),
+            ram_limit=plan.ram_limit,
             inputs=inputs,
             outputs=outputs,
             **places,

@@ -23,6 +23,7 @@ MANIFEST = Manifest(
     device="d",
     target=manifests.Target("linux", "aarch64", "t", ("neon",), "cortex-a72"),
     threads=2,
+    ram_limit=0,
     io_layout="nchw",
     inputs=(Value("x", "float32", (1, "N", None)),),
     outputs=(Value("y", "int64", None),),

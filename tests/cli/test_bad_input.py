@@ -168,6 +168,17 @@ def test_paths_that_lead_nowhere(arguments: tuple[str, ...]):
     assert result.exit_code == 2 and arguments[1] in result.stderr and "hint: " in result.stderr
 
 
+@pytest.mark.parametrize("size", ["", "K", "-1", "1X", "0", "1e9", "nan", "99999999999999G"])
+def test_sizes_that_are_none(folder: Path, tmp_path: Path, size: str):
+    result = call("build", folder / "m.onnx", "--device", "host", "-o", tmp_path / "b", f"--ram-limit={size}")
+    assert result.exit_code == 2 and f"--ram-limit {size}: this is not a size" in result.stderr
+
+
+def test_a_limit_of_memory_that_cannot_be_kept_is_status_1(folder: Path, tmp_path: Path):
+    result = call("build", folder / "m.onnx", "--device", "host", "-o", tmp_path / "b", "--ram-limit", "0.01K")
+    assert result.exit_code == 1 and "bytes at least; the limit is 10" in result.stderr
+
+
 def test_a_failed_check_is_status_1(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     from edgeort.validate import validation
 

@@ -28,7 +28,9 @@ def parse(
     return model
 
 
-def engine(model: onnx.ModelProto, folder: Path, *, threads: int = 1, isa: str | None = None) -> Engine:
+def engine(
+    model: onnx.ModelProto, folder: Path, *, threads: int = 1, isa: str | None = None, ram_limit: int = 0
+) -> Engine:
     """The model in our runtime; the test is skipped when this CPU lacks the ISA level."""
     host = toolchain.target(
         "linux", {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
@@ -38,6 +40,7 @@ def engine(model: onnx.ModelProto, folder: Path, *, threads: int = 1, isa: str |
     graph = ir.from_proto(model)
     run_passes(graph, PassContext())
     plan = lowering.lower(graph)
+    plan.ram_limit = ram_limit
     # A new file each time: an engine that is still open has its own mapped.
     path = folder / f"{len(list(folder.iterdir()))}.plan"
     path.write_bytes(plan.to_bytes())

@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import helper
 
+from edgeort.errors import BudgetError
 from tests.kernels.support import engine, run_everywhere, same_bits
 from tests.reference import library
 
@@ -124,6 +125,23 @@ def test_wide_tensors_take_no_memory(tmp_path: Path) -> None:
     assert sum(node.skipped for node in ours.nodes) >= 2
     # The picture, its channels-last copy, the result in both layouts; not the 96 channels in between.
     assert ours.stats.arena_bytes < largest
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_limit_of_memory_is_kept_with_the_same_bits(threads: int, tmp_path: Path) -> None:
+    model, x, expected, _ = build(*CHAINS["from the picture on"])
+    free = engine(model, tmp_path, threads=threads)
+    assert same_bits(free.run([x])[0], expected)
+    with pytest.raises(BudgetError, match="at least; the limit is 1$") as refused:
+        engine(model, tmp_path, threads=threads, ram_limit=1).run([x])
+    least = int(str(refused.value).split()[2])
+    assert least < free.stats.arena_bytes
+    for limit in (least, free.stats.arena_bytes - 1, free.stats.arena_bytes):
+        limited = engine(model, tmp_path, threads=threads, ram_limit=limit)
+        assert same_bits(limited.run([x])[0], expected)
+        assert limited.stats.arena_bytes <= limit
+    with pytest.raises(BudgetError, match=f"{least} bytes at least"):
+        engine(model, tmp_path, threads=threads, ram_limit=least - 1).run([x])
 
 
 def test_a_residual_is_read_when_the_stream_ends(tmp_path: Path) -> None:

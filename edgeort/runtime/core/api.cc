@@ -173,6 +173,8 @@ edgeort_model* finish(edgeort_model* model, Status status, char* error) {
   return nullptr;
 }
 
+int code(Status status) { return status == Status::ok ? 0 : status == Status::limit ? EDGEORT_OVER_RAM_LIMIT : 1; }
+
 }  // namespace
 
 extern "C" {
@@ -232,12 +234,12 @@ int edgeort_set_input(edgeort_model* model, int index, const edgeort_tensor* giv
 
 int edgeort_prepare(edgeort_model* model) {
   const FloatMode mode;
-  return model->prepare() == Status::ok ? 0 : 1;
+  return code(model->prepare());
 }
 
 int edgeort_run(edgeort_model* model) {
   const FloatMode mode;
-  return model->run() == Status::ok ? 0 : 1;
+  return code(model->run());
 }
 
 const char* edgeort_last_error(const edgeort_model* model) { return model->error; }

@@ -8,13 +8,13 @@ class Planner {
  public:
   Planner(Model& model, Segment& segment) : model_(model), segment_(segment) {}
 
-  bool run() {
+  Status run(u64 limit) {
     const u32 nodes = segment_.end - segment_.begin;
     const size_t most = size_t{model_.plan.n_tensors} + model_.plan.n_inputs + 2 * size_t{nodes} + 1;
     storages_ = static_cast<Storage*>(segment_.memory.take(most * sizeof(Storage)));
     order_ = static_cast<i32*>(segment_.memory.take(most * sizeof(i32)));
     scratch_ = static_cast<i32*>(segment_.memory.take(2 * size_t{nodes} * sizeof(i32)));
-    if (!storages_ || !order_ || !scratch_) return false;
+    if (!storages_ || !order_ || !scratch_) return out_of_memory();
     for (u32 i = 0; i < model_.plan.n_tensors; ++i) {
       TensorState& t = model_.tensors[i];
       t.storage = -1;
@@ -27,14 +27,17 @@ class Planner {
     }
     for (u32 node = segment_.begin; node < segment_.end; ++node) visit(node);
     if (!too_large_) lay_out();
-    if (too_large_) return false;
+    if (too_large_) return out_of_memory();
+    if (segment_.arena_bytes > limit) return Status::limit;
     segment_.arena = static_cast<u8*>(allocate_pages(segment_.arena_bytes));
-    if (!segment_.arena) return false;
+    if (!segment_.arena) return out_of_memory();
     point();
-    return true;
+    return Status::ok;
   }
 
  private:
+  Status out_of_memory() { return model_.fail("out of memory for %zu bytes of activations", segment_.arena_bytes); }
+
   i32 add(const Storage& storage) {
     storages_[n_] = storage;
     return n_++;
@@ -161,6 +164,6 @@ class Planner {
 
 }  // namespace
 
-bool plan_memory(Model& model, Segment& segment) { return Planner(model, segment).run(); }
+Status plan_memory(Model& model, Segment& segment, u64 limit) { return Planner(model, segment).run(limit); }
 
 }  // namespace edgeort

@@ -81,7 +81,22 @@ Status Model::prepare() {
   return Status::ok;
 }
 
+// Prepares nodes from `begin` on, saving as much memory as the plan's limit asks for.
 Status Model::prepare_segment(u32 begin) {
+  u64 taken = 0;
+  for (u32 i = 0; i < n_segments; ++i) taken += segments[i].arena_bytes;
+  Status status = Status::limit;
+  for (economy = 0; economy < kEconomies && status == Status::limit; ++economy) {
+    status = plan_segment(begin, plan.ram_limit > taken ? plan.ram_limit - taken : 0);
+    if (status == Status::error || status == Status::limit) reset_from(n_segments - 1);
+  }
+  if (status != Status::limit) return status;
+  fail("activations need %llu bytes at least; the limit is %llu", static_cast<unsigned long long>(taken + segments[n_segments].arena_bytes),
+       static_cast<unsigned long long>(plan.ram_limit));
+  return status;
+}
+
+Status Model::plan_segment(u32 begin, u64 limit) {
   Segment& segment = segments[n_segments++];
   segment = {begin, begin, {}, nullptr, 0};
   current = &segment;
@@ -94,13 +109,7 @@ Status Model::prepare_segment(u32 begin) {
   }
   segment.end = node;
   if (status != Status::error && !plan_streams(*this, segment)) status = fail("out of memory");
-  if (status != Status::error && !plan_memory(*this, segment))
-    status = fail("out of memory for %zu bytes of activations", segment.arena_bytes);
-  if (status == Status::error) {
-    reset_from(n_segments - 1);
-    return status;
-  }
-  return Status::ok;
+  return status == Status::error ? status : plan_memory(*this, segment, limit);
 }
 
 Status Model::prepare_node(u32 node) {

@@ -86,6 +86,7 @@ struct Model {
   Segment* current;  // while it is prepared
   ThreadPool pool;
   int isa;
+  int economy;  // how far streams save memory at the cost of speed: below kEconomies
   bool profile;
   bool prepared;  // the first segment fits the inputs' shapes
   bool running;   // the inputs' data may be looked at
@@ -111,6 +112,7 @@ struct Model {
   void reset_from(u32 segment);
   const char* unequal_dimension() const;
   Status prepare_segment(u32 begin);
+  Status plan_segment(u32 begin, u64 limit);
   Status prepare_node(u32 node);
   void run_node(u32 node);
   Status run_now(u32 node);
@@ -119,7 +121,7 @@ struct Model {
 };
 
 // Decides the storage of every tensor that nodes [begin, end) produce, lays all of it and the nodes' scratch out in one
-// arena, and points tensors and nodes at it. False when memory is out.
-bool plan_memory(Model& model, Segment& segment);
+// arena, and points tensors and nodes at it. Status::limit, with the size in the segment, when that is above `limit` bytes.
+Status plan_memory(Model& model, Segment& segment, u64 limit);
 
 }  // namespace edgeort

@@ -12,6 +12,7 @@ enum class Status : u8 {
   ok,
   error,  // the message is in the model
   wait,   // prepare needs the value of an input that only a run can produce
+  limit,  // activations need more memory than the plan allows
 };
 
 struct Tensor {

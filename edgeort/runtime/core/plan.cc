@@ -75,6 +75,7 @@ const char* read_plan(const u8* data, size_t size, Plan* plan) {
                     reader.table(h.data, &plan->data, size);
   if (!fits || h.params[0] % 8 || h.data[0] % kAlignment) return "a table of the plan is out of bounds";
   if (h.strings[1] == 0 || plan->strings[h.strings[1] - 1] != 0) return "the plan's names are not terminated";
+  plan->ram_limit = h.ram_limit ? h.ram_limit : ~u64{0};
   plan->n_tensors = static_cast<u32>(h.tensors[1]);
   plan->n_nodes = static_cast<u32>(h.nodes[1]);
   plan->n_ops = static_cast<u32>(h.ops[1]);

@@ -17,6 +17,7 @@ struct Plan {
   const u8* params;
   const u8* data;
   u32 n_tensors, n_nodes, n_ops, n_inputs, n_outputs;
+  u64 ram_limit;  // bytes that activations may take
   const i32* inputs;
   const i32* outputs;
 

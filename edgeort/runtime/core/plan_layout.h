@@ -17,7 +17,7 @@ using f32 = float;
 using f64 = double;
 
 static constexpr u8 kMagic[8] = {69, 68, 71, 69, 79, 82, 84, 1};
-static constexpr u32 kVersion = 1;
+static constexpr u32 kVersion = 2;
 static constexpr u64 kAlignment = 64;
 static constexpr int kMaxRank = 8;
 static constexpr i64 kPanel = 16;
@@ -54,6 +54,7 @@ struct Header {
   u32 version;
   u32 reserved;
   u64 size;
+  u64 ram_limit;
   u64 tensors[2];
   u64 nodes[2];
   u64 ops[2];
@@ -65,7 +66,7 @@ struct Header {
   u32 inputs[2];
   u32 outputs[2];
 };
-static_assert(sizeof(Header) == 168);
+static_assert(sizeof(Header) == 176);
 
 // A value of the graph. dims: index of its first entry in the dims table; an entry -(k+1) is free dimension k.
 struct TensorRecord {

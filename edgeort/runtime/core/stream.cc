@@ -8,11 +8,23 @@ namespace edgeort {
 namespace {
 
 constexpr int kMaxStages = 8;
-// A tensor below this stays in cache by itself.
-constexpr size_t kSmallTensor = 128 * 1024;
+// What is streamed, and how: the fastest way first, then with ever less memory.
+struct Economy {
+  size_t small_tensor;  // bytes: tensors below are not streamed
+  bool any_weights;     // else weights that each strip reads again must be small beside the tensor
+  i64 most_lines;       // of a strip
+  bool one_thread;      // runs it: each would have rings of its own
+};
+constexpr Economy kLadder[] = {
+    {128 * 1024, false, 8, false},  // smaller tensors stay in cache by themselves
+    {128 * 1024, false, 1, false},
+    {0, false, 1, false},
+    {0, true, 1, true},
+};
+static_assert(sizeof(kLadder) / sizeof(kLadder[0]) == kEconomies);
+
 // Rings of one thread that stay in a small core's share of L2.
 constexpr size_t kRingBytes = 192 * 1024;
-constexpr i64 kMostLines = 8;
 // Rows of pixels that keep register tiles whole.
 constexpr i64 kEnoughPixels = 48;
 
@@ -32,9 +44,12 @@ struct Stream {
   int count;
   i64 batch;
   u64 scratch_offset;
+  bool one_thread;
 };
 
 namespace {
+
+const Economy& economy(const Model& m) { return kLadder[m.economy]; }
 
 const StreamOps& ops(const Model& m, const Stream::Stage& stage) { return *m.nodes[stage.node].op->stream; }
 const void* state(const Model& m, const Stream::Stage& stage) { return m.nodes[stage.node].state; }
@@ -59,14 +74,15 @@ size_t weight_bytes(Model& m, u32 node) {
 i32 follower(Model& m, const Segment& segment, u32 node) {
   const i32 out = m.plan.node_outputs(m.record(node))[0];
   const TensorState& t = m.tensors[out];
-  if (t.uses != 1 || t.last_use >= static_cast<i32>(segment.end) || bytes(t.tensor) < kSmallTensor) return -1;
+  if (t.uses != 1 || t.last_use >= static_cast<i32>(segment.end) || bytes(t.tensor) < economy(m).small_tensor) return -1;
   const u32 next = static_cast<u32>(t.last_use);
   if (m.plan.node_inputs(m.record(next))[0] != out || !streamable(m, next) || !m.nodes[next].op->stream->reach) return -1;
   // A ring of most lines saves little memory, and every thread would compute them all for its part.
   const Span lines = m.nodes[next].op->stream->reach(m.nodes[next].state, {0, 1});
   if (2 * (lines.last - lines.first) > t.tensor.dims[1]) return -1;
   // Every strip reads the weights again.
-  return bytes(t.tensor) > 2 * (weight_bytes(m, node) + weight_bytes(m, next)) ? static_cast<i32>(next) : -1;
+  const bool pays = economy(m).any_weights || bytes(t.tensor) > 2 * (weight_bytes(m, node) + weight_bytes(m, next));
+  return pays ? static_cast<i32>(next) : -1;
 }
 
 // Sizes the rings for `lines` lines of the last stage; returns their bytes.
@@ -88,7 +104,7 @@ u64 size_rings(const Model& m, Stream& s, i64 lines) {
 void commit(Model& m, Stream& s) {
   const Stream::Stage& last = s.stages[s.count - 1];
   i64 lines = 1;
-  while (lines < kMostLines && lines * last.width < kEnoughPixels && size_rings(m, s, lines + 1) <= kRingBytes) ++lines;
+  while (lines < economy(m).most_lines && lines * last.width < kEnoughPixels && size_rings(m, s, lines + 1) <= kRingBytes) ++lines;
   s.scratch_offset = size_rings(m, s, lines);
   u64 scratch = 0;
   for (int i = 0; i < s.count; ++i) {
@@ -98,8 +114,9 @@ void commit(Model& m, Stream& s) {
   NodeState& end = m.nodes[last.node];
   end.stream = &s;
   Prepare all(m, last.node);
-  all.scratch(0);
-  all.thread_scratch(s.scratch_offset + scratch);
+  s.one_thread = economy(m).one_thread;
+  all.scratch(s.one_thread ? s.scratch_offset + scratch : 0);
+  all.thread_scratch(s.one_thread ? 0 : s.scratch_offset + scratch);
   for (int i = 0; i < s.count - 1; ++i) {
     const u32 node = s.stages[i].node;
     m.nodes[node].skipped = true;
@@ -197,11 +214,16 @@ void run_stream(Model& model, const Stream& stream) {
   const Stream::Stage& last = stream.stages[stream.count - 1];
   const Run run(model, last.node);
   // A part of the image for each thread: lines at the seams are computed twice.
-  const i64 parts = max_of(1, min_of(run.threads(), last.height / 4)), lines = ceil_div(last.height, parts);
-  run.parallel(stream.batch * parts, [&](i64 task, int thread) {
+  const i64 parts = stream.one_thread ? 1 : max_of(1, min_of(run.threads(), last.height / 4)), lines = ceil_div(last.height, parts);
+  const auto part = [&](i64 task, void* scratch) {
     const Span span = {task % parts * lines, min_of(last.height, (task % parts + 1) * lines)};
-    Worker(model, stream, task / parts, span, static_cast<u8*>(run.thread_scratch(thread))).advance(stream.count - 1, span.last);
-  });
+    Worker(model, stream, task / parts, span, static_cast<u8*>(scratch)).advance(stream.count - 1, span.last);
+  };
+  if (stream.one_thread) {
+    for (i64 n = 0; n < stream.batch; ++n) part(n, run.scratch());
+  } else {
+    run.parallel(stream.batch * parts, [&](i64 task, int thread) { part(task, run.thread_scratch(thread)); });
+  }
 }
 
 }  // namespace edgeort

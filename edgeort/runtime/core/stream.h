@@ -39,6 +39,9 @@ struct StreamOps {
 struct Segment;
 struct Stream;
 
+// Ways to stream a graph, from the fastest to the one with the least memory.
+static constexpr int kEconomies = 4;
+
 // Chooses the streams of a segment whose nodes are prepared. False when memory is out.
 bool plan_streams(Model& model, Segment& segment);
 void run_stream(Model& model, const Stream& stream);

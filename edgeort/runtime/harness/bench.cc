@@ -14,9 +14,9 @@ namespace {
 
 constexpr int kPathBytes = 4096;
 
-int fail(const char* what) {
+int fail(const char* what, int status = 2) {
   fprintf(stderr, "edgeort_bench: %s\n", what);
-  return 2;
+  return status;
 }
 
 double ms_since(u64 start) { return static_cast<double>(now_ns() - start) * 1e-6; }
@@ -179,7 +179,7 @@ int bench(const Options& o, edgeort_model* model, Result* r) {
   char error[EDGEORT_ERROR_BYTES];
   if (!set_inputs(model, o, error)) return fail(error);
   u64 start = now_ns();
-  if (edgeort_prepare(model)) return fail(edgeort_last_error(model));
+  if (const int failed = edgeort_prepare(model)) return fail(edgeort_last_error(model), failed == EDGEORT_OVER_RAM_LIMIT ? 3 : 2);
   r->prepare_ms = ms_since(start);
   start = now_ns();
   if (edgeort_run(model)) return fail(edgeort_last_error(model));

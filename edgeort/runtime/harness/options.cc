@@ -23,7 +23,7 @@ constexpr char kUsage[] =
     "  --profile          time every node\n"
     "  --json             print one JSON object\n"
     "\n"
-    "exit status: 0, 1 when an output differs, 2 for everything else\n";
+    "exit status: 0, 1 when an output differs, 3 when activations need more memory than the plan was built for, 2 for the rest\n";
 
 bool parse_count(const char* text, int low, int* out) {
   char* end;

@@ -36,6 +36,8 @@ extern "C" {
 #define EDGEORT_ABI 1
 #define EDGEORT_MAX_RANK 8
 #define EDGEORT_ERROR_BYTES 512
+/* What edgeort_prepare and edgeort_run return when activations need more memory than the plan was built for. */
+#define EDGEORT_OVER_RAM_LIMIT 2
 
 #if defined(_WIN32)
 #define EDGEORT_API __declspec(dllexport)
