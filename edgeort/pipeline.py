@@ -114,8 +114,8 @@ def build(
     """Builds the bundle `out` (a folder, or one archive when it ends in .zip) for a device.
 
     `shapes` fixes dimensions of inputs; `io_layout` is that of rank-4 inputs and outputs; `threads` is the bundle's
-    default, the profile's when None. `ram_limit` is what activations may take, in bytes: the runtime keeps it by working
-    in smaller strips, or BudgetError says the least that it needs. With `keep_stages`, `<out>.stages/` gets the ONNX
+    default, the profile's when None. `ram_limit` is what activations may take, in bytes: the runtime works in smaller
+    strips to keep it, or BudgetError says the least that it needs. With `keep_stages`, `<out>.stages/` gets the ONNX
     model after every stage.
     Raises an EdgeortError; then nothing stands at `out` that was not there before.
     """
