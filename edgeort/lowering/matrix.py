@@ -136,11 +136,27 @@ def conv_transpose(ctx: Lowering, node: ir.Node, group: Group) -> None:
         raise unsupported(node, "its weights must be float32 constants")
     groups, channels_in = integer(node, "group", 1), weight.shape[0]
     n, kernel = weight.shape[1], weight.shape[2:]
+    along_x = kernel[-1] if _one_tap_along_x(node, kernel[-1]) else 1
     parts = []
-    for part in np.split(weight.reshape(channels_in, n, -1).astype(np.float32), groups):
-        parts.append(panels(part.transpose(2, 0, 1).reshape(-1, n)))  # [tap, c] x o
-    biases = np.concatenate([padded_bias(b, n) for b in np.split(bias, groups)])
+    for part in np.split(weight.reshape(channels_in, n, -1, along_x).astype(np.float32), groups):
+        parts.append(panels(part.transpose(2, 0, 3, 1).reshape(-1, along_x * n)))  # [tap, c] x [x, o]
+    biases = np.concatenate([padded_bias(np.tile(b, along_x), along_x * n) for b in np.split(bias, groups)])
     _convolution(ctx, node, group, "ConvTranspose", kernel, np.concatenate(parts), biases, channels_in, n * groups)
+
+
+def _one_tap_along_x(node: ir.Node, kernel: int) -> bool:
+    """Whether no two outputs along the last axis share a tap: an input pixel then makes them as one product's columns.
+
+    The runtime asks the same (kernels/conv/conv_transpose.cc, geometry).
+    """
+
+    def last(name: str, default: int) -> int:
+        return (integers(node, name) or [default])[-1]
+
+    pads = integers(node, "pads") or [0, 0]
+    one_step = kernel == last("strides", 1) and last("dilations", 1) == 1 and integer(node, "group", 1) == 1
+    plain = pads[len(pads) // 2 - 1] == pads[-1] == last("output_padding", 0) == 0
+    return one_step and plain and attribute(node, "output_shape") is None
 
 
 def _convolution(

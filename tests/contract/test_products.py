@@ -108,6 +108,34 @@ def test_transposed_convolutions(seed: int, tmp_path: Path) -> None:
     check(model, tmp_path, *runs)
 
 
+@pytest.mark.parametrize("channels", [1, 3, 24])
+@pytest.mark.parametrize(
+    ("kernel", "strides"), [((2, 2), (2, 2)), ((4, 3), (2, 3)), ((3, 4), (2, 2)), ((2, 2), (3, 3))]
+)
+def test_transposed_convolutions_with_an_epilogue(
+    channels: int, kernel: tuple[int, int], strides: tuple[int, int], tmp_path: Path
+) -> None:
+    """Kernels as wide as the stride are one product a line; the program runs over all phases, also of few lines."""
+    rng = np.random.default_rng(channels)
+    w, b, scale = values(rng, 9, channels, *kernel), values(rng, channels), values(rng, channels, 1, 1)
+    nodes = [
+        helper.make_node("ConvTranspose", ["x", "w", "b"], ["c"], strides=strides),
+        helper.make_node("Sigmoid", ["c"], ["s"]),
+        helper.make_node("Mul", ["s", "scale"], ["t"]),
+        helper.make_node("Add", ["t", "r"], ["y"]),
+    ]
+    model = graph(
+        nodes, {"x": ["n", 9, "h", "w"], "r": ["n", channels, "u", "v"]}, ["y"], {"w": w, "b": b, "scale": scale}
+    )
+    runs = []
+    for shape in ((2, 9, 11), (1, 1, 67)):
+        x = values(rng, *shape, 9)
+        c = reference().conv_transpose2d(x, w, b, strides=strides)
+        r = values(rng, *c.shape)
+        runs.append(([nchw(x), nchw(r)], nchw(reference().unary("sigmoid", c) * scale[:, 0, 0] + r)))
+    check(model, tmp_path, *runs)
+
+
 @pytest.mark.parametrize("depthwise", [False, True])
 def test_epilogues_are_the_same_operations(depthwise: bool, tmp_path: Path) -> None:
     """A fused SiLU and residual sum have the bits of the separate ones."""

@@ -23,13 +23,14 @@ def random(*shape: int) -> np.ndarray:
 
 @dataclass
 class Layer:
-    """A convolution of a chain: channels out, kernel, stride; depthwise when `groups` says so. ReLU follows."""
+    """A convolution of a chain: channels out, kernel, stride; depthwise or transposed when it says so. ReLU follows."""
 
     channels: int
     kernel: int = 1
     stride: int = 1
     depthwise: bool = False
     pad: int | None = None  # kernel // 2 when None
+    transposed: bool = False
 
 
 CHAINS: dict[str, tuple[tuple[int, ...], tuple[Layer, ...]]] = {
@@ -46,6 +47,15 @@ CHAINS: dict[str, tuple[tuple[int, ...], tuple[Layer, ...]]] = {
     "borders wider than the image": ((1, 4, 40, 40), (Layer(64), Layer(16, 5, pad=70), Layer(8))),
     "a kernel of most lines": ((1, 8, 40, 41), (Layer(48), Layer(48, 31, depthwise=True), Layer(8))),
     "more padding than kernel": ((1, 8, 41, 40), (Layer(48, 1, pad=1), Layer(48, 3, depthwise=True, pad=2), Layer(8))),
+    "upwards": ((1, 8, 40, 41), (Layer(24, 2, 2, pad=0, transposed=True), Layer(1, 2, 2, pad=0, transposed=True))),
+    "upwards with overlap": (
+        (2, 6, 37, 40),
+        (Layer(16), Layer(20, 4, 2, pad=1, transposed=True), Layer(9, 3, 2, transposed=True), Layer(8, 3)),
+    ),
+    "upwards by three": (
+        (1, 5, 41, 40),
+        (Layer(30, 3), Layer(12, 5, 3, transposed=True), Layer(4, 3, 3, transposed=True)),
+    ),
 }
 
 
@@ -58,13 +68,17 @@ def build(shape: tuple[int, ...], layers: tuple[Layer, ...]) -> tuple[onnx.Model
     for i, layer in enumerate(layers):
         groups = layer.channels if layer.depthwise else 1
         pad = layer.kernel // 2 if layer.pad is None else layer.pad
-        w, b = random(layer.channels, c_in // groups, layer.kernel, layer.kernel) / layer.kernel, random(layer.channels)
+        channels = (c_in, layer.channels) if layer.transposed else (layer.channels, c_in // groups)
+        w, b = random(*channels, layer.kernel, layer.kernel) / layer.kernel, random(layer.channels)
         constants |= {f"w{i}": w, f"b{i}": b}
         attributes = {"group": groups, "strides": [layer.stride] * 2, "pads": [pad] * 4}
-        nodes.append(helper.make_node("Conv", [value, f"w{i}", f"b{i}"], [f"c{i}"], **attributes))
+        op, reference = (
+            ("ConvTranspose", library().conv_transpose2d) if layer.transposed else ("Conv", library().conv2d)
+        )
+        nodes.append(helper.make_node(op, [value, f"w{i}", f"b{i}"], [f"c{i}"], **attributes))
         nodes.append(helper.make_node("Relu", [f"c{i}"], [f"y{i}"]))
         strides = (layer.stride, layer.stride)
-        expected = np.maximum(library().conv2d(expected, w, b, strides=strides, pads=(pad,) * 4, groups=groups), 0)
+        expected = np.maximum(reference(expected, w, b, strides=strides, pads=(pad,) * 4, groups=groups), 0)
         if i < len(layers) - 1:
             largest = max(largest, expected.nbytes)
         value, c_in = f"y{i}", layer.channels
@@ -110,6 +124,15 @@ def test_a_pool_joins_the_stream(pool: str, tmp_path: Path) -> None:
     inner = reference.conv2d(np.ascontiguousarray(x.transpose(0, 2, 3, 1)), w, b, strides=(2, 2), pads=(3,) * 4)
     want = reference.pool2d(np.maximum(inner, 0), (3, 3), strides=(2, 2), pads=(1,) * 4, maximum=pool == "MaxPool")
     assert same_bits(run_everywhere(model, [x], tmp_path)[0], np.ascontiguousarray(want.transpose(0, 3, 1, 2)))
+
+
+def test_transposed_convolutions_join_the_stream(tmp_path: Path) -> None:
+    for name in CHAINS:
+        if name.startswith("upwards"):
+            model, x, _, _ = build(*CHAINS[name])
+            ours = engine(model, tmp_path)
+            ours.run([x])
+            assert sum(node.skipped for node in ours.nodes if node.op in ("Conv", "ConvTranspose")) >= 1, name
 
 
 def test_many_threads_share_an_image(tmp_path: Path) -> None:

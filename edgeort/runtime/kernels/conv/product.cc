@@ -12,7 +12,7 @@ Status Product::bind(Prepare& p, Status (*geometry)(Prepare&, const ConvParams&,
   if (k > i64{1} << 27) return p.fail("the kernel is too large");
   EDGEORT_TRY(check_weights(p, g.groups * k * padded_out, g.groups * padded_out));
   const Tensor& y = p.out(0);
-  EDGEORT_TRY(matrix.bind(p, params.epilogue, sizeof(params), y.dims, y.rank - 1, g.c_out, k));
+  EDGEORT_TRY(matrix.bind(p, params.epilogue, sizeof(params), y.dims, y.rank - 1, y.dims[y.rank - 1], k));
   matrix.n = per_group_out;
   return Status::ok;
 }
