@@ -5,29 +5,42 @@
 
 namespace edgeort {
 
+// Neighbouring outputs of one line. Only kernel rows inside the image are named; columns of the input outside [first, last),
+// counted from the first output's first tap, read zeros.
 struct DepthwiseArgs {
-  const f32* const* rows;     // where each tap, or each kernel row, of the first pixel is read
-  const f32* const* weights;  // and its weights
-  i64 count;                  // of taps, or of kernel rows
-  i64 channels;
-  i64 pixel;  // floats between neighbouring input pixels
+  const f32* const* rows;  // where the first tap of each kernel row is read
+  const f32* weights;      // of the first of these kernel rows
+  i64 count;               // of kernel rows
+  i64 first, last;
+  i64 pixels;      // outputs
+  i64 begin, end;  // channels to compute; up to a vector before `begin` may be computed, too
+  i64 channels;    // floats between pixels
   const f32* bias;
   f32 lo, hi;
-  f32* out;  // pixels follow one another
+  f32* out;
 };
 
-using DepthwiseFn = void (*)(const DepthwiseArgs&);
+// One output from any taps: rows[t] is where tap t is read, taps[t] its weights.
+struct DepthwiseTaps {
+  const f32* const* rows;
+  const f32* const* taps;
+  i64 count, channels;
+  const f32* bias;
+  f32 lo, hi;
+  f32* out;
+};
 
-// Computes `pixels` neighbouring outputs from whole kernel rows, each input loaded once for all taps along the row.
+// A line with a kernel and stride along x known. At most half a kernel may lie outside at either end.
 struct DepthwiseRow {
-  int kernel, stride, pixels;
-  DepthwiseFn fn;
+  int kernel, stride;
+  void (*fn)(const DepthwiseArgs&);
 };
 
 struct DepthwiseKernels {
-  DepthwiseFn pixel;  // one output from any taps
+  void (*pixel)(const DepthwiseTaps&);
   const DepthwiseRow* rows;
   int count;
+  int lanes;  // the fewest channels that `rows` take
 };
 
 }  // namespace edgeort

@@ -16,79 +16,219 @@ EDGEORT_INLINE void store_left(f32* p, vf v, i64 left) {
   }
 }
 
-template <bool kTail>
-EDGEORT_INLINE void pixel_at(const DepthwiseArgs& a, i64 c) {
-  const i64 left = kTail ? a.channels - c : kLanes;
-  vf sum = splat(0.0f);
-  for (i64 t = 0; t < a.count; ++t) sum = fma(load_left(a.rows[t] + c, left), load_left(a.weights[t] + c, left), sum);
-  store_left(a.out + c, clip_sum(sum + load_left(a.bias + c, left), splat(a.lo), splat(a.hi)), left);
+void pixel(const DepthwiseTaps& a) {
+  for (i64 c = 0; c < a.channels; c += kLanes) {
+    const i64 left = a.channels - c;
+    vf sum = splat(0.0f);
+    for (i64 t = 0; t < a.count; ++t) sum = fma(load_left(a.rows[t] + c, left), load_left(a.taps[t] + c, left), sum);
+    store_left(a.out + c, clip_sum(sum + load_left(a.bias + c, left), splat(a.lo), splat(a.hi)), left);
+  }
 }
 
-void pixel(const DepthwiseArgs& a) {
-  i64 c = 0;
-  for (; c + kLanes <= a.channels; c += kLanes) pixel_at<false>(a, c);
-  if (c < a.channels) pixel_at<true>(a, c);
+// A vector at p, which moves on by `step` bytes.
+EDGEORT_INLINE vf load_next(const char*& p, i64 step) {
+#if defined(__aarch64__)
+  vf v;
+  asm("ld1 {%0.4s}, [%1], %2" : "=w"(v), "+r"(p) : "r"(step), "m"(*reinterpret_cast<const vf*>(p)));
+  return v;
+#else
+  const vf v = load(reinterpret_cast<const f32*>(p));
+  p += step;
+  return v;
+#endif
+}
+EDGEORT_INLINE void store_next(char*& p, vf v, i64 step) {
+#if defined(__aarch64__)
+  asm("st1 {%2.4s}, [%0], %3" : "+r"(p), "=m"(*reinterpret_cast<vf*>(p)) : "w"(v), "r"(step));
+#else
+  store(reinterpret_cast<f32*>(p), v);
+  p += step;
+#endif
 }
 
-// Outputs of kPixels neighbours from kRows kernel rows (0: as many as there are), at channels [c, c + left).
-template <int kKernel, int kStride, int kPixels, int kRows>
-EDGEORT_INLINE void row_at(const DepthwiseArgs& a, const f32* const* rows, const f32* const* weights, i64 c, i64 left) {
-  vf sum[kPixels];
+// A vector of channels of a line.
+template <int K, int S>
+struct Block {
+  const DepthwiseArgs& a;
+  i64 c, step;  // bytes between pixels
+  char* out;
+  vf bias, lo, hi;
+
+  EDGEORT_INLINE Block(const DepthwiseArgs& args, i64 at)
+      : a(args),
+        c(at),
+        step(args.channels * i64{sizeof(f32)}),
+        out(reinterpret_cast<char*>(args.out + at)),
+        bias(load(args.bias + at)),
+        lo(splat(args.lo)),
+        hi(splat(args.hi)) {}
+
+  EDGEORT_INLINE const char* at(const f32* p) const { return reinterpret_cast<const char*>(p + c); }
+
+  template <int P>
+  EDGEORT_INLINE void finish(const vf (&sum)[P]) {
 #pragma clang loop unroll(full)
-  for (int p = 0; p < kPixels; ++p) sum[p] = splat(0.0f);
-  const auto add = [&](i64 row) __attribute__((always_inline)) {
-    vf taps[kKernel];
+    for (int p = 0; p < P; ++p) store_next(out, clip_sum(sum[p] + bias, lo, hi), step);
+  }
+
+  // Adds one kernel row to P outputs; column(i) is input i of them, which is tap i - p * S of output p: the taps of one
+  // output come in rising order.
+  template <int P, class Column>
+  static EDGEORT_INLINE void add(vf (&sum)[P], const vf (&taps)[K], bool first, const Column& column) {
 #pragma clang loop unroll(full)
-    for (int k = 0; k < kKernel; ++k) taps[k] = load_left(weights[row] + k * a.channels + c, left);
-    const f32* in = rows[row] + c;
-    // Input pixel i is tap i - p * stride of output p: taps of one output come in rising order.
+    for (int i = 0; i < (P - 1) * S + K; ++i) {
+      const vf x = column(i);
 #pragma clang loop unroll(full)
-    for (int i = 0; i < (kPixels - 1) * kStride + kKernel; ++i) {
-      const vf x = load_left(in + i * a.pixel, left);
-#pragma clang loop unroll(full)
-      for (int p = 0; p < kPixels; ++p) {
-        const int tap = i - p * kStride;
-        if (tap >= 0 && tap < kKernel) sum[p] = fma(x, taps[tap], sum[p]);
+      for (int p = 0; p < P; ++p) {
+        const int tap = i - p * S;
+        // fma(x, w, +0) but for the sign of a zero, which the bias sets right.
+        if (tap >= 0 && tap < K) sum[p] = first && tap == 0 ? x * taps[tap] : fma(x, taps[tap], sum[p]);
       }
     }
-  };
-  if constexpr (kRows > 0) {
-#pragma clang loop unroll(full)
-    for (int row = 0; row < kRows; ++row) add(row);
-  } else {
-    for (i64 row = 0; row < a.count; ++row) add(row);
   }
-  const vf bias = load_left(a.bias + c, left);
-#pragma clang loop unroll(full)
-  for (int p = 0; p < kPixels; ++p) store_left(a.out + p * a.channels + c, clip_sum(sum[p] + bias, splat(a.lo), splat(a.hi)), left);
-}
 
-// Away from the upper and lower border all kernel rows are there: their pointers stay in registers.
-template <int kKernel, int kStride, int kPixels>
-void row(const DepthwiseArgs& a) {
-  i64 c = 0;
-  if (a.count == kKernel) {
-    const f32* rows[kKernel];
-    const f32* weights[kKernel];
+  EDGEORT_INLINE void load_taps(vf (&taps)[K], const char*& from) const {
 #pragma clang loop unroll(full)
-    for (int i = 0; i < kKernel; ++i) {
-      rows[i] = a.rows[i];
-      weights[i] = a.weights[i];
-    }
-    const DepthwiseArgs local = a;
-    for (; c + kLanes <= a.channels; c += kLanes) row_at<kKernel, kStride, kPixels, kKernel>(local, rows, weights, c, kLanes);
+    for (int k = 0; k < K; ++k) taps[k] = load_next(from, step);
   }
-  for (; c < a.channels; c += kLanes) row_at<kKernel, kStride, kPixels, 0>(a, a.rows, a.weights, c, a.channels - c);
+
+  // Any number of kernel rows: P outputs from x on, whose outer columns are checked where kEdge.
+  template <int P, bool kEdge>
+  EDGEORT_INLINE void group(i64 x) {
+    vf sum[P];
+#pragma clang loop unroll(full)
+    for (int p = 0; p < P; ++p) sum[p] = splat(0.0f);
+    const i64 from = x * S * step, first = a.first - x * S, last = a.last - x * S;
+    const char* weights = at(a.weights);
+    for (i64 row = 0; row < a.count; ++row) {
+      vf taps[K];
+      load_taps(taps, weights);
+      const char* in = at(a.rows[row]) + from;
+      add<P>(sum, taps, false, [&](int i) __attribute__((always_inline)) {
+        const bool left = i < K / 2, right = i >= (P - 1) * S + K - K / 2;
+        const bool outside = kEdge && ((left && i < first) || (right && i >= last));
+        if (!outside) return load_next(in, step);
+        in += step;
+        return splat(0.0f);
+      });
+    }
+    finish<P>(sum);
+  }
+
+  template <int P>
+  EDGEORT_INLINE void edge(i64 x, i64 pixels) {
+    if constexpr (P > 1) {
+      if (pixels < P) return edge<P - 1>(x, pixels);
+    }
+    group<P, true>(x);
+  }
+
+  template <int P>
+  EDGEORT_INLINE void line() {
+    i64 x = 0;
+    for (; x + P <= a.pixels; x += P) {
+      if (x * S >= a.first && (x + P - 1) * S + K <= a.last) {
+        group<P, false>(x);
+      } else {
+        group<P, true>(x);
+      }
+    }
+    if (x < a.pixels) edge<P - 1>(x, a.pixels - x);
+  }
+};
+
+// All kernel rows, of three taps each: the weights stay in registers for the whole line, and so do the columns that one
+// group of outputs shares with the next.
+template <int K, int S>
+struct Full {
+  Block<K, S>& b;
+  vf taps[K][K], carry[K][K - S];
+  const char* in[K];
+
+  EDGEORT_INLINE explicit Full(Block<K, S>& block) : b(block) {
+    const char* weights = b.at(b.a.weights);
+#pragma clang loop unroll(full)
+    for (int r = 0; r < K; ++r) {
+      b.load_taps(taps[r], weights);
+      in[r] = b.at(b.a.rows[r]);
+#pragma clang loop unroll(full)
+      for (int i = 0; i < K - S; ++i) carry[r][i] = column(r, i < K / 2 && i < b.a.first);
+    }
+  }
+
+  EDGEORT_INLINE vf column(int r, bool outside) {
+    if (!outside) return load_next(in[r], b.step);
+    in[r] += b.step;
+    return splat(0.0f);
+  }
+
+  // `last`: columns that are inside.
+  template <int P, bool kLast>
+  EDGEORT_INLINE void group(i64 last) {
+    constexpr int kColumns = (P - 1) * S + K;
+    vf sum[P];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < K; ++r) {
+      vf next[K - S];
+      b.template add<P>(sum, taps[r], r == 0, [&](int i) __attribute__((always_inline)) {
+        if (i < K - S) return carry[r][i];
+        const vf v = column(r, kLast && i >= kColumns - K / 2 && i >= last);
+        if (i >= P * S) next[i - P * S] = v;
+        return v;
+      });
+#pragma clang loop unroll(full)
+      for (int i = 0; i < K - S; ++i) carry[r][i] = next[i];
+    }
+    b.template finish<P>(sum);
+  }
+
+  template <int P>
+  EDGEORT_INLINE void tail(i64 pixels, i64 last) {
+    if constexpr (P > 1) {
+      if (pixels < P) return tail<P - 1>(pixels, last);
+    }
+    group<P, true>(last);
+  }
+
+  template <int P>
+  EDGEORT_INLINE void line() {
+    i64 pixels = b.a.pixels;
+    for (; pixels > P; pixels -= P) group<P, false>(0);
+    tail<P>(pixels, b.a.last - (b.a.pixels - pixels) * S);
+  }
+};
+
+// Registers for nine weights, the columns of three rows and four sums.
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int kFullKernel = 3;
+#else
+constexpr int kFullKernel = 0;
+#endif
+
+template <int K, int S, int P>
+void line(const DepthwiseArgs& args) {
+  const DepthwiseArgs a = args;
+  for (i64 c = a.begin; c < a.end; c += kLanes) {
+    // The last vector overlaps the one before rather than leaving single channels.
+    Block<K, S> block(a, c + kLanes <= a.channels ? c : a.channels - kLanes);
+    if constexpr (K == kFullKernel) {
+      if (a.count == K) {
+        Full<K, S>(block).template line<4>();
+        continue;
+      }
+    }
+    block.template line<P>();
+  }
 }
 
 constexpr DepthwiseRow kRows[] = {
-#define DEPTHWISE(kernel, stride, pixels) {kernel, stride, pixels, row<kernel, stride, pixels>},
+#define DEPTHWISE(kernel, stride, pixels) {kernel, stride, line<kernel, stride, pixels>},
 #include "kernels.inc"
 #undef DEPTHWISE
 };
 
 }  // namespace
 
-EDGEORT_KERNEL(DepthwiseKernels, depthwise, {pixel, kRows, sizeof(kRows) / sizeof(kRows[0])})
+EDGEORT_KERNEL(DepthwiseKernels, depthwise, {pixel, kRows, sizeof(kRows) / sizeof(kRows[0]), kLanes})
 
 }  // namespace edgeort
