@@ -17,14 +17,15 @@ static float upper(float x, float hi) { return x > hi ? hi : x; }
 // p of x = n ln 2 + r: exp(r), or exp(r) - 1.
 static float exp_reduced(float x, int minus_one, int* n) {
   const float whole = fmaf(x, 0x1.715476p+0f, 0x1.8p23f) - 0x1.8p23f;
-  const float hi = fmaf(whole, -kLn2Hi, x), lo = whole * -kLn2Lo, r = hi + lo;
+  const float hi = fmaf(whole, -kLn2Hi, x);
   *n = isnan(x) ? 0 : (int)whole;
   if (minus_one) {
+    const float lo = whole * -kLn2Lo, r = hi + lo;
     const float q = HORNER(r, 0.5f, 0x1.555556p-3f, 0x1.5554f4p-5f, 0x1.110ffcp-7f, 0x1.6d3f5ep-10f, 0x1.a25416p-13f);
     return hi + fmaf(r * r, q, lo);
   }
-  const float q = HORNER(r, 0x1.fffffcp-2f, 0x1.555490p-3f, 0x1.5558b6p-5f, 0x1.123b36p-7f, 0x1.6a4a1ap-10f);
-  return (hi + fmaf(r * r, q, lo)) + 1.0f;
+  const float r = fmaf(whole, -kLn2Lo, hi);
+  return HORNER(r, 1.0f, 1.0f, 0x1.fffffcp-2f, 0x1.555490p-3f, 0x1.5558b6p-5f, 0x1.123b36p-7f, 0x1.6a4a1ap-10f);
 }
 static float exp_times(float x, int shift) {
   int n;
@@ -143,11 +144,16 @@ float ref_atanh(float x) {
 }
 
 float ref_rsqrt(float x) { return 1.0f / sqrtf(x); }
-float ref_silu(float x) { return x * ref_sigmoid(x); }
-float ref_gelu(float x) { return (0.5f * x) * (1.0f + ref_erf(x * 0x1.6a09e6p-1f)); }
+float ref_silu(float x) { return x / (ref_exp(-x) + 1.0f); }
+float ref_gelu(float x) {
+  const float h = x * 0.5f, c = upper(fabsf(x), 0x1.59999ap+2f), z = c * c;
+  const float p = HORNER(z, 0x1.988450p-1f, 0x1.162640p-4f, 0x1.32e454p-7f, 0x1.640548p-12f, 0x1.aa1d06p-17f, 0x1.847842p-25f);
+  const float q = HORNER(z, 1.0f, 0x1.01d16ap-2f, 0x1.d64120p-6f, 0x1.ef64ecp-10f, 0x1.35f764p-14f, 0x1.4053d4p-20f);
+  return fmaf(fabsf(h), c * p / q, h);
+}
 float ref_gelu_tanh(float x) {
-  const float inner = fmaf(x * (x * x), 0.044715f, x);
-  return (0.5f * x) * (1.0f + ref_tanh(inner * 0x1.988454p-1f));
+  const float u2 = x * fmaf(x * x, -0x1.2444f2p-4f, -0x1.988454p+0f);
+  return x / (ref_exp(u2) + 1.0f);
 }
 float ref_mish(float x) {
   const float w = ref_exp(upper(x, 20.0f)), n = w * (w + 2.0f);

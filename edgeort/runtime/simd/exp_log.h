@@ -26,18 +26,19 @@ EDGEORT_INLINE T poly(T x, float c, C... rest) {
   return fma(x, poly(x, rest...), splat<T>(c));
 }
 
-// x = n ln 2 + hi + lo, |hi + lo| <= 0.3467 (|x| < 2^20), hi exact. bits holds n in its low bits: bits << 23 is n at
-// the exponent.
+// x = n ln 2 + hi + lo, |hi + lo| <= 0.3467 (|x| < 2^20), hi exact, lo = n kLn2Low. bits holds n in its low bits: bits << 23
+// is n at the exponent.
+constexpr float kLn2Low = 0x1.05c610p-29f;
 template <class T>
 struct ExpParts {
-  T n, hi, lo;
+  T n, hi;
   U32<T> bits;
 };
 template <class T>
 EDGEORT_INLINE ExpParts<T> split_exp(T x) {
   const T t = fma(x, splat<T>(0x1.715476p+0f), splat<T>(kMagic));
   const T n = t - kMagic;
-  return {n, fma(n, splat<T>(-0x1.62e430p-1f), x), n * 0x1.05c610p-29f, bitcast<U32<T>>(t)};
+  return {n, fma(n, splat<T>(-0x1.62e430p-1f), x), bitcast<U32<T>>(t)};
 }
 
 // 2^n for -127 < n < 128.
@@ -49,15 +50,14 @@ EDGEORT_INLINE T pow2(U32<T> bits) {
 // exp(hi + lo) and exp(hi + lo) - 1.
 template <class T>
 EDGEORT_INLINE T exp_poly(const ExpParts<T>& e) {
-  const T r = e.hi + e.lo;
-  const T q = poly(r, 0x1.fffffcp-2f, 0x1.555490p-3f, 0x1.5558b6p-5f, 0x1.123b36p-7f, 0x1.6a4a1ap-10f);
-  return (e.hi + fma(r * r, q, e.lo)) + 1.0f;
+  const T r = fma(e.n, splat<T>(kLn2Low), e.hi);
+  return poly(r, 1.0f, 1.0f, 0x1.fffffcp-2f, 0x1.555490p-3f, 0x1.5558b6p-5f, 0x1.123b36p-7f, 0x1.6a4a1ap-10f);
 }
 template <class T>
 EDGEORT_INLINE T expm1_poly(const ExpParts<T>& e) {
-  const T r = e.hi + e.lo;
+  const T lo = e.n * kLn2Low, r = e.hi + lo;
   const T q = poly(r, 0x1.000000p-1f, 0x1.555556p-3f, 0x1.5554f4p-5f, 0x1.110ffcp-7f, 0x1.6d3f5ep-10f, 0x1.a25416p-13f);
-  return e.hi + fma(r * r, q, e.lo);
+  return e.hi + fma(r * r, q, lo);
 }
 
 // p * 2^(n + shift) with one rounding, p in [0.5, 2), |n + shift| <= 160: two factors, the first product exact.
