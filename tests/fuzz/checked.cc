@@ -69,18 +69,26 @@ void release(const Match& match) {
 u64* sums;
 bool* summed;
 
+// Calls body(data, size) for the tensor's bytes, or for each row of a slice.
+template <class F>
+void for_rows(const Tensor& t, const F& body) {
+  if (!t.pitch || !bytes(t)) return body(t.as<u8>(), bytes(t));
+  const size_t row = static_cast<size_t>(t.dims[t.rank - 1]) * size_of(t.dtype);
+  for (size_t i = 0; i < bytes(t) / row; ++i) body(t.as<u8>() + i * static_cast<size_t>(t.pitch) * size_of(t.dtype), row);
+}
+
 u64 sum_of(const Tensor& t) {
-  const size_t size = bytes(t);
-  const u8* data = static_cast<const u8*>(t.data);
-  u64 sum = size;
-  size_t i = 0;
-  for (; i + 8 <= size; i += 8) {
-    u64 word;
-    memcpy(&word, data + i, 8);
-    sum = (sum ^ word) * 0x9E3779B97F4A7C15u;
-    sum ^= sum >> 29;
-  }
-  for (; i < size; ++i) sum = (sum ^ data[i]) * 0x9E3779B97F4A7C15u;
+  u64 sum = bytes(t);
+  for_rows(t, [&](const u8* data, size_t size) {
+    size_t i = 0;
+    for (; i + 8 <= size; i += 8) {
+      u64 word;
+      memcpy(&word, data + i, 8);
+      sum = (sum ^ word) * 0x9E3779B97F4A7C15u;
+      sum ^= sum >> 29;
+    }
+    for (; i < size; ++i) sum = (sum ^ data[i]) * 0x9E3779B97F4A7C15u;
+  });
   return sum;
 }
 
@@ -91,6 +99,11 @@ i32 root(const Model& m, i32 tensor) {
 
 void expect(const Model& m, i32 tensor, u32 node) {
   const i32 owner = root(m, tensor);
+  // What a Concat or Split did not copy was made by others: its parts, or the whole that it is cut from.
+  for (u32 i = 0; i < m.plan.n_tensors; ++i) {
+    if (m.tensors[i].slice.root == owner && summed[i]) expect(m, static_cast<i32>(i), node);
+  }
+  if (const i32 whole = m.tensors[owner].slice.root; whole >= 0 && !summed[owner] && summed[whole]) expect(m, whole, node);
   if (!summed[owner]) return;
   // A view has the bytes of its owner, in another shape.
   Tensor t = m.tensors[owner].tensor;
@@ -101,6 +114,10 @@ void expect(const Model& m, i32 tensor, u32 node) {
 
 void allow(const void* data, size_t size) {
   if (data && size) __asan_unpoison_memory_region(data, size);
+}
+
+void allow(const Tensor& t) {
+  for_rows(t, [](const u8* data, size_t size) { allow(data, size); });
 }
 
 void poison_arenas(const Model& m, bool on) {
@@ -123,7 +140,7 @@ void allow_all(const Model& m, u32 node) {
   const NodeRecord& record = m.record(node);
   for (u32 i = 0; i < u32{record.inputs} + record.outputs; ++i) {
     const i32 tensor = m.plan.node_inputs(record)[i];  // outputs follow
-    if (tensor >= 0 && !m.tensors[tensor].streamed) allow(m.tensors[tensor].tensor.data, bytes(m.tensors[tensor].tensor));
+    if (tensor >= 0 && !m.tensors[tensor].streamed) allow(m.tensors[tensor].tensor);
   }
   const NodeState& n = m.nodes[node];
   allow(n.scratch, n.scratch_bytes);
@@ -288,7 +305,9 @@ void sabotage(Model& m) {
     for (u32 k = 0; k < m.plan.n_tensors; ++k) {
       TensorState &a = m.tensors[i], &b = m.tensors[k];
       const bool between = a.producer >= 0 && b.producer > a.producer && b.producer < a.last_use;
-      if (!between || a.view_of >= 0 || b.view_of >= 0 || bytes(a.tensor) < bytes(b.tensor) || a.tensor.data == b.tensor.data) continue;
+      if (!between || a.view_of >= 0 || b.view_of >= 0 || b.tensor.pitch || bytes(a.tensor) < bytes(b.tensor) ||
+          a.tensor.data == b.tensor.data)
+        continue;
       b.tensor.data = a.tensor.data;
       return;
     }

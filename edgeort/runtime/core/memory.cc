@@ -57,7 +57,12 @@ class Planner {
       if (index < 0) continue;
       TensorState& t = model_.tensors[index];
       if (t.storage >= 0 || t.streamed) continue;  // known at prepare, or never whole
-      if (t.view_of >= 0) {
+      if (t.slice.root >= 0) {
+        const i32 root = slice_of(model_, index).root;
+        i32& storage = model_.tensors[root].storage;
+        if (storage < 0) storage = add_arena(bytes(model_.tensors[root].tensor), node, last_of(model_.tensors[root], node));
+        join(t, storage, node);
+      } else if (t.view_of >= 0) {
         join(t, model_.tensors[t.view_of].storage, node);
       } else if (const i32 taken = reusable(t, node); taken >= 0) {
         join(t, taken, node);
@@ -142,7 +147,10 @@ class Planner {
       TensorState& t = model_.tensors[i];
       if (t.storage < 0) continue;
       const Storage& s = storages_[t.storage];
-      if (s.place == Place::arena) t.tensor.data = segment_.arena + s.offset;
+      if (s.place == Place::arena) {
+        const i64 column = slice_of(model_, static_cast<i32>(i)).column;
+        t.tensor.data = segment_.arena + s.offset + static_cast<size_t>(column) * size_of(t.tensor.dtype);
+      }
       if (s.place == Place::fixed) t.tensor.data = s.fixed;
       t.input = s.input;
     }

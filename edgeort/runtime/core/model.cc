@@ -20,14 +20,16 @@ void Model::reset_from(u32 segment) {
   if (segment >= n_segments) return;
   for (u32 node = segments[segment].begin; node < plan.n_nodes; ++node) {
     const u64 ns = nodes[node].ns;
-    nodes[node] = {nodes[node].op, nullptr, 0, 0, nullptr, nullptr, nullptr, ns, false};
+    nodes[node] = {nodes[node].op, nullptr, 0, 0, nullptr, nullptr, nullptr, ns, false, false, false};
     for (u32 k = 0; k < plan.nodes[node].outputs; ++k) {
       const i32 index = plan.node_outputs(plan.nodes[node])[k];
       if (index < 0) continue;
       TensorState& t = tensors[index];
       t.tensor.data = nullptr;
-      t.value_known = t.shaped = t.streamed = false;
-      t.view_of = t.input = t.held = -1;
+      t.value_known = t.shaped = t.streamed = t.slice_writer = false;
+      t.view_of = t.input = t.held = t.slice.root = -1;
+      t.slice_readers = 0;
+      t.tensor.pitch = 0;
       for (i32& reuse : t.reuse) reuse = -1;
     }
   }
@@ -108,6 +110,7 @@ Status Model::plan_segment(u32 begin, u64 limit) {
     status = fail("node \"%s\" (%s) needs a value that no node computes", plan.strings + record(node).name, nodes[node].op->name);
   }
   segment.end = node;
+  if (status != Status::error && plan_slices(*this, segment) != Status::ok) status = Status::error;
   if (status != Status::error && !plan_streams(*this, segment)) status = fail("out of memory");
   return status == Status::error ? status : plan_memory(*this, segment, limit);
 }

@@ -4,6 +4,7 @@
 #include "op.h"
 #include "plan.h"
 #include "platform.h"
+#include "slices.h"
 #include "stream.h"
 #include "threads.h"
 
@@ -49,6 +50,10 @@ struct TensorState {
   i32 reuse[kReuses];  // tensors whose memory it may take, or -1
   i32 uses;            // how many operands and graph outputs it is
   i32 held;            // node index until which a stream reads it; -1: none does
+  Slice slice;         // the tensor whose columns it is, by itself or among others; root -1: none
+  i64 cut_column;      // where a Split takes it from
+  i32 slice_readers;   // how many of its uses take it as a slice
+  bool slice_writer;   // its producer can write it as one
   bool value_known;    // its data can be read by prepare
   bool shaped;         // its producer declared it
   bool streamed;       // it exists only line by line
@@ -63,6 +68,7 @@ struct NodeState {
   const Stream* stream;  // the stream that this node ends
   u64 ns;
   bool skipped;
+  bool joins, cuts;  // columns: it may have nothing to copy
 };
 
 // Nodes [begin, end) that were prepared together. A graph whose shapes do not depend on data has one segment.

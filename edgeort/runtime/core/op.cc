@@ -80,6 +80,21 @@ void Prepare::overwrite(int output, int input) {
   }
 }
 
+void Prepare::reads_slice(int input) {
+  if (has(input)) ++model_.tensors[model_.input(node_, input)].slice_readers;
+}
+
+void Prepare::writes_slice(int output) {
+  if (wants(output)) model_.tensors[model_.output(node_, output)].slice_writer = true;
+}
+
+void Prepare::joins_columns() { model_.nodes[node_].joins = true; }
+
+void Prepare::cuts_columns(int output, i64 column) {
+  model_.nodes[node_].cuts = true;
+  if (wants(output)) model_.tensors[model_.output(node_, output)].cut_column = column;
+}
+
 int Prepare::threads() const { return model_.pool.threads(); }
 int Prepare::isa() const { return model_.isa; }
 

@@ -18,6 +18,7 @@ enum class Status : u8 {
 struct Tensor {
   void* data;
   i64 dims[kMaxRank];
+  i64 pitch;  // of a slice (core/slices.h): the columns of the tensor that it is cut from; else 0
   u8 rank;
   DType dtype;
 
@@ -40,6 +41,9 @@ static inline i64 count(const Tensor& t, int begin, int end) {
   for (int i = begin; i < end; ++i) n *= t.dims[i];
   return n;
 }
+
+// Elements from one vector along the last axis to the next.
+static inline i64 pitch_of(const Tensor& t) { return t.pitch ? t.pitch : t.dims[t.rank - 1]; }
 
 static inline size_t size_of(DType dtype) { return kDTypeSize[static_cast<u8>(dtype)]; }
 static inline size_t bytes(const Tensor& t) { return static_cast<size_t>(count(t)) * size_of(t.dtype); }
@@ -98,6 +102,15 @@ class Prepare {
   void alias(int output, int input);
   // The output may take the input's memory, if nobody reads that later: element i is read before element i is written.
   void overwrite(int output, int input);
+
+  // Slices (core/slices.h): this kernel reads an operand, or writes its output, with any pitch along the last axis. Where the
+  // tensor becomes a slice, the node is prepared once more, and finds its pitch.
+  void reads_slice(int input);
+  void writes_slice(int output);
+  // Output 0 is inputs 0, 1, ... side by side along the last axis; or an output is columns of input 0 from `column` on. When
+  // all parts are in place the node is not run.
+  void joins_columns();
+  void cuts_columns(int output, i64 column);
 
   int threads() const;
   int isa() const;  // the CPU's level: see platform.h

@@ -74,7 +74,8 @@ size_t weight_bytes(Model& m, u32 node) {
 i32 follower(Model& m, const Segment& segment, u32 node) {
   const i32 out = m.plan.node_outputs(m.record(node))[0];
   const TensorState& t = m.tensors[out];
-  if (t.uses != 1 || t.last_use >= static_cast<i32>(segment.end) || bytes(t.tensor) < economy(m).small_tensor) return -1;
+  if (t.uses != 1 || t.slice.root >= 0 || t.last_use >= static_cast<i32>(segment.end) || bytes(t.tensor) < economy(m).small_tensor)
+    return -1;
   const u32 next = static_cast<u32>(t.last_use);
   if (m.plan.node_inputs(m.record(next))[0] != out || !streamable(m, next) || !m.nodes[next].op->stream->reach) return -1;
   // A ring of most lines saves little memory, and every thread would compute them all for its part.
@@ -146,18 +147,19 @@ class Worker {
       const Stream::Stage& stage = s.stages[i];
       next_[i] = lines.first;
       if (i == s.count - 1) {
-        const i64 line = stage.width * stage.channels;
-        out_[i] = {m.tensor_out(stage.node, 0).as<f32>() + n * stage.height * line, line, Lines::kWhole, 0, 0};
+        const Tensor& y = m.tensor_out(stage.node, 0);
+        const i64 line = stage.width * pitch_of(y);
+        out_[i] = {y.as<f32>() + n * stage.height * line, line, Lines::kWhole, pitch_of(y), 0, 0};
       } else {
         f32* ring = reinterpret_cast<f32*>(scratch + stage.offset);
-        out_[i] = {ring + stage.left * stage.channels, stage.line(), stage.ring, stage.left, stage.right};
+        out_[i] = {ring + stage.left * stage.channels, stage.line(), stage.ring, stage.channels, stage.left, stage.right};
         clear_borders(stage, ring);
       }
       if (i > 0) lines = clip(i, ops(m, stage).reach(state(m, stage), {lines.first, lines.first + 1}));
     }
     const Tensor& x = m.tensor_in(s.stages[0].node, 0);
-    const i64 line = x.dims[2] * x.dims[3];
-    in_ = {x.as<f32>() + n * x.dims[1] * line, line, Lines::kWhole, 0, 0};
+    const i64 line = x.dims[2] * pitch_of(x);
+    in_ = {x.as<f32>() + n * x.dims[1] * line, line, Lines::kWhole, pitch_of(x), 0, 0};
   }
 
   // Makes stage i's lines up to `last`, a step at a time, each after what it reads.

@@ -11,6 +11,7 @@ struct Lines {
   f32* base;   // line 0, column 0
   i64 stride;  // floats between lines
   i64 ring;    // lines held
+  i64 pixel;   // floats between columns
   i64 left, right;
 
   f32* line(i64 y) const { return base + y % ring * stride; }

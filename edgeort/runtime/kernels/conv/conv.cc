@@ -24,9 +24,14 @@ Status prepare(Prepare& p) {
   s->matrix.partition(g.out_rows, g.taps, p.threads());
   s->dense = g.taps == 1;
   for (int d = 0; d < 3; ++d) s->dense &= g.pad[d] == 0 && g.out[d] == g.in[d] && (g.stride[d] == 1 || g.in[d] == 1);
-  s->merge = g.groups == 1 && g.dilation[2] == 1;
+  s->merge = g.groups == 1 && g.dilation[2] == 1 && pitch_of(p.in(0)) == g.c_in;
   s->widen = s->merge && g.can_widen() && g.c_in <= kFewChannels && g.taps > 1;
-  if (s->widen) p.scratch(g.widened_bytes());
+  if (s->widen) {
+    p.scratch(g.widened_bytes());
+  } else {
+    p.reads_slice(0);
+  }
+  p.writes_slice(0);
   p.thread_scratch(s->matrix.scratch_bytes());
   return s->keep_zeros(p, g.c_in * (s->merge ? g.kernel[2] : 1));
 }
@@ -82,7 +87,7 @@ void fill(const State& s, const Lines& in, i64 group, i64 row, Matrix::Rows* blo
       i64 x = p.x + k2 * g.dilation[2];
       for (i64 m = p.row; m < p.row + p.count; ++m, x += g.stride[2]) {
         const bool here = image && (inside || (x >= -in.left && x < g.in[2] + in.right));
-        pointers[m] = here ? line + x * g.c_in : s.zeros;
+        pointers[m] = here ? line + x * in.pixel : s.zeros;
         any |= here;
       }
     }
@@ -91,9 +96,9 @@ void fill(const State& s, const Lines& in, i64 group, i64 row, Matrix::Rows* blo
 }
 
 // A 1x1 convolution of stride 1: row m is pixel m.
-void fill_dense(const State& s, const f32* x, i64 group, i64 row, Matrix::Rows* block) {
-  x += row * s.g.c_in + group * s.per_group_in;
-  for (int m = 0; m < block->rows; ++m) block->pointers[m] = x + m * s.g.c_in;
+void fill_dense(const State& s, const Lines& in, i64 group, i64 row, Matrix::Rows* block) {
+  const f32* x = in.base + row * in.pixel + group * s.per_group_in;
+  for (int m = 0; m < block->rows; ++m) block->pointers[m] = x + m * in.pixel;
   block->offsets[0] = 0;
   block->taps = 1;
   block->kc = s.per_group_in;
@@ -104,13 +109,14 @@ void run(Run& r) {
   const Geometry& g = s.g;
   if (g.out_rows == 0) return;
   const f32* x = r.in(0).as<const f32>();
-  Lines in = {const_cast<f32*>(x), g.in[2] * g.c_in, Lines::kWhole, 0, 0};
+  const i64 pixel = pitch_of(r.in(0));
+  Lines in = {const_cast<f32*>(x), g.in[2] * pixel, Lines::kWhole, pixel, 0, 0};
   if (s.widen) in = widen(r, g, x, static_cast<f32*>(r.scratch()));
   for (i64 group = 0; group < g.groups; ++group) {
     const i64 column = s.column(group);
     f32* out = r.out(0).as<f32>() + column;
-    s.matrix.multiply(r, s.panels(r, group), s.bias(r, group), out, g.c_out, 0, column, [&](i64 row, Matrix::Rows* block) {
-      s.dense ? fill_dense(s, x, group, row, block) : fill(s, in, group, row, block);
+    s.matrix.multiply(r, s.panels(r, group), s.bias(r, group), out, pitch_of(r.out(0)), 0, column, [&](i64 row, Matrix::Rows* block) {
+      s.dense ? fill_dense(s, in, group, row, block) : fill(s, in, group, row, block);
     });
   }
 }
@@ -133,12 +139,12 @@ void run_lines(const Run& r, const Lines& in, const Lines& out, i64 n, Span line
   const State& s = r.state<State>();
   const Geometry& g = s.g;
   // Lines with columns beside them do not follow one another: then each is a range of its own.
-  const i64 width = g.out[2], step = out.stride == width * g.c_out ? lines.last - lines.first : 1;
+  const i64 width = g.out[2], step = out.stride == width * out.pixel ? lines.last - lines.first : 1;
   for (i64 y = lines.first; y < lines.last; y += step) {
     const Matrix::Part part = {y * width, (y + step) * width, 0, g.c_out};
     // `to` is row 0, so that the part's first row falls on its line.
-    f32* to = out.line(y) - y * width * g.c_out;
-    s.matrix.range(r, r.in(1).as<const f32>(), r.in(2).as<const f32>(), to, g.c_out, n * g.out[1] * width, 0, part, scratch,
+    f32* to = out.line(y) - y * width * out.pixel;
+    s.matrix.range(r, r.in(1).as<const f32>(), r.in(2).as<const f32>(), to, out.pixel, n * g.out[1] * width, 0, part, scratch,
                    [&](i64 row, Matrix::Rows* block) { fill(s, in, 0, row, block); });
   }
 }

@@ -69,6 +69,7 @@ Status BoundProgram::bind_operand(Prepare& p, u32 index) {
   if (!p.has(input) || p.in(input).dtype != DType::f32) return p.fail("operand %d of its program must be float32", input);
   const Tensor& t = p.in(input);
   if (t.rank > rank + 1) return p.fail("operand %d of its program has rank %d, above %d", input, t.rank, rank + 1);
+  if (epilogue) p.reads_slice(input);
   Operand& o = operand[index];
   o = {};
   i64 stride = 1, full = columns;
@@ -88,7 +89,7 @@ Status BoundProgram::bind_operand(Prepare& p, u32 index) {
       whole &= size == 1 || step == full;
       full *= size;
     }
-    stride *= dim;
+    stride = own == t.rank - 1 && own >= 0 ? pitch_of(t) : stride * dim;
   }
   // With one column, an operand of the space's own layout steps when rows are run as one.
   if (whole) o.step = 1;

@@ -30,18 +30,25 @@ Status prepare_concat(Prepare& p) {
   }
   auto* parts = static_cast<Part*>(p.state(sizeof(Part) * static_cast<u64>(p.inputs())));
   if (!parts) return p.fail("out of memory");
-  i64 offset = 0;
+  if (axis == first.rank - 1) p.joins_columns();
+  p.writes_slice(0);
+  i64 strides[kMaxRank], offset = 0;
+  strides_of(p.out(0), strides);
   for (int i = 0; i < p.inputs(); ++i) {
+    p.reads_slice(i);
     parts[i].offset = offset;
     parts[i].copy.start_part(p.in(i), p.out(0), true);
-    offset += count(p.in(i), axis, first.rank) * static_cast<i64>(size_of(first.dtype));
+    offset += p.in(i).dims[axis] * strides[axis];
   }
   return Status::ok;
 }
 
 void run_concat(Run& r) {
   const Part* parts = &r.state<Part>();
-  for (int i = 0; i < r.inputs(); ++i) parts[i].copy.run(r, r.out(0).as<u8>() + parts[i].offset, r.in(i).data);
+  for (int i = 0; i < r.inputs(); ++i) {
+    u8* to = r.out(0).as<u8>() + parts[i].offset;
+    if (r.in(i).data != to) parts[i].copy.run(r, to, r.in(i).data);
+  }
 }
 
 // Elements of each output along the axis: given, or as equal as the number of outputs allows, the last one smaller.
@@ -75,13 +82,16 @@ Status prepare_split(Prepare& p) {
   if (!parts) return p.fail("out of memory");
   i64* sizes = reinterpret_cast<i64*>(parts + n);
   EDGEORT_TRY(split_sizes(p, in.dims[axis], sizes));
-  i64 dims[kMaxRank], offset = 0;
+  p.reads_slice(0);
+  i64 dims[kMaxRank], strides[kMaxRank], offset = 0;
+  strides_of(in, strides);
   for (int d = 0; d < in.rank; ++d) dims[d] = in.dims[d];
   for (int i = 0; i < p.outputs(); ++i) {
     dims[axis] = sizes[i];
     EDGEORT_TRY(p.set(i, in.dtype, dims, in.rank));
     parts[i].offset = offset;
-    offset += sizes[i] * count(in, axis + 1, in.rank) * static_cast<i64>(size_of(in.dtype));
+    if (axis == in.rank - 1) p.cuts_columns(i, offset / strides[axis]);
+    offset += sizes[i] * strides[axis];
     if (p.wants(i)) parts[i].copy.start_part(p.out(i), in, false);
   }
   if (p.outputs() == 1 && p.wants(0)) p.alias(0, 0);
@@ -91,7 +101,8 @@ Status prepare_split(Prepare& p) {
 void run_split(Run& r) {
   const Part* parts = &r.state<Part>();
   for (int i = 0; i < r.outputs(); ++i) {
-    if (r.wants(i)) parts[i].copy.run(r, r.out(i).data, r.in(0).as<u8>() + parts[i].offset);
+    const u8* from = r.in(0).as<u8>() + parts[i].offset;
+    if (r.wants(i) && r.out(i).data != from) parts[i].copy.run(r, r.out(i).data, from);
   }
 }
 

@@ -81,6 +81,10 @@ Status prepare_slice(Prepare& p) {
   i64 strides[kMaxRank], out_strides[kMaxRank];
   strides_of(in, strides);
   strides_of(p.out(0), out_strides);
+  p.reads_slice(0);
+  bool columns = true;  // of the last axis alone
+  for (int d = 0; d < in.rank; ++d) columns &= ranges[d].step == 1 && (d == in.rank - 1 || dims[d] == in.dims[d]);
+  if (columns) p.cuts_columns(0, ranges[in.rank - 1].start);
   s->copy.start(size_of(in.dtype));
   for (int d = 0; d < in.rank; ++d) {
     s->offset += ranges[d].start * strides[d];

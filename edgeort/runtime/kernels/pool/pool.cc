@@ -21,7 +21,7 @@ struct State {
   WindowFn fn;
   f32 p;
   bool average, count_pads;
-  i64 element;  // bytes
+  i64 element, in_pixel, out_pixel;  // bytes, the latter between neighbouring pixels
 };
 
 Status bind(Prepare& p, State** state) {
@@ -31,6 +31,12 @@ Status bind(Prepare& p, State** state) {
   State& s = **state;
   EDGEORT_TRY(s.window.bind(p, p.params<PoolParams>()));
   s.element = static_cast<i64>(size_of(p.in(0).dtype));
+  if (s.window.channels_last) {
+    p.reads_slice(0);
+    p.writes_slice(0);
+  }
+  s.in_pixel = s.window.channels_last ? pitch_of(p.in(0)) * s.element : s.element;
+  s.out_pixel = s.window.channels_last ? pitch_of(p.out(0)) * s.element : s.element;
   if (count(p.out(0)) > 0) p.thread_scratch(static_cast<u64>(2 * s.window.taps()) * sizeof(void*));
   return Status::ok;
 }
@@ -74,7 +80,6 @@ struct Input {
 void run_line(const State& s, const Input& x, i64 n, i64 o0, i64 o1, u8* y, const void** scratch) {
   const Window& w = s.window;
   const Window::Range r0 = w.range(0, o0), r1 = w.range(1, o1);
-  const i64 pixel = w.channels * s.element;
   const void** lines = scratch;  // input lines of the taps (k0, k1)
   const void** taps = scratch + w.taps();
   i64 n_lines = 0;
@@ -88,11 +93,11 @@ void run_line(const State& s, const Input& x, i64 n, i64 o0, i64 o1, u8* y, cons
     const Window::Range r2 = w.range(2, o2);
     i64 n_taps = 0;
     for (i64 i = 0; i < n_lines; ++i) {
-      const u8* from = static_cast<const u8*>(lines[i]) + r2.start * pixel;
-      for (i64 k2 = r2.first; k2 < r2.last; ++k2) taps[n_taps++] = from + k2 * w.dilation[2] * pixel;
+      const u8* from = static_cast<const u8*>(lines[i]) + r2.start * s.in_pixel;
+      for (i64 k2 = r2.first; k2 < r2.last; ++k2) taps[n_taps++] = from + k2 * w.dilation[2] * s.in_pixel;
     }
     const i64 divisor = s.count_pads ? padded * w.padded(2, o2) : n_taps;
-    s.fn(taps, n_taps, w.channels, s.average ? static_cast<f32>(divisor) : s.p, y + o2 * pixel);
+    s.fn(taps, n_taps, w.channels, s.average ? static_cast<f32>(divisor) : s.p, y + o2 * s.out_pixel);
   }
 }
 
@@ -100,14 +105,13 @@ void run(Run& r) {
   const State& s = r.state<State>();
   const Window& w = s.window;
   if (count(r.out(0)) == 0) return;
-  const i64 pixel = w.channels * s.element;
-  const Input x = {r.in(0).as<const u8>(), w.in[2] * pixel, Lines::kWhole};
+  const Input x = {r.in(0).as<const u8>(), w.in[2] * s.in_pixel, Lines::kWhole};
   u8* y = r.out(0).as<u8>();
   const i64 work = w.out[2] * (w.channels + 8) * (w.taps() + 1);
   r.ranges(w.batch * w.out[0] * w.out[1], max_of(1, 65536 / max_of(1, work)), [&](i64 begin, i64 end, int thread) {
     for (i64 i = begin; i < end; ++i) {
       const i64 o1 = i % w.out[1], o0 = i / w.out[1] % w.out[0], n = i / w.out[1] / w.out[0];
-      run_line(s, x, n, o0, o1, y + i * w.out[2] * pixel, static_cast<const void**>(r.thread_scratch(thread)));
+      run_line(s, x, n, o0, o1, y + i * w.out[2] * s.out_pixel, static_cast<const void**>(r.thread_scratch(thread)));
     }
   });
 }
