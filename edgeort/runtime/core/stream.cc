@@ -147,9 +147,7 @@ class Worker {
       const Stream::Stage& stage = s.stages[i];
       next_[i] = lines.first;
       if (i == s.count - 1) {
-        const Tensor& y = m.tensor_out(stage.node, 0);
-        const i64 line = stage.width * pitch_of(y);
-        out_[i] = {y.as<f32>() + n * stage.height * line, line, Lines::kWhole, pitch_of(y), 0, 0};
+        out_[i] = Lines::of(m.tensor_out(stage.node, 0), n);
       } else {
         f32* ring = reinterpret_cast<f32*>(scratch + stage.offset);
         out_[i] = {ring + stage.left * stage.channels, stage.line(), stage.ring, stage.channels, stage.left, stage.right};
@@ -157,9 +155,7 @@ class Worker {
       }
       if (i > 0) lines = clip(i, ops(m, stage).reach(state(m, stage), {lines.first, lines.first + 1}));
     }
-    const Tensor& x = m.tensor_in(s.stages[0].node, 0);
-    const i64 line = x.dims[2] * pitch_of(x);
-    in_ = {x.as<f32>() + n * x.dims[1] * line, line, Lines::kWhole, pitch_of(x), 0, 0};
+    in_ = Lines::of(m.tensor_in(s.stages[0].node, 0), n);
   }
 
   // Makes stage i's lines up to `last`, a step at a time, each after what it reads.

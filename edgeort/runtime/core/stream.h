@@ -16,6 +16,11 @@ struct Lines {
 
   f32* line(i64 y) const { return base + y % ring * stride; }
   static constexpr i64 kWhole = i64{1} << 62;
+  // A tensor, its lines counted through all of its images from `image` on.
+  static Lines of(const Tensor& t, i64 image = 0) {
+    const i64 pixel = pitch_of(t), line = t.dims[t.rank - 2] * pixel;
+    return {t.as<f32>() + image * t.dims[t.rank - 3] * line, line, kWhole, pixel, 0, 0};
+  }
 };
 
 struct Span {

@@ -108,10 +108,8 @@ void run(Run& r) {
   const State& s = r.state<State>();
   const Geometry& g = s.g;
   if (g.out_rows == 0) return;
-  const f32* x = r.in(0).as<const f32>();
-  const i64 pixel = pitch_of(r.in(0));
-  Lines in = {const_cast<f32*>(x), g.in[2] * pixel, Lines::kWhole, pixel, 0, 0};
-  if (s.widen) in = widen(r, g, x, static_cast<f32*>(r.scratch()));
+  Lines in = Lines::of(r.in(0));
+  if (s.widen) in = widen(r, g, in.base, static_cast<f32*>(r.scratch()));
   for (i64 group = 0; group < g.groups; ++group) {
     const i64 column = s.column(group);
     f32* out = r.out(0).as<f32>() + column;

@@ -119,7 +119,7 @@ void run(Run& r) {
   const State& s = r.state<State>();
   const Geometry& g = s.g;
   const i64 rows = ceil_div(g.out[2], g.stride[2]), pieces = ceil_div(rows, s.piece), lines = g.batch * g.out[0] * g.out[1];
-  const Lines in = {r.in(0).as<f32>(), g.in[2] * g.c_in, Lines::kWhole, 0, 0};
+  const Lines in = Lines::of(r.in(0));
   r.parallel(lines * pieces, [&](i64 task, int thread) {
     const i64 number = task / pieces, first = task % pieces * s.piece;
     const i64 image = number / g.out[1] / g.out[0] * g.in[0] * g.in[1];

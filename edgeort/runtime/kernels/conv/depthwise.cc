@@ -152,8 +152,7 @@ void compute(const Run& r, const Lines& in, const Lines& out, Span lines, i64 ro
 void run(Run& r) {
   const Geometry& g = r.state<State>().g;
   const i64 width = g.out[2] * g.c_out, lines = g.out[2] ? g.out_rows / g.out[2] : 0;
-  const Lines in = {r.in(0).as<f32>(), g.in[2] * g.c_in, Lines::kWhole, 0, 0};
-  const Lines out = {r.out(0).as<f32>(), width, Lines::kWhole, 0, 0};
+  const Lines in = Lines::of(r.in(0)), out = Lines::of(r.out(0));
   r.ranges(lines, max_of(1, 8192 / (width + 1)),
            [&](i64 begin, i64 end, int thread) { compute(r, in, out, {begin, end}, 0, r.thread_scratch(thread)); });
 }
