@@ -58,6 +58,7 @@ Status prepare(Prepare& p) {
 // reads; false when it is between them.
 bool source(const Geometry& g, int d, i64 at, i64 k, i64* first) {
   const i64 t = at + g.pad[d] - k * g.dilation[d];
+  if (g.stride[d] == 1) return *first = t, true;
   *first = t / g.stride[d];
   return t % g.stride[d] == 0;
 }
@@ -67,6 +68,18 @@ struct Line {
   i64 image;   // the first input line of its image
   i64 z, y;
 };
+
+// Sets the pointers of rows that read positions `at`, `at` + 1, ... of an input line; false when none is inside.
+bool point(const State& s, const f32* line, i64 at, int rows, const f32** pointers) {
+  const i64 width = s.g.in[2], step = s.g.c_in;
+  const f32* x = line + at * step;
+  if (at >= 0 && at + rows <= width) {
+    for (int m = 0; m < rows; ++m, x += step) pointers[m] = x;
+    return true;
+  }
+  for (int m = 0; m < rows; ++m, x += step) pointers[m] = at + m >= 0 && at + m < width ? x : s.zeros;
+  return at + rows > 0 && at < width;
+}
 
 // A block of rows from `first` on: outputs `phase` + row * stride of a line.
 void fill(const State& s, const Lines& in, i64 group, const Line& line, i64 phase, i64 first, Matrix::Rows* block) {
@@ -78,18 +91,12 @@ void fill(const State& s, const Lines& in, i64 group, const Line& line, i64 phas
     if (!source(g, 0, line.z, k0, &z) || z < 0 || z >= g.in[0]) continue;
     for (i64 k1 = 0; k1 < g.kernel[1]; ++k1) {
       if (!source(g, 1, line.y, k1, &y) || y < 0 || y >= g.in[1]) continue;
-      const f32* row = in.line(line.image + z * g.in[1] + y) + group * s.per_group_in;
+      const f32* from = in.line(line.image + z * g.in[1] + y) + group * s.per_group_in;
       for (i64 k2 = 0; k2 < g.kernel[2]; ++k2) {
         if (!source(g, 2, phase, k2, &x)) continue;
-        const f32** pointers = block->pointers + block->taps * block->rows;
-        bool any = false;
-        for (int m = 0; m < block->rows; ++m) {
-          const i64 at = x + first + m;
-          const bool here = at >= 0 && at < g.in[2];
-          pointers[m] = here ? row + at * g.c_in : s.zeros;
-          any |= here;
+        if (point(s, from, x + first, block->rows, block->pointers + block->taps * block->rows)) {
+          block->offsets[block->taps++] = ((k0 * g.kernel[1] + k1) * g.kernel[2] + k2) * s.per_group_in;
         }
-        if (any) block->offsets[block->taps++] = ((k0 * g.kernel[1] + k1) * g.kernel[2] + k2) * s.per_group_in;
       }
     }
   }
