@@ -13,11 +13,13 @@ import onnx_ir as ir
 from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
 from edgeort.model import infer_shapes
+from edgeort.passes.average_first import average_first
 from edgeort.passes.cancel_transposes import cancel_transposes
 from edgeort.passes.channel_shuffle import channel_shuffle
 from edgeort.passes.context import PassContext, Refusal
 from edgeort.passes.edit import NAMES
 from edgeort.passes.eliminate_dead import eliminate_dead
+from edgeort.passes.factor_residual import factor_residual
 from edgeort.passes.fold_batchnorm import fold_batchnorm
 from edgeort.passes.fold_pad import fold_pad
 from edgeort.passes.fold_scale import fold_scale
@@ -36,6 +38,8 @@ PASSES: tuple[Pass, ...] = (
     recognise_layernorm,
     fold_pad,
     fold_scale,
+    factor_residual,
+    average_first,
     channel_shuffle,
     to_nhwc,
     cancel_transposes,

@@ -6,9 +6,10 @@
 Nothing is rewritten: members carry metadata_props `edgeort.group` (the group's name) and `edgeort.role` ("anchor" or
 "program"). A group has one output, its inner values have no other reader and are no graph outputs.
 
-A group with an anchor runs at the anchor's place in the graph's order, so every other operand of its program must come
-from a node before the anchor, which also excludes cycles. A group without one runs at its last member's place. All
-program values are float32 and have the shape of the group's output; other operands broadcast into it.
+A group with an anchor runs at the anchor's place in the graph's order, so that its program reads what comes from nodes
+before the anchor. Where a program node that no group took needs something later, and no later anchor wants it, the
+members move to the last one's place. A group without an anchor runs at its last member's place. All program values are
+float32 and have the shape of the group's output; other operands broadcast into it.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ ANCHORS: frozenset[tuple[str, str]] = frozenset(
 
 
 def group_epilogues(model: ir.Model, ctx: PassContext) -> int:
-    """Marks the groups of the main graph; returns how many."""
+    """Marks the groups of the main graph, and moves members to where they can run; returns how many groups."""
     return _Grouping(model.graph, ctx).run()
 
 
@@ -63,14 +64,22 @@ class _Grouping:
     count: int = 0
 
     def run(self) -> int:
-        """First the groups with an anchor, then the rest."""
+        """First the groups with an anchor, then what they can take at a later place, then the rest."""
         self.position = {node: i for i, node in enumerate(self.graph)}
         for node in self.graph:
             node.metadata_props.pop(GROUP, None)
             node.metadata_props.pop(ROLE, None)
-        for node in self.graph:
-            if _is_anchor(node):
-                self._mark(node, self._grow(node, MAX_PROGRAM))
+        programs: dict[ir.Node, list[ir.Node]] = {node: [] for node in self.graph if _is_anchor(node)}
+        for later in (False, True):
+            for anchor, program in programs.items():
+                self.grouped.difference_update(program)
+                longer = self._grow(anchor, later)
+                if later and len(longer) > len(program):
+                    self._gather([anchor, *longer])
+                programs[anchor] = longer
+                self.grouped.update(longer)
+        for anchor, program in programs.items():
+            self._mark(anchor, program)
         for node in self.graph:
             if node not in self.grouped and self._fits(node):
                 self._mark(None, self._grow_alone(node))
@@ -87,19 +96,29 @@ class _Grouping:
         self.grouped.update(members)
         self.count += 1
 
-    def _grow(self, anchor: ir.Node, limit: int) -> list[ir.Node]:
-        """The longest program after `anchor`, node by node in the graph's order, that leaves one output."""
+    def _gather(self, members: list[ir.Node]) -> None:
+        """Moves the members to the place of the last, which comes after all that they read."""
+        for node in members[:-1]:
+            self.graph.remove(node)
+            self.graph.insert_before(members[-1], node)
+
+    def _grow(self, anchor: ir.Node, later: bool) -> list[ir.Node]:
+        """The longest program after `anchor`, node by node in the graph's order, that leaves one output.
+
+        It reads what the graph computes before the anchor; with `later` also what comes after it. One output means
+        that nothing outside depends on the members but by that output, so that no cycle can arise.
+        """
         out, members, rejected = anchor.outputs[0], [anchor], set[ir.Node]()
         best: list[ir.Node] = []
         if out.shape is None or out.dtype != ir.DataType.FLOAT:
             return best
-        while len(members) <= limit:
+        while len(members) <= MAX_PROGRAM:
             readers = {use.node for member in members for use in member.outputs[0].uses()}
             candidates = readers - set(members) - rejected - self.grouped
             node = min((n for n in candidates if n in self.position), key=self.position.__getitem__, default=None)
             if node is None:
                 break
-            reason = self._reason(node, anchor, members)
+            reason = self._reason(node, anchor, members, later)
             if reason is not None:
                 rejected.add(node)
                 if reason:
@@ -110,7 +129,7 @@ class _Grouping:
                 best = members[1:]
         return best
 
-    def _reason(self, node: ir.Node, anchor: ir.Node, members: list[ir.Node]) -> str | None:
+    def _reason(self, node: ir.Node, anchor: ir.Node, members: list[ir.Node], later: bool) -> str | None:
         """Why `node` cannot join the program; empty when that needs no words, None when it can."""
         if not self._fits(node):
             return ""
@@ -119,7 +138,7 @@ class _Grouping:
             if value is None or value in inside:
                 continue
             producer = value.producer()
-            if producer is not None and self.position.get(producer, -1) >= self.position[anchor]:
+            if not later and producer is not None and self.position.get(producer, -1) >= self.position[anchor]:
                 return ""  # `value` does not exist yet when the anchor runs; its own producer may take the node
             reason = _broadcast_reason(value, out)
             if reason:

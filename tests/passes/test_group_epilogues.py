@@ -59,6 +59,34 @@ def test_the_later_of_two_producers_takes_the_sum() -> None:
     assert found == [["Conv*", "Add", "Relu"]]
 
 
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        # a scale that is computed after the anchor, but not from it
+        (
+            "a = CONV (x, w) b = GlobalAveragePool (x) s = Sigmoid (b) d = Mul (a, s) y = Relu (d)",
+            [["Conv*", "Mul", "Relu"], ["GlobalAveragePool*", "Sigmoid"]],
+        ),
+        # a program that goes on where the operand is there
+        (
+            "a = CONV (x, w) b = Relu (a) z = GlobalMaxPool (x) y = Add (b, z)",
+            [["Conv*", "Relu", "Add"]],
+        ),
+        # computed from the anchor by another way
+        (
+            "a = CONV (x, w) b = Relu (a) z = GlobalMaxPool (b) y = Add (b, z)",
+            [["Conv*", "Relu"]],
+        ),
+        (
+            "a = CONV (x, w) z = Softmax (a) b = Relu (a) y = Add (b, z)",
+            [["Relu", "Add"]],
+        ),
+    ],
+)
+def test_members_move_to_where_their_operands_are(body: str, wanted: list[list[str]]) -> None:
+    assert run(body.replace("CONV", CONV))[0] == wanted
+
+
 def test_matmul_and_gemm_anchor_with_constant_weights() -> None:
     inputs, outputs = "float[N,5,6] x, float[6,6] v", "float[N,5,6] y"
     assert run("a = MatMul (x, m) y = Relu (a)", inputs=inputs, outputs=outputs)[0] == [["MatMul*", "Relu"]]
