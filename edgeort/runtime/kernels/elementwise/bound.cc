@@ -59,6 +59,7 @@ Status BoundProgram::bind(Prepare& p, const Program& program, size_t params_byte
   for (u32 i = 0; i < operands; ++i) EDGEORT_TRY(bind_operand(p, i));
   if (!epilogue) join();
   for (u32 i = 0; i < operands; ++i) {
+    measure(&operand[i]);
     for (u32 k = 0; k < count; ++k) operand[i].splat |= operand[i].step == 0 && code[k].a == i + (epilogue ? 1 : 0);
   }
   return Status::ok;
@@ -113,6 +114,32 @@ void BoundProgram::join() {
   }
 }
 
+// Sets row_step: whether rows follow one another as evenly as in one long list, so that no row needs its coordinates.
+void BoundProgram::measure(Operand* o) const {
+  o->row_step = 0;
+  i64 inner = 1;  // rows behind one step of dimension d
+  for (int d = rank - 1; d >= 0; --d) {
+    if (dims[d] == 1) continue;
+    if (inner == 1) {
+      o->row_step = o->strides[d];
+    } else if (o->strides[d] != o->row_step * inner) {
+      o->row_step = kNotEven;
+      return;
+    }
+    inner *= dims[d];
+  }
+}
+
+i64 BoundProgram::row_offset(const Operand& o, i64 row) const {
+  if (o.row_step != kNotEven) return row * o.row_step;
+  i64 offset = 0;
+  for (i64 rest = row, d = rank - 1; d >= 0; --d) {
+    offset += rest % dims[d] * o.strides[d];
+    rest /= dims[d];
+  }
+  return offset;
+}
+
 u64 BoundProgram::scratch_bytes(i64 tile) const { return count ? u64{registers} * static_cast<u64>(tile) * sizeof(f32) : 0; }
 
 void BoundProgram::run(const Run& r, f32* out, i64 row, i64 column, i64 n, void* scratch) const {
@@ -122,12 +149,7 @@ void BoundProgram::run(const Run& r, f32* out, i64 row, i64 column, i64 n, void*
   const u32 first = epilogue ? 1 : 0;
   for (u32 i = 0; i < operands; ++i) {
     const Operand& o = operand[i];
-    i64 offset = column * o.step;
-    for (i64 rest = row, d = rank - 1; d >= 0; --d) {
-      offset += rest % dims[d] * o.strides[d];
-      rest /= dims[d];
-    }
-    const f32* at = r.in(static_cast<int>(first_operand + i)).as<const f32>() + offset;
+    const f32* at = r.in(static_cast<int>(first_operand + i)).as<const f32>() + row_offset(o, row) + column * o.step;
     if (o.splat) {
       f32* fill = temporary + (first + i) * n;
       for (i64 k = 0; k < n; ++k) fill[k] = *at;

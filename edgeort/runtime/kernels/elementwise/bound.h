@@ -9,8 +9,10 @@ namespace edgeort {
 struct BoundProgram {
   static constexpr int kMaxOperands = 16;
   static constexpr int kMaxRegisters = 32;
+  static constexpr i64 kNotEven = -1;
   struct Operand {
     i64 strides[kMaxRank];  // elements, of each leading dimension
+    i64 row_step;           // elements between neighbouring rows, or kNotEven
     i64 step;               // between columns: 0 or 1
     bool splat;             // step 0, but read where a vector is needed
   };
@@ -38,6 +40,8 @@ struct BoundProgram {
 
  private:
   Status bind_operand(Prepare& p, u32 index);
+  void measure(Operand* o) const;
+  i64 row_offset(const Operand& o, i64 row) const;
   void join();
   Status check(Prepare& p, const Program& program);
 };
