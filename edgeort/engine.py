@@ -138,6 +138,10 @@ class Engine:
             self._describe(self._lib.edgeort_output, i) for i in range(self._lib.edgeort_output_count(self._model))
         )
 
+        # What each run fills in, and only their element types stay: they tell uint16 from bfloat16.
+        self._given = [self._tensor(self._lib.edgeort_input, i) for i in range(len(self.inputs))]
+        self._made = _Tensor()
+
     def __del__(self) -> None:
         self.close()
 
@@ -148,9 +152,13 @@ class Engine:
             self._lib.edgeort_close(self._model)
         self._model = None
 
-    def _describe(self, function: c._CFuncPtr, index: int) -> ValueInfo:  # type: ignore[name-defined]
+    def _tensor(self, function: c._CFuncPtr, index: int) -> _Tensor:  # type: ignore[name-defined]
         tensor = _Tensor()
-        function(self._model, index, c.byref(tensor))
+        function(self._model, index, tensor)
+        return tensor
+
+    def _describe(self, function: c._CFuncPtr, index: int) -> ValueInfo:  # type: ignore[name-defined]
+        tensor = self._tensor(function, index)
         shape = None if tensor.rank < 0 else tuple(None if d < 0 else d for d in tensor.dims[: tensor.rank])
         return ValueInfo(tensor.name.decode(), DTYPES[tensor.dtype], shape)
 
@@ -166,25 +174,29 @@ class Engine:
             raise PlanError("the model is closed")
         if os.getpid() != self._process:
             raise PlanError("the model was opened in the process that forked this one; open it here anew")
-        kept = []
-        for index, (info, array) in enumerate(zip(self.inputs, arrays, strict=True)):
-            if array.dtype != info.dtype:
-                raise InputError(f'input "{info.name}" must be {info.dtype}, not {array.dtype}')
-            if array.ndim > _MAX_RANK:
-                raise InputError(f'input "{info.name}" has rank {array.ndim}; the limit is {_MAX_RANK}')
-            array = np.require(array, requirements=("C", "ALIGNED"))
-            kept.append(array)
-            dims = (c.c_int64 * _MAX_RANK)(*array.shape)
-            declared = _Tensor()  # tells uint16 from bfloat16
-            self._lib.edgeort_input(self._model, index, c.byref(declared))
-            tensor = _Tensor(None, array.ctypes.data, array.nbytes, declared.dtype, array.ndim, dims)
-            self._check(self._lib.edgeort_set_input(self._model, index, c.byref(tensor)), InputError)
+        kept = [self._give(index, array) for index, array in enumerate(arrays)]  # alive until the run has read them
+        if len(kept) != len(self.inputs):
+            raise InputError(f"the model has {len(self.inputs)} inputs, not {len(kept)}")
         self._check(self._lib.edgeort_run(self._model))
         return [self._output(index) for index in range(len(self.outputs))]
 
+    def _give(self, index: int, array: np.ndarray) -> np.ndarray:
+        """Points an input at the array, or at a copy that the runtime can read, which is returned."""
+        info, tensor = self.inputs[index], self._given[index]
+        if array.dtype != info.dtype:
+            raise InputError(f'input "{info.name}" must be {info.dtype}, not {array.dtype}')
+        if array.ndim > _MAX_RANK:
+            raise InputError(f'input "{info.name}" has rank {array.ndim}; the limit is {_MAX_RANK}')
+        array = np.require(array, requirements=("C", "ALIGNED"))
+        tensor.rank = array.ndim
+        tensor.dims[: array.ndim] = array.shape
+        tensor.data, tensor.bytes = array.ctypes.data, array.nbytes
+        self._check(self._lib.edgeort_set_input(self._model, index, tensor), InputError)
+        return array
+
     def _output(self, index: int) -> np.ndarray:
-        tensor = _Tensor()
-        self._lib.edgeort_output(self._model, index, c.byref(tensor))
+        tensor = self._made
+        self._lib.edgeort_output(self._model, index, tensor)
         result = np.empty(tensor.dims[: tensor.rank], DTYPES[tensor.dtype])
         if result.nbytes:
             c.memmove(result.ctypes.data, tensor.data, result.nbytes)

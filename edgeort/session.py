@@ -103,10 +103,10 @@ class InferenceSession:
         return [known.index(name) for name in names] if names else list(range(len(known)))
 
     def _arrays(self, feeds: Mapping[str, Any]) -> list[np.ndarray]:
-        known = {value.name for value in self._inputs}
-        unknown = sorted(set(feeds) - known)
-        missing = [value.name for value in self._inputs if value.name not in feeds]
-        if unknown or missing:
+        known = [value.name for value in self._inputs]
+        if feeds.keys() != set(known):
+            unknown = sorted(set(feeds) - set(known))
+            missing = [name for name in known if name not in feeds]
             what = f"the model has no input {unknown[0]!r}" if unknown else f"input {missing[0]!r} is missing"
             raise InputError(f"{what}; the inputs are {listed(self._inputs)}")
         return [checked(value, feeds[value.name]) for value in self._inputs]
@@ -163,8 +163,10 @@ def _converted(value: Value, data: Any) -> np.ndarray:
 
 def fits(shape: Sequence[int], declared: Sequence[int | str | None]) -> bool:
     """Whether the fixed dimensions agree."""
-    return len(shape) == len(declared) and all(
-        not isinstance(want, int) or want == got for got, want in zip(shape, declared, strict=True)
+    return (
+        shape == declared
+        or len(shape) == len(declared)
+        and all(not isinstance(want, int) or want == got for got, want in zip(shape, declared, strict=True))
     )
 
 
