@@ -56,12 +56,12 @@ class Graph:
 def bottleneck() -> Graph:
     """YOLO's C2f: a convolution is split, one half goes on with a residual, and all of it is joined again."""
     g = Graph()
-    g.conv("x", 5, 24, 1, "c")
-    g.split("c", ["a", "b"], [11, 13])
-    g.conv("b", 13, 13, 3, "m")
+    g.conv("x", 5, 75, 1, "c")
+    g.split("c", ["a", "b"], [11, 64])
+    g.conv("b", 64, 64, 5, "m")
     g.add("Add", ["m", "b"], "r")
     g.add("Concat", ["a", "b", "r"], "j", axis=1)
-    g.conv("j", 37, 6, 1, "y")
+    g.conv("j", 139, 6, 1, "y")
     return g
 
 
@@ -79,11 +79,11 @@ def pyramid() -> Graph:
 def dense() -> Graph:
     """DenseNet: each layer's result is joined to all before it."""
     g = Graph()
-    g.conv("x", 5, 9, 3, "d0")
+    g.conv("x", 5, 64, 3, "d0")
     for i in range(3):
-        g.conv(f"d{i}", 9 + 7 * i, 7, 3, f"n{i}")
+        g.conv(f"d{i}", 64 + 7 * i, 7, 5, f"n{i}")
         g.add("Concat", [f"d{i}", f"n{i}"], f"d{i + 1}", axis=1)
-    g.conv("d3", 30, 6, 1, "y")
+    g.conv("d3", 85, 6, 1, "y")
     return g
 
 

@@ -15,6 +15,8 @@ struct State : Product {
 
 // A convolution with few input channels has short taps: merging kernel rows needs a copy without borders.
 constexpr i64 kFewChannels = 8;
+// Below this, merging kernel rows is worth more than reading a slice, whose pixels are not neighbours.
+constexpr i64 kLongTap = 64;
 
 Status prepare(Prepare& p) {
   auto* s = p.state<State>();
@@ -26,11 +28,8 @@ Status prepare(Prepare& p) {
   for (int d = 0; d < 3; ++d) s->dense &= g.pad[d] == 0 && g.out[d] == g.in[d] && (g.stride[d] == 1 || g.in[d] == 1);
   s->merge = g.groups == 1 && g.dilation[2] == 1 && pitch_of(p.in(0)) == g.c_in;
   s->widen = s->merge && g.can_widen() && g.c_in <= kFewChannels && g.taps > 1;
-  if (s->widen) {
-    p.scratch(g.widened_bytes());
-  } else {
-    p.reads_slice(0);
-  }
+  if (s->widen) p.scratch(g.widened_bytes());
+  if (g.kernel[2] == 1 || g.c_in >= kLongTap) p.reads_slice(0);
   p.writes_slice(0);
   p.thread_scratch(s->matrix.scratch_bytes());
   return s->keep_zeros(p, g.c_in * (s->merge ? g.kernel[2] : 1));
