@@ -23,6 +23,7 @@ from edgeort.passes.factor_residual import factor_residual
 from edgeort.passes.fold_batchnorm import fold_batchnorm
 from edgeort.passes.fold_pad import fold_pad
 from edgeort.passes.fold_scale import fold_scale
+from edgeort.passes.fold_scale_forward import fold_scale_forward
 from edgeort.passes.group_epilogues import group_epilogues
 from edgeort.passes.name_dims import name_dims
 from edgeort.passes.recognise_activations import recognise_activations
@@ -38,6 +39,7 @@ PASSES: tuple[Pass, ...] = (
     recognise_layernorm,
     fold_pad,
     fold_scale,
+    fold_scale_forward,
     factor_residual,
     average_first,
     channel_shuffle,

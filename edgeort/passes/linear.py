@@ -67,9 +67,9 @@ def fold(graph: ir.Graph, linear: Linear, scale: np.ndarray, shift: np.ndarray) 
         new_weight, new_bias = scaled.astype(weight.dtype), bias.astype(weight.dtype)
     if not (np.isfinite(new_weight).all() and np.isfinite(new_bias).all()):
         return "the folded weights would not be finite"
-    _set(graph, node, 1, new_weight, "weight")
+    replace_constant(graph, node, 1, new_weight, "folded_weight")
     if node.op_type != "MatMul" and (linear.bias is not None or shift.any()):
-        _set(graph, node, 2, new_bias, "bias")
+        replace_constant(graph, node, 2, new_bias, "folded_bias")
         if node.op_type == "Gemm":
             node.attributes.pop("beta", None)
     return None
@@ -95,8 +95,9 @@ def _along_channels(node: ir.Node, weight: np.ndarray, scale: np.ndarray) -> np.
     return scale.reshape(-1, 1) if node.op_type == "Gemm" and integer(node, "transB", 0) else scale
 
 
-def _set(graph: ir.Graph, node: ir.Node, index: int, array: np.ndarray, suffix: str) -> None:
+def replace_constant(graph: ir.Graph, node: ir.Node, index: int, array: np.ndarray, suffix: str) -> None:
+    """Makes operand `index`, which may be absent, the constant `array`, named after what it replaces."""
     old = operand(node, index)
     if index >= len(node.inputs):
         node.resize_inputs(index + 1)
-    node.replace_input_with(index, add_constant(graph, array, f"{old.name if old else node.name}_folded_{suffix}"))
+    node.replace_input_with(index, add_constant(graph, array, f"{old.name if old else node.name}_{suffix}"))

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgeort.passes.fold_scale_forward import fold_scale_forward
+from tests.passes.harness import check, model_of, random_weights
+
+TEXT = "g (float[N,4,6,5] x) => (float[N,6,P,Q] y) {{ a = Tanh (x) {0} }}"
+SHAPES = {
+    "w": (6, 4, 3, 3),
+    "v": (6, 2, 1, 1),
+    "d": (4, 1, 3, 3),
+    "k": (6,),
+    "s": (4, 1, 1),
+    "t": (1, 4, 1, 1),
+    "u": (),
+}
+
+
+def run(body: str, outputs: str = "float[N,6,P,Q] y", **more: np.ndarray) -> tuple[list[str], str]:
+    weights = {n: v for n, v in (random_weights(**SHAPES) | more).items() if f", {n}" in body or f"({n}," in body}
+    text = f"g (float[N,4,6,5] x) => ({outputs}) {{ a = Tanh (x) {body} }}"
+    model, ctx = check(model_of(text, weights=weights), (fold_scale_forward,))
+    return [node.op_type for node in model.graph][1:], " | ".join(map(str, ctx.log))
+
+
+@pytest.mark.parametrize("scale", ["s", "t", "u"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "m = Mul (a, S) y = Conv (m, w, k)",
+        "m = Mul (S, a) y = Conv <pads = [1, 1, 1, 1]> (m, w)",
+        "m = Add (a, S) y = Conv (m, w, k)",
+        "m = Add (S, a) y = Conv <group = 2> (m, v)",
+        "m = Mul (a, S) n = Add (m, t) y = Conv (n, w)",
+    ],
+)
+def test_folds(body: str, scale: str) -> None:
+    assert run(body.replace("S", scale)) == (["Conv"], "")
+
+
+def test_a_shift_before_pads_stays_and_loses_its_scale() -> None:
+    found, log = run(
+        "m = Mul (a, s) n = Add (m, t) y = Conv <pads = [1, 1, 1, 1], group = 4> (n, d)", "float[N,4,6,5] y"
+    )
+    assert found == ["Add", "Conv"]
+    assert "pads with 0" in log
+
+
+def test_all_readers_take_the_scale() -> None:
+    found, _ = run(
+        "m = Mul (a, s) y = Conv (m, w) z = Conv <pads = [1, 0, 1, 0]> (m, w)", "float[N,6,P,Q] y, float[N,6,R,S] z"
+    )
+    assert found == ["Conv", "Conv"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "m = Mul (a, s) y = Conv (m, w) r = Relu (m)",  # something else reads it
+        "m = Mul (a, a) y = Conv (m, w) r = Relu (a)",
+        "m = Mul (a, rows) y = Conv (m, w) r = Relu (a)",
+        "m = Sub (a, s) y = Conv (m, w) r = Relu (a)",
+    ],
+)
+def test_near_misses_stay(body: str) -> None:
+    rows = random_weights(rows=(6, 5))["rows"]
+    found, _ = run(body, "float[N,6,P,Q] y, float[N,4,6,5] r", rows=rows)
+    assert len(found) == 3
+
+
+def test_a_scale_of_zero_keeps_the_shift() -> None:
+    found, log = run(
+        "m = Mul (a, z) n = Add (m, t) y = Conv <pads = [1, 1, 1, 1]> (n, w)", z=np.zeros((4, 1, 1), np.float32)
+    )
+    assert found == ["Mul", "Add", "Conv"]
+    assert "finite" in log
