@@ -116,7 +116,35 @@ def depthwise() -> Graph:
     return g
 
 
-GRAPHS = {f.__name__: f for f in (bottleneck, pyramid, dense, shuffled, twice, depthwise)}
+def feature_pyramid() -> Graph:
+    """Levels that are resized or scaled to one size, and joined."""
+    g = Graph()
+    g.conv("x", 5, 13, 1, "c")
+    g.add("MaxPool", ["c"], "half", kernel_shape=[3, 3], strides=[2, 2])
+    sizes = g.constant(np.array([1, 13, 23, 19], np.int64))
+    g.add("Resize", ["half", "", "", sizes], "a", mode="nearest")
+    g.add("GlobalAveragePool", ["c"], "m")
+    g.add("Mul", ["c", "m"], "b")
+    g.add("Concat", ["a", "b"], "j", axis=1)
+    g.conv("j", 26, 6, 1, "y")
+    return g
+
+
+def gated() -> Graph:
+    """GLU: one half of a convolution scales the other, and the result goes on beside a resized slice."""
+    g = Graph()
+    g.conv("x", 5, 24, 1, "c")
+    g.split("c", ["a", "b"], [12, 12])
+    g.add("Sigmoid", ["b"], "s")
+    g.add("Mul", ["a", "s"], "m")
+    g.add("Resize", ["a", "", g.constant(np.array([1, 1, 1, 2], np.float32))], "u", mode="nearest")
+    g.add("MaxPool", ["u"], "d", kernel_shape=[1, 2], strides=[1, 2])
+    g.add("Concat", ["m", "d"], "j", axis=1)
+    g.conv("j", 24, 6, 1, "y")
+    return g
+
+
+GRAPHS = {f.__name__: f for f in (bottleneck, pyramid, dense, shuffled, twice, depthwise, feature_pyramid, gated)}
 
 
 @pytest.mark.parametrize("name", GRAPHS)
@@ -132,7 +160,10 @@ def test_the_result_is_that_of_copies(name: str, tmp_path: Path) -> None:
     assert same_bits(engine(graph.model("x", 5, "y", *sorted(parts)), tmp_path).run([x])[0], ours)
 
 
-@pytest.mark.parametrize(("name", "copied"), [("bottleneck", 0), ("pyramid", 0), ("dense", 0), ("twice", 1)])
+@pytest.mark.parametrize(
+    ("name", "copied"),
+    [("bottleneck", 0), ("pyramid", 0), ("dense", 0), ("twice", 1), ("feature_pyramid", 0), ("gated", 0)],
+)
 def test_what_need_not_be_copied_is_not(name: str, copied: int, tmp_path: Path) -> None:
     ours = engine(GRAPHS[name]().model("x", 5, "y"), tmp_path)
     ours.run([RNG.standard_normal((1, 5, 23, 19)).astype(np.float32)])

@@ -57,7 +57,7 @@ Status BoundProgram::bind(Prepare& p, const Program& program, size_t params_byte
   if (count == 0) return Status::ok;
   EDGEORT_TRY(check(p, program));
   for (u32 i = 0; i < operands; ++i) EDGEORT_TRY(bind_operand(p, i));
-  if (!epilogue) join();
+  if (!epilogue && !p.out(0).pitch) join();
   for (u32 i = 0; i < operands; ++i) {
     measure(&operand[i]);
     for (u32 k = 0; k < count; ++k) operand[i].splat |= operand[i].step == 0 && code[k].a == i + (epilogue ? 1 : 0);
@@ -70,7 +70,7 @@ Status BoundProgram::bind_operand(Prepare& p, u32 index) {
   if (!p.has(input) || p.in(input).dtype != DType::f32) return p.fail("operand %d of its program must be float32", input);
   const Tensor& t = p.in(input);
   if (t.rank > rank + 1) return p.fail("operand %d of its program has rank %d, above %d", input, t.rank, rank + 1);
-  if (epilogue) p.reads_slice(input);
+  p.reads_slice(input);
   Operand& o = operand[index];
   o = {};
   i64 stride = 1, full = columns;

@@ -38,8 +38,9 @@ Status prepare(Prepare& p) {
   if (!state) return p.fail("out of memory");
   if (params.program.count == 0) return p.fail("its program is empty");
   EDGEORT_TRY(state->program.bind(p, params.program, sizeof(params), dims, rank > 0 ? rank - 1 : 0, rank > 0 ? dims[rank - 1] : 1, false));
+  p.writes_slice(0);
   for (int i = 0; i < p.inputs(); ++i) {
-    if (count(p.in(i)) == count(p.out(0))) p.overwrite(0, i);
+    if (count(p.in(i)) == count(p.out(0)) && !p.in(i).pitch && !p.out(0).pitch) p.overwrite(0, i);
   }
   p.thread_scratch(state->program.scratch_bytes(kProgramTile));
   return Status::ok;
@@ -49,13 +50,13 @@ void run(Run& r) {
   const BoundProgram& program = r.state<State>().program;
   f32* out = r.out(0).as<f32>();
   if (program.rows * program.columns == 0) return;
-  const i64 columns = program.columns, rows = program.rows;
+  const i64 columns = program.columns, rows = program.rows, step = r.out(0).pitch ? r.out(0).pitch : columns;
   const i64 tiles = ceil_div(columns, kProgramTile);
   r.ranges(rows * tiles, max_of(1, 16384 / min_of(columns, kProgramTile)), [&](i64 begin, i64 end, int thread) {
     for (i64 i = begin; i < end; ++i) {
       const i64 row = i / tiles, column = i % tiles * kProgramTile;
       const i64 n = min_of(kProgramTile, columns - column);
-      program.run(r, out + row * columns + column, row, column, n, r.thread_scratch(thread));
+      program.run(r, out + row * step + column, row, column, n, r.thread_scratch(thread));
     }
   });
 }

@@ -160,17 +160,21 @@ Status prepare(Prepare& p) {
   State* s;
   EDGEORT_TRY(tables(p, params, all, &s));
   if (s->n_axes == 0) p.alias(0, 0);
+  if (nearest && s->n_axes > 0 && s->axes[s->n_axes - 1].axis == x.rank - 2) {
+    p.reads_slice(0);
+    p.writes_slice(0);
+  }
   return nearest ? Status::ok : buffers(p, *s);
 }
 
-// Copies `n` elements of `size` bytes, element j from index[j].
-void gather(const u8* x, u8* y, const i64* index, i64 n, i64 size) {
+// Copies `n` elements of `size` bytes, `step` apart in y, element j from index[j] of those that are `x_step` apart in x.
+void gather(const u8* x, i64 x_step, u8* y, i64 step, const i64* index, i64 n, i64 size) {
   if (size == 4) {
-    for (i64 j = 0; j < n; ++j) memcpy(y + j * 4, x + index[j] * 4, 4);
+    for (i64 j = 0; j < n; ++j) memcpy(y + j * step, x + index[j] * x_step, 4);
   } else if (size == 1) {
-    for (i64 j = 0; j < n; ++j) y[j] = x[index[j]];
+    for (i64 j = 0; j < n; ++j) y[j * step] = x[index[j] * x_step];
   } else {
-    for (i64 j = 0; j < n; ++j) memcpy(y + j * size, x + index[j] * size, static_cast<size_t>(size));
+    for (i64 j = 0; j < n; ++j) memcpy(y + j * step, x + index[j] * x_step, static_cast<size_t>(size));
   }
 }
 
@@ -180,7 +184,8 @@ void run_nearest(const Run& r, const State& s) {
   const ResizeAxis& last = s.axes[s.n_axes - 1];
   const ResizeAxis* of[kMaxRank] = {};
   for (int i = 0; i < s.n_axes; ++i) of[s.axes[i].axis] = &s.axes[i];
-  const i64 pixel = count(x, last.axis + 1, x.rank) * static_cast<i64>(size_of(x.dtype));
+  const i64 size = static_cast<i64>(size_of(x.dtype)), pixel = count(x, last.axis + 1, x.rank) * size;
+  const i64 x_step = x.pitch ? x.pitch * size : pixel, y_step = y.pitch ? y.pitch * size : pixel;
   r.ranges(count(y, 0, last.axis), max_of(1, 65536 / max_of(1, last.out * pixel)), [&](i64 begin, i64 end, int) {
     for (i64 row = begin; row < end; ++row) {
       i64 from = 0, stride = 1, rest = row;
@@ -190,7 +195,7 @@ void run_nearest(const Run& r, const State& s) {
         stride *= x.dims[d];
         rest /= y.dims[d];
       }
-      gather(x.as<const u8>() + from * last.in * pixel, y.as<u8>() + row * last.out * pixel, last.index, last.out, pixel);
+      gather(x.as<const u8>() + from * last.in * x_step, x_step, y.as<u8>() + row * last.out * y_step, y_step, last.index, last.out, pixel);
     }
   });
 }
