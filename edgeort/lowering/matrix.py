@@ -109,9 +109,9 @@ def conv(ctx: Lowering, node: ir.Node, group: Group) -> None:
     per_group, kernel = weight.shape[1], weight.shape[2:]
     taps = weight.reshape(channels, per_group, -1).transpose(2, 1, 0).astype(np.float32)  # [tap, c, o]
     depthwise = per_group == 1 and channels == groups
-    if winograd.pays(node, weight, node.inputs[0], group.output):  # type: ignore[arg-type]
-        packed = np.concatenate([panels(position) for position in winograd.transform(weight)])
-        _convolution(ctx, node, group, "WinogradConv", kernel, packed, padded_bias(bias, channels), per_group, channels)
+    if winograd.pays(node, weight, group.output):
+        biases = padded_bias(bias, channels)
+        _convolution(ctx, node, group, "WinogradConv", kernel, winograd.pack(weight), biases, per_group, channels)
         return
     if depthwise:
         packed = taps.reshape(-1, channels)

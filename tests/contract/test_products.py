@@ -138,9 +138,9 @@ def test_epilogues_are_the_same_operations(depthwise: bool, tmp_path: Path) -> N
     """A fused SiLU and residual sum have the bits of the separate ones."""
     rng = np.random.default_rng(5)
     ci, co = (21, 21) if depthwise else (9, 37)
-    w = values(rng, co, 1 if depthwise else ci, 3, 3)
+    w = values(rng, co, 1 if depthwise else ci, 3, 5)
     nodes = [
-        helper.make_node("Conv", ["x", "w"], ["c"], pads=[1, 1, 1, 1], group=ci if depthwise else 1),
+        helper.make_node("Conv", ["x", "w"], ["c"], pads=[1, 2, 1, 2], group=ci if depthwise else 1),
         helper.make_node("Sigmoid", ["c"], ["s"]),
         helper.make_node("Mul", ["c", "s"], ["t"]),
         helper.make_node("Add", ["t", "r"], ["u"]),
@@ -148,6 +148,6 @@ def test_epilogues_are_the_same_operations(depthwise: bool, tmp_path: Path) -> N
     ]
     model = graph(nodes, {"x": ["n", ci, "h", "w"], "r": ["n", co, "h", "w"]}, ["y"], {"w": w})
     x, r = values(rng, 2, 9, 11, ci), values(rng, 2, 9, 11, co)
-    c = reference().conv2d(x, w, pads=(1, 1, 1, 1), groups=ci if depthwise else 1)
+    c = reference().conv2d(x, w, pads=(1, 2, 1, 2), groups=ci if depthwise else 1)
     u = reference().unary("silu", c) + r
     check(model, tmp_path, ([nchw(x), nchw(r)], nchw(np.where(u < 0, np.float32(0), u))))

@@ -136,9 +136,9 @@ class Reference:
         return y
 
     def winograd2d(self, x: Array, weight: Array, bias: Array, *, pad: int) -> Array:
-        """x [n, h, w, ci], transformed weight [36, ci, co], bias [co]; the same pad on every side."""
+        """x [n, h, w, ci], weight [co, ci, 3, 3], bias [co]; the same pad on every side."""
         x, weight, bias = _in(x), _in(weight), _in(bias)
-        y = np.empty((x.shape[0], x.shape[1] + 2 * pad - 2, x.shape[2] + 2 * pad - 2, weight.shape[2]), np.float32)
+        y = np.empty((x.shape[0], x.shape[1] + 2 * pad - 2, x.shape[2] + 2 * pad - 2, weight.shape[0]), np.float32)
         window = _window(x, y, (3, 3), (1, 1), (1, 1), (pad,) * 4, 1)
         self._lib.ref_winograd2d(_ptr(x), _ptr(weight), _ptr(bias), _ptr(y), ctypes.byref(window))
         return y

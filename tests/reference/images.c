@@ -31,18 +31,24 @@ void ref_conv2d(const float* x, const float* weight, const float* bias, float* y
   }
 }
 
-// One dimension of B^T d and of A^T m of Winograd's F(4x4, 3x3), in place with a stride.
+// One dimension of B^T d, of G g without its factors and of -6 A^T m with them, of Winograd's F(4x4, 3x3); with a stride.
 static void winograd_in(float* d, int64_t s) {
-  const float a = fmaf(-4, d[2 * s], d[4 * s]), b = fmaf(-4, d[s], d[3 * s]), c = d[4 * s] - d[2 * s], e = d[3 * s] - d[s];
-  const float first = fmaf(4, d[0], fmaf(-5, d[2 * s], d[4 * s])), last = fmaf(4, d[s], fmaf(-5, d[3 * s], d[5 * s]));
-  d[0] = first, d[s] = a + b, d[2 * s] = a - b, d[3 * s] = fmaf(2, e, c), d[4 * s] = fmaf(-2, e, c), d[5 * s] = last;
+  const float c = d[4 * s] - d[2 * s], e = d[3 * s] - d[s], a = fmaf(-4, d[2 * s], d[4 * s]), b = fmaf(-4, d[s], d[3 * s]);
+  d[0] = fmaf(4, d[0] - d[2 * s], c), d[5 * s] = fmaf(-4, e, d[5 * s] - d[3 * s]);
+  d[s] = a + b, d[2 * s] = a - b, d[3 * s] = c + 2 * e, d[4 * s] = c - 2 * e;
+}
+static void winograd_weights(float* g, int64_t s) {
+  const float sum = g[0] + g[2 * s], u = fmaf(4, g[2 * s], g[0]);
+  const float rows[6] = {g[0], sum + g[s], sum - g[s], u + 2 * g[s], u - 2 * g[s], g[2 * s]};
+  for (int i = 0; i < 6; ++i) g[i * s] = rows[i];
 }
 static void winograd_out(float* m, int64_t s) {
   const float s12 = m[s] + m[2 * s], d12 = m[s] - m[2 * s], s34 = m[3 * s] + m[4 * s], d34 = m[3 * s] - m[4 * s];
-  m[0] = (m[0] + s12) + s34, m[s] = fmaf(2, d34, d12), m[2 * s] = fmaf(4, s34, s12), m[3 * s] = fmaf(8, d34, d12) + m[5 * s];
+  m[0] = fmaf(-0.25f, s34, fmaf(-1.5f, m[0], s12)), m[s] = fmaf(-0.5f, d34, d12), m[2 * s] = s12 - s34;
+  m[3 * s] = fmaf(-6, m[5 * s], fmaf(-2, d34, d12));
 }
 
-// weight [36, ci, co], already transformed; 3x3, stride 1; y is computed in tiles of 4x4.
+// weight [co, ci, 3, 3]; stride 1; y is computed in tiles of 4x4.
 void ref_winograd2d(const float* x, const float* weight, const float* bias, float* y, const Window* d) {
   for (int64_t i = 0; i < d->n * ((d->oh + 3) / 4) * ((d->ow + 3) / 4) * d->co; ++i) {
     const int64_t oc = i % d->co, tx = i / d->co % ((d->ow + 3) / 4) * 4;
@@ -53,14 +59,17 @@ void ref_winograd2d(const float* x, const float* weight, const float* bias, floa
       for (int k = 0; k < 36; ++k) patch[k] = tap(x, d, b, ty - d->pt + k / 6, tx - d->pl + k % 6, c);
       for (int k = 0; k < 6; ++k) winograd_in(patch + k, 6);
       for (int k = 0; k < 6; ++k) winograd_in(patch + 6 * k, 1);
-      for (int k = 0; k < 36; ++k) sum[k] = fmaf(patch[k], weight[(k * d->ci + c) * d->co + oc], sum[k]);
+      float w[36];
+      for (int k = 0; k < 9; ++k) w[k / 3 * 6 + k % 3] = weight[(oc * d->ci + c) * 9 + k];
+      for (int k = 0; k < 3; ++k) winograd_weights(w + k, 6);
+      for (int k = 0; k < 6; ++k) winograd_weights(w + 6 * k, 1);
+      for (int k = 0; k < 36; ++k) sum[k] = fmaf(patch[k], w[k], sum[k]);
     }
-    for (int k = 0; k < 36; ++k) sum[k] += 0.0f;
     for (int k = 0; k < 6; ++k) winograd_out(sum + k, 6);
     for (int k = 0; k < 4; ++k) winograd_out(sum + 6 * k, 1);
     for (int k = 0; k < 16; ++k) {
       if (ty + k / 4 < d->oh && tx + k % 4 < d->ow) {
-        y[((b * d->oh + ty + k / 4) * d->ow + tx + k % 4) * d->co + oc] = sum[k / 4 * 6 + k % 4] + bias[oc];
+        y[((b * d->oh + ty + k / 4) * d->ow + tx + k % 4) * d->co + oc] = sum[k / 4 * 6 + k % 4] * (1.0f / 36) + bias[oc];
       }
     }
   }

@@ -1,6 +1,10 @@
-// WinogradConv: 3x3, stride 1. A task transforms a run of 6x6 patches, multiplies them position by position with the
-// transformed weights, and transforms the products back into 4x4 outputs, all in its own scratch.
+// WinogradConv: 3x3, stride 1, chosen where shapes say that it pays (edgeort/lowering/winograd.py).
+//
+// A run of tiles is transformed into memory that stays in level 2. Then, for each group of output columns, blocks of input
+// channels: their weights are transformed, a share of the positions at a time, and multiplied with all tiles of the run.
 #include "winograd.h"
+
+#include <string.h>
 
 #include "../gemm/matrix.h"
 #include "geometry.h"
@@ -11,126 +15,217 @@ EDGEORT_KERNELS(WinogradKernels, winograd)
 
 namespace {
 
-// Scratch that a task's patches and products should fit in: about a small core's share of L2.
-constexpr i64 kScratchBytes = 512 * 1024;
-constexpr i64 kMostTiles = 48;
+constexpr i64 kFloats = i64{sizeof(f32)};
+// What the transformed input of a run may take: more than half of a small core's level 2. A run has at least kLeastTiles, which
+// share a transform of the weights, and no more than kMostTiles, which hide it.
+constexpr i64 kRunBytes = 640 * 1024, kLeastTiles = 12, kMostTiles = 48;
+// Floats of transformed weights of one position, where few and where many tiles use them.
+constexpr i64 kManyTiles = 24, kFewWeights = 512, kManyWeights = 2048;
+// Steps between positions are an odd number of these, so that the positions of one tile fall into different cache sets.
+constexpr i64 kLine = 16;
+constexpr i64 kInputChunk = 64;  // channels of a task that transforms the input of a shared run
 
 struct State {
   Geometry g;
-  Matrix matrix;     // of one position: tiles x c_in x c_out
+  Matrix matrix;  // for its epilogue
+  const WinogradKernels* kernels;
   i64 across, down;  // tiles of an image
   i64 tiles;         // in all
-  i64 per_task;
-  i64 padded_out;
-  f32 lo, hi;  // the epilogue's clamp, applied to outputs; products are not clamped
-  const WinogradKernels* kernels;
-  const f32* zeros;
+  i64 per_run;
+  bool shared;  // few tiles: one run, whose columns the threads share; otherwise each thread has a run
+  i64 columns_per_task;
+  i64 depth;                                                 // channels whose weights are transformed at a time
+  i64 in_channel_step, in_position_step, out_position_step;  // of a run
+  i64 weights, products, outside;                            // floats of a thread's scratch
 };
 
-Status prepare(Prepare& p) {
-  const auto& params = p.params<ConvParams>();
-  auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
-  Geometry& g = s->g;
-  EDGEORT_TRY(conv_geometry(p, params, &g));
-  const bool fits = g.kernel[0] == 1 && g.in[0] == 1 && g.out[0] == 1 && g.kernel[1] == 3 && g.kernel[2] == 3 && g.groups == 1;
-  if (!fits || g.stride[1] != 1 || g.stride[2] != 1 || g.dilation[1] != 1 || g.dilation[2] != 1)
-    return p.fail("needs a 3x3 kernel of stride 1");
-  s->padded_out = ceil_div(g.c_out, kPanel) * kPanel;
-  if (g.c_in > i64{1} << 24) return p.fail("has too many channels");
-  EDGEORT_TRY(check_weights(p, kWinogradPositions * g.c_in * s->padded_out, s->padded_out));
-  const Tensor& y = p.out(0);
-  EDGEORT_TRY(s->matrix.bind(p, params.epilogue, sizeof(params), y.dims, y.rank - 1, g.c_out, g.c_in));
-  s->lo = s->matrix.lo;
-  s->hi = s->matrix.hi;
-  s->matrix.lo = -__builtin_inff();
-  s->matrix.hi = __builtin_inff();
+i64 round_up(i64 value, i64 multiple) { return ceil_div(value, multiple) * multiple; }
+i64 odd_lines(i64 floats) { return ceil_div(floats, kLine) / 2 * 2 * kLine + kLine; }
+
+// How many tiles a run has, and where their values lie.
+void arrange(Prepare& p, State* s) {
+  const Geometry& g = s->g;
   s->kernels = &winograd(p.isa());
   s->down = ceil_div(g.out[1], kWinogradOut);
   s->across = ceil_div(g.out[2], kWinogradOut);
   s->tiles = g.batch * s->down * s->across;
-  const i64 bytes = kWinogradPositions * (g.c_in + s->padded_out) * i64{sizeof(f32)};
-  const i64 shared = ceil_div(s->tiles, p.threads() > 1 ? 2 * p.threads() : 1);
-  const i64 most = max_of(1, min_of(min_of(kMostTiles, shared), max_of(12, kScratchBytes / bytes)));
-  s->per_task = max_of(1, ceil_div(s->tiles, max_of(1, ceil_div(s->tiles, most))));  // tasks of equal size
-  s->zeros = static_cast<const f32*>(p.keep(static_cast<u64>(g.c_in) * sizeof(f32)));
-  if (!s->zeros) return p.fail("out of memory");
+  const i64 channels = round_up(g.c_in, s->kernels->lanes), threads = p.threads(), wide = s->kernels->wide.columns;
+  const i64 most = min_of(kMostTiles, max_of(kLeastTiles, kRunBytes / (kWinogradPositions * channels * kFloats)));
+  s->shared = threads > 1 && s->tiles < 16 * threads;
+  // Runs of equal size, as many for each thread.
+  s->per_run = max_of(1, s->shared ? s->tiles : ceil_div(s->tiles, max_of(1, threads * ceil_div(s->tiles, threads * most))));
+  const i64 groups = ceil_div(g.c_out, wide);
+  s->columns_per_task = (s->shared ? ceil_div(groups, 4 * threads) : groups) * wide;
+  s->in_channel_step = s->per_run * s->kernels->lanes;
+  s->in_position_step = odd_lines(s->per_run * channels);
+  s->out_position_step = odd_lines(s->per_run * wide);
+  // Transformed weights stay in level 1 where few tiles use them, and in level 2 where many do: longer sums are stored less often.
+  s->depth = min_of(channels, (s->per_run < kManyTiles ? kFewWeights : kManyWeights) / wide);
+  s->weights = kWinogradShare * s->depth * wide;
+  s->products = kWinogradPositions * s->out_position_step + kWinogradOut * kWinogradOut * wide;
+  s->outside = g.in[2] * g.c_in;
+}
+
+Status prepare(Prepare& p) {
+  auto* s = p.state<State>();
+  if (!s) return p.fail("out of memory");
+  const auto& params = p.params<ConvParams>();
+  const Geometry& g = s->g;
+  EDGEORT_TRY(conv_geometry(p, params, &s->g));
+  const bool fits = g.kernel[0] == 1 && g.in[0] == 1 && g.out[0] == 1 && g.kernel[1] == 3 && g.kernel[2] == 3 && g.groups == 1;
+  if (!fits || g.stride[1] != 1 || g.stride[2] != 1 || g.dilation[1] != 1 || g.dilation[2] != 1)
+    return p.fail("needs a 3x3 kernel of stride 1");
+  if (g.c_in > i64{1} << 24) return p.fail("has too many channels");
+  const i64 padded_out = round_up(g.c_out, kPanel);
+  EDGEORT_TRY(check_weights(p, 9 * g.c_in * padded_out, padded_out));
+  const Tensor& y = p.out(0);
+  EDGEORT_TRY(s->matrix.bind(p, params.epilogue, sizeof(params), y.dims, y.rank - 1, g.c_out, 9 * g.c_in));
+  arrange(p, s);
+  const u64 input = static_cast<u64>(kWinogradPositions * s->in_position_step * kFloats);
   const u64 program = s->matrix.program ? s->matrix.epilogue.scratch_bytes(g.out[2] * g.c_out) : 0;
-  p.thread_scratch(static_cast<u64>(s->per_task * bytes) + program);
+  if (s->shared) p.scratch(input);
+  p.thread_scratch((s->shared ? 0 : input) + static_cast<u64>((s->weights + s->products + s->outside) * kFloats) + program);
   return Status::ok;
 }
 
-// Transforms the patches of tiles [first, first + count).
-void transform_in(const State& s, const f32* x, i64 first, i64 count, f32* to) {
+// A thread's scratch.
+struct Scratch {
+  f32 *outside, *weights, *products, *pixels;
+  void* program;
+
+  Scratch(const State& s, f32* from) {
+    outside = from;
+    weights = outside + s.outside;
+    products = weights + s.weights;
+    pixels = products + kWinogradPositions * s.out_position_step;
+    program = products + s.products;
+  }
+};
+
+// Transforms channels [begin, end) of `count` tiles of a run that begins at tile `first`.
+void transform_in(const Run& r, const State& s, i64 first, i64 count, i64 begin, i64 end, f32* outside, f32* to) {
   const Geometry& g = s.g;
-  for (i64 i = 0; i < count; ++i) {
-    const i64 tile = first + i, n = tile / s.across / s.down;
-    const i64 top = tile / s.across % s.down * kWinogradOut - g.pad[1], left = tile % s.across * kWinogradOut - g.pad[2];
-    const f32* patch[kWinogradPositions];
+  bool cleared = false;
+  for (i64 i = 0; i < count;) {
+    const i64 tile = first + i, line = tile / s.across, top = line % s.down * kWinogradOut - g.pad[1];
+    WinogradPatches p;
+    p.tiles = min_of(count - i, s.across - tile % s.across);
     for (int y = 0; y < kWinogradIn; ++y) {
-      for (int c = 0; c < kWinogradIn; ++c) {
-        const bool inside = top + y >= 0 && top + y < g.in[1] && left + c >= 0 && left + c < g.in[2];
-        patch[y * kWinogradIn + c] = inside ? x + ((n * g.in[1] + top + y) * g.in[2] + left + c) * g.c_in : s.zeros;
-      }
+      const bool inside = top + y >= 0 && top + y < g.in[1];
+      if (!inside && !cleared) memset(outside, 0, static_cast<size_t>(s.outside * kFloats));
+      cleared |= !inside;
+      p.lines[y] = (inside ? r.in(0).as<const f32>() + (line / s.down * g.in[1] + top + y) * g.in[2] * g.c_in : outside) + begin;
     }
-    s.kernels->input(patch, g.c_in, to + i * g.c_in, count * g.c_in);
+    p.left = tile % s.across * kWinogradOut - g.pad[2];
+    p.width = g.in[2];
+    p.pixel_step = g.c_in;
+    p.channels = end - begin;
+    p.to = to + begin / s.kernels->lanes * s.in_channel_step + i * s.kernels->lanes;
+    p.position_step = s.in_position_step;
+    p.channel_step = s.in_channel_step;
+    s.kernels->input(p);
+    i += p.tiles;
   }
 }
 
-// One product for each position.
-void multiply(const State& s, const f32* weights, const f32* in, i64 count, f32* out) {
+// The products of all tiles of a run with the weights of one group of columns.
+void multiply(const Run& r, const State& s, const WinogradGroup& group, i64 column, const f32* in, i64 count, const Scratch& scratch) {
   const Geometry& g = s.g;
-  const f32* pointers[kMaxTileRows];
-  i64 offset = 0;
-  const i64 block = ceil_div(count, ceil_div(count, s.matrix.main_tile().rows));
-  for (i64 position = 0; position < kWinogradPositions; ++position) {
-    const f32* panels = weights + position * g.c_in * s.padded_out;
-    for (i64 row = 0; row < count; row += block) {
-      const int rows = static_cast<int>(min_of(block, count - row));
-      for (int m = 0; m < rows; ++m) pointers[m] = in + (position * count + row + m) * g.c_in;
-      s.matrix.columns({pointers, &offset, 1, g.c_in, rows}, panels, nullptr, 0, s.padded_out,
-                       out + (position * count + row) * s.padded_out, s.padded_out);
+  const f32* panels = r.in(1).as<const f32>() + column * 9 * g.c_in;
+  for (i64 c = 0; c < g.c_in; c += s.depth) {
+    const i64 channels = min_of(s.depth, g.c_in - c);
+    const WinogradWeights weights = {panels + c * 9 * kPanel, 9 * g.c_in * kPanel, channels, scratch.weights};
+    WinogradProducts p = {in + c / s.kernels->lanes * s.in_channel_step,
+                          s.in_position_step,
+                          s.in_channel_step,
+                          scratch.weights,
+                          channels,
+                          count,
+                          scratch.products,
+                          s.out_position_step,
+                          c == 0};
+    for (int share = 0; share < kWinogradShares; ++share) {
+      group.weights(weights, share);
+      group.multiply(p, share);
     }
   }
 }
 
-// Transforms the products back and runs the epilogue over the lines of each run of tiles.
-void transform_out(const Run& r, const State& s, const f32* from, i64 first, i64 count, void* scratch) {
+// Transforms products back into columns [column, column + columns) of the output.
+void transform_out(const Run& r, const State& s, i64 first, i64 count, i64 column, i64 group_columns, const Scratch& scratch) {
   const Geometry& g = s.g;
-  f32* out = r.out(0).as<f32>();
+  const i64 columns = min_of(group_columns, g.c_out - column);
+  f32* out = r.out(0).as<f32>() + column;
+  WinogradTile t = {nullptr, s.out_position_step, r.in(2).as<const f32>() + column, s.matrix.lo, s.matrix.hi, nullptr, 0, 0, columns};
   for (i64 i = 0; i < count; ++i) {
-    const i64 tile = first + i, line = tile / s.across;  // a line of tiles
-    const i64 top = line % s.down * kWinogradOut, left = tile % s.across * kWinogradOut;
-    const i64 base = line / s.down * g.out[1] + top;  // the first output line, over all images
-    f32* pixels[kWinogradOut * kWinogradOut];
-    for (int y = 0; y < kWinogradOut; ++y) {
-      for (int x = 0; x < kWinogradOut; ++x) {
-        const bool inside = top + y < g.out[1] && left + x < g.out[2];
-        pixels[y * kWinogradOut + x] = inside ? out + ((base + y) * g.out[2] + left + x) * g.c_out : nullptr;
+    const i64 line = (first + i) / s.across, top = line % s.down * kWinogradOut, left = (first + i) % s.across * kWinogradOut;
+    const i64 height = min_of(kWinogradOut, g.out[1] - top), width = min_of(kWinogradOut, g.out[2] - left);
+    f32* to = out + ((line / s.down * g.out[1] + top) * g.out[2] + left) * g.c_out;
+    const bool whole = height == kWinogradOut && width == kWinogradOut && columns % s.kernels->lanes == 0;
+    t.from = scratch.products + i * group_columns;
+    t.to = whole ? to : scratch.pixels;
+    t.pixel_step = whole ? g.c_out : group_columns;
+    t.line_step = (whole ? g.out[2] : kWinogradOut) * t.pixel_step;
+    s.kernels->output(t);
+    for (i64 y = 0; y < height && !whole; ++y) {
+      for (i64 x = 0; x < width; ++x) {
+        memcpy(to + (y * g.out[2] + x) * g.c_out, scratch.pixels + (y * kWinogradOut + x) * group_columns,
+               static_cast<size_t>(columns * kFloats));
       }
     }
-    s.kernels->output(from + i * s.padded_out, count * s.padded_out, g.c_out, r.in(2).as<const f32>(), s.lo, s.hi, pixels);
-    if (!s.matrix.program || (i + 1 < count && (tile + 1) % s.across != 0)) continue;
-    // The run's last tile of this line: its outputs from the run's first tile of the line on are complete.
-    const i64 begin = max_of(first, line * s.across) % s.across * kWinogradOut, width = min_of(g.out[2], left + kWinogradOut) - begin;
-    for (int y = 0; y < kWinogradOut && top + y < g.out[1]; ++y) {
-      const i64 row = (base + y) * g.out[2] + begin;
-      s.matrix.finish(r, row, 0, static_cast<int>(width), 0, g.c_out, out + row * g.c_out, g.c_out, scratch);
-    }
   }
+}
+
+// Runs the epilogue's program over columns [begin, end) of the outputs of a run, line by line.
+void finish(const Run& r, const State& s, i64 first, i64 count, i64 begin, i64 end, void* scratch) {
+  const Geometry& g = s.g;
+  for (i64 i = 0; i < count;) {
+    const i64 line = (first + i) / s.across, tile = (first + i) % s.across, tiles = min_of(count - i, s.across - tile);
+    const i64 top = line % s.down * kWinogradOut, left = tile * kWinogradOut;
+    const i64 width = min_of(g.out[2], left + tiles * kWinogradOut) - left;
+    for (i64 y = top; y < min_of(g.out[1], top + kWinogradOut); ++y) {
+      const i64 row = (line / s.down * g.out[1] + y) * g.out[2] + left;
+      s.matrix.finish(r, row, 0, static_cast<int>(width), begin, end, r.out(0).as<f32>() + row * g.c_out, g.c_out, scratch);
+    }
+    i += tiles;
+  }
+}
+
+// Columns [begin, end) of the outputs of a run whose transformed input is `in`.
+void run_columns(const Run& r, const State& s, const f32* in, i64 first, i64 count, i64 begin, i64 end, const Scratch& scratch) {
+  for (i64 column = begin; column < end;) {
+    const WinogradGroup& group = end - column > s.kernels->narrow.columns ? s.kernels->wide : s.kernels->narrow;
+    multiply(r, s, group, column, in, count, scratch);
+    transform_out(r, s, first, count, column, group.columns, scratch);
+    column += group.columns;
+  }
+  if (s.matrix.program) finish(r, s, first, count, begin, min_of(end, s.g.c_out), scratch.program);
 }
 
 void run(Run& r) {
   const State& s = r.state<State>();
   const Geometry& g = s.g;
-  r.parallel(ceil_div(s.tiles, s.per_task), [&](i64 task, int thread) {
-    const i64 first = task * s.per_task, count = min_of(s.per_task, s.tiles - first);
-    f32* patches = static_cast<f32*>(r.thread_scratch(thread));
-    f32* products = patches + kWinogradPositions * s.per_task * g.c_in;
-    f32* rest = products + kWinogradPositions * s.per_task * s.padded_out;
-    transform_in(s, r.in(0).as<const f32>(), first, count, patches);
-    multiply(s, r.in(1).as<const f32>(), patches, count, products);
-    transform_out(r, s, products, first, count, rest);
+  if (!s.shared) {
+    r.parallel(ceil_div(s.tiles, s.per_run), [&](i64 task, int thread) {
+      const i64 first = task * s.per_run, count = min_of(s.per_run, s.tiles - first);
+      f32* in = static_cast<f32*>(r.thread_scratch(thread));
+      const Scratch scratch(s, in + kWinogradPositions * s.in_position_step);
+      transform_in(r, s, first, count, 0, g.c_in, scratch.outside, in);
+      run_columns(r, s, in, first, count, 0, g.c_out, scratch);
+    });
+    return;
+  }
+  f32* in = static_cast<f32*>(r.scratch());
+  const i64 chunks = ceil_div(g.c_in, kInputChunk), lines = s.tiles / s.across;
+  r.parallel(chunks * lines, [&](i64 task, int thread) {
+    const i64 begin = task % chunks * kInputChunk, first = task / chunks * s.across;
+    f32* outside = static_cast<f32*>(r.thread_scratch(thread));
+    transform_in(r, s, first, s.across, begin, min_of(g.c_in, begin + kInputChunk), outside, in + first * s.kernels->lanes);
+  });
+  r.parallel(ceil_div(g.c_out, s.columns_per_task), [&](i64 task, int thread) {
+    const i64 begin = task * s.columns_per_task;
+    const Scratch scratch(s, static_cast<f32*>(r.thread_scratch(thread)));
+    run_columns(r, s, in, 0, s.tiles, begin, min_of(g.c_out, begin + s.columns_per_task), scratch);
   });
 }
 

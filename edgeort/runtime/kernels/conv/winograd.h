@@ -1,20 +1,69 @@
 // Winograd convolution F(4x4, 3x3) (Lavin and Gray 2016, "Fast algorithms for convolutional neural networks", section 4.2):
 // 4x4 outputs from a 6x6 patch with 36 products a channel pair instead of 144.
+//
+// Transformed inputs hold value (position, tile, channel c) at
+//   position * position_step + c / lanes * channel_step + tile * lanes + c % lanes,
+// so that a tile of the product reads its rows through one pointer; products hold (position, tile, column) at
+//   position * position_step + tile * columns + column.
+// Weights are transformed on the way: a share of the positions at a time, for a block of input channels and a group of
+// output columns, into memory that stays in level 1.
 #pragma once
 #include "../../core/dispatch.h"
 
 namespace edgeort {
 
 static constexpr int kWinogradOut = 4, kWinogradIn = 6, kWinogradPositions = 36;
+// The shares: rows 0 and 5 of the positions, 1 and 2, 3 and 4. The rows of each have most of their arithmetic in common.
+static constexpr int kWinogradShares = 3, kWinogradShare = 12;
 
-// to[position * step + c] = (B^T d B)[position], d the patch whose pixels `patch` points at (row-major), for each channel.
-using WinogradInputFn = void (*)(const f32* const* patch, i64 channels, f32* to, i64 step);
-// *pixels[i] = clamp((A^T m A)[i] + bias), m[position] = from[position * step + c]; null pixels are left out.
-using WinogradOutputFn = void (*)(const f32* from, i64 step, i64 channels, const f32* bias, f32 lo, f32 hi, f32* const* pixels);
+// A run of neighbouring tiles in one line of tiles.
+struct WinogradPatches {
+  const f32* lines[kWinogradIn];  // column 0 of the image's lines under the patches; lines of zeros above and below the image
+  i64 left, width;                // the column where the first patch begins; the image's columns. Others are zero
+  i64 pixel_step, channels, tiles;
+  f32* to;
+  i64 position_step, channel_step;
+};
+
+struct WinogradWeights {
+  const f32* from;  // [channel][tap][kPanel], from the block's first channel on
+  i64 panel_step;
+  i64 channels;
+  f32* to;  // [channels / lanes][position of the share][lanes][columns]
+};
+
+struct WinogradProducts {
+  const f32* in;  // transformed, at the block's first channel
+  i64 in_position_step, in_channel_step;
+  const f32* weights;
+  i64 channels, tiles;
+  f32* out;
+  i64 out_position_step;
+  bool first;  // sums start here; otherwise they go on
+};
+
+// Outputs of one tile: clamp(transformed / 36 + bias), 4x4 pixels of whole vectors.
+struct WinogradTile {
+  const f32* from;
+  i64 position_step;
+  const f32* bias;  // padded to whole panels, as is `from`
+  f32 lo, hi;
+  f32* to;
+  i64 line_step, pixel_step, columns;
+};
+
+// The kernels of a group of columns of one width.
+struct WinogradGroup {
+  i64 columns;
+  void (*weights)(const WinogradWeights&, int share);
+  void (*multiply)(const WinogradProducts&, int share);
+};
 
 struct WinogradKernels {
-  WinogradInputFn input;
-  WinogradOutputFn output;
+  i64 lanes;                   // channels of one tile that lie together
+  WinogradGroup wide, narrow;  // narrow: one panel
+  void (*input)(const WinogradPatches&);
+  void (*output)(const WinogradTile&);
 };
 
 }  // namespace edgeort

@@ -1,4 +1,4 @@
-// The transforms of Winograd convolution for one ISA level: every step is one IEEE operation, so that all levels agree.
+// Winograd convolution for one ISA level: every step of a transform is one IEEE operation, so that all levels agree.
 #include "winograd.h"
 
 #include "../../simd/vec.h"
@@ -8,97 +8,321 @@ namespace {
 
 constexpr int kIn = kWinogradIn, kOut = kWinogradOut;
 
+// The product's tiles: rows, and vectors of the wide group. Groups are whole panels.
+#if defined(__AVX512F__)
+constexpr int kRows = 12, kVectors = 2;
+#elif defined(__AVX2__)
+constexpr int kRows = 6, kVectors = 2;
+#elif defined(__aarch64__)
+constexpr int kRows = 5, kVectors = 4;
+#else
+constexpr int kRows = 4, kVectors = 2;
+#endif
+constexpr int kPanelVectors = static_cast<int>(kPanel) / kLanes;
+constexpr int kWide = kVectors > kPanelVectors ? kVectors : kPanelVectors;  // vectors of a wide group
+
+// Keeps the compiler from folding an address or an offset into its uses. Arm's paired stores reach 1 KB around an address, and
+// the sum of two registers costs them nothing.
+template <class T>
+EDGEORT_INLINE T anchor(T value) {
+  asm("" : "+r"(value));
+  return value;
+}
+
+// ---- input -----------------------------------------------------------------------------------------------------------
+
 EDGEORT_INLINE void input_1d(const vf (&d)[kIn], vf (&t)[kIn]) {
-  const vf a = fma(splat(-4.0f), d[2], d[4]), b = fma(splat(-4.0f), d[1], d[3]), c = d[4] - d[2], e = d[3] - d[1];
-  t[0] = fma(splat(4.0f), d[0], fma(splat(-5.0f), d[2], d[4]));
+  const vf c = d[4] - d[2], e = d[3] - d[1];
+  const vf a = fma(splat(-4.0f), d[2], d[4]), b = fma(splat(-4.0f), d[1], d[3]);
+  t[0] = fma(splat(4.0f), d[0] - d[2], c);
   t[1] = a + b;
   t[2] = a - b;
   t[3] = fma(splat(2.0f), e, c);
   t[4] = fma(splat(-2.0f), e, c);
-  t[5] = fma(splat(4.0f), d[1], fma(splat(-5.0f), d[3], d[5]));
+  t[5] = fma(splat(-4.0f), e, d[5] - d[3]);
 }
 
-EDGEORT_INLINE void output_1d(const vf (&m)[kIn], vf (&y)[kOut]) {
-  const vf s12 = m[1] + m[2], d12 = m[1] - m[2], s34 = m[3] + m[4], d34 = m[3] - m[4];
-  y[0] = (m[0] + s12) + s34;
-  y[1] = fma(splat(2.0f), d34, d12);
-  y[2] = fma(splat(4.0f), s34, s12);
-  y[3] = fma(splat(8.0f), d34, d12) + m[5];
-}
+constexpr i64 kPiece = 8;  // tiles whose columns are transformed before their rows
 
-// Columns first, then rows.
-template <class Load, class Store>
-EDGEORT_INLINE void input_at(const Load& load_pixel, const Store& store_position) {
-  vf columns[kIn][kIn];  // [x][position along y]
+EDGEORT_INLINE i64 clamp(i64 value, i64 lo, i64 hi) { return value < lo ? lo : value > hi ? hi : value; }
+
+EDGEORT_INLINE void clear(vf (&t)[kIn]) {
 #pragma clang loop unroll(full)
-  for (int x = 0; x < kIn; ++x) {
+  for (int i = 0; i < kIn; ++i) t[i] = splat(0.0f);
+}
+
+// kLanes channels of a few tiles: along y for each column of pixels, which neighbours share, then along x for each tile.
+template <class Load>
+EDGEORT_INLINE void input_piece(const WinogradPatches& p, i64 left, i64 tiles, f32* to, const Load& load_pixel) {
+  const f32* lines[kIn];
+#pragma clang loop unroll(full)
+  for (int y = 0; y < kIn; ++y) lines[y] = p.lines[y];
+  const i64 pixel_step = p.pixel_step, step = p.position_step;
+  const i64 count = tiles * kOut + 2, begin = clamp(-left, 0, count), end = clamp(p.width - left, begin, count);
+  vf columns[kPiece * kOut + 2][kIn];
+  for (i64 x = 0; x < begin; ++x) clear(columns[x]);
+  for (i64 x = end; x < count; ++x) clear(columns[x]);
+  for (i64 x = begin, offset = (left + x) * pixel_step; x < end; ++x, offset += pixel_step) {
     vf d[kIn];
 #pragma clang loop unroll(full)
-    for (int y = 0; y < kIn; ++y) d[y] = load_pixel(y * kIn + x);
+    for (int y = 0; y < kIn; ++y) d[y] = load_pixel(lines[y] + offset);
     input_1d(d, columns[x]);
   }
+  i64 offsets[kIn];
 #pragma clang loop unroll(full)
-  for (int y = 0; y < kIn; ++y) {
-    vf d[kIn], t[kIn];
+  for (int x = 0; x < kIn; ++x) offsets[x] = anchor(x * step * static_cast<i64>(sizeof(f32)));
+  for (i64 tile = 0; tile < tiles; ++tile, to += kLanes) {
+    const vf(*patch)[kIn] = columns + tile * kOut;
+    f32* row = to;
 #pragma clang loop unroll(full)
-    for (int x = 0; x < kIn; ++x) d[x] = columns[x][y];
-    input_1d(d, t);
+    for (int y = 0; y < kIn; ++y, row += kIn * step) {
+      vf d[kIn], t[kIn];
 #pragma clang loop unroll(full)
-    for (int x = 0; x < kIn; ++x) store_position(y * kIn + x, t[x]);
+      for (int x = 0; x < kIn; ++x) d[x] = patch[x][y];
+      input_1d(d, t);
+#pragma clang loop unroll(full)
+      for (int x = 0; x < kIn; ++x) store(reinterpret_cast<char*>(row) + offsets[x], t[x]);
+    }
   }
 }
 
-void input(const f32* const* patch, i64 channels, f32* to, i64 step) {
-  i64 c = 0;
-  for (; c + kLanes <= channels; c += kLanes) {
-    input_at([&](int i) { return load(patch[i] + c); }, [&](int i, vf v) { store(to + i * step + c, v); });
-  }
-  if (const int rest = static_cast<int>(channels - c)) {
-    input_at([&](int i) { return load_n(patch[i] + c, rest); }, [&](int i, vf v) { store_n(to + i * step + c, v, rest); });
-  }
-}
-
-template <class Load, class Store>
-EDGEORT_INLINE void output_at(const Load& load_position, const Store& store_pixel) {
-  vf columns[kIn][kOut];
-#pragma clang loop unroll(full)
-  for (int x = 0; x < kIn; ++x) {
-    vf m[kIn];
-#pragma clang loop unroll(full)
-    for (int y = 0; y < kIn; ++y) m[y] = load_position(y * kIn + x);
-    output_1d(m, columns[x]);
-  }
-#pragma clang loop unroll(full)
-  for (int y = 0; y < kOut; ++y) {
-    vf m[kIn], out[kOut];
-#pragma clang loop unroll(full)
-    for (int x = 0; x < kIn; ++x) m[x] = columns[x][y];
-    output_1d(m, out);
-#pragma clang loop unroll(full)
-    for (int x = 0; x < kOut; ++x) store_pixel(y * kOut + x, out[x]);
+void input(const WinogradPatches& p) {
+  for (i64 first = 0; first < p.tiles; first += kPiece) {
+    const i64 tiles = p.tiles - first < kPiece ? p.tiles - first : kPiece, left = p.left + first * kOut;
+    f32* to = p.to + first * kLanes;
+    i64 c = 0;
+    for (; c + kLanes <= p.channels; c += kLanes, to += p.channel_step) {
+      input_piece(p, left, tiles, to, [&](const f32* pixel) { return load(pixel + c); });
+    }
+    if (const int rest = static_cast<int>(p.channels - c)) {
+      input_piece(p, left, tiles, to, [&](const f32* pixel) { return load_n(pixel + c, rest); });
+    }
   }
 }
 
-void output(const f32* from, i64 step, i64 channels, const f32* bias, f32 lo, f32 hi, f32* const* pixels) {
-  const vf low = splat(lo), high = splat(hi);
-  for (i64 c = 0; c < channels; c += kLanes) {
-    const int rest = static_cast<int>(channels - c < kLanes ? channels - c : kLanes);
-    const vf b = load(bias + c);  // padded to whole panels, as is `from`
-    output_at([&](int i) { return load(from + i * step + c); },
-              [&](int i, vf v) {
-                if (!pixels[i]) return;
-                v = clip(v + b, low, high);
-                if (rest == kLanes) {
-                  store(pixels[i] + c, v);
-                } else {
-                  store_n(pixels[i] + c, v, rest);
-                }
-              });
+// ---- weights ---------------------------------------------------------------------------------------------------------
+
+// t[i] = the i-th row of G times g, without its factor.
+EDGEORT_INLINE void weights_1d(const vf (&g)[3], vf (&t)[kIn]) {
+  const vf s = g[0] + g[2], u = fma(splat(4.0f), g[2], g[0]);
+  t[0] = g[0];
+  t[1] = s + g[1];
+  t[2] = s - g[1];
+  t[3] = fma(splat(2.0f), g[1], u);
+  t[4] = fma(splat(-2.0f), g[1], u);
+  t[5] = g[2];
+}
+
+// Row `kShare` of positions and its partner from one vector of weights; g[y][x].
+template <int kShare>
+EDGEORT_INLINE void weights_rows(const vf (&g)[3][3], vf (&first)[3], vf (&second)[3]) {
+#pragma clang loop unroll(full)
+  for (int x = 0; x < 3; ++x) {
+    const vf column[3] = {g[0][x], g[1][x], g[2][x]};
+    vf t[kIn];
+    weights_1d(column, t);
+    first[x] = t[kShare == 0 ? 0 : 2 * kShare - 1];
+    second[x] = t[kShare == 0 ? 5 : 2 * kShare];
   }
 }
+
+// kPair vectors at once, which Arm stores together.
+template <int kShare, int V>
+void weights_share(const WinogradWeights& w) {
+  constexpr i64 kRow = V * kLanes, kPair = V % 2 == 0 && kPanelVectors > 1 ? 2 : 1;
+  const i64 channels = w.channels, panel_step = w.panel_step;
+  const f32* taps = w.from;
+  f32* block = w.to;
+  for (i64 c = 0; c < channels; ++c, taps += 9 * kPanel) {
+    if (c != 0 && c % kLanes == 0) block += kWinogradShare * kLanes * kRow;
+    f32* to[kWinogradShare / 4];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < kWinogradShare / 4; ++i) to[i] = anchor(block + (i * 4 * kLanes + c % kLanes) * kRow);
+#pragma clang loop unroll(full)
+    for (int v = 0; v < V; v += kPair) {
+      const f32* from = taps + v / kPanelVectors * panel_step + v % kPanelVectors * kLanes;
+      vf rows[kPair][2][3];
+#pragma clang loop unroll(full)
+      for (int i = 0; i < kPair; ++i) {
+        vf g[3][3];
+#pragma clang loop unroll(full)
+        for (int tap = 0; tap < 9; ++tap) g[tap / 3][tap % 3] = load(from + tap * kPanel + i * kLanes);
+        weights_rows<kShare>(g, rows[i][0], rows[i][1]);
+      }
+#pragma clang loop unroll(full)
+      for (int y = 0; y < 2; ++y) {
+        vf t[kPair][kIn];
+#pragma clang loop unroll(full)
+        for (int i = 0; i < kPair; ++i) weights_1d(rows[i][y], t[i]);
+#pragma clang loop unroll(full)
+        for (int x = 0; x < kIn; ++x) {
+#pragma clang loop unroll(full)
+          for (int i = 0; i < kPair; ++i) {
+            const int position = y * kIn + x;
+            store(to[position / 4] + position % 4 * kLanes * kRow + (v + i) * kLanes, t[i][x]);
+          }
+        }
+      }
+    }
+  }
+#if defined(__ARM_NEON)
+  // The product takes whole vectors of channels.
+  for (i64 c = channels; c % kLanes != 0; ++c) {
+    for (i64 i = 0; i < kWinogradShare; ++i) {
+      for (i64 column = 0; column < kRow; column += kLanes) store(block + (i * kLanes + c % kLanes) * kRow + column, splat(0.0f));
+    }
+  }
+#endif
+}
+
+template <int V>
+void weights(const WinogradWeights& w, int share) {
+  constexpr void (*kShares[])(const WinogradWeights&) = {weights_share<0, V>, weights_share<1, V>, weights_share<2, V>};
+  kShares[share](w);
+}
+
+// ---- products --------------------------------------------------------------------------------------------------------
+
+// sum[m][v] += a[m] * a row of the weights, two vectors at a time.
+template <int M, int V>
+EDGEORT_INLINE void step(vf (&sum)[M][V], const f32* weights, const float (&a)[M]) {
+  constexpr int kAtOnce = V % 2 == 0 ? 2 : 1;
+#pragma clang loop unroll(full)
+  for (int v = 0; v < V; v += kAtOnce) {
+    vf row[kAtOnce];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < kAtOnce; ++i) row[i] = load(weights + (v + i) * kLanes);
+#pragma clang loop unroll(full)
+    for (int m = 0; m < M; ++m) {
+#pragma clang loop unroll(full)
+      for (int i = 0; i < kAtOnce; ++i) sum[m][v + i] = fma(splat(a[m]), row[i], sum[m][v + i]);
+    }
+  }
+}
+
+// M tiles, V vectors of columns, one position; kRow floats are a row of weights and of sums.
+template <int M, int V, i64 kRow>
+EDGEORT_INLINE void block(const f32* in, i64 in_step, i64 channels, const f32* weights, f32* out, bool first) {
+  vf sum[M][V];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < M * V; ++i) sum[i / V][i % V] = first ? splat(0.0f) : load(out + i / V * kRow + i % V * kLanes);
+  for (; channels > 0; channels -= kLanes, in += in_step, weights += kWinogradShare * kLanes * kRow) {
+#if defined(__ARM_NEON)
+    // Four channels of a tile at once: fmla takes its multiplier from any lane.
+    vf rows[M];
+#pragma clang loop unroll(full)
+    for (int m = 0; m < M; ++m) rows[m] = load(in + m * kLanes);
+#pragma clang loop unroll(full)
+    for (int lane = 0; lane < kLanes; ++lane) {
+      float a[M];
+#pragma clang loop unroll(full)
+      for (int m = 0; m < M; ++m) a[m] = rows[m][lane];
+      step<M, V>(sum, weights + lane * kRow, a);
+    }
+#else
+    const i64 lanes = channels < kLanes ? channels : kLanes;
+    for (i64 lane = 0; lane < lanes; ++lane) {
+      float a[M];
+#pragma clang loop unroll(full)
+      for (int m = 0; m < M; ++m) a[m] = in[m * kLanes + lane];
+      step<M, V>(sum, weights + lane * kRow, a);
+    }
+#endif
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < M * V; ++i) store(out + i / V * kRow + i % V * kLanes, sum[i / V][i % V]);
+}
+
+// All positions of a share for M tiles from `tile` on.
+template <int M, int V, i64 kRow>
+void positions(const WinogradProducts& p, int share, i64 tile) {
+  const i64 in_step = p.in_position_step, out_step = p.out_position_step, channel_step = p.in_channel_step, channels = p.channels;
+  const bool first = p.first;
+  const f32* weights = p.weights;
+  for (int y = 0; y < 2; ++y) {
+    const i64 row = (share == 0 ? 5 * y : 2 * share - 1 + y) * kIn;
+    const f32* in = p.in + row * in_step + tile * kLanes;
+    f32* out = p.out + row * out_step + tile * kRow;
+    for (int x = 0; x < kIn; ++x, in += in_step, out += out_step, weights += kLanes * kRow) {
+#pragma clang loop unroll(full)
+      for (i64 column = 0; column < kRow; column += V * kLanes) {
+        block<M, V, kRow>(in, channel_step, channels, weights + column, out + column, first);
+      }
+    }
+  }
+}
+
+using PositionsFn = void (*)(const WinogradProducts&, int share, i64 tile);
+struct Table {
+  PositionsFn fn[kRows];  // fn[m - 1]
+};
+template <int M, int V, i64 kRow>
+constexpr void fill(Table& table) {
+  table.fn[M - 1] = positions<M, V, kRow>;
+  if constexpr (M > 1) fill<M - 1, V, kRow>(table);
+}
+template <int V, i64 kRow>
+constexpr Table table_of() {
+  Table table = {};
+  fill<kRows, V, kRow>(table);
+  return table;
+}
+
+// Tiles in pieces as equal as registers allow.
+template <int V, i64 kRow>
+void multiply(const WinogradProducts& p, int share) {
+  static constexpr Table kTable = table_of<V, kRow>();
+  const i64 pieces = (p.tiles + kRows - 1) / kRows;
+  for (i64 i = 0; i < pieces; ++i) {
+    const i64 begin = i * p.tiles / pieces, end = (i + 1) * p.tiles / pieces;
+    kTable.fn[end - begin - 1](p, share, begin);
+  }
+}
+
+// ---- output ----------------------------------------------------------------------------------------------------------
+
+// -6 times the rows of A^T, with the factors that weights_1d leaves out.
+EDGEORT_INLINE void output_1d(const vf (&m)[kIn], vf (&y)[kOut]) {
+  const vf s12 = m[1] + m[2], d12 = m[1] - m[2], s34 = m[3] + m[4], d34 = m[3] - m[4];
+  y[0] = fma(splat(-0.25f), s34, fma(splat(-1.5f), m[0], s12));
+  y[1] = fma(splat(-0.5f), d34, d12);
+  y[2] = s12 - s34;
+  y[3] = fma(splat(-6.0f), m[5], fma(splat(-2.0f), d34, d12));
+}
+
+void output(const WinogradTile& t) {
+  const vf low = splat(t.lo), high = splat(t.hi);
+  const i64 count = t.columns, step = t.position_step, line_step = t.line_step, pixel_step = t.pixel_step;
+  const f32 *from = t.from, *biases = t.bias;
+  f32* to = t.to;
+  for (i64 c = 0; c < count; c += kLanes, from += kLanes, biases += kLanes, to += kLanes) {
+    const vf bias = load(biases);
+    vf columns[kIn][kOut];
+#pragma clang loop unroll(full)
+    for (int x = 0; x < kIn; ++x) {
+      vf m[kIn];
+#pragma clang loop unroll(full)
+      for (int y = 0; y < kIn; ++y) m[y] = load(from + (y * kIn + x) * step);
+      output_1d(m, columns[x]);
+    }
+#pragma clang loop unroll(full)
+    for (int y = 0; y < kOut; ++y) {
+      vf m[kIn], out[kOut];
+#pragma clang loop unroll(full)
+      for (int x = 0; x < kIn; ++x) m[x] = columns[x][y];
+      output_1d(m, out);
+#pragma clang loop unroll(full)
+      for (int x = 0; x < kOut; ++x) store(to + y * line_step + x * pixel_step, clip_sum(out[x] * splat(1.0f / 36) + bias, low, high));
+    }
+  }
+}
+
+constexpr WinogradGroup kWideGroup = {kWide * kLanes, weights<kWide>, multiply<kVectors, i64{kWide} * kLanes>};
+constexpr WinogradGroup kNarrowGroup = {kPanel, weights<kPanelVectors>,
+                                        multiply<(kVectors < kPanelVectors ? kVectors : kPanelVectors), kPanel>};
 
 }  // namespace
 
-EDGEORT_KERNEL(WinogradKernels, winograd, {input, output})
+EDGEORT_KERNEL(WinogradKernels, winograd, {kLanes, kWideGroup, kNarrowGroup, input, output})
 
 }  // namespace edgeort
