@@ -11,7 +11,7 @@ import pytest
 from onnx import helper
 
 from edgeort.errors import BudgetError
-from tests.kernels.support import engine, run_everywhere, same_bits
+from tests.kernels.support import engine, reference, run_everywhere, same_bits
 from tests.reference import library
 
 RNG = np.random.default_rng(3)
@@ -148,6 +148,37 @@ def test_wide_tensors_take_no_memory(tmp_path: Path) -> None:
     assert sum(node.skipped for node in ours.nodes) >= 2
     # The picture, its channels-last copy, the result in both layouts; not the 96 channels in between.
     assert ours.stats.arena_bytes < largest
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_a_gated_image_joins_the_stream(images: int, tmp_path: Path) -> None:
+    """Squeeze and excite: the product with a vector a channel exists only line by line."""
+    shape, w, b = (images, 45, 61, 24), random(10, 24, 1, 1), random(10)
+    nodes = [
+        helper.make_node("Sigmoid", ["s"], ["gate"]),
+        helper.make_node("Mul", ["x", "gate"], ["m"]),
+        helper.make_node("Transpose", ["m"], ["t"], perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["t", "w", "b"], ["c"]),
+        helper.make_node("Transpose", ["c"], ["y"], perm=[0, 2, 3, 1]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [
+            helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, shape),
+            helper.make_tensor_value_info("s", onnx.TensorProto.FLOAT, (images, 1, 1, 24)),
+        ],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
+        [onnx.numpy_helper.from_array(a, n) for n, a in (("w", w), ("b", b))],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    x, s = random(*shape), random(images, 1, 1, 24)
+    (ours,) = run_everywhere(model, [x, s], tmp_path)
+    want = reference(model, [x, s])[0]
+    assert np.abs(ours - want).max() < 1e-5 * np.abs(want).max()
+    opened = engine(model, tmp_path)
+    opened.run([x, s])
+    assert [node.op for node in opened.nodes if node.skipped] == ["Elementwise"]
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -49,7 +49,7 @@ Status BoundProgram::bind(Prepare& p, const Program& program, size_t params_byte
   rank = space_rank;
   columns = space_columns;
   rows = 1;
-  flat = true;
+  even = flat = true;
   for (int i = 0; i < rank; ++i) {
     dims[i] = space[i];
     rows *= space[i];
@@ -60,6 +60,7 @@ Status BoundProgram::bind(Prepare& p, const Program& program, size_t params_byte
   if (!epilogue && !p.out(0).pitch) join();
   for (u32 i = 0; i < operands; ++i) {
     measure(&operand[i]);
+    even &= operand[i].row_step != kNotEven;
     for (u32 k = 0; k < count; ++k) operand[i].splat |= operand[i].step == 0 && code[k].a == i + (epilogue ? 1 : 0);
   }
   return Status::ok;
@@ -142,21 +143,26 @@ i64 BoundProgram::row_offset(const Operand& o, i64 row) const {
 
 u64 BoundProgram::scratch_bytes(i64 tile) const { return count ? u64{registers} * static_cast<u64>(tile) * sizeof(f32) : 0; }
 
-void BoundProgram::run(const Run& r, f32* out, i64 row, i64 column, i64 n, void* scratch) const {
+// A block of rows has no gaps: operands that lie otherwise are copied so, and what is the same for all rows only once.
+void BoundProgram::tile(const Run& r, f32* out, const Tile& t, bool again, void* scratch) const {
   const f32* reg[kMaxRegisters];
   i64 step[kMaxRegisters];
   f32* temporary = static_cast<f32*>(scratch);
   const u32 first = epilogue ? 1 : 0;
+  const i64 n = t.columns * t.rows;
   for (u32 i = 0; i < operands; ++i) {
     const Operand& o = operand[i];
-    const f32* at = r.in(static_cast<int>(first_operand + i)).as<const f32>() + row_offset(o, row) + column * o.step;
-    if (o.splat) {
-      f32* fill = temporary + (first + i) * n;
-      for (i64 k = 0; k < n; ++k) fill[k] = *at;
-      at = fill;
+    const f32* at = r.in(static_cast<int>(first_operand + i)).as<const f32>() + row_offset(o, t.row) + t.column * o.step;
+    const bool copied = o.splat || (t.rows > 1 && o.row_step != t.columns * o.step);
+    if (copied) {
+      f32* copy = temporary + (first + i) * n;
+      for (i64 m = 0; m < t.rows && !(again && o.row_step == 0); ++m) {
+        for (i64 k = 0; k < t.columns; ++k) copy[m * t.columns + k] = at[m * o.row_step + k * o.step];
+      }
+      at = copy;
     }
     reg[first + i] = at;
-    step[first + i] = o.splat ? 1 : o.step;
+    step[first + i] = copied ? 1 : o.step;
   }
   for (u32 i = first + operands; i < registers; ++i) {
     reg[i] = temporary + i * n;
@@ -170,6 +176,19 @@ void BoundProgram::run(const Run& r, f32* out, i64 row, i64 column, i64 n, void*
     const f32* b = c.b == kImmediate ? &c.p0 : reg[c.b];
     const UopPair& uop = *kernels->uops[c.uop];
     (one ? uop.scalar : uop.vector)(const_cast<f32*>(reg[c.dst]), reg[c.a], b, n, c);
+  }
+}
+
+void BoundProgram::span(const Run& r, f32* out, i64 step, i64 begin, i64 end, void* scratch) const {
+  const i64 block = even && step == columns ? max_of(1, kProgramTile / columns) : 1;
+  Tile last = {};
+  for (i64 at = begin; at < end;) {
+    Tile t = {at / columns, at % columns, 0, 1};
+    t.columns = min_of(min_of(columns - t.column, end - at), kProgramTile);
+    if (t.columns == columns) t.rows = max_of(1, min_of(block, (end - at) / columns));
+    tile(r, out + t.row * step + t.column, t, t.column == last.column && t.columns == last.columns && t.rows == last.rows, scratch);
+    at += t.columns * t.rows;
+    last = t;
   }
 }
 

@@ -5,6 +5,8 @@
 
 namespace edgeort {
 
+static constexpr i64 kProgramTile = 512;
+
 // The space is [dims..., columns]: `rank` leading dimensions, walked row by row.
 struct BoundProgram {
   static constexpr int kMaxOperands = 16;
@@ -21,6 +23,7 @@ struct BoundProgram {
   const Instruction* code;
   u32 count, operands, first_operand, registers, result;
   bool epilogue;  // register 0 is the tile itself
+  bool even;      // no operand's row_step is kNotEven
   bool flat;      // every operand has the space's own layout, or is one value: an epilogue's rows may be run as one
   int rank;
   i64 dims[kMaxRank];
@@ -36,16 +39,21 @@ struct BoundProgram {
   // Work space of one thread for tiles of up to `tile` elements.
   u64 scratch_bytes(i64 tile) const;
   // Runs columns [column, column + n) of `row` (and, when flat, what follows); `out` points at the first of them.
-  void run(const Run& r, f32* out, i64 row, i64 column, i64 n, void* scratch) const;
+  void run(const Run& r, f32* out, i64 row, i64 column, i64 n, void* scratch) const { tile(r, out, {row, column, n, 1}, false, scratch); }
+  // Runs elements [begin, end) of the space, row by row, in tiles of kProgramTile; `out` is row 0, `step` floats before row 1.
+  void span(const Run& r, f32* out, i64 step, i64 begin, i64 end, void* scratch) const;
 
  private:
   Status bind_operand(Prepare& p, u32 index);
   void measure(Operand* o) const;
+  // `columns` of each of `rows` rows. `again`: the scratch is that of a tile of the same shape and column.
+  struct Tile {
+    i64 row, column, columns, rows;
+  };
+  void tile(const Run& r, f32* out, const Tile& t, bool again, void* scratch) const;
   i64 row_offset(const Operand& o, i64 row) const;
   void join();
   Status check(Prepare& p, const Program& program);
 };
-
-static constexpr i64 kProgramTile = 512;
 
 }  // namespace edgeort

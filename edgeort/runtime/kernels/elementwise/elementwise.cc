@@ -1,4 +1,5 @@
 // Elementwise: a program over operands that broadcast together.
+#include "../../core/stream.h"
 #include "bound.h"
 
 namespace edgeort {
@@ -6,6 +7,7 @@ namespace {
 
 struct State {
   BoundProgram program;
+  bool image;  // channels last, as streams have it
 };
 
 // The broadcast shape of the operands (numpy's rule).
@@ -39,6 +41,7 @@ Status prepare(Prepare& p) {
   if (params.program.count == 0) return p.fail("its program is empty");
   EDGEORT_TRY(state->program.bind(p, params.program, sizeof(params), dims, rank > 0 ? rank - 1 : 0, rank > 0 ? dims[rank - 1] : 1, false));
   p.writes_slice(0);
+  state->image = rank == 4;
   for (int i = 0; i < p.inputs(); ++i) {
     if (count(p.in(i)) == count(p.out(0)) && !p.in(i).pitch && !p.out(0).pitch) p.overwrite(0, i);
   }
@@ -49,21 +52,34 @@ Status prepare(Prepare& p) {
 void run(Run& r) {
   const BoundProgram& program = r.state<State>().program;
   f32* out = r.out(0).as<f32>();
-  if (program.rows * program.columns == 0) return;
-  const i64 columns = program.columns, rows = program.rows, step = r.out(0).pitch ? r.out(0).pitch : columns;
-  const i64 tiles = ceil_div(columns, kProgramTile);
-  r.ranges(rows * tiles, max_of(1, 16384 / min_of(columns, kProgramTile)), [&](i64 begin, i64 end, int thread) {
-    for (i64 i = begin; i < end; ++i) {
-      const i64 row = i / tiles, column = i % tiles * kProgramTile;
-      const i64 n = min_of(kProgramTile, columns - column);
-      program.run(r, out + row * step + column, row, column, n, r.thread_scratch(thread));
-    }
+  const i64 step = r.out(0).pitch ? r.out(0).pitch : program.columns;
+  // Tiles of whole rows, as far as rows are short.
+  const i64 whole = min_of(program.columns, kProgramTile), tile = whole > 0 ? kProgramTile / whole * whole : 1;
+  const i64 all = program.rows * program.columns, tiles = ceil_div(all, tile);
+  r.ranges(tiles, 16384 / kProgramTile, [&](i64 begin, i64 end, int thread) {
+    program.span(r, out, step, begin * tile, min_of(all, end * tile), r.thread_scratch(thread));
   });
 }
+
+bool can_stream(const void* state) { return static_cast<const State*>(state)->image; }
+
+u64 stream_scratch(const void* state, i64) { return static_cast<const State*>(state)->program.scratch_bytes(kProgramTile); }
+
+void run_lines(const Run& r, const Lines&, const Lines& out, i64 n, Span lines, void* scratch) {
+  const BoundProgram& program = r.state<State>().program;
+  const Tensor& t = r.out(0);
+  const i64 line = t.dims[2] * t.dims[3];
+  for (i64 y = lines.first; y < lines.last; ++y) {
+    const i64 begin = (n * t.dims[1] + y) * line;
+    program.span(r, out.line(y) - begin, program.columns, begin, begin + line, scratch);
+  }
+}
+
+constexpr StreamOps kStream = {can_stream, nullptr, nullptr, stream_scratch, run_lines};
 
 }  // namespace
 
 extern const OpDef kElementwise;
-const OpDef kElementwise = {"Elementwise", sizeof(ElementwiseParams), prepare, run};
+const OpDef kElementwise = {"Elementwise", sizeof(ElementwiseParams), prepare, run, &kStream};
 
 }  // namespace edgeort
