@@ -227,3 +227,11 @@ def test_a_residual_is_read_when_the_stream_ends(tmp_path: Path) -> None:
     want = c(c(c(r, w[0], b[0]), w[1], b[1], pads=(1,) * 4, groups=64), w[2], b[2]) + r
     got = run_everywhere(model, [x], tmp_path)[0]
     assert same_bits(got, np.ascontiguousarray(want.transpose(0, 3, 1, 2)))
+
+
+def test_an_image_of_few_lines_is_shared_rather_than_streamed(tmp_path: Path) -> None:
+    model, x, expected, _ = build((1, 8, 6, 400), (Layer(48), Layer(48, 3, depthwise=True), Layer(8)))
+    for threads in (1, 2):
+        ours = engine(model, tmp_path, threads=threads)
+        assert same_bits(ours.run([x])[0], expected)
+        assert any(node.skipped for node in ours.nodes if "Conv" in node.op) == (threads == 1)

@@ -12,19 +12,22 @@ constexpr int kMaxStages = 8;
 struct Economy {
   size_t small_tensor;  // bytes: tensors below are not streamed
   bool any_weights;     // else weights that each strip reads again must be small beside the tensor
+  bool idle_threads;    // else there must be lines for all of them
   i64 most_lines;       // of a strip
   bool one_thread;      // runs it: each would have rings of its own
 };
 constexpr Economy kLadder[] = {
-    {128 * 1024, false, 8, false},  // smaller tensors stay in cache by themselves
-    {128 * 1024, false, 1, false},
-    {0, false, 1, false},
-    {0, true, 1, true},
+    {128 * 1024, false, false, 8, false},  // smaller tensors stay in cache by themselves
+    {128 * 1024, false, true, 1, false},
+    {0, false, true, 1, false},
+    {0, true, true, 1, true},
 };
 static_assert(sizeof(kLadder) / sizeof(kLadder[0]) == kEconomies);
 
 // Rings of one thread that stay in a small core's share of L2.
 constexpr size_t kRingBytes = 192 * 1024;
+// Of a thread's part of an image: neighbours compute the lines at their seam twice.
+constexpr i64 kLeastLines = 4;
 // Rows of pixels that keep register tiles whole.
 constexpr i64 kEnoughPixels = 48;
 
@@ -81,6 +84,9 @@ i32 follower(Model& m, const Segment& segment, u32 node) {
   // A ring of most lines saves little memory, and every thread would compute them all for its part.
   const Span lines = m.nodes[next].op->stream->reach(m.nodes[next].state, {0, 1});
   if (2 * (lines.last - lines.first) > t.tensor.dims[1]) return -1;
+  // Of fewer lines, some threads would have none.
+  const Tensor& made = m.tensor_out(next, 0);
+  if (!economy(m).idle_threads && made.dims[0] * (made.dims[1] / kLeastLines) < m.pool.threads()) return -1;
   // Every strip reads the weights again.
   const bool pays = economy(m).any_weights || bytes(t.tensor) > 2 * (weight_bytes(m, node) + weight_bytes(m, next));
   return pays ? static_cast<i32>(next) : -1;
@@ -212,7 +218,8 @@ void run_stream(Model& model, const Stream& stream) {
   const Stream::Stage& last = stream.stages[stream.count - 1];
   const Run run(model, last.node);
   // A part of the image for each thread: lines at the seams are computed twice.
-  const i64 parts = stream.one_thread ? 1 : max_of(1, min_of(run.threads(), last.height / 4)), lines = ceil_div(last.height, parts);
+  const i64 parts = stream.one_thread ? 1 : max_of(1, min_of(run.threads(), last.height / kLeastLines)),
+            lines = ceil_div(last.height, parts);
   const auto part = [&](i64 task, void* scratch) {
     const Span span = {task % parts * lines, min_of(last.height, (task % parts + 1) * lines)};
     Worker(model, stream, task / parts, span, static_cast<u8*>(scratch)).advance(stream.count - 1, span.last);
