@@ -8,7 +8,6 @@ namespace edgeort {
 namespace {
 
 struct State : Product {
-  bool dense;  // 1x1, stride 1, no padding
   bool merge;  // one tap is a whole kernel row: its pixels are neighbours in memory
   bool widen;  // few channels: a copy of the input with zeros beside its lines lets every kernel row be one tap
 };
@@ -23,9 +22,9 @@ Status prepare(Prepare& p) {
   if (!s) return p.fail("out of memory");
   EDGEORT_TRY(s->bind(p, conv_geometry));
   const Geometry& g = s->g;
+  s->matrix.even = g.taps == 1;  // and of stride 1 without padding
+  for (int d = 0; d < 3; ++d) s->matrix.even &= g.pad[d] == 0 && g.out[d] == g.in[d] && (g.stride[d] == 1 || g.in[d] == 1);
   s->matrix.partition(g.out_rows, g.taps, p.threads());
-  s->dense = g.taps == 1;
-  for (int d = 0; d < 3; ++d) s->dense &= g.pad[d] == 0 && g.out[d] == g.in[d] && (g.stride[d] == 1 || g.in[d] == 1);
   s->merge = g.groups == 1 && g.dilation[2] == 1 && pitch_of(p.in(0)) == g.c_in;
   s->widen = s->merge && g.can_widen() && g.c_in <= kFewChannels && g.taps > 1;
   if (s->widen) p.scratch(g.widened_bytes());
@@ -94,13 +93,13 @@ void fill(const State& s, const Lines& in, i64 group, i64 row, Matrix::Rows* blo
   }
 }
 
-// A 1x1 convolution of stride 1: row m is pixel m.
-void fill_dense(const State& s, const Lines& in, i64 group, i64 row, Matrix::Rows* block) {
-  const f32* x = in.base + row * in.pixel + group * s.per_group_in;
-  for (int m = 0; m < block->rows; ++m) block->pointers[m] = x + m * in.pixel;
+// A 1x1 convolution of stride 1: row m is pixel m, the first of which is at x.
+void fill_dense(const State& s, const f32* x, i64 pixel, Matrix::Rows* block) {
+  for (int m = 0; m < block->rows; ++m) block->pointers[m] = x + m * pixel;
   block->offsets[0] = 0;
   block->taps = 1;
   block->kc = s.per_group_in;
+  block->step = block->rows * pixel;
 }
 
 void run(Run& r) {
@@ -112,8 +111,9 @@ void run(Run& r) {
   for (i64 group = 0; group < g.groups; ++group) {
     const i64 column = s.column(group);
     f32* out = r.out(0).as<f32>() + column;
+    const f32* x = in.base + group * s.per_group_in;
     s.matrix.multiply(r, s.panels(r, group), s.bias(r, group), out, pitch_of(r.out(0)), 0, column, [&](i64 row, Matrix::Rows* block) {
-      s.dense ? fill_dense(s, in, group, row, block) : fill(s, in, group, row, block);
+      s.matrix.even ? fill_dense(s, x + row * in.pixel, in.pixel, block) : fill(s, in, group, row, block);
     });
   }
 }
@@ -135,14 +135,18 @@ u64 stream_scratch(const void* state, i64) { return static_cast<const State*>(st
 void run_lines(const Run& r, const Lines& in, const Lines& out, i64 n, Span lines, void* scratch) {
   const State& s = r.state<State>();
   const Geometry& g = s.g;
-  // Lines with columns beside them do not follow one another: then each is a range of its own.
-  const i64 width = g.out[2], step = out.stride == width * out.pixel ? lines.last - lines.first : 1;
-  for (i64 y = lines.first; y < lines.last; y += step) {
-    const Matrix::Part part = {y * width, (y + step) * width, 0, g.c_out};
-    // `to` is row 0, so that the part's first row falls on its line.
-    f32* to = out.line(y) - y * width * out.pixel;
-    s.matrix.range(r, r.in(1).as<const f32>(), r.in(2).as<const f32>(), to, out.pixel, n * g.out[1] * width, 0, part, scratch,
-                   [&](i64 row, Matrix::Rows* block) { fill(s, in, 0, row, block); });
+  const i64 width = g.out[2];
+  for (i64 y = lines.first, step; y < lines.last; y += step) {
+    // Lines that follow one another are one range: none do where there are columns beside them; those that are read, up to
+    // the end of their ring where it matters.
+    step = out.stride == width * out.pixel ? lines.last - y : 1;
+    if (s.matrix.even) step = in.stride == width * in.pixel ? min_of(step, in.ring - y % in.ring) : 1;
+    const Matrix::Part part = {0, step * width, 0, g.c_out};
+    const f32* x = in.line(y);
+    s.matrix.range(r, r.in(1).as<const f32>(), r.in(2).as<const f32>(), out.line(y), out.pixel, (n * g.out[1] + y) * width, 0, part,
+                   scratch, [&](i64 row, Matrix::Rows* block) {
+                     s.matrix.even ? fill_dense(s, x + row * in.pixel, in.pixel, block) : fill(s, in, 0, y * width + row, block);
+                   });
   }
 }
 

@@ -100,6 +100,7 @@ Status prepare(Prepare& p) {
   s->copy_a = s->a_column != 1 || s->alpha != 1.0f;
   p.scratch((g.packed ? 0 : static_cast<u64>(packed_floats(s->k, s->n))) * sizeof(f32) +
             (s->copy_a ? static_cast<u64>(s->m * s->k) : 0) * sizeof(f32));
+  s->matrix.even = true;
   s->matrix.partition(s->m, 1, p.threads());
   p.thread_scratch(s->matrix.scratch_bytes());
   return Status::ok;
@@ -162,6 +163,7 @@ void run(Run& r) {
       block->offsets[0] = 0;
       block->taps = 1;
       block->kc = s.k;
+      block->step = block->rows * stride;
     });
   }
 }

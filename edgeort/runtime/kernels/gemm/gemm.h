@@ -15,11 +15,14 @@ struct Tile {
   i64 taps, kc;
   const f32* panels;  // at the tile's first column
   i64 panel_stride;   // floats
-  const f32* bias;    // at the tile's first column, padded to whole panels
+  const f32* bias;    // at the tile's first column, padded to whole panels; null: none
+  bool clips;
   f32 lo, hi;
   f32* out;
   i64 out_stride;  // floats between rows
-  i64 columns;     // to store; the tile may compute more
+  i64 columns;     // to store: as many whole tiles as fit (one, if it is narrower than a panel), or a part of one
+  i64 repeat;      // so many blocks of m rows, one below the other
+  i64 step;        // floats that a row's pointers move from block to block
 };
 
 using TileFn = void (*)(const Tile&);

@@ -7,19 +7,25 @@ namespace edgeort {
 namespace {
 
 constexpr int kVectorsPerPanel = static_cast<int>(kPanel) / kLanes;
+constexpr int kWidest = 8;  // vectors of the widest tile
+constexpr int panels_of(int vectors) { return (vectors + kVectorsPerPanel - 1) / kVectorsPerPanel; }
 
-// The address of vector v of a tile's columns at row 0 of the panels.
-EDGEORT_INLINE const f32* column(const Tile& t, int v) {
-  return t.panels + v / kVectorsPerPanel * t.panel_stride + v % kVectorsPerPanel * kLanes;
+// What is added where there is no bias.
+constexpr f32 kNoBias[kWidest * kLanes] = {};
+
+// The same pointer; the compiler no longer knows that it walks beside others, and steps it as part of a load.
+EDGEORT_INLINE const f32* opaque(const f32* p) {
+  __asm__("" : "+r"(p));
+  return p;
 }
 
 // One row of the panels. All of its vectors are loaded first, then each row's value is used at once: M * V sums, V weights
 // and one value are alive, which fits the registers for every row of kernels.inc.
 template <int M, int V>
-EDGEORT_INLINE void step(vf (&sum)[M][V], const f32* const (&b)[V], i64 row, const float (&a)[M]) {
+EDGEORT_INLINE void step(vf (&sum)[M][V], const f32* const (&panels)[panels_of(V)], i64 row, const float (&a)[M]) {
   vf weights[V];
 #pragma clang loop unroll(full)
-  for (int v = 0; v < V; ++v) weights[v] = load(b[v] + row * kPanel);
+  for (int v = 0; v < V; ++v) weights[v] = load(panels[v / kVectorsPerPanel] + row * kPanel + v % kVectorsPerPanel * kLanes);
 #pragma clang loop unroll(full)
   for (int m = 0; m < M; ++m) {
 #pragma clang loop unroll(full)
@@ -27,66 +33,108 @@ EDGEORT_INLINE void step(vf (&sum)[M][V], const f32* const (&b)[V], i64 row, con
   }
 }
 
+// Adds kc products to each sum: of rows[m][shift...] and the panels whose first one begins at `first`.
 template <int M, int V>
-EDGEORT_INLINE void tap(vf (&sum)[M][V], const Tile& t, i64 which) {
+EDGEORT_INLINE void tap(vf (&sum)[M][V], const f32* const* rows, i64 shift, i64 kc, const f32* first, i64 panel_stride) {
   const f32* a[M];
-  const f32* b[V];
+  const f32* panels[panels_of(V)];
 #pragma clang loop unroll(full)
-  for (int m = 0; m < M; ++m) a[m] = t.rows[which * M + m];
+  for (int m = 0; m < M; ++m) a[m] = opaque(rows[m] + shift);
 #pragma clang loop unroll(full)
-  for (int v = 0; v < V; ++v) b[v] = column(t, v) + t.offsets[which] * kPanel;
-  i64 k = 0;
+  for (int p = 0; p < panels_of(V); ++p) panels[p] = first + p * panel_stride;
 #if defined(__ARM_NEON)
   // Four values of a row at once: fmla takes its multiplier from any lane.
-  for (; k + 4 <= t.kc; k += 4) {
-    vf rows[M];
+  for (u64 fours = static_cast<u64>(kc) / 4; fours != 0; --fours) {
+    vf four[M];
 #pragma clang loop unroll(full)
-    for (int m = 0; m < M; ++m) rows[m] = load(a[m] + k);
+    for (int m = 0; m < M; ++m) four[m] = load(a[m]), a[m] = opaque(a[m] + 4);
 #pragma clang loop unroll(full)
     for (int lane = 0; lane < 4; ++lane) {
       float values[M];
 #pragma clang loop unroll(full)
-      for (int m = 0; m < M; ++m) values[m] = rows[m][lane];
-      step<M, V>(sum, b, k + lane, values);
+      for (int m = 0; m < M; ++m) values[m] = four[m][lane];
+      step<M, V>(sum, panels, lane, values);
     }
+#pragma clang loop unroll(full)
+    for (int p = 0; p < panels_of(V); ++p) panels[p] = opaque(panels[p] + 4 * kPanel);
   }
+  kc &= 3;
 #endif
-  for (; k < t.kc; ++k) {
+#pragma clang loop unroll(disable)
+  for (i64 k = 0; k < kc; ++k) {
     float values[M];
 #pragma clang loop unroll(full)
     for (int m = 0; m < M; ++m) values[m] = a[m][k];
-    step<M, V>(sum, b, k, values);
+    step<M, V>(sum, panels, k, values);
+  }
+}
+
+// Adds the bias and clips.
+template <int M, int V>
+EDGEORT_INLINE void finish(vf (&sum)[M][V], const f32* bias, bool clips, f32 low, f32 high) {
+  vf add[V];
+#pragma clang loop unroll(full)
+  for (int v = 0; v < V; ++v) add[v] = load(bias + v * kLanes);
+#pragma clang loop unroll(full)
+  for (int m = 0; m < M; ++m) {
+#pragma clang loop unroll(full)
+    for (int v = 0; v < V; ++v) sum[m][v] += add[v];
+  }
+  if (!clips) return;
+  const vf lo = splat(low), hi = splat(high);
+#pragma clang loop unroll(full)
+  for (int m = 0; m < M; ++m) {
+#pragma clang loop unroll(full)
+    for (int v = 0; v < V; ++v) sum[m][v] = clip_sum(sum[m][v], lo, hi);
+  }
+}
+
+__attribute__((noinline)) void copy_columns(const f32* from, i64 from_stride, f32* to, i64 to_stride, i64 rows, i64 columns) {
+  for (i64 m = 0; m < rows; ++m) {
+    for (i64 n = 0; n < columns; ++n) to[m * to_stride + n] = from[m * from_stride + n];
   }
 }
 
 template <int M, int V>
 void tile(const Tile& t) {
-  vf sum[M][V];
+  constexpr i64 kWidth = V * kLanes;
+  const i64 taps = t.taps, kc = t.kc, panel_stride = t.panel_stride, bias_step = t.bias ? kWidth : 0;
+  const f32 lo = t.lo, hi = t.hi;
+  const bool clips = t.clips;
+  f32* block = t.out;
+  for (i64 i = 0, shift = 0; i < t.repeat; ++i, shift += t.step, block += M * t.out_stride) {
+    const f32 *panels = t.panels, *bias = t.bias ? t.bias : kNoBias;
+    f32* out = block;
+    for (i64 left = t.columns; left > 0; left -= kWidth) {
+      vf sum[M][V];
 #pragma clang loop unroll(full)
-  for (int m = 0; m < M; ++m) {
+      for (int m = 0; m < M; ++m) {
 #pragma clang loop unroll(full)
-    for (int v = 0; v < V; ++v) sum[m][v] = splat(0.0f);
-  }
-  for (i64 i = 0; i < t.taps; ++i) tap<M, V>(sum, t, i);
-#pragma clang loop unroll(full)
-  for (int v = 0; v < V; ++v) {
-    const vf bias = t.bias ? load(t.bias + v * kLanes) : splat(0.0f), lo = splat(t.lo), hi = splat(t.hi);
-    const i64 left = t.columns - v * kLanes;
-#pragma clang loop unroll(full)
-    for (int m = 0; m < M; ++m) {
-      const vf y = clip_sum(sum[m][v] + bias, lo, hi);
-      f32* out = t.out + m * t.out_stride + v * kLanes;
-      if (left >= kLanes) {
-        store(out, y);
-      } else if (left > 0) {
-        store_n(out, y, static_cast<int>(left));
+        for (int v = 0; v < V; ++v) sum[m][v] = splat(0.0f);
       }
+      const f32* const* rows = t.rows;
+      for (i64 k = 0; k < taps; ++k, rows += M) tap<M, V>(sum, rows, shift, kc, panels + t.offsets[k] * kPanel, panel_stride);
+      finish<M, V>(sum, bias, clips, lo, hi);
+      f32 cut[M * kWidth];  // of a tile that is cut, before its columns go to their place
+      const bool whole = left >= kWidth;
+      f32* to = whole ? out : cut;
+      const i64 stride = whole ? t.out_stride : kWidth;
+#pragma clang loop unroll(full)
+      for (int m = 0; m < M; ++m, to += stride) {
+#pragma clang loop unroll(full)
+        for (int v = 0; v < V; ++v) store(to + v * kLanes, sum[m][v]);
+      }
+      if (!whole) copy_columns(cut, kWidth, out, t.out_stride, M, left);
+      panels += kWidth / kPanel * panel_stride;
+      bias += bias_step;
+      out += kWidth;
     }
   }
 }
 
 template <int M, int V>
 constexpr void fill(TileRow& row) {
+  static_assert(V <= kWidest, "kNoBias is as wide as the widest tile");
   row.fn[M - 1] = tile<M, V>;
   if constexpr (M > 1) fill<M - 1, V>(row);
 }

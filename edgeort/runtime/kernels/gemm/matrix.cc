@@ -67,27 +67,30 @@ u8* Matrix::place(Rows* out, u8* scratch) const {
 }
 
 void Matrix::columns(const Rows& in, const f32* panels, const f32* bias, i64 begin, i64 end, f32* out, i64 out_stride) const {
-  Tile tile = {in.pointers, in.offsets, in.taps, in.kc, nullptr, panel_stride, nullptr, lo, hi, nullptr, out_stride, 0};
+  const bool clips = lo > -__builtin_inff() || hi < __builtin_inff();
+  Tile tile = {in.pointers, in.offsets, in.taps, in.kc,      nullptr, panel_stride, nullptr, clips,
+               lo,          hi,         nullptr, out_stride, 0,       in.repeat,    in.step};
   const TileRow* row = kernels->tiles;
-  for (i64 column = begin; column < end; column += row->columns) {
+  for (i64 column = begin; column < end; column += tile.columns) {
     // Rows are sorted from wide to narrow: what fits now is at or behind what fitted before.
     const i64 left = end - column, most = reach(left);
     while (row->rows < in.rows || row->columns > most) ++row;
+    const i64 whole = row->columns < kPanel ? 1 : left / row->columns;
     tile.panels = panels + column / kPanel * panel_stride + column % kPanel;
     tile.bias = bias ? bias + column : nullptr;
     tile.out = out + column;
-    tile.columns = left;
+    tile.columns = min_of(left, max_of(1, whole) * row->columns);
     row->fn[in.rows - 1](tile);
   }
 }
 
-void Matrix::finish(const Run& r, i64 row, i64 column, int count, i64 begin, i64 end, f32* out, i64 out_stride, void* scratch) const {
+void Matrix::finish(const Run& r, i64 row, i64 column, i64 count, i64 begin, i64 end, f32* out, i64 out_stride, void* scratch) const {
   const i64 width = end - begin;
-  if (epilogue.flat && out_stride == width && epilogue.columns == width) {
-    epilogue.run(r, out, row, 0, width * count, scratch);
-    return;
+  const bool flat = epilogue.flat && out_stride == width && epilogue.columns == width;
+  const i64 rows_at_once = flat ? block : 1;
+  for (i64 m = 0; m < count; m += rows_at_once) {
+    epilogue.run(r, out + m * out_stride + begin, row + m * row_step, column + begin, min_of(rows_at_once, count - m) * width, scratch);
   }
-  for (int m = 0; m < count; ++m) epilogue.run(r, out + m * out_stride + begin, row + m * row_step, column + begin, width, scratch);
 }
 
 }  // namespace edgeort

@@ -16,13 +16,16 @@ struct Matrix {
   i64 blocks_per_task, columns_per_task, chunk;  // chunk: columns of all blocks of a task before the next ones
   i64 max_taps;
   i64 row_step;  // between neighbouring rows in the epilogue's space
+  bool even;     // rows are evenly spaced in memory: equal blocks are one entry of Rows
 
-  // The rows of one block: pointers[tap * rows + m] is where row m reads tap `tap`, whose first row of panels is offsets[tap].
+  // The rows of a block: pointers[tap * rows + m] is where row m reads tap `tap`, whose first row of panels is offsets[tap].
+  // `repeat` blocks lie one below the other, and read `step` floats behind the one before.
   struct Rows {
     const f32** pointers;
     i64* offsets;
     i64 taps, kc;
     int rows;
+    i64 repeat = 1, step = 0;
   };
 
   // Binds the epilogue behind the params struct of `params_bytes` to the output space and picks the kernels.
@@ -31,7 +34,7 @@ struct Matrix {
   void partition(i64 all_rows, i64 taps, int threads);
   u64 scratch_bytes() const;
 
-  // Computes all rows on all threads. `fill(first_row, &rows)` sets a block's pointers, offsets, taps and kc. `out` is row 0,
+  // Computes all rows on all threads. `fill(first_row, &rows)` sets a block's pointers, offsets, taps, kc and step. `out` is row 0,
   // column 0; its first row is row `epilogue_row` (and its first column `epilogue_column`) of the epilogue's space.
   template <class Fill>
   void multiply(const Run& r, const f32* panels, const f32* bias, f32* out, i64 out_stride, i64 epilogue_row, i64 epilogue_column,
@@ -53,39 +56,43 @@ struct Matrix {
   template <class Fill>
   void range(const Run& r, const f32* panels, const f32* bias, f32* out, i64 out_stride, i64 epilogue_row, i64 epilogue_column,
              const Part& part, void* scratch, const Fill& fill) const {
-    // Blocks as equal as tiles allow: 49 rows are 10 + 10 + 10 + 10 + 9 rather than 4 * 12 + 1.
-    const i64 all = part.last - part.first, size = ceil_div(all, max_of(1, ceil_div(all, block)));
-    for (i64 first = part.first; first < part.last; first += size * blocks_per_task) {
-      Rows blocks[kMaxBlocks];
+    // Blocks as equal as tiles allow: 49 rows are 10 + 10 + 10 + 10 + 9 rather than 4 * 12 + 1. The first `larger` have a row more.
+    const i64 all = part.last - part.first, blocks = ceil_div(all, block), size = all / max_of(blocks, 1), larger = all - blocks * size;
+    i64 row = part.first;
+    for (i64 first = 0; first < blocks; first += blocks_per_task) {
+      const i64 last = min_of(blocks, first + blocks_per_task);
+      Rows entries[kMaxBlocks];
       u8* rest = static_cast<u8*>(scratch);
-      int count = 0;
-      for (i64 row = first; row < part.last && count < blocks_per_task; row += size, ++count) {
-        blocks[count].rows = static_cast<int>(min_of(size, part.last - row));
-        rest = place(&blocks[count], rest);
-        fill(row, &blocks[count]);
+      i64 count = 0, to = row;
+      for (i64 i = first; i < last; i += entries[count++].repeat) {
+        Rows& entry = entries[count];
+        entry.rows = static_cast<int>(size + (i < larger));
+        entry.repeat = !even ? 1 : min_of(last, i < larger ? larger : last) - i;
+        rest = place(&entry, rest);
+        fill(to, &entry);
+        to += entry.rows * entry.repeat;
       }
       for (i64 column = part.begin; column < part.end; column += chunk) {
-        for (int i = 0; i < count; ++i) {
-          const i64 row = first + i * size;
-          f32* to = out + row * out_stride;
-          columns(blocks[i], panels, bias, column, min_of(part.end, column + chunk), to, out_stride);
-          if (program && column + chunk >= part.end) {
-            finish(r, epilogue_row + row * row_step, epilogue_column, blocks[i].rows, part.begin, part.end, to, out_stride, rest);
-          }
+        f32* at = out + row * out_stride;
+        for (i64 i = 0; i < count; at += entries[i].rows * entries[i].repeat * out_stride, ++i) {
+          columns(entries[i], panels, bias, column, min_of(part.end, column + chunk), at, out_stride);
         }
       }
+      if (program)
+        finish(r, epilogue_row + row * row_step, epilogue_column, to - row, part.begin, part.end, out + row * out_stride, out_stride, rest);
+      row = to;
     }
   }
 
   // The parts of multiply, for callers with loops of their own: columns [begin, end) of a block of rows, and the program
   // over columns [begin, end) of `count` rows that start at `row`, `column` of its space.
   void columns(const Rows& block_rows, const f32* panels, const f32* bias, i64 begin, i64 end, f32* out, i64 out_stride) const;
-  void finish(const Run& r, i64 row, i64 column, int count, i64 begin, i64 end, f32* out, i64 out_stride, void* scratch) const;
+  void finish(const Run& r, i64 row, i64 column, i64 count, i64 begin, i64 end, f32* out, i64 out_stride, void* scratch) const;
   // The tile that suits n columns best.
   const TileRow& main_tile() const;
 
  private:
-  static constexpr int kMaxBlocks = 8;
+  static constexpr int kMaxBlocks = 16;
   // The columns that tiles for `left` more may cover: whole narrowest tiles.
   i64 reach(i64 left) const;
   u8* place(Rows* rows, u8* scratch) const;
