@@ -79,7 +79,7 @@ def pyramid() -> Graph:
 def dense() -> Graph:
     """DenseNet: each layer's result is joined to all before it."""
     g = Graph()
-    g.conv("x", 5, 64, 3, "d0")
+    g.conv("x", 5, 64, 5, "d0")
     for i in range(3):
         g.conv(f"d{i}", 64 + 7 * i, 7, 5, f"n{i}")
         g.add("Concat", [f"d{i}", f"n{i}"], f"d{i + 1}", axis=1)

@@ -50,11 +50,11 @@ CHAINS: dict[str, tuple[tuple[int, ...], tuple[Layer, ...]]] = {
     "upwards": ((1, 8, 40, 41), (Layer(24, 2, 2, pad=0, transposed=True), Layer(1, 2, 2, pad=0, transposed=True))),
     "upwards with overlap": (
         (2, 6, 37, 40),
-        (Layer(16), Layer(20, 4, 2, pad=1, transposed=True), Layer(9, 3, 2, transposed=True), Layer(8, 3)),
+        (Layer(16), Layer(20, 4, 2, pad=1, transposed=True), Layer(9, 3, 2, transposed=True), Layer(8, 5)),
     ),
     "upwards by three": (
         (1, 5, 41, 40),
-        (Layer(30, 3), Layer(12, 5, 3, transposed=True), Layer(4, 3, 3, transposed=True)),
+        (Layer(30, 5), Layer(12, 5, 3, transposed=True), Layer(4, 3, 3, transposed=True)),
     ),
 }
 
