@@ -86,6 +86,13 @@ EDGEORT_INLINE T exp(T x) {
   return exp_scaled<0>(x);
 }
 
+// exp of an x that is not above 0, such as a distance from a maximum.
+template <class T>
+EDGEORT_INLINE T exp_nonpositive(T x) {
+  const auto e = split_exp(vmax(x, splat<T>(-104.0f)));
+  return scale<0>(exp_poly(e), e.n, e.bits);
+}
+
 // exp(x) - 1. Halved inside, so that 2^128 is never needed; tiny x, -0 included, is the result itself.
 template <class T>
 EDGEORT_INLINE T expm1(T x) {

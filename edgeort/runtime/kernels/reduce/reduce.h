@@ -21,9 +21,12 @@ struct FoldKernels {
 using FinishFn = void (*)(f32* y, i64 n, Finish finish, i64 length, const f32* shift);
 
 struct SoftmaxKernels {
-  // y = softmax(x), or its logarithm, of n contiguous elements; y may be x.
-  void (*row)(f32* y, const f32* x, i64 n, bool log);
-  // The same for each of `columns` sequences: element r of sequence i is x[r * stride + i].
+  // y = softmax(x) of `count` rows of n elements, `stride` apart; y may be x. With a mask, of x + mask, its rows `mask_stride`
+  // apart; 0: all the same.
+  void (*rows)(f32* y, const f32* x, i64 n, i64 count, i64 stride, const f32* mask, i64 mask_stride);
+  // y = log(softmax(x)) of n contiguous elements; y may be x.
+  void (*log_row)(f32* y, const f32* x, i64 n);
+  // softmax, or its logarithm, of each of `columns` sequences: element r of sequence i is x[r * stride + i].
   void (*columns)(f32* y, const f32* x, i64 n, i64 stride, i64 columns, bool log);
 };
 

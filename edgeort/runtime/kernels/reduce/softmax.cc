@@ -8,6 +8,8 @@ EDGEORT_KERNELS(SoftmaxKernels, softmax)
 
 namespace {
 
+constexpr i64 kFloatsPerTask = 8192;
+
 struct State {
   const SoftmaxKernels* kernels;
   i64 outer, n, inner;
@@ -36,7 +38,7 @@ void blocks(const Run& r, const State& s, const F& body) {
   constexpr i64 kColumns = 64;
   const i64 per_row = ceil_div(s.inner, kColumns);
   if (s.outer * s.n * s.inner == 0 || !r.wants(0)) return;
-  r.ranges(s.outer * per_row, max_of(1, 8192 / (s.n * min_of(s.inner, kColumns))), [&](i64 begin, i64 end, int) {
+  r.ranges(s.outer * per_row, max_of(1, kFloatsPerTask / (s.n * min_of(s.inner, kColumns))), [&](i64 begin, i64 end, int) {
     for (i64 i = begin; i < end; ++i) {
       const i64 c = i % per_row * kColumns;
       body(i / per_row * s.n * s.inner + c, min_of(kColumns, s.inner - c));
@@ -44,21 +46,28 @@ void blocks(const Run& r, const State& s, const F& body) {
   });
 }
 
-void run_log(Run& r, bool log) {
+void run_columns(Run& r, bool log) {
   const State& s = r.state<State>();
   blocks(r, s, [&](i64 at, i64 columns) {
-    const f32* x = r.in(0).as<const f32>();
-    f32* y = r.out(0).as<f32>();
-    if (s.inner == 1) {
-      s.kernels->row(y + at, x + at, s.n, log);
-    } else {
-      s.kernels->columns(y + at, x + at, s.n, s.inner, columns, log);
-    }
+    s.kernels->columns(r.out(0).as<f32>() + at, r.in(0).as<const f32>() + at, s.n, s.inner, columns, log);
   });
 }
 
-void run_softmax(Run& r) { run_log(r, false); }
-void run_log_softmax(Run& r) { run_log(r, true); }
+void run_softmax(Run& r) {
+  const State& s = r.state<State>();
+  if (s.inner != 1) return run_columns(r, false);
+  if (s.outer * s.n == 0 || !r.wants(0)) return;
+  r.ranges(s.outer, max_of(1, kFloatsPerTask / s.n), [&](i64 begin, i64 end, int) {
+    const i64 at = begin * s.n;
+    s.kernels->rows(r.out(0).as<f32>() + at, r.in(0).as<const f32>() + at, s.n, end - begin, s.n, nullptr, 0);
+  });
+}
+
+void run_log_softmax(Run& r) {
+  const State& s = r.state<State>();
+  if (s.inner != 1) return run_columns(r, true);
+  blocks(r, s, [&](i64 at, i64) { s.kernels->log_row(r.out(0).as<f32>() + at, r.in(0).as<const f32>() + at, s.n); });
+}
 
 // 1 at the first greatest element, 0 elsewhere.
 void run_hardmax(Run& r) {

@@ -21,33 +21,86 @@ EDGEORT_INLINE void store_some(f32* y, vf v, int n) {
   }
 }
 
-void row(f32* y, const f32* x, i64 n, bool log_of) {
-  Lanes16 most = Lanes16::of(MaximumFold::start), lanes = Lanes16::of(0.0f);
-  fold_row<MaximumFold>(most, x, n, vf{});
-  const vf m = splat(most.reduce_tree(Max{}));
-  if (log_of) {
-    fold_row<ExpFold>(lanes, x, n, m);
-    const vf log_sum = log(splat(lanes.reduce_tree()));
-    vectors(n, [&](i64 i, int k) { store_some(y + i, (load_some(x + i, k) - m) - log_sum, k); });
-    return;
+// The larger one; a NaN in b is passed over, for it makes the sum NaN and so every result.
+struct Larger {
+  EDGEORT_INLINE float operator()(float a, float b) const { return vmax(a, b); }
+  template <class V>
+  EDGEORT_INLINE V operator()(V a, V b) const {
+#if defined(__aarch64__)
+    return __builtin_elementwise_maxnum(a, b);
+#else
+    return vmax<V>(a, b);
+#endif
   }
+};
+
+// R rows at once, so that the processor need not wait for one row's maximum and sum. `x` has the mask added already.
+template <int R>
+EDGEORT_INLINE void soften(f32* y, const f32* x, i64 n, i64 stride, const vf (&most)[R]) {
+  Lanes16 lanes[R];
+  vf m[R], sum[R];
+  for (int r = 0; r < R; ++r) lanes[r] = Lanes16::of(0.0f), m[r] = splat(tree(most[r], Larger{}));
   i64 i = 0;
   for (; i + 16 <= n; i += 16) {
 #pragma clang loop unroll(full)
     for (int k = 0; k < Lanes16::kCount; ++k) {
-      const vf e = exp(load(x + i + k * kLanes) - m);
-      store(y + i + k * kLanes, e);
-      lanes.v[k] += e;
+#pragma clang loop unroll(full)
+      for (int r = 0; r < R; ++r) {
+        const vf e = exp_nonpositive(load(x + r * stride + i + k * kLanes) - m[r]);
+        store(y + r * stride + i + k * kLanes, e);
+        lanes[r].v[k] += e;
+      }
     }
   }
-  const i64 whole = i;
-  for (; i < n; i += kLanes) {
-    const int k = n - i < kLanes ? static_cast<int>(n - i) : kLanes;
-    store_n(y + i, exp(load_n(x + i, k) - m), k);
+#pragma clang loop unroll(full)
+  for (int k = 0; k < Lanes16::kCount; ++k, i += kLanes) {
+    if (i >= n) break;
+    const int some = n - i < kLanes ? static_cast<int>(n - i) : kLanes;
+    for (int r = 0; r < R; ++r) {
+      const vf e = select(iota() < some, exp_nonpositive(load_n(x + r * stride + i, some) - m[r]), vf{});
+      store_n(y + r * stride + i, e, some);
+      lanes[r].v[k] += e;
+    }
   }
-  fold_row<SumFold>(lanes, y + whole, n - whole, vf{});
-  const vf sum = splat(lanes.reduce_tree());
-  vectors(n, [&](i64 i, int k) { store_some(y + i, load_some(y + i, k) / sum, k); });
+  for (int r = 0; r < R; ++r) sum[r] = splat(lanes[r].reduce_tree());
+  vectors(n, [&](i64 at, int some) __attribute__((always_inline)) {
+    for (int r = 0; r < R; ++r) store_some(y + r * stride + at, load_some(y + r * stride + at, some) / sum[r], some);
+  });
+}
+
+template <int R>
+void rows_at_once(f32* y, const f32* x, i64 n, i64 stride, const f32* mask, i64 mask_stride) {
+  vf most[R];
+  for (int r = 0; r < R; ++r) most[r] = splat(-kInf);
+  vectors(n, [&](i64 at, int some) __attribute__((always_inline)) {
+    for (int r = 0; r < R; ++r) {
+      vf v = load_some(x + r * stride + at, some);
+      if (mask) {
+        v += load_some(mask + r * mask_stride + at, some);
+        store_some(y + r * stride + at, v, some);
+      }
+      const vf larger = Larger{}(most[r], v);
+      most[r] = some == kLanes ? larger : select(iota() < some, larger, most[r]);
+    }
+  });
+  soften<R>(y, mask ? y : x, n, stride, most);
+}
+
+void rows(f32* y, const f32* x, i64 n, i64 count, i64 stride, const f32* mask, i64 mask_stride) {
+  constexpr int R = Lanes16::kCount == 1 ? 4 : 2;
+  i64 r = 0;
+  for (; r + R <= count; r += R)
+    rows_at_once<R>(y + r * stride, x + r * stride, n, stride, mask ? mask + r * mask_stride : nullptr, mask_stride);
+  for (; r < count; ++r) rows_at_once<1>(y + r * stride, x + r * stride, n, stride, mask ? mask + r * mask_stride : nullptr, mask_stride);
+}
+
+void log_row(f32* y, const f32* x, i64 n) {
+  Lanes16 most = Lanes16::of(MaximumFold::start), lanes = Lanes16::of(0.0f);
+  fold_row<MaximumFold>(most, x, n, vf{});
+  const vf m = splat(most.reduce_tree(Max{}));
+  fold_row<ExpFold>(lanes, x, n, m);
+  const vf log_sum = log(splat(lanes.reduce_tree()));
+  vectors(n, [&](i64 i, int k) { store_some(y + i, (load_some(x + i, k) - m) - log_sum, k); });
 }
 
 void columns(f32* y, const f32* x, i64 n, i64 stride, i64 columns, bool log_of) {
@@ -68,6 +121,6 @@ void columns(f32* y, const f32* x, i64 n, i64 stride, i64 columns, bool log_of) 
 
 }  // namespace
 
-EDGEORT_KERNEL(SoftmaxKernels, softmax, {row, columns})
+EDGEORT_KERNEL(SoftmaxKernels, softmax, {rows, log_row, columns})
 
 }  // namespace edgeort
