@@ -87,6 +87,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "gemm": ("elementwise",),
     "conv": ("gemm", "elementwise"),
     "rnn": ("gemm", "elementwise"),
+    "attention": ("gemm", "elementwise", "reduce", "move"),
 }
 
 

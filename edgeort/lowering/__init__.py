@@ -11,7 +11,21 @@ from collections.abc import Callable, Iterator
 import onnx_ir as ir
 
 from edgeort.errors import UnsupportedError
-from edgeort.lowering import einsum, half, index, matrix, move, norm, pool, program, reduce, resize, rnn, typed
+from edgeort.lowering import (
+    attention,
+    einsum,
+    half,
+    index,
+    matrix,
+    move,
+    norm,
+    pool,
+    program,
+    reduce,
+    resize,
+    rnn,
+    typed,
+)
 from edgeort.lowering.context import Group, Lowering, unsupported
 from edgeort.lowering.plan import PlanBuilder, dtype_code
 from edgeort.passes.functions import DOMAIN, NHWC
@@ -37,6 +51,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     **reduce.HANDLERS,
     **rnn.HANDLERS,
     **einsum.HANDLERS,
+    **attention.HANDLERS,
 }
 
 

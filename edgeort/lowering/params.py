@@ -57,6 +57,12 @@ _ALL = (
             ("beta", "f32", 6),
         ),
     ),
+    Struct(
+        "AttentionParams",
+        "softmax(q (scale k)^T + mask) v. Operands have rank 5; perm (q's, k's, v's) brings each to [part, batch, "
+        "head, row, column], of which it is `part`. out_perm takes [batch, head, row, column] to the output.",
+        (("perm", "i32", 15), ("part", "i32", 3), ("out_perm", "i32", 4), ("scale", "f32", 1), ("reserved", "u32", 1)),
+    ),
     Struct("ElementwiseParams", "A program over broadcast operands.", (("program", "Program", 1),)),
     Struct(
         "AxisParams",

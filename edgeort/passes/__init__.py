@@ -27,6 +27,7 @@ from edgeort.passes.fold_scale_forward import fold_scale_forward
 from edgeort.passes.group_epilogues import group_epilogues
 from edgeort.passes.name_dims import name_dims
 from edgeort.passes.recognise_activations import recognise_activations
+from edgeort.passes.recognise_attention import recognise_attention
 from edgeort.passes.recognise_layernorm import recognise_layernorm
 from edgeort.passes.to_nhwc import to_nhwc
 
@@ -37,6 +38,7 @@ PASSES: tuple[Pass, ...] = (
     fold_batchnorm,
     recognise_activations,  # before fold_scale, which would take the "+ 3" of a HardSigmoid into the convolution
     recognise_layernorm,
+    recognise_attention,
     fold_pad,
     fold_scale,
     fold_scale_forward,

@@ -14,9 +14,23 @@ import onnx_ir as ir
 DOMAIN = "edgeort"
 NHWC = "edgeort.nhwc"
 
-# GELU: Hendrycks & Gimpel 2016, arXiv:1606.08415; Mish: Misra 2019, arXiv:1908.08681;
-# LayerNorm: Ba et al. 2016, arXiv:1607.06450, over the last axis.
+# Attention: Vaswani et al. 2017, arXiv:1706.03762; x is part x_part of Transpose<x_perm>.
+_PARTS = "".join(
+    f"{x}0 = Transpose <perm: ints = @{x}_perm> ({x}) {x}i = Constant <value_int: int = @{x}_part> () "
+    f"{x}1 = Gather <axis = 0> ({x}0, {x}i) "
+    for x in "qkv"
+)
+_ATTENTION = f"""<q_perm, k_perm, v_perm, q_part, k_part, v_part, out_perm, scale> (q, k, v, MASK) => (y) {{
+    {_PARTS} kt = Transpose <perm = [0, 1, 3, 2]> (k1) f = Constant <value_float: float = @scale> () ks = Mul (kt, f)
+    s = MatMul (q1, ks) ADD p = Softmax <axis = -1> (s) o = MatMul (p, v1)
+    y = Transpose <perm: ints = @out_perm> (o) }}"""
+
 COMPOSITES: dict[str, str] = {
+    "Attention": "Attention " + _ATTENTION.replace(", MASK", "").replace("ADD", ""),
+    "MaskedAttention": "MaskedAttention "
+    + _ATTENTION.replace("MASK", "mask").replace("s = MatMul", "s0 = MatMul").replace("ADD", "s = Add (s0, mask)"),
+    # GELU: Hendrycks & Gimpel 2016, arXiv:1606.08415; Mish: Misra 2019, arXiv:1908.08681;
+    # LayerNorm: Ba et al. 2016, arXiv:1607.06450, over the last axis.
     "Silu": "Silu (x) => (y) { s = Sigmoid (x) y = Mul (x, s) }",
     "Mish": "Mish (x) => (y) { p = Softplus (x) t = Tanh (p) y = Mul (x, t) }",
     "HardSwish": "HardSwish (x) => (y) { s = HardSigmoid <alpha = 0.16666667, beta = 0.5> (x) y = Mul (x, s) }",

@@ -13,6 +13,7 @@ import pytest
 
 from edgeort import lowering, toolchain
 from edgeort.engine import Engine
+from edgeort.lowering.plan import PlanBuilder
 from edgeort.passes import PassContext, run_passes
 
 LEVELS = ("v3", "v4") if platform.machine() in ("x86_64", "AMD64") else ("neon",)
@@ -28,23 +29,33 @@ def parse(
     return model
 
 
-def engine(
-    model: onnx.ModelProto, folder: Path, *, threads: int = 1, isa: str | None = None, ram_limit: int = 0
-) -> Engine:
-    """The model in our runtime; the test is skipped when this CPU lacks the ISA level."""
+def plan_of(model: onnx.ModelProto) -> PlanBuilder:
+    """The model's plan, after all passes."""
+    graph = ir.from_proto(model)
+    run_passes(graph, PassContext())
+    return lowering.lower(graph)
+
+
+def open_plan(plan: PlanBuilder, folder: Path, *, threads: int = 1, isa: str | None = None) -> Engine:
+    """The plan in our runtime; the test is skipped when this CPU lacks the ISA level."""
     host = toolchain.target(
         "linux", {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
     )
     if isa == "v4" and "avx512f" not in Path("/proc/cpuinfo").read_text():
         pytest.skip("this CPU has no AVX-512")
-    graph = ir.from_proto(model)
-    run_passes(graph, PassContext())
-    plan = lowering.lower(graph)
-    plan.ram_limit = ram_limit
     # A new file each time: an engine that is still open has its own mapped.
     path = folder / f"{len(list(folder.iterdir()))}.plan"
     path.write_bytes(plan.to_bytes())
     return Engine(toolchain.library(host, plan.ops), path, threads=threads, isa=isa)
+
+
+def engine(
+    model: onnx.ModelProto, folder: Path, *, threads: int = 1, isa: str | None = None, ram_limit: int = 0
+) -> Engine:
+    """The model in our runtime, as `open_plan` opens it."""
+    plan = plan_of(model)
+    plan.ram_limit = ram_limit
+    return open_plan(plan, folder, threads=threads, isa=isa)
 
 
 def reference(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -163,6 +163,16 @@ struct RnnParams {
 };
 static_assert(sizeof(RnnParams) == 112);
 
+// softmax(q (scale k)^T + mask) v. Operands have rank 5; perm (q's, k's, v's) brings each to [part, batch, head, row, column], of which it is `part`. out_perm takes [batch, head, row, column] to the output.
+struct AttentionParams {
+  i32 perm[15];
+  i32 part[3];
+  i32 out_perm[4];
+  f32 scale;
+  u32 reserved;
+};
+static_assert(sizeof(AttentionParams) == 96);
+
 // A program over broadcast operands.
 struct ElementwiseParams {
   Program program;

@@ -1,0 +1,208 @@
+// Attention: softmax(q (scale k)^T + mask) v of each batch entry and head, a block of rows at a time, so that only a block's
+// scores exist, in the thread's work space. The operations are those of MatMul, Add, Softmax and MatMul, in their order.
+#include <string.h>
+
+#include "../gemm/matrix.h"
+#include "../move/move.h"
+#include "../reduce/reduce.h"
+
+namespace edgeort {
+
+EDGEORT_KERNELS(MoveKernels, move)
+EDGEORT_KERNELS(SoftmaxKernels, softmax)
+
+namespace {
+
+// Where [batch, head, row, column] lies: strides in elements (0: broadcast), and the first element.
+struct View {
+  i64 dims[4], strides[4], first;
+  i64 at(i64 batch, i64 head) const { return first + batch * strides[0] + head * strides[1]; }
+};
+
+struct State {
+  const SoftmaxKernels* softmax;
+  TransposeFn transpose;
+  Matrix scores, values;
+  View q, k, v, mask, out;
+  i64 batch, heads, rows, keys, depth, width;
+  i64 block, stride;         // rows of a block, floats between rows of its scores
+  i64 together;              // heads that are packed before their rows are shared out
+  i64 k_floats, all_floats;  // of a packed k, of a packed head
+};
+
+i64 padded(i64 n) { return ceil_div(n, kPanel) * kPanel; }
+
+// Operand i by its part of the parameters.
+Status view_operand(Prepare& p, int i, View* view) {
+  const auto& params = p.params<AttentionParams>();
+  if (!p.has(i) || p.in(i).dtype != DType::f32 || p.in(i).rank != 5) return p.fail("operand %d must be float32 of rank 5", i);
+  const Tensor& t = p.in(i);
+  const i32* perm = params.perm + 5 * i;
+  u32 seen = 0;
+  for (int d = 0; d < 5; ++d) seen |= perm[d] >= 0 && perm[d] < 5 ? 1u << perm[d] : 0;
+  if (seen != 31) return p.fail("its permutation of operand %d is none", i);
+  i64 strides[5], step = 1;
+  for (int d = 4; d >= 0; --d) {
+    strides[d] = step;
+    step *= t.dims[d];
+  }
+  const i64 part = params.part[i];
+  if (part < 0 || part >= t.dims[perm[0]]) return p.fail("operand %d has no part %lld", i, (long long)part);
+  view->first = part * strides[perm[0]];
+  for (int d = 0; d < 4; ++d) {
+    view->dims[d] = t.dims[perm[d + 1]];
+    view->strides[d] = strides[perm[d + 1]];
+  }
+  return Status::ok;
+}
+
+// Dimension d of a view becomes `size`; what has one element there is broadcast.
+Status broadcast(Prepare& p, int i, View* view, int d, i64 size) {
+  if (view->dims[d] == size) return Status::ok;
+  if (view->dims[d] != 1) return p.fail("operand %d has %lld for %lld", i, (long long)view->dims[d], (long long)size);
+  view->dims[d] = size;
+  view->strides[d] = 0;
+  return Status::ok;
+}
+
+Status view_mask(Prepare& p, State* s) {
+  const Tensor& t = p.in(3);
+  if (t.dtype != DType::f32 || t.rank > 4) return p.fail("its mask must be float32 of rank 4 at most");
+  const i64 full[4] = {s->batch, s->heads, s->rows, s->keys};
+  i64 step = 1;
+  s->mask = {};
+  for (int d = 3; d >= 0; --d) {
+    const int own = d - (4 - t.rank);
+    s->mask.dims[d] = own < 0 ? 1 : t.dims[own];
+    s->mask.strides[d] = step;
+    step *= s->mask.dims[d];
+    if (d == 3 && s->mask.dims[d] != s->keys)
+      return p.fail("its mask has %lld columns, not %lld", (long long)s->mask.dims[d], (long long)s->keys);
+    EDGEORT_TRY(broadcast(p, 3, &s->mask, d, full[d]));
+  }
+  return Status::ok;
+}
+
+Status view_output(Prepare& p, State* s) {
+  const i32* perm = p.params<AttentionParams>().out_perm;
+  const i64 full[4] = {s->batch, s->heads, s->rows, s->width};
+  u32 seen = 0;
+  for (int d = 0; d < 4; ++d) seen |= perm[d] >= 0 && perm[d] < 4 ? 1u << perm[d] : 0;
+  if (seen != 15 || perm[3] != 3) return p.fail("its output's permutation is none that keeps rows together");
+  i64 dims[4], step = 1;
+  s->out.first = 0;
+  for (int d = 3; d >= 0; --d) {
+    dims[d] = s->out.dims[perm[d]] = full[perm[d]];
+    s->out.strides[perm[d]] = step;
+    step *= dims[d];
+  }
+  return p.set(0, DType::f32, dims, 4);
+}
+
+Status shapes(Prepare& p, State* s) {
+  View* operands[] = {&s->q, &s->k, &s->v};
+  for (int i = 0; i < 3; ++i) EDGEORT_TRY(view_operand(p, i, operands[i]));
+  s->rows = s->q.dims[2];
+  s->keys = s->k.dims[2];
+  s->depth = s->q.dims[3];
+  s->width = s->v.dims[3];
+  if (s->k.dims[3] != s->depth || s->v.dims[2] != s->keys) return p.fail("the shapes of q, k and v disagree");
+  i64* sizes[] = {&s->batch, &s->heads};
+  for (int d = 0; d < 2; ++d) {
+    *sizes[d] = 1;
+    for (const View* view : operands) *sizes[d] = view->dims[d] == 1 ? *sizes[d] : view->dims[d];
+    for (int i = 0; i < 3; ++i) EDGEORT_TRY(broadcast(p, i, operands[i], d, *sizes[d]));
+  }
+  if (s->q.strides[3] != 1 || (s->k.strides[2] != 1 && s->k.strides[3] != 1) || (s->v.strides[2] != 1 && s->v.strides[3] != 1)) {
+    return p.fail("neither rows nor columns of an operand are contiguous");
+  }
+  if (p.has(3)) EDGEORT_TRY(view_mask(p, s));
+  return view_output(p, s);
+}
+
+Status prepare(Prepare& p) {
+  auto* s = p.state<State>();
+  if (!s) return p.fail("out of memory");
+  EDGEORT_TRY(shapes(p, s));
+  s->softmax = &softmax(p.isa());
+  s->transpose = move(p.isa()).transpose[2];
+  const Program none = {};
+  EDGEORT_TRY(s->scores.bind(p, none, sizeof(AttentionParams), &s->rows, 1, s->keys, s->depth));
+  EDGEORT_TRY(s->values.bind(p, none, sizeof(AttentionParams), &s->rows, 1, s->width, s->keys));
+  s->block = max_of(1, min_of(s->rows, s->scores.main_tile().rows));
+  s->stride = padded(s->keys);
+  s->k_floats = padded(s->keys) * s->depth;
+  s->all_floats = s->k_floats + padded(s->width) * s->keys;
+  s->together = p.threads() > 1 ? min_of(s->batch * s->heads, 4 * p.threads()) : 1;
+  p.scratch(static_cast<u64>(s->together) * static_cast<u64>(s->all_floats) * sizeof(f32));
+  p.thread_scratch(static_cast<u64>(s->block) * static_cast<u64>(s->stride) * sizeof(f32));
+  return Status::ok;
+}
+
+// Panels of factor * b[rows, columns], one of whose strides is 1. Columns beyond the last are zero.
+void pack(const State& s, f32* panels, const f32* b, i64 rows, i64 columns, i64 row_step, i64 column_step, f32 factor) {
+  for (i64 column = 0; column < columns; column += kPanel, panels += rows * kPanel) {
+    const f32* from = b + column * column_step;
+    const i64 width = min_of(kPanel, columns - column);
+    if (width < kPanel) memset(panels, 0, static_cast<size_t>(rows * kPanel) * sizeof(f32));
+    if (column_step == 1) {
+      for (i64 row = 0; row < rows; ++row) memcpy(panels + row * kPanel, from + row * row_step, static_cast<size_t>(width) * sizeof(f32));
+    } else {
+      s.transpose(panels, kPanel, from, column_step, width, rows);
+    }
+    if (factor != 1.0f) {
+      for (i64 i = 0; i < rows * kPanel; ++i) panels[i] *= factor;
+    }
+  }
+}
+
+// Rows [begin, end) of one head.
+void attend(const State& s, const f32* panels, const f32* q, const f32* mask, f32* out, i64 begin, i64 end, f32* scores) {
+  const f32* pointers[kMaxTileRows];
+  i64 offset = 0;
+  for (i64 row = begin; row < end; row += s.block) {
+    const int count = static_cast<int>(min_of(s.block, end - row));
+    Matrix::Rows rows = {pointers, &offset, 1, s.depth, count};
+    for (int i = 0; i < count; ++i) pointers[i] = q + (row + i) * s.q.strides[2];
+    s.scores.columns(rows, panels, nullptr, 0, s.keys, scores, s.stride);
+    s.softmax->rows(scores, scores, s.keys, count, s.stride, mask ? mask + row * s.mask.strides[2] : nullptr, s.mask.strides[2]);
+    rows.kc = s.keys;
+    for (int i = 0; i < count; ++i) pointers[i] = scores + i * s.stride;
+    s.values.columns(rows, panels + s.k_floats, nullptr, 0, s.width, out + row * s.out.strides[2], s.out.strides[2]);
+  }
+}
+
+void run(Run& r) {
+  const State& s = r.state<State>();
+  const f32* q = r.in(0).as<const f32>();
+  const f32* mask = r.has(3) ? r.in(3).as<const f32>() : nullptr;
+  const f32 scale = r.params<AttentionParams>().scale;
+  f32* panels = static_cast<f32*>(r.scratch());
+  const i64 all = s.batch * s.heads, blocks = ceil_div(s.rows, s.block);
+  if (count(r.out(0)) == 0) return;
+  for (i64 first = 0; first < all; first += s.together) {
+    const i64 heads = min_of(s.together, all - first);
+    r.parallel(2 * heads, [&](i64 task, int) {
+      const i64 batch = (first + task / 2) / s.heads, head = (first + task / 2) % s.heads;
+      f32* to = panels + task / 2 * s.all_floats;
+      if (task % 2 == 0) {
+        pack(s, to, r.in(1).as<const f32>() + s.k.at(batch, head), s.depth, s.keys, s.k.strides[3], s.k.strides[2], scale);
+      } else {
+        pack(s, to + s.k_floats, r.in(2).as<const f32>() + s.v.at(batch, head), s.keys, s.width, s.v.strides[2], s.v.strides[3], 1.0f);
+      }
+    });
+    const i64 tasks = r.threads() > 1 ? min_of(blocks, ceil_div(8 * r.threads(), heads)) : 1, step = ceil_div(blocks, tasks) * s.block;
+    r.parallel(heads * tasks, [&](i64 task, int thread) {
+      const i64 batch = (first + task / tasks) / s.heads, head = (first + task / tasks) % s.heads, begin = task % tasks * step;
+      attend(s, panels + task / tasks * s.all_floats, q + s.q.at(batch, head), mask ? mask + s.mask.at(batch, head) : nullptr,
+             r.out(0).as<f32>() + s.out.at(batch, head), begin, min_of(s.rows, begin + step), static_cast<f32*>(r.thread_scratch(thread)));
+    });
+  }
+}
+
+}  // namespace
+
+extern const OpDef kAttention;
+const OpDef kAttention = {"Attention", sizeof(AttentionParams), prepare, run};
+
+}  // namespace edgeort
