@@ -15,6 +15,7 @@ from edgeort.lowering import layout, winograd
 from edgeort.lowering.context import Group, Lowering, attribute, integer, integers, number, text, unsupported
 from edgeort.lowering.params import PARAMS
 from edgeort.lowering.program import add_scaled, elementwise, epilogue
+from edgeort.passes.read_planes import reads_planes
 
 _AUTO_PAD = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
 
@@ -101,7 +102,7 @@ def _per_column(bias: np.ndarray, n: int) -> bool:
 
 
 def conv(ctx: Lowering, node: ir.Node, group: Group) -> None:
-    """edgeort.nhwc.Conv: depthwise (one input channel a group) or a product over row pointers."""
+    """edgeort.nhwc.Conv: depthwise (a channel a group), of a picture's planes, or a product over row pointers."""
     weight, bias = ctx.constant(node.inputs[1]), ctx.constant(node.inputs[2])
     if weight is None or bias is None or not ctx.is_f32(node.inputs[0]):
         raise unsupported(node, "its weights must be float32 constants")
@@ -124,9 +125,8 @@ def conv(ctx: Lowering, node: ir.Node, group: Group) -> None:
         if depthwise
         else np.concatenate([padded_bias(b, n) for b in np.split(bias, groups)])
     )
-    _convolution(
-        ctx, node, group, "DepthwiseConv" if depthwise else "Conv", kernel, packed, biases, per_group * groups, channels
-    )
+    op = "DepthwiseConv" if depthwise else "StemConv" if reads_planes(node) else "Conv"
+    _convolution(ctx, node, group, op, kernel, packed, biases, per_group * groups, channels)
 
 
 def conv_transpose(ctx: Lowering, node: ir.Node, group: Group) -> None:

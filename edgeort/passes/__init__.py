@@ -26,6 +26,7 @@ from edgeort.passes.fold_scale import fold_scale
 from edgeort.passes.fold_scale_forward import fold_scale_forward
 from edgeort.passes.group_epilogues import group_epilogues
 from edgeort.passes.name_dims import name_dims
+from edgeort.passes.read_planes import read_planes
 from edgeort.passes.recognise_activations import recognise_activations
 from edgeort.passes.recognise_attention import recognise_attention
 from edgeort.passes.recognise_layernorm import recognise_layernorm
@@ -47,6 +48,7 @@ PASSES: tuple[Pass, ...] = (
     channel_shuffle,
     to_nhwc,
     cancel_transposes,
+    read_planes,
     eliminate_dead,
     group_epilogues,
 )

@@ -87,6 +87,23 @@ def test_depthwise_rows(width: int, stride: int, pixels: int, channels: int, tmp
     check(model, tmp_path, *runs)
 
 
+STEMS = [(int(p), int(v) * LANES[level]) for level, p, v in rows("conv", "STEM") if level in levels()]
+
+
+@pytest.mark.parametrize(("pixels", "columns"), STEMS)
+def test_stems(pixels: int, columns: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(pixels * columns)
+    for channels in (columns - 1, columns, 2 * columns + 3):
+        w, b = values(rng, channels, 3, 3, 3), values(rng, channels)
+        sizes = {"strides": (2, 2), "pads": (1, 1, 1, 1)}
+        node = helper.make_node("Conv", ["x", "w", "b"], ["y"], **sizes)
+        runs = []
+        for width in (1, 2 * pixels - 1, 2 * pixels, 6 * pixels + 5):
+            x = values(rng, 2, 7, width, 3)
+            runs.append(([nchw(x)], nchw(reference().conv2d(x, w, b, **sizes))))
+        check(graph([node], {"x": ["n", 3, "h", "w"]}, ["y"], {"w": w, "b": b}), tmp_path, *runs)
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_transposed_convolutions(seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)

@@ -113,6 +113,17 @@ def test_depthwise_has_the_bits_of_the_reference(channels: int, kernel: int, str
     assert same_bits(got, np.ascontiguousarray(want.transpose(0, 3, 1, 2)))
 
 
+def test_a_hard_swish_behind_depthwise(tmp_path: Path) -> None:
+    x, w, b = random(1, 40, 12, 11) * 4, random(40, 1, 5, 5), random(40)
+    nodes = [
+        helper.make_node("Conv", ["x", "w", "b"], ["c"], group=40, pads=[2] * 4),
+        helper.make_node("HardSwish", ["c"], ["y"]),
+    ]
+    got = run_everywhere(model(nodes, {"x": x}, {"w": w, "b": b}), [x], tmp_path)[0]
+    want = library().unary("hard_swish", library().conv2d(x.transpose(0, 2, 3, 1), w, b, pads=(2,) * 4, groups=40))
+    assert same_bits(got, np.ascontiguousarray(want.transpose(0, 3, 1, 2)))
+
+
 @pytest.mark.parametrize(
     ("c_in", "c_out", "kernel", "stride"),
     [
@@ -135,6 +146,25 @@ def test_conv_has_the_bits_of_the_reference(c_in: int, c_out: int, kernel: int, 
         pytest.fail("this geometry is meant for the direct kernel")
     want = library().conv2d(x.transpose(0, 2, 3, 1), w, b, strides=(stride, stride), pads=(pad,) * 4)
     assert same_bits(got, np.ascontiguousarray(want.transpose(0, 3, 1, 2)))
+
+
+@pytest.mark.parametrize("epilogue", ["none", "HardSwish"])
+@pytest.mark.parametrize("channels", [1, 8, 16, 24, 33, 50])
+@pytest.mark.parametrize(
+    ("size", "pads"),
+    [((14, 15), (1, 1, 1, 1)), ((33, 64), (0, 0, 1, 1)), ((5, 131), (1, 0, 0, 2)), ((3, 1), (4, 1, 2, 40))],
+)
+def test_planes_have_the_bits_of_the_reference(
+    size: tuple[int, int], pads: tuple[int, int, int, int], channels: int, epilogue: str, tmp_path: Path
+) -> None:
+    x, w, b = random(2, 3, *size), random(channels, 3, 3, 3), random(channels)
+    nodes = [helper.make_node("Conv", ["x", "w", "b"], ["c"], strides=[2, 2], pads=pads)]
+    nodes.append(helper.make_node("Identity" if epilogue == "none" else epilogue, ["c"], ["y"]))
+    proto = model(nodes, {"x": x}, {"w": w, "b": b})
+    assert "StemConv" in [n.op for n in engine(proto, tmp_path).nodes]
+    want = library().conv2d(x.transpose(0, 2, 3, 1), w, b, strides=(2, 2), pads=pads)
+    want = want if epilogue == "none" else library().unary("hard_swish", want)
+    assert same_bits(run_everywhere(proto, [x], tmp_path)[0], np.ascontiguousarray(want.transpose(0, 3, 1, 2)))
 
 
 def _as_seen_by_lowering(w: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[Any, ...]:

@@ -18,12 +18,14 @@ struct State {
   Geometry g;
   BoundProgram epilogue;
   f32 lo, hi;
-  bool program;
+  bool swish, program;
   const DepthwiseKernels* kernels;
   const DepthwiseRow* row;  // null: tap by tap
   i64 chunk;                // channels that all lines of a range are computed for before the next ones
 
-  u64 scratch_bytes() const { return static_cast<u64>(g.taps) * 2 * sizeof(void*) + epilogue.scratch_bytes(g.out[2] * g.c_out); }
+  u64 scratch_bytes() const {
+    return static_cast<u64>(g.taps) * 2 * sizeof(void*) + (program ? epilogue.scratch_bytes(g.out[2] * g.c_out) : 0);
+  }
 };
 
 // The kernel that computes whole lines, or null.
@@ -47,9 +49,7 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(check_weights(p, g.taps * g.c_in, ceil_div(g.c_in, kPanel) * kPanel));
   const Tensor& y = p.out(0);
   EDGEORT_TRY(s->epilogue.bind(p, params.epilogue, sizeof(params), y.dims, y.rank - 1, g.c_out, true));
-  s->lo = -__builtin_inff();
-  s->hi = __builtin_inff();
-  s->program = !s->epilogue.empty() && !s->epilogue.clamp(&s->lo, &s->hi);
+  s->program = !s->epilogue.in_registers(&s->lo, &s->hi, &s->swish);
   s->kernels = &depthwise(p.isa());
   s->row = pick(*s->kernels, g);
   // A program runs over whole lines while they are in cache.
@@ -91,6 +91,7 @@ struct Line {
                        r.in(2).as<const f32>(),
                        s.lo,
                        s.hi,
+                       s.swish,
                        out};
     for (i64 k = 0; k < g.kernel[1]; ++k) {
       const f32* line = input(0, k);
@@ -104,7 +105,7 @@ struct Line {
   void pixel(i64 x) const {
     const Geometry& g = s.g;
     const f32** taps = pointers + g.taps;
-    DepthwiseTaps a = {pointers, taps, 0, g.c_in, r.in(2).as<const f32>(), s.lo, s.hi, out + x * g.c_out};
+    DepthwiseTaps a = {pointers, taps, 0, g.c_in, r.in(2).as<const f32>(), s.lo, s.hi, s.swish, out + x * g.c_out};
     for (i64 k = 0; k < g.taps; ++k) {
       const f32* line = input(k / g.kernel[2] / g.kernel[1], k / g.kernel[2] % g.kernel[1]);
       const i64 column = x * g.stride[2] - g.pad[2] + k % g.kernel[2] * g.dilation[2];

@@ -17,6 +17,7 @@ struct DepthwiseArgs {
   i64 channels;    // floats between pixels
   const f32* bias;
   f32 lo, hi;
+  bool swish;  // instead of a clamp
   f32* out;
 };
 
@@ -27,6 +28,7 @@ struct DepthwiseTaps {
   i64 count, channels;
   const f32* bias;
   f32 lo, hi;
+  bool swish;
   f32* out;
 };
 

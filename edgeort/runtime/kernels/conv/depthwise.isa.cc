@@ -2,6 +2,7 @@
 #include "depthwise.h"
 
 #include "../../simd/vec.h"
+#include "finish.h"
 
 namespace edgeort {
 namespace {
@@ -17,11 +18,13 @@ EDGEORT_INLINE void store_left(f32* p, vf v, i64 left) {
 }
 
 void pixel(const DepthwiseTaps& a) {
+  const Finish finish = {splat(a.lo), splat(a.hi), a.swish};
   for (i64 c = 0; c < a.channels; c += kLanes) {
     const i64 left = a.channels - c;
-    vf sum = splat(0.0f);
-    for (i64 t = 0; t < a.count; ++t) sum = fma(load_left(a.rows[t] + c, left), load_left(a.taps[t] + c, left), sum);
-    store_left(a.out + c, clip_sum(sum + load_left(a.bias + c, left), splat(a.lo), splat(a.hi)), left);
+    vf sum[1] = {splat(0.0f)};
+    for (i64 t = 0; t < a.count; ++t) sum[0] = fma(load_left(a.rows[t] + c, left), load_left(a.taps[t] + c, left), sum[0]);
+    finish(sum, load_left(a.bias + c, left));
+    store_left(a.out + c, sum[0], left);
   }
 }
 
@@ -52,7 +55,8 @@ struct Block {
   const DepthwiseArgs& a;
   i64 c, step;  // bytes between pixels
   char* out;
-  vf bias, lo, hi;
+  vf bias;
+  Finish finish;
 
   EDGEORT_INLINE Block(const DepthwiseArgs& args, i64 at)
       : a(args),
@@ -60,15 +64,15 @@ struct Block {
         step(args.channels * i64{sizeof(f32)}),
         out(reinterpret_cast<char*>(args.out + at)),
         bias(load(args.bias + at)),
-        lo(splat(args.lo)),
-        hi(splat(args.hi)) {}
+        finish{splat(args.lo), splat(args.hi), args.swish} {}
 
   EDGEORT_INLINE const char* at(const f32* p) const { return reinterpret_cast<const char*>(p + c); }
 
   template <int P>
-  EDGEORT_INLINE void finish(const vf (&sum)[P]) {
+  EDGEORT_INLINE void save(vf (&sum)[P]) {
+    finish(sum, bias);
 #pragma clang loop unroll(full)
-    for (int p = 0; p < P; ++p) store_next(out, clip_sum(sum[p] + bias, lo, hi), step);
+    for (int p = 0; p < P; ++p) store_next(out, sum[p], step);
   }
 
   // Adds one kernel row to P outputs; column(i) is input i of them, which is tap i - p * S of output p: the taps of one
@@ -112,15 +116,17 @@ struct Block {
         return splat(0.0f);
       });
     }
-    finish<P>(sum);
+    save<P>(sum);
   }
 
+  // The last outputs, fewer than twice P.
   template <int P>
-  EDGEORT_INLINE void edge(i64 x, i64 pixels) {
-    if constexpr (P > 1) {
-      if (pixels < P) return edge<P - 1>(x, pixels);
+  EDGEORT_INLINE void tail(i64 x) {
+    if (x + P <= a.pixels) {
+      group<P, true>(x);
+      x += P;
     }
-    group<P, true>(x);
+    if constexpr (P > 1) tail<P / 2>(x);
   }
 
   template <int P>
@@ -133,7 +139,7 @@ struct Block {
         group<P, true>(x);
       }
     }
-    if (x < a.pixels) edge<P - 1>(x, a.pixels - x);
+    tail<(P + 1) / 2>(x);
   }
 };
 
@@ -179,22 +185,18 @@ struct Full {
 #pragma clang loop unroll(full)
       for (int i = 0; i < K - S; ++i) carry[r][i] = next[i];
     }
-    b.template finish<P>(sum);
+    b.template save<P>(sum);
   }
 
-  template <int P>
-  EDGEORT_INLINE void tail(i64 pixels, i64 last) {
-    if constexpr (P > 1) {
-      if (pixels < P) return tail<P - 1>(pixels, last);
-    }
-    group<P, true>(last);
-  }
-
-  template <int P>
   EDGEORT_INLINE void line() {
     i64 pixels = b.a.pixels;
-    for (; pixels > P; pixels -= P) group<P, false>(0);
-    tail<P>(pixels, b.a.last - (b.a.pixels - pixels) * S);
+    for (; pixels > 4; pixels -= 4) group<4, false>(0);
+    if (pixels > 2) {
+      group<2, false>(0);
+      pixels -= 2;
+    }
+    const i64 last = b.a.last - (b.a.pixels - pixels) * S;
+    pixels == 2 ? group<2, true>(last) : group<1, true>(last);
   }
 };
 
@@ -213,7 +215,7 @@ void line(const DepthwiseArgs& args) {
     Block<K, S> block(a, c + kLanes <= a.channels ? c : a.channels - kLanes);
     if constexpr (K == kFullKernel) {
       if (a.count == K) {
-        Full<K, S>(block).template line<4>();
+        Full<K, S>(block).line();
         continue;
       }
     }
@@ -222,9 +224,11 @@ void line(const DepthwiseArgs& args) {
 }
 
 constexpr DepthwiseRow kRows[] = {
+#define STEM(level, pixels, vectors)
 #define DEPTHWISE(kernel, stride, pixels) {kernel, stride, line<kernel, stride, pixels>},
 #include "kernels.inc"
 #undef DEPTHWISE
+#undef STEM
 };
 
 }  // namespace

@@ -8,7 +8,7 @@ namespace {
 enum AutoPad : i32 { kExplicit, kSameUpper, kSameLower, kValid };
 constexpr i64 kLargest = i64{1} << 31;
 
-Status common(Prepare& p, const ConvParams& c, Geometry* g) {
+Status common(Prepare& p, const ConvParams& c, Geometry* g, bool planes = false) {
   const Tensor& x = p.in(0);
   if (p.inputs() < 3 || !p.has(0) || !p.has(1) || !p.has(2)) return p.fail("needs an input, weights and a bias");
   if (x.dtype != DType::f32) return p.fail("the input must be float32");
@@ -21,12 +21,12 @@ Status common(Prepare& p, const ConvParams& c, Geometry* g) {
   g->c_in = c.channels_in;
   g->c_out = c.channels_out;
   g->groups = c.group;
-  if (x.dims[x.rank - 1] != g->c_in)
-    return p.fail("the input has %lld channels, not %lld", (long long)x.dims[x.rank - 1], (long long)g->c_in);
+  const i64 channels = x.dims[planes ? 1 : x.rank - 1];
+  if (channels != g->c_in) return p.fail("the input has %lld channels, not %lld", (long long)channels, (long long)g->c_in);
   g->taps = 1;
   for (int d = 0; d < 3; ++d) {
     const int axis = d - (3 - c.spatial);
-    g->in[d] = axis < 0 ? 1 : x.dims[1 + axis];
+    g->in[d] = axis < 0 ? 1 : x.dims[(planes ? 2 : 1) + axis];
     g->kernel[d] = c.kernel[d];
     g->stride[d] = c.stride[d];
     g->dilation[d] = c.dilation[d];
@@ -55,8 +55,8 @@ Status declare(Prepare& p, const ConvParams& c, Geometry* g) {
 
 }  // namespace
 
-Status conv_geometry(Prepare& p, const ConvParams& c, Geometry* g) {
-  EDGEORT_TRY(common(p, c, g));
+Status conv_geometry(Prepare& p, const ConvParams& c, Geometry* g, bool planes) {
+  EDGEORT_TRY(common(p, c, g, planes));
   for (int d = 0; d < 3; ++d) {
     const i64 reach = (g->kernel[d] - 1) * g->dilation[d] + 1;
     i64 total = i64{c.pad_begin[d]} + c.pad_end[d];

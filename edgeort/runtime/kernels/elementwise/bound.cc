@@ -15,6 +15,13 @@ bool BoundProgram::clamp(f32* lo, f32* hi) const {
   return plain(*lo) && plain(*hi);
 }
 
+bool BoundProgram::in_registers(f32* lo, f32* hi, bool* swish) const {
+  *lo = -__builtin_inff();
+  *hi = __builtin_inff();
+  *swish = count == 1 && static_cast<Uop>(code[0].uop) == Uop::HardSwish && code[0].dst == 0 && code[0].a == 0;
+  return *swish || empty() || clamp(lo, hi);
+}
+
 Status BoundProgram::check(Prepare& p, const Program& program) {
   if (program.operands > kMaxOperands || program.registers > kMaxRegisters || program.result >= program.registers) {
     return p.fail("its program needs too many registers");

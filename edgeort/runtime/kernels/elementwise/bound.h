@@ -33,6 +33,8 @@ struct BoundProgram {
   bool empty() const { return count == 0; }
   // The program is one clamp to [lo, hi] (neither of them -0), which kernels do in registers.
   bool clamp(f32* lo, f32* hi) const;
+  // The same for kernels that also know a hard swish, and for a program of nothing: lo, hi are then infinite.
+  bool in_registers(f32* lo, f32* hi, bool* swish) const;
 
   // Checks `program` and binds it to the space `dims` x `columns`. Its instructions lie behind the params struct `params_end`.
   Status bind(Prepare& p, const Program& program, size_t params_bytes, const i64* dims, int rank, i64 columns, bool epilogue);

@@ -1,0 +1,131 @@
+// Stem kernels for one ISA level.
+#include "stem.h"
+
+#include "../../simd/vec.h"
+#include "finish.h"
+
+namespace edgeort {
+namespace {
+
+constexpr int kK = kStemKernel, kS = kStemStride, kC = kStemPlanes;
+constexpr int kVectorsPerPanel = static_cast<int>(kPanel) / kLanes;
+
+// The floats of a row that P outputs read.
+template <int P>
+constexpr int kReads = (P - 1) * kS + kK;
+
+#if defined(__ARM_NEON)
+// In registers: fmla takes its multiplier from any lane.
+template <int P>
+struct Row {
+  vf v[(kReads<P> + kLanes - 1) / kLanes];
+
+  EDGEORT_INLINE explicit Row(const f32* p) {
+#pragma clang loop unroll(full)
+    for (int i = 0; i < kReads<P>; i += kLanes) v[i / kLanes] = load_n(p + i, kReads<P> - i < kLanes ? kReads<P> - i : kLanes);
+  }
+  EDGEORT_INLINE vf operator[](int i) const { return splat(v[i / kLanes][i % kLanes]); }
+};
+#else
+template <int P>
+struct Row {
+  const f32* p;
+
+  EDGEORT_INLINE explicit Row(const f32* from) : p(from) {}
+  EDGEORT_INLINE vf operator[](int i) const { return splat(p[i]); }
+};
+#endif
+
+// The products of one kernel row.
+template <int P, int V>
+EDGEORT_INLINE void add(vf (&sum)[P][V], const f32* const* rows, const f32* const (&panels)[V], i64 x, bool first) {
+  const Row<P> row[kC] = {Row<P>(rows[0] + x), Row<P>(rows[1] + x), Row<P>(rows[2] + x)};
+#pragma clang loop unroll(full)
+  for (int k = 0; k < kK * kC; ++k) {
+    vf weights[V];
+#pragma clang loop unroll(full)
+    for (int v = 0; v < V; ++v) weights[v] = load(panels[v] + k * kPanel);
+#pragma clang loop unroll(full)
+    for (int p = 0; p < P; ++p) {
+      const vf value = row[k % kC][p * kS + k / kC];
+#pragma clang loop unroll(full)
+      for (int v = 0; v < V; ++v) sum[p][v] = first && k == 0 ? value * weights[v] : fma(value, weights[v], sum[p][v]);
+    }
+  }
+}
+
+template <int P, int V>
+EDGEORT_INLINE void save(const vf (&y)[P][V], f32* out, i64 stride) {
+#pragma clang loop unroll(full)
+  for (int p = 0; p < P; ++p) {
+#pragma clang loop unroll(full)
+    for (int v = 0; v < V; ++v) store(out + p * stride + v * kLanes, y[p][v]);
+  }
+}
+
+template <int P, int V>
+void tile(const StemArgs& a) {
+  const Finish finish = {splat(a.lo), splat(a.hi), a.swish};
+  for (i64 x = 0; x < a.pixels; x += P) {
+    vf sum[P][V];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < kK; ++r) {
+      const f32* panels[V];
+#pragma clang loop unroll(full)
+      for (int v = 0; v < V; ++v) {
+        panels[v] = a.panels + v / kVectorsPerPanel * a.panel_stride + v % kVectorsPerPanel * kLanes + r * kK * kC * kPanel;
+      }
+      add<P, V>(sum, a.rows + r * kC, panels, x * kS, r == 0);
+    }
+#pragma clang loop unroll(full)
+    for (int v = 0; v < V; ++v) {
+      const vf bias = load(a.bias + v * kLanes);
+      vf column[P];
+#pragma clang loop unroll(full)
+      for (int p = 0; p < P; ++p) column[p] = sum[p][v];
+      finish(column, bias);
+#pragma clang loop unroll(full)
+      for (int p = 0; p < P; ++p) sum[p][v] = column[p];
+    }
+    f32* out = a.out + x * a.out_stride;
+    const i64 left = a.pixels - x;
+    if (left >= P && a.columns == V * kLanes) {
+      save<P, V>(sum, out, a.out_stride);
+      continue;
+    }
+    f32 all[P * V * kLanes];
+    save<P, V>(sum, all, V * kLanes);
+    for (i64 p = 0; p < P && p < left; ++p) {
+      for (i64 i = 0; i < a.columns; ++i) out[p * a.out_stride + i] = all[p * V * kLanes + i];
+    }
+  }
+}
+
+// The rows of kernels.inc that are of this level.
+struct Table {
+  StemTile tiles[2];
+  int count;
+};
+
+template <bool kHere, int P, int V>
+constexpr void append(Table& table) {
+  if constexpr (kHere) table.tiles[table.count++] = {P, V * kLanes, kReads<P>, tile<P, V>};
+}
+
+constexpr Table tiles() {
+  Table table = {};
+#define DEPTHWISE(kernel, stride, pixels)
+#define STEM(level, pixels, vectors) append<kIsa_##level == EDGEORT_PASTE(kIsa, EDGEORT_ISA), pixels, vectors>(table);
+#include "kernels.inc"
+#undef STEM
+#undef DEPTHWISE
+  return table;
+}
+
+constexpr Table kTiles = tiles();
+
+}  // namespace
+
+EDGEORT_KERNEL(StemKernels, stem, {kTiles.tiles, kTiles.count})
+
+}  // namespace edgeort
