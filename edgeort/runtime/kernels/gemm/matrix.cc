@@ -18,6 +18,7 @@ Status Matrix::bind(Prepare& p, const Program& code, size_t params_bytes, const 
   n = all_columns;
   panel_stride = k * kPanel;
   row_step = 1;
+  block = kMaxTileRows;  // of programs, where the caller cuts the rows
   lo = -__builtin_inff();
   hi = __builtin_inff();
   EDGEORT_TRY(epilogue.bind(p, code, params_bytes, dims, rank, all_columns, true));
