@@ -16,6 +16,16 @@ using StatisticsFn = void (*)(const f32* x, i64 n, f32 epsilon, f32* mean, f32* 
 // y = fma((x - mean) * inv, scale, bias)
 using ApplyFn = void (*)(const f32* x, i64 n, f32 mean, f32 inv, Factor scale, Factor bias, f32* y);
 
+// Both for each of `count` rows of n elements, one behind the other. y, means and invs may be null; y may be x.
+struct LayerRows {
+  const f32* x;
+  i64 n, count;
+  f32 epsilon;
+  Factor scale, bias;
+  f32 *y, *means, *invs;
+};
+using LayerRowsFn = void (*)(const LayerRows& rows);
+
 // y = (x / sqrt(mean of squares + epsilon)) * scale
 using RmsFn = void (*)(const f32* x, i64 n, f32 epsilon, Factor scale, f32* y);
 

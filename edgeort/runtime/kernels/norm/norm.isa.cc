@@ -35,21 +35,31 @@ EDGEORT_INLINE void put(f32* p, vf v, int lanes) {
 }
 EDGEORT_INLINE vf take(Factor f, i64 i, int lanes) { return f.step ? take(f.data + i, lanes) : splat(*f.data); }
 
-// The sum of Op over a row.
-template <class Op>
-EDGEORT_INLINE f32 row_sum(const f32* x, i64 n, f32 number) {
-  Lanes16 sum = Lanes16::of(0.0f);
-  const vf shift = splat(number);
+// The sum of Op over each of R rows, which run side by side so that no addition waits for the one before.
+template <class Op, int R>
+EDGEORT_INLINE void row_sums(const f32* x, i64 n, const f32 (&number)[R], f32 (&result)[R]) {
+  Lanes16 sum[R];
+  for (int r = 0; r < R; ++r) sum[r] = Lanes16::of(0.0f);
   i64 i = 0;
   for (; i + 16 <= n; i += 16) {
-    for (int k = 0; k < Lanes16::kCount; ++k) sum.v[k] = Op::step(sum.v[k], load(x + i + k * kLanes), shift);
+    for (int r = 0; r < R; ++r) {
+      for (int k = 0; k < Lanes16::kCount; ++k) sum[r].v[k] = Op::step(sum[r].v[k], load(x + r * n + i + k * kLanes), splat(number[r]));
+    }
   }
-  if (i < n) {  // lanes beyond the row see the shift itself: nothing is added to them
-    Lanes16 rest = Lanes16::load_n(x + i, static_cast<int>(n - i));
-    rest.fill_from(static_cast<int>(n - i), number);
-    for (int k = 0; k < Lanes16::kCount; ++k) sum.v[k] = Op::step(sum.v[k], rest.v[k], shift);
+  for (int r = 0; r < R; ++r) {
+    if (i < n) {  // lanes beyond the row see the shift itself: nothing is added to them
+      Lanes16 rest = Lanes16::load_n(x + r * n + i, static_cast<int>(n - i));
+      rest.fill_from(static_cast<int>(n - i), number[r]);
+      for (int k = 0; k < Lanes16::kCount; ++k) sum[r].v[k] = Op::step(sum[r].v[k], rest.v[k], splat(number[r]));
+    }
+    result[r] = sum[r].reduce_tree();
   }
-  return sum.reduce_tree();
+}
+template <class Op>
+EDGEORT_INLINE f32 row_sum(const f32* x, i64 n, f32 number) {
+  f32 result[1];
+  row_sums<Op, 1>(x, n, {number}, result);
+  return result[0];
 }
 
 // The sums of Op over the rows of `lanes` columns.
@@ -70,10 +80,46 @@ EDGEORT_INLINE vf column_sum(const f32* x, i64 n, i64 stride, int lanes, vf shif
   return tree16(lane, Add{});
 }
 
-void statistics(const f32* x, i64 n, f32 epsilon, f32* mean, f32* inv) {
+// Of R rows, one behind the other.
+template <int R>
+EDGEORT_INLINE void statistics_of(const f32* x, i64 n, f32 epsilon, f32 (&mean)[R], f32 (&inv)[R]) {
   const f32 size = static_cast<f32>(n);
-  *mean = row_sum<Value>(x, n, 0.0f) / size;
-  *inv = 1.0f / sqrt(row_sum<Square>(x, n, *mean) / size + epsilon);
+  f32 sum[R];
+  row_sums<Value>(x, n, mean, sum);
+  for (int r = 0; r < R; ++r) mean[r] = sum[r] / size;
+  row_sums<Square>(x, n, mean, sum);
+  for (int r = 0; r < R; ++r) inv[r] = 1.0f / sqrt(sum[r] / size + epsilon);
+}
+
+void statistics(const f32* x, i64 n, f32 epsilon, f32* mean, f32* inv) {
+  f32 means[1] = {}, invs[1];
+  statistics_of(x, n, epsilon, means, invs);
+  *mean = means[0];
+  *inv = invs[0];
+}
+
+template <int R>
+EDGEORT_INLINE void layer(const LayerRows& l, i64 row) {
+  const f32* x = l.x + row * l.n;
+  f32 mean[R] = {}, inv[R];
+  statistics_of(x, l.n, l.epsilon, mean, inv);
+  for (int r = 0; r < R; ++r) {
+    if (l.means) l.means[row + r] = mean[r];
+    if (l.invs) l.invs[row + r] = inv[r];
+  }
+  if (!l.y) return;
+  each_vector(l.n, [&](i64 i, int lanes) __attribute__((always_inline)) {
+    const vf scale = take(l.scale, i, lanes), bias = take(l.bias, i, lanes);
+    for (int r = 0; r < R; ++r) {
+      put(l.y + (row + r) * l.n + i, fma((take(x + r * l.n + i, lanes) - splat(mean[r])) * splat(inv[r]), scale, bias), lanes);
+    }
+  });
+}
+
+void layer_rows(const LayerRows& l) {
+  i64 row = 0;
+  for (; row + 4 <= l.count; row += 4) layer<4>(l, row);
+  for (; row < l.count; ++row) layer<1>(l, row);
 }
 
 void apply(const f32* x, i64 n, f32 mean, f32 inv, Factor scale, Factor bias, f32* y) {
@@ -134,6 +180,7 @@ void lp_columns(const f32* x, i64 n, i64 stride, i64 columns, f32* y) {
 
 EDGEORT_KERNEL(StatisticsFn, norm_statistics, statistics)
 EDGEORT_KERNEL(ApplyFn, norm_apply, apply)
+EDGEORT_KERNEL(LayerRowsFn, norm_layer_rows, layer_rows)
 EDGEORT_KERNEL(RmsFn, norm_rms, rms)
 EDGEORT_KERNEL(ChannelsFn, norm_channels, channels)
 EDGEORT_KERNEL(AffineFn, norm_affine, affine)

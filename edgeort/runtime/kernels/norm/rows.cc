@@ -3,15 +3,13 @@
 
 namespace edgeort {
 
-EDGEORT_KERNELS(StatisticsFn, norm_statistics)
-EDGEORT_KERNELS(ApplyFn, norm_apply)
+EDGEORT_KERNELS(LayerRowsFn, norm_layer_rows)
 EDGEORT_KERNELS(RmsFn, norm_rms)
 
 namespace {
 
 struct State {
-  StatisticsFn statistics;
-  ApplyFn apply;
+  LayerRowsFn layer;
   RmsFn rms;
   i64 rows, n;
 };
@@ -40,27 +38,20 @@ Status prepare_layer(Prepare& p) {
   State* s;
   if (p.outputs() > 3) return p.fail("it has more than three outputs");
   EDGEORT_TRY(bind(p, 2, &s));
-  s->statistics = norm_statistics(p.isa());
-  s->apply = norm_apply(p.isa());
+  s->layer = norm_layer_rows(p.isa());
   return Status::ok;
 }
 
 void run_layer(Run& r) {
   const State& s = r.state<State>();
-  const f32 epsilon = r.params<AxisParams>().value;
   const f32* x = r.in(0).as<const f32>();
-  f32* y = r.wants(0) ? r.out(0).as<f32>() : nullptr;
-  f32* means = r.wants(1) ? r.out(1).as<f32>() : nullptr;
-  f32* invs = r.wants(2) ? r.out(2).as<f32>() : nullptr;
+  f32* out[3];
+  for (int i = 0; i < 3; ++i) out[i] = r.wants(i) ? r.out(i).as<f32>() : nullptr;
   const Factor scale = factor_of(r, 1, &kOne), bias = factor_of(r, 2, &kZero);
+  const auto at = [](f32* base, i64 offset) { return base ? base + offset : nullptr; };
   r.ranges(s.rows, rows_per_task(s.n), [&](i64 begin, i64 end, int) {
-    for (i64 i = begin; i < end; ++i) {
-      f32 mean, inv;
-      s.statistics(x + i * s.n, s.n, epsilon, &mean, &inv);
-      if (means) means[i] = mean;
-      if (invs) invs[i] = inv;
-      if (y) s.apply(x + i * s.n, s.n, mean, inv, scale, bias, y + i * s.n);
-    }
+    s.layer({x + begin * s.n, s.n, end - begin, r.params<AxisParams>().value, scale, bias, at(out[0], begin * s.n), at(out[1], begin),
+             at(out[2], begin)});
   });
 }
 
