@@ -21,12 +21,11 @@ def whole_library() -> Path:
 @pytest.fixture(scope="session")
 def kernel_plans(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Small plans that together call every kernel that some node test of the ONNX project needs."""
-    from tests.fuzz.corpus import chain, lowered, network, node_test_plans
+    from tests.fuzz.corpus import chain, lowered, network, node_test_plans, transformer
 
     folder = tmp_path_factory.mktemp("plans")
     found = node_test_plans(folder)
-    free = folder / "network.plan"
-    free.write_bytes(lowered(network(), folder).to_bytes())
-    wide = folder / "chain.plan"
-    wide.write_bytes(lowered(chain(), folder).to_bytes())
-    return [*found, wide, free]
+    for make in (chain, transformer, network):
+        found.append(folder / f"{make.__name__}.plan")
+        found[-1].write_bytes(lowered(make(), folder).to_bytes())
+    return found

@@ -17,7 +17,7 @@ import pytest
 from edgeort import lowering, model, sample, toolchain
 from edgeort.passes import PassContext, run_passes
 from tests.contract.engines import HOST, levels
-from tests.fuzz.corpus import network
+from tests.fuzz.corpus import network, transformer
 from tests.real_models.find import find
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="qemu's user mode is for Linux")]
@@ -70,6 +70,14 @@ def test_small_network(tmp_path: Path) -> None:
     path.write_bytes(network().SerializeToString())
     for size in ("1x3x17x23", "2x3x32x32"):
         found = digests(path, tmp_path, CORES, "--shape", f"x={size}")
+        assert len(set(found.values())) == 1, found
+
+
+def test_small_transformer(tmp_path: Path) -> None:
+    path = tmp_path / "transformer.onnx"
+    path.write_bytes(transformer().SerializeToString())
+    for n, rows in ((1, 1), (2, 37)):
+        found = digests(path, tmp_path, CORES, "--shape", f"x={n}x{rows}x21", "--shape", f"mask={rows}")
         assert len(set(found.values())) == 1, found
 
 

@@ -122,3 +122,25 @@ def network() -> onnx.ModelProto:
     outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 21])]
     graph = helper.make_graph(nodes, "network", inputs, outputs, constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def transformer() -> onnx.ModelProto:
+    """A block of a transformer with free sizes: attention with a mask over a common projection, norms, a GELU."""
+    text = """<ir_version: 9, opset_import: ["": 20]> transformer (float[N,R,21] x, float[R] mask) => (float[N,R,21] y)
+      <int64[5] heads = {0,0,3,3,7}, int64[3] joined = {0,0,21}, int64 i0 = {0}, int64 i1 = {1}, int64 i2 = {2},
+       float s = {0.3}> {
+      n1 = LayerNormalization <axis = -1> (x, ones, zeros) p = MatMul (n1, w1) h = Reshape (p, heads)
+      t = Transpose <perm = [2,0,3,1,4]> (h)
+      q = Gather <axis = 0> (t, i0) k = Gather <axis = 0> (t, i1) v = Gather <axis = 0> (t, i2)
+      kt = Transpose <perm = [0,1,3,2]> (k) a = MatMul (q, kt) b = Mul (a, s) c = Add (b, mask)
+      d = Softmax <axis = -1> (c) o = MatMul (d, v) f = Transpose <perm = [0,2,1,3]> (o) g = Reshape (f, joined)
+      i = MatMul (g, w2) j = Add (x, i)
+      n2 = LayerNormalization <axis = -1> (j, ones, zeros) l = MatMul (n2, w3) m = Gelu (l) u = MatMul (m, w4)
+      y = Add (j, u) }"""
+    model = onnx.parser.parse_model(text)
+    rng = np.random.default_rng(0)
+    weights = {"w1": (21, 63), "w2": (21, 21), "w3": (21, 50), "w4": (50, 21)}
+    arrays = {name: rng.standard_normal(shape).astype(np.float32) / 4 for name, shape in weights.items()}
+    arrays |= {"ones": np.ones(21, np.float32), "zeros": np.zeros(21, np.float32)}
+    model.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in arrays.items())
+    return model
