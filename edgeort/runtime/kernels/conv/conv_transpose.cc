@@ -46,6 +46,7 @@ Status prepare(Prepare& p) {
   s->step = p.params<ConvParams>().stride[2];
   s->program = s->matrix.program;
   s->matrix.program = false;
+  s->matrix.even = g.kernel[2] == 1 && g.stride[2] == 1 && g.out[2] == g.in[2] && g.pad[2] == 0;
   // The longest run of one phase along x is the largest product. Few lines are cut, so that every thread has a share.
   const i64 rows = ceil_div(g.out[2], g.stride[2]), lines = max_of(1, g.batch * g.out[0] * g.out[1]);
   s->matrix.partition(rows, g.taps, 1);
@@ -86,6 +87,7 @@ void fill(const State& s, const Lines& in, i64 group, const Line& line, i64 phas
   const Geometry& g = s.g;
   block->kc = s.per_group_in;
   block->taps = 0;
+  block->step = block->rows * in.pixel;
   i64 z, y, x;
   for (i64 k0 = 0; k0 < g.kernel[0]; ++k0) {
     if (!source(g, 0, line.z, k0, &z) || z < 0 || z >= g.in[0]) continue;
