@@ -72,16 +72,17 @@ def test_convolutions(seed: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("width", "stride", "pixels"), [*DEPTHWISE, (2, 1, 1), (7, 3, 1)])
 @pytest.mark.parametrize("channels", [1, 8, 19, 48])
-def test_depthwise_rows(width: int, stride: int, pixels: int, channels: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", [0, 1])  # columns fewer than half a kernel
+def test_depthwise_rows(width: int, stride: int, pixels: int, channels: int, left: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(width * channels)
-    w, b = values(rng, channels, 1, 3, width), values(rng, channels)
-    pads = (1, width // 2, 1, width // 2)
+    w, b = values(rng, channels, 1, width, width), values(rng, channels)
+    pads = (width // 2, width // 2 - left, width // 2, width // 2)
     attributes = {"strides": (stride, stride), "pads": pads}
     node = helper.make_node("Conv", ["x", "w", "b"], ["y"], group=channels, **attributes)
     model = graph([node], {"x": ["n", channels, "h", "w"]}, ["y"], {"w": w, "b": b})
     runs = []
     for size in (width, width + stride * (pixels - 1), width + stride * (2 * pixels + 1), 61):
-        x = values(rng, 1, 7, size, channels)
+        x = values(rng, 1, 9, size, channels)
         want = reference().conv2d(x, w, b, strides=(stride, stride), pads=pads, groups=channels)
         runs.append(([nchw(x)], nchw(want)))
     check(model, tmp_path, *runs)

@@ -11,8 +11,9 @@ EDGEORT_KERNELS(DepthwiseKernels, depthwise)
 
 namespace {
 
-// Bytes of input lines that stay in a small core's L1 while all kernel rows read them.
+// Bytes of input that stay in a small core's L1: a cache line of each pixel of the lines that one call reads.
 constexpr i64 kLineBytes = 16 * 1024;
+constexpr i64 kMostLines = 16;
 
 struct State {
   Geometry g;
@@ -21,17 +22,20 @@ struct State {
   bool swish, program;
   const DepthwiseKernels* kernels;
   const DepthwiseRow* row;  // null: tap by tap
-  i64 chunk;                // channels that all lines of a range are computed for before the next ones
+  i64 lines;                // of one call
 
+  i64 pointers() const { return max_of(2 * g.taps, lines * g.kernel[1]); }
   u64 scratch_bytes() const {
-    return static_cast<u64>(g.taps) * 2 * sizeof(void*) + (program ? epilogue.scratch_bytes(g.out[2] * g.c_out) : 0);
+    return static_cast<u64>(pointers()) * sizeof(void*) + (program ? epilogue.scratch_bytes(g.out[2] * g.c_out) : 0);
   }
 };
 
-// The kernel that computes whole lines, or null.
+// The kernel that computes lines, or null.
 const DepthwiseRow* pick(const DepthwiseKernels& kernels, const Geometry& g) {
   const i64 half = g.kernel[2] / 2;
-  if (g.kernel[0] != 1 || g.dilation[2] != 1 || g.c_in < kernels.lanes || g.pad[2] > half || g.beside() > half) return nullptr;
+  if (g.kernel[0] != 1 || g.kernel[1] != g.kernel[2] || g.dilation[2] != 1 || g.c_in < kernels.lanes || g.pad[2] > half ||
+      g.beside() > half)
+    return nullptr;
   for (const DepthwiseRow* row = kernels.rows; row < kernels.rows + kernels.count; ++row) {
     if (row->kernel == g.kernel[2] && row->stride == g.stride[2]) return row;
   }
@@ -52,62 +56,49 @@ Status prepare(Prepare& p) {
   s->program = !s->epilogue.in_registers(&s->lo, &s->hi, &s->swish);
   s->kernels = &depthwise(p.isa());
   s->row = pick(*s->kernels, g);
-  // A program runs over whole lines while they are in cache.
-  const i64 fits = kLineBytes / ((g.in[2] + 1) * (g.kernel[1] + 1) * i64{sizeof(f32)});
-  s->chunk = s->program || !s->row ? g.c_in : max_of(4, fits / kPanel) * kPanel;
+  // A program runs over each line while it is in cache.
+  const i64 fits = kLineBytes / ((g.in[2] + 1) * kPanel * i64{sizeof(f32)});
+  s->lines = s->program || !s->row ? 1 : max_of(1, min_of(kMostLines, (fits - g.kernel[1]) / g.stride[1] + 1));
   p.thread_scratch(s->scratch_bytes());
   return Status::ok;
 }
 
-// One output line.
-struct Line {
+// Lines of a strip: where they are read and written.
+struct Strip {
   const Run& r;
   const State& s;
-  const Lines& in;
-  i64 n, z, y;
-  f32* out;
-  const f32** pointers;  // room for two for every tap
+  const Lines &in, &out;
+  const f32** pointers;
 
-  // Column 0 of the input line that kernel row (k0, k1) reads, or null.
-  const f32* input(i64 k0, i64 k1) const {
+  // Column 0 of the input line that kernel row (k0, k1) of output line i reads, or null.
+  const f32* input(i64 i, i64 k0, i64 k1) const {
     const Geometry& g = s.g;
+    const i64 y = i % g.out[1], z = i / g.out[1] % g.out[0], n = i / g.out[1] / g.out[0];
     const i64 iz = z * g.stride[0] - g.pad[0] + k0 * g.dilation[0], iy = y * g.stride[1] - g.pad[1] + k1 * g.dilation[1];
     if (iz < 0 || iz >= g.in[0] || iy < 0 || iy >= g.in[1]) return nullptr;
     return in.line((n * g.in[0] + iz) * g.in[1] + iy);
   }
 
-  // Channels [begin, end), by the kernel for lines.
-  void whole(i64 begin, i64 end) const {
+  // Lines, by a kernel for them.
+  void lines(i64 first, i64 last) const {
     const Geometry& g = s.g;
-    DepthwiseArgs a = {pointers,
-                       r.in(1).as<const f32>(),
-                       0,
-                       g.pad[2] - in.left,
-                       g.in[2] + g.pad[2] + in.right,
-                       g.out[2],
-                       begin,
-                       end,
-                       g.c_in,
-                       r.in(2).as<const f32>(),
-                       s.lo,
-                       s.hi,
-                       s.swish,
-                       out};
-    for (i64 k = 0; k < g.kernel[1]; ++k) {
-      const f32* line = input(0, k);
-      if (!line) continue;
-      if (a.count == 0) a.weights += k * g.kernel[2] * g.c_in;
-      pointers[a.count++] = line - g.pad[2] * g.c_in;
+    const f32** row = pointers;
+    for (i64 i = first; i < last; ++i) {
+      for (i64 k = 0; k < g.kernel[1]; ++k) {
+        const f32* line = input(i, 0, k);
+        *row++ = line ? line - g.pad[2] * g.c_in : nullptr;
+      }
     }
-    s.row->fn(a);
+    s.row->fn({pointers, r.in(1).as<const f32>(), last - first, g.out[2], g.c_in, g.pad[2] - in.left, g.in[2] + g.pad[2] + in.right,
+               r.in(2).as<const f32>(), s.lo, s.hi, s.swish, out.line(first), out.stride});
   }
 
-  void pixel(i64 x) const {
+  void pixel(i64 i, i64 x) const {
     const Geometry& g = s.g;
     const f32** taps = pointers + g.taps;
-    DepthwiseTaps a = {pointers, taps, 0, g.c_in, r.in(2).as<const f32>(), s.lo, s.hi, s.swish, out + x * g.c_out};
+    DepthwiseTaps a = {pointers, taps, 0, g.c_in, r.in(2).as<const f32>(), s.lo, s.hi, s.swish, out.line(i) + x * g.c_out};
     for (i64 k = 0; k < g.taps; ++k) {
-      const f32* line = input(k / g.kernel[2] / g.kernel[1], k / g.kernel[2] % g.kernel[1]);
+      const f32* line = input(i, k / g.kernel[2] / g.kernel[1], k / g.kernel[2] % g.kernel[1]);
       const i64 column = x * g.stride[2] - g.pad[2] + k % g.kernel[2] * g.dilation[2];
       if (!line || column < 0 || column >= g.in[2]) continue;
       pointers[a.count] = line + column * g.c_in;
@@ -116,37 +107,29 @@ struct Line {
     s.kernels->pixel(a);
   }
 
-  void pixels() const {
-    for (i64 x = 0; x < s.g.out[2]; ++x) pixel(x);
-  }
-
-  // `row` is the first pixel in the epilogue's space.
-  void finish(i64 row) const {
+  // The program over line i; `row` is its first pixel in the epilogue's space.
+  void finish(i64 i, i64 row) const {
     const Geometry& g = s.g;
-    void* scratch = pointers + 2 * g.taps;
+    void* scratch = pointers + s.pointers();
     if (s.epilogue.flat) {
-      s.epilogue.run(r, out, row, 0, g.out[2] * g.c_out, scratch);
+      s.epilogue.run(r, out.line(i), row, 0, g.out[2] * g.c_out, scratch);
       return;
     }
-    for (i64 x = 0; x < g.out[2]; ++x) s.epilogue.run(r, out + x * g.c_out, row + x, 0, g.c_out, scratch);
+    for (i64 x = 0; x < g.out[2]; ++x) s.epilogue.run(r, out.line(i) + x * g.c_out, row + x, 0, g.c_out, scratch);
   }
 };
 
 // Output lines, counted through the images of `in`. The epilogue's space begins `row` pixels before line 0.
 void compute(const Run& r, const Lines& in, const Lines& out, Span lines, i64 row, void* scratch) {
   const State& s = r.state<State>();
-  const Geometry& g = s.g;
-  for (i64 c = 0; c < g.c_in; c += s.chunk) {
-    for (i64 i = lines.first; i < lines.last; ++i) {
-      const Line line = {
-          r, s, in, i / g.out[1] / g.out[0], i / g.out[1] % g.out[0], i % g.out[1], out.line(i), static_cast<const f32**>(scratch)};
-      if (s.row) {
-        line.whole(c, min_of(g.c_in, c + s.chunk));
-      } else {
-        line.pixels();
-      }
-      if (s.program) line.finish(row + i * g.out[2]);
+  const Strip strip = {r, s, in, out, static_cast<const f32**>(scratch)};
+  for (i64 i = lines.first; i < lines.last; i += s.lines) {
+    if (s.row) {
+      strip.lines(i, min_of(lines.last, i + s.lines));
+    } else {
+      for (i64 x = 0; x < s.g.out[2]; ++x) strip.pixel(i, x);
     }
+    if (s.program) strip.finish(i, row + i * s.g.out[2]);
   }
 }
 

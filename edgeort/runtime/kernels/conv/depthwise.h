@@ -5,20 +5,17 @@
 
 namespace edgeort {
 
-// Neighbouring outputs of one line. Only kernel rows inside the image are named; columns of the input outside [first, last),
-// counted from the first output's first tap, read zeros.
+// Lines of outputs. Columns of the input outside [first, last), counted from a line's first tap, read zeros.
 struct DepthwiseArgs {
-  const f32* const* rows;  // where the first tap of each kernel row is read
-  const f32* weights;      // of the first of these kernel rows
-  i64 count;               // of kernel rows
+  const f32* const* rows;  // [line][kernel row]: where the first tap of the first output is read; null: all zeros
+  const f32* weights;
+  i64 lines, pixels, channels;
   i64 first, last;
-  i64 pixels;      // outputs
-  i64 begin, end;  // channels to compute; up to a vector before `begin` may be computed, too
-  i64 channels;    // floats between pixels
   const f32* bias;
   f32 lo, hi;
   bool swish;  // instead of a clamp
   f32* out;
+  i64 out_line;  // floats between lines of outputs
 };
 
 // One output from any taps: rows[t] is where tap t is read, taps[t] its weights.
@@ -32,7 +29,7 @@ struct DepthwiseTaps {
   f32* out;
 };
 
-// A line with a kernel and stride along x known. At most half a kernel may lie outside at either end.
+// Lines with a square kernel and the stride along x known. At most half a kernel may lie outside at either end.
 struct DepthwiseRow {
   int kernel, stride;
   void (*fn)(const DepthwiseArgs&);

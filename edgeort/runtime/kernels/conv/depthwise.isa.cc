@@ -49,24 +49,27 @@ EDGEORT_INLINE void store_next(char*& p, vf v, i64 step) {
 #endif
 }
 
-// A vector of channels of a line.
+constexpr f32 kZeros[kLanes] = {};
+
+// A vector of channels of one line after the other.
 template <int K, int S>
 struct Block {
   const DepthwiseArgs& a;
-  i64 c, step;  // bytes between pixels
   char* out;
   vf bias;
   Finish finish;
+  i64 c, step;  // bytes between pixels
 
   EDGEORT_INLINE Block(const DepthwiseArgs& args, i64 at)
       : a(args),
-        c(at),
-        step(args.channels * i64{sizeof(f32)}),
-        out(reinterpret_cast<char*>(args.out + at)),
+        out(nullptr),
         bias(load(args.bias + at)),
-        finish{splat(args.lo), splat(args.hi), args.swish} {}
+        finish{splat(args.lo), splat(args.hi), args.swish},
+        c(at),
+        step(args.channels * i64{sizeof(f32)}) {}
 
   EDGEORT_INLINE const char* at(const f32* p) const { return reinterpret_cast<const char*>(p + c); }
+  EDGEORT_INLINE void begin(i64 line) { out = reinterpret_cast<char*>(a.out + line * a.out_line + c); }
 
   template <int P>
   EDGEORT_INLINE void save(vf (&sum)[P]) {
@@ -76,11 +79,11 @@ struct Block {
   }
 
   // Adds one kernel row to P outputs; column(i) is input i of them, which is tap i - p * S of output p: the taps of one
-  // output come in rising order.
-  template <int P, class Column>
+  // output come in rising order. The columns before kLeft and from kEnd on are zeros, and left out.
+  template <int P, int kLeft, int kEnd, class Column>
   static EDGEORT_INLINE void add(vf (&sum)[P], const vf (&taps)[K], bool first, const Column& column) {
 #pragma clang loop unroll(full)
-    for (int i = 0; i < (P - 1) * S + K; ++i) {
+    for (int i = kLeft; i < kEnd; ++i) {
       const vf x = column(i);
 #pragma clang loop unroll(full)
       for (int p = 0; p < P; ++p) {
@@ -95,80 +98,92 @@ struct Block {
 #pragma clang loop unroll(full)
     for (int k = 0; k < K; ++k) taps[k] = load_next(from, step);
   }
+};
 
-  // Any number of kernel rows: P outputs from x on, whose outer columns are checked where kEdge.
-  template <int P, bool kEdge>
+// Line by line from each kernel row in turn, its weights read for each group of outputs.
+template <int K, int S>
+struct ByRows {
+  Block<K, S> b;
+  const f32* const* rows;  // of the line
+
+  EDGEORT_INLINE ByRows(const DepthwiseArgs& a, i64 c) : b(a, c), rows(nullptr) {}
+
+  // P outputs from x on. kLeft and kRight of their columns are outside the image; kChecked: as many as there are.
+  template <int P, int kLeft, int kRight, bool kChecked>
   EDGEORT_INLINE void group(i64 x) {
+    constexpr int kColumns = (P - 1) * S + K;
     vf sum[P];
 #pragma clang loop unroll(full)
     for (int p = 0; p < P; ++p) sum[p] = splat(0.0f);
-    const i64 from = x * S * step, first = a.first - x * S, last = a.last - x * S;
-    const char* weights = at(a.weights);
-    for (i64 row = 0; row < a.count; ++row) {
+    const i64 from = (x * S + kLeft) * b.step, first = b.a.first - x * S, last = b.a.last - x * S;
+    const char* weights = b.at(b.a.weights);
+    for (int r = 0; r < K; ++r) {
+      if (!rows[r]) {
+        weights += K * b.step;
+        continue;
+      }
       vf taps[K];
-      load_taps(taps, weights);
-      const char* in = at(a.rows[row]) + from;
-      add<P>(sum, taps, false, [&](int i) __attribute__((always_inline)) {
-        const bool left = i < K / 2, right = i >= (P - 1) * S + K - K / 2;
-        const bool outside = kEdge && ((left && i < first) || (right && i >= last));
-        if (!outside) return load_next(in, step);
-        in += step;
+      b.load_taps(taps, weights);
+      const char* in = b.at(rows[r]) + from;
+      b.template add<P, kLeft, kColumns - kRight>(sum, taps, false, [&](int i) __attribute__((always_inline)) {
+        const bool outside = kChecked && ((i < K / 2 && i < first) || (i >= kColumns - K / 2 && i >= last));
+        if (!outside) return load_next(in, b.step);
+        in += b.step;
         return splat(0.0f);
       });
     }
-    save<P>(sum);
-  }
-
-  // The last outputs, fewer than twice P.
-  template <int P>
-  EDGEORT_INLINE void tail(i64 x) {
-    if (x + P <= a.pixels) {
-      group<P, true>(x);
-      x += P;
-    }
-    if constexpr (P > 1) tail<P / 2>(x);
+    b.template save<P>(sum);
   }
 
   template <int P>
-  EDGEORT_INLINE void line() {
-    i64 x = 0;
-    for (; x + P <= a.pixels; x += P) {
-      if (x * S >= a.first && (x + P - 1) * S + K <= a.last) {
-        group<P, false>(x);
+  EDGEORT_INLINE void line(i64 y) {
+    constexpr int kLeft = K / 2, kRight = S == 1 ? K / 2 : K / 2 - 1;  // of even images with pads of half a kernel
+    b.begin(y);
+    rows = b.a.rows + y * K;
+    for (i64 x = 0; x < b.a.pixels;) {
+      const i64 room = b.a.pixels - x, left = b.a.first - x * S, right = (x + P - 1) * S + K - b.a.last;
+      if (room >= P && (left <= 0 || left == kLeft) && (right <= 0 || right == kRight)) {
+        if (right <= 0) {
+          left <= 0 ? group<P, 0, 0, false>(x) : group<P, kLeft, 0, false>(x);
+        } else {
+          left <= 0 ? group<P, 0, kRight, false>(x) : group<P, kLeft, kRight, false>(x);
+        }
+        x += P;
+      } else if (room >= 4) {
+        group<4, 0, 0, true>(x);
+        x += 4;
+      } else if (room >= 2) {
+        group<2, 0, 0, true>(x);
+        x += 2;
       } else {
-        group<P, true>(x);
+        group<1, 0, 0, true>(x++);
       }
     }
-    tail<(P + 1) / 2>(x);
   }
 };
 
-// All kernel rows, of three taps each: the weights stay in registers for the whole line, and so do the columns that one
-// group of outputs shares with the next.
+// Kernels of three rows: the weights stay in registers for all lines, and the columns that one group of outputs shares with
+// the next for the line.
 template <int K, int S>
-struct Full {
-  Block<K, S>& b;
+struct InRegisters {
+  Block<K, S> b;
+  const char* in[K];  // apart from the steps: clang keeps neighbours of a struct in the halves of a vector
   vf taps[K][K], carry[K][K - S];
-  const char* in[K];
+  i64 step[K];  // of each row: 0 where it is all zeros
 
-  EDGEORT_INLINE explicit Full(Block<K, S>& block) : b(block) {
-    const char* weights = b.at(b.a.weights);
+  EDGEORT_INLINE InRegisters(const DepthwiseArgs& a, i64 c) : b(a, c) {
+    const char* weights = b.at(a.weights);
 #pragma clang loop unroll(full)
-    for (int r = 0; r < K; ++r) {
-      b.load_taps(taps[r], weights);
-      in[r] = b.at(b.a.rows[r]);
-#pragma clang loop unroll(full)
-      for (int i = 0; i < K - S; ++i) carry[r][i] = column(r, i < K / 2 && i < b.a.first);
-    }
+    for (int r = 0; r < K; ++r) b.load_taps(taps[r], weights);
   }
 
   EDGEORT_INLINE vf column(int r, bool outside) {
-    if (!outside) return load_next(in[r], b.step);
-    in[r] += b.step;
+    if (!outside) return load_next(in[r], step[r]);
+    in[r] += step[r];
     return splat(0.0f);
   }
 
-  // `last`: columns that are inside.
+  // kLast: the end of the line, of which `last` columns are inside.
   template <int P, bool kLast>
   EDGEORT_INLINE void group(i64 last) {
     constexpr int kColumns = (P - 1) * S + K;
@@ -176,7 +191,7 @@ struct Full {
 #pragma clang loop unroll(full)
     for (int r = 0; r < K; ++r) {
       vf next[K - S];
-      b.template add<P>(sum, taps[r], r == 0, [&](int i) __attribute__((always_inline)) {
+      b.template add<P, 0, kColumns>(sum, taps[r], r == 0, [&](int i) __attribute__((always_inline)) {
         if (i < K - S) return carry[r][i];
         const vf v = column(r, kLast && i >= kColumns - K / 2 && i >= last);
         if (i >= P * S) next[i - P * S] = v;
@@ -188,44 +203,61 @@ struct Full {
     b.template save<P>(sum);
   }
 
-  EDGEORT_INLINE void line() {
-    i64 pixels = b.a.pixels;
-    for (; pixels > 4; pixels -= 4) group<4, false>(0);
-    if (pixels > 2) {
-      group<2, false>(0);
-      pixels -= 2;
+  template <int P>
+  EDGEORT_INLINE void tail(i64 pixels, i64 last) {
+    if constexpr (P > 1) {
+      if (pixels < P) return tail<P - 1>(pixels, last);
     }
-    const i64 last = b.a.last - (b.a.pixels - pixels) * S;
-    pixels == 2 ? group<2, true>(last) : group<1, true>(last);
+    group<P, true>(last);
+  }
+
+  template <int P>
+  EDGEORT_INLINE void line(i64 y) {
+    b.begin(y);
+#pragma clang loop unroll(full)
+    for (int r = 0; r < K; ++r) {
+      const f32* row = b.a.rows[y * K + r];
+      in[r] = row ? b.at(row) : reinterpret_cast<const char*>(kZeros);
+      step[r] = b.step & -i64{row != nullptr};
+#pragma clang loop unroll(full)
+      for (int i = 0; i < K - S; ++i) carry[r][i] = column(r, i < K / 2 && i < b.a.first);
+    }
+    i64 pixels = b.a.pixels;
+    for (; pixels > P; pixels -= P) group<P, false>(0);
+    tail<P>(pixels, b.a.last - (b.a.pixels - pixels) * S);
   }
 };
 
-// Registers for nine weights, the columns of three rows and four sums.
+template <bool kFirst, class A, class B>
+struct Either {
+  using type = A;
+};
+template <class A, class B>
+struct Either<false, A, B> {
+  using type = B;
+};
+
+// Nine weights, the columns of three rows and four sums want more than 16 registers.
 #if defined(__AVX512F__) || defined(__aarch64__)
-constexpr int kFullKernel = 3;
+constexpr int kInRegisters = 3;
 #else
-constexpr int kFullKernel = 0;
+constexpr int kInRegisters = 0;
 #endif
 
 template <int K, int S, int P>
-void line(const DepthwiseArgs& args) {
+void lines(const DepthwiseArgs& args) {
   const DepthwiseArgs a = args;
-  for (i64 c = a.begin; c < a.end; c += kLanes) {
+  for (i64 c = 0; c < a.channels; c += kLanes) {
     // The last vector overlaps the one before rather than leaving single channels.
-    Block<K, S> block(a, c + kLanes <= a.channels ? c : a.channels - kLanes);
-    if constexpr (K == kFullKernel) {
-      if (a.count == K) {
-        Full<K, S>(block).line();
-        continue;
-      }
-    }
-    block.template line<P>();
+    const i64 at = c + kLanes <= a.channels ? c : a.channels - kLanes;
+    typename Either<K == kInRegisters, InRegisters<K, S>, ByRows<K, S>>::type block(a, at);
+    for (i64 y = 0; y < a.lines; ++y) block.template line<P>(y);
   }
 }
 
 constexpr DepthwiseRow kRows[] = {
 #define STEM(level, pixels, vectors)
-#define DEPTHWISE(kernel, stride, pixels) {kernel, stride, line<kernel, stride, pixels>},
+#define DEPTHWISE(kernel, stride, pixels) {kernel, stride, lines<kernel, stride, pixels>},
 #include "kernels.inc"
 #undef DEPTHWISE
 #undef STEM
