@@ -29,8 +29,9 @@ struct State {
   Geometry g;
   Matrix matrix;  // for its epilogue
   const WinogradKernels* kernels;
-  i64 across, down;  // tiles of an image
-  i64 tiles;         // in all
+  i64 in_pitch, out_pitch;  // floats between pixels
+  i64 across, down;         // tiles of an image
+  i64 tiles;                // in all
   i64 per_run;
   bool shared;  // few tiles: one run, whose columns the threads share; otherwise each thread has a run
   i64 columns_per_task;
@@ -46,6 +47,8 @@ i64 odd_lines(i64 floats) { return ceil_div(floats, kLine) / 2 * 2 * kLine + kLi
 void arrange(Prepare& p, State* s) {
   const Geometry& g = s->g;
   s->kernels = &winograd(p.isa());
+  s->in_pitch = pitch_of(p.in(0));
+  s->out_pitch = pitch_of(p.out(0));
   s->down = ceil_div(g.out[1], kWinogradOut);
   s->across = ceil_div(g.out[2], kWinogradOut);
   s->tiles = g.batch * s->down * s->across;
@@ -63,7 +66,7 @@ void arrange(Prepare& p, State* s) {
   s->depth = min_of(channels, (s->per_run < kManyTiles ? kFewWeights : kManyWeights) / wide);
   s->weights = kWinogradShare * s->depth * wide;
   s->products = kWinogradPositions * s->out_position_step + kWinogradOut * kWinogradOut * wide;
-  s->outside = g.in[2] * g.c_in;
+  s->outside = g.in[2] * s->in_pitch;
 }
 
 Status prepare(Prepare& p) {
@@ -81,6 +84,8 @@ Status prepare(Prepare& p) {
   const Tensor& y = p.out(0);
   EDGEORT_TRY(s->matrix.bind(p, params.epilogue, sizeof(params), y.dims, y.rank - 1, g.c_out, 9 * g.c_in));
   arrange(p, s);
+  p.reads_slice(0);
+  p.writes_slice(0);
   const u64 input = static_cast<u64>(kWinogradPositions * s->in_position_step * kFloats);
   const u64 program = s->matrix.program ? s->matrix.epilogue.scratch_bytes(g.out[2] * g.c_out) : 0;
   if (s->shared) p.scratch(input);
@@ -114,11 +119,11 @@ void transform_in(const Run& r, const State& s, i64 first, i64 count, i64 begin,
       const bool inside = top + y >= 0 && top + y < g.in[1];
       if (!inside && !cleared) memset(outside, 0, static_cast<size_t>(s.outside * kFloats));
       cleared |= !inside;
-      p.lines[y] = (inside ? r.in(0).as<const f32>() + (line / s.down * g.in[1] + top + y) * g.in[2] * g.c_in : outside) + begin;
+      p.lines[y] = (inside ? r.in(0).as<const f32>() + (line / s.down * g.in[1] + top + y) * g.in[2] * s.in_pitch : outside) + begin;
     }
     p.left = tile % s.across * kWinogradOut - g.pad[2];
     p.width = g.in[2];
-    p.pixel_step = g.c_in;
+    p.pixel_step = s.in_pitch;
     p.channels = end - begin;
     p.to = to + begin / s.kernels->lanes * s.in_channel_step + i * s.kernels->lanes;
     p.position_step = s.in_position_step;
@@ -160,16 +165,16 @@ void transform_out(const Run& r, const State& s, i64 first, i64 count, i64 colum
   for (i64 i = 0; i < count; ++i) {
     const i64 line = (first + i) / s.across, top = line % s.down * kWinogradOut, left = (first + i) % s.across * kWinogradOut;
     const i64 height = min_of(kWinogradOut, g.out[1] - top), width = min_of(kWinogradOut, g.out[2] - left);
-    f32* to = out + ((line / s.down * g.out[1] + top) * g.out[2] + left) * g.c_out;
+    f32* to = out + ((line / s.down * g.out[1] + top) * g.out[2] + left) * s.out_pitch;
     const bool whole = height == kWinogradOut && width == kWinogradOut && columns % s.kernels->lanes == 0;
     t.from = scratch.products + i * group_columns;
     t.to = whole ? to : scratch.pixels;
-    t.pixel_step = whole ? g.c_out : group_columns;
+    t.pixel_step = whole ? s.out_pitch : group_columns;
     t.line_step = (whole ? g.out[2] : kWinogradOut) * t.pixel_step;
     s.kernels->output(t);
     for (i64 y = 0; y < height && !whole; ++y) {
       for (i64 x = 0; x < width; ++x) {
-        memcpy(to + (y * g.out[2] + x) * g.c_out, scratch.pixels + (y * kWinogradOut + x) * group_columns,
+        memcpy(to + (y * g.out[2] + x) * s.out_pitch, scratch.pixels + (y * kWinogradOut + x) * group_columns,
                static_cast<size_t>(columns * kFloats));
       }
     }
@@ -185,7 +190,7 @@ void finish(const Run& r, const State& s, i64 first, i64 count, i64 begin, i64 e
     const i64 width = min_of(g.out[2], left + tiles * kWinogradOut) - left;
     for (i64 y = top; y < min_of(g.out[1], top + kWinogradOut); ++y) {
       const i64 row = (line / s.down * g.out[1] + y) * g.out[2] + left;
-      s.matrix.finish(r, row, 0, static_cast<int>(width), begin, end, r.out(0).as<f32>() + row * g.c_out, g.c_out, scratch);
+      s.matrix.finish(r, row, 0, static_cast<int>(width), begin, end, r.out(0).as<f32>() + row * s.out_pitch, s.out_pitch, scratch);
     }
     i += tiles;
   }

@@ -29,6 +29,10 @@ EDGEORT_INLINE T anchor(T value) {
   return value;
 }
 
+constexpr i64 kBytes = sizeof(f32);
+EDGEORT_INLINE f32* at(f32* p, i64 bytes) { return reinterpret_cast<f32*>(reinterpret_cast<char*>(p) + bytes); }
+EDGEORT_INLINE const f32* at(const f32* p, i64 bytes) { return reinterpret_cast<const f32*>(reinterpret_cast<const char*>(p) + bytes); }
+
 // ---- input -----------------------------------------------------------------------------------------------------------
 
 EDGEORT_INLINE void input_1d(const vf (&d)[kIn], vf (&t)[kIn]) {
@@ -43,59 +47,61 @@ EDGEORT_INLINE void input_1d(const vf (&d)[kIn], vf (&t)[kIn]) {
 }
 
 constexpr i64 kPiece = 8;  // tiles whose columns are transformed before their rows
+constexpr i64 kPieceColumns = kPiece * kOut + 2;
 
 EDGEORT_INLINE i64 clamp(i64 value, i64 lo, i64 hi) { return value < lo ? lo : value > hi ? hi : value; }
 
-EDGEORT_INLINE void clear(vf (&t)[kIn]) {
-#pragma clang loop unroll(full)
-  for (int i = 0; i < kIn; ++i) t[i] = splat(0.0f);
-}
-
-// kLanes channels of a few tiles: along y for each column of pixels, which neighbours share, then along x for each tile.
+// kLanes channels of the columns of pixels under a few tiles, along y. Neighbouring tiles share columns.
 template <class Load>
-EDGEORT_INLINE void input_piece(const WinogradPatches& p, i64 left, i64 tiles, f32* to, const Load& load_pixel) {
+EDGEORT_INLINE void input_columns(const WinogradPatches& p, i64 left, i64 count, i64 c, vf (*columns)[kIn], const Load& load_pixel) {
   const f32* lines[kIn];
 #pragma clang loop unroll(full)
-  for (int y = 0; y < kIn; ++y) lines[y] = p.lines[y];
-  const i64 pixel_step = p.pixel_step, step = p.position_step;
-  const i64 count = tiles * kOut + 2, begin = clamp(-left, 0, count), end = clamp(p.width - left, begin, count);
-  vf columns[kPiece * kOut + 2][kIn];
-  for (i64 x = 0; x < begin; ++x) clear(columns[x]);
-  for (i64 x = end; x < count; ++x) clear(columns[x]);
-  for (i64 x = begin, offset = (left + x) * pixel_step; x < end; ++x, offset += pixel_step) {
+  for (int y = 0; y < kIn; ++y) lines[y] = anchor(p.lines[y] + left * p.pixel_step + c);
+  const i64 step = p.pixel_step * kBytes, begin = clamp(-left, 0, count), end = clamp(p.width - left, begin, count);
+  const vf zero[kIn] = {};
+  for (i64 x = 0; x < begin; ++x) __builtin_memcpy(columns[x], zero, sizeof(zero));
+  for (i64 x = end; x < count; ++x) __builtin_memcpy(columns[x], zero, sizeof(zero));
+  i64 offset = begin * step;
+  for (i64 x = begin; x < end; ++x, offset = anchor(offset + step)) {
     vf d[kIn];
 #pragma clang loop unroll(full)
-    for (int y = 0; y < kIn; ++y) d[y] = load_pixel(lines[y] + offset);
+    for (int y = 0; y < kIn; ++y) d[y] = load_pixel(at(lines[y], offset));
     input_1d(d, columns[x]);
   }
+}
+
+// Along x, for each tile.
+__attribute__((noinline)) void input_rows(const vf (*columns)[kIn], i64 tiles, f32* to, i64 step) {
   i64 offsets[kIn];
 #pragma clang loop unroll(full)
-  for (int x = 0; x < kIn; ++x) offsets[x] = anchor(x * step * static_cast<i64>(sizeof(f32)));
-  for (i64 tile = 0; tile < tiles; ++tile, to += kLanes) {
-    const vf(*patch)[kIn] = columns + tile * kOut;
+  for (int x = 0; x < kIn; ++x) offsets[x] = anchor(x * step * kBytes);
+  for (i64 tile = 0; tile < tiles; ++tile, to += kLanes, columns += kOut) {
     f32* row = to;
 #pragma clang loop unroll(full)
-    for (int y = 0; y < kIn; ++y, row += kIn * step) {
+    for (int y = 0; y < kIn; ++y, row = anchor(row + kIn * step)) {
       vf d[kIn], t[kIn];
 #pragma clang loop unroll(full)
-      for (int x = 0; x < kIn; ++x) d[x] = patch[x][y];
+      for (int x = 0; x < kIn; ++x) d[x] = columns[x][y];
       input_1d(d, t);
 #pragma clang loop unroll(full)
-      for (int x = 0; x < kIn; ++x) store(reinterpret_cast<char*>(row) + offsets[x], t[x]);
+      for (int x = 0; x < kIn; ++x) store(at(row, offsets[x]), t[x]);
     }
   }
 }
 
 void input(const WinogradPatches& p) {
+  vf columns[kPieceColumns][kIn];
   for (i64 first = 0; first < p.tiles; first += kPiece) {
-    const i64 tiles = p.tiles - first < kPiece ? p.tiles - first : kPiece, left = p.left + first * kOut;
+    const i64 tiles = p.tiles - first < kPiece ? p.tiles - first : kPiece, left = p.left + first * kOut, count = tiles * kOut + 2;
     f32* to = p.to + first * kLanes;
-    i64 c = 0;
-    for (; c + kLanes <= p.channels; c += kLanes, to += p.channel_step) {
-      input_piece(p, left, tiles, to, [&](const f32* pixel) { return load(pixel + c); });
-    }
-    if (const int rest = static_cast<int>(p.channels - c)) {
-      input_piece(p, left, tiles, to, [&](const f32* pixel) { return load_n(pixel + c, rest); });
+    for (i64 c = 0; c < p.channels; c += kLanes, to += p.channel_step) {
+      const int rest = static_cast<int>(p.channels - c);
+      if (rest >= kLanes) {
+        input_columns(p, left, count, c, columns, [](const f32* pixel) { return load(pixel); });
+      } else {
+        input_columns(p, left, count, c, columns, [&](const f32* pixel) { return load_n(pixel, rest); });
+      }
+      input_rows(columns, tiles, to, p.position_step);
     }
   }
 }
@@ -200,12 +206,15 @@ EDGEORT_INLINE void step(vf (&sum)[M][V], const f32* weights, const float (&a)[M
   }
 }
 
+const f32 kZeros[kRows * kWide * kLanes] = {};
+
 // M tiles, V vectors of columns, one position; kRow floats are a row of weights and of sums.
 template <int M, int V, i64 kRow>
 EDGEORT_INLINE void block(const f32* in, i64 in_step, i64 channels, const f32* weights, f32* out, bool first) {
+  const f32* from = first ? kZeros : out;
   vf sum[M][V];
 #pragma clang loop unroll(full)
-  for (int i = 0; i < M * V; ++i) sum[i / V][i % V] = first ? splat(0.0f) : load(out + i / V * kRow + i % V * kLanes);
+  for (int i = 0; i < M * V; ++i) sum[i / V][i % V] = load(from + i / V * kRow + i % V * kLanes);
   for (; channels > 0; channels -= kLanes, in += in_step, weights += kWinogradShare * kLanes * kRow) {
 #if defined(__ARM_NEON)
     // Four channels of a tile at once: fmla takes its multiplier from any lane.
@@ -295,14 +304,20 @@ void output(const WinogradTile& t) {
   const i64 count = t.columns, step = t.position_step, line_step = t.line_step, pixel_step = t.pixel_step;
   const f32 *from = t.from, *biases = t.bias;
   f32* to = t.to;
+  i64 offsets[kIn];
+#pragma clang loop unroll(full)
+  for (int x = 0; x < kIn; ++x) offsets[x] = anchor(x * step * kBytes);
   for (i64 c = 0; c < count; c += kLanes, from += kLanes, biases += kLanes, to += kLanes) {
     const vf bias = load(biases);
+    const f32* rows[kIn];
+#pragma clang loop unroll(full)
+    for (int y = 0; y < kIn; ++y) rows[y] = anchor(from + y * kIn * step);
     vf columns[kIn][kOut];
 #pragma clang loop unroll(full)
     for (int x = 0; x < kIn; ++x) {
       vf m[kIn];
 #pragma clang loop unroll(full)
-      for (int y = 0; y < kIn; ++y) m[y] = load(from + (y * kIn + x) * step);
+      for (int y = 0; y < kIn; ++y) m[y] = load(at(rows[y], offsets[x]));
       output_1d(m, columns[x]);
     }
 #pragma clang loop unroll(full)
