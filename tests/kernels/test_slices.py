@@ -53,16 +53,21 @@ class Graph:
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
 
-def bottleneck() -> Graph:
+def bottleneck(kernel: int = 5) -> Graph:
     """YOLO's C2f: a convolution is split, one half goes on with a residual, and all of it is joined again."""
     g = Graph()
     g.conv("x", 5, 75, 1, "c")
     g.split("c", ["a", "b"], [11, 64])
-    g.conv("b", 64, 64, 5, "m")
+    g.conv("b", 64, 64, kernel, "m")
     g.add("Add", ["m", "b"], "r")
     g.add("Concat", ["a", "b", "r"], "j", axis=1)
     g.conv("j", 139, 6, 1, "y")
     return g
+
+
+def winograd() -> Graph:
+    """The same with a Winograd convolution."""
+    return bottleneck(kernel=3)
 
 
 def pyramid() -> Graph:
@@ -144,7 +149,9 @@ def gated() -> Graph:
     return g
 
 
-GRAPHS = {f.__name__: f for f in (bottleneck, pyramid, dense, shuffled, twice, depthwise, feature_pyramid, gated)}
+GRAPHS = {
+    f.__name__: f for f in (bottleneck, winograd, pyramid, dense, shuffled, twice, depthwise, feature_pyramid, gated)
+}
 
 
 @pytest.mark.parametrize("name", GRAPHS)
@@ -162,7 +169,15 @@ def test_the_result_is_that_of_copies(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "copied"),
-    [("bottleneck", 0), ("pyramid", 0), ("dense", 0), ("twice", 1), ("feature_pyramid", 0), ("gated", 0)],
+    [
+        ("bottleneck", 0),
+        ("winograd", 0),
+        ("pyramid", 0),
+        ("dense", 0),
+        ("twice", 1),
+        ("feature_pyramid", 0),
+        ("gated", 0),
+    ],
 )
 def test_what_need_not_be_copied_is_not(name: str, copied: int, tmp_path: Path) -> None:
     ours = engine(GRAPHS[name]().model("x", 5, "y"), tmp_path)

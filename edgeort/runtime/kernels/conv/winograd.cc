@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "../gemm/matrix.h"
+#include "../elementwise/bound.h"
 #include "geometry.h"
 
 namespace edgeort {
@@ -27,7 +27,9 @@ constexpr i64 kInputChunk = 64;  // channels of a task that transforms the input
 
 struct State {
   Geometry g;
-  Matrix matrix;  // for its epilogue
+  BoundProgram epilogue;
+  f32 lo, hi;    // a clamp done on the way; else -inf, inf
+  bool program;  // the epilogue is more than that clamp
   const WinogradKernels* kernels;
   i64 in_pitch, out_pitch;  // floats between pixels
   i64 across, down;         // tiles of an image
@@ -82,12 +84,15 @@ Status prepare(Prepare& p) {
   const i64 padded_out = round_up(g.c_out, kPanel);
   EDGEORT_TRY(check_weights(p, 9 * g.c_in * padded_out, padded_out));
   const Tensor& y = p.out(0);
-  EDGEORT_TRY(s->matrix.bind(p, params.epilogue, sizeof(params), y.dims, y.rank - 1, g.c_out, 9 * g.c_in));
+  EDGEORT_TRY(s->epilogue.bind(p, params.epilogue, sizeof(params), y.dims, y.rank - 1, g.c_out, true));
+  s->lo = -__builtin_inff();
+  s->hi = __builtin_inff();
+  s->program = !s->epilogue.empty() && !s->epilogue.clamp(&s->lo, &s->hi);
   arrange(p, s);
   p.reads_slice(0);
   p.writes_slice(0);
   const u64 input = static_cast<u64>(kWinogradPositions * s->in_position_step * kFloats);
-  const u64 program = s->matrix.program ? s->matrix.epilogue.scratch_bytes(g.out[2] * g.c_out) : 0;
+  const u64 program = s->program ? s->epilogue.scratch_bytes(g.out[2] * g.c_out) : 0;
   if (s->shared) p.scratch(input);
   p.thread_scratch((s->shared ? 0 : input) + static_cast<u64>((s->weights + s->products + s->outside) * kFloats) + program);
   return Status::ok;
@@ -161,7 +166,7 @@ void transform_out(const Run& r, const State& s, i64 first, i64 count, i64 colum
   const Geometry& g = s.g;
   const i64 columns = min_of(group_columns, g.c_out - column);
   f32* out = r.out(0).as<f32>() + column;
-  WinogradTile t = {nullptr, s.out_position_step, r.in(2).as<const f32>() + column, s.matrix.lo, s.matrix.hi, nullptr, 0, 0, columns};
+  WinogradTile t = {nullptr, s.out_position_step, r.in(2).as<const f32>() + column, s.lo, s.hi, nullptr, 0, 0, columns};
   for (i64 i = 0; i < count; ++i) {
     const i64 line = (first + i) / s.across, top = line % s.down * kWinogradOut, left = (first + i) % s.across * kWinogradOut;
     const i64 height = min_of(kWinogradOut, g.out[1] - top), width = min_of(kWinogradOut, g.out[2] - left);
@@ -184,13 +189,17 @@ void transform_out(const Run& r, const State& s, i64 first, i64 count, i64 colum
 // Runs the epilogue's program over columns [begin, end) of the outputs of a run, line by line.
 void finish(const Run& r, const State& s, i64 first, i64 count, i64 begin, i64 end, void* scratch) {
   const Geometry& g = s.g;
+  const bool flat = s.epilogue.flat && s.out_pitch == g.c_out && end - begin == g.c_out;  // a line as one row
   for (i64 i = 0; i < count;) {
     const i64 line = (first + i) / s.across, tile = (first + i) % s.across, tiles = min_of(count - i, s.across - tile);
     const i64 top = line % s.down * kWinogradOut, left = tile * kWinogradOut;
-    const i64 width = min_of(g.out[2], left + tiles * kWinogradOut) - left;
+    const i64 width = min_of(g.out[2], left + tiles * kWinogradOut) - left, step = flat ? width : 1;
     for (i64 y = top; y < min_of(g.out[1], top + kWinogradOut); ++y) {
       const i64 row = (line / s.down * g.out[1] + y) * g.out[2] + left;
-      s.matrix.finish(r, row, 0, static_cast<int>(width), begin, end, r.out(0).as<f32>() + row * s.out_pitch, s.out_pitch, scratch);
+      for (i64 x = 0; x < width; x += step) {
+        f32* to = r.out(0).as<f32>() + (row + x) * s.out_pitch + begin;
+        s.epilogue.run(r, to, row + x, begin, step * (end - begin), scratch);
+      }
     }
     i += tiles;
   }
@@ -204,7 +213,7 @@ void run_columns(const Run& r, const State& s, const f32* in, i64 first, i64 cou
     transform_out(r, s, first, count, column, group.columns, scratch);
     column += group.columns;
   }
-  if (s.matrix.program) finish(r, s, first, count, begin, min_of(end, s.g.c_out), scratch.program);
+  if (s.program) finish(r, s, first, count, begin, min_of(end, s.g.c_out), scratch.program);
 }
 
 void run(Run& r) {
