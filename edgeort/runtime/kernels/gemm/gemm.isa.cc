@@ -8,6 +8,8 @@ namespace {
 
 constexpr int kVectorsPerPanel = static_cast<int>(kPanel) / kLanes;
 constexpr int kWidest = 8;  // vectors of the widest tile
+constexpr int kLine = 16;   // floats of a cache line
+constexpr i64 kFar = 256;   // floats of a row that take about as long as a line from level 3
 constexpr int panels_of(int vectors) { return (vectors + kVectorsPerPanel - 1) / kVectorsPerPanel; }
 
 // What is added where there is no bias.
@@ -33,9 +35,40 @@ EDGEORT_INLINE void step(vf (&sum)[M][V], const f32* const (&panels)[panels_of(V
   }
 }
 
+// What a wide core fetches while it multiplies, in floats ahead: of rows, the blocks to come; of panels, the next tile's. 0: nothing.
+struct Ahead {
+  i64 rows, panels;
+};
+
+// Few rows need the memory alone, which the hardware's own prefetcher then keeps busiest.
+template <int M>
+constexpr bool prefetches() {
+#if defined(__x86_64__)
+  return M >= 6;
+#else
+  return false;
+#endif
+}
+
+template <int M, int P>
+EDGEORT_INLINE void prefetch(const f32* const (&rows)[M], const f32* const (&panels)[P], i64 k, const Ahead& ahead) {
+  if (ahead.rows) {
+#pragma clang loop unroll(full)
+    for (int m = 0; m < M; ++m) __builtin_prefetch(rows[m] + k + ahead.rows);
+  }
+  if (ahead.panels) {
+#pragma clang loop unroll(full)
+    for (int p = 0; p < P; ++p) {
+#pragma clang loop unroll(disable)
+      for (int i = 0; i < kLine; ++i) __builtin_prefetch(panels[p] + (k + i) * kPanel + ahead.panels);
+    }
+  }
+}
+
 // Adds kc products to each sum: of rows[m][shift...] and the panels whose first one begins at `first`.
 template <int M, int V>
-EDGEORT_INLINE void tap(vf (&sum)[M][V], const f32* const* rows, i64 shift, i64 kc, const f32* first, i64 panel_stride) {
+EDGEORT_INLINE void tap(vf (&sum)[M][V], const f32* const* rows, i64 shift, i64 kc, const f32* first, i64 panel_stride,
+                        const Ahead& ahead) {
   const f32* a[M];
   const f32* panels[panels_of(V)];
 #pragma clang loop unroll(full)
@@ -60,12 +93,19 @@ EDGEORT_INLINE void tap(vf (&sum)[M][V], const f32* const* rows, i64 shift, i64 
   }
   kc &= 3;
 #endif
+  for (i64 k = 0; k < kc;) {
+    i64 end = kc;
+    if constexpr (prefetches<M>()) {
+      prefetch(a, panels, k, ahead);
+      end = kc < k + kLine ? kc : k + kLine;
+    }
 #pragma clang loop unroll(disable)
-  for (i64 k = 0; k < kc; ++k) {
-    float values[M];
+    for (; k < end; ++k) {
+      float values[M];
 #pragma clang loop unroll(full)
-    for (int m = 0; m < M; ++m) values[m] = a[m][k];
-    step<M, V>(sum, panels, k, values);
+      for (int m = 0; m < M; ++m) values[m] = a[m][k];
+      step<M, V>(sum, panels, k, values);
+    }
   }
 }
 
@@ -101,6 +141,7 @@ void tile(const Tile& t) {
   const i64 taps = t.taps, kc = t.kc, panel_stride = t.panel_stride, bias_step = t.bias ? kWidth : 0;
   const f32 lo = t.lo, hi = t.hi;
   const bool clips = t.clips;
+  const i64 far = prefetches<M>() && kc > 0 ? (kFar + kc - 1) / kc * t.step : 0;
   f32* block = t.out;
   for (i64 i = 0, shift = 0; i < t.repeat; ++i, shift += t.step, block += M * t.out_stride) {
     const f32 *panels = t.panels, *bias = t.bias ? t.bias : kNoBias;
@@ -113,7 +154,8 @@ void tile(const Tile& t) {
         for (int v = 0; v < V; ++v) sum[m][v] = splat(0.0f);
       }
       const f32* const* rows = t.rows;
-      for (i64 k = 0; k < taps; ++k, rows += M) tap<M, V>(sum, rows, shift, kc, panels + t.offsets[k] * kPanel, panel_stride);
+      const Ahead ahead = {left == t.columns ? far : 0, i == 0 ? panels_of(V) * panel_stride : 0};
+      for (i64 k = 0; k < taps; ++k, rows += M) tap<M, V>(sum, rows, shift, kc, panels + t.offsets[k] * kPanel, panel_stride, ahead);
       finish<M, V>(sum, bias, clips, lo, hi);
       f32 cut[M * kWidth];  // of a tile that is cut, before its columns go to their place
       const bool whole = left >= kWidth;
