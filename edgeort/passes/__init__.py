@@ -30,6 +30,7 @@ from edgeort.passes.read_planes import read_planes
 from edgeort.passes.recognise_activations import recognise_activations
 from edgeort.passes.recognise_attention import recognise_attention
 from edgeort.passes.recognise_layernorm import recognise_layernorm
+from edgeort.passes.recognise_one_hot import recognise_one_hot
 from edgeort.passes.to_nhwc import to_nhwc
 
 Pass = Callable[[ir.Model, PassContext], int]
@@ -40,6 +41,7 @@ PASSES: tuple[Pass, ...] = (
     recognise_activations,  # before fold_scale, which would take the "+ 3" of a HardSigmoid into the convolution
     recognise_layernorm,
     recognise_attention,
+    recognise_one_hot,
     fold_pad,
     fold_scale,
     fold_scale_forward,
