@@ -24,22 +24,26 @@ struct Row {
 #pragma clang loop unroll(full)
     for (int i = 0; i < kReads<P>; i += kLanes) v[i / kLanes] = load_n(p + i, kReads<P> - i < kLanes ? kReads<P> - i : kLanes);
   }
-  EDGEORT_INLINE vf operator[](int i) const { return splat(v[i / kLanes][i % kLanes]); }
+  EDGEORT_INLINE vf at(int i, bool) const { return splat(v[i / kLanes][i % kLanes]); }
 };
 #else
+// In memory: an operand of the fma with AVX-512, else read once for the vectors of a tap.
 template <int P>
 struct Row {
   const f32* p;
 
   EDGEORT_INLINE explicit Row(const f32* from) : p(from) {}
-  EDGEORT_INLINE vf operator[](int i) const { return splat(p[i]); }
+  EDGEORT_INLINE vf at(int i, bool first) {
+    if (first || kLanes == 16) asm("" : "+r"(p));  // else values would wait on the stack for the taps that read them again
+    return splat(p[i]);
+  }
 };
 #endif
 
 // The products of one kernel row.
 template <int P, int V>
 EDGEORT_INLINE void add(vf (&sum)[P][V], const f32* const* rows, const f32* const (&panels)[V], i64 x, bool first) {
-  const Row<P> row[kC] = {Row<P>(rows[0] + x), Row<P>(rows[1] + x), Row<P>(rows[2] + x)};
+  Row<P> row[kC] = {Row<P>(rows[0] + x), Row<P>(rows[1] + x), Row<P>(rows[2] + x)};
 #pragma clang loop unroll(full)
   for (int k = 0; k < kK * kC; ++k) {
     vf weights[V];
@@ -47,9 +51,11 @@ EDGEORT_INLINE void add(vf (&sum)[P][V], const f32* const* rows, const f32* cons
     for (int v = 0; v < V; ++v) weights[v] = load(panels[v] + k * kPanel);
 #pragma clang loop unroll(full)
     for (int p = 0; p < P; ++p) {
-      const vf value = row[k % kC][p * kS + k / kC];
 #pragma clang loop unroll(full)
-      for (int v = 0; v < V; ++v) sum[p][v] = first && k == 0 ? value * weights[v] : fma(value, weights[v], sum[p][v]);
+      for (int v = 0; v < V; ++v) {
+        const vf value = row[k % kC].at(p * kS + k / kC, p + v == 0);
+        sum[p][v] = first && k == 0 ? value * weights[v] : fma(value, weights[v], sum[p][v]);
+      }
     }
   }
 }
