@@ -145,15 +145,19 @@ void multiply(const Run& r, const State& s, const WinogradGroup& group, i64 colu
   for (i64 c = 0; c < g.c_in; c += s.depth) {
     const i64 channels = min_of(s.depth, g.c_in - c);
     const WinogradWeights weights = {panels + c * 9 * kPanel, 9 * g.c_in * kPanel, channels, scratch.weights};
-    WinogradProducts p = {in + c / s.kernels->lanes * s.in_channel_step,
-                          s.in_position_step,
-                          s.in_channel_step,
-                          scratch.weights,
-                          channels,
-                          count,
-                          scratch.products,
-                          s.out_position_step,
-                          c == 0};
+    const i64 next = c + channels < g.c_in ? c + channels : group.columns / kPanel * g.c_in;
+    const WinogradProducts p = {in + c / s.kernels->lanes * s.in_channel_step,
+                                s.in_position_step,
+                                s.in_channel_step,
+                                scratch.weights,
+                                channels,
+                                count,
+                                scratch.products,
+                                s.out_position_step,
+                                c == 0,
+                                panels + next * 9 * kPanel,
+                                ceil_div(s.depth, 4),
+                                weights.panel_step};
     for (int share = 0; share < kWinogradShares; ++share) {
       group.weights(weights, share);
       group.multiply(p, share);

@@ -40,6 +40,9 @@ struct WinogradProducts {
   f32* out;
   i64 out_position_step;
   bool first;  // sums start here; otherwise they go on
+  // Weights that are wanted next: of each panel, this many lines for each position.
+  const f32* ahead;
+  i64 ahead_lines, panel_step;
 };
 
 // Outputs of one tile: clamp(transformed / 36 + bias), 4x4 pixels of whole vectors.

@@ -248,11 +248,17 @@ void positions(const WinogradProducts& p, int share, i64 tile) {
   const i64 in_step = p.in_position_step, out_step = p.out_position_step, channel_step = p.in_channel_step, channels = p.channels;
   const bool first = p.first;
   const f32* weights = p.weights;
+  const i64 lines = tile == 0 ? p.ahead_lines : 0;
+  const f32* ahead = p.ahead + share * kWinogradShare * lines * kPanel;
   for (int y = 0; y < 2; ++y) {
     const i64 row = (share == 0 ? 5 * y : 2 * share - 1 + y) * kIn;
     const f32* in = p.in + row * in_step + tile * kLanes;
     f32* out = p.out + row * out_step + tile * kRow;
     for (int x = 0; x < kIn; ++x, in += in_step, out += out_step, weights += kLanes * kRow) {
+      for (i64 line = 0; line < lines; ++line, ahead += kPanel) {
+#pragma clang loop unroll(full)
+        for (i64 panel = 0; panel < kRow / kPanel; ++panel) __builtin_prefetch(ahead + panel * p.panel_step, 0, 3);
+      }
 #pragma clang loop unroll(full)
       for (i64 column = 0; column < kRow; column += V * kLanes) {
         block<M, V, kRow>(in, channel_step, channels, weights + column, out + column, first);
