@@ -53,12 +53,13 @@ EDGEORT_INLINE void soften(f32* y, const f32* x, i64 n, i64 stride, const vf (&m
     }
   }
 #pragma clang loop unroll(full)
-  for (int k = 0; k < Lanes16::kCount; ++k, i += kLanes) {
-    if (i >= n) break;
-    const int some = n - i < kLanes ? static_cast<int>(n - i) : kLanes;
+  for (int k = 0; k < Lanes16::kCount; ++k) {
+    const i64 at = i + k * kLanes;
+    if (at >= n) continue;
+    const int some = n - at < kLanes ? static_cast<int>(n - at) : kLanes;
     for (int r = 0; r < R; ++r) {
-      const vf e = select(iota() < some, exp_nonpositive(load_n(x + r * stride + i, some) - m[r]), vf{});
-      store_n(y + r * stride + i, e, some);
+      const vf e = select(iota() < some, exp_nonpositive(load_n(x + r * stride + at, some) - m[r]), vf{});
+      store_n(y + r * stride + at, e, some);
       lanes[r].v[k] += e;
     }
   }
