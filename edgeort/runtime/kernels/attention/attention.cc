@@ -30,6 +30,9 @@ struct State {
   i64 k_floats, all_floats;  // of a packed k, of a packed head
 };
 
+// Multiplications that make a task worth a thread's while.
+constexpr i64 kTaskWork = 1 << 19;
+
 i64 padded(i64 n) { return ceil_div(n, kPanel) * kPanel; }
 
 // Operand i by its part of the parameters.
@@ -133,7 +136,7 @@ Status prepare(Prepare& p) {
   s->stride = padded(s->keys);
   s->k_floats = padded(s->keys) * s->depth;
   s->all_floats = s->k_floats + padded(s->width) * s->keys;
-  s->together = p.threads() > 1 ? min_of(s->batch * s->heads, 4 * p.threads()) : 1;
+  s->together = p.threads() > 1 ? min_of(s->batch * s->heads, 8 * p.threads()) : 1;
   p.scratch(static_cast<u64>(s->together) * static_cast<u64>(s->all_floats) * sizeof(f32));
   p.thread_scratch(static_cast<u64>(s->block) * static_cast<u64>(s->stride) * sizeof(f32));
   return Status::ok;
@@ -156,48 +159,52 @@ void pack(const State& s, f32* panels, const f32* b, i64 rows, i64 columns, i64 
   }
 }
 
-// Rows [begin, end) of one head.
-void attend(const State& s, const f32* panels, const f32* q, const f32* mask, f32* out, i64 begin, i64 end, f32* scores) {
+// Rows [row, row + count) of one head, at most a block.
+void attend(const State& s, const f32* panels, const f32* q, const f32* mask, f32* out, i64 row, i64 count, f32* scores) {
   const f32* pointers[kMaxTileRows];
   i64 offset = 0;
-  for (i64 row = begin; row < end; row += s.block) {
-    const int count = static_cast<int>(min_of(s.block, end - row));
-    Matrix::Rows rows = {pointers, &offset, 1, s.depth, count};
-    for (int i = 0; i < count; ++i) pointers[i] = q + (row + i) * s.q.strides[2];
-    s.scores.columns(rows, panels, nullptr, 0, s.keys, scores, s.stride);
-    s.softmax->rows(scores, scores, s.keys, count, s.stride, mask ? mask + row * s.mask.strides[2] : nullptr, s.mask.strides[2]);
-    rows.kc = s.keys;
-    for (int i = 0; i < count; ++i) pointers[i] = scores + i * s.stride;
-    s.values.columns(rows, panels + s.k_floats, nullptr, 0, s.width, out + row * s.out.strides[2], s.out.strides[2]);
-  }
+  Matrix::Rows rows = {pointers, &offset, 1, s.depth, static_cast<int>(count)};
+  for (i64 i = 0; i < count; ++i) pointers[i] = q + (row + i) * s.q.strides[2];
+  s.scores.columns(rows, panels, nullptr, 0, s.keys, scores, s.stride);
+  s.softmax->rows(scores, scores, s.keys, count, s.stride, mask ? mask + row * s.mask.strides[2] : nullptr, s.mask.strides[2]);
+  rows.kc = s.keys;
+  for (i64 i = 0; i < count; ++i) pointers[i] = scores + i * s.stride;
+  s.values.columns(rows, panels + s.k_floats, nullptr, 0, s.width, out + row * s.out.strides[2], s.out.strides[2]);
 }
 
-void run(Run& r) {
-  const State& s = r.state<State>();
-  const f32* q = r.in(0).as<const f32>();
+// Heads [first, first + heads): all threads pack, then all share their blocks of rows.
+void run_heads(const Run& r, const State& s, i64 first, i64 heads) {
   const f32* mask = r.has(3) ? r.in(3).as<const f32>() : nullptr;
   const f32 scale = r.params<AttentionParams>().scale;
   f32* panels = static_cast<f32*>(r.scratch());
-  const i64 all = s.batch * s.heads, blocks = ceil_div(s.rows, s.block);
-  if (count(r.out(0)) == 0) return;
-  for (i64 first = 0; first < all; first += s.together) {
-    const i64 heads = min_of(s.together, all - first);
-    r.parallel(2 * heads, [&](i64 task, int) {
-      const i64 batch = (first + task / 2) / s.heads, head = (first + task / 2) % s.heads;
-      f32* to = panels + task / 2 * s.all_floats;
-      if (task % 2 == 0) {
+  const i64 blocks = ceil_div(s.rows, s.block), per_key = s.depth + s.width;
+  r.ranges(2 * heads, kTaskWork / 16 / max_of(1, s.keys * per_key), [&](i64 begin, i64 end, int) {
+    for (i64 i = begin; i < end; ++i) {
+      const i64 batch = (first + i / 2) / s.heads, head = (first + i / 2) % s.heads;
+      f32* to = panels + i / 2 * s.all_floats;
+      if (i % 2 == 0) {
         pack(s, to, r.in(1).as<const f32>() + s.k.at(batch, head), s.depth, s.keys, s.k.strides[3], s.k.strides[2], scale);
       } else {
         pack(s, to + s.k_floats, r.in(2).as<const f32>() + s.v.at(batch, head), s.keys, s.width, s.v.strides[2], s.v.strides[3], 1.0f);
       }
-    });
-    const i64 tasks = r.threads() > 1 ? min_of(blocks, ceil_div(8 * r.threads(), heads)) : 1, step = ceil_div(blocks, tasks) * s.block;
-    r.parallel(heads * tasks, [&](i64 task, int thread) {
-      const i64 batch = (first + task / tasks) / s.heads, head = (first + task / tasks) % s.heads, begin = task % tasks * step;
-      attend(s, panels + task / tasks * s.all_floats, q + s.q.at(batch, head), mask ? mask + s.mask.at(batch, head) : nullptr,
-             r.out(0).as<f32>() + s.out.at(batch, head), begin, min_of(s.rows, begin + step), static_cast<f32*>(r.thread_scratch(thread)));
-    });
-  }
+    }
+  });
+  const i64 all = heads * blocks, step = max_of(max_of(1, all / (8 * r.threads())), kTaskWork / max_of(1, s.block * s.keys * per_key));
+  r.parallel(ceil_div(all, step), [&](i64 task, int thread) {
+    for (i64 i = task * step; i < min_of(all, task * step + step); ++i) {
+      const i64 batch = (first + i / blocks) / s.heads, head = (first + i / blocks) % s.heads, row = i % blocks * s.block;
+      attend(s, panels + i / blocks * s.all_floats, r.in(0).as<const f32>() + s.q.at(batch, head),
+             mask ? mask + s.mask.at(batch, head) : nullptr, r.out(0).as<f32>() + s.out.at(batch, head), row, min_of(s.block, s.rows - row),
+             static_cast<f32*>(r.thread_scratch(thread)));
+    }
+  });
+}
+
+void run(Run& r) {
+  const State& s = r.state<State>();
+  const i64 heads = s.batch * s.heads;
+  if (count(r.out(0)) == 0) return;
+  for (i64 first = 0; first < heads; first += s.together) run_heads(r, s, first, min_of(s.together, heads - first));
 }
 
 }  // namespace
