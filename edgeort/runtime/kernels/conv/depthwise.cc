@@ -33,7 +33,7 @@ struct State {
 // The kernel that computes lines, or null.
 const DepthwiseRow* pick(const DepthwiseKernels& kernels, const Geometry& g) {
   const i64 half = g.kernel[2] / 2;
-  if (g.kernel[0] != 1 || g.kernel[1] != g.kernel[2] || g.dilation[2] != 1 || g.c_in < kernels.lanes || g.pad[2] > half ||
+  if (g.kernel[0] != 1 || g.kernel[1] != g.kernel[2] || g.dilation[2] != 1 || g.c_in < kernels.fewest || g.pad[2] > half ||
       g.beside() > half)
     return nullptr;
   for (const DepthwiseRow* row = kernels.rows; row < kernels.rows + kernels.count; ++row) {

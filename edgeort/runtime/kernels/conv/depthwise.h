@@ -39,7 +39,7 @@ struct DepthwiseKernels {
   void (*pixel)(const DepthwiseTaps&);
   const DepthwiseRow* rows;
   int count;
-  int lanes;  // the fewest channels that `rows` take
+  i64 fewest;  // channels that `rows` take
 };
 
 }  // namespace edgeort

@@ -28,24 +28,32 @@ void pixel(const DepthwiseTaps& a) {
   }
 }
 
-// A vector at p, which moves on by `step` bytes.
-EDGEORT_INLINE vf load_next(const char*& p, i64 step) {
+// The fewest channels that lines may have. AVX-512 masks the lanes that are too many, which costs nothing.
+#if defined(__AVX512F__)
+constexpr i64 kFewest = 1;
+#else
+constexpr i64 kFewest = kLanes;
+#endif
+
+// A vector at p, which moves on by `step` bytes; `lanes` of it where fewer are possible.
+EDGEORT_INLINE vf load_next(const char*& p, i64 step, [[maybe_unused]] int lanes) {
 #if defined(__aarch64__)
   vf v;
   asm("ld1 {%0.4s}, [%1], %2" : "=w"(v), "+r"(p) : "r"(step), "m"(*reinterpret_cast<const vf*>(p)));
   return v;
 #else
-  const vf v = load(reinterpret_cast<const f32*>(p));
+  const auto* from = reinterpret_cast<const f32*>(p);
   p += step;
-  return v;
+  return kFewest < kLanes ? load_n(from, lanes) : load(from);
 #endif
 }
-EDGEORT_INLINE void store_next(char*& p, vf v, i64 step) {
+EDGEORT_INLINE void store_next(char*& p, vf v, i64 step, [[maybe_unused]] int lanes) {
 #if defined(__aarch64__)
   asm("st1 {%2.4s}, [%0], %3" : "+r"(p), "=m"(*reinterpret_cast<vf*>(p)) : "w"(v), "r"(step));
 #else
-  store(reinterpret_cast<f32*>(p), v);
+  auto* to = reinterpret_cast<f32*>(p);
   p += step;
+  kFewest < kLanes ? store_n(to, v, lanes) : store(to, v);
 #endif
 }
 
@@ -59,6 +67,7 @@ struct Block {
   vf bias;
   Finish finish;
   i64 c, step;  // bytes between pixels
+  int lanes;
 
   EDGEORT_INLINE Block(const DepthwiseArgs& args, i64 at)
       : a(args),
@@ -66,7 +75,8 @@ struct Block {
         bias(load(args.bias + at)),
         finish{splat(args.lo), splat(args.hi), args.swish},
         c(at),
-        step(args.channels * i64{sizeof(f32)}) {}
+        step(args.channels * i64{sizeof(f32)}),
+        lanes(args.channels - at < kLanes ? static_cast<int>(args.channels - at) : kLanes) {}
 
   EDGEORT_INLINE const char* at(const f32* p) const { return reinterpret_cast<const char*>(p + c); }
   EDGEORT_INLINE void begin(i64 line) { out = reinterpret_cast<char*>(a.out + line * a.out_line + c); }
@@ -75,7 +85,7 @@ struct Block {
   EDGEORT_INLINE void save(vf (&sum)[P]) {
     finish(sum, bias);
 #pragma clang loop unroll(full)
-    for (int p = 0; p < P; ++p) store_next(out, sum[p], step);
+    for (int p = 0; p < P; ++p) store_next(out, sum[p], step, lanes);
   }
 
   // Adds one kernel row to P outputs; column(i) is input i of them, which is tap i - p * S of output p: the taps of one
@@ -96,7 +106,7 @@ struct Block {
 
   EDGEORT_INLINE void load_taps(vf (&taps)[K], const char*& from) const {
 #pragma clang loop unroll(full)
-    for (int k = 0; k < K; ++k) taps[k] = load_next(from, step);
+    for (int k = 0; k < K; ++k) taps[k] = load_next(from, step, lanes);
   }
 };
 
@@ -127,7 +137,7 @@ struct ByRows {
       const char* in = b.at(rows[r]) + from;
       b.template add<P, kLeft, kColumns - kRight>(sum, taps, false, [&](int i) __attribute__((always_inline)) {
         const bool outside = kChecked && ((i < K / 2 && i < first) || (i >= kColumns - K / 2 && i >= last));
-        if (!outside) return load_next(in, b.step);
+        if (!outside) return load_next(in, b.step, b.lanes);
         in += b.step;
         return splat(0.0f);
       });
@@ -178,7 +188,7 @@ struct InRegisters {
   }
 
   EDGEORT_INLINE vf column(int r, bool outside) {
-    if (!outside) return load_next(in[r], step[r]);
+    if (!outside) return load_next(in[r], step[r], b.lanes);
     in[r] += step[r];
     return splat(0.0f);
   }
@@ -248,8 +258,8 @@ template <int K, int S, int P>
 void lines(const DepthwiseArgs& args) {
   const DepthwiseArgs a = args;
   for (i64 c = 0; c < a.channels; c += kLanes) {
-    // The last vector overlaps the one before rather than leaving single channels.
-    const i64 at = c + kLanes <= a.channels ? c : a.channels - kLanes;
+    // The last vector overlaps the one before where it cannot be a part.
+    const i64 at = c + kFewest <= a.channels ? c : a.channels - kLanes;
     typename Either<K == kInRegisters, InRegisters<K, S>, ByRows<K, S>>::type block(a, at);
     for (i64 y = 0; y < a.lines; ++y) block.template line<P>(y);
   }
@@ -265,6 +275,6 @@ constexpr DepthwiseRow kRows[] = {
 
 }  // namespace
 
-EDGEORT_KERNEL(DepthwiseKernels, depthwise, {pixel, kRows, sizeof(kRows) / sizeof(kRows[0]), kLanes})
+EDGEORT_KERNEL(DepthwiseKernels, depthwise, {pixel, kRows, sizeof(kRows) / sizeof(kRows[0]), kFewest})
 
 }  // namespace edgeort
