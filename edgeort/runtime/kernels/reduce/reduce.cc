@@ -77,13 +77,16 @@ f32 sequence(const State& s, const FoldKernels& kernels, const f32* x, f32 shift
 f32 finite(f32 x) { return __builtin_fabsf(x) < __builtin_inff() ? x : 0.0f; }
 
 void run_rows(const Run& r, const State& s, Finish finish) {
+  const Walk& kept = s.axes.kept;
+  const bool packed = !s.shift && s.axes.rows() && (kept.rank == 0 || (kept.rank == 1 && kept.strides[0] == s.length));
   r.ranges(s.inner, max_of(1, 16384 / max_of(s.length, 1)), [&](i64 begin, i64 end, int thread) {
     f32 shift[kColumns];
     f32* y = r.out(0).as<f32>();
     for (i64 i = begin; i < end; i += kColumns) {
       const i64 n = min_of(kColumns, end - i);
-      for (i64 k = 0; k < n; ++k) {
-        const f32* x = r.in(0).as<const f32>() + s.axes.kept.offset(i + k);
+      if (packed) s.fold->rows(y + i, r.in(0).as<const f32>() + i * s.length, s.length, n);
+      for (i64 k = 0; k < n && !packed; ++k) {
+        const f32* x = r.in(0).as<const f32>() + kept.offset(i + k);
         shift[k] = s.shift ? finite(sequence(s, *s.shift, x, 0.0f, r.thread_scratch(thread))) : 0.0f;
         y[i + k] = sequence(s, *s.fold, x, shift[k], r.thread_scratch(thread));
       }

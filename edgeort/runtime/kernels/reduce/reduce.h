@@ -12,6 +12,8 @@ struct FoldKernels {
   // The next n elements of a sequence enter its 16 lanes; n is a multiple of 16 but at the sequence's end.
   void (*row)(f32* lanes, const f32* x, i64 n, f32 shift);
   f32 (*tree)(f32* lanes);
+  // y[i] = the reduction of x[i * n, (i + 1) * n) for i in [0, count). Null for exp.
+  void (*rows)(f32* y, const f32* x, i64 n, i64 count);
   // out[i] = the reduction of x[r * stride + i] over r in [0, n), for i in [0, columns). shift[i] is read by exp alone.
   void (*columns)(f32* out, const f32* x, i64 n, i64 stride, i64 columns, const f32* shift);
   f32 start;  // of each lane

@@ -17,6 +17,15 @@ f32 tree_of(f32* lanes) {
 }
 
 template <class F>
+void rows(f32* y, const f32* x, i64 n, i64 count) {
+  for (i64 i = 0; i < count; ++i) {
+    Lanes16 l = Lanes16::of(F::start);
+    fold_row<F>(l, x + i * n, n, vf{});
+    y[i] = l.reduce_tree(typename F::Op{});
+  }
+}
+
+template <class F>
 void columns(f32* out, const f32* x, i64 n, i64 stride, i64 columns, const f32* shift) {
   i64 c = 0;
   for (; c + kLanes <= columns; c += kLanes) {
@@ -46,7 +55,8 @@ void finish(f32* y, i64 n, Finish how, i64 length, const f32* shift) {
 
 template <class F>
 constexpr FoldKernels kernels() {
-  return {row<F>, tree_of<F>, columns<F>, F::start};
+  if constexpr (__is_same(F, ExpFold)) return {row<F>, tree_of<F>, nullptr, columns<F>, F::start};
+  return {row<F>, tree_of<F>, rows<F>, columns<F>, F::start};
 }
 
 }  // namespace
