@@ -169,10 +169,10 @@ Status prepare(Prepare& p) {
 
 // Copies `n` elements of `size` bytes, `step` apart in y, element j from index[j] of those that are `x_step` apart in x.
 void gather(const u8* x, i64 x_step, u8* y, i64 step, const i64* index, i64 n, i64 size) {
-  if (size == 4) {
-    for (i64 j = 0; j < n; ++j) memcpy(y + j * step, x + index[j] * x_step, 4);
-  } else if (size == 1) {
-    for (i64 j = 0; j < n; ++j) y[j * step] = x[index[j] * x_step];
+  if (size == 4 && x_step == 4 && step == 4) {
+    for (i64 j = 0; j < n; ++j) reinterpret_cast<u32*>(y)[j] = reinterpret_cast<const u32*>(x)[index[j]];
+  } else if (size == 1 && x_step == 1 && step == 1) {
+    for (i64 j = 0; j < n; ++j) y[j] = x[index[j]];
   } else {
     for (i64 j = 0; j < n; ++j) memcpy(y + j * step, x + index[j] * x_step, static_cast<size_t>(size));
   }
@@ -187,7 +187,7 @@ void run_nearest(const Run& r, const State& s) {
   const i64 size = static_cast<i64>(size_of(x.dtype)), pixel = count(x, last.axis + 1, x.rank) * size;
   const i64 x_step = x.pitch ? x.pitch * size : pixel, y_step = y.pitch ? y.pitch * size : pixel;
   r.ranges(count(y, 0, last.axis), max_of(1, 65536 / max_of(1, last.out * pixel)), [&](i64 begin, i64 end, int) {
-    for (i64 row = begin; row < end; ++row) {
+    for (i64 row = begin, before = -1; row < end; ++row) {
       i64 from = 0, stride = 1, rest = row;
       for (int d = last.axis - 1; d >= 0; --d) {
         const i64 at = rest % y.dims[d];
@@ -195,7 +195,13 @@ void run_nearest(const Run& r, const State& s) {
         stride *= x.dims[d];
         rest /= y.dims[d];
       }
-      gather(x.as<const u8>() + from * last.in * x_step, x_step, y.as<u8>() + row * last.out * y_step, y_step, last.index, last.out, pixel);
+      u8* to = y.as<u8>() + row * last.out * y_step;
+      if (from == before && y_step == pixel) {
+        memcpy(to, to - last.out * pixel, static_cast<size_t>(last.out * pixel));
+      } else {
+        gather(x.as<const u8>() + from * last.in * x_step, x_step, to, y_step, last.index, last.out, pixel);
+      }
+      before = from;
     }
   });
 }
