@@ -11,7 +11,8 @@
 
 namespace edgeort {
 
-EDGEORT_KERNELS(WinogradKernels, winograd)
+EDGEORT_KERNELS(WinogradTransforms, winograd_transforms)
+EDGEORT_KERNELS(WinogradMultiply, winograd_multiply)
 
 namespace {
 
@@ -19,8 +20,8 @@ constexpr i64 kFloats = i64{sizeof(f32)};
 // What the transformed input of a run may take: more than half of a small core's level 2. A run has at least kLeastTiles, which
 // share a transform of the weights, and no more than kMostTiles, which hide it.
 constexpr i64 kRunBytes = 640 * 1024, kLeastTiles = 12, kMostTiles = 48;
-// Floats of transformed weights of one position, where few and where many tiles use them.
-constexpr i64 kManyTiles = 24, kFewWeights = 512, kManyWeights = 2048;
+// Floats of a share of transformed weights, where few and where many tiles use them.
+constexpr i64 kManyTiles = 24, kFewWeights = 6144, kManyWeights = 24576;
 // Steps between positions are an odd number of these, so that the positions of one tile fall into different cache sets.
 constexpr i64 kLine = 16;
 constexpr i64 kInputChunk = 64;  // channels of a task that transforms the input of a shared run
@@ -30,7 +31,8 @@ struct State {
   BoundProgram epilogue;
   f32 lo, hi;    // a clamp done on the way; else -inf, inf
   bool program;  // the epilogue is more than that clamp
-  const WinogradKernels* kernels;
+  const WinogradTransforms* transforms;
+  const WinogradMultiply* multiply;
   i64 in_pitch, out_pitch;  // floats between pixels
   i64 across, down;         // tiles of an image
   i64 tiles;                // in all
@@ -48,24 +50,25 @@ i64 odd_lines(i64 floats) { return ceil_div(floats, kLine) / 2 * 2 * kLine + kLi
 // How many tiles a run has, and where their values lie.
 void arrange(Prepare& p, State* s) {
   const Geometry& g = s->g;
-  s->kernels = &winograd(p.isa());
+  s->transforms = &winograd_transforms(p.isa());
+  s->multiply = &winograd_multiply(p.isa());
   s->in_pitch = pitch_of(p.in(0));
   s->out_pitch = pitch_of(p.out(0));
   s->down = ceil_div(g.out[1], kWinogradOut);
   s->across = ceil_div(g.out[2], kWinogradOut);
   s->tiles = g.batch * s->down * s->across;
-  const i64 channels = round_up(g.c_in, s->kernels->lanes), threads = p.threads(), wide = s->kernels->wide.columns;
+  const i64 channels = round_up(g.c_in, s->multiply->lanes), threads = p.threads(), wide = s->multiply->wide;
   const i64 most = min_of(kMostTiles, max_of(kLeastTiles, kRunBytes / (kWinogradPositions * channels * kFloats)));
   s->shared = threads > 1 && s->tiles < 16 * threads;
   // Runs of equal size, as many for each thread.
   s->per_run = max_of(1, s->shared ? s->tiles : ceil_div(s->tiles, max_of(1, threads * ceil_div(s->tiles, threads * most))));
   const i64 groups = ceil_div(g.c_out, wide);
   s->columns_per_task = (s->shared ? ceil_div(groups, 4 * threads) : groups) * wide;
-  s->in_channel_step = s->per_run * s->kernels->lanes;
+  s->in_channel_step = s->per_run * s->multiply->lanes;
   s->in_position_step = odd_lines(s->per_run * channels);
   s->out_position_step = odd_lines(s->per_run * wide);
   // Transformed weights stay in level 1 where few tiles use them, and in level 2 where many do: longer sums are stored less often.
-  s->depth = min_of(channels, (s->per_run < kManyTiles ? kFewWeights : kManyWeights) / wide);
+  s->depth = min_of(channels, (s->per_run < kManyTiles ? kFewWeights : kManyWeights) / (kWinogradShare * wide));
   s->weights = kWinogradShare * s->depth * wide;
   s->products = kWinogradPositions * s->out_position_step + kWinogradOut * kWinogradOut * wide;
   s->outside = g.in[2] * s->in_pitch;
@@ -130,23 +133,23 @@ void transform_in(const Run& r, const State& s, i64 first, i64 count, i64 begin,
     p.width = g.in[2];
     p.pixel_step = s.in_pitch;
     p.channels = end - begin;
-    p.to = to + begin / s.kernels->lanes * s.in_channel_step + i * s.kernels->lanes;
+    p.to = to + begin / s.multiply->lanes * s.in_channel_step + i * s.multiply->lanes;
     p.position_step = s.in_position_step;
     p.channel_step = s.in_channel_step;
-    s.kernels->input(p);
+    s.transforms->input(p);
     i += p.tiles;
   }
 }
 
 // The products of all tiles of a run with the weights of one group of columns.
-void multiply(const Run& r, const State& s, const WinogradGroup& group, i64 column, const f32* in, i64 count, const Scratch& scratch) {
+void multiply(const Run& r, const State& s, i64 column, i64 columns, const f32* in, i64 count, const Scratch& scratch) {
   const Geometry& g = s.g;
   const f32* panels = r.in(1).as<const f32>() + column * 9 * g.c_in;
   for (i64 c = 0; c < g.c_in; c += s.depth) {
     const i64 channels = min_of(s.depth, g.c_in - c);
     const WinogradWeights weights = {panels + c * 9 * kPanel, 9 * g.c_in * kPanel, channels, scratch.weights};
-    const i64 next = c + channels < g.c_in ? c + channels : group.columns / kPanel * g.c_in;
-    const WinogradProducts p = {in + c / s.kernels->lanes * s.in_channel_step,
+    const i64 next = c + channels < g.c_in ? c + channels : columns / kPanel * g.c_in;
+    const WinogradProducts p = {in + c / s.multiply->lanes * s.in_channel_step,
                                 s.in_position_step,
                                 s.in_channel_step,
                                 scratch.weights,
@@ -158,9 +161,10 @@ void multiply(const Run& r, const State& s, const WinogradGroup& group, i64 colu
                                 panels + next * 9 * kPanel,
                                 ceil_div(s.depth, 4),
                                 weights.panel_step};
+    const bool wide = columns > kPanel;
     for (int share = 0; share < kWinogradShares; ++share) {
-      group.weights(weights, share);
-      group.multiply(p, share);
+      s.transforms->weights[wide](weights, share);
+      s.multiply->multiply[wide](p, share);
     }
   }
 }
@@ -175,12 +179,12 @@ void transform_out(const Run& r, const State& s, i64 first, i64 count, i64 colum
     const i64 line = (first + i) / s.across, top = line % s.down * kWinogradOut, left = (first + i) % s.across * kWinogradOut;
     const i64 height = min_of(kWinogradOut, g.out[1] - top), width = min_of(kWinogradOut, g.out[2] - left);
     f32* to = out + ((line / s.down * g.out[1] + top) * g.out[2] + left) * s.out_pitch;
-    const bool whole = height == kWinogradOut && width == kWinogradOut && columns % s.kernels->lanes == 0;
+    const bool whole = height == kWinogradOut && width == kWinogradOut && columns % s.multiply->lanes == 0;
     t.from = scratch.products + i * group_columns;
     t.to = whole ? to : scratch.pixels;
     t.pixel_step = whole ? s.out_pitch : group_columns;
     t.line_step = (whole ? g.out[2] : kWinogradOut) * t.pixel_step;
-    s.kernels->output(t);
+    s.transforms->output(t);
     for (i64 y = 0; y < height && !whole; ++y) {
       for (i64 x = 0; x < width; ++x) {
         memcpy(to + (y * g.out[2] + x) * s.out_pitch, scratch.pixels + (y * kWinogradOut + x) * group_columns,
@@ -212,10 +216,10 @@ void finish(const Run& r, const State& s, i64 first, i64 count, i64 begin, i64 e
 // Columns [begin, end) of the outputs of a run whose transformed input is `in`.
 void run_columns(const Run& r, const State& s, const f32* in, i64 first, i64 count, i64 begin, i64 end, const Scratch& scratch) {
   for (i64 column = begin; column < end;) {
-    const WinogradGroup& group = end - column > s.kernels->narrow.columns ? s.kernels->wide : s.kernels->narrow;
-    multiply(r, s, group, column, in, count, scratch);
-    transform_out(r, s, first, count, column, group.columns, scratch);
-    column += group.columns;
+    const i64 columns = end - column > kPanel ? s.multiply->wide : kPanel;
+    multiply(r, s, column, columns, in, count, scratch);
+    transform_out(r, s, first, count, column, columns, scratch);
+    column += columns;
   }
   if (s.program) finish(r, s, first, count, begin, min_of(end, s.g.c_out), scratch.program);
 }
@@ -238,7 +242,7 @@ void run(Run& r) {
   r.parallel(chunks * lines, [&](i64 task, int thread) {
     const i64 begin = task % chunks * kInputChunk, first = task / chunks * s.across;
     f32* outside = static_cast<f32*>(r.thread_scratch(thread));
-    transform_in(r, s, first, s.across, begin, min_of(g.c_in, begin + kInputChunk), outside, in + first * s.kernels->lanes);
+    transform_in(r, s, first, s.across, begin, min_of(g.c_in, begin + kInputChunk), outside, in + first * s.multiply->lanes);
   });
   r.parallel(ceil_div(g.c_out, s.columns_per_task), [&](i64 task, int thread) {
     const i64 begin = task * s.columns_per_task;

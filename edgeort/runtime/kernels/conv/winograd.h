@@ -13,7 +13,8 @@
 namespace edgeort {
 
 static constexpr int kWinogradOut = 4, kWinogradIn = 6, kWinogradPositions = 36;
-// The shares: rows 0 and 5 of the positions, 1 and 2, 3 and 4. The rows of each have most of their arithmetic in common.
+// A share of transformed weights is two rows of positions, which have most of their arithmetic in common: 0 and 5, 1 and 2, 3
+// and 4. (With one row, all taps are read twice as often; with more, a share is too large for level 1.)
 static constexpr int kWinogradShares = 3, kWinogradShare = 12;
 
 // A run of neighbouring tiles in one line of tiles.
@@ -55,18 +56,17 @@ struct WinogradTile {
   i64 line_step, pixel_step, columns;
 };
 
-// The kernels of a group of columns of one width.
-struct WinogradGroup {
-  i64 columns;
-  void (*weights)(const WinogradWeights&, int share);
-  void (*multiply)(const WinogradProducts&, int share);
+// Kernels of a group of columns: wide, or one panel.
+struct WinogradTransforms {
+  void (*input)(const WinogradPatches&);
+  void (*weights[2])(const WinogradWeights&, int share);  // narrow, wide
+  void (*output)(const WinogradTile&);
 };
 
-struct WinogradKernels {
-  i64 lanes;                   // channels of one tile that lie together
-  WinogradGroup wide, narrow;  // narrow: one panel
-  void (*input)(const WinogradPatches&);
-  void (*output)(const WinogradTile&);
+struct WinogradMultiply {
+  i64 lanes;  // channels of one tile that lie together
+  i64 wide;   // columns of a wide group
+  void (*multiply[2])(const WinogradProducts&, int share);
 };
 
 }  // namespace edgeort

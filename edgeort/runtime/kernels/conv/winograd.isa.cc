@@ -1,25 +1,8 @@
-// Winograd convolution for one ISA level: every step of a transform is one IEEE operation, so that all levels agree.
-#include "winograd.h"
-
-#include "../../simd/vec.h"
+// The transforms of Winograd convolution for one ISA level: every step is one IEEE operation, so that all levels agree.
+#include "winograd_shares.h"
 
 namespace edgeort {
 namespace {
-
-constexpr int kIn = kWinogradIn, kOut = kWinogradOut;
-
-// The product's tiles: rows, and vectors of the wide group. Groups are whole panels.
-#if defined(__AVX512F__)
-constexpr int kRows = 12, kVectors = 2;
-#elif defined(__AVX2__)
-constexpr int kRows = 6, kVectors = 2;
-#elif defined(__aarch64__)
-constexpr int kRows = 5, kVectors = 4;
-#else
-constexpr int kRows = 4, kVectors = 2;
-#endif
-constexpr int kPanelVectors = static_cast<int>(kPanel) / kLanes;
-constexpr int kWide = kVectors > kPanelVectors ? kVectors : kPanelVectors;  // vectors of a wide group
 
 // Keeps the compiler from folding an address or an offset into its uses. Arm's paired stores reach 1 KB around an address, and
 // the sum of two registers costs them nothing.
@@ -119,44 +102,36 @@ EDGEORT_INLINE void weights_1d(const vf (&g)[3], vf (&t)[kIn]) {
   t[5] = g[2];
 }
 
-// Row `kShare` of positions and its partner from one vector of weights; g[y][x].
-template <int kShare>
-EDGEORT_INLINE void weights_rows(const vf (&g)[3][3], vf (&first)[3], vf (&second)[3]) {
-#pragma clang loop unroll(full)
-  for (int x = 0; x < 3; ++x) {
-    const vf column[3] = {g[0][x], g[1][x], g[2][x]};
-    vf t[kIn];
-    weights_1d(column, t);
-    first[x] = t[kShare == 0 ? 0 : 2 * kShare - 1];
-    second[x] = t[kShare == 0 ? 5 : 2 * kShare];
-  }
-}
-
 // kPair vectors at once, which Arm stores together.
-template <int kShare, int V>
+template <int kWhich, int V>
 void weights_share(const WinogradWeights& w) {
-  constexpr i64 kRow = V * kLanes, kPair = V % 2 == 0 && kPanelVectors > 1 ? 2 : 1;
+  constexpr i64 kRow = V * kLanes, kPair = V % 2 == 0 && kPanelVectors > 1 ? 2 : 1, kNear = kShare % 4 == 0 ? 4 : kShare;
   const i64 channels = w.channels, panel_step = w.panel_step;
   const f32* taps = w.from;
   f32* block = w.to;
   for (i64 c = 0; c < channels; ++c, taps += 9 * kPanel) {
-    if (c != 0 && c % kLanes == 0) block += kWinogradShare * kLanes * kRow;
-    f32* to[kWinogradShare / 4];
+    if (c != 0 && c % kLanes == 0) block += kShare * kLanes * kRow;
+    f32* to[kShare / kNear];
 #pragma clang loop unroll(full)
-    for (int i = 0; i < kWinogradShare / 4; ++i) to[i] = anchor(block + (i * 4 * kLanes + c % kLanes) * kRow);
+    for (int i = 0; i < kShare / kNear; ++i) to[i] = anchor(block + (i * kNear * kLanes + c % kLanes) * kRow);
 #pragma clang loop unroll(full)
     for (int v = 0; v < V; v += kPair) {
       const f32* from = taps + v / kPanelVectors * panel_step + v % kPanelVectors * kLanes;
-      vf rows[kPair][2][3];
+      vf rows[kPair][kShareRows][3];
 #pragma clang loop unroll(full)
       for (int i = 0; i < kPair; ++i) {
-        vf g[3][3];
 #pragma clang loop unroll(full)
-        for (int tap = 0; tap < 9; ++tap) g[tap / 3][tap % 3] = load(from + tap * kPanel + i * kLanes);
-        weights_rows<kShare>(g, rows[i][0], rows[i][1]);
+        for (int x = 0; x < 3; ++x) {
+          vf g[3], t[kIn];
+#pragma clang loop unroll(full)
+          for (int y = 0; y < 3; ++y) g[y] = load(from + (y * 3 + x) * kPanel + i * kLanes);
+          weights_1d(g, t);
+#pragma clang loop unroll(full)
+          for (int y = 0; y < kShareRows; ++y) rows[i][y][x] = t[kRowOrder[kWhich * kShareRows + y]];
+        }
       }
 #pragma clang loop unroll(full)
-      for (int y = 0; y < 2; ++y) {
+      for (int y = 0; y < kShareRows; ++y) {
         vf t[kPair][kIn];
 #pragma clang loop unroll(full)
         for (int i = 0; i < kPair; ++i) weights_1d(rows[i][y], t[i]);
@@ -165,7 +140,7 @@ void weights_share(const WinogradWeights& w) {
 #pragma clang loop unroll(full)
           for (int i = 0; i < kPair; ++i) {
             const int position = y * kIn + x;
-            store(to[position / 4] + position % 4 * kLanes * kRow + (v + i) * kLanes, t[i][x]);
+            store(to[position / kNear] + position % kNear * kLanes * kRow + (v + i) * kLanes, t[i][x]);
           }
         }
       }
@@ -174,124 +149,17 @@ void weights_share(const WinogradWeights& w) {
 #if defined(__ARM_NEON)
   // The product takes whole vectors of channels.
   for (i64 c = channels; c % kLanes != 0; ++c) {
-    for (i64 i = 0; i < kWinogradShare; ++i) {
+    for (i64 i = 0; i < kShare; ++i) {
       for (i64 column = 0; column < kRow; column += kLanes) store(block + (i * kLanes + c % kLanes) * kRow + column, splat(0.0f));
     }
   }
 #endif
 }
 
-template <int V>
+template <int V, int kWhich = 0>
 void weights(const WinogradWeights& w, int share) {
-  constexpr void (*kShares[])(const WinogradWeights&) = {weights_share<0, V>, weights_share<1, V>, weights_share<2, V>};
-  kShares[share](w);
-}
-
-// ---- products --------------------------------------------------------------------------------------------------------
-
-// sum[m][v] += a[m] * a row of the weights, two vectors at a time.
-template <int M, int V>
-EDGEORT_INLINE void step(vf (&sum)[M][V], const f32* weights, const float (&a)[M]) {
-  constexpr int kAtOnce = V % 2 == 0 ? 2 : 1;
-#pragma clang loop unroll(full)
-  for (int v = 0; v < V; v += kAtOnce) {
-    vf row[kAtOnce];
-#pragma clang loop unroll(full)
-    for (int i = 0; i < kAtOnce; ++i) row[i] = load(weights + (v + i) * kLanes);
-#pragma clang loop unroll(full)
-    for (int m = 0; m < M; ++m) {
-#pragma clang loop unroll(full)
-      for (int i = 0; i < kAtOnce; ++i) sum[m][v + i] = fma(splat(a[m]), row[i], sum[m][v + i]);
-    }
-  }
-}
-
-const f32 kZeros[kRows * kWide * kLanes] = {};
-
-// M tiles, V vectors of columns, one position; kRow floats are a row of weights and of sums.
-template <int M, int V, i64 kRow>
-EDGEORT_INLINE void block(const f32* in, i64 in_step, i64 channels, const f32* weights, f32* out, bool first) {
-  const f32* from = first ? kZeros : out;
-  vf sum[M][V];
-#pragma clang loop unroll(full)
-  for (int i = 0; i < M * V; ++i) sum[i / V][i % V] = load(from + i / V * kRow + i % V * kLanes);
-  for (; channels > 0; channels -= kLanes, in += in_step, weights += kWinogradShare * kLanes * kRow) {
-#if defined(__ARM_NEON)
-    // Four channels of a tile at once: fmla takes its multiplier from any lane.
-    vf rows[M];
-#pragma clang loop unroll(full)
-    for (int m = 0; m < M; ++m) rows[m] = load(in + m * kLanes);
-#pragma clang loop unroll(full)
-    for (int lane = 0; lane < kLanes; ++lane) {
-      float a[M];
-#pragma clang loop unroll(full)
-      for (int m = 0; m < M; ++m) a[m] = rows[m][lane];
-      step<M, V>(sum, weights + lane * kRow, a);
-    }
-#else
-    const i64 lanes = channels < kLanes ? channels : kLanes;
-    for (i64 lane = 0; lane < lanes; ++lane) {
-      float a[M];
-#pragma clang loop unroll(full)
-      for (int m = 0; m < M; ++m) a[m] = in[m * kLanes + lane];
-      step<M, V>(sum, weights + lane * kRow, a);
-    }
-#endif
-  }
-#pragma clang loop unroll(full)
-  for (int i = 0; i < M * V; ++i) store(out + i / V * kRow + i % V * kLanes, sum[i / V][i % V]);
-}
-
-// All positions of a share for M tiles from `tile` on.
-template <int M, int V, i64 kRow>
-void positions(const WinogradProducts& p, int share, i64 tile) {
-  const i64 in_step = p.in_position_step, out_step = p.out_position_step, channel_step = p.in_channel_step, channels = p.channels;
-  const bool first = p.first;
-  const f32* weights = p.weights;
-  const i64 lines = tile == 0 ? p.ahead_lines : 0;
-  const f32* ahead = p.ahead + share * kWinogradShare * lines * kPanel;
-  for (int y = 0; y < 2; ++y) {
-    const i64 row = (share == 0 ? 5 * y : 2 * share - 1 + y) * kIn;
-    const f32* in = p.in + row * in_step + tile * kLanes;
-    f32* out = p.out + row * out_step + tile * kRow;
-    for (int x = 0; x < kIn; ++x, in += in_step, out += out_step, weights += kLanes * kRow) {
-      for (i64 line = 0; line < lines; ++line, ahead += kPanel) {
-#pragma clang loop unroll(full)
-        for (i64 panel = 0; panel < kRow / kPanel; ++panel) __builtin_prefetch(ahead + panel * p.panel_step, 0, 3);
-      }
-#pragma clang loop unroll(full)
-      for (i64 column = 0; column < kRow; column += V * kLanes) {
-        block<M, V, kRow>(in, channel_step, channels, weights + column, out + column, first);
-      }
-    }
-  }
-}
-
-using PositionsFn = void (*)(const WinogradProducts&, int share, i64 tile);
-struct Table {
-  PositionsFn fn[kRows];  // fn[m - 1]
-};
-template <int M, int V, i64 kRow>
-constexpr void fill(Table& table) {
-  table.fn[M - 1] = positions<M, V, kRow>;
-  if constexpr (M > 1) fill<M - 1, V, kRow>(table);
-}
-template <int V, i64 kRow>
-constexpr Table table_of() {
-  Table table = {};
-  fill<kRows, V, kRow>(table);
-  return table;
-}
-
-// Tiles in pieces as equal as registers allow.
-template <int V, i64 kRow>
-void multiply(const WinogradProducts& p, int share) {
-  static constexpr Table kTable = table_of<V, kRow>();
-  const i64 pieces = (p.tiles + kRows - 1) / kRows;
-  for (i64 i = 0; i < pieces; ++i) {
-    const i64 begin = i * p.tiles / pieces, end = (i + 1) * p.tiles / pieces;
-    kTable.fn[end - begin - 1](p, share, begin);
-  }
+  if (share == kWhich) return weights_share<kWhich, V>(w);
+  if constexpr ((kWhich + 1) * kShareRows < kIn) weights<V, kWhich + 1>(w, share);
 }
 
 // ---- output ----------------------------------------------------------------------------------------------------------
@@ -338,12 +206,8 @@ void output(const WinogradTile& t) {
   }
 }
 
-constexpr WinogradGroup kWideGroup = {kWide * kLanes, weights<kWide>, multiply<kVectors, i64{kWide} * kLanes>};
-constexpr WinogradGroup kNarrowGroup = {kPanel, weights<kPanelVectors>,
-                                        multiply<(kVectors < kPanelVectors ? kVectors : kPanelVectors), kPanel>};
-
 }  // namespace
 
-EDGEORT_KERNEL(WinogradKernels, winograd, {kLanes, kWideGroup, kNarrowGroup, input, output})
+EDGEORT_KERNEL(WinogradTransforms, winograd_transforms, {input, {weights<kPanelVectors>, weights<kWide>}, output})
 
 }  // namespace edgeort
