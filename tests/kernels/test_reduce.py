@@ -209,6 +209,14 @@ def test_softmax_of_large_and_infinite_values(tmp_path: Path) -> None:
     run_both(parse("g (float[3,3] x) => (float y) { y = Softmax(x) }"), [x], tmp_path)
 
 
+@pytest.mark.parametrize("axis", (0, 1))
+def test_softmax_of_distances_where_exp_is_hardly_a_number(axis: int, tmp_path: Path) -> None:
+    x = np.stack([np.linspace(0, -110, 2003), np.linspace(-88, 0, 2003)], axis=1 - axis).astype(np.float32)
+    (y,) = run_everywhere(parse(f"g (float[a,b] x) => (float y) {{ y = Softmax<axis={axis}>(x) }}"), [x], tmp_path)
+    assert same_bits(y, library().softmax(x, axis))
+    assert not np.any((y > 0) & (y < 1e-40)) and np.any(y == 0)
+
+
 @pytest.mark.parametrize("opset", (11, 13))
 @pytest.mark.parametrize("axis", (None, 0, 1, 2))
 def test_softmax_axis_by_opset(opset: int, axis: int | None, tmp_path: Path) -> None:

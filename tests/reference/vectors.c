@@ -76,11 +76,17 @@ void ref_softmax(const float* x, float* y, int64_t outer, int64_t n, int64_t inn
   for (int64_t k = 0; k < outer * inner; ++k) {
     const int64_t base = k / inner * n * inner + k % inner;
     const float m = lanes(x + base, n, inner, kMax, 0.0f);
-    const float sum = lanes(x + base, n, inner, kLogSumExp, m), log_sum = ref_log(sum);
+    if (log) {
+      const float log_sum = ref_log(lanes(x + base, n, inner, kLogSumExp, m));
+      for (int64_t r = 0; r < n; ++r) y[base + r * inner] = (x[base + r * inner] - m) - log_sum;
+      continue;
+    }
     for (int64_t r = 0; r < n; ++r) {
       const float d = x[base + r * inner] - m;
-      y[base + r * inner] = log ? d - log_sum : ref_exp(d) / sum;
+      y[base + r * inner] = d < -87.33f ? 0.0f : ref_exp(d);
     }
+    const float sum = lanes(y + base, n, inner, kSum, 0.0f);
+    for (int64_t r = 0; r < n; ++r) y[base + r * inner] /= sum;
   }
 }
 

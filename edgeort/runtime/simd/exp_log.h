@@ -74,6 +74,15 @@ EDGEORT_INLINE vf scale(vf p, vf n, vu) {
 }
 #endif
 
+// p * 2^n where that is a normal number.
+template <class T>
+EDGEORT_INLINE T scale_normal(T p, T, U32<T> bits) {
+  return p * pow2<T>(bits);
+}
+#if defined(__AVX512F__)
+EDGEORT_INLINE vf scale_normal(vf p, vf n, vu bits) { return scale<0>(p, n, bits); }
+#endif
+
 // exp(x) * 2^shift.
 template <int shift, class T>
 EDGEORT_INLINE T exp_scaled(T x) {
@@ -86,11 +95,12 @@ EDGEORT_INLINE T exp(T x) {
   return exp_scaled<0>(x);
 }
 
-// exp of an x that is not above 0, such as a distance from a maximum.
+// exp(x) for x <= 0, but 0 below -87.33, where exp is about to leave the normal numbers (which is slow on many CPUs): the
+// distance from a maximum, whose far ends do not count.
 template <class T>
 EDGEORT_INLINE T exp_nonpositive(T x) {
-  const auto e = split_exp(vmax(x, splat<T>(-104.0f)));
-  return scale<0>(exp_poly(e), e.n, e.bits);
+  const auto e = split_exp(x);
+  return select(x < -87.33f, splat<T>(0.0f), scale_normal(exp_poly(e), e.n, e.bits));
 }
 
 // exp(x) - 1. Halved inside, so that 2^128 is never needed; tiny x, -0 included, is the result itself.

@@ -114,7 +114,7 @@ void columns(f32* y, const f32* x, i64 n, i64 stride, i64 columns, bool log_of) 
       }
       return;
     }
-    for (i64 r = 0; r < n; ++r) store_some(y + r * stride + c, exp(load_some(x + r * stride + c, k) - m), k);
+    for (i64 r = 0; r < n; ++r) store_some(y + r * stride + c, exp_nonpositive(load_some(x + r * stride + c, k) - m), k);
     const vf sum = fold_columns<SumFold>(n, vf{}, [&](i64 r) { return load_some(y + r * stride + c, k); });
     for (i64 r = 0; r < n; ++r) store_some(y + r * stride + c, load_some(y + r * stride + c, k) / sum, k);
   });
