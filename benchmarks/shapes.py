@@ -16,6 +16,7 @@ from edgeort import model as models
 
 OPERATORS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _OPSET = 17
+_IMAGE_CHANNELS = 4  # at most
 
 
 @dataclass(frozen=True)
@@ -57,27 +58,44 @@ class Product:
         return ", ".join(parts)
 
     def model(self) -> onnx.ModelProto:
-        """The operator alone, with random weights; "x", and "w" where that is no weight, are its inputs."""
+        """The operator alone, with random weights; "x", and "w" where that is no weight, are its inputs.
+
+        Convolutions inside a network stand between transposes that the passes cancel: images come and go channels last.
+        First layers, of few channels, read what a model is given.
+        """
         rng = np.random.default_rng(0)
-        inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, self.x)]
-        constants = {}
+        inputs, constants = [helper.make_tensor_value_info("x", TensorProto.FLOAT, self._feed(self.x))], {}
         if self.is_constant:
             constants["w"] = rng.standard_normal(self.w)
         else:
             inputs.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, self.w))
         if self.has_bias:
             constants["b"] = rng.standard_normal(self.y[1] if self.op.startswith("Conv") else self.y[-1])
-        node = helper.make_node(self.op, ["x", "w", "b"][: 3 if self.has_bias else 2], ["y"], **dict(self.attributes))  # type: ignore[arg-type]
-        output = helper.make_tensor_value_info("y", TensorProto.FLOAT, self.y)
+        names = ["x", "w", "b"][: 3 if self.has_bias else 2]
+        nodes = [helper.make_node(self.op, names, ["y"], **dict(self.attributes))]  # type: ignore[arg-type]
+        if self._channels_last:
+            space = list(range(2, len(self.x)))
+            first = helper.make_node("Transpose", ["x"], ["nchw"], perm=[0, len(self.x) - 1, *(d - 1 for d in space)])
+            last = helper.make_node("Transpose", ["y"], ["nhwc"], perm=[0, *space, 1])
+            nodes[0].input[0] = "nchw"
+            nodes = [first, *nodes, last]
+        output = helper.make_tensor_value_info(nodes[-1].output[0], TensorProto.FLOAT, self._feed(self.y))
         weights = [numpy_helper.from_array(array.astype(np.float32), name) for name, array in constants.items()]
-        graph = helper.make_graph([node], "product", inputs, [output], weights)
+        graph = helper.make_graph(nodes, "product", inputs, [output], weights)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=9)
 
     def feeds(self) -> list[np.ndarray]:
         """Data for the inputs of `model()`."""
         rng = np.random.default_rng(1)
-        shapes = [self.x] if self.is_constant else [self.x, self.w]
+        shapes = [self._feed(self.x)] if self.is_constant else [self._feed(self.x), self.w]
         return [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
+
+    @property
+    def _channels_last(self) -> bool:
+        return self.op.startswith("Conv") and self.x[1] > _IMAGE_CHANNELS
+
+    def _feed(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (shape[0], *shape[2:], shape[1]) if self._channels_last else shape
 
 
 def _dims(dims: tuple[int, ...]) -> str:
