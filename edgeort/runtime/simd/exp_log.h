@@ -103,6 +103,17 @@ EDGEORT_INLINE T exp_nonpositive(T x) {
   return select(x < -87.33f, splat<T>(0.0f), scale_normal(exp_poly(e), e.n, e.bits));
 }
 
+// exp(x) + 1. What is lost below -86 does not reach the sum, so that 2^n needs no two factors but a doubling.
+template <class T>
+EDGEORT_INLINE T exp_plus_one(T x) {
+  const auto e = split_exp(clip(x, splat<T>(-86.0f), splat<T>(89.0f)));
+  const T half = exp_poly(e) * pow2<T>(e.bits - 1u);
+  return (half + half) + 1.0f;
+}
+#if defined(__AVX512F__)
+EDGEORT_INLINE vf exp_plus_one(vf x) { return exp(x) + 1.0f; }
+#endif
+
 // exp(x) - 1. Halved inside, so that 2^128 is never needed; tiny x, -0 included, is the result itself.
 template <class T>
 EDGEORT_INLINE T expm1(T x) {

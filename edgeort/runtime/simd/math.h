@@ -27,7 +27,7 @@ EDGEORT_INLINE T rsqrt(T x) {
 
 template <class T>
 EDGEORT_INLINE T silu(T x) {
-  return x / (exp(-x) + 1.0f);
+  return x / exp_plus_one(-x);
 }
 
 // 0.5 x (1 + erf(x / sqrt(2))) = h + |h| erf(c / sqrt(2)), h = x / 2, c = |x|: a quotient of polynomials, which is 1 at 5.4.
@@ -43,7 +43,7 @@ EDGEORT_INLINE T gelu(T x) {
 template <class T>
 EDGEORT_INLINE T gelu_tanh(T x) {
   const T u2 = x * fma(x * x, splat<T>(-0x1.2444f2p-4f), splat<T>(-0x1.988454p+0f));
-  return x / (exp(u2) + 1.0f);
+  return x / exp_plus_one(u2);
 }
 
 // x tanh(log(1 + e^x)) = x n / (n + 2), n = e^x (e^x + 2).
