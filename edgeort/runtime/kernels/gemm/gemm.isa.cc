@@ -23,7 +23,7 @@ EDGEORT_INLINE const f32* opaque(const f32* p) {
 
 // One row of the panels. All of its vectors are loaded first, then each row's value is used at once: M * V sums, V weights
 // and one value are alive, which fits the registers for every row of kernels.inc.
-template <int M, int V>
+template <int M, int V, bool kBegin = false>
 EDGEORT_INLINE void step(vf (&sum)[M][V], const f32* const (&panels)[panels_of(V)], i64 row, const float (&a)[M]) {
   vf weights[V];
 #pragma clang loop unroll(full)
@@ -31,7 +31,16 @@ EDGEORT_INLINE void step(vf (&sum)[M][V], const f32* const (&panels)[panels_of(V
 #pragma clang loop unroll(full)
   for (int m = 0; m < M; ++m) {
 #pragma clang loop unroll(full)
-    for (int v = 0; v < V; ++v) sum[m][v] = fma(splat(a[m]), weights[v], sum[m][v]);
+    for (int v = 0; v < V; ++v) sum[m][v] = kBegin ? splat(a[m]) * weights[v] : fma(splat(a[m]), weights[v], sum[m][v]);
+  }
+}
+
+template <int M, int V>
+EDGEORT_INLINE void clear(vf (&sum)[M][V]) {
+#pragma clang loop unroll(full)
+  for (int m = 0; m < M; ++m) {
+#pragma clang loop unroll(full)
+    for (int v = 0; v < V; ++v) sum[m][v] = splat(0.0f);
   }
 }
 
@@ -65,19 +74,13 @@ EDGEORT_INLINE void prefetch(const f32* const (&rows)[M], const f32* const (&pan
   }
 }
 
-// Adds kc products to each sum: of rows[m][shift...] and the panels whose first one begins at `first`.
-template <int M, int V>
-EDGEORT_INLINE void tap(vf (&sum)[M][V], const f32* const* rows, i64 shift, i64 kc, const f32* first, i64 panel_stride,
-                        const Ahead& ahead) {
-  const f32* a[M];
-  const f32* panels[panels_of(V)];
-#pragma clang loop unroll(full)
-  for (int m = 0; m < M; ++m) a[m] = opaque(rows[m] + shift);
-#pragma clang loop unroll(full)
-  for (int p = 0; p < panels_of(V); ++p) panels[p] = first + p * panel_stride;
 #if defined(__ARM_NEON)
-  // Four values of a row at once: fmla takes its multiplier from any lane.
-  for (u64 fours = static_cast<u64>(kc) / 4; fours != 0; --fours) {
+// kFours times four rows of the panels, with four values of each row: fmla takes its multiplier from any lane. Sums that begin
+// with a product need no zero; at most the sign of a zero differs, which adding the bias sets right.
+template <int M, int V, int kFours, bool kBegin = false>
+EDGEORT_INLINE void fours(vf (&sum)[M][V], const f32* (&panels)[panels_of(V)], const f32* (&a)[M]) {
+#pragma clang loop unroll(full)
+  for (int i = 0; i < kFours; ++i) {
     vf four[M];
 #pragma clang loop unroll(full)
     for (int m = 0; m < M; ++m) four[m] = load(a[m]), a[m] = opaque(a[m] + 4);
@@ -86,12 +89,42 @@ EDGEORT_INLINE void tap(vf (&sum)[M][V], const f32* const* rows, i64 shift, i64 
       float values[M];
 #pragma clang loop unroll(full)
       for (int m = 0; m < M; ++m) values[m] = four[m][lane];
-      step<M, V>(sum, panels, lane, values);
+      if (kBegin && i + lane == 0) {
+        step<M, V, true>(sum, panels, 0, values);
+      } else {
+        step<M, V>(sum, panels, 4 * i + lane, values);
+      }
     }
-#pragma clang loop unroll(full)
-    for (int p = 0; p < panels_of(V); ++p) panels[p] = opaque(panels[p] + 4 * kPanel);
   }
+#pragma clang loop unroll(full)
+  for (int p = 0; p < panels_of(V); ++p) panels[p] = opaque(panels[p] + 4 * kFours * kPanel);
+}
+#endif
+
+// Begins sums, or adds to them: kc products each, of rows[m][shift...] and the panels whose first one begins at `first`.
+template <int M, int V>
+EDGEORT_INLINE void tap(vf (&sum)[M][V], bool begin, const f32* const* rows, i64 shift, i64 kc, const f32* first, i64 panel_stride,
+                        const Ahead& ahead) {
+  const f32* a[M];
+  const f32* panels[panels_of(V)];
+#pragma clang loop unroll(full)
+  for (int m = 0; m < M; ++m) a[m] = opaque(rows[m] + shift);
+#pragma clang loop unroll(full)
+  for (int p = 0; p < panels_of(V); ++p) panels[p] = first + p * panel_stride;
+#if defined(__ARM_NEON)
+  if (begin) {
+    if (kc >= 4) {
+      fours<M, V, 1, true>(sum, panels, a);
+      kc -= 4;
+    } else {
+      clear<M, V>(sum);
+    }
+  }
+  for (u64 eights = static_cast<u64>(kc) / 8; eights != 0; --eights) fours<M, V, 2>(sum, panels, a);
+  if (kc & 4) fours<M, V, 1>(sum, panels, a);
   kc &= 3;
+#else
+  if (begin) clear<M, V>(sum);
 #endif
   for (i64 k = 0; k < kc;) {
     i64 end = kc;
@@ -148,14 +181,11 @@ void tile(const Tile& t) {
     f32* out = block;
     for (i64 left = t.columns; left > 0; left -= kWidth) {
       vf sum[M][V];
-#pragma clang loop unroll(full)
-      for (int m = 0; m < M; ++m) {
-#pragma clang loop unroll(full)
-        for (int v = 0; v < V; ++v) sum[m][v] = splat(0.0f);
-      }
+      if (taps == 0) clear<M, V>(sum);
       const f32* const* rows = t.rows;
       const Ahead ahead = {left == t.columns ? far : 0, i == 0 ? panels_of(V) * panel_stride : 0};
-      for (i64 k = 0; k < taps; ++k, rows += M) tap<M, V>(sum, rows, shift, kc, panels + t.offsets[k] * kPanel, panel_stride, ahead);
+      for (i64 k = 0; k < taps; ++k, rows += M)
+        tap<M, V>(sum, k == 0, rows, shift, kc, panels + t.offsets[k] * kPanel, panel_stride, ahead);
       finish<M, V>(sum, bias, clips, lo, hi);
       f32 cut[M * kWidth];  // of a tile that is cut, before its columns go to their place
       const bool whole = left >= kWidth;
