@@ -29,7 +29,7 @@ constexpr size_t kRingBytes = 192 * 1024;
 // Of a thread's part of an image: neighbours compute the lines at their seam twice.
 constexpr i64 kLeastLines = 4;
 // Rows of pixels that keep register tiles whole.
-constexpr i64 kEnoughPixels = 48;
+constexpr i64 kEnoughPixels = 112;
 
 }  // namespace
 
