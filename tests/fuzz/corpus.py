@@ -94,7 +94,7 @@ def network() -> onnx.ModelProto:
     rng = np.random.default_rng(0)
     sizes: dict[str, Sequence[int]] = {
         "w1": (19, 3, 3, 3), "b1": (19,), "wd": (19, 1, 5, 5), "wp": (32, 19, 1, 1),
-        "wg": (32, 8, 3, 3), "wt": (32, 7, 3, 3), "wf": (14, 21),
+        "wg": (32, 8, 3, 3), "wt": (32, 7, 3, 3), "wu": (7, 7, 2, 2), "wf": (14, 21),
     }  # fmt: skip
     constants = [numpy_helper.from_array((rng.standard_normal(s) / 4).astype(np.float32), n) for n, s in sizes.items()]
     constants.append(numpy_helper.from_array(np.array([0, -1], np.int64), "flat"))
@@ -111,7 +111,9 @@ def network() -> onnx.ModelProto:
         helper.make_node("Conv", ["q", "wg"], ["i"], pads=[1, 1, 1, 1], group=4),  # h waits for it
         helper.make_node("Add", ["i", "h"], ["j"]),
         helper.make_node("ConvTranspose", ["j", "wt"], ["k"], strides=[2, 2], pads=[1, 1, 1, 1], output_padding=[1, 1]),
-        helper.make_node("MaxPool", ["k"], ["l"], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
+        helper.make_node("ConvTranspose", ["k", "wu"], ["r"], strides=[2, 2]),
+        helper.make_node("Sigmoid", ["r"], ["s"]),
+        helper.make_node("MaxPool", ["s"], ["l"], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
         helper.make_node("Concat", ["l", "l"], ["m"], axis=1),
         helper.make_node("GlobalAveragePool", ["m"], ["n"]),
         helper.make_node("Reshape", ["n", "flat"], ["o"]),
