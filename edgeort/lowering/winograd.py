@@ -13,8 +13,7 @@ import onnx_ir as ir
 from edgeort.lowering import layout
 from edgeort.lowering.context import integer, integers
 
-OUT = 4
-POSITIONS = 36
+OUT = 4  # outputs of a tile along a dimension; fewer at the end
 TILES_PER_RUN = 48  # that share a transform of the weights (runtime/kernels/conv/winograd.cc)
 UNKNOWN = 16  # outputs along a dimension that only the runtime knows
 
@@ -44,6 +43,11 @@ def pays(node: ir.Node, weight: np.ndarray, y: ir.Value) -> bool:
     height, width = (size if isinstance(size, int) else UNKNOWN for size in sizes)
     out, channels = weight.shape[:2]
     tiles, pairs = -(-height // OUT) * -(-width // OUT), out * channels
-    fast = tiles * (POSITIONS * pairs + _INPUT_COST * channels + _OUTPUT_COST * out)
+    fast = _positions(height) * _positions(width) * pairs + tiles * (_INPUT_COST * channels + _OUTPUT_COST * out)
     fast += max(1, tiles / TILES_PER_RUN) * _WEIGHT_COST * pairs
     return bool(fast < _WORTH * height * width * 9 * pairs)
+
+
+def _positions(outputs: int) -> int:
+    """Products along a dimension: a tile of m outputs takes m + 2."""
+    return outputs + 2 * -(-outputs // OUT)

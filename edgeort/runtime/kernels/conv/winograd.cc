@@ -24,7 +24,14 @@ constexpr i64 kRunBytes = 640 * 1024, kLeastTiles = 12, kMostTiles = 48;
 constexpr i64 kManyTiles = 24, kFewWeights = 6144, kManyWeights = 24576;
 // Steps between positions are an odd number of these, so that the positions of one tile fall into different cache sets.
 constexpr i64 kLine = 16;
-constexpr i64 kInputChunk = 64;  // channels of a task that transforms the input of a shared run
+constexpr i64 kInputChunk = 32;  // channels of a task that transforms the input of a shared run
+
+// Tiles of one kind: lines of tiles in each image, numbered from `first` on over all images.
+struct Kind {
+  i64 first, lines, across;
+  i64 top, left;      // of the first tile's outputs
+  i64 height, width;  // outputs of a tile
+};
 
 struct State {
   Geometry g;
@@ -33,9 +40,9 @@ struct State {
   bool program;  // the epilogue is more than that clamp
   const WinogradTransforms* transforms;
   const WinogradMultiply* multiply;
-  i64 in_pitch, out_pitch;  // floats between pixels
-  i64 across, down;         // tiles of an image
-  i64 tiles;                // in all
+  i64 in_pitch, out_pitch;     // floats between pixels
+  Kind kinds[kTileKinds + 1];  // the last only ends the one before it
+  i64 tiles;                   // in all
   i64 per_run;
   bool shared;  // few tiles: one run, whose columns the threads share; otherwise each thread has a run
   i64 columns_per_task;
@@ -47,6 +54,32 @@ struct State {
 i64 round_up(i64 value, i64 multiple) { return ceil_div(value, multiple) * multiple; }
 i64 odd_lines(i64 floats) { return ceil_div(floats, kLine) / 2 * 2 * kLine + kLine; }
 
+// Numbers the tiles.
+void number(State* s) {
+  const i64 down = s->g.out[1] / kWinogradOut, across = s->g.out[2] / kWinogradOut;
+  const i64 bottom = down * kWinogradOut, right = across * kWinogradOut, height = s->g.out[1] - bottom, width = s->g.out[2] - right;
+  s->kinds[kRightTiles] = {0, down, width ? 1 : 0, 0, right, kWinogradOut, width};
+  s->kinds[kInnerTiles] = {0, down, across, 0, 0, kWinogradOut, kWinogradOut};
+  s->kinds[kBottomTiles] = {0, height ? 1 : 0, across, bottom, 0, height, kWinogradOut};
+  s->kinds[kCornerTile] = {0, height ? 1 : 0, width ? 1 : 0, bottom, right, height, width};
+  for (int i = 0; i < kTileKinds; ++i) s->kinds[i + 1].first = s->kinds[i].first + s->g.batch * s->kinds[i].lines * s->kinds[i].across;
+  s->tiles = s->kinds[kTileKinds].first;
+}
+
+// Where a tile's outputs are.
+struct Place {
+  i64 n, top, left, height, width;
+  i64 along;  // tiles up to the end of its line
+};
+
+Place place(const State& s, i64 tile) {
+  const Kind* k = s.kinds;
+  while (tile >= k[1].first) ++k;
+  const i64 line = (tile - k->first) / k->across, x = (tile - k->first) % k->across;
+  const i64 y = line % k->lines;
+  return {line / k->lines, k->top + y * kWinogradOut, k->left + x * kWinogradOut, k->height, k->width, k->across - x};
+}
+
 // How many tiles a run has, and where their values lie.
 void arrange(Prepare& p, State* s) {
   const Geometry& g = s->g;
@@ -54,9 +87,7 @@ void arrange(Prepare& p, State* s) {
   s->multiply = &winograd_multiply(p.isa());
   s->in_pitch = pitch_of(p.in(0));
   s->out_pitch = pitch_of(p.out(0));
-  s->down = ceil_div(g.out[1], kWinogradOut);
-  s->across = ceil_div(g.out[2], kWinogradOut);
-  s->tiles = g.batch * s->down * s->across;
+  number(s);
   const i64 channels = round_up(g.c_in, s->multiply->lanes), threads = p.threads(), wide = s->multiply->wide;
   const i64 most = min_of(kMostTiles, max_of(kLeastTiles, kRunBytes / (kWinogradPositions * channels * kFloats)));
   s->shared = threads > 1 && s->tiles < 16 * threads;
@@ -120,16 +151,19 @@ void transform_in(const Run& r, const State& s, i64 first, i64 count, i64 begin,
   const Geometry& g = s.g;
   bool cleared = false;
   for (i64 i = 0; i < count;) {
-    const i64 tile = first + i, line = tile / s.across, top = line % s.down * kWinogradOut - g.pad[1];
+    const Place at = place(s, first + i);
+    const i64 top = at.top - g.pad[1];
     WinogradPatches p;
-    p.tiles = min_of(count - i, s.across - tile % s.across);
+    p.tiles = min_of(count - i, at.along);
+    p.out_height = at.height;
+    p.out_width = at.width;
     for (int y = 0; y < kWinogradIn; ++y) {
       const bool inside = top + y >= 0 && top + y < g.in[1];
       if (!inside && !cleared) memset(outside, 0, static_cast<size_t>(s.outside * kFloats));
       cleared |= !inside;
-      p.lines[y] = (inside ? r.in(0).as<const f32>() + (line / s.down * g.in[1] + top + y) * g.in[2] * s.in_pitch : outside) + begin;
+      p.lines[y] = (inside ? r.in(0).as<const f32>() + (at.n * g.in[1] + top + y) * g.in[2] * s.in_pitch : outside) + begin;
     }
-    p.left = tile % s.across * kWinogradOut - g.pad[2];
+    p.left = at.left - g.pad[2];
     p.width = g.in[2];
     p.pixel_step = s.in_pitch;
     p.channels = end - begin;
@@ -142,8 +176,11 @@ void transform_in(const Run& r, const State& s, i64 first, i64 count, i64 begin,
 }
 
 // The products of all tiles of a run with the weights of one group of columns.
-void multiply(const Run& r, const State& s, i64 column, i64 columns, const f32* in, i64 count, const Scratch& scratch) {
+void multiply(const Run& r, const State& s, i64 column, i64 columns, const f32* in, i64 first, i64 count, const Scratch& scratch) {
   const Geometry& g = s.g;
+  const Kind* k = s.kinds;
+  i64 tiles[kTileKinds];
+  for (int i = 0; i < kTileKinds; ++i) tiles[i] = max_of(0, min_of(first + count, k[i + 1].first) - max_of(first, k[i].first));
   const f32* panels = r.in(1).as<const f32>() + column * 9 * g.c_in;
   for (i64 c = 0; c < g.c_in; c += s.depth) {
     const i64 channels = min_of(s.depth, g.c_in - c);
@@ -154,7 +191,9 @@ void multiply(const Run& r, const State& s, i64 column, i64 columns, const f32* 
                                 s.in_channel_step,
                                 scratch.weights,
                                 channels,
-                                count,
+                                {tiles[0], tiles[1], tiles[2], tiles[3]},
+                                k[kCornerTile].height,
+                                k[kCornerTile].width,
                                 scratch.products,
                                 s.out_position_step,
                                 c == 0,
@@ -174,19 +213,20 @@ void transform_out(const Run& r, const State& s, i64 first, i64 count, i64 colum
   const Geometry& g = s.g;
   const i64 columns = min_of(group_columns, g.c_out - column);
   f32* out = r.out(0).as<f32>() + column;
-  WinogradTile t = {nullptr, s.out_position_step, r.in(2).as<const f32>() + column, s.lo, s.hi, nullptr, 0, 0, columns};
+  WinogradTile t = {nullptr, s.out_position_step, r.in(2).as<const f32>() + column, s.lo, s.hi, nullptr, 0, 0, columns, 0, 0};
+  const bool whole = columns % s.multiply->lanes == 0;  // vectors
   for (i64 i = 0; i < count; ++i) {
-    const i64 line = (first + i) / s.across, top = line % s.down * kWinogradOut, left = (first + i) % s.across * kWinogradOut;
-    const i64 height = min_of(kWinogradOut, g.out[1] - top), width = min_of(kWinogradOut, g.out[2] - left);
-    f32* to = out + ((line / s.down * g.out[1] + top) * g.out[2] + left) * s.out_pitch;
-    const bool whole = height == kWinogradOut && width == kWinogradOut && columns % s.multiply->lanes == 0;
+    const Place at = place(s, first + i);
+    f32* to = out + ((at.n * g.out[1] + at.top) * g.out[2] + at.left) * s.out_pitch;
     t.from = scratch.products + i * group_columns;
     t.to = whole ? to : scratch.pixels;
     t.pixel_step = whole ? s.out_pitch : group_columns;
     t.line_step = (whole ? g.out[2] : kWinogradOut) * t.pixel_step;
+    t.out_height = at.height;
+    t.out_width = at.width;
     s.transforms->output(t);
-    for (i64 y = 0; y < height && !whole; ++y) {
-      for (i64 x = 0; x < width; ++x) {
+    for (i64 y = 0; y < at.height && !whole; ++y) {
+      for (i64 x = 0; x < at.width; ++x) {
         memcpy(to + (y * g.out[2] + x) * s.out_pitch, scratch.pixels + (y * kWinogradOut + x) * group_columns,
                static_cast<size_t>(columns * kFloats));
       }
@@ -199,11 +239,10 @@ void finish(const Run& r, const State& s, i64 first, i64 count, i64 begin, i64 e
   const Geometry& g = s.g;
   const bool flat = s.epilogue.flat && s.out_pitch == g.c_out && end - begin == g.c_out;  // a line as one row
   for (i64 i = 0; i < count;) {
-    const i64 line = (first + i) / s.across, tile = (first + i) % s.across, tiles = min_of(count - i, s.across - tile);
-    const i64 top = line % s.down * kWinogradOut, left = tile * kWinogradOut;
-    const i64 width = min_of(g.out[2], left + tiles * kWinogradOut) - left, step = flat ? width : 1;
-    for (i64 y = top; y < min_of(g.out[1], top + kWinogradOut); ++y) {
-      const i64 row = (line / s.down * g.out[1] + y) * g.out[2] + left;
+    const Place at = place(s, first + i);
+    const i64 tiles = min_of(count - i, at.along), width = (tiles - 1) * kWinogradOut + at.width, step = flat ? width : 1;
+    for (i64 y = at.top; y < at.top + at.height; ++y) {
+      const i64 row = (at.n * g.out[1] + y) * g.out[2] + at.left;
       for (i64 x = 0; x < width; x += step) {
         f32* to = r.out(0).as<f32>() + (row + x) * s.out_pitch + begin;
         s.epilogue.run(r, to, row + x, begin, step * (end - begin), scratch);
@@ -217,7 +256,7 @@ void finish(const Run& r, const State& s, i64 first, i64 count, i64 begin, i64 e
 void run_columns(const Run& r, const State& s, const f32* in, i64 first, i64 count, i64 begin, i64 end, const Scratch& scratch) {
   for (i64 column = begin; column < end;) {
     const i64 columns = end - column > kPanel ? s.multiply->wide : kPanel;
-    multiply(r, s, column, columns, in, count, scratch);
+    multiply(r, s, column, columns, in, first, count, scratch);
     transform_out(r, s, first, count, column, columns, scratch);
     column += columns;
   }
@@ -238,11 +277,9 @@ void run(Run& r) {
     return;
   }
   f32* in = static_cast<f32*>(r.scratch());
-  const i64 chunks = ceil_div(g.c_in, kInputChunk), lines = s.tiles / s.across;
-  r.parallel(chunks * lines, [&](i64 task, int thread) {
-    const i64 begin = task % chunks * kInputChunk, first = task / chunks * s.across;
-    f32* outside = static_cast<f32*>(r.thread_scratch(thread));
-    transform_in(r, s, first, s.across, begin, min_of(g.c_in, begin + kInputChunk), outside, in + first * s.multiply->lanes);
+  r.parallel(ceil_div(g.c_in, kInputChunk), [&](i64 task, int thread) {
+    const i64 begin = task * kInputChunk;
+    transform_in(r, s, 0, s.tiles, begin, min_of(g.c_in, begin + kInputChunk), static_cast<f32*>(r.thread_scratch(thread)), in);
   });
   r.parallel(ceil_div(g.c_out, s.columns_per_task), [&](i64 task, int thread) {
     const i64 begin = task * s.columns_per_task;

@@ -13,15 +13,20 @@
 namespace edgeort {
 
 static constexpr int kWinogradOut = 4, kWinogradIn = 6, kWinogradPositions = 36;
-// A share of transformed weights is two rows of positions, which have most of their arithmetic in common: 0 and 5, 1 and 2, 3
-// and 4. (With one row, all taps are read twice as often; with more, a share is too large for level 1.)
+// Positions along a dimension: the points infinity, 0, 1, -1, 2, -2. A share of transformed weights is two rows of positions,
+// which have most of their arithmetic in common. (With one, all taps are read twice as often; more are too much for level 1.)
 static constexpr int kWinogradShares = 3, kWinogradShare = 12;
+
+// Tiles at the right and at the bottom edge may have fewer outputs: F(m, 3) with the first m + 2 positions of F(4, 3).
+// The kinds of tiles, in the order in which a run holds them: those that have a position are neighbours.
+enum WinogradKind { kRightTiles, kInnerTiles, kBottomTiles, kCornerTile, kTileKinds };
 
 // A run of neighbouring tiles in one line of tiles.
 struct WinogradPatches {
   const f32* lines[kWinogradIn];  // column 0 of the image's lines under the patches; lines of zeros above and below the image
   i64 left, width;                // the column where the first patch begins; the image's columns. Others are zero
   i64 pixel_step, channels, tiles;
+  i64 out_height, out_width;  // outputs of each tile
   f32* to;
   i64 position_step, channel_step;
 };
@@ -37,7 +42,9 @@ struct WinogradProducts {
   const f32* in;  // transformed, at the block's first channel
   i64 in_position_step, in_channel_step;
   const f32* weights;
-  i64 channels, tiles;
+  i64 channels;
+  i64 tiles[kTileKinds];
+  i64 edge_height, edge_width;  // outputs of tiles at the edges
   f32* out;
   i64 out_position_step;
   bool first;  // sums start here; otherwise they go on
@@ -46,7 +53,7 @@ struct WinogradProducts {
   i64 ahead_lines, panel_step;
 };
 
-// Outputs of one tile: clamp(transformed / 36 + bias), 4x4 pixels of whole vectors.
+// Outputs of one tile: clamp(transformed / 36 + bias), pixels of whole vectors.
 struct WinogradTile {
   const f32* from;
   i64 position_step;
@@ -54,6 +61,7 @@ struct WinogradTile {
   f32 lo, hi;
   f32* to;
   i64 line_step, pixel_step, columns;
+  i64 out_height, out_width;
 };
 
 // Kernels of a group of columns: wide, or one panel.

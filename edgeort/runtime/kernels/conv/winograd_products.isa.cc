@@ -57,32 +57,24 @@ EDGEORT_INLINE void block(const f32* in, i64 in_step, i64 channels, const f32* w
   for (int i = 0; i < M * V; ++i) store(out + i / V * kRow + i % V * kLanes, sum[i / V][i % V]);
 }
 
-// All positions of a share for M tiles from `tile` on.
+// `count` neighbouring positions for M tiles; on the way, as many parts of what is wanted next.
 template <int M, int V, i64 kRow>
-void positions(const WinogradProducts& p, int share, i64 tile) {
+void positions(const WinogradProducts& p, i64 count, i64 lines, const f32* ahead, const f32* in, const f32* weights, f32* out) {
   const i64 in_step = p.in_position_step, out_step = p.out_position_step, channel_step = p.in_channel_step, channels = p.channels;
   const bool first = p.first;
-  const f32* weights = p.weights;
-  const i64 lines = tile == 0 ? p.ahead_lines : 0;
-  const f32* ahead = p.ahead + share * kShare * lines * kPanel;
-  for (int y = 0; y < kShareRows; ++y) {
-    const i64 row = kRowOrder[share * kShareRows + y] * kIn;
-    const f32* in = p.in + row * in_step + tile * kLanes;
-    f32* out = p.out + row * out_step + tile * kRow;
-    for (int x = 0; x < kIn; ++x, in += in_step, out += out_step, weights += kLanes * kRow) {
-      for (i64 line = 0; line < lines; ++line, ahead += kPanel) {
+  for (i64 i = 0; i < count; ++i, in += in_step, weights += kLanes * kRow, out += out_step) {
+    for (i64 line = 0; line < lines; ++line, ahead += kPanel) {
 #pragma clang loop unroll(full)
-        for (i64 panel = 0; panel < kRow / kPanel; ++panel) __builtin_prefetch(ahead + panel * p.panel_step, 0, 3);
-      }
+      for (i64 panel = 0; panel < kRow / kPanel; ++panel) __builtin_prefetch(ahead + panel * p.panel_step, 0, 3);
+    }
 #pragma clang loop unroll(full)
-      for (i64 column = 0; column < kRow; column += V * kLanes) {
-        block<M, V, kRow>(in, channel_step, channels, weights + column, out + column, first);
-      }
+    for (i64 column = 0; column < kRow; column += V * kLanes) {
+      block<M, V, kRow>(in, channel_step, channels, weights + column, out + column, first);
     }
   }
 }
 
-using PositionsFn = void (*)(const WinogradProducts&, int share, i64 tile);
+using PositionsFn = void (*)(const WinogradProducts&, i64 count, i64 lines, const f32* ahead, const f32* in, const f32* weights, f32* out);
 struct Table {
   PositionsFn fn[kRows];  // fn[m - 1]
 };
@@ -98,14 +90,35 @@ constexpr Table table_of() {
   return table;
 }
 
-// Tiles in pieces as equal as registers allow.
+// Positions [x, end) of row y of a share for tiles [begin, last), in pieces as equal as registers allow.
+template <int V, i64 kRow>
+EDGEORT_INLINE void run_of_tiles(const WinogradProducts& p, i64 y, i64 x, i64 end, i64 begin, i64 last) {
+  static constexpr Table kTable = table_of<V, kRow>();
+  if (x == end) return;
+  const i64 position = y * kIn + x, pieces = (last - begin + kRows - 1) / kRows;
+  const f32* in = p.in + position * p.in_position_step;
+  const f32* weights = p.weights + position % kShare * kLanes * kRow;
+  f32* out = p.out + position * p.out_position_step;
+  const f32* ahead = p.ahead + position * p.ahead_lines * kPanel;
+  for (i64 piece = 0, tile = begin; piece < pieces; ++piece) {
+    const i64 next = begin + (piece + 1) * (last - begin) / pieces;
+    const i64 lines = piece == 0 ? p.ahead_lines : 0;
+    kTable.fn[next - tile - 1](p, end - x, lines, ahead, in + tile * kLanes, weights, out + tile * kRow);
+    tile = next;
+  }
+}
+
+// All positions of a share, for the tiles that have them.
 template <int V, i64 kRow>
 void multiply(const WinogradProducts& p, int share) {
-  static constexpr Table kTable = table_of<V, kRow>();
-  const i64 pieces = (p.tiles + kRows - 1) / kRows;
-  for (i64 i = 0; i < pieces; ++i) {
-    const i64 begin = i * p.tiles / pieces, end = (i + 1) * p.tiles / pieces;
-    kTable.fn[end - begin - 1](p, share, begin);
+  const i64 right = p.tiles[kRightTiles], inner = right + p.tiles[kInnerTiles], bottom = inner + p.tiles[kBottomTiles];
+  const i64 all = bottom + p.tiles[kCornerTile];
+  // The right tiles' positions of a row, then the others; one run of six where no tile lies at the right.
+  const i64 cut = right + p.tiles[kCornerTile] ? p.edge_width + 2 : kIn;
+  for (i64 y = share * kShareRows; y < (share + 1) * kShareRows; ++y) {
+    const bool below = y < p.edge_height + 2;
+    run_of_tiles<V, kRow>(p, y, 0, cut, 0, below ? all : inner);
+    run_of_tiles<V, kRow>(p, y, cut, kIn, right, below ? bottom : inner);
   }
 }
 

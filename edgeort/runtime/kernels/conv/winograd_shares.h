@@ -9,7 +9,6 @@ namespace {
 constexpr int kIn = kWinogradIn, kOut = kWinogradOut;
 
 constexpr int kShare = kWinogradShare, kShareRows = kShare / kIn;
-constexpr int kRowOrder[kIn] = {0, 5, 1, 2, 3, 4};
 
 // A register tile of the product: rows, and vectors of columns.
 #if defined(__AVX512F__)
