@@ -31,9 +31,11 @@ void Matrix::partition(i64 all_rows, i64 taps, int threads) {
   max_taps = taps;
   block = max_of(1, min_of(rows, main_tile().rows));
   const i64 blocks = ceil_div(rows, block), panels = ceil_div(n, kPanel);
-  const i64 wanted = threads > 1 ? 4 * threads : 1;
-  blocks_per_task = max_of(1, min_of(kMaxBlocks, blocks / wanted));
-  const i64 row_tasks = max_of(1, ceil_div(blocks, blocks_per_task));
+  // Tasks of equal size, several a thread: cores may differ, or have other work.
+  const i64 wanted = max_of(threads > 1 ? 4 * threads : 1, ceil_div(blocks, kMaxGroup));
+  const i64 row_tasks = max_of(1, min_of(blocks, wanted));
+  rows_per_task = max_of(1, ceil_div(rows, row_tasks));
+  group = min_of(kMaxGroup, ceil_div(rows_per_task, block));
   // Few rows: tasks share the columns too. A task keeps at least four panels, so that wide tiles stay whole.
   const i64 splits = row_tasks >= wanted ? 1 : min_of(ceil_div(panels, 4), ceil_div(wanted, row_tasks));
   columns_per_task = max_of(kPanel, ceil_div(panels, max_of(splits, 1)) * kPanel);
@@ -57,7 +59,7 @@ const TileRow& Matrix::main_tile() const {
 
 u64 Matrix::scratch_bytes() const {
   const i64 pointers = round_up(max_taps * block * i64{sizeof(void*)}, 8) + max_taps * i64{sizeof(i64)};
-  return static_cast<u64>(blocks_per_task * pointers) + (program ? epilogue.scratch_bytes(n * block) : 0);
+  return static_cast<u64>(group * pointers) + (program ? epilogue.scratch_bytes(n * block) : 0);
 }
 
 u8* Matrix::place(Rows* out, u8* scratch) const {

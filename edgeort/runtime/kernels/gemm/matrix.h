@@ -8,12 +8,13 @@ namespace edgeort {
 
 struct Matrix {
   const GemmKernels* kernels;
-  BoundProgram epilogue;                         // over the space [rows..., n]
-  i64 n, panel_stride;                           // columns, and floats between panels
-  f32 lo, hi;                                    // a clamp done in registers; else -inf, inf
-  bool program;                                  // the epilogue is more than that clamp
-  i64 rows, block;                               // rows in all, and of a block (the last may be smaller)
-  i64 blocks_per_task, columns_per_task, chunk;  // chunk: columns of all blocks of a task before the next ones
+  BoundProgram epilogue;  // over the space [rows..., n]
+  i64 n, panel_stride;    // columns, and floats between panels
+  f32 lo, hi;             // a clamp done in registers; else -inf, inf
+  bool program;           // the epilogue is more than that clamp
+  i64 rows, block;        // rows in all, and of a block (the last may be smaller)
+  i64 rows_per_task, columns_per_task;
+  i64 group, chunk;  // so many blocks share so many columns of weights before the next ones
   i64 max_taps;
   i64 row_step;  // between neighbouring rows in the epilogue's space
   bool even;     // rows are evenly spaced in memory: equal blocks are one entry of Rows
@@ -39,7 +40,6 @@ struct Matrix {
   template <class Fill>
   void multiply(const Run& r, const f32* panels, const f32* bias, f32* out, i64 out_stride, i64 epilogue_row, i64 epilogue_column,
                 const Fill& fill) const {
-    const i64 rows_per_task = blocks_per_task * block;
     const i64 row_tasks = ceil_div(rows, rows_per_task), column_tasks = ceil_div(n, columns_per_task);
     r.parallel(row_tasks * column_tasks, [&](i64 task, int thread) {
       const i64 first = task / column_tasks * rows_per_task, begin = task % column_tasks * columns_per_task;
@@ -59,9 +59,9 @@ struct Matrix {
     // Blocks as equal as tiles allow: 49 rows are 10 + 10 + 10 + 10 + 9 rather than 4 * 12 + 1. The first `larger` have a row more.
     const i64 all = part.last - part.first, blocks = ceil_div(all, block), size = all / max_of(blocks, 1), larger = all - blocks * size;
     i64 row = part.first;
-    for (i64 first = 0; first < blocks; first += blocks_per_task) {
-      const i64 last = min_of(blocks, first + blocks_per_task);
-      Rows entries[kMaxBlocks];
+    for (i64 first = 0; first < blocks; first += group) {
+      const i64 last = min_of(blocks, first + group);
+      Rows entries[kMaxGroup];
       u8* rest = static_cast<u8*>(scratch);
       i64 count = 0, to = row;
       for (i64 i = first; i < last; i += entries[count++].repeat) {
@@ -92,7 +92,7 @@ struct Matrix {
   const TileRow& main_tile() const;
 
  private:
-  static constexpr int kMaxBlocks = 16;
+  static constexpr int kMaxGroup = 16;
   // The columns that tiles for `left` more may cover: whole narrowest tiles.
   i64 reach(i64 left) const;
   u8* place(Rows* rows, u8* scratch) const;
