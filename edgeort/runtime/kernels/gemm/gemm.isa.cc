@@ -112,16 +112,18 @@ EDGEORT_INLINE void tap(vf (&sum)[M][V], bool begin, const f32* const* rows, i64
 #pragma clang loop unroll(full)
   for (int p = 0; p < panels_of(V); ++p) panels[p] = first + p * panel_stride;
 #if defined(__ARM_NEON)
+  constexpr bool kOften = M * V >= 16;  // unrolling more costs a third of the code: tiles of few sums do without
   if (begin) {
-    if (kc >= 4) {
+    if (kOften && kc >= 4) {
       fours<M, V, 1, true>(sum, panels, a);
       kc -= 4;
     } else {
       clear<M, V>(sum);
     }
   }
-  for (u64 eights = static_cast<u64>(kc) / 8; eights != 0; --eights) fours<M, V, 2>(sum, panels, a);
-  if (kc & 4) fours<M, V, 1>(sum, panels, a);
+  constexpr int kAtOnce = kOften ? 2 : 1;
+  for (u64 turns = static_cast<u64>(kc) / (4 * kAtOnce); turns != 0; --turns) fours<M, V, kAtOnce>(sum, panels, a);
+  if (kOften && (kc & 4)) fours<M, V, 1>(sum, panels, a);
   kc &= 3;
 #else
   if (begin) clear<M, V>(sum);
