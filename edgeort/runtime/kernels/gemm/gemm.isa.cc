@@ -99,6 +99,22 @@ EDGEORT_INLINE void fours(vf (&sum)[M][V], const f32* (&panels)[panels_of(V)], c
 #pragma clang loop unroll(full)
   for (int p = 0; p < panels_of(V); ++p) panels[p] = opaque(panels[p] + 4 * kFours * kPanel);
 }
+
+// All fours of a tap; returns what is left of kc. More unrolling costs a third of the code: tiles of few sums do without.
+template <int M, int V>
+EDGEORT_INLINE i64 all_fours(vf (&sum)[M][V], bool begin, const f32* (&panels)[panels_of(V)], const f32* (&a)[M], i64 kc) {
+  constexpr bool kOften = M * V >= 16;
+  constexpr int kAtOnce = kOften ? 2 : 1;
+  if (kOften && begin && kc >= 4) {
+    fours<M, V, 1, true>(sum, panels, a);
+    kc -= 4;
+  } else if (begin) {
+    clear<M, V>(sum);
+  }
+  for (u64 turns = static_cast<u64>(kc) / (4 * kAtOnce); turns != 0; --turns) fours<M, V, kAtOnce>(sum, panels, a);
+  if (kOften && (kc & 4)) fours<M, V, 1>(sum, panels, a);
+  return kc & 3;
+}
 #endif
 
 // Begins sums, or adds to them: kc products each, of rows[m][shift...] and the panels whose first one begins at `first`.
@@ -112,19 +128,7 @@ EDGEORT_INLINE void tap(vf (&sum)[M][V], bool begin, const f32* const* rows, i64
 #pragma clang loop unroll(full)
   for (int p = 0; p < panels_of(V); ++p) panels[p] = first + p * panel_stride;
 #if defined(__ARM_NEON)
-  constexpr bool kOften = M * V >= 16;  // unrolling more costs a third of the code: tiles of few sums do without
-  if (begin) {
-    if (kOften && kc >= 4) {
-      fours<M, V, 1, true>(sum, panels, a);
-      kc -= 4;
-    } else {
-      clear<M, V>(sum);
-    }
-  }
-  constexpr int kAtOnce = kOften ? 2 : 1;
-  for (u64 turns = static_cast<u64>(kc) / (4 * kAtOnce); turns != 0; --turns) fours<M, V, kAtOnce>(sum, panels, a);
-  if (kOften && (kc & 4)) fours<M, V, 1>(sum, panels, a);
-  kc &= 3;
+  kc = all_fours<M, V>(sum, begin, panels, a, kc);
 #else
   if (begin) clear<M, V>(sum);
 #endif
