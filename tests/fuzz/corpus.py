@@ -146,3 +146,9 @@ def transformer() -> onnx.ModelProto:
     arrays |= {"ones": np.ones(21, np.float32), "zeros": np.zeros(21, np.float32)}
     model.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in arrays.items())
     return model
+
+
+def transformer_inputs() -> list[np.ndarray]:
+    """A batch of two sequences, and a mask that hides the last of their positions."""
+    x = np.random.default_rng(1).standard_normal((2, 9, 21)).astype(np.float32)
+    return [x, np.array([0] * 8 + [-10000], np.float32)]
