@@ -24,15 +24,15 @@ namespace {
 template <class Op, bool kScalar>
 void run(f32* dst, const f32* a, const f32* b, i64 n, const Instruction& instruction) {
   const f32 p0 = instruction.p0, p1 = instruction.p1;
+  constexpr bool kReadsB = Op::kBinary && !kScalar;
   const vf one = Op::kBinary && kScalar ? splat(b[0]) : vf{};
-  i64 i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    store(dst + i, Op::template apply<vf>(load(a + i), Op::kBinary && !kScalar ? load(b + i) : one, p0, p1));
+  for (; n >= kLanes; n -= kLanes, dst += kLanes, a += kLanes) {
+    store(dst, Op::template apply<vf>(load(a), kReadsB ? load(b) : one, p0, p1));
+    if constexpr (kReadsB) b += kLanes;
   }
-  if (i < n) {
-    const int rest = static_cast<int>(n - i);
-    const vf y = Op::kBinary && !kScalar ? load_n(b + i, rest) : one;
-    store_n(dst + i, Op::template apply<vf>(load_n(a + i, rest), y, p0, p1), rest);
+  if (n > 0) {
+    const int rest = static_cast<int>(n);
+    store_n(dst, Op::template apply<vf>(load_n(a, rest), kReadsB ? load_n(b, rest) : one, p0, p1), rest);
   }
 }
 

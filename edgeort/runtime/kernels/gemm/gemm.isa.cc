@@ -75,15 +75,43 @@ EDGEORT_INLINE void prefetch(const f32* const (&rows)[M], const f32* const (&pan
 }
 
 #if defined(__ARM_NEON)
+// Eight values, and steps over them. In one instruction on 64-bit Arm, where the compiler would part the two loads.
+EDGEORT_INLINE void load_pair(const f32*& p, vf& a, vf& b) {
+#if defined(__aarch64__)
+  __asm__("ldp %q0, %q1, [%2], #32" : "=w"(a), "=w"(b), "+r"(p) : "m"(*reinterpret_cast<const f32(*)[8]>(p)));
+#else
+  a = load(p);
+  b = load(p + 4);
+  p = opaque(p + 8);
+#endif
+}
+
+// How many rows are loaded in pairs: the second halves of theirs take the registers that sums, weights and values leave.
+constexpr int paired_rows(int m, int v) {
+  const int spare = 32 - (m * v + v + m);
+  return spare < m ? spare : m;
+}
+
 // kFours times four rows of the panels, with four values of each row: fmla takes its multiplier from any lane. Sums that begin
 // with a product need no zero; at most the sign of a zero differs, which adding the bias sets right.
 template <int M, int V, int kFours, bool kBegin = false>
 EDGEORT_INLINE void fours(vf (&sum)[M][V], const f32* (&panels)[panels_of(V)], const f32* (&a)[M]) {
+  constexpr int kPairs = kFours == 2 ? paired_rows(M, V) : 0;
+  vf four[M], next[M];
+#pragma clang loop unroll(full)
+  for (int m = 0; m < kPairs; ++m) {
+    load_pair(a[m], four[m], next[m]);
+  }
 #pragma clang loop unroll(full)
   for (int i = 0; i < kFours; ++i) {
-    vf four[M];
 #pragma clang loop unroll(full)
-    for (int m = 0; m < M; ++m) four[m] = load(a[m]), a[m] = opaque(a[m] + 4);
+    for (int m = 0; m < M; ++m) {
+      if (m >= kPairs) {
+        four[m] = load(a[m]), a[m] = opaque(a[m] + 4);
+      } else if (i > 0) {
+        four[m] = next[m];
+      }
+    }
 #pragma clang loop unroll(full)
     for (int lane = 0; lane < 4; ++lane) {
       float values[M];
@@ -105,9 +133,9 @@ template <int M, int V>
 EDGEORT_INLINE i64 all_fours(vf (&sum)[M][V], bool begin, const f32* (&panels)[panels_of(V)], const f32* (&a)[M], i64 kc) {
   constexpr bool kOften = M * V >= 16;
   constexpr int kAtOnce = kOften ? 2 : 1;
-  if (kOften && begin && kc >= 4) {
-    fours<M, V, 1, true>(sum, panels, a);
-    kc -= 4;
+  if (kOften && begin && kc >= 4 * kAtOnce) {
+    fours<M, V, kAtOnce, true>(sum, panels, a);
+    kc -= 4 * kAtOnce;
   } else if (begin) {
     clear<M, V>(sum);
   }
@@ -168,6 +196,15 @@ EDGEORT_INLINE void finish(vf (&sum)[M][V], const f32* bias, bool clips, f32 low
   }
 }
 
+template <int M, int V>
+EDGEORT_INLINE void put(const vf (&sum)[M][V], f32* out, i64 stride) {
+#pragma clang loop unroll(full)
+  for (int m = 0; m < M; ++m, out += stride) {
+#pragma clang loop unroll(full)
+    for (int v = 0; v < V; ++v) store(out + v * kLanes, sum[m][v]);
+  }
+}
+
 __attribute__((noinline)) void copy_columns(const f32* from, i64 from_stride, f32* to, i64 to_stride, i64 rows, i64 columns) {
   for (i64 m = 0; m < rows; ++m) {
     for (i64 n = 0; n < columns; ++n) to[m * to_stride + n] = from[m * from_stride + n];
@@ -177,12 +214,12 @@ __attribute__((noinline)) void copy_columns(const f32* from, i64 from_stride, f3
 template <int M, int V>
 void tile(const Tile& t) {
   constexpr i64 kWidth = V * kLanes;
-  const i64 taps = t.taps, kc = t.kc, panel_stride = t.panel_stride, bias_step = t.bias ? kWidth : 0;
+  const i64 taps = t.taps, kc = t.kc, panel_stride = t.panel_stride, out_stride = t.out_stride, bias_step = t.bias ? kWidth : 0;
   const f32 lo = t.lo, hi = t.hi;
   const bool clips = t.clips;
   const i64 far = prefetches<M>() && kc > 0 ? (kFar + kc - 1) / kc * t.step : 0;
   f32* block = t.out;
-  for (i64 i = 0, shift = 0; i < t.repeat; ++i, shift += t.step, block += M * t.out_stride) {
+  for (i64 i = 0, shift = 0; i < t.repeat; ++i, shift += t.step, block += M * out_stride) {
     const f32 *panels = t.panels, *bias = t.bias ? t.bias : kNoBias;
     f32* out = block;
     for (i64 left = t.columns; left > 0; left -= kWidth) {
@@ -193,16 +230,13 @@ void tile(const Tile& t) {
       for (i64 k = 0; k < taps; ++k, rows += M)
         tap<M, V>(sum, k == 0, rows, shift, kc, panels + t.offsets[k] * kPanel, panel_stride, ahead);
       finish<M, V>(sum, bias, clips, lo, hi);
-      f32 cut[M * kWidth];  // of a tile that is cut, before its columns go to their place
-      const bool whole = left >= kWidth;
-      f32* to = whole ? out : cut;
-      const i64 stride = whole ? t.out_stride : kWidth;
-#pragma clang loop unroll(full)
-      for (int m = 0; m < M; ++m, to += stride) {
-#pragma clang loop unroll(full)
-        for (int v = 0; v < V; ++v) store(to + v * kLanes, sum[m][v]);
+      if (left >= kWidth) {
+        put<M, V>(sum, out, out_stride);
+      } else {
+        f32 cut[M * kWidth];
+        put<M, V>(sum, cut, kWidth);
+        copy_columns(cut, kWidth, out, out_stride, M, left);
       }
-      if (!whole) copy_columns(cut, kWidth, out, t.out_stride, M, left);
       panels += kWidth / kPanel * panel_stride;
       bias += bias_step;
       out += kWidth;
