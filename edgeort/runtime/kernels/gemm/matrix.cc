@@ -31,15 +31,18 @@ void Matrix::partition(i64 all_rows, i64 taps, int threads) {
   max_taps = taps;
   block = max_of(1, min_of(rows, main_tile().rows));
   const i64 blocks = ceil_div(rows, block), panels = ceil_div(n, kPanel);
+  const i64 width = main_tile().columns;
   // Tasks of equal size, several a thread: cores may differ, or have other work.
-  const i64 wanted = max_of(threads > 1 ? 4 * threads : 1, ceil_div(blocks, kMaxGroup));
-  const i64 row_tasks = max_of(1, min_of(blocks, wanted));
+  const i64 wanted = threads > 1 ? 4 * threads : 1, least = ceil_div(blocks, kMaxGroup);
+  // Each task reads the weights of its columns, and its rows: the larger of the two is what tasks should share least.
+  const i64 most_splits = max_of(1, ceil_div(panels, 4));
+  i64 row_tasks = n > rows ? ceil_div(wanted, most_splits) : wanted;
+  row_tasks = max_of(1, min_of(blocks, max_of(row_tasks, least)));
+  const i64 splits = row_tasks >= wanted ? 1 : min_of(most_splits, ceil_div(wanted, row_tasks));
   rows_per_task = max_of(1, ceil_div(rows, row_tasks));
   group = min_of(kMaxGroup, ceil_div(rows_per_task, block));
-  // Few rows: tasks share the columns too. A task keeps at least four panels, so that wide tiles stay whole.
-  const i64 splits = row_tasks >= wanted ? 1 : min_of(ceil_div(panels, 4), ceil_div(wanted, row_tasks));
-  columns_per_task = max_of(kPanel, ceil_div(panels, max_of(splits, 1)) * kPanel);
-  const i64 width = main_tile().columns, column_bytes = max_of(1, panel_stride / kPanel * i64{sizeof(f32)});
+  columns_per_task = max_of(kPanel, round_up(ceil_div(n, splits), max_of(kPanel, width)));
+  const i64 column_bytes = max_of(1, panel_stride / kPanel * i64{sizeof(f32)});
   chunk = max_of(1, kChunkBytes / (column_bytes * width)) * width;
 }
 
