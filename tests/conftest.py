@@ -21,12 +21,12 @@ def whole_library() -> Path:
 @pytest.fixture(scope="session")
 def kernel_plans(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Small plans that together call every kernel that some node test of the ONNX project needs."""
-    from tests.fuzz.corpus import chain, lowered, network, node_test_plans, transformer, transformer_inputs, write_inputs
+    from tests.fuzz import corpus
 
     folder = tmp_path_factory.mktemp("plans")
-    found = node_test_plans(folder)
-    for make in (chain, transformer, network):
+    found = corpus.node_test_plans(folder)
+    for make in (corpus.chain, corpus.transformer, corpus.network):
         found.append(folder / f"{make.__name__}.plan")
-        found[-1].write_bytes(lowered(make(), folder).to_bytes())
-    write_inputs(folder / "transformer.plan", transformer_inputs())  # two of its free sizes are one
+        found[-1].write_bytes(corpus.lowered(make(), folder).to_bytes())
+    corpus.write_inputs(folder / "transformer.plan", corpus.transformer_inputs())  # two of its free sizes are one
     return found
