@@ -212,7 +212,12 @@ def test_ctrl_c_is_status_130_and_leaves_nothing(folder: Path, tmp_path: Path):
         str(tmp_path / "b"),
     ]
     process = subprocess.Popen(
-        command, env=environment, cwd=Path(toolchain.__file__).parent.parent, stderr=subprocess.PIPE, text=True
+        command,
+        env=environment,
+        cwd=Path(toolchain.__file__).parent.parent,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
     )
     assert process.stderr is not None
     for line in process.stderr:

@@ -30,6 +30,13 @@ def test_tiles_have_the_bits_of_the_reference(m: int, tmp_path: Path) -> None:
         assert same_bits(run_everywhere(model, [a], tmp_path)[0], library().gemm(a, b))
 
 
+@pytest.mark.parametrize(("m", "k", "n"), [(0, 4, 5), (3, 0, 5), (3, 4, 0)])
+def test_products_without_rows_sums_or_columns(m: int, k: int, n: int, tmp_path: Path) -> None:
+    model = parse(f"g (float[{m},{k}] a, float[{k},{n}] b) => (float[{m},{n}] y) {{ c = MatMul(a, b) y = Relu(c) }}")
+    (y,) = run_everywhere(model, [random(m, k), random(k, n)], tmp_path)
+    assert y.shape == (m, n) and not y.any()
+
+
 def test_gemm_in_all_its_forms(tmp_path: Path) -> None:
     biases = ((19,), (5, 1), (5, 19), (1, 19), (1,), None)
     for ta, tb, constant, bias in itertools.product((0, 1), (0, 1), (True, False), biases):

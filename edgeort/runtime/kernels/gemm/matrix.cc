@@ -55,7 +55,7 @@ const TileRow& Matrix::main_tile() const {
   // The most sums in registers; among equals more rows, which read the weights less often.
   const TileRow* best = nullptr;
   for (const TileRow* row = kernels->tiles; row < kernels->tiles + kernels->count; ++row) {
-    if (row->columns <= reach(n) && (!best || row->rows * row->columns >= best->rows * best->columns)) best = row;
+    if (row->columns <= reach(max_of(n, 1)) && (!best || row->rows * row->columns >= best->rows * best->columns)) best = row;
   }
   return *best;
 }
