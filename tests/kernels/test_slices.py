@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import helper
 
-from tests.kernels.support import engine, reference, run_everywhere, same_bits
+from tests.kernels.support import engine, parse, reference, run_everywhere, same_bits
 
 RNG = np.random.default_rng(5)
 
@@ -184,3 +184,31 @@ def test_what_need_not_be_copied_is_not(name: str, copied: int, tmp_path: Path) 
     ours.run([RNG.standard_normal((1, 5, 23, 19)).astype(np.float32)])
     joins = [node for node in ours.nodes if node.op in ("Concat", "Split")]
     assert joins and sum(not node.skipped for node in joins) == copied
+
+
+def test_a_view_shows_no_slice(tmp_path: Path) -> None:
+    """A Split of one output is a view of its input, which then cannot be columns of the Concat's result."""
+    g = Graph()
+    g.conv("x", 5, 80, 1, "c")
+    g.split("c", ["v"], [80])
+    g.conv("x", 5, 16, 1, "b")
+    g.add("Concat", ["b", "c"], "j", axis=1)
+    g.conv("j", 96, 6, 1, "y")
+    g.conv("v", 80, 6, 3, "z")
+    model, x = g.model("x", 5, "y", "z"), RNG.standard_normal((1, 5, 23, 19)).astype(np.float32)
+    for ours, want in zip(run_everywhere(model, [x], tmp_path), reference(model, [x]), strict=True):
+        assert np.abs(ours - want).max() < 1e-5 * np.abs(want).max()
+
+
+def test_what_lies_outside_a_crop_is_no_slice(tmp_path: Path) -> None:
+    constants = {"sizes": np.array([1, 7, 9, 8]), "roi": np.array([0, 0.3, -0.4, 0, 1, 1.2, 0.9, 1], np.float32)}
+
+    def run(outputs: str) -> np.ndarray:
+        text = f"""g (float[1,7,9,8] x) => (float[1,7,9,16] y{outputs}) {{
+            c = Resize <mode = "nearest", coordinate_transformation_mode = "tf_crop_and_resize",
+                        extrapolation_value = 3.0> (x, roi, , sizes)
+            r = Relu (x) j = Concat <axis = 3> (r, c) y = Exp (j) }}"""
+        return engine(parse(text, constants), tmp_path).run([x])[0]
+
+    x = RNG.standard_normal((1, 7, 9, 8)).astype(np.float32)
+    assert same_bits(run(""), run(", float[1,7,9,8] c"))

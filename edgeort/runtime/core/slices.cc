@@ -102,7 +102,7 @@ Status plan_slices(Model& m, const Segment& segment) {
     if (t.slice.root >= 0) t.tensor.pitch = columns(m.tensors[slice_of(m, static_cast<i32>(i)).root].tensor);
   }
   for (u32 node = segment.begin; node < segment.end; ++node) {
-    if (!touches_slice(m, node)) continue;
+    if (m.nodes[node].skipped || !touches_slice(m, node)) continue;
     for (int i = 0; i < m.record(node).outputs; ++i) {
       if (m.output(node, i) < 0) continue;
       for (i32& reuse : m.tensors[m.output(node, i)].reuse) reuse = -1;

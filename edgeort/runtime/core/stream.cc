@@ -162,7 +162,8 @@ class Worker {
       }
       if (i > 0) lines = clip(i, ops(m, stage).reach(state(m, stage), {lines.first, lines.first + 1}));
     }
-    in_ = Lines::of(m.tensor_in(s.stages[0].node, 0), n);
+    const Stream::Stage& first = s.stages[0];
+    in_ = ops(m, first).reach ? Lines::of(m.tensor_in(first.node, 0), n) : Lines{};  // else no image: of any rank
   }
 
   // Makes stage i's lines up to `last`, a step at a time, each after what it reads.

@@ -187,7 +187,7 @@ void BoundProgram::tile(const Run& r, f32* out, const Tile& t, bool again, void*
 }
 
 void BoundProgram::span(const Run& r, f32* out, i64 step, i64 begin, i64 end, void* scratch) const {
-  const i64 block = even && step == columns ? max_of(1, kProgramTile / columns) : 1;
+  const i64 block = even && step == columns ? max_of(1, kProgramTile / max_of(1, columns)) : 1;
   Tile last = {};
   for (i64 at = begin; at < end;) {
     Tile t = {at / columns, at % columns, 0, 1};

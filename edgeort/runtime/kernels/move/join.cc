@@ -82,7 +82,7 @@ Status prepare_split(Prepare& p) {
   if (!parts) return p.fail("out of memory");
   i64* sizes = reinterpret_cast<i64*>(parts + n);
   EDGEORT_TRY(split_sizes(p, in.dims[axis], sizes));
-  p.reads_slice(0);
+  if (p.outputs() > 1) p.reads_slice(0);  // one output is a view, which cannot show a slice
   i64 dims[kMaxRank], strides[kMaxRank], offset = 0;
   strides_of(in, strides);
   for (int d = 0; d < in.rank; ++d) dims[d] = in.dims[d];

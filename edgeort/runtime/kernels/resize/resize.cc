@@ -162,7 +162,7 @@ Status prepare(Prepare& p) {
   if (s->n_axes == 0) p.alias(0, 0);
   if (nearest && s->n_axes > 0 && s->axes[s->n_axes - 1].axis == x.rank - 2) {
     p.reads_slice(0);
-    p.writes_slice(0);
+    if (!crop) p.writes_slice(0);
   }
   return nearest ? Status::ok : buffers(p, *s);
 }
