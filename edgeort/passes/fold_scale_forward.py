@@ -15,7 +15,9 @@ import onnx_ir as ir
 
 from edgeort.passes import linear
 from edgeort.passes.context import PassContext
-from edgeort.passes.edit import bypass, constant, integer, ints, is_op, only_user, operand, rank, text
+from edgeort.passes.edit import bypass, constant, dims, integer, ints, is_op, only_user, operand, rank, text
+
+_SMALLEST = 2.0**-64  # that divides a shift: times much smaller ones, weights lose digits
 
 
 def fold_scale_forward(model: ir.Model, ctx: PassContext) -> int:
@@ -42,16 +44,17 @@ def fold_scale_forward(model: ir.Model, ctx: PassContext) -> int:
 
 
 def _constant_operand(node: ir.Node) -> int | None:
-    """Which operand of a Mul or Add is a constant with at most one number a channel."""
+    """Which operand of a Mul or Add is a constant with at most one number a channel, and broadcasts into the other."""
     if not is_op(node, "Mul", "Add") or len(node.inputs) != 2:
         return None
     full = rank(node.outputs[0])
     for index in (0, 1):
-        array = constant(node.inputs[index])
-        if array is not None and full is not None and array.dtype.kind == "f" and array.ndim <= full:
-            shape = (1,) * (full - array.ndim) + array.shape
-            if array.size == max(shape[1:2], default=1):
-                return index
+        array, other = constant(node.inputs[index]), node.inputs[1 - index]
+        if array is None or other is None or full is None or rank(other) != full or array.dtype.kind != "f":
+            continue
+        shape = (1,) * (full - array.ndim) + array.shape
+        if array.size == max(shape[1:2], default=1) and array.size in (1, *dims(other)[1:2]):
+            return index
     return None
 
 
@@ -81,8 +84,9 @@ def _fold(graph: ir.Graph, node: ir.Node, index: int, convolutions: list[ir.Node
     if shift is not None and shift is not node:
         at = _constant_operand(shift)
         assert at is not None
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            planned.append((shift, at, np.asarray(constant(shift.inputs[at]), np.float64) / numbers))
+        if (np.abs(numbers) < _SMALLEST).any():
+            return "its scale is 0 or nearly, and the shift after it would be divided by that"
+        planned.append((shift, at, np.asarray(constant(shift.inputs[at]), np.float64) / numbers))
     return _replace(graph, planned)
 
 

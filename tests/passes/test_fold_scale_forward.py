@@ -70,9 +70,28 @@ def test_near_misses_stay(body: str) -> None:
     assert len(found) == 3
 
 
-def test_a_scale_of_zero_keeps_the_shift() -> None:
-    found, log = run(
-        "m = Mul (a, z) n = Add (m, t) y = Conv <pads = [1, 1, 1, 1]> (n, w)", z=np.zeros((4, 1, 1), np.float32)
-    )
+@pytest.mark.parametrize("number", [0, 3e-38])
+def test_a_scale_that_nothing_can_be_divided_by_keeps_the_shift(number: float) -> None:
+    z = np.full((4, 1, 1), number, np.float32)
+    found, log = run("m = Mul (a, z) n = Add (m, t) y = Conv <pads = [1, 1, 1, 1]> (n, w)", z=z)
     assert found == ["Mul", "Add", "Conv"]
-    assert "finite" in log
+    assert "0 or nearly" in log
+
+
+@pytest.mark.parametrize("op", ["Mul", "Add"])
+@pytest.mark.parametrize(
+    ("shape", "constant"), [("N,1,6,5", (4, 1, 1)), ("4,6,5", (1, 4, 1, 1)), ("4,6,5", (1, 1, 1, 1))]
+)
+def test_a_constant_that_makes_the_tensor_larger_stays(op: str, shape: str, constant: tuple[int, ...]) -> None:
+    text = f"g (float[{shape}] x) => (float[N,6,P,Q] y) {{ m = {op} (x, c) y = Conv (m, w) }}"
+    model, _ = check(model_of(text, weights=random_weights(c=constant, w=(6, 4, 3, 3))), (fold_scale_forward,))
+    assert [node.op_type for node in model.graph] == [op, "Conv"]
+
+
+def test_a_scale_that_overflows_stays() -> None:
+    s = np.full((4, 1, 1), 3e38, np.float32)
+    weight = np.full((6, 4, 3, 3), 3, np.float32)
+    text = "g (float[N,4,6,5] x) => (float[N,6,P,Q] y) { z = Sub (x, x) m = Mul (z, s) y = Conv (m, w) }"
+    model, ctx = check(model_of(text, weights={"s": s, "w": weight}), (fold_scale_forward,))
+    assert [node.op_type for node in model.graph] == ["Sub", "Mul", "Conv"]
+    assert "finite" in str(ctx.log[0])
