@@ -79,7 +79,7 @@ def _index(one_hot: ir.Value | None) -> tuple[ir.Value, int] | None:
         numbers = constant(other)
         if value is None or numbers is None or (rank(value) or 0) < max(1, numbers.ndim) or dims(value)[-1] != 1:
             continue
-        counts = numbers.dtype.kind == "i" and numbers.ndim > 0 and numbers.size == numbers.shape[-1]
+        counts = numbers.dtype in (np.int32, np.int64) and numbers.ndim > 0 and numbers.size == numbers.shape[-1]
         if counts and np.array_equal(numbers.reshape(-1), np.arange(numbers.size)):
             return value, numbers.size
     return None
@@ -93,11 +93,11 @@ def _through_table(graph: ir.Graph, gather: ir.Node) -> int:
         return 0
     count = 0
     while (node := only_user(out)) is not None and is_program_operator(node):
-        others = {v: constant(v) for v in node.inputs if v is not None and v is not out}
-        if len(others) > 1 or any(c is None or c.size not in (1, *c.shape[-1:]) for c in others.values()):
+        others = {v: constant(v) for v in node.inputs if v is not out}
+        if len(others) > 1 or not all(_is_row(c, table.shape[1], len(dims(out))) for c in others.values()):
             break
-        columns = {v: add_constant(graph, np.reshape(c, -1), f"{node.name}_column") for v, c in others.items()}  # type: ignore[arg-type]
-        inputs = [gather.inputs[0] if v is out else columns[v] for v in node.inputs]  # type: ignore[index]
+        columns = {v: _add_row(graph, c, f"{node.name}_column") for v, c in others.items()}  # type: ignore[arg-type]
+        inputs = [gather.inputs[0] if v is out else columns[v] for v in node.inputs]
         attributes = {name: attr.value for name, attr in node.attributes.items()}
         moved = new_node(graph, node.op_type, inputs, attributes, stem=f"{node.name}_table", domain=node.domain)
         graph.insert_before(gather, moved)
@@ -105,3 +105,13 @@ def _through_table(graph: ir.Graph, gather: ir.Node) -> int:
         bypass(graph, node, out)
         count += 1
     return count
+
+
+def _is_row(array: np.ndarray | None, columns: int, most: int) -> bool:
+    """Whether an array of rank `most` at most is one number, or one a column."""
+    return array is not None and array.ndim <= most and (array.size == 1 or array.size == array.shape[-1] == columns)
+
+
+def _add_row(graph: ir.Graph, array: np.ndarray, stem: str) -> ir.Value:
+    """The array without the dimensions of one element before its columns; a scalar where it is one number."""
+    return add_constant(graph, array.reshape(-1 if array.size > 1 else ()), stem)

@@ -9,11 +9,13 @@ from tests.passes.harness import check, counts, model_of, random_feeds, random_w
 STEPS = (recognise_one_hot, eliminate_dead)
 
 
-def run(body: str, shape: str = "N,40,1", dtype: str = "int32", **more: np.ndarray) -> tuple[list[str], str]:
+def run(
+    body: str, shape: str = "N,40,1", dtype: str = "int32", outputs: str = "float[A,B,C] y", **more: np.ndarray
+) -> tuple[list[str], str]:
     wide = np.arange(7, dtype=dtype).reshape(1, 1, 7)
     arrays = {"range": wide, **random_weights(w=(7, 5), b=(1, 1, 5), s=(), t=(40, 1)), **more}
     weights = {name: array for name, array in arrays.items() if f", {name}" in body or f"({name}," in body}
-    text = f"g ({dtype}[{shape}] x) => (float[A,B,C] y) {{ {body} }}"
+    text = f"g ({dtype}[{shape}] x) => ({outputs}) {{ {body} }}"
     model, ctx = check(model_of(text, weights=weights), STEPS)
     return [node.op_type for node in model.graph], " | ".join(map(str, ctx.log))
 
@@ -46,6 +48,32 @@ def test_what_follows_is_computed_for_the_table() -> None:
 def test_what_differs_from_row_to_row_stays(after: str) -> None:
     found, _ = run(ONE_HOT + f"m = MatMul (c, w) y = {after}")
     assert found[: len(ROWS)] == ROWS and len(found) == len(ROWS) + 1
+
+
+@pytest.mark.parametrize(
+    ("after", "more"),
+    [
+        (
+            "k = Add (m, c5) y = Flatten <axis = 2> (k)",
+            {"c5": np.ones((1, 1, 1, 1, 5), np.float32)},
+        ),  # of a higher rank
+        ("k = Add (m, c1) y = Flatten <axis = 2> (k)", {"c1": np.ones((1, 1, 1, 1), np.float32)}),
+        (
+            "k = Add (m, c5) y = Flatten <axis = 2> (k)",
+            {"w": np.ones((7, 1), np.float32), "c5": np.ones(5, np.float32)},
+        ),
+        ("k = Clip (m, , s) y = Flatten <axis = 2> (k)", {}),
+    ],
+)
+def test_what_a_table_cannot_hold_stays(after: str, more: dict[str, np.ndarray]) -> None:
+    found, _ = run(ONE_HOT + f"m = MatMul (c, w) {after}", outputs="float[A,B] y", **more)
+    assert found[:4] == ROWS and len(found) == len(ROWS) + 2
+
+
+def test_indices_of_few_bits_stay() -> None:
+    wide = np.arange(127, dtype=np.int8).reshape(1, 1, 127)  # 128, which the rows of zeros need, is none of int8
+    found, _ = run(ONE_HOT + "y = MatMul (c, w)", dtype="int8", range=wide, w=random_weights(w=(127, 5))["w"])
+    assert "Equal" in found
 
 
 def test_few_rows_are_worked_on_themselves() -> None:
