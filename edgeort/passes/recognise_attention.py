@@ -65,7 +65,7 @@ def recognise_attention(model: ir.Model, ctx: PassContext) -> int:
     """Rewrites the main graph; returns how many attentions it replaced."""
     count = 0
     for node in list(model.graph):
-        found = _read(node, ctx) if is_op(node, "Softmax") else None
+        found = _read(node, -1 if opset(model) >= 13 else 1, ctx) if is_op(node, "Softmax") else None
         if found is None:
             continue
         if opset(model) < _FIRST_OPSET:
@@ -78,13 +78,14 @@ def recognise_attention(model: ir.Model, ctx: PassContext) -> int:
     return count
 
 
-def _read(node: ir.Node, ctx: PassContext) -> Attention | None:
+def _read(node: ir.Node, default_axis: int, ctx: PassContext) -> Attention | None:
+    """The attention around a Softmax, whose axis is `default_axis` where it names none."""
     scores = node.inputs[0]
     if (
         scores is None
         or rank(scores) != 4
         or scores.dtype != ir.DataType.FLOAT
-        or integer(node, "axis", -1) not in (-1, 3)
+        or integer(node, "axis", default_axis) not in (-1, 3)
     ):
         return None
     product, mask, scale = _scores(scores)

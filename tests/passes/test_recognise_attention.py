@@ -128,3 +128,11 @@ def test_an_old_opset_cannot_express_it() -> None:
     model, ctx = rewritten(separate(f"{FORWARD} s0 = MatMul (qt, kt) {BEHIND}".replace("-1", "3")), opset=11)
     assert counts(model) == Counter({"Transpose": 4, "MatMul": 2, "Softmax": 1})
     assert "opset 11" in str(ctx.log[0])
+
+
+@pytest.mark.parametrize(("opset", "wanted"), [(12, 0), (13, 1)])
+def test_a_softmax_without_an_axis_is_over_what_its_opset_says(opset: int, wanted: int) -> None:
+    body = f"{FORWARD} s0 = MatMul (qt, kt) {BEHIND}".replace("<axis = -1> ", "")
+    assert "Softmax (s0)" in body
+    model, _ = rewritten(separate(body), opset)
+    assert counts(model)["Attention"] == wanted
