@@ -25,7 +25,7 @@ from edgeort.bundle.writing import check_writable
 from edgeort.compiling import signature
 from edgeort.device_profiles import Profile
 from edgeort.devices import Job, open_device
-from edgeort.errors import CheckError, DeviceError, ModelError, OutputError
+from edgeort.errors import CheckError, DeviceError, InputError, ModelError, OutputError
 from edgeort.lowering import layout
 from edgeort.lowering.plan import PlanBuilder
 from edgeort.passes.context import IoLayout
@@ -119,6 +119,8 @@ def build(
     model after every stage.
     Raises an EdgeortError; then nothing stands at `out` that was not there before.
     """
+    if ram_limit is not None and not 0 < ram_limit < 2**63:
+        raise InputError(f"ram_limit is {ram_limit}; it is a number of bytes, 1 or more")
     path, out, device = Path(model_path), Path(out), _load_profile(profile)
     target = toolchain.target(device.target.os, device.target.arch)
     check_writable(out)

@@ -14,9 +14,15 @@ namespace {
 
 constexpr int kPathBytes = 4096;
 
-int fail(const char* what, int status = 2) {
+int fail(const char* what) {
   fprintf(stderr, "edgeort_bench: %s\n", what);
-  return status;
+  return 2;
+}
+
+// What edgeort_prepare or edgeort_run answered.
+int fail(const edgeort_model* model, int failed) {
+  fail(edgeort_last_error(model));
+  return failed == EDGEORT_OVER_RAM_LIMIT ? 3 : 2;
 }
 
 double ms_since(u64 start) { return static_cast<double>(now_ns() - start) * 1e-6; }
@@ -163,11 +169,11 @@ int write_outputs(edgeort_model* model, const char* folder) {
 // The timed runs. Node times are of these alone: what ran before is subtracted by its share.
 int measure(edgeort_model* model, const Options& o, Result* r) {
   for (int i = 0; i < o.warmup; ++i) {
-    if (edgeort_run(model)) return fail(edgeort_last_error(model));
+    if (const int failed = edgeort_run(model)) return fail(model, failed);
   }
   for (int i = 0; i < o.runs; ++i) {
     const u64 start = now_ns();
-    if (edgeort_run(model)) return fail(edgeort_last_error(model));
+    if (const int failed = edgeort_run(model)) return fail(model, failed);
     r->run_ns[i] = now_ns() - start;
   }
   r->runs = o.runs;
@@ -179,10 +185,10 @@ int bench(const Options& o, edgeort_model* model, Result* r) {
   char error[EDGEORT_ERROR_BYTES];
   if (!set_inputs(model, o, error)) return fail(error);
   u64 start = now_ns();
-  if (const int failed = edgeort_prepare(model)) return fail(edgeort_last_error(model), failed == EDGEORT_OVER_RAM_LIMIT ? 3 : 2);
+  if (const int failed = edgeort_prepare(model)) return fail(model, failed);
   r->prepare_ms = ms_since(start);
   start = now_ns();
-  if (edgeort_run(model)) return fail(edgeort_last_error(model));
+  if (const int failed = edgeort_run(model)) return fail(model, failed);
   r->first_run_ms = ms_since(start);
   const int differs = check_outputs(model, o, r, error);
   if (differs == 2) return 2;
