@@ -148,6 +148,8 @@ def _operand(value: ir.Value, contiguous: list[int], *, swapped: bool = False, s
     best = found
     while (node := found.value.producer()) is not None:
         x = node.inputs[0] if node.inputs else None
+        if rank(x) is None:
+            break
         if scaled and (times := _factor(node)) is not None and rank(times[0]) == rank(found.value):
             found = Operand(times[0], found.axes, found.part, found.scale * times[1])
         elif is_op(node, "Transpose") and x is not None and (perm := perm_of(node)) is not None:

@@ -5,7 +5,7 @@ from collections import Counter
 import onnx_ir as ir
 import pytest
 
-from edgeort.passes import PassContext
+from edgeort.passes import PassContext, run_passes
 from edgeort.passes.eliminate_dead import eliminate_dead
 from edgeort.passes.recognise_attention import recognise_attention
 from tests.passes.harness import check, counts, model_of
@@ -136,3 +136,12 @@ def test_a_softmax_without_an_axis_is_over_what_its_opset_says(opset: int, wante
     assert "Softmax (s0)" in body
     model, _ = rewritten(separate(body), opset)
     assert counts(model)["Attention"] == wanted
+
+
+def test_an_operand_of_unknown_rank_is_read_behind_its_transpose() -> None:
+    text = """g (float[2,4,3,5] q, int64[n] h, float[2,3,5,6] k, float[2,3,6,7] v) => (float[2,3,4,7] y)
+        <float[2,3,4,5] t> { r = Reshape (q, h) t = Transpose <perm = [0,2,1,3]> (r) s = MatMul (t, k)
+        p = Softmax <axis = -1> (s) y = MatMul (p, v) }"""
+    model = model_of(text)
+    run_passes(model, PassContext(check=True), (recognise_attention, eliminate_dead))
+    assert counts(model) == {"Reshape": 1, "Transpose": 1, "Unsqueeze": 3, "Attention": 1}
