@@ -100,11 +100,19 @@ def _per_input(conv: ir.Node, weight: np.ndarray, numbers: np.ndarray) -> np.nda
 
 
 def _replace(graph: ir.Graph, planned: list[tuple[ir.Node, int, np.ndarray]]) -> str | None:
-    """Gives the nodes their new constants, in the dtype of their weights; why not, where one overflows."""
+    """Gives the nodes their new constants, in the dtype of their weights; why not, where that cannot hold one."""
     with np.errstate(over="ignore"):
         arrays = [array.astype(node.outputs[0].dtype.numpy()) for node, _, array in planned]  # type: ignore[union-attr]
     if not all(np.isfinite(array).all() for array in arrays):
         return "the folded constants would not be finite"
+    if not all(_keeps(array, wide) for array, (_, _, wide) in zip(arrays, planned, strict=True)):
+        return "the folded constants would be too small for their type"
     for (node, index, _), array in zip(planned, arrays, strict=True):
         linear.replace_constant(graph, node, index, array, "forward")
     return None
+
+
+def _keeps(array: np.ndarray, wide: np.ndarray) -> bool:
+    """Whether rounding `wide` to `array` cost no more than its largest number's last digit."""
+    error = np.abs(array - wide).max(initial=0)
+    return bool(error <= np.finfo(array.dtype).eps * np.abs(wide).max(initial=0))

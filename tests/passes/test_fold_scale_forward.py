@@ -95,3 +95,12 @@ def test_a_scale_that_overflows_stays() -> None:
     model, ctx = check(model_of(text, weights={"s": s, "w": weight}), (fold_scale_forward,))
     assert [node.op_type for node in model.graph] == ["Sub", "Mul", "Conv"]
     assert "finite" in str(ctx.log[0])
+
+
+@pytest.mark.parametrize(("scale", "wanted"), [(0.5, ["Conv"]), (3e-4, ["Mul", "Conv"])])
+def test_half_precision_keeps_its_digits(scale: float, wanted: list[str]) -> None:
+    weight = (random_weights(w=(6, 4, 3, 3))["w"] * scale).astype(np.float16)
+    weights = {"s": np.full((4, 1, 1), scale, np.float16), "w": weight}
+    text = "g (float16[N,4,6,5] x) => (float16[N,6,P,Q] y) { m = Mul (x, s) y = Conv (m, w) }"
+    model, _ = check(model_of(text, weights=weights), (fold_scale_forward,), rtol=2e-3)
+    assert [node.op_type for node in model.graph] == wanted
