@@ -1,1 +1,16 @@
-"""From a float model to a quantised one: QuantizeLinear/DequantizeLinear pairs in an ONNX graph."""
+"""From a float model to a quantised one: QuantizeLinear/DequantizeLinear pairs in an ONNX graph.
+
+    result = quantize("model.onnx", "q.onnx", data="calibration/")
+
+prepare -> select what becomes int8 -> calibrate ranges in one pass over samples -> insert the pairs -> refine weights and
+biases layer by layer on what the quantised layers before give -> compare with the float model.
+"""
+
+from __future__ import annotations
+
+from edgeort.quantize.images import Preprocessing
+from edgeort.quantize.measuring import Difference, compare
+from edgeort.quantize.quantizing import Options, Result, quantize
+from edgeort.quantize.refinement import Steps
+
+__all__ = ["Difference", "Options", "Preprocessing", "Result", "Steps", "compare", "quantize"]

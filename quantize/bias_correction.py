@@ -1,0 +1,27 @@
+"""Corrects a layer's bias until the channels' means behind its activation are those of the float model.
+
+    b  +=  E[y] - E[y']             y, y': a channel in the float and in the quantised model, over samples and positions
+
+The means are compared behind the activation, because that is what the next layer reads: with the means before a Relu6
+equal, those behind it are not. There the correction acts only through what does not saturate, hence the repetition.
+(Nagel et al. 2019, "Data-free quantization through weight equalization and bias correction", section 4.2, has the idea.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from edgeort.quantize.calibration import ChannelMean
+from edgeort.quantize.qdq import QuantizedLayer
+
+STEPS = 3
+
+
+def correct(layer: QuantizedLayer, wanted: np.ndarray, measure: Callable[[], ChannelMean]) -> None:
+    """Sets the bias of `layer`. `wanted` are the float means, `measure` finds those of the layer as it is."""
+    bias = layer.real_bias
+    for _ in range(STEPS):
+        bias = bias + wanted - measure().mean
+        layer.set_bias(bias)

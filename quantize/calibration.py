@@ -1,0 +1,183 @@
+"""One pass of the float model over the samples: histograms of its tensors, and means of its channels.
+
+ONNX Runtime runs the model with the tensors as outputs. What stays of a sample is counts and sums, so that memory does not
+grow with the samples; it is that of one sample's tensors on every core, and `Histogram.BINS` counts a tensor.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+import onnx
+
+from edgeort.errors import InputError
+from edgeort.ort import first_line, open_session
+from edgeort.progress import Progress
+from edgeort.quantize.histogram import BINS, Histogram
+from edgeort.quantize.input_checks import InputChecks
+from edgeort.quantize.parallel import WORKERS, ordered_map
+from edgeort.quantize.preparing import Prepared, serialize
+from edgeort.quantize.ranges import METHODS, Range
+from edgeort.quantize.samples import Sample, Samples
+from edgeort.quantize.store import Store
+
+FIRST_LOOK = 8  # samples, after which ranges are compared for the first time; then whenever the number doubles
+SETTLED = 0.01  # of a range: ends that move by less have settled
+
+
+@dataclass
+class ChannelMean:
+    """The mean of every channel over samples of any size: sums in float64, and how many numbers each is of."""
+
+    total: np.ndarray | float = 0.0
+    count: int = 0
+
+    def add(self, total: np.ndarray, count: int) -> None:
+        """Adds the sums of a sample."""
+        self.total, self.count = self.total + total, self.count + count
+
+    @property
+    def mean(self) -> np.ndarray:
+        """float64, one number a channel."""
+        return np.asarray(self.total) / max(self.count, 1)
+
+
+def channel_sums(array: np.ndarray, axis: int) -> tuple[np.ndarray, int]:
+    """The sum of every entry of `axis`, and the number of summands."""
+    axis %= array.ndim
+    others = tuple(i for i in range(array.ndim) if i != axis)
+    total = array.sum(axis=others, dtype=np.float64)
+    return total, array.size // max(array.shape[axis], 1)
+
+
+@dataclass
+class Calibration:
+    """What a pass found. `settled_at` is the number of samples from which on no range moved by more than `SETTLED`."""
+
+    ranges: dict[str, Range]
+    extremes: dict[str, Range]
+    samples: int = 0
+    settled_at: int | None = None
+    warnings: list[str] = field(default_factory=list)
+    means: dict[str, ChannelMean] = field(default_factory=dict)
+
+
+def calibrate(
+    prepared: Prepared,
+    samples: Samples,
+    tensors: Collection[str],
+    method: str,
+    *,
+    means: Mapping[str, int] | None = None,
+    keep: Store | None = None,
+    keep_at_most: int = 0,
+    progress: Progress | None = None,
+) -> Calibration:
+    """Ranges of `tensors` by `method` (a key of `METHODS`), from all samples.
+
+    `means` maps tensors to the axis of their channels. `keep` receives the inputs of at most `keep_at_most` samples, evenly
+    spread, and the means are over those. Raises InputError for samples that the model cannot run.
+    """
+    run = _Pass(prepared, list(tensors), dict(means or {}))
+    kept = _Kept(samples.count, keep_at_most)
+    found = Calibration({}, {}, means={name: ChannelMean() for name in run.axes})
+    stream, looks = enumerate(samples), FIRST_LOOK
+    while _run_block(run, islice(stream, looks - found.samples), kept, keep, found):
+        if progress:
+            progress(f"calibrating: {found.samples} of {samples.count or '?'} samples")
+        ranges = {name: METHODS[method](histogram) for name, histogram in run.histograms.items()}
+        settled = not _moved(found.ranges, ranges)
+        found.settled_at = (found.settled_at or looks // 2) if settled else None
+        found.ranges, looks = ranges, looks * 2
+    found.extremes = {name: (histogram.low, histogram.high) for name, histogram in run.histograms.items()}
+    found.warnings = run.checks.warnings()
+    return found
+
+
+def _run_block(
+    run: _Pass, block: Iterator[tuple[int, Sample]], kept: _Kept, keep: Store | None, found: Calibration
+) -> bool:
+    """Runs some samples; False when there were none."""
+    before = found.samples
+    for index, sample, sums in ordered_map(run, block):
+        found.samples += 1
+        run.checks.look(sample)
+        if keep is not None and kept(index, keep.samples):
+            for name, array in sample.items():
+                keep.put(name, keep.samples, array)
+            keep.samples += 1
+            for name, (total, count) in sums.items():
+                found.means[name].add(total, count)
+    return found.samples > before
+
+
+class _Kept:
+    """Whether to keep a sample: evenly spread ones of a known number, else the first."""
+
+    def __init__(self, count: int | None, limit: int) -> None:
+        self.limit = limit
+        self.chosen = (
+            None if count is None or count <= limit else {int((i + 0.5) * count / limit) for i in range(limit)}
+        )
+
+    def __call__(self, index: int, kept: int) -> bool:
+        return kept < self.limit and (self.chosen is None or index in self.chosen)
+
+
+class _Pass:
+    """Runs a sample and counts its tensors; called from several threads."""
+
+    def __init__(self, prepared: Prepared, tensors: Sequence[str], axes: dict[str, int]) -> None:
+        self.axes = axes
+        self.histograms = {name: Histogram() for name in tensors}
+        self.checks = InputChecks(prepared.model.graph)
+        self._locks = {name: threading.Lock() for name in tensors}
+        inputs = {value.name for value in prepared.inputs}
+        self._outputs = sorted({*tensors, *axes} - inputs)
+        self._session = open_session(with_outputs(serialize(prepared.model), self._outputs), threads=1)
+
+    def __call__(self, item: tuple[int, Sample]) -> tuple[int, Sample, dict[str, tuple[np.ndarray, int]]]:
+        index, sample = item
+        try:
+            arrays = (
+                dict(zip(self._outputs, self._session.run(self._outputs, sample), strict=True)) if self._outputs else {}
+            )
+        except Exception as error:  # its exceptions have no common base
+            raise InputError(f"ONNX Runtime cannot run the model on sample {index}: {first_line(error)}") from error
+        arrays |= sample
+        for name, histogram in self.histograms.items():
+            with self._locks[name]:
+                try:
+                    histogram.add(arrays[name])
+                except ValueError as error:
+                    raise InputError(f"sample {index} makes NaNs or infinities in tensor {name!r}") from error
+        return index, sample, {name: channel_sums(arrays[name], axis) for name, axis in self.axes.items()}
+
+
+def with_outputs(model: bytes, names: Sequence[str]) -> bytes:
+    """The model with the float tensors `names` as its outputs."""
+    proto = onnx.ModelProto.FromString(model)
+    del proto.graph.output[:]
+    proto.graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names)
+    return proto.SerializeToString()
+
+
+def memory_text(tensor_bytes: int | None, tensors: int) -> str:
+    """What a pass needs beside the model, in words; `tensor_bytes` of one sample, None where shapes are free."""
+    histograms = tensors * BINS * 8 / 1e6
+    each = "one sample's tensors" if tensor_bytes is None else f"{tensor_bytes / 1e6:.0f} MB of tensors"
+    return f"{histograms:.0f} MB of histograms and {each} on each of {WORKERS} core(s), however many samples"
+
+
+def _moved(before: Mapping[str, Range], after: Mapping[str, Range]) -> bool:
+    """Whether an end of a range moved by more than `SETTLED` of its length."""
+    if set(before) != set(after):
+        return True
+    return any(
+        max(abs(old[0] - new[0]), abs(old[1] - new[1])) > SETTLED * (new[1] - new[0])
+        for old, new in ((before[name], after[name]) for name in after)
+    )

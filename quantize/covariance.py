@@ -1,0 +1,103 @@
+"""The covariance of what a layer's weights multiply: for a convolution, of the pixels under the kernel.
+
+For every group of channels, with x the d = (channels of the group) * (taps) numbers that one output reads,
+
+    C = E[x x^T] - E[x] E[x]^T
+
+The mean is taken out because its part of the error, the same for every output of a channel, is what bias correction removes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from edgeort.passes.edit import ints, text
+from edgeort.quantize.layers import Layer
+
+ENOUGH = 48  # positions per unknown, over all samples: more do not change the rounding
+FEWEST = 64  # positions of a sample, where it has them
+
+
+@dataclass
+class Moments:
+    """Sums over positions: `first` (groups, d), `second` (groups, d, d)."""
+
+    count: int = 0
+    first: np.ndarray | float = 0.0
+    second: np.ndarray | float = 0.0
+
+    def add(self, other: Moments) -> None:
+        """Adds the sums of other positions."""
+        self.count += other.count
+        self.first, self.second = self.first + other.first, self.second + other.second
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """(groups, d, d), float64."""
+        mean = np.asarray(self.first) / max(self.count, 1)
+        return np.asarray(self.second) / max(self.count, 1) - mean[:, :, np.newaxis] * mean[:, np.newaxis, :]
+
+
+@dataclass(frozen=True)
+class Patches:
+    """Cuts a layer's input, uint8, into what single outputs read; `samples` of them are expected."""
+
+    layer: Layer
+    zero: int
+    samples: int
+    _rows: tuple[int, ...] = field(default=())
+
+    def moments(self, quantized: np.ndarray) -> Moments:
+        """The sums over positions of a sample: of all, or evenly spread ones where there are more than enough."""
+        x = self._cut(quantized).astype(np.float32) - np.float32(self.zero)
+        first = x.sum(axis=1, dtype=np.float64)
+        return Moments(x.shape[1], first, np.matmul(x.transpose(0, 2, 1), x).astype(np.float64))
+
+    def _cut(self, x: np.ndarray) -> np.ndarray:
+        """uint8 [groups, positions, d]."""
+        node, weight = self.layer.node, self.layer.weight
+        if node.op_type != "Conv":
+            rows = x.reshape(1, -1, x.shape[-1])
+            return rows[:, self._positions(rows.shape[1], rows.shape[2])]
+        groups, taps = self.layer.groups, weight.shape[2:]
+        windows = self._windows(x, taps)  # batch, channels, *places, *taps
+        places = windows.shape[2 : 2 + len(taps)]
+        chosen = np.unravel_index(self._positions(int(np.prod(places)), weight[0].size), places)
+        picked = windows[(slice(None), slice(None), *chosen)]  # batch, channels, positions, *taps
+        split = picked.reshape(len(x), groups, -1, picked.shape[2], int(np.prod(taps)))
+        return split.transpose(1, 0, 3, 2, 4).reshape(groups, -1, weight[0].size)
+
+    def _windows(self, x: np.ndarray, taps: tuple[int, ...]) -> np.ndarray:
+        """A view of the padded input: the last axes are the taps, those from the third the places of the kernel."""
+        node, rank = self.layer.node, len(taps)
+        strides, dilations = ints(node, "strides", [1] * rank), ints(node, "dilations", [1] * rank)
+        spans = [(size - 1) * step + 1 for size, step in zip(taps, dilations, strict=True)]
+        pads = _pads(text(node, "auto_pad", "NOTSET"), ints(node, "pads", [0] * 2 * rank), x.shape[2:], spans, strides)
+        padded = np.pad(x, ((0, 0), (0, 0), *pads), constant_values=self.zero) if any(map(any, pads)) else x
+        windows = sliding_window_view(padded, spans, axis=tuple(range(2, 2 + rank)))
+        places = tuple(slice(None, None, step) for step in strides)
+        return windows[(slice(None), slice(None), *places, *(slice(None, None, step) for step in dilations))]
+
+    def _positions(self, available: int, unknowns: int) -> np.ndarray:
+        wanted = max(ENOUGH * unknowns // max(self.samples, 1), FEWEST)
+        if available <= wanted:
+            return np.arange(available)
+        return ((np.arange(wanted) + 0.5) * (available / wanted)).astype(np.int64)
+
+
+def _pads(
+    auto: str, given: list[int], sizes: tuple[int, ...], spans: list[int], strides: list[int]
+) -> list[tuple[int, int]]:
+    """(before, after) of every spatial axis."""
+    if auto in ("NOTSET", "VALID"):
+        half = len(spans)
+        return [(0, 0)] * half if auto == "VALID" else list(zip(given[:half], given[half:], strict=True))
+    found = []
+    for size, span, stride in zip(sizes, spans, strides, strict=True):
+        total = max((-(-size // stride) - 1) * stride + span - size, 0)
+        small = total // 2
+        found.append((small, total - small) if auto == "SAME_UPPER" else (total - small, small))
+    return found

@@ -1,0 +1,54 @@
+"""Squeeze-and-excitation gates (Hu et al. 2018): they multiply a whole tensor by a few numbers and cost next to nothing.
+
+    x -> GlobalAveragePool -> Conv -> Relu -> Conv -> Sigmoid -> g,     y = x * g
+
+An error in g is one of every pixel of a channel, so their layers stay in float.
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from edgeort.passes.edit import constant, is_op
+from edgeort.quantize.layers import UNARY
+
+POOLS = ("GlobalAveragePool", "ReduceMean", "GlobalMaxPool", "ReduceMax")
+_LAYERS = ("Conv", "Gemm", "MatMul")
+_THROUGH = (*UNARY, "Add", "BatchNormalization", "Clip", "Concat", "Div", "Flatten", "Mul", "Relu", "Reshape", "Squeeze", "Sub",
+            "Transpose", "Unsqueeze")  # fmt: skip
+
+
+def gate_layers(graph: ir.Graph) -> set[ir.Node]:
+    """The layers that only compute gates."""
+    found: set[ir.Node] = set()
+    for node in graph:
+        if not is_op(node, "Mul"):
+            continue
+        sides = [_from_pools(value) for value in node.inputs]
+        if (sides[0] is None) != (sides[1] is None):
+            found.update(sides[0] or sides[1] or ())
+    return found
+
+
+def _from_pools(value: ir.Value | None) -> set[ir.Node] | None:
+    """The layers between pools and `value`, when nothing but pools and constants goes into it, else None."""
+    layers: set[ir.Node] = set()
+    seen: set[ir.Node] = set()
+    pending, pooled = [value], False
+    while pending:
+        current = pending.pop()
+        if current is None or constant(current) is not None:
+            continue
+        node = current.producer()
+        if node is None or not is_op(node, *POOLS, *_LAYERS, *_THROUGH):
+            return None
+        if node in seen:
+            continue
+        seen.add(node)
+        if is_op(node, *POOLS):
+            pooled = True
+            continue
+        if is_op(node, *_LAYERS):
+            layers.add(node)
+        pending.extend(node.inputs)
+    return layers if pooled else None

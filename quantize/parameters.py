@@ -1,0 +1,75 @@
+"""Scales and zero points, and rounding to them.
+
+    activations  q = clip(round(x / s) + z, 0, 255)         uint8, one s and z a tensor
+    weights      q = clip(round(w / s), -127, 127)          int8, one s a channel
+    bias         q = round(b / (s_x s_w))                   int32, so that it adds to the sum of products as it is
+
+round is to the nearest, ties to even, as in ONNX's QuantizeLinear.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+LEVELS = 255
+WEIGHT_MAX = 127
+BIAS_LIMIT = 2.0**29  # of a bias in int32, a quarter of the room: the rest is for the products
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """The scale, float32, and zero point of an activation."""
+
+    scale: np.float32
+    zero: int
+
+    @property
+    def low(self) -> float:
+        """The number that 0 stands for."""
+        return -self.zero * float(self.scale)
+
+    @property
+    def high(self) -> float:
+        """The number that 255 stands for."""
+        return (LEVELS - self.zero) * float(self.scale)
+
+    def quantize(self, x: np.ndarray) -> np.ndarray:
+        """uint8."""
+        return np.clip(np.rint(x / self.scale) + self.zero, 0, LEVELS).astype(np.uint8)
+
+    def dequantize(self, q: np.ndarray) -> np.ndarray:
+        """float32."""
+        return (q.astype(np.float32) - self.zero) * self.scale
+
+
+def activation(low: float, high: float) -> Quantity:
+    """For numbers in [low, high], widened to hold zero, which becomes exact."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = np.float32((high - low) / LEVELS)
+    if not scale >= np.finfo(np.float32).tiny:  # nothing but zeros
+        return Quantity(np.float32(1.0), 0)
+    return Quantity(scale, int(np.clip(np.rint(-low / float(scale)), 0, LEVELS)))
+
+
+def weight_scales(weight: np.ndarray, axis: int, bias: np.ndarray | None, input_scale: np.float32) -> np.ndarray:
+    """float32, one a channel: max |w| / 127, but so large that the channel's bias fits int32 (matters where w is tiny)."""
+    others = tuple(i for i in range(weight.ndim) if i != axis)
+    scales = np.abs(weight).max(axis=others, initial=0.0).astype(np.float64) / WEIGHT_MAX
+    if bias is not None:
+        groups = np.abs(bias.astype(np.float64)).reshape(-1, len(scales)).max(axis=0)
+        scales = np.maximum(scales, groups / (BIAS_LIMIT * float(input_scale)))
+    return np.where(scales > np.finfo(np.float32).tiny, scales, 1.0).astype(np.float32)
+
+
+def quantize_weight(weight: np.ndarray, axis: int, scales: np.ndarray) -> np.ndarray:
+    """int8, each number rounded by itself."""
+    shape = [1] * weight.ndim
+    shape[axis] = -1
+    return np.clip(np.rint(weight / scales.reshape(shape)), -WEIGHT_MAX, WEIGHT_MAX).astype(np.int8)
+
+
+def quantize_bias(bias: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """int32; `scales` are s_x s_w of every output channel. A bias beyond its room saturates."""
+    return np.clip(np.rint(bias.astype(np.float64) / scales), -2 * BIAS_LIMIT, 2 * BIAS_LIMIT).astype(np.int32)

@@ -1,0 +1,175 @@
+"""Writes a selection into the graph as QuantizeLinear and DequantizeLinear.
+
+    x -> Conv(w, b) -> Relu -> y     ->     x' -> Conv(DQ(w8), DQ(b32)) -> Q -> DQ -> y'
+
+Weights and biases are stored as integers. A Relu or Clip goes away where its tensor's range is no wider than its
+bounds, since QuantizeLinear saturates. Everything that read a quantised tensor reads the numbers that came back from eight
+bits, so that every runtime sees one tensor; an output of the model keeps its float numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from edgeort.passes.algebra import clip_bounds
+from edgeort.passes.edit import add_constant, bypass, new_node
+from edgeort.quantize import parameters
+from edgeort.quantize.layers import Layer
+from edgeort.quantize.parameters import Quantity
+from edgeort.quantize.ranges import Range
+from edgeort.quantize.selection import Selection
+
+QUANTIZED, DEQUANTIZED = "_quantized", "_dequantized"
+_BOUND_TOLERANCE = 1e-3  # of a step
+
+
+@dataclass
+class QuantizedLayer:
+    """A layer in the graph. `input` is the uint8 tensor that it reads; the initializers' numbers may be replaced."""
+
+    layer: Layer
+    input: ir.Value
+    input_quantity: Quantity
+    weight_scales: np.ndarray
+    weight: ir.Value
+    bias: ir.Value | None
+
+    @property
+    def sum_scales(self) -> np.ndarray:
+        """s_x s_w of every output channel, float32 as the graph has them."""
+        scales = np.tile(self.weight_scales, self.layer.channels // len(self.weight_scales))
+        return np.asarray(self.input_quantity.scale * scales, np.float32)
+
+    @property
+    def real_bias(self) -> np.ndarray:
+        """The bias as the graph has it, float64; zeros where it has none."""
+        if self.bias is None or self.bias.const_value is None:
+            return np.zeros(self.layer.channels)
+        return np.asarray(self.bias.const_value.numpy() * self.sum_scales.astype(np.float64))
+
+    def set_weight(self, weight: np.ndarray) -> None:
+        """int8, of the shape of the layer's weight."""
+        _replace(self.weight, weight)
+
+    def set_bias(self, bias: np.ndarray) -> None:
+        """Real numbers, one an output channel."""
+        assert self.bias is not None
+        _replace(self.bias, parameters.quantize_bias(bias, self.sum_scales))
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A quantised tensor: `before` QuantizeLinear, the integers, and `after` DequantizeLinear.
+
+    `bounds` are those of the Relu or Clip that went away; `before` lacks it.
+    """
+
+    before: ir.Value
+    integers: ir.Value
+    after: ir.Value
+    quantity: Quantity
+    bounds: tuple[float, float]
+
+
+@dataclass
+class Quantized:
+    """The graph's layers, and its quantised tensors by their names in the float model."""
+
+    layers: list[QuantizedLayer]
+    tensors: dict[str, Restored]
+
+
+def quantities(selection: Selection, ranges: Mapping[str, Range]) -> dict[str, Quantity]:
+    """Scale and zero point of every selected tensor, by name; a moved one has those of its source."""
+    return {
+        str(value.name): parameters.activation(*ranges[str(selection.source.get(value, value).name)])
+        for value in selection.tensors
+    }
+
+
+def insert(graph: ir.Graph, selection: Selection, found: Mapping[str, Quantity], *, with_bias: bool) -> Quantized:
+    """Edits `graph`, the one that `selection` was made from. `with_bias` gives every layer a bias that can take one."""
+    tensors = {
+        str(value.name): _through_eight_bits(graph, value, found[str(value.name)]) for value in selection.tensors
+    }
+    by_result = {tensor.after: tensor for tensor in tensors.values()}
+    return Quantized([_quantize_layer(graph, layer, by_result, with_bias) for layer in selection.layers], tensors)
+
+
+def _through_eight_bits(graph: ir.Graph, value: ir.Value, quantity: Quantity) -> Restored:
+    """Puts Q and DQ behind `value`."""
+    name = str(value.name)
+    scale = add_constant(graph, np.asarray(quantity.scale, np.float32), f"{name}_scale")
+    zero = add_constant(graph, np.asarray(quantity.zero, np.uint8), f"{name}_zero_point")
+    quantize = new_node(graph, "QuantizeLinear", [value, scale, zero], stem=f"{name}{QUANTIZED}")
+    quantize.outputs[0].dtype, quantize.outputs[0].shape = ir.DataType.UINT8, value.shape
+    restore = new_node(
+        graph, "DequantizeLinear", [quantize.outputs[0], scale, zero], stem=f"{name}{DEQUANTIZED}", like=value
+    )
+    for use in tuple(value.uses()):
+        if use.node is not quantize:
+            use.node.replace_input_with(use.idx, restore.outputs[0])
+    producer = value.producer()
+    if producer is None:
+        graph.insert_before(graph[0], (quantize, restore))
+    else:
+        graph.insert_after(producer, (quantize, restore))
+    bounds = (-math.inf, math.inf) if producer is None else _drop_clip(graph, producer, quantity)
+    before = quantize.inputs[0]
+    assert before is not None
+    return Restored(before, quantize.outputs[0], restore.outputs[0], quantity, bounds)
+
+
+def _drop_clip(graph: ir.Graph, node: ir.Node, quantity: Quantity) -> tuple[float, float]:
+    """Removes a Relu or Clip before QuantizeLinear that does what saturation does; returns its bounds, else infinities."""
+    bounds, source = clip_bounds(node), node.inputs[0]
+    slack = _BOUND_TOLERANCE * float(quantity.scale)
+    if bounds is None or source is None or node.outputs[0].is_graph_output():
+        return -math.inf, math.inf
+    if quantity.low < bounds[0] - slack or quantity.high > bounds[1] + slack:
+        return -math.inf, math.inf
+    bypass(graph, node, source)
+    return bounds
+
+
+def _quantize_layer(
+    graph: ir.Graph, layer: Layer, tensors: Mapping[ir.Value, Restored], with_bias: bool
+) -> QuantizedLayer:
+    node, read = layer.node, tensors[layer.input]
+    bias = np.zeros(layer.channels, np.float32) if layer.bias is None and with_bias and layer.takes_bias else layer.bias
+    scales = parameters.weight_scales(layer.weight, layer.weight_axis, bias, read.quantity.scale)
+    integers = parameters.quantize_weight(layer.weight, layer.weight_axis, scales)
+    weight = _constant(graph, node, 1, integers, scales, layer.weight_axis)
+    made = QuantizedLayer(layer, read.integers, read.quantity, scales, weight, None)
+    if bias is not None:
+        if len(node.inputs) < 3:
+            node.resize_inputs(3)
+        made.bias = _constant(graph, node, 2, parameters.quantize_bias(bias, made.sum_scales), made.sum_scales, 0)
+        node.attributes.pop("beta", None)
+    return made
+
+
+def _constant(
+    graph: ir.Graph, node: ir.Node, index: int, integers: np.ndarray, scales: np.ndarray, axis: int
+) -> ir.Value:
+    """Makes operand `index` DequantizeLinear(integers); returns the integers' initializer."""
+    old = node.inputs[index]
+    stem = str(old.name if old is not None else f"{node.name}_bias")
+    value = add_constant(graph, integers, f"{stem}{QUANTIZED}")
+    scale = add_constant(graph, scales.astype(np.float32), f"{stem}_scale")
+    zero = add_constant(graph, np.zeros(scales.shape, integers.dtype), f"{stem}_zero_point")
+    restore = new_node(graph, "DequantizeLinear", [value, scale, zero], {"axis": axis}, stem=f"{stem}{DEQUANTIZED}")
+    restore.outputs[0].dtype, restore.outputs[0].shape = ir.DataType.FLOAT, ir.Shape(integers.shape)
+    graph.insert_before(node, restore)
+    node.replace_input_with(index, restore.outputs[0])
+    return value
+
+
+def _replace(value: ir.Value, array: np.ndarray) -> None:
+    assert value.const_value is not None and value.const_value.shape == array.shape
+    value.const_value = ir.tensor(np.ascontiguousarray(array), name=value.name)

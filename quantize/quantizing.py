@@ -1,0 +1,210 @@
+"""quantize(): from a float model and samples to a QDQ model. Reads top to bottom as the list of stages."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
+
+from edgeort.errors import InputError, ModelError, OutputError
+from edgeort.passes.edit import dims
+from edgeort.progress import Progress
+from edgeort.quantize import calibration, qdq, ranges_file
+from edgeort.quantize.calibration import Calibration
+from edgeort.quantize.images import Preprocessing
+from edgeort.quantize.measuring import Difference, compare
+from edgeort.quantize.preparing import Prepared, already_quantised, prepare, serialize
+from edgeort.quantize.ranges import METHODS
+from edgeort.quantize.ranges_file import RangesFile
+from edgeort.quantize.refinement import Steps, measuring_points, refine
+from edgeort.quantize.samples import Data, Sample, Samples, open_samples
+from edgeort.quantize.selection import Selection, select
+from edgeort.quantize.store import Store
+
+REFINE_SAMPLES = 100  # that refinement goes over again; more change nothing that can be measured
+NO_STEPS = Steps(gptq=False, bias_correction=False)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was made. `differences` compare with the float model on the samples kept for refinement, so they flatter a bit."""
+
+    model: str
+    output: str
+    was_quantised: bool
+    method: str
+    samples: int
+    settled_at: int | None
+    layers: int
+    tensors: int
+    left: dict[str, str]
+    warnings: tuple[str, ...]
+    differences: tuple[Difference, ...]
+    model_bytes: int
+    output_bytes: int
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return {**asdict(self), "differences": [difference.to_dict() for difference in self.differences]}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to quantise. `ranges` is a file to use instead of calibrating; `exclude` names nodes that stay float."""
+
+    method: str = "mse"
+    ranges: Path | None = None
+    save_ranges: Path | None = None
+    samples: int | None = None
+    refine_samples: int = REFINE_SAMPLES
+    steps: Steps = Steps()
+    exclude: Collection[str] = ()
+    preprocessing: Preprocessing | None = None
+
+
+def quantize(
+    model: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    data: Data | None = None,
+    options: Options | None = None,
+    *,
+    shapes: Mapping[str, Sequence[int | str]] | None = None,
+    progress: Progress | None = None,
+    tell: Progress | None = None,
+) -> Result:
+    """Quantises the ONNX file `model` to `output` with `data`: a .npy, .npz, a folder of them or of pictures, or dicts.
+
+    `tell` receives sentences that matter before the work: memory, preprocessing. Raises ModelError, InputError for data or
+    ranges, OutputError. A model that is quantised already is left alone, and nothing is written.
+    """
+    start, options = time.perf_counter(), options or Options()
+    _check_options(options, data)
+    size = Path(model).stat().st_size if Path(model).exists() else 0
+    if already_quantised(model):
+        return Result(str(model), str(output), True, "", 0, None, 0, 0, {}, (), (), size, size, 0.0)
+    prepared = prepare(model, shapes)
+    selection = _select(model, prepared, options)
+    samples = (
+        None if data is None else open_samples(data, prepared.inputs, options.preprocessing).limited(options.samples)
+    )
+    steps = options.steps if samples is not None else NO_STEPS
+    if tell and samples is not None:
+        _announce(tell, prepared, selection, samples, options)
+    reference, points = prepared.serialized, measuring_points(selection.layers)
+    with Store() as store:
+        found = _calibrate(prepared, selection, samples, options, steps, store, progress)
+        quantities = qdq.quantities(selection, found.ranges)
+        quantized = qdq.insert(prepared.model.graph, selection, quantities, with_bias=steps.bias_correction)
+        if store.samples and steps != NO_STEPS:
+            refine(prepared.model, quantized, points, found.means, store, steps, progress)
+        made = _checked(prepared.model)
+        if progress and store.samples:
+            progress("comparing with the float model")
+        differences = compare(reference, made, _kept(store, prepared)) if store.samples else []
+    _write(Path(output), made)
+    return Result(
+        str(model), str(output), False, options.method, found.samples, found.settled_at,
+        len(selection.layers), len(selection.tensors), selection.left, tuple(found.warnings), tuple(differences),
+        size, len(made), time.perf_counter() - start,
+    )  # fmt: skip
+
+
+def _check_options(options: Options, data: Data | None) -> None:
+    if options.method not in METHODS:
+        raise InputError(f"{options.method!r} is no method of ranges", hint=f"one of {', '.join(METHODS)}")
+    if data is None and options.ranges is None:
+        raise InputError(
+            "there is nothing to find ranges from", hint="--data DIR, or --ranges FILE from an earlier run"
+        )
+
+
+def _select(model: str | os.PathLike[str], prepared: Prepared, options: Options) -> Selection:
+    graph = prepared.model.graph
+    if unknown := sorted(set(options.exclude) - {str(node.name) for node in graph}):
+        raise InputError(f"{model}: no node is called {unknown[0]!r}", hint=f"edgeort inspect {model}")
+    selection = select(graph, options.exclude)
+    if not selection.layers:
+        reasons = "; ".join(f"{name}: {why}" for name, why in list(selection.left.items())[:3])
+        raise ModelError(f"{model}: there is no layer to quantise ({reasons or 'no Conv, Gemm or MatMul'})")
+    return selection
+
+
+def _calibrate(
+    prepared: Prepared,
+    selection: Selection,
+    samples: Samples | None,
+    options: Options,
+    steps: Steps,
+    store: Store,
+    progress: Progress | None,
+) -> Calibration:
+    """Ranges from the file or the samples. The store receives the samples to refine on."""
+    tensors = [str(value.name) for value in selection.tensors if value not in selection.source]
+    given = None
+    if options.ranges is not None:
+        given = ranges_file.read(options.ranges).checked(options.ranges, prepared.sha256, tensors)
+    if samples is None:
+        assert given is not None
+        return Calibration(dict(given.ranges), {}, given.samples)
+    means = dict(measuring_points(selection.layers).values()) if steps.bias_correction else {}
+    found = calibration.calibrate(
+        prepared,
+        samples,
+        () if given else tensors,
+        options.method,
+        means=means,
+        keep=store,
+        keep_at_most=options.refine_samples,
+        progress=progress,
+    )
+    if given:
+        found.ranges = dict(given.ranges)
+    if options.save_ranges is not None:
+        RangesFile(prepared.sha256, options.method, found.samples, found.ranges, found.extremes).save(
+            options.save_ranges
+        )
+    return found
+
+
+def _announce(tell: Progress, prepared: Prepared, selection: Selection, samples: Samples, options: Options) -> None:
+    """What the work will take, and what is done to pictures."""
+    shapes = [None if value.shape is None else dims(value) for value in selection.tensors]
+    known = [
+        math.prod(s)
+        for shape in shapes
+        if (s := [d for d in shape or ["?"] if isinstance(d, int)]) and len(s) == len(shape or ())
+    ]
+    n_bytes = 4 * sum(known) if len(known) == len(shapes) else None
+    count = "samples" if samples.count is None else f"{samples.count} samples"
+    tell(f"{count} from {samples.source}; memory: {calibration.memory_text(n_bytes, len(shapes))}")
+    if samples.pictures is not None:
+        tell(f"pictures: {samples.pictures}")
+
+
+def _kept(store: Store, prepared: Prepared) -> Iterator[Sample]:
+    for index in range(store.samples):
+        yield {value.name: store.get(value.name, index) for value in prepared.inputs}
+
+
+def _checked(model: ir.Model) -> bytes:
+    """The model's bytes without what nothing reads any more, after the ONNX project's checker."""
+    RemoveUnusedNodesPass()(model)
+    made = serialize(model)
+    onnx.checker.check_model(made)
+    return made
+
+
+def _write(path: Path, made: bytes) -> None:
+    try:
+        path.write_bytes(made)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}", hint="name another file with -o") from error

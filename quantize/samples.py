@@ -1,0 +1,117 @@
+"""Samples to calibrate with, read one at a time: arrays in files, pictures, or whatever an iterable yields.
+
+A sample is a dict from the model's inputs to arrays of the model's shapes (with the batch axis). Files are read row by
+row, so that memory does not grow with their size.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from edgeort.errors import InputError
+from edgeort.quantize import array_files, images
+from edgeort.quantize.images import Preprocessing
+from edgeort.values import Value, listed
+
+Sample = dict[str, np.ndarray]
+Data = str | os.PathLike[str] | Iterable[Mapping[str, np.ndarray]]
+
+ARRAYS = (".npy", ".npz")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A stream of samples. `count` is None where only reading tells; `chosen` are the indices that are read; `pictures` says how
+    pictures become inputs."""
+
+    source: str
+    count: int | None
+    read: Callable[[], Iterator[Mapping[str, np.ndarray]]]
+    inputs: Sequence[Value]
+    chosen: frozenset[int] | None = None
+    pictures: str | None = None
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Reads and checks one sample after the other. InputError names the sample and what is wrong with it."""
+        found = False
+        for index, sample in enumerate(self.read()):
+            if self.chosen is None or index in self.chosen:
+                found = True
+                yield check(sample, self.inputs, f"{self.source}: sample {index}")
+        if not found:
+            raise InputError(f"{self.source}: there are no samples in it")
+
+    def limited(self, limit: int | None) -> Samples:
+        """At most `limit` samples, spread evenly where the count is known, else the first ones."""
+        if limit is None or (self.count is not None and self.count <= limit):
+            return self
+        count = self.count or limit
+        chosen = frozenset(int((i + 0.5) * count / limit) for i in range(limit))
+        return replace(self, count=limit if self.count else None, chosen=chosen)
+
+
+def open_samples(data: Data, inputs: Sequence[Value], preprocessing: Preprocessing | None = None) -> Samples:
+    """Samples from a .npy or .npz file, a folder of such or of pictures, or an iterable of dicts.
+
+    `preprocessing` is for pictures. Raises InputError for what is none of these.
+    """
+    if not isinstance(data, (str, os.PathLike)):
+        return _iterable(data, inputs)
+    path = Path(data)
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file or folder", hint="--data is a .npy, a .npz or a folder")
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    arrays = [file for file in files if file.suffix.lower() in ARRAYS]
+    pictures = [file for file in files if file.suffix.lower() in images.SUFFIXES]
+    if arrays and pictures:
+        raise InputError(
+            f"{path} has arrays ({arrays[0].name}) and pictures ({pictures[0].name}): name a folder of one"
+        )
+    if arrays:
+        counts = [array_files.count(file, inputs) for file in arrays]
+        return Samples(
+            str(path), sum(counts), lambda: (s for file in arrays for s in array_files.rows(file, inputs)), inputs
+        )
+    if pictures:
+        how = preprocessing or Preprocessing()
+        read, told = images.reader(inputs, how), how.text(images.form_of(inputs, how).size)
+        return Samples(str(path), len(pictures), lambda: map(read, pictures), inputs, pictures=told)
+    raise InputError(
+        f"{path}: there is nothing in it to calibrate with",
+        hint="--data is a .npy, a .npz, or a folder of such or of pictures",
+    )
+
+
+def _iterable(data: Iterable[Mapping[str, np.ndarray]], inputs: Sequence[Value]) -> Samples:
+    count = len(data) if isinstance(data, Sequence) else None
+    return Samples("the samples given", count, lambda: iter(data), inputs)
+
+
+def check(sample: Mapping[str, np.ndarray], inputs: Sequence[Value], where: str) -> Sample:
+    """The sample as the model takes it: every input, its dtype, its shape. InputError says what does not fit."""
+    names = {value.name for value in inputs}
+    if not isinstance(sample, Mapping):
+        raise InputError(f"{where}: it is a {type(sample).__name__}, not a dict from inputs to arrays")
+    if wrong := sorted(names ^ set(sample)):
+        what = f"input {wrong[0]!r} is missing" if wrong[0] in names else f"the model has no input {wrong[0]!r}"
+        raise InputError(f"{where}: {what}; the inputs are {listed(inputs)}")
+    return {value.name: _checked(np.asarray(sample[value.name]), value, where) for value in inputs}
+
+
+def _checked(array: np.ndarray, value: Value, where: str) -> np.ndarray:
+    if not np.can_cast(array.dtype, value.array_dtype, "same_kind"):
+        raise InputError(f"{where}: input {value.name!r} is {array.dtype}, and the model wants {value.dtype}")
+    if value.shape is not None:
+        fits = len(value.shape) == array.ndim and all(
+            not isinstance(dim, int) or dim == size for dim, size in zip(value.shape, array.shape, strict=True)
+        )
+        if not fits:
+            raise InputError(f"{where}: it has shape {list(array.shape)}, and the model wants {value.text()}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InputError(f"{where}: input {value.name!r} holds NaNs or infinities")
+    return np.ascontiguousarray(array, value.array_dtype)

@@ -1,0 +1,110 @@
+"""Parts of a graph as models of their own, and a graph that is run part by part over stored samples.
+
+`Prefix` holds the boundary between what was run and what was not: the tensors that the latter still reads. To advance it, the
+nodes between the boundary and a tensor are run as one model; so every node runs once, whatever the depth of the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from edgeort.ort import open_session
+from edgeort.quantize.parallel import ordered_map
+from edgeort.quantize.store import Store
+
+R = TypeVar("R")
+Runner = Callable[[Mapping[str, np.ndarray]], list[np.ndarray]]
+
+
+def between(known: Iterable[ir.Value], wanted: ir.Value) -> list[ir.Node]:
+    """The nodes, in order, that compute `wanted` from `known` tensors and constants."""
+    boundary, found, pending = set(known), set(), [wanted]
+    while pending:
+        value = pending.pop()
+        node = None if value in boundary else value.producer()
+        if node is not None and node not in found:
+            found.add(node)
+            pending.extend(read for read in node.inputs if read is not None)
+    graph = wanted.producer().graph if wanted.producer() is not None else None  # type: ignore[union-attr]
+    return [] if graph is None else [node for node in graph if node in found]
+
+
+def model_of(nodes: Iterable[ir.Node], inputs: Iterable[ir.Value], outputs: Iterable[ir.Value], opset: int) -> bytes:
+    """A model of some nodes of a graph, with the constants that they read."""
+    nodes = list(nodes)
+    read = {value for node in nodes for value in node.inputs if value is not None}
+    graph = onnx.helper.make_graph(
+        [ir.to_proto(node) for node in nodes],
+        "segment",
+        [_info(value) for value in inputs],
+        [_info(value) for value in outputs],
+        [ir.to_proto(tensor) for value in read if (tensor := value.const_value) is not None and value.is_initializer()],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=9)
+    return bytes(model.SerializeToString())
+
+
+def _info(value: ir.Value) -> onnx.ValueInfoProto:
+    kind = (value.dtype or ir.DataType.FLOAT).value
+    return onnx.helper.make_tensor_value_info(str(value.name), kind, None)
+
+
+class Prefix:
+    """A graph over the samples of a store, run as far as was asked for."""
+
+    def __init__(self, graph: ir.Graph, opset: int, store: Store) -> None:
+        self._opset, self._store = opset, store
+        self._order = {node: index for index, node in enumerate(graph)}
+        self._ran: set[ir.Node] = set()
+        self._boundary: dict[str, ir.Value] = {str(value.name): value for value in graph.inputs}
+
+    def advance(self, wanted: ir.Value) -> None:
+        """Runs what computes `wanted`, after which it is in the store."""
+        if str(wanted.name) in self._boundary:
+            return
+        nodes = between(self._boundary.values(), wanted)
+        self._ran.update(nodes)
+        made = [value for node in nodes for value in node.outputs if value is wanted or self._needed(value)]
+        inputs = self._read_by(nodes)
+        run = self.runner(nodes, made)
+        for sample, arrays in enumerate(self.over_samples(inputs, run)):
+            for value, array in zip(made, arrays, strict=True):
+                self._store.put(str(value.name), sample, array)
+        self._boundary |= {str(value.name): value for value in made}
+        for name, value in list(self._boundary.items()):
+            if value is not wanted and not value.is_graph_input() and not self._needed(value):
+                del self._boundary[name]
+                self._store.drop(name)
+
+    def runner(self, nodes: list[ir.Node], outputs: list[ir.Value]) -> Runner:
+        """A function from the tensors of the boundary that `nodes` read to `outputs`, in ONNX Runtime on one thread."""
+        session = open_session(model_of(nodes, self._read_by(nodes), outputs, self._opset), threads=1)
+        names = [str(value.name) for value in outputs]
+        return lambda feeds: list(session.run(names, dict(feeds)))
+
+    def evaluator(self, wanted: ir.Value) -> Callable[[Callable[[list[np.ndarray]], R]], Iterator[R]]:
+        """What computes `wanted` from the boundary and hands it to a function, sample by sample; nothing is stored."""
+        nodes = between(self._boundary.values(), wanted)
+        inputs, run = self._read_by(nodes), self.runner(nodes, [wanted])
+        return lambda function: self.over_samples(inputs, lambda feeds: function(run(feeds)))
+
+    def over_samples(
+        self, inputs: Iterable[ir.Value], function: Callable[[Mapping[str, np.ndarray]], R]
+    ) -> Iterator[R]:
+        """function(tensors by name) for every sample, in order, on all cores."""
+        names = [str(value.name) for value in inputs]
+        return ordered_map(
+            lambda sample: function({name: self._store.get(name, sample) for name in names}), range(self._store.samples)
+        )
+
+    def _needed(self, value: ir.Value) -> bool:
+        return any(use.node not in self._ran for use in value.uses())
+
+    def _read_by(self, nodes: Iterable[ir.Node]) -> list[ir.Value]:
+        read = {value for node in nodes for value in node.inputs}
+        return [value for value in self._boundary.values() if value in read]

@@ -1,0 +1,165 @@
+"""What becomes int8: layers, the operators between them that can work on eight bits, and the tensors in between.
+
+Layers are quantised but those of gates. An operator of `MOVES` or `COMPUTES` is, when what it reads comes out of int8 and what
+it makes goes into int8 again; so residual adds, concats and pools are between convolutions, and are not around a softmax or
+a layer norm, or where logits leave the model. A tensor is quantised when an int8 operator reads or makes it; a
+convolution's result also where float operators that lead back to int8 read it, since kernels store it as int8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from edgeort.passes.algebra import clip_bounds
+from edgeort.passes.edit import constant, integer, ints, is_op, operand, rank, text
+from edgeort.quantize.gates import gate_layers
+from edgeort.quantize.layers import UNARY, Layer, head, read_layer
+
+# Results are entries of the input (or zeros between or around them), or lie between them: the range is the input's.
+# fmt: off
+MOVES = frozenset({
+    "DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "MaxPool", "Reshape", "Resize", "Slice", "SpaceToDepth", "Split",
+    "Squeeze", "Tile", "Transpose", "Unsqueeze", "GlobalMaxPool",
+})
+# fmt: on
+# Results have a range of their own.
+COMPUTES = frozenset({"Add", "AveragePool", "Clip", "Concat", "GlobalAveragePool", "ReduceMean", "Relu"})
+_MANY_INPUTS = frozenset({"Add", "Concat"})
+
+
+@dataclass(frozen=True)
+class Selection:
+    """`tensors` in the order of the graph; `source` maps a tensor to the one whose range it shares; `left` why a
+    layer stays float, by name."""
+
+    layers: list[Layer]
+    tensors: list[ir.Value]
+    source: dict[ir.Value, ir.Value]
+    left: dict[str, str]
+
+
+def select(graph: ir.Graph, exclude: Collection[str] = ()) -> Selection:
+    """Chooses for the float `graph`. Nodes named in `exclude` stay float."""
+    layers, left = _layers(graph, exclude)
+    nodes = {layer.node for layer in layers}
+    alive = _Int8(nodes, {node for node in graph if _capable(node) and node.name not in exclude})
+    alive.settle()
+    wanted = {layer.input for layer in layers}
+    for node in alive.operators:
+        wanted.update(data(node))
+        wanted.update(head(value) for value in node.outputs)
+    for layer in layers:
+        result = head(layer.node.outputs[0])
+        if layer.node.op_type.startswith("Conv") and alive.leads_back(result):
+            wanted.add(result)
+    order = [*graph.inputs, *(value for node in graph for value in node.outputs)]
+    tensors = [value for value in order if value in wanted]
+    return Selection(layers, tensors, _sources(alive.operators, tensors), left)
+
+
+def data(node: ir.Node) -> Iterator[ir.Value]:
+    """The tensors that an operator of eight bits reads: no shapes, axes or indices."""
+    for value in node.inputs[: None if node.op_type in _MANY_INPUTS else 1]:
+        if value is not None:
+            yield value
+
+
+def _layers(graph: ir.Graph, exclude: Collection[str]) -> tuple[list[Layer], dict[str, str]]:
+    gates, layers, left = gate_layers(graph), [], {}
+    for node in graph:
+        found = read_layer(node)
+        if found is None:
+            continue
+        if isinstance(found, Layer) and node in gates:
+            found = "it computes a gate"
+        if isinstance(found, Layer) and node.name in exclude:
+            found = "it was excluded"
+        if isinstance(found, str):
+            left[str(node.name)] = found
+        else:
+            layers.append(found)
+    return layers, left
+
+
+def _capable(node: ir.Node) -> bool:
+    if not is_op(node, *MOVES, *COMPUTES) or any(constant(value) is not None for value in data(node)):
+        return False
+    if any(value.dtype != ir.DataType.FLOAT for value in data(node)):
+        return False
+    if node.op_type == "ReduceMean":
+        return _over_pixels(node)
+    if node.op_type == "Resize":
+        return text(node, "mode", "nearest") in ("nearest", "linear")
+    if node.op_type in ("Clip", "Relu"):
+        # one that alone reads its input belongs to what made that: only its own result is quantised
+        return clip_bounds(node) is not None and all(head(value) is value for value in data(node))
+    return True
+
+
+def _over_pixels(node: ir.Node) -> bool:
+    """Whether a ReduceMean is a global pool: it averages all axes from the third."""
+    full, value = rank(node.inputs[0]), constant(operand(node, 1))
+    axes = ints(node, "axes", ()) if value is None else [int(axis) for axis in np.ravel(value)]
+    return full is not None and full > 2 and sorted(a % full for a in axes) == list(range(2, full))
+
+
+@dataclass
+class _Int8:
+    """The layers, and those operators that still count as int8."""
+
+    layers: set[ir.Node]
+    operators: set[ir.Node]
+
+    def settle(self) -> None:
+        """Drops operators until each left is fed by int8 and feeds it."""
+        while dropped := {node for node in self.operators if not (self._is_fed(node) and self._feeds(node))}:
+            self.operators -= dropped
+
+    def _is_fed(self, node: ir.Node) -> bool:
+        return all(self._comes_out(value) for value in data(node))
+
+    def _comes_out(self, value: ir.Value) -> bool:
+        node = value.producer()
+        if node is not None and clip_bounds(node) is not None and node not in self.operators:
+            source = node.inputs[0]
+            node = source.producer() if source is not None else None
+        return node is not None and (node in self.layers or node in self.operators or is_op(node, "Mul", *UNARY))
+
+    def _feeds(self, node: ir.Node) -> bool:
+        return any(self.leads_back(head(value)) for value in node.outputs)
+
+    def leads_back(self, value: ir.Value) -> bool:
+        """Whether an int8 operator reads `value`, or what functions and products make of it."""
+        pending, seen = [value], {value}
+        while pending:
+            for use in pending.pop().uses():
+                node = use.node
+                if (node in self.layers and use.idx == 0) or node in self.operators:
+                    return True
+                if is_op(node, "Mul", *UNARY) or clip_bounds(node) is not None:
+                    new = [out for out in node.outputs if out not in seen]
+                    seen.update(new)
+                    pending.extend(new)
+        return False
+
+
+def _sources(operators: set[ir.Node], tensors: list[ir.Value]) -> dict[ir.Value, ir.Value]:
+    """What is only moved has the range of what it is moved from; a clip behind the move makes a range of its own."""
+    chosen = set(tensors)
+    source: dict[ir.Value, ir.Value] = {}
+    for value in tensors:
+        node = value.producer()
+        if node is not None and node in operators and node.op_type in MOVES:
+            origin = node.inputs[0]
+            if origin is not None and origin in chosen and not _zero_pads(node):
+                source[value] = source.get(origin, origin)
+    return source
+
+
+def _zero_pads(node: ir.Node) -> bool:
+    """A MaxPool that rounds its shape up may see windows of padding alone; such a result is no entry of the input."""
+    return node.op_type == "MaxPool" and bool(integer(node, "ceil_mode", 0))
