@@ -162,12 +162,19 @@ def _constant(
     stem = str(old.name if old is not None else f"{node.name}_bias")
     value = add_constant(graph, integers, f"{stem}{QUANTIZED}")
     scale = add_constant(graph, scales.astype(np.float32), f"{stem}_scale")
-    zero = add_constant(graph, np.zeros(scales.shape, integers.dtype), f"{stem}_zero_point")
-    restore = new_node(graph, "DequantizeLinear", [value, scale, zero], {"axis": axis}, stem=f"{stem}{DEQUANTIZED}")
+    # ONNX Runtime fuses a Gemm or MatMul only where the weight's zero points are spelt out; a bias does not need them.
+    zeros = [_zeros(graph, len(scales))] if integers.dtype == np.int8 else []
+    restore = new_node(graph, "DequantizeLinear", [value, scale, *zeros], {"axis": axis}, stem=f"{stem}{DEQUANTIZED}")
     restore.outputs[0].dtype, restore.outputs[0].shape = ir.DataType.FLOAT, ir.Shape(integers.shape)
     graph.insert_before(node, restore)
     node.replace_input_with(index, restore.outputs[0])
     return value
+
+
+def _zeros(graph: ir.Graph, size: int) -> ir.Value:
+    """Zero points of weights, one initializer for all of a size."""
+    name = f"edgeort_zero_points_{size}"
+    return graph.initializers.get(name) or add_constant(graph, np.zeros(size, np.int8), name)
 
 
 def _replace(value: ir.Value, array: np.ndarray) -> None:
