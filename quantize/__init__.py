@@ -2,8 +2,8 @@
 
     result = quantize("model.onnx", "q.onnx", data="calibration/")
 
-prepare -> select what becomes int8 -> calibrate ranges in one pass over samples -> insert the pairs -> refine weights and
-biases layer by layer on what the quantised layers before give -> compare with the float model.
+prepare -> select what becomes int8 -> calibrate ranges in one pass over samples -> insert the pairs -> refine weights
+and biases layer by layer on what the quantised layers before give -> compare with the float model.
 """
 
 from __future__ import annotations

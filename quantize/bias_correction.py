@@ -4,7 +4,7 @@
 
 The means are compared behind the activation, because that is what the next layer reads: with the means before a Relu6
 equal, those behind it are not. There the correction acts only through what does not saturate, hence the repetition.
-(Nagel et al. 2019, "Data-free quantization through weight equalization and bias correction", section 4.2, has the idea.)
+(Nagel et al. 2019, "Data-free quantization through weight equalization and bias correction", section 4.2.)
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One pass of the float model over the samples: histograms of its tensors, and means of its channels.
 
-ONNX Runtime runs the model with the tensors as outputs. What stays of a sample is counts and sums, so that memory does not
-grow with the samples; it is that of one sample's tensors on every core, and `Histogram.BINS` counts a tensor.
+ONNX Runtime runs the model with the tensors as outputs. What stays of a sample is counts and sums, so that memory does
+not grow with the samples; it is that of one sample's tensors on every core, and `BINS` counts a tensor.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ def calibrate(
 ) -> Calibration:
     """Ranges of `tensors` by `method` (a key of `METHODS`), from all samples.
 
-    `means` maps tensors to the axis of their channels. `keep` receives the inputs of at most `keep_at_most` samples, evenly
-    spread, and the means are over those. Raises InputError for samples that the model cannot run.
+    `means` maps tensors to the axis of their channels. `keep` receives the inputs of at most `keep_at_most` samples,
+    evenly spread, and the means are over those. Raises InputError for samples that the model cannot run.
     """
     run = _Pass(prepared, list(tensors), dict(means or {}))
     kept = _Kept(samples.count, keep_at_most)

@@ -4,12 +4,14 @@ For every group of channels, with x the d = (channels of the group) * (taps) num
 
     C = E[x x^T] - E[x] E[x]^T
 
-The mean is taken out because its part of the error, the same for every output of a channel, is what bias correction removes.
+The mean is taken out because its part of the error, the same for every output of a channel, is what bias correction
+removes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -48,7 +50,6 @@ class Patches:
     layer: Layer
     zero: int
     samples: int
-    _rows: tuple[int, ...] = field(default=())
 
     def moments(self, quantized: np.ndarray) -> Moments:
         """The sums over positions of a sample: of all, or evenly spread ones where there are more than enough."""
@@ -66,7 +67,8 @@ class Patches:
         windows = self._windows(x, taps)  # batch, channels, *places, *taps
         places = windows.shape[2 : 2 + len(taps)]
         chosen = np.unravel_index(self._positions(int(np.prod(places)), weight[0].size), places)
-        picked = windows[(slice(None), slice(None), *chosen)]  # batch, channels, positions, *taps
+        index: tuple[Any, ...] = (slice(None), slice(None), *chosen)
+        picked = windows[index]  # batch, channels, positions, *taps
         split = picked.reshape(len(x), groups, -1, picked.shape[2], int(np.prod(taps)))
         return split.transpose(1, 0, 3, 2, 4).reshape(groups, -1, weight[0].size)
 

@@ -15,24 +15,25 @@ from edgeort.quantize.histogram import Histogram
 
 LEVELS = 256
 CANDIDATES = 96
-NARROWEST = 0.1  # of the whole range
+NARROWEST = 1 / 16  # of the largest magnitude
 _FLOOR = 1e-12  # of a bin's probability in Q, where P has outliers and Q has nothing
 
 
 def entropy(histogram: Histogram) -> tuple[float, float]:
-    """The best of `CANDIDATES` ranges, both ends shrunk alike from the extremes."""
+    """The best of `CANDIDATES` ranges, the extremes cut to [-t, t] for thresholds t."""
     low, high = min(histogram.low, 0.0), max(histogram.high, 0.0)
     half, width = len(histogram.counts) // 2, histogram.width
     best, least = (low, high), np.inf
-    for factor in np.linspace(1.0, NARROWEST, CANDIDATES):
-        first = int(np.floor(low * factor / width)) + half
-        last = min(max(int(np.ceil(high * factor / width)) + half, first + 1), len(histogram.counts))
+    for threshold in np.geomspace(1.0, NARROWEST, CANDIDATES) * max(-low, high):
+        ends = max(low, -float(threshold)), min(high, float(threshold))
+        first = int(np.floor(ends[0] / width)) + half
+        last = min(max(int(np.ceil(ends[1] / width)) + half, first + 1), len(histogram.counts))
         if last - first < LEVELS:
             break
         found = divergence(histogram.counts, first, last)
         if found < least:
-            best, least = (low * factor, high * factor), found
-    return float(best[0]), float(best[1])
+            best, least = ends, found
+    return best
 
 
 def divergence(counts: np.ndarray, first: int, last: int) -> float:

@@ -1,4 +1,4 @@
-"""Squeeze-and-excitation gates (Hu et al. 2018): they multiply a whole tensor by a few numbers and cost next to nothing.
+"""Squeeze-and-excitation gates (Hu et al. 2018): they multiply a tensor by a number a channel and cost little.
 
     x -> GlobalAveragePool -> Conv -> Relu -> Conv -> Sigmoid -> g,     y = x * g
 
@@ -14,8 +14,12 @@ from edgeort.quantize.layers import UNARY
 
 POOLS = ("GlobalAveragePool", "ReduceMean", "GlobalMaxPool", "ReduceMax")
 _LAYERS = ("Conv", "Gemm", "MatMul")
-_THROUGH = (*UNARY, "Add", "BatchNormalization", "Clip", "Concat", "Div", "Flatten", "Mul", "Relu", "Reshape", "Squeeze", "Sub",
-            "Transpose", "Unsqueeze")  # fmt: skip
+# fmt: off
+_THROUGH = (
+    *UNARY, "Add", "BatchNormalization", "Clip", "Concat", "Div", "Flatten", "Mul", "Relu", "Reshape", "Squeeze", "Sub",
+    "Transpose", "Unsqueeze",
+)
+# fmt: on
 
 
 def gate_layers(graph: ir.Graph) -> set[ir.Node]:

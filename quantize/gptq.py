@@ -22,9 +22,9 @@ _TRIES = 6
 
 
 def round_weights(weight: np.ndarray, scales: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """Integers [groups, outputs, d] for `weight` of that shape; `scales` [groups, outputs], `covariance` [groups, d, d].
+    """int8 [groups, outputs, d] for `weight` of that shape; `scales` [groups, outputs]; `covariance` [groups, d, d].
 
-    The order is that of falling variance, so that what matters most is rounded while most weights can still make up for it.
+    The order is that of falling variance: what matters most is rounded while most weights can still make up for it.
     """
     order = np.argsort(-np.diagonal(covariance, axis1=1, axis2=2), axis=1, kind="stable")
     sorted_weight = np.take_along_axis(weight.astype(np.float64), order[:, np.newaxis], axis=2)

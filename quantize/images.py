@@ -26,9 +26,9 @@ CROP_SHARE = 0.875  # of the short side that the middle square takes, as most cl
 class Preprocessing:
     """How a picture becomes an input; the defaults are those of torchvision's classifiers.
 
-    `size` is (height, width), needed where the model leaves them free. With `crop` "center" the short side is resized to
-    `short_side` (None: the crop is 0.875 of it) and the middle taken; with "none" the picture is squeezed to the size.
-    `mean` and `std` are in the order of `color`.
+    `size` is (height, width), needed where the model leaves them free. With `crop` "center" the short side is resized
+    to `short_side` (None: the crop is 0.875 of it) and the middle taken; with "none" the picture is squeezed to the
+    size. `mean` and `std` are in the order of `color`.
     """
 
     size: tuple[int, int] | None = None

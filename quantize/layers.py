@@ -23,8 +23,8 @@ UNARY = frozenset({
 class Layer:
     """A Conv, ConvTranspose, Gemm or MatMul with constant float32 weights.
 
-    `weight_axis` is the axis of `weight` that has a scale for each entry, `output_axis` that of the channels in the result.
-    `bias` has one number an output channel; None where there is none.
+    `weight_axis` is the axis of `weight` that has a scale for each entry, `output_axis` that of the channels in the
+    result. `bias` has one number an output channel; None where there is none.
     """
 
     node: ir.Node

@@ -54,7 +54,7 @@ def activation(low: float, high: float) -> Quantity:
 
 
 def weight_scales(weight: np.ndarray, axis: int, bias: np.ndarray | None, input_scale: np.float32) -> np.ndarray:
-    """float32, one a channel: max |w| / 127, but so large that the channel's bias fits int32 (matters where w is tiny)."""
+    """float32, one a channel: max |w| / 127, more where w is tiny so that the bias fits int32."""
     others = tuple(i for i in range(weight.ndim) if i != axis)
     scales = np.abs(weight).max(axis=others, initial=0.0).astype(np.float64) / WEIGHT_MAX
     if bias is not None:

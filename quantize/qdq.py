@@ -3,8 +3,8 @@
     x -> Conv(w, b) -> Relu -> y     ->     x' -> Conv(DQ(w8), DQ(b32)) -> Q -> DQ -> y'
 
 Weights and biases are stored as integers. A Relu or Clip goes away where its tensor's range is no wider than its
-bounds, since QuantizeLinear saturates. Everything that read a quantised tensor reads the numbers that came back from eight
-bits, so that every runtime sees one tensor; an output of the model keeps its float numbers.
+bounds, since QuantizeLinear saturates. Everything that read a quantised tensor reads the numbers that came back from
+eight bits, so that every runtime sees one tensor; an output of the model keeps its float numbers.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def _through_eight_bits(graph: ir.Graph, value: ir.Value, quantity: Quantity) ->
 
 
 def _drop_clip(graph: ir.Graph, node: ir.Node, quantity: Quantity) -> tuple[float, float]:
-    """Removes a Relu or Clip before QuantizeLinear that does what saturation does; returns its bounds, else infinities."""
+    """Removes a Relu or Clip before QuantizeLinear that saturation makes needless; returns its bounds or infinities."""
     bounds, source = clip_bounds(node), node.inputs[0]
     slack = _BOUND_TOLERANCE * float(quantity.scale)
     if bounds is None or source is None or node.outputs[0].is_graph_output():

@@ -35,7 +35,7 @@ NO_STEPS = Steps(gptq=False, bias_correction=False)
 
 @dataclass(frozen=True)
 class Result:
-    """What was made. `differences` compare with the float model on the samples kept for refinement, so they flatter a bit."""
+    """What was made. `differences` are those to the float model on the samples of refinement, so they flatter a bit."""
 
     model: str
     output: str
@@ -83,8 +83,8 @@ def quantize(
 ) -> Result:
     """Quantises the ONNX file `model` to `output` with `data`: a .npy, .npz, a folder of them or of pictures, or dicts.
 
-    `tell` receives sentences that matter before the work: memory, preprocessing. Raises ModelError, InputError for data or
-    ranges, OutputError. A model that is quantised already is left alone, and nothing is written.
+    `tell` receives sentences that matter before the work: memory, preprocessing. Raises ModelError, InputError for data
+    or ranges, OutputError. A model that is quantised already is left alone, and nothing is written.
     """
     start, options = time.perf_counter(), options or Options()
     _check_options(options, data)

@@ -1,6 +1,6 @@
 """Goes through the quantised layers in the graph's order and fits each to what really reaches it.
 
-The inputs of a layer come from the quantised layers before it, so that later ones make up for the errors of earlier ones.
+The inputs of a layer come from the quantised layers before it, so that it makes up for their errors.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Steps:
 
 
 def measuring_points(layers: list[Layer]) -> dict[str, tuple[str, int]]:
-    """For each layer that can take a bias, by name: the float tensor whose means matter, and the axis of its channels."""
+    """For each layer that can take a bias: the float tensor whose means matter, and the axis of its channels."""
     return {
         layer.name: (str(after_activation(layer.node.outputs[0]).name), layer.output_axis)
         for layer in layers
@@ -52,7 +52,7 @@ def refine(
     steps: Steps,
     progress: Progress | None = None,
 ) -> None:
-    """Replaces weights and biases in `model`. `points` and `means` are those of the float model on the store's samples."""
+    """Replaces weights and biases in `model`. `points` and `means` are of the float model on the store's samples."""
     prefix = Prefix(model.graph, opset(model), store)
     for number, layer in enumerate(quantized.layers, 1):
         if progress:

@@ -26,8 +26,10 @@ ARRAYS = (".npy", ".npz")
 
 @dataclass(frozen=True)
 class Samples:
-    """A stream of samples. `count` is None where only reading tells; `chosen` are the indices that are read; `pictures` says how
-    pictures become inputs."""
+    """A stream of samples. `count` is None where only reading tells; `chosen` are the indices that are read.
+
+    `pictures` says how pictures become inputs.
+    """
 
     source: str
     count: int | None

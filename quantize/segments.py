@@ -1,7 +1,8 @@
 """Parts of a graph as models of their own, and a graph that is run part by part over stored samples.
 
-`Prefix` holds the boundary between what was run and what was not: the tensors that the latter still reads. To advance it, the
-nodes between the boundary and a tensor are run as one model; so every node runs once, whatever the depth of the graph.
+`Prefix` holds the boundary between what was run and what was not: the tensors that the latter still reads. To advance
+it, the nodes between the boundary and a tensor are run as one model; so every node runs once, whatever the depth of the
+graph.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ def between(known: Iterable[ir.Value], wanted: ir.Value) -> list[ir.Node]:
         if node is not None and node not in found:
             found.add(node)
             pending.extend(read for read in node.inputs if read is not None)
-    graph = wanted.producer().graph if wanted.producer() is not None else None  # type: ignore[union-attr]
-    return [] if graph is None else [node for node in graph if node in found]
+    order = next(iter(found)).graph if found else None
+    return [node for node in order or () if node in found]
 
 
 def model_of(nodes: Iterable[ir.Node], inputs: Iterable[ir.Value], outputs: Iterable[ir.Value], opset: int) -> bytes:

@@ -1,9 +1,9 @@
 """What becomes int8: layers, the operators between them that can work on eight bits, and the tensors in between.
 
-Layers are quantised but those of gates. An operator of `MOVES` or `COMPUTES` is, when what it reads comes out of int8 and what
-it makes goes into int8 again; so residual adds, concats and pools are between convolutions, and are not around a softmax or
-a layer norm, or where logits leave the model. A tensor is quantised when an int8 operator reads or makes it; a
-convolution's result also where float operators that lead back to int8 read it, since kernels store it as int8.
+Layers are quantised but those of gates. An operator of `MOVES` or `COMPUTES` is, when what it reads comes out of int8
+and what it makes goes into int8 again; so residual adds, concats and pools are between convolutions, and are not around
+a softmax or a layer norm, or where logits leave the model. A tensor is quantised when an int8 operator reads or makes
+it; a convolution's result also where float operators that lead back to int8 read it: kernels store it as int8.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from edgeort.quantize.layers import UNARY, Layer, head, read_layer
 # Results are entries of the input (or zeros between or around them), or lie between them: the range is the input's.
 # fmt: off
 MOVES = frozenset({
-    "DepthToSpace", "Expand", "Flatten", "Gather", "Identity", "MaxPool", "Reshape", "Resize", "Slice", "SpaceToDepth", "Split",
-    "Squeeze", "Tile", "Transpose", "Unsqueeze", "GlobalMaxPool",
+    "DepthToSpace", "Expand", "Flatten", "Gather", "GlobalMaxPool", "Identity", "MaxPool", "Reshape", "Resize", "Slice",
+    "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze",
 })
 # fmt: on
 # Results have a range of their own.
@@ -161,5 +161,5 @@ def _sources(operators: set[ir.Node], tensors: list[ir.Value]) -> dict[ir.Value,
 
 
 def _zero_pads(node: ir.Node) -> bool:
-    """A MaxPool that rounds its shape up may see windows of padding alone; such a result is no entry of the input."""
+    """A MaxPool that rounds its shape up may see windows of padding alone: no entry of the input."""
     return node.op_type == "MaxPool" and bool(integer(node, "ceil_mode", 0))

@@ -1,4 +1,4 @@
-"""Tensors of the samples that refinement goes over again, in files of a temporary folder: memory does not grow with them."""
+"""Tensors of the samples that refinement goes over again, in files of a temporary folder, so that memory stays flat."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import edgeort
-from edgeort.cli import bench, build, inspect, profiles, run, validate
+from edgeort.cli import bench, build, inspect, profiles, quantize, run, validate
 
 app = typer.Typer(
     help="Turns an ONNX model into a small runtime for one device, and checks it.",
@@ -18,6 +18,7 @@ app = typer.Typer(
 app.command("build")(build.build)
 app.command("bench")(bench.bench)
 app.command("validate")(validate.validate)
+app.command("quantize")(quantize.quantize)
 app.command("run")(run.run)
 app.command("inspect")(inspect.inspect)
 app.add_typer(profiles.app, name="profiles")
