@@ -46,7 +46,7 @@ class Store:
         if series is None:
             self._made += 1
             series = self._series[name] = _Series(self._folder / f"{self._made}.bin")
-        array = np.ascontiguousarray(array)
+        array = np.asarray(array, order="C")  # ascontiguousarray would give a scalar an axis
         try:
             with series.path.open("ab") as file:
                 file.write(array.data)

@@ -1,4 +1,4 @@
-"""quantize() from end to end: the model is valid, runs elsewhere, is close to the float one, and refinement makes it closer."""
+"""quantize() from end to end: a valid model that runs elsewhere, close to the float one, and closer when refined."""
 
 from __future__ import annotations
 

@@ -1,0 +1,74 @@
+"""`edgeort quantize`: what it prints, its JSON, its errors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from tests.cli.support import call
+from tests.quantize.models import mobile, pictures, save
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    save(tmp_path / "m.onnx", mobile())
+    np.save(tmp_path / "x.npy", pictures(10))
+    return tmp_path
+
+
+def test_it_prints_a_summary(place: Path):
+    result = call("quantize", place / "m.onnx", "-o", place / "q.onnx", "--data", place / "x.npy")
+    assert result.exit_code == 0
+    for words in ("q.onnx", "6 layer(s)", "10; ", "output y", "dB", "agreement"):
+        assert words in result.stdout
+    assert "memory:" in result.stderr
+    assert "edgeort: refining: layer 1 of 6" in result.stderr
+    onnx.checker.check_model(onnx.load(place / "q.onnx"))
+
+
+def test_json_options_and_ranges(place: Path):
+    arguments = ["quantize", place / "m.onnx", "-o", place / "q.onnx", "--no-gptq", "--no-bias-correction", "--json"]
+    first = call(*arguments, "--data", place / "x.npy", "--samples", 5, "--save-ranges", place / "r.json")
+    found = json.loads(first.stdout)
+    assert (found["samples"], found["layers"], found["differences"][0]["output"]) == (5, 6, "y")
+    bytes_ = (place / "q.onnx").read_bytes()
+    again = json.loads(call(*arguments, "--ranges", place / "r.json", "--exclude", "n0", "--json").stdout)
+    assert "lacks" in again["error"] or "no quantised tensor" in again["error"]
+    assert call(*arguments, "--ranges", place / "r.json").exit_code == 0
+    assert (place / "q.onnx").read_bytes() == bytes_
+
+
+def test_a_quantised_model_is_left_alone(place: Path):
+    call("quantize", place / "m.onnx", "-o", place / "q.onnx", "--data", place / "x.npy")
+    result = call("quantize", place / "q.onnx", "-o", place / "again.onnx", "--data", place / "x.npy")
+    assert result.exit_code == 0
+    assert "quantised already" in result.stdout
+
+
+def test_odd_samples_are_warned_about(place: Path):
+    np.save(place / "x.npy", np.zeros((3, 3, 12, 12), np.float32))
+    result = call("quantize", place / "m.onnx", "-o", place / "q.onnx", "--data", place / "x.npy")
+    assert "warning: input 'x': 3 of 3 samples hold one number only" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "nothing to find ranges from"),
+        (["--data", "nowhere"], "no such file"),
+        (["--data", "x.npy", "--method", "best"], "no method"),
+        (["--data", "x.npy", "--scale", "1/0"], "this is no number"),
+        (["--data", "x.npy", "--size", "3"], "this is not HxW"),
+        (["--data", "x.npy", "--color", "blue"], "--color is one of rgb, bgr"),
+    ],
+)
+def test_bad_options(place: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], words: str):
+    monkeypatch.chdir(place)
+    result = call("quantize", "m.onnx", "-o", "q.onnx", *options)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert not Path("q.onnx").exists()
