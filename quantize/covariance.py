@@ -25,7 +25,7 @@ FEWEST = 64  # positions of a sample, where it has them
 
 @dataclass
 class Moments:
-    """Sums over positions: `first` (groups, d), `second` (groups, d, d)."""
+    """Sums over positions: `first` (groups, d), `second` (groups, d, d); float32 of a sample, float64 of several."""
 
     count: int = 0
     first: np.ndarray | float = 0.0
@@ -34,13 +34,20 @@ class Moments:
     def add(self, other: Moments) -> None:
         """Adds the sums of other positions."""
         self.count += other.count
-        self.first, self.second = self.first + other.first, self.second + other.second
+        self.first = self.first + other.first
+        if isinstance(self.second, np.ndarray):
+            self.second += other.second
+        else:
+            self.second = np.asarray(other.second, np.float64)
 
-    @property
     def covariance(self) -> np.ndarray:
-        """(groups, d, d), float64."""
-        mean = np.asarray(self.first) / max(self.count, 1)
-        return np.asarray(self.second) / max(self.count, 1) - mean[:, :, np.newaxis] * mean[:, np.newaxis, :]
+        """(groups, d, d), float64. It takes the place of `second`, which may be large."""
+        found, mean = np.asarray(self.second, np.float64), np.asarray(self.first) / max(self.count, 1)
+        self.second = 0.0
+        found /= max(self.count, 1)
+        for one, row in zip(found, mean, strict=True):
+            one -= np.outer(row, row)
+        return found
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class Patches:
         """The sums over positions of a sample: of all, or evenly spread ones where there are more than enough."""
         x = self._cut(quantized).astype(np.float32) - np.float32(self.zero)
         first = x.sum(axis=1, dtype=np.float64)
-        return Moments(x.shape[1], first, np.matmul(x.transpose(0, 2, 1), x).astype(np.float64))
+        return Moments(x.shape[1], first, np.matmul(x.transpose(0, 2, 1), x))
 
     def _cut(self, x: np.ndarray) -> np.ndarray:
         """uint8 [groups, positions, d]."""

@@ -1,10 +1,13 @@
-"""Rounds a layer's weights so that their errors cancel on its data (Frantar et al. 2022, "GPTQ", section 3).
+"""Rounds a layer's weights so that their errors cancel on its data: GPTQ (Frantar et al. 2022).
 
-Rounding w to q changes the outputs by (q - w) x, whose variance is (q - w) C (q - w)^T with C the covariance of x. The
-weights of an output are rounded one after the other; the error of each is made up for by those not yet rounded. With
-U the upper Cholesky factor of C^-1 (U^T U = C^-1), rounding weight j to q_j moves the others by
+Rounding w to q changes the outputs by e x with e = w - q, whose variance is e C e^T with C the covariance of x. With
+C = L L^T, L lower triangular, that is the sum over j of
 
-    w_k  -=  (w_j - q_j) U_jk / U_jj            k > j
+    (e_j L_jj + sum over i > j of e_i L_ij)^2
+
+so that, from the last weight to the first, q_j = round(w_j + (sum over i > j of e_i L_ij) / L_jj) makes up for the
+errors of those rounded before. (Chen et al. 2025, "The geometry of LLM quantization", show that this is GPTQ, which has the
+same in terms of the factor of C^-1; no inverse is needed here.)
 
 Unlike in the paper the mean of x is taken out of C, outputs of a convolution count as rows, and groups are batched.
 """
@@ -24,45 +27,44 @@ _TRIES = 6
 def round_weights(weight: np.ndarray, scales: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     """int8 [groups, outputs, d] for `weight` of that shape; `scales` [groups, outputs]; `covariance` [groups, d, d].
 
-    The order is that of falling variance: what matters most is rounded while most weights can still make up for it.
+    What varies most is rounded first, while most weights can still make up for it.
     """
-    order = np.argsort(-np.diagonal(covariance, axis1=1, axis2=2), axis=1, kind="stable")
-    sorted_weight = np.take_along_axis(weight.astype(np.float64), order[:, np.newaxis], axis=2)
-    rows = np.take_along_axis(covariance, order[:, :, np.newaxis], axis=1)
-    factor = inverse_factor(np.take_along_axis(rows, order[:, np.newaxis], axis=2))
-    rounded = _round_in_order(sorted_weight, scales.astype(np.float64)[..., np.newaxis], factor)
-    result = np.empty_like(rounded)
-    np.put_along_axis(result, np.broadcast_to(order[:, np.newaxis], rounded.shape), rounded, axis=2)
-    return result.astype(np.int8)
+    order = np.argsort(np.diagonal(covariance, axis1=1, axis2=2), axis=1, kind="stable")
+    factor = cholesky(np.stack([one[np.ix_(rows, rows)] for one, rows in zip(covariance, order, strict=True)]))
+    places = np.broadcast_to(order[:, np.newaxis], weight.shape)
+    sorted_weight = np.take_along_axis(weight.astype(np.float64), places, axis=2)
+    rounded = _round_from_last(sorted_weight, scales.astype(np.float64)[..., np.newaxis], factor)
+    result = np.empty(weight.shape, np.int8)
+    np.put_along_axis(result, places, rounded, axis=2)
+    return result
 
 
-def inverse_factor(covariance: np.ndarray) -> np.ndarray:
-    """U with U^T U = (C + damping)^-1 for every group, upper triangular; damping grows until there is one."""
-    size = covariance.shape[-1]
-    mean = np.maximum(np.trace(covariance, axis1=1, axis2=2) / size, np.finfo(np.float32).tiny)
-    for attempt in range(_TRIES):
-        damped = covariance + (DAMPING * 10**attempt * mean)[:, np.newaxis, np.newaxis] * np.eye(size)
+def cholesky(covariance: np.ndarray) -> np.ndarray:
+    """L with L L^T = C + damping for every group, lower triangular. Changes `covariance`."""
+    diagonal = np.einsum("gii->gi", covariance)  # a view
+    step = DAMPING * np.maximum(diagonal.mean(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    for _ in range(_TRIES):
+        diagonal += step
         try:
-            lower = np.linalg.cholesky(np.linalg.inv(damped))
+            return np.linalg.cholesky(covariance)
         except np.linalg.LinAlgError:
-            continue
-        return np.asarray(lower.transpose(0, 2, 1))
-    return np.broadcast_to(np.eye(size), covariance.shape)  # independent inputs: plain rounding
+            step = step * 10
+    return np.broadcast_to(np.eye(covariance.shape[1]), covariance.shape)  # plain rounding
 
 
-def _round_in_order(weight: np.ndarray, scales: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    rounded = np.empty_like(weight)
-    size = weight.shape[2]
-    for start in range(0, size, BLOCK):
-        stop = min(start + BLOCK, size)
+def _round_from_last(weight: np.ndarray, scales: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    rounded = np.empty(weight.shape, np.int8)
+    owed = np.zeros_like(weight)  # sum over i > j of e_i L_ij, as far as i was rounded
+    for stop in range(weight.shape[2], 0, -BLOCK):
+        start = max(stop - BLOCK, 0)
         errors = np.empty_like(weight[:, :, start:stop])
-        for j in range(start, stop):
-            column = weight[:, :, j : j + 1]
-            q = np.clip(np.rint(column / scales), -WEIGHT_MAX, WEIGHT_MAX)
-            error = (column - q * scales) / factor[:, np.newaxis, j : j + 1, j]
-            rounded[:, :, j : j + 1], errors[:, :, j - start : j - start + 1] = q, error
-            weight[:, :, j + 1 : stop] -= error * factor[:, np.newaxis, j, j + 1 : stop]
-        weight[:, :, stop:] -= np.matmul(errors, factor[:, start:stop, stop:])
+        for j in range(stop - 1, start - 1, -1):
+            target = weight[:, :, j : j + 1] + owed[:, :, j : j + 1] / factor[:, np.newaxis, j : j + 1, j]
+            q = np.clip(np.rint(target / scales), -WEIGHT_MAX, WEIGHT_MAX)
+            rounded[:, :, j : j + 1] = q
+            errors[:, :, j - start : j - start + 1] = error = weight[:, :, j : j + 1] - q * scales
+            owed[:, :, start:j] += error * factor[:, np.newaxis, j, start:j]
+        owed[:, :, :start] += np.matmul(errors, factor[:, start:stop, :start])
     return rounded
 
 

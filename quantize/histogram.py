@@ -2,7 +2,8 @@
 
 The bins are [k w, (k+1) w) for k = -BINS/2 ... BINS/2 - 1, and the width w is a power of two. When the range doubles,
 bins 2k and 2k+1 become bin k, so that no count is lost or moved, and the result depends neither on the order of the
-data nor on how it was cut: the histogram of all the data is the merge of those of its parts.
+data nor on how it was cut: the histogram of all the data is the merge of those of its parts. (Numbers below 2**-126 of
+a bin, which float32 has no quotient for, count as zeros.)
 """
 
 from __future__ import annotations

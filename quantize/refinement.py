@@ -86,7 +86,7 @@ def _round(prefix: Prefix, layer: QuantizedLayer, samples: int) -> None:
     for moments in prefix.over_samples([layer.input], lambda feeds: patches.moments(feeds[name])):
         total.add(moments)
     rows = gptq.as_rows(layer.layer, layer.layer.weight)
-    integers = gptq.round_weights(rows, layer.weight_scales.reshape(rows.shape[:2]), total.covariance)
+    integers = gptq.round_weights(rows, layer.weight_scales.reshape(rows.shape[:2]), total.covariance())
     layer.set_weight(np.ascontiguousarray(gptq.from_rows(layer.layer, integers)))
 
 

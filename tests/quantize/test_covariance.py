@@ -53,11 +53,13 @@ def test_it_predicts_the_variance_of_a_product(op_type: str, shape: list[int]):
 
 def check(proto: onnx.ModelProto, layer: Layer, x: np.ndarray, axis: int) -> None:
     zero = 17
-    moments = covariance.Patches(layer, zero, 1).moments(x)
+    moments = covariance.Moments()
+    moments.add(covariance.Patches(layer, zero, 1).moments(x))
     (y,) = open_session(proto.SerializeToString()).run(None, {"x": x.astype(np.float32) - zero})
     others = tuple(i for i in range(y.ndim) if i != axis % y.ndim)
     rows = gptq.as_rows(layer, layer.weight).astype(np.float64)
-    predicted = np.einsum("goi,gij,goj->go", rows, moments.covariance, rows).ravel()
+    spread = moments.covariance()
+    predicted = np.einsum("goi,gij,goj->go", rows, spread, rows).ravel()
     np.testing.assert_allclose(predicted, y.astype(np.float64).var(axis=others), rtol=1e-3)
     assert (gptq.from_rows(layer, gptq.as_rows(layer, layer.weight)) == layer.weight).all()
 
@@ -69,7 +71,9 @@ def test_moments_of_parts_add_up():
     total = covariance.Moments()
     for one in x:
         total.add(patches.moments(one[np.newaxis]))
-    np.testing.assert_allclose(total.covariance, patches.moments(x).covariance)
+    whole = covariance.Moments()
+    whole.add(patches.moments(x))
+    np.testing.assert_allclose(total.covariance(), whole.covariance())
 
 
 def test_large_pictures_are_not_cut_everywhere():

@@ -46,17 +46,28 @@ def test_blocks_do_not_change_the_result(monkeypatch):
     assert (gptq.round_weights(weight, scales, covariance) == whole).all()
 
 
+def test_it_is_the_nearest_plane_of_each_weight():
+    """Changing any one weight by a step, with those rounded after it free to follow, is no better."""
+    weight, scales, covariance = problem(7, 1, 1, 2, 1.0)
+    ours = gptq.round_weights(weight, scales, covariance.copy()).astype(float)
+    first = int(np.argmax(np.diagonal(covariance[0])))
+    for step in (-1, 1):
+        other = ours.copy()
+        other[0, 0, 1 - first] += step
+        assert loss(weight, ours, scales, covariance) <= loss(weight, other, scales, covariance)
+
+
 def test_inputs_that_never_move_do_no_harm():
     weight, scales, covariance = problem(5, 1, 4, 12, 1.0)
+    nearest = np.rint(weight / scales[..., np.newaxis])
     covariance[:, 3] = covariance[:, :, 3] = 0
-    assert np.isfinite(gptq.inverse_factor(covariance)).all()
-    assert (
-        gptq.round_weights(weight, scales, np.zeros_like(covariance)) == np.rint(weight / scales[..., np.newaxis])
-    ).all()
+    assert (gptq.round_weights(weight, scales, covariance)[:, :, 3] == nearest[:, :, 3]).all()
+    assert (gptq.round_weights(weight, scales, np.zeros_like(covariance)) == nearest).all()
 
 
 def test_a_covariance_that_is_not_positive_is_damped():
     covariance = np.array([[[1.0, 2.0], [2.0, 1.0]]])  # eigenvalues 3 and -1
-    factor = gptq.inverse_factor(covariance)
-    assert np.isfinite(factor).all()
-    assert (np.tril(factor[0], -1) == 0).all()
+    factor = gptq.cholesky(covariance.copy())
+    found = factor[0] @ factor[0].T - covariance[0]
+    np.testing.assert_allclose(found, np.eye(2) * found[0, 0], atol=1e-9)
+    assert 1.0 < found[0, 0] < 20

@@ -10,7 +10,8 @@ from hypothesis.extra import numpy as hnp
 
 from edgeort.quantize.histogram import BINS, Histogram, rebinned
 
-FLOATS = hnp.arrays(np.float32, st.integers(1, 40), elements=st.floats(-(2.0**90), 2.0**90, width=32))
+MAGNITUDES = st.floats(2.0**-50, 2.0**50, width=32)
+FLOATS = hnp.arrays(np.float32, st.integers(1, 40), elements=st.just(0.0) | MAGNITUDES | MAGNITUDES.map(lambda x: -x))
 
 
 def filled(*parts: np.ndarray) -> Histogram:
