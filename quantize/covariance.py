@@ -25,73 +25,88 @@ FEWEST = 64  # positions of a sample, where it has them
 
 @dataclass
 class Moments:
-    """Sums over positions: `first` (groups, d), `second` (groups, d, d); float32 of a sample, float64 of several."""
+    """Sums over positions of vectors a, b: `first` and `other` [groups, d], `second` [groups, d, d] of a b^T."""
 
     count: int = 0
     first: np.ndarray | float = 0.0
+    other: np.ndarray | float = 0.0
     second: np.ndarray | float = 0.0
 
-    def add(self, other: Moments) -> None:
-        """Adds the sums of other positions."""
-        self.count += other.count
-        self.first = self.first + other.first
+    @classmethod
+    def of(cls, a: np.ndarray, b: np.ndarray) -> Moments:
+        """Those of a sample, from float32 [groups, positions, d]; `second` is float32 still."""
+        first, other = a.sum(axis=1, dtype=np.float64), b.sum(axis=1, dtype=np.float64)
+        return cls(a.shape[1], first, other, np.matmul(a.transpose(0, 2, 1), b))
+
+    def add(self, more: Moments) -> None:
+        """Adds the sums of other positions, in place where there are some already, since matrices may be large."""
+        self.count += more.count
+        self.first, self.other = self.first + more.first, self.other + more.other
         if isinstance(self.second, np.ndarray):
-            self.second += other.second
+            self.second += more.second
         else:
-            self.second = np.asarray(other.second, np.float64)
+            self.second = np.array(more.second, np.float64)
+
+    def merged(self, more: Moments) -> Moments:
+        """The sums of both."""
+        found = Moments()
+        found.add(self)
+        found.add(more)
+        return found
 
     def covariance(self) -> np.ndarray:
-        """(groups, d, d), float64. It takes the place of `second`, which may be large."""
-        found, mean = np.asarray(self.second, np.float64), np.asarray(self.first) / max(self.count, 1)
-        self.second = 0.0
-        found /= max(self.count, 1)
-        for one, row in zip(found, mean, strict=True):
-            one -= np.outer(row, row)
+        """[groups, d, d], float64: E[a b^T] - E[a] E[b]^T."""
+        found = np.asarray(self.second) / max(self.count, 1)
+        means = (np.asarray(x) / max(self.count, 1) for x in (self.first, self.other))
+        for one, a, b in zip(found, *means, strict=True):
+            one -= np.outer(a, b)
         return found
 
 
 @dataclass(frozen=True)
 class Patches:
-    """Cuts a layer's input, uint8, into what single outputs read; `samples` of them are expected."""
+    """Cuts a layer's input into what single outputs read; `samples` of them are expected."""
 
     layer: Layer
-    zero: int
     samples: int
 
-    def moments(self, quantized: np.ndarray) -> Moments:
-        """The sums over positions of a sample: of all, or evenly spread ones where there are more than enough."""
-        x = self._cut(quantized).astype(np.float32) - np.float32(self.zero)
-        first = x.sum(axis=1, dtype=np.float64)
-        return Moments(x.shape[1], first, np.matmul(x.transpose(0, 2, 1), x))
+    @property
+    def size(self) -> int:
+        """How many numbers an output reads: d."""
+        weight = self.layer.weight
+        return int(weight[0].size if self.layer.node.op_type == "Conv" else weight.shape[1 - self.layer.weight_axis])
 
-    def _cut(self, x: np.ndarray) -> np.ndarray:
-        """uint8 [groups, positions, d]."""
+    def cut(self, x: np.ndarray, zero: float) -> np.ndarray:
+        """[groups, positions, d] of x's type: all positions, or evenly spread ones where there are more than enough.
+
+        `zero` is what the padding holds.
+        """
         node, weight = self.layer.node, self.layer.weight
         if node.op_type != "Conv":
             rows = x.reshape(1, -1, x.shape[-1])
-            return rows[:, self._positions(rows.shape[1], rows.shape[2])]
+            return rows[:, self._positions(rows.shape[1])]
         groups, taps = self.layer.groups, weight.shape[2:]
-        windows = self._windows(x, taps)  # batch, channels, *places, *taps
+        windows = self._windows(x, taps, zero)  # batch, channels, *places, *taps
         places = windows.shape[2 : 2 + len(taps)]
-        chosen = np.unravel_index(self._positions(int(np.prod(places)), weight[0].size), places)
+        chosen = np.unravel_index(self._positions(int(np.prod(places))), places)
         index: tuple[Any, ...] = (slice(None), slice(None), *chosen)
         picked = windows[index]  # batch, channels, positions, *taps
         split = picked.reshape(len(x), groups, -1, picked.shape[2], int(np.prod(taps)))
-        return split.transpose(1, 0, 3, 2, 4).reshape(groups, -1, weight[0].size)
+        return split.transpose(1, 0, 3, 2, 4).reshape(groups, -1, self.size)
 
-    def _windows(self, x: np.ndarray, taps: tuple[int, ...]) -> np.ndarray:
+    def _windows(self, x: np.ndarray, taps: tuple[int, ...], zero: float) -> np.ndarray:
         """A view of the padded input: the last axes are the taps, those from the third the places of the kernel."""
         node, rank = self.layer.node, len(taps)
         strides, dilations = ints(node, "strides", [1] * rank), ints(node, "dilations", [1] * rank)
         spans = [(size - 1) * step + 1 for size, step in zip(taps, dilations, strict=True)]
         pads = _pads(text(node, "auto_pad", "NOTSET"), ints(node, "pads", [0] * 2 * rank), x.shape[2:], spans, strides)
-        padded = np.pad(x, ((0, 0), (0, 0), *pads), constant_values=self.zero) if any(map(any, pads)) else x
+        padded = np.pad(x, ((0, 0), (0, 0), *pads), constant_values=zero) if any(map(any, pads)) else x
         windows = sliding_window_view(padded, spans, axis=tuple(range(2, 2 + rank)))
         places = tuple(slice(None, None, step) for step in strides)
         return windows[(slice(None), slice(None), *places, *(slice(None, None, step) for step in dilations))]
 
-    def _positions(self, available: int, unknowns: int) -> np.ndarray:
-        wanted = max(ENOUGH * unknowns // max(self.samples, 1), FEWEST)
+    def _positions(self, available: int) -> np.ndarray:
+        wanted = max(ENOUGH * self.size // max(self.samples, 1), FEWEST)
         if available <= wanted:
             return np.arange(available)
         return ((np.arange(wanted) + 0.5) * (available / wanted)).astype(np.int64)

@@ -5,8 +5,8 @@ C = L L^T, L lower triangular, that is the sum over j of
 
     (e_j L_jj + sum over i > j of e_i L_ij)^2
 
-so that, from the last weight to the first, q_j = round(w_j + (sum over i > j of e_i L_ij) / L_jj) makes up for the
-errors of those rounded before. (Chen et al. 2025, "The geometry of LLM quantization", show that this is GPTQ, which has the
+so that, from the last weight to the first, q_j = round(w_j + (sum over i > j of e_i L_ij) / L_jj) makes up for what was
+rounded before. (Chen et al. 2025, "The geometry of LLM quantization", show that this is GPTQ, which has the
 same in terms of the factor of C^-1; no inverse is needed here.)
 
 Unlike in the paper the mean of x is taken out of C, outputs of a convolution count as rows, and groups are batched.

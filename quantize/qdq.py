@@ -28,13 +28,27 @@ QUANTIZED, DEQUANTIZED = "_quantized", "_dequantized"
 _BOUND_TOLERANCE = 1e-3  # of a step
 
 
+@dataclass(frozen=True)
+class Restored:
+    """A quantised tensor: its name in the float model, `before` QuantizeLinear, the integers, `after` DequantizeLinear.
+
+    `bounds` are those of the Relu or Clip that went away; `before` lacks it.
+    """
+
+    name: str
+    before: ir.Value
+    integers: ir.Value
+    after: ir.Value
+    quantity: Quantity
+    bounds: tuple[float, float]
+
+
 @dataclass
 class QuantizedLayer:
-    """A layer in the graph. `input` is the uint8 tensor that it reads; the initializers' numbers may be replaced."""
+    """A layer in the graph and what it reads. The initializers' numbers may be replaced."""
 
     layer: Layer
-    input: ir.Value
-    input_quantity: Quantity
+    read: Restored
     weight_scales: np.ndarray
     weight: ir.Value
     bias: ir.Value | None
@@ -43,7 +57,7 @@ class QuantizedLayer:
     def sum_scales(self) -> np.ndarray:
         """s_x s_w of every output channel, float32 as the graph has them."""
         scales = np.tile(self.weight_scales, self.layer.channels // len(self.weight_scales))
-        return np.asarray(self.input_quantity.scale * scales, np.float32)
+        return np.asarray(self.read.quantity.scale * scales, np.float32)
 
     @property
     def real_bias(self) -> np.ndarray:
@@ -60,20 +74,6 @@ class QuantizedLayer:
         """Real numbers, one an output channel."""
         assert self.bias is not None
         _replace(self.bias, parameters.quantize_bias(bias, self.sum_scales))
-
-
-@dataclass(frozen=True)
-class Restored:
-    """A quantised tensor: `before` QuantizeLinear, the integers, and `after` DequantizeLinear.
-
-    `bounds` are those of the Relu or Clip that went away; `before` lacks it.
-    """
-
-    before: ir.Value
-    integers: ir.Value
-    after: ir.Value
-    quantity: Quantity
-    bounds: tuple[float, float]
 
 
 @dataclass
@@ -122,7 +122,7 @@ def _through_eight_bits(graph: ir.Graph, value: ir.Value, quantity: Quantity) ->
     bounds = (-math.inf, math.inf) if producer is None else _drop_clip(graph, producer, quantity)
     before = quantize.inputs[0]
     assert before is not None
-    return Restored(before, quantize.outputs[0], restore.outputs[0], quantity, bounds)
+    return Restored(name, before, quantize.outputs[0], restore.outputs[0], quantity, bounds)
 
 
 def _drop_clip(graph: ir.Graph, node: ir.Node, quantity: Quantity) -> tuple[float, float]:
@@ -145,7 +145,7 @@ def _quantize_layer(
     scales = parameters.weight_scales(layer.weight, layer.weight_axis, bias, read.quantity.scale)
     integers = parameters.quantize_weight(layer.weight, layer.weight_axis, scales)
     weight = _constant(graph, node, 1, integers, scales, layer.weight_axis)
-    made = QuantizedLayer(layer, read.integers, read.quantity, scales, weight, None)
+    made = QuantizedLayer(layer, read, scales, weight, None)
     if bias is not None:
         if len(node.inputs) < 3:
             node.resize_inputs(3)

@@ -24,13 +24,13 @@ from edgeort.quantize.measuring import Difference, compare
 from edgeort.quantize.preparing import Prepared, already_quantised, prepare, serialize
 from edgeort.quantize.ranges import METHODS
 from edgeort.quantize.ranges_file import RangesFile
-from edgeort.quantize.refinement import Steps, measuring_points, refine
+from edgeort.quantize.refinement import Reference, Steps, measuring_points, refine
 from edgeort.quantize.samples import Data, Sample, Samples, open_samples
 from edgeort.quantize.selection import Selection, select
 from edgeort.quantize.store import Store
 
 REFINE_SAMPLES = 100  # that refinement goes over again; more change nothing that can be measured
-NO_STEPS = Steps(gptq=False, bias_correction=False)
+NO_STEPS = Steps(gptq=False, bias_correction=False, compensation=False)
 
 
 @dataclass(frozen=True)
@@ -99,13 +99,14 @@ def quantize(
     steps = options.steps if samples is not None else NO_STEPS
     if tell and samples is not None:
         _announce(tell, prepared, selection, samples, options)
-    reference, points = prepared.serialized, measuring_points(selection.layers)
+    reference, floats = prepared.serialized, prepared.model.clone().graph
+    points = measuring_points(selection.layers)
     with Store() as store:
         found = _calibrate(prepared, selection, samples, options, steps, store, progress)
         quantities = qdq.quantities(selection, found.ranges)
         quantized = qdq.insert(prepared.model.graph, selection, quantities, with_bias=steps.bias_correction)
         if store.samples and steps != NO_STEPS:
-            refine(prepared.model, quantized, points, found.means, store, steps, progress)
+            refine(prepared.model, quantized, Reference(floats, points, found.means), store, steps, progress)
         made = _checked(prepared.model)
         if progress and store.samples:
             progress("comparing with the float model")

@@ -15,15 +15,16 @@ import onnx_ir as ir
 
 from edgeort.passes.edit import opset
 from edgeort.progress import Progress
-from edgeort.quantize import bias_correction, gptq
+from edgeort.quantize import bias_correction, compensation, gptq, parameters
 from edgeort.quantize.calibration import ChannelMean, channel_sums
 from edgeort.quantize.covariance import Moments, Patches
 from edgeort.quantize.layers import Layer, after_activation
+from edgeort.quantize.parallel import ordered_map
 from edgeort.quantize.qdq import Quantized, QuantizedLayer
 from edgeort.quantize.segments import Prefix
 from edgeort.quantize.store import Store
 
-MAX_UNKNOWNS = 8192  # weights of an output: beyond, the covariance takes too much memory and time
+MAX_UNKNOWNS = 8192  # weights of an output: beyond, a covariance takes too much memory and time
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,23 @@ class Steps:
 
     gptq: bool = True
     bias_correction: bool = True
+    compensation: bool = True
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The float model: its graph, as it was before quantisation, and on the store's samples the means of its channels.
+
+    `points` maps a layer to the tensor whose means matter for its bias, and the axis of the channels.
+    """
+
+    graph: ir.Graph
+    points: Mapping[str, tuple[str, int]]
+    means: Mapping[str, ChannelMean]
 
 
 def measuring_points(layers: list[Layer]) -> dict[str, tuple[str, int]]:
-    """For each layer that can take a bias: the float tensor whose means matter, and the axis of its channels."""
+    """`Reference.points` for each layer that can take a bias: means are compared behind its activation."""
     return {
         layer.name: (str(after_activation(layer.node.outputs[0]).name), layer.output_axis)
         for layer in layers
@@ -46,24 +60,55 @@ def measuring_points(layers: list[Layer]) -> dict[str, tuple[str, int]]:
 def refine(
     model: ir.Model,
     quantized: Quantized,
-    points: Mapping[str, tuple[str, int]],
-    means: Mapping[str, ChannelMean],
+    reference: Reference,
     store: Store,
     steps: Steps,
     progress: Progress | None = None,
 ) -> None:
-    """Replaces weights and biases in `model`. `points` and `means` are of the float model on the store's samples."""
+    """Replaces weights and biases in `model`, from the samples whose inputs `store` has."""
     prefix = Prefix(model.graph, opset(model), store)
+    floats = Prefix(reference.graph, opset(model), store, "float:")
     for number, layer in enumerate(quantized.layers, 1):
         if progress:
             progress(f"refining: layer {number} of {len(quantized.layers)}")
-        prefix.advance(layer.input)
-        if steps.gptq and _can_round(layer.layer):
-            _round(prefix, layer, store.samples)
+        prefix.advance(layer.read.integers)
+        if layer.layer.node.op_type != "ConvTranspose" and (steps.gptq or steps.compensation):
+            _fit_weight(layer, prefix, floats, store.samples, steps)
         if steps.bias_correction and layer.bias is not None:
-            name, axis = points[layer.layer.name]
+            name, axis = reference.points[layer.layer.name]
             value, bounds = _where(model.graph, quantized, name)
-            bias_correction.correct(layer, means[name].mean, partial(_means, prefix, value, bounds, axis))
+            wanted = reference.means[name].mean
+            bias_correction.correct(layer, wanted, partial(_means, prefix, value, bounds, axis))
+
+
+def _fit_weight(layer: QuantizedLayer, prefix: Prefix, floats: Prefix, samples: int, steps: Steps) -> None:
+    patches, quantity = Patches(layer.layer, samples), layer.read.quantity
+    compensate = steps.compensation and samples > 1 and patches.size <= compensation.MAX_UNKNOWNS
+    read = floats.value(layer.read.name)
+    if compensate:
+        floats.advance(read)
+
+    def moments(sample: int) -> list[Moments]:
+        q = patches.cut(prefix.get(layer.read.integers, sample), quantity.zero).astype(np.float32) - quantity.zero
+        if not compensate:
+            return [Moments.of(q, q)]
+        f = patches.cut(floats.get(read, sample), 0.0) / quantity.scale
+        return [Moments.of(q, q), Moments.of(f, q)]
+
+    halves = [[Moments(), Moments()] for _ in range(2)]
+    for sample, found in enumerate(ordered_map(moments, range(samples))):
+        for total, one in zip(halves[sample % 2 if compensate else 0], found, strict=False):
+            total.add(one)
+    rows = gptq.as_rows(layer.layer, layer.layer.weight)
+    if compensate:
+        rows = compensation.moved(rows, [half[0] for half in halves], [half[1] for half in halves])
+    scales = layer.weight_scales.reshape(rows.shape[:2])
+    if steps.gptq and patches.size <= MAX_UNKNOWNS:
+        own = halves[0][0].merged(halves[1][0]) if compensate else halves[0][0]
+        integers = gptq.round_weights(rows, scales, own.covariance())
+    else:
+        integers = parameters.quantize_weight(rows.reshape(-1, patches.size), 0, scales.ravel()).reshape(rows.shape)
+    layer.set_weight(np.ascontiguousarray(gptq.from_rows(layer.layer, integers)))
 
 
 def _where(graph: ir.Graph, quantized: Quantized, name: str) -> tuple[ir.Value, tuple[float, float]]:
@@ -75,19 +120,6 @@ def _where(graph: ir.Graph, quantized: Quantized, name: str) -> tuple[ir.Value, 
         return quantized.tensors[name].before, quantized.tensors[name].bounds
     value = next(value for node in graph for value in node.outputs if value.name == name)
     return value, (-math.inf, math.inf)
-
-
-def _can_round(layer: Layer) -> bool:
-    return layer.node.op_type != "ConvTranspose" and gptq.as_rows(layer, layer.weight).shape[2] <= MAX_UNKNOWNS
-
-
-def _round(prefix: Prefix, layer: QuantizedLayer, samples: int) -> None:
-    patches, total, name = Patches(layer.layer, layer.input_quantity.zero, samples), Moments(), str(layer.input.name)
-    for moments in prefix.over_samples([layer.input], lambda feeds: patches.moments(feeds[name])):
-        total.add(moments)
-    rows = gptq.as_rows(layer.layer, layer.layer.weight)
-    integers = gptq.round_weights(rows, layer.weight_scales.reshape(rows.shape[:2]), total.covariance())
-    layer.set_weight(np.ascontiguousarray(gptq.from_rows(layer.layer, integers)))
 
 
 def _means(prefix: Prefix, value: ir.Value, bounds: tuple[float, float], axis: int) -> ChannelMean:

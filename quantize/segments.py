@@ -58,9 +58,9 @@ def _info(value: ir.Value) -> onnx.ValueInfoProto:
 class Prefix:
     """A graph over the samples of a store, run as far as was asked for."""
 
-    def __init__(self, graph: ir.Graph, opset: int, store: Store) -> None:
-        self._opset, self._store = opset, store
-        self._order = {node: index for index, node in enumerate(graph)}
+    def __init__(self, graph: ir.Graph, opset: int, store: Store, label: str = "") -> None:
+        self._opset, self._store, self._label = opset, store, label
+        self._graph = graph
         self._ran: set[ir.Node] = set()
         self._boundary: dict[str, ir.Value] = {str(value.name): value for value in graph.inputs}
 
@@ -75,12 +75,12 @@ class Prefix:
         run = self.runner(nodes, made)
         for sample, arrays in enumerate(self.over_samples(inputs, run)):
             for value, array in zip(made, arrays, strict=True):
-                self._store.put(str(value.name), sample, array)
+                self._store.put(self.key(value), sample, array)
         self._boundary |= {str(value.name): value for value in made}
         for name, value in list(self._boundary.items()):
             if value is not wanted and not value.is_graph_input() and not self._needed(value):
                 del self._boundary[name]
-                self._store.drop(name)
+                self._store.drop(self.key(value))
 
     def runner(self, nodes: list[ir.Node], outputs: list[ir.Value]) -> Runner:
         """A function from the tensors of the boundary that `nodes` read to `outputs`, in ONNX Runtime on one thread."""
@@ -98,10 +98,26 @@ class Prefix:
         self, inputs: Iterable[ir.Value], function: Callable[[Mapping[str, np.ndarray]], R]
     ) -> Iterator[R]:
         """function(tensors by name) for every sample, in order, on all cores."""
-        names = [str(value.name) for value in inputs]
+        keys = {str(value.name): self.key(value) for value in inputs}
         return ordered_map(
-            lambda sample: function({name: self._store.get(name, sample) for name in names}), range(self._store.samples)
+            lambda sample: function({name: self._store.get(key, sample) for name, key in keys.items()}),
+            range(self._store.samples),
         )
+
+    def value(self, name: str) -> ir.Value:
+        """The tensor of that name. KeyError when there is none."""
+        for value in (*self._graph.inputs, *(made for node in self._graph for made in node.outputs)):
+            if value.name == name:
+                return value
+        raise KeyError(name)
+
+    def key(self, value: ir.Value) -> str:
+        """The name of a tensor in the store, which graphs with different labels may share. They share the inputs."""
+        return str(value.name) if value.is_graph_input() else f"{self._label}{value.name}"
+
+    def get(self, value: ir.Value, sample: int) -> np.ndarray:
+        """A tensor that was advanced to, of a sample."""
+        return self._store.get(self.key(value), sample)
 
     def _needed(self, value: ir.Value) -> bool:
         return any(use.node not in self._ran for use in value.uses())

@@ -32,6 +32,9 @@ def quantize(
     samples: Annotated[int | None, typer.Option(min=1, help="Use that many samples, evenly spread.")] = None,
     gptq: Annotated[bool, typer.Option(help="Round weights so that their errors cancel.")] = True,
     bias_correction: Annotated[bool, typer.Option(help="Correct biases behind the activations.")] = True,
+    compensation: Annotated[
+        bool, typer.Option(help="Move weights so that layers make up for errors before them.")
+    ] = True,
     exclude: Annotated[
         list[str] | None, typer.Option(metavar="NODE", help="A node that stays float; may be repeated.")
     ] = None,
@@ -69,7 +72,7 @@ def quantize(
         ranges=ranges,
         save_ranges=save_ranges,
         samples=samples,
-        steps=quantizer.Steps(gptq, bias_correction),
+        steps=quantizer.Steps(gptq, bias_correction, compensation),
         exclude=tuple(exclude or ()),
         preprocessing=how,
     )

@@ -31,7 +31,16 @@ def test_it_prints_a_summary(place: Path):
 
 
 def test_json_options_and_ranges(place: Path):
-    arguments = ["quantize", place / "m.onnx", "-o", place / "q.onnx", "--no-gptq", "--no-bias-correction", "--json"]
+    arguments = [
+        "quantize",
+        place / "m.onnx",
+        "-o",
+        place / "q.onnx",
+        "--no-gptq",
+        "--no-bias-correction",
+        "--no-compensation",
+        "--json",
+    ]
     first = call(*arguments, "--data", place / "x.npy", "--samples", 5, "--save-ranges", place / "r.json")
     found = json.loads(first.stdout)
     assert (found["samples"], found["layers"], found["differences"][0]["output"]) == (5, 6, "y")

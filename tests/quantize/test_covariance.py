@@ -51,10 +51,15 @@ def test_it_predicts_the_variance_of_a_product(op_type: str, shape: list[int]):
     check(proto, layer, rng.integers(0, 256, shape).astype(np.uint8), -1)
 
 
+def moments_of(patches: covariance.Patches, x: np.ndarray, zero: int) -> covariance.Moments:
+    rows = patches.cut(x, zero).astype(np.float32) - zero
+    return covariance.Moments.of(rows, rows)
+
+
 def check(proto: onnx.ModelProto, layer: Layer, x: np.ndarray, axis: int) -> None:
     zero = 17
     moments = covariance.Moments()
-    moments.add(covariance.Patches(layer, zero, 1).moments(x))
+    moments.add(moments_of(covariance.Patches(layer, 1), x, zero))
     (y,) = open_session(proto.SerializeToString()).run(None, {"x": x.astype(np.float32) - zero})
     others = tuple(i for i in range(y.ndim) if i != axis % y.ndim)
     rows = gptq.as_rows(layer, layer.weight).astype(np.float64)
@@ -67,17 +72,17 @@ def check(proto: onnx.ModelProto, layer: Layer, x: np.ndarray, axis: int) -> Non
 def test_moments_of_parts_add_up():
     _, layer = layer_of("Conv", np.ones((2, 3, 1, 1), np.float32), [1, 3, 4, 4])
     x = np.random.default_rng(2).integers(0, 256, (2, 3, 4, 4)).astype(np.uint8)
-    patches = covariance.Patches(layer, 3, 1)
+    patches = covariance.Patches(layer, 1)
     total = covariance.Moments()
     for one in x:
-        total.add(patches.moments(one[np.newaxis]))
+        total.add(moments_of(patches, one[np.newaxis], 3))
     whole = covariance.Moments()
-    whole.add(patches.moments(x))
+    whole.add(moments_of(patches, x, 3))
     np.testing.assert_allclose(total.covariance(), whole.covariance())
 
 
 def test_large_pictures_are_not_cut_everywhere():
     _, layer = layer_of("Conv", np.ones((2, 3, 1, 1), np.float32), [1, 3, 99, 99])
     x = np.zeros((1, 3, 99, 99), np.uint8)
-    assert covariance.Patches(layer, 0, 100).moments(x).count == covariance.FEWEST
-    assert covariance.Patches(layer, 0, 1).moments(x).count == covariance.ENOUGH * 3
+    assert covariance.Patches(layer, 100).cut(x, 0).shape[1] == covariance.FEWEST
+    assert covariance.Patches(layer, 1).cut(x, 0).shape[1] == covariance.ENOUGH * 3

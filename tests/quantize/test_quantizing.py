@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from edgeort.quantize import Options, Preprocessing, Result, Steps, compare, qua
 from tests.models import mlp
 from tests.quantize.models import Net, mobile, pictures, samples, save
 
-PLAIN = Steps(gptq=False, bias_correction=False)
+PLAIN = Steps(gptq=False, bias_correction=False, compensation=False)
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +70,16 @@ def test_refinement_makes_it_closer(model: Path, tmp_path: Path):
     found = {}
     for name, steps in {
         "plain": PLAIN,
-        "gptq": Steps(gptq=True, bias_correction=False),
-        "bias": Steps(gptq=False, bias_correction=True),
-        "both": Steps(),
+        "gptq": replace(PLAIN, gptq=True),
+        "bias": replace(PLAIN, bias_correction=True),
+        "both": replace(PLAIN, gptq=True, bias_correction=True),
+        "all": Steps(),
     }.items():
         made(model, tmp_path / name, steps=steps)
         found[name] = sqnr(model, tmp_path / name)
     assert found["plain"] > 25
     assert found["both"] > found["plain"] + 1, found
+    assert found["all"] > found["both"] - 0.2, found
     assert max(found["gptq"], found["bias"]) > found["plain"], found
 
 
