@@ -6,6 +6,7 @@ not grow with the samples; it is that of one sample's tensors on every core, and
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,12 +22,13 @@ from edgeort.quantize.histogram import BINS, Histogram
 from edgeort.quantize.input_checks import InputChecks
 from edgeort.quantize.parallel import WORKERS, ordered_map
 from edgeort.quantize.preparing import Prepared, serialize
-from edgeort.quantize.ranges import METHODS, Range
+from edgeort.quantize.ranges import METHODS, Range, squared_error
 from edgeort.quantize.samples import Sample, Samples
 from edgeort.quantize.store import Store
 
 FIRST_LOOK = 8  # samples, after which ranges are compared for the first time; then whenever the number doubles
-SETTLED = 0.01  # of a range: ends that move by less have settled
+SETTLED_DB = 0.05  # of noise
+_TINY = 1e-30
 
 
 @dataclass
@@ -56,7 +58,7 @@ def channel_sums(array: np.ndarray, axis: int) -> tuple[np.ndarray, int]:
 
 @dataclass
 class Calibration:
-    """What a pass found. `settled_at` is the number of samples from which on no range moved by more than `SETTLED`."""
+    """What a pass found. From `settled_at` samples on, more lowered the noise by less than `SETTLED_DB`."""
 
     ranges: dict[str, Range]
     extremes: dict[str, Range]
@@ -90,7 +92,7 @@ def calibrate(
         if progress:
             progress(f"calibrating: {found.samples} of {samples.count or '?'} samples")
         ranges = {name: METHODS[method](histogram) for name, histogram in run.histograms.items()}
-        settled = not _moved(found.ranges, ranges)
+        settled = _settled(run.histograms, found.ranges, ranges)
         found.settled_at = (found.settled_at or looks // 2) if settled else None
         found.ranges, looks = ranges, looks * 2
     found.extremes = {name: (histogram.low, histogram.high) for name, histogram in run.histograms.items()}
@@ -173,11 +175,12 @@ def memory_text(tensor_bytes: int | None, tensors: int) -> str:
     return f"{histograms:.0f} MB of histograms and {each} on each of {WORKERS} core(s), however many samples"
 
 
-def _moved(before: Mapping[str, Range], after: Mapping[str, Range]) -> bool:
-    """Whether an end of a range moved by more than `SETTLED` of its length."""
-    if set(before) != set(after):
-        return True
-    return any(
-        max(abs(old[0] - new[0]), abs(old[1] - new[1])) > SETTLED * (new[1] - new[0])
-        for old, new in ((before[name], after[name]) for name in after)
-    )
+def _settled(histograms: Mapping[str, Histogram], before: Mapping[str, Range], after: Mapping[str, Range]) -> bool:
+    """Whether ranges from fewer samples do for all: on average the noise is higher by less than `SETTLED_DB`."""
+    if not before:
+        return False
+    errors = [
+        [max(squared_error(histogram, ranges[name]), _TINY) for ranges in (before, after)]
+        for name, histogram in histograms.items()
+    ]
+    return float(np.mean([10 * math.log10(old / new) for old, new in errors])) < SETTLED_DB

@@ -6,8 +6,8 @@ W' q is had. The W' of least squares is
     W' = W + W (C_fq - C_qq) C_qq^-1            C_ab = E[a b^T] - E[a] E[b]^T
 
 (Li et al. 2025, "GPTAQ", has the idea: calibrate against the float model's inputs.) Few samples would be learnt by
-heart. So the step is made from one half of the samples and tried on the other, both ways, which says how far of it to go and
-with how much damping; where it does not help there, the weights stay.
+heart. So the step is made from one half of the samples and tried on the other, both ways, which says how far of it to
+go and with how much damping; where it does not help there, the weights stay.
 """
 
 from __future__ import annotations

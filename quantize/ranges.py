@@ -17,8 +17,9 @@ Method = Callable[[Histogram], Range]
 
 LEVELS = 255  # steps between the lowest and the highest of 256 numbers
 TAIL = 1e-5  # of the numbers, on each side, that "percentile" lets saturate
-SHRINK = np.concatenate([np.linspace(0.1, 0.9, 33)[:-1], np.linspace(0.9, 1.0, 21)])  # of an end, as "mse" tries them
-ROUNDS = 3
+COARSE = np.linspace(1.0, 0.1, 37)  # times an extreme, as "mse" tries them first
+FINE = np.linspace(0.97, 1.03, 13)  # times the best end so far
+ROUNDS = 2
 
 
 def minmax(histogram: Histogram) -> Range:
@@ -36,7 +37,7 @@ def percentile(histogram: Histogram) -> Range:
 
 
 def mse(histogram: Histogram) -> Range:
-    """The range of least mean squared error, found for one end at a time.
+    """The range of least mean squared error, found for one end at a time: coarsely, then nearby.
 
     A number inside the range is off by its distance to the grid, one outside by its distance to the range.
     (Choukroun et al. 2019, "Low-bit quantization of neural networks for efficient inference", section 3.)
@@ -45,13 +46,18 @@ def mse(histogram: Histogram) -> Range:
     used = np.flatnonzero(histogram.counts)
     values, weights = histogram.centres[used], histogram.counts[used].astype(np.float64)
     best = low, high
-    for _ in range(ROUNDS):
-        before = best
-        for tried in ([(low * f, best[1]) for f in SHRINK], [(best[0], high * f) for f in SHRINK]):
-            best = min(tried, key=lambda ends: _squared_error(values, weights, ends))
-        if best == before:
-            break
-    return float(best[0]), float(best[1])
+    for lows, highs in ((low * COARSE, high * COARSE), *((None, None),) * ROUNDS):
+        for end, tried in enumerate((lows, highs)):
+            near = np.clip(best[end] * FINE, low, high) if tried is None else tried
+            candidates = [(float(x), best[1]) if end == 0 else (best[0], float(x)) for x in near]
+            best = min(candidates, key=lambda ends: _squared_error(values, weights, ends))
+    return best
+
+
+def squared_error(histogram: Histogram, ends: Range) -> float:
+    """The sum of the squared errors of all numbers counted, when they are quantised to the range."""
+    used = np.flatnonzero(histogram.counts)
+    return _squared_error(histogram.centres[used], histogram.counts[used].astype(np.float64), ends)
 
 
 def _squared_error(values: np.ndarray, weights: np.ndarray, ends: Range) -> float:

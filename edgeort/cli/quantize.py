@@ -97,7 +97,7 @@ def _print(result: Result) -> None:
     for warning in result.warnings:
         _tell(f"warning: {warning}")
     shrunk = f"{size(result.output_bytes)} (float: {size(result.model_bytes)})"
-    settled = "more may help" if result.settled_at is None else f"more than {result.settled_at} changed no range by 1 %"
+    settled = "more may help" if result.settled_at is None else f"ranges settled at {result.settled_at}"
     rows = [
         ("model", f"{result.output}, {shrunk}"),
         ("int8", f"{result.layers} layer(s), {result.tensors} tensor(s)"),
