@@ -12,5 +12,6 @@ from edgeort.quantize.images import Preprocessing
 from edgeort.quantize.measuring import Difference, compare
 from edgeort.quantize.quantizing import Options, Result, quantize
 from edgeort.quantize.refinement import Steps
+from edgeort.quantize.search import Budget
 
-__all__ = ["Difference", "Options", "Preprocessing", "Result", "Steps", "compare", "quantize"]
+__all__ = ["Budget", "Difference", "Options", "Preprocessing", "Result", "Steps", "compare", "quantize"]

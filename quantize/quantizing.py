@@ -5,32 +5,30 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import onnx
-import onnx_ir as ir
-from onnx_ir.passes.common import RemoveUnusedNodesPass
-
 from edgeort.errors import InputError, ModelError, OutputError
 from edgeort.passes.edit import dims
 from edgeort.progress import Progress
-from edgeort.quantize import calibration, qdq, ranges_file
+from edgeort.quantize import calibration, ranges_file
+from edgeort.quantize.attempts import NO_STEPS, Attempts, spread_over
 from edgeort.quantize.calibration import Calibration
 from edgeort.quantize.images import Preprocessing
-from edgeort.quantize.measuring import Difference, compare
-from edgeort.quantize.preparing import Prepared, already_quantised, prepare, serialize
+from edgeort.quantize.measuring import Difference
+from edgeort.quantize.preparing import Prepared, already_quantised, prepare
 from edgeort.quantize.ranges import METHODS
 from edgeort.quantize.ranges_file import RangesFile
-from edgeort.quantize.refinement import Reference, Steps, measuring_points, refine
-from edgeort.quantize.samples import Data, Sample, Samples, open_samples
+from edgeort.quantize.refinement import Steps, measuring_points
+from edgeort.quantize.samples import Data, Samples, open_samples
+from edgeort.quantize.search import Budget, Entry, search
 from edgeort.quantize.selection import Selection, select
 from edgeort.quantize.store import Store
 
+PROMOTED = "the budget needs it"  # why a layer stays float
 REFINE_SAMPLES = 100  # that refinement goes over again; more change nothing that can be measured
-NO_STEPS = Steps(gptq=False, bias_correction=False, compensation=False)
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,7 @@ class Result:
     left: dict[str, str]
     warnings: tuple[str, ...]
     differences: tuple[Difference, ...]
+    ledger: tuple[Entry, ...]
     model_bytes: int
     output_bytes: int
     seconds: float
@@ -59,7 +58,10 @@ class Result:
 
 @dataclass(frozen=True)
 class Options:
-    """How to quantise. `ranges` is a file to use instead of calibrating; `exclude` names nodes that stay float."""
+    """How to quantise. `ranges` is a file to use instead of calibrating; `exclude` names nodes that stay float.
+
+    `budget` is kept by leaving more layers in float, as few as needed.
+    """
 
     method: str = "mse"
     ranges: Path | None = None
@@ -69,6 +71,7 @@ class Options:
     steps: Steps = Steps()
     exclude: Collection[str] = ()
     preprocessing: Preprocessing | None = None
+    budget: Budget = Budget()
 
 
 def quantize(
@@ -84,39 +87,36 @@ def quantize(
     """Quantises the ONNX file `model` to `output` with `data`: a .npy, .npz, a folder of them or of pictures, or dicts.
 
     `tell` receives sentences that matter before the work: memory, preprocessing. Raises ModelError, InputError for data
-    or ranges, OutputError. A model that is quantised already is left alone, and nothing is written.
+    or ranges, OutputError, BudgetError. A model that is quantised already is left alone, and nothing is written.
     """
     start, options = time.perf_counter(), options or Options()
     _check_options(options, data)
-    size = Path(model).stat().st_size if Path(model).exists() else 0
     if already_quantised(model):
-        return Result(str(model), str(output), True, "", 0, None, 0, 0, {}, (), (), size, size, 0.0)
+        size = Path(model).stat().st_size
+        return Result(str(model), str(output), True, "", 0, None, 0, 0, {}, (), (), (), size, size, 0.0)
     prepared = prepare(model, shapes)
     selection = _select(model, prepared, options)
-    samples = (
-        None if data is None else open_samples(data, prepared.inputs, options.preprocessing).limited(options.samples)
-    )
-    steps = options.steps if samples is not None else NO_STEPS
+    samples = _samples(data, prepared, options)
     if tell and samples is not None:
-        _announce(tell, prepared, selection, samples, options)
-    reference, floats = prepared.serialized, prepared.model.clone().graph
-    points = measuring_points(selection.layers)
+        _announce(tell, prepared, selection, samples)
     with Store() as store:
+        steps = NO_STEPS if samples is None else options.steps
         found = _calibrate(prepared, selection, samples, options, steps, store, progress)
-        quantities = qdq.quantities(selection, found.ranges)
-        quantized = qdq.insert(prepared.model.graph, selection, quantities, with_bias=steps.bias_correction)
-        if store.samples and steps != NO_STEPS:
-            refine(prepared.model, quantized, Reference(floats, points, found.means), store, steps, progress)
-        made = _checked(prepared.model)
-        if progress and store.samples:
-            progress("comparing with the float model")
-        differences = compare(reference, made, _kept(store, prepared)) if store.samples else []
-    _write(Path(output), made)
+        attempts = Attempts(prepared, found, spread_over(selection, found.ranges), store, steps, progress)
+        made, ledger = search(attempts, options.exclude, options.budget, progress)
+    _write(Path(output), made.model)
+    left = made.selection.left | {entry.layer: PROMOTED for entry in ledger if entry.promoted}
     return Result(
-        str(model), str(output), False, options.method, found.samples, found.settled_at,
-        len(selection.layers), len(selection.tensors), selection.left, tuple(found.warnings), tuple(differences),
-        size, len(made), time.perf_counter() - start,
+        str(model), str(output), False, options.method, found.samples, found.settled_at, len(made.selection.layers),
+        len(made.selection.tensors), left, tuple(found.warnings), made.differences, tuple(ledger),
+        Path(model).stat().st_size, len(made.model), time.perf_counter() - start,
     )  # fmt: skip
+
+
+def _samples(data: Data | None, prepared: Prepared, options: Options) -> Samples | None:
+    if data is None:
+        return None
+    return open_samples(data, prepared.inputs, options.preprocessing).limited(options.samples)
 
 
 def _check_options(options: Options, data: Data | None) -> None:
@@ -126,6 +126,8 @@ def _check_options(options: Options, data: Data | None) -> None:
         raise InputError(
             "there is nothing to find ranges from", hint="--data DIR, or --ranges FILE from an earlier run"
         )
+    if options.budget.is_set and data is None:
+        raise InputError("a budget of accuracy is measured on samples, and there are none", hint="add --data DIR")
 
 
 def _select(model: str | os.PathLike[str], prepared: Prepared, options: Options) -> Selection:
@@ -176,7 +178,7 @@ def _calibrate(
     return found
 
 
-def _announce(tell: Progress, prepared: Prepared, selection: Selection, samples: Samples, options: Options) -> None:
+def _announce(tell: Progress, prepared: Prepared, selection: Selection, samples: Samples) -> None:
     """What the work will take, and what is done to pictures."""
     shapes = [None if value.shape is None else dims(value) for value in selection.tensors]
     known = [
@@ -189,19 +191,6 @@ def _announce(tell: Progress, prepared: Prepared, selection: Selection, samples:
     tell(f"{count} from {samples.source}; memory: {calibration.memory_text(n_bytes, len(shapes))}")
     if samples.pictures is not None:
         tell(f"pictures: {samples.pictures}")
-
-
-def _kept(store: Store, prepared: Prepared) -> Iterator[Sample]:
-    for index in range(store.samples):
-        yield {value.name: store.get(value.name, index) for value in prepared.inputs}
-
-
-def _checked(model: ir.Model) -> bytes:
-    """The model's bytes without what nothing reads any more, after the ONNX project's checker."""
-    RemoveUnusedNodesPass()(model)
-    made = serialize(model)
-    onnx.checker.check_model(made)
-    return made
 
 
 def _write(path: Path, made: bytes) -> None:

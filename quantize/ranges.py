@@ -19,7 +19,6 @@ LEVELS = 255  # steps between the lowest and the highest of 256 numbers
 TAIL = 1e-5  # of the numbers, on each side, that "percentile" lets saturate
 COARSE = np.linspace(1.0, 0.1, 37)  # times an extreme, as "mse" tries them first
 FINE = np.linspace(0.97, 1.03, 13)  # times the best end so far
-ROUNDS = 2
 
 
 def minmax(histogram: Histogram) -> Range:
@@ -45,13 +44,13 @@ def mse(histogram: Histogram) -> Range:
     low, high = minmax(histogram)
     used = np.flatnonzero(histogram.counts)
     values, weights = histogram.centres[used], histogram.counts[used].astype(np.float64)
-    best = low, high
-    for lows, highs in ((low * COARSE, high * COARSE), *((None, None),) * ROUNDS):
-        for end, tried in enumerate((lows, highs)):
-            near = np.clip(best[end] * FINE, low, high) if tried is None else tried
-            candidates = [(float(x), best[1]) if end == 0 else (best[0], float(x)) for x in near]
-            best = min(candidates, key=lambda ends: _squared_error(values, weights, ends))
-    return best
+    ends = low, high
+    for factors in (COARSE, FINE, FINE):
+        for end in (0, 1):
+            tried = np.clip(ends[end] * factors, low, high)
+            candidates = [(float(x), ends[1]) if end == 0 else (ends[0], float(x)) for x in tried]
+            ends = min(candidates, key=lambda pair: _squared_error(values, weights, pair))
+    return ends
 
 
 def squared_error(histogram: Histogram, ends: Range) -> float:

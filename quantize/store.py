@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,6 +66,11 @@ class Store:
         offset, shape, dtype = series.places[sample]
         count = int(np.prod(shape, dtype=np.int64))
         return np.fromfile(series.path, dtype, count, offset=offset).reshape(shape)
+
+    def drop_all_but(self, names: Iterable[str]) -> None:
+        """Forgets all tensors but those."""
+        for name in set(self._series) - set(names):
+            self.drop(name)
 
     def drop(self, name: str) -> None:
         """Forgets a tensor."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edgeort.quantize import Difference, Preprocessing, Result
 
 LEFT_SHOWN = 12  # layers that stay float, with the reason
+LEDGER_SHOWN = 24
 PICTURES = "Pictures"
 
 
@@ -37,6 +38,12 @@ def quantize(
     ] = True,
     exclude: Annotated[
         list[str] | None, typer.Option(metavar="NODE", help="A node that stays float; may be repeated.")
+    ] = None,
+    min_sqnr: Annotated[
+        float | None, typer.Option(help="Leave as few layers in float as this SQNR in dB needs.")
+    ] = None,
+    min_agreement: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Likewise, for the share of equal answers.")
     ] = None,
     shape: Annotated[
         list[str] | None, typer.Option(metavar="NAME=1x3x224x224", help="Shape of an input; may be repeated.")
@@ -75,6 +82,7 @@ def quantize(
         steps=quantizer.Steps(gptq, bias_correction, compensation),
         exclude=tuple(exclude or ()),
         preprocessing=how,
+        budget=quantizer.Budget(min_sqnr, min_agreement),
     )
     with stages() as progress:
         result = quantizer.quantize(
@@ -106,6 +114,12 @@ def _print(result: Result) -> None:
         ("time", f"{result.seconds:.1f} s"),
     ]
     print_table(str(result.model), rows)
+    if result.ledger:
+        lines = [
+            ("float" if e.promoted else "int8", e.layer, f"{e.alone_db:.1f} dB", size(e.added_bytes))
+            for e in result.ledger
+        ]
+        print_table("the budget's ledger", lines[:LEDGER_SHOWN], ("kept as", "layer", "alone in int8", "float adds"))
     if result.left:
         print_table("stay float", list(result.left.items())[:LEFT_SHOWN], ("layer", "because"))
 

@@ -64,6 +64,20 @@ def test_odd_samples_are_warned_about(place: Path):
     assert "warning: input 'x': 3 of 3 samples hold one number only" in result.stderr
 
 
+def test_a_budget_prints_its_ledger_or_fails(place: Path):
+    arguments = ["quantize", place / "m.onnx", "-o", place / "q.onnx", "--data", place / "x.npy"]
+    free = json.loads(call(*arguments, "--json").stdout)["differences"][0]["sqnr_db"]
+    result = call(*arguments, "--min-sqnr", free + 1, "--min-agreement", 0.5)
+    assert result.exit_code == 0
+    assert "the budget's ledger" in result.stdout
+    assert "float " in result.stdout and "int8 " in result.stdout
+    (place / "q.onnx").unlink()
+    over = call(*arguments, "--min-sqnr", 300)
+    assert over.exit_code == 1
+    assert "SQNR >= 300 dB" in over.stderr
+    assert not (place / "q.onnx").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

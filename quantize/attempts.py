@@ -1,0 +1,90 @@
+"""Makes quantised models from one calibration: which nodes stay float may differ from one to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+import onnx
+import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
+
+from edgeort.progress import Progress
+from edgeort.quantize import qdq
+from edgeort.quantize.calibration import Calibration
+from edgeort.quantize.measuring import Difference, compare
+from edgeort.quantize.preparing import Prepared, serialize
+from edgeort.quantize.ranges import Range
+from edgeort.quantize.refinement import Reference, Steps, measuring_points, refine
+from edgeort.quantize.samples import Sample
+from edgeort.quantize.selection import Selection, select
+from edgeort.quantize.store import Store
+
+NO_STEPS = Steps(gptq=False, bias_correction=False, compensation=False)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A quantised model, and its differences to the float model on the store's samples."""
+
+    model: bytes
+    selection: Selection
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """What all attempts share. The store has the inputs of the samples to refine on and to compare with."""
+
+    prepared: Prepared
+    calibration: Calibration
+    ranges: Mapping[str, Range]
+    store: Store
+    steps: Steps
+    progress: Progress | None = None
+
+    def make(self, exclude: Collection[str]) -> Attempt:
+        """A quantised model in which the nodes of those names stay float."""
+        self.store.drop_all_but(value.name for value in self.prepared.inputs)
+        model, floats = self.prepared.model.clone(), self.prepared.model.clone().graph
+        selection = select(model.graph, exclude)
+        points = measuring_points(selection.layers)
+        found = qdq.quantities(selection, self.ranges)
+        quantized = qdq.insert(model.graph, selection, found, with_bias=self.steps.bias_correction)
+        if self.store.samples and self.steps != NO_STEPS:
+            reference = Reference(floats, points, self.calibration.means)
+            refine(model, quantized, reference, self.store, self.steps, self.progress)
+        made = _checked(model)
+        if self.progress and self.store.samples:
+            self.progress("comparing with the float model")
+        return Attempt(made, selection, tuple(self._differences(made, self.store.samples)))
+
+    def roughly(self, exclude: Collection[str], samples: int) -> list[Difference]:
+        """The differences on some samples of a model without refinement."""
+        model = self.prepared.model.clone()
+        selection = select(model.graph, exclude)
+        qdq.insert(model.graph, selection, qdq.quantities(selection, self.ranges), with_bias=False)
+        return self._differences(serialize(model), samples)
+
+    def _differences(self, made: bytes, samples: int) -> list[Difference]:
+        if not self.store.samples:
+            return []
+        return compare(self.prepared.serialized, made, islice(self._inputs(), samples))
+
+    def _inputs(self) -> Iterator[Sample]:
+        for index in range(self.store.samples):
+            yield {value.name: self.store.get(value.name, index) for value in self.prepared.inputs}
+
+
+def spread_over(selection: Selection, ranges: Mapping[str, Range]) -> dict[str, Range]:
+    """The range of every selected tensor by name, also of those that share another's."""
+    return {str(value.name): ranges[str(selection.source.get(value, value).name)] for value in selection.tensors}
+
+
+def _checked(model: ir.Model) -> bytes:
+    """The model's bytes without what nothing reads any more, after the ONNX project's checker."""
+    RemoveUnusedNodesPass()(model)
+    made = serialize(model)
+    onnx.checker.check_model(made)
+    return made

@@ -1,0 +1,78 @@
+"""The search promotes as few layers as the budget needs, the worst first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from edgeort.errors import BudgetError
+from edgeort.quantize import Budget, Options, Result, Steps, quantize
+from edgeort.quantize.measuring import Difference
+from tests.quantize.models import mobile, samples, save
+
+BAD = "n6"  # the projection of the block, behind the depthwise convolution
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network in which one layer cannot be quantised well: one weight of each channel dwarfs the others."""
+    proto = mobile()
+    (node,) = [node for node in proto.graph.node if node.name == BAD]
+    (tensor,) = [t for t in proto.graph.initializer if t.name == node.input[1]]
+    weight = numpy_helper.to_array(tensor).copy()
+    weight[:, 0] *= 300
+    tensor.CopyFrom(numpy_helper.from_array(weight, tensor.name))
+    first = next(n for n in proto.graph.node if n.name == "n4")  # ... whose input is next to nothing
+    for name in first.input[1:]:
+        (tensor,) = [t for t in proto.graph.initializer if t.name == name]
+        small = numpy_helper.to_array(tensor).copy()
+        small[0] *= 1 / 300
+        tensor.CopyFrom(numpy_helper.from_array(small, name))
+    return save(tmp_path_factory.mktemp("model") / "m.onnx", proto)
+
+
+def run(model: Path, out: Path, budget: Budget) -> Result:
+    plain = Steps(gptq=False, bias_correction=False, compensation=False)
+    return quantize(model, out, samples(24), Options(steps=plain, budget=budget))
+
+
+def test_the_worst_layer_goes_first_and_no_other(model: Path, tmp_path: Path):
+    free = run(model, tmp_path / "q.onnx", Budget())
+    assert free.ledger == ()
+    wanted = free.differences[0].sqnr_db + 4
+    result = run(model, tmp_path / "q.onnx", Budget(sqnr_db=wanted))
+    assert result.differences[0].sqnr_db >= wanted
+    promoted = [entry.layer for entry in result.ledger if entry.promoted]
+    assert promoted == [BAD]
+    assert result.left == {BAD: "the budget needs it"}
+    assert len(result.ledger) == 6
+    assert min(result.ledger, key=lambda entry: entry.alone_db).layer == BAD
+    assert result.output_bytes > free.output_bytes
+    onnx.checker.check_model(onnx.load(tmp_path / "q.onnx"))
+
+
+def test_a_budget_that_is_kept_anyway_costs_nothing(model: Path, tmp_path: Path):
+    result = run(model, tmp_path / "q.onnx", Budget(sqnr_db=1.0, agreement=0.1))
+    assert result.ledger == ()
+    assert result.layers == 6
+
+
+def test_a_budget_that_cannot_be_kept(model: Path, tmp_path: Path):
+    with pytest.raises(BudgetError, match=r"SQNR >= 400 dB.*n6 \("):
+        run(model, tmp_path / "q.onnx", Budget(sqnr_db=400))
+    assert not (tmp_path / "q.onnx").exists()
+
+
+def test_budgets():
+    half = Difference("y")
+    half.add(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[1.0, 0.0], [1.0, 0.9]]))
+    assert half.agreement == 0.5
+    assert Budget(agreement=0.5).kept([half]) and not Budget(agreement=0.6).kept([half])
+    assert Budget(sqnr_db=2).kept([half]) and not Budget(sqnr_db=4).kept([half])
+    assert not Budget(sqnr_db=2).kept([half, Difference("z", signal=1.0, noise=1.0)])
+    assert Budget().text() == "" and Budget(25, 0.99).text() == "SQNR >= 25 dB, agreement >= 0.99"
+    assert not Budget().is_set
