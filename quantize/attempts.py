@@ -26,7 +26,7 @@ NO_STEPS = Steps(gptq=False, bias_correction=False, compensation=False)
 
 @dataclass(frozen=True)
 class Attempt:
-    """A quantised model, and its differences to the float model on the store's samples."""
+    """A quantised model, and its differences to the float model on the samples kept."""
 
     model: bytes
     selection: Selection
@@ -35,12 +35,13 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Attempts:
-    """What all attempts share. The store has the inputs of the samples to refine on and to compare with."""
+    """What all attempts share. `store` has the inputs of the samples to refine on, `judge` more to compare on."""
 
     prepared: Prepared
     calibration: Calibration
     ranges: Mapping[str, Range]
     store: Store
+    judge: Store
     steps: Steps
     progress: Progress | None = None
 
@@ -56,9 +57,9 @@ class Attempts:
             reference = Reference(floats, points, self.calibration.means)
             refine(model, quantized, reference, self.store, self.steps, self.progress)
         made = _checked(model)
-        if self.progress and self.store.samples:
+        if self.progress and self.calibration.samples:
             self.progress("comparing with the float model")
-        return Attempt(made, selection, tuple(self._differences(made, self.store.samples)))
+        return Attempt(made, selection, tuple(self._differences(made)))
 
     def roughly(self, exclude: Collection[str], samples: int) -> list[Difference]:
         """The differences on some samples of a model without refinement."""
@@ -67,14 +68,15 @@ class Attempts:
         qdq.insert(model.graph, selection, qdq.quantities(selection, self.ranges), with_bias=False)
         return self._differences(serialize(model), samples)
 
-    def _differences(self, made: bytes, samples: int) -> list[Difference]:
-        if not self.store.samples:
+    def _differences(self, made: bytes, samples: int | None = None) -> list[Difference]:
+        if not self.store.samples + self.judge.samples:
             return []
         return compare(self.prepared.serialized, made, islice(self._inputs(), samples))
 
     def _inputs(self) -> Iterator[Sample]:
-        for index in range(self.store.samples):
-            yield {value.name: self.store.get(value.name, index) for value in self.prepared.inputs}
+        for store in (self.store, self.judge):
+            for index in range(store.samples):
+                yield {value.name: store.get(value.name, index) for value in self.prepared.inputs}
 
 
 def spread_over(selection: Selection, ranges: Mapping[str, Range]) -> dict[str, Range]:

@@ -10,6 +10,7 @@ import math
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 
 import numpy as np
@@ -75,20 +76,18 @@ def calibrate(
     method: str,
     *,
     means: Mapping[str, int] | None = None,
-    keep: Store | None = None,
-    keep_at_most: int = 0,
+    keep: Kept | None = None,
     progress: Progress | None = None,
 ) -> Calibration:
     """Ranges of `tensors` by `method` (a key of `METHODS`), from all samples.
 
-    `means` maps tensors to the axis of their channels. `keep` receives the inputs of at most `keep_at_most` samples,
-    evenly spread, and the means are over those. Raises InputError for samples that the model cannot run.
+    `means` maps tensors to the axis of their channels; they are over the samples that `keep` has to refine on. Raises
+    InputError for samples that the model cannot run.
     """
     run = _Pass(prepared, list(tensors), dict(means or {}))
-    kept = _Kept(samples.count, keep_at_most)
     found = Calibration({}, {}, means={name: ChannelMean() for name in run.axes})
     stream, looks = enumerate(samples), FIRST_LOOK
-    while _run_block(run, islice(stream, looks - found.samples), kept, keep, found):
+    while _run_block(run, islice(stream, looks - found.samples), keep, found):
         if progress:
             progress(f"calibrating: {found.samples} of {samples.count or '?'} samples")
         ranges = {name: METHODS[method](histogram) for name, histogram in run.histograms.items()}
@@ -100,34 +99,44 @@ def calibrate(
     return found
 
 
-def _run_block(
-    run: _Pass, block: Iterator[tuple[int, Sample]], kept: _Kept, keep: Store | None, found: Calibration
-) -> bool:
+def _run_block(run: _Pass, block: Iterator[tuple[int, Sample]], keep: Kept | None, found: Calibration) -> bool:
     """Runs some samples; False when there were none."""
     before = found.samples
     for index, sample, sums in ordered_map(run, block):
         found.samples += 1
         run.checks.look(sample)
-        if keep is not None and kept(index, keep.samples):
-            for name, array in sample.items():
-                keep.put(name, keep.samples, array)
-            keep.samples += 1
+        if keep is not None and keep.take(index, sample):
             for name, (total, count) in sums.items():
                 found.means[name].add(total, count)
     return found.samples > before
 
 
-class _Kept:
-    """Whether to keep a sample: evenly spread ones of a known number, else the first."""
+@dataclass
+class Kept:
+    """Where samples are kept: those to `refine` on, evenly spread where their number is known, others to `judge` by."""
 
-    def __init__(self, count: int | None, limit: int) -> None:
-        self.limit = limit
-        self.chosen = (
-            None if count is None or count <= limit else {int((i + 0.5) * count / limit) for i in range(limit)}
-        )
+    refine: Store
+    judge: Store
+    refine_at_most: int
+    judge_at_most: int
+    count: int | None
 
-    def __call__(self, index: int, kept: int) -> bool:
-        return kept < self.limit and (self.chosen is None or index in self.chosen)
+    def take(self, index: int, sample: Sample) -> bool:
+        """Keeps a sample if there is room; True when it is one to refine on."""
+        chosen = self.refine.samples < self.refine_at_most and (self.count is None or index in self._spread)
+        store = self.refine if chosen else self.judge
+        if chosen or store.samples < self.judge_at_most:
+            for name, array in sample.items():
+                store.put(name, store.samples, array)
+            store.samples += 1
+        return chosen
+
+    @cached_property
+    def _spread(self) -> frozenset[int]:
+        count, limit = self.count or 0, self.refine_at_most
+        if count <= limit:
+            return frozenset(range(count))
+        return frozenset(int((i + 0.5) * count / limit) for i in range(limit))
 
 
 class _Pass:

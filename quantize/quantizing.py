@@ -15,7 +15,7 @@ from edgeort.passes.edit import dims
 from edgeort.progress import Progress
 from edgeort.quantize import calibration, ranges_file
 from edgeort.quantize.attempts import NO_STEPS, Attempts, spread_over
-from edgeort.quantize.calibration import Calibration
+from edgeort.quantize.calibration import Calibration, Kept
 from edgeort.quantize.images import Preprocessing
 from edgeort.quantize.measuring import Difference
 from edgeort.quantize.preparing import Prepared, already_quantised, prepare
@@ -27,13 +27,14 @@ from edgeort.quantize.search import Budget, Entry, search
 from edgeort.quantize.selection import Selection, select
 from edgeort.quantize.store import Store
 
+JUDGE_SAMPLES = 1000  # that the result is compared on, besides those of refinement
 PROMOTED = "the budget needs it"  # why a layer stays float
 REFINE_SAMPLES = 100  # that refinement goes over again; more change nothing that can be measured
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was made. `differences` are those to the float model on the samples of refinement, so they flatter a bit."""
+    """What was made. `differences` are those to the float model on the samples given, so they flatter a bit."""
 
     model: str
     output: str
@@ -99,10 +100,11 @@ def quantize(
     samples = _samples(data, prepared, options)
     if tell and samples is not None:
         _announce(tell, prepared, selection, samples)
-    with Store() as store:
+    with Store() as store, Store() as judge:
         steps = NO_STEPS if samples is None else options.steps
-        found = _calibrate(prepared, selection, samples, options, steps, store, progress)
-        attempts = Attempts(prepared, found, spread_over(selection, found.ranges), store, steps, progress)
+        keep = Kept(store, judge, options.refine_samples, JUDGE_SAMPLES, samples.count if samples else None)
+        found = _calibrate(prepared, selection, samples, options, steps, keep, progress)
+        attempts = Attempts(prepared, found, spread_over(selection, found.ranges), store, judge, steps, progress)
         made, ledger = search(attempts, options.exclude, options.budget, progress)
     _write(Path(output), made.model)
     left = made.selection.left | {entry.layer: PROMOTED for entry in ledger if entry.promoted}
@@ -147,10 +149,10 @@ def _calibrate(
     samples: Samples | None,
     options: Options,
     steps: Steps,
-    store: Store,
+    keep: Kept,
     progress: Progress | None,
 ) -> Calibration:
-    """Ranges from the file or the samples. The store receives the samples to refine on."""
+    """Ranges from the file or the samples. `keep` receives samples."""
     tensors = [str(value.name) for value in selection.tensors if value not in selection.source]
     given = None
     if options.ranges is not None:
@@ -165,8 +167,7 @@ def _calibrate(
         () if given else tensors,
         options.method,
         means=means,
-        keep=store,
-        keep_at_most=options.refine_samples,
+        keep=keep,
         progress=progress,
     )
     if given:

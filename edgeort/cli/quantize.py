@@ -125,7 +125,7 @@ def _print(result: Result) -> None:
 
 
 def _difference(found: Difference) -> str:
-    rows = f"agreement {found.agreement:.2%}, KL {found.kl:.2g}, on the samples calibrated with"
+    rows = f"agreement {found.agreement:.2%}, KL {found.kl:.2g}, on the samples given"
     return f"SQNR {found.sqnr_db:.1f} dB, {rows}"
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from edgeort.errors import InputError
 from edgeort.ort import open_session
-from edgeort.quantize.calibration import Calibration, calibrate, with_outputs
+from edgeort.quantize.calibration import Calibration, Kept, calibrate, with_outputs
 from edgeort.quantize.preparing import Prepared, prepare
 from edgeort.quantize.samples import Data, open_samples
 from edgeort.quantize.store import Store
@@ -42,13 +42,22 @@ def test_ranges_are_of_all_samples(prepared: Prepared):
     assert found.extremes["x"] == (x.min(), x.max())
 
 
-def test_means_are_of_the_kept_samples(prepared: Prepared):
-    with Store() as store:
-        found = run(prepared, samples(8), means={TENSOR: 1}, keep=store, keep_at_most=4)
-        assert store.samples == 4
+def test_means_are_of_the_samples_to_refine_on(prepared: Prepared):
+    with Store() as store, Store() as judge:
+        found = run(prepared, samples(8), means={TENSOR: 1}, keep=Kept(store, judge, 4, 3, 8))
+        assert (store.samples, judge.samples) == (4, 3)
         kept = np.concatenate([store.get("x", i) for i in range(4)])
+        others = np.concatenate([judge.get("x", i) for i in range(3)])
     assert (kept == pictures(8)[[1, 3, 5, 7]]).all()
+    assert (others == pictures(8)[[0, 2, 4]]).all()
     np.testing.assert_allclose(found.means[TENSOR].mean, tensor(prepared, kept).mean(axis=(0, 2, 3)), rtol=1e-5)
+
+
+def test_the_first_are_kept_where_the_number_is_unknown(prepared: Prepared):
+    with Store() as store, Store() as judge:
+        run(prepared, iter(samples(5)), keep=Kept(store, judge, 2, 9, None))
+        assert (store.samples, judge.samples) == (2, 3)
+        assert (store.get("x", 1) == pictures(5)[1]).all()
 
 
 def test_it_says_when_more_samples_change_nothing(prepared: Prepared):

@@ -91,6 +91,11 @@ def test_the_result_is_that_of_its_own_figures(model: Path, tmp_path: Path):
     assert 0 <= found.kl < 0.05
 
 
+def test_more_samples_than_are_refined_on_judge_too(model: Path, tmp_path: Path):
+    result = made(model, tmp_path / "q.onnx", refine_samples=8)
+    assert result.differences[0].rows == 32
+
+
 def test_the_same_twice(model: Path, tmp_path: Path):
     for name in ("a", "b"):
         made(model, tmp_path / name)
