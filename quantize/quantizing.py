@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from edgeort.errors import InputError, ModelError, OutputError
 from edgeort.passes.edit import dims
 from edgeort.progress import Progress
@@ -100,7 +102,8 @@ def quantize(
     samples = _samples(data, prepared, options)
     if tell and samples is not None:
         _announce(tell, prepared, selection, samples)
-    with Store() as store, Store() as judge:
+    # Samples are worked on in parallel already.
+    with threadpool_limits(1, "blas"), Store() as store, Store() as judge:
         steps = NO_STEPS if samples is None else options.steps
         keep = Kept(store, judge, options.refine_samples, JUDGE_SAMPLES, samples.count if samples else None)
         found = _calibrate(prepared, selection, samples, options, steps, keep, progress)

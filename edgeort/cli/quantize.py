@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -68,8 +67,6 @@ def quantize(
     as_json: Json = False,
 ) -> None:
     """Make an int8 model (QuantizeLinear/DequantizeLinear) from a float one and samples."""
-    # Samples are worked on in parallel; threads of NumPy's BLAS on top would only wait for each other.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from edgeort import quantize as quantizer
     from edgeort.model import parse_shapes
 
