@@ -17,6 +17,7 @@ MAX_RANK = 8
 PANEL = 16  # columns in a panel of packed matrix weights: one cache line of float32, for every ISA level
 
 # Element types, in the order of their codes in a plan. (name, ONNX TensorProto.DataType, bytes)
+# q8 is the runtime's own: a quantised activation, canonically signed, that no input or output of a graph has.
 DTYPES: tuple[tuple[str, int, int], ...] = (
     ("f32", 1, 4),
     ("u8", 2, 1),
@@ -31,7 +32,9 @@ DTYPES: tuple[tuple[str, int, int], ...] = (
     ("u32", 12, 4),
     ("u64", 13, 8),
     ("bf16", 16, 2),
+    ("q8", -1, 1),
 )
+Q8 = len(DTYPES) - 1
 
 HEADER = Struct(
     "Header",
@@ -122,6 +125,6 @@ UOPS = (
     "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh",
     "Relu", "Clip", "LeakyRelu", "PRelu", "ThresholdedRelu", "Elu", "Selu", "Celu", "HardSigmoid", "HardSwish",
     "Sigmoid", "Tanh", "Erf", "Silu", "Swish", "Gelu", "GeluTanh", "Mish", "Softplus", "Softsign",
-    "Shrink",
+    "Shrink", "Dequantize", "Quantize",
 )  # fmt: skip
 IMMEDIATE = 255

@@ -39,6 +39,29 @@ _ALL = (
         ),
     ),
     Struct(
+        "Quantisation",
+        "Of a quantised product: zero points and limits are canonical (signed). quantised: the result is q8; then, and "
+        "without a program, it is clip(round_even(sum * scale) + zero_point, lo, hi).",
+        (
+            ("x_zero_point", "i32", 1),
+            ("zero_point", "i32", 1),
+            ("lo", "i32", 1),
+            ("hi", "i32", 1),
+            ("quantised", "u32", 1),
+            ("reserved", "u32", 1),
+        ),
+    ),
+    Struct(
+        "QConvParams",
+        "A convolution of q8 by i8: inputs are x, weights, bias, sums of weights, scale, the program's operands.",
+        (("quantisation", "Quantisation", 1), ("conv", "ConvParams", 1)),
+    ),
+    Struct(
+        "QGemmParams",
+        "A product of q8 [..., k] by i8 [k, n]; inputs as of QConvParams.",
+        (("quantisation", "Quantisation", 1), ("k", "i64", 1), ("n", "i64", 1), ("epilogue", "Program", 1)),
+    ),
+    Struct(
         "RnnParams",
         "LSTM, GRU and RNN. packed: weights come as panels, recurrent ones a group of gates at a time. flag: "
         "input_forget or linear_before_reset. activations: three a direction, codes of lowering/rnn.py. clip: 0 for "

@@ -36,17 +36,18 @@ enum class DType : u8 {
   f64 = 9,
   u32 = 10,
   u64 = 11,
-  bf16 = 12
+  bf16 = 12,
+  q8 = 13
 };
-static constexpr u8 kDTypeSize[] = {4, 1, 1, 2, 2, 4, 8, 1, 2, 8, 4, 8, 2};
-static constexpr u32 kDTypes = 13;
+static constexpr u8 kDTypeSize[] = {4, 1, 1, 2, 2, 4, 8, 1, 2, 8, 4, 8, 2, 1};
+static constexpr u32 kDTypes = 14;
 
 enum class Kind : u8 { activation, input, constant };
 enum class Uop : u8 {
-  Add, Sub, ReverseSub, Mul, Div, ReverseDiv, Min, Max, Pow, ReversePow, Neg, Abs, Sqrt, Reciprocal, Exp, Log, Floor, Ceil, Round, Sign, Sin, Cos, Tan, Asin, Acos, Atan, Sinh, Cosh, Asinh, Acosh, Atanh, Relu, Clip, LeakyRelu, PRelu, ThresholdedRelu, Elu, Selu, Celu, HardSigmoid, HardSwish, Sigmoid, Tanh, Erf, Silu, Swish, Gelu, GeluTanh, Mish, Softplus, Softsign, Shrink
+  Add, Sub, ReverseSub, Mul, Div, ReverseDiv, Min, Max, Pow, ReversePow, Neg, Abs, Sqrt, Reciprocal, Exp, Log, Floor, Ceil, Round, Sign, Sin, Cos, Tan, Asin, Acos, Atan, Sinh, Cosh, Asinh, Acosh, Atanh, Relu, Clip, LeakyRelu, PRelu, ThresholdedRelu, Elu, Selu, Celu, HardSigmoid, HardSwish, Sigmoid, Tanh, Erf, Silu, Swish, Gelu, GeluTanh, Mish, Softplus, Softsign, Shrink, Dequantize, Quantize
 };
-static constexpr u32 kUops = 52;
-static constexpr const char* kUopNames[] = {"Add", "Sub", "ReverseSub", "Mul", "Div", "ReverseDiv", "Min", "Max", "Pow", "ReversePow", "Neg", "Abs", "Sqrt", "Reciprocal", "Exp", "Log", "Floor", "Ceil", "Round", "Sign", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Relu", "Clip", "LeakyRelu", "PRelu", "ThresholdedRelu", "Elu", "Selu", "Celu", "HardSigmoid", "HardSwish", "Sigmoid", "Tanh", "Erf", "Silu", "Swish", "Gelu", "GeluTanh", "Mish", "Softplus", "Softsign", "Shrink"};
+static constexpr u32 kUops = 54;
+static constexpr const char* kUopNames[] = {"Add", "Sub", "ReverseSub", "Mul", "Div", "ReverseDiv", "Min", "Max", "Pow", "ReversePow", "Neg", "Abs", "Sqrt", "Reciprocal", "Exp", "Log", "Floor", "Ceil", "Round", "Sign", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh", "Relu", "Clip", "LeakyRelu", "PRelu", "ThresholdedRelu", "Elu", "Selu", "Celu", "HardSigmoid", "HardSwish", "Sigmoid", "Tanh", "Erf", "Silu", "Swish", "Gelu", "GeluTanh", "Mish", "Softplus", "Softsign", "Shrink", "Dequantize", "Quantize"};
 
 // The first bytes of a plan. Tables are (offset in bytes, count of records or bytes).
 struct Header {
@@ -146,6 +147,33 @@ struct GemmParams {
   Program epilogue;
 };
 static_assert(sizeof(GemmParams) == 56);
+
+// Of a quantised product: zero points and limits are canonical (signed). quantised: the result is q8; then, and without a program, it is clip(round_even(sum * scale) + zero_point, lo, hi).
+struct Quantisation {
+  i32 x_zero_point;
+  i32 zero_point;
+  i32 lo;
+  i32 hi;
+  u32 quantised;
+  u32 reserved;
+};
+static_assert(sizeof(Quantisation) == 24);
+
+// A convolution of q8 by i8: inputs are x, weights, bias, sums of weights, scale, the program's operands.
+struct QConvParams {
+  Quantisation quantisation;
+  ConvParams conv;
+};
+static_assert(sizeof(QConvParams) == 152);
+
+// A product of q8 [..., k] by i8 [k, n]; inputs as of QConvParams.
+struct QGemmParams {
+  Quantisation quantisation;
+  i64 k;
+  i64 n;
+  Program epilogue;
+};
+static_assert(sizeof(QGemmParams) == 64);
 
 // LSTM, GRU and RNN. packed: weights come as panels, recurrent ones a group of gates at a time. flag: input_forget or linear_before_reset. activations: three a direction, codes of lowering/rnn.py. clip: 0 for none.
 struct RnnParams {
