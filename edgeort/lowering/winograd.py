@@ -30,7 +30,7 @@ class _Costs:
     weight: int
 
 
-_COSTS = {1: _Costs(320, 280, 115), 2: _Costs(500, 200, 115)}
+_COSTS = {1: _Costs(320, 280, 115), 2: _Costs(500, 200, 80)}
 _WORTH = 0.8
 
 

@@ -32,7 +32,7 @@ struct WinogradPhase {
   constexpr int left() const { return columns == 1; }
 };
 static constexpr WinogradPhase kWinogradPhase[kWinogradPhases] = {
-    {3, 3, 6, 6, 2, 0}, {2, 2, 5, 5, 2, 0}, {2, 1, 5, 1, 5, 4}, {1, 2, 1, 5, 1, 4 * 9}, {1, 1, 1, 1, 1, 4 * 9 + 4}};
+    {3, 3, 6, 6, 2, 0}, {2, 2, 5, 5, 1, 0}, {2, 1, 5, 1, 5, 4}, {1, 2, 1, 5, 1, 4 * 9}, {1, 1, 1, 1, 1, 4 * 9 + 4}};
 
 // Tiles at the right and at the bottom edge may have fewer outputs: m of them need m + 2 (stride 2: m + 1) of the sums' positions, the
 // first. The kinds of tiles, in the order in which a run holds them: those that have a position are neighbours.
