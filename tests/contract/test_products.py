@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from tests.contract.engines import LANES, check, graph, levels, nchw, rows, values
+from tests.contract.engines import LANES, check, graph, levels, nchw, plan_of, rows, values
 from tests.reference import library as reference
 
 TILES = [(int(r), int(v) * LANES[level]) for level, r, v in rows("gemm", "TILE") if level in levels()]
@@ -67,6 +67,25 @@ def test_convolutions(seed: int, tmp_path: Path) -> None:
         x = values(rng, batch, *size, ci)
         want = reference().conv2d(x, w, b, strides=strides, dilations=dilations, pads=pads, groups=groups)  # type: ignore[arg-type]
         runs.append(([nchw(x)], nchw(want)))
+    check(model, tmp_path, *runs)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("channels", [(32, 64), (67, 49)])
+def test_winograd(channels: tuple[int, int], stride: int, tmp_path: Path) -> None:
+    """Every number of outputs in the last tile, few and many tiles, and values that overflow."""
+    ci, co = channels
+    rng = np.random.default_rng(ci * stride)
+    w, b = values(rng, co, ci, 3, 3), values(rng, co)
+    node = helper.make_node("Conv", ["x", "w", "b"], ["y"], strides=[stride] * 2, pads=[1] * 4)
+    model = graph([node], {"x": ["n", ci, "h", "w"]}, ["y"], {"w": w, "b": b})
+    assert b"WinogradConv" in plan_of(model)
+    runs = []
+    for n, height, width in ((2, 1, 2), (1, 3, 13), (3, 4, 5), (1, 41, 62), (1, 14, 11)):
+        x = values(rng, n, height * stride, width * stride, ci)
+        for scale in (1, 2.0**120):
+            large = x * np.float32(scale)
+            runs.append(([nchw(large)], nchw(reference().winograd2d(large, w, b, pad=1, stride=stride))))
     check(model, tmp_path, *runs)
 
 
