@@ -110,12 +110,13 @@ def test_depthwise_rows(width: int, stride: int, pixels: int, channels: int, lef
 STEMS = [(int(p), int(v) * LANES[level]) for level, p, v in rows("conv", "STEM") if level in levels()]
 
 
+@pytest.mark.parametrize("kernel", [3, 7])
 @pytest.mark.parametrize(("pixels", "columns"), STEMS)
-def test_stems(pixels: int, columns: int, tmp_path: Path) -> None:
+def test_stems(pixels: int, columns: int, kernel: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(pixels * columns)
     for channels in (columns - 1, columns, 2 * columns + 3):
-        w, b = values(rng, channels, 3, 3, 3), values(rng, channels)
-        sizes = {"strides": (2, 2), "pads": (1, 1, 1, 1)}
+        w, b = values(rng, channels, 3, kernel, kernel), values(rng, channels)
+        sizes = {"strides": (2, 2), "pads": (kernel // 2,) * 4}
         node = helper.make_node("Conv", ["x", "w", "b"], ["y"], **sizes)
         runs = []
         for width in (1, 2 * pixels - 1, 2 * pixels, 6 * pixels + 5):

@@ -150,14 +150,20 @@ def test_conv_has_the_bits_of_the_reference(c_in: int, c_out: int, kernel: int, 
 
 @pytest.mark.parametrize("epilogue", ["none", "HardSwish"])
 @pytest.mark.parametrize("channels", [1, 8, 16, 24, 33, 50])
+@pytest.mark.parametrize("kernel", [3, 7])
 @pytest.mark.parametrize(
     ("size", "pads"),
-    [((14, 15), (1, 1, 1, 1)), ((33, 64), (0, 0, 1, 1)), ((5, 131), (1, 0, 0, 2)), ((3, 1), (4, 1, 2, 40))],
+    [((14, 15), (1, 1, 1, 1)), ((33, 64), (0, 0, 1, 1)), ((7, 131), (3, 2, 3, 3)), ((3, 1), (4, 6, 2, 40))],
 )
 def test_planes_have_the_bits_of_the_reference(
-    size: tuple[int, int], pads: tuple[int, int, int, int], channels: int, epilogue: str, tmp_path: Path
+    size: tuple[int, int],
+    pads: tuple[int, int, int, int],
+    kernel: int,
+    channels: int,
+    epilogue: str,
+    tmp_path: Path,
 ) -> None:
-    x, w, b = random(2, 3, *size), random(channels, 3, 3, 3), random(channels)
+    x, w, b = random(2, 3, *size), random(channels, 3, kernel, kernel), random(channels)
     nodes = [helper.make_node("Conv", ["x", "w", "b"], ["c"], strides=[2, 2], pads=pads)]
     nodes.append(helper.make_node("Identity" if epilogue == "none" else epilogue, ["c"], ["y"]))
     proto = model(nodes, {"x": x}, {"w": w, "b": b})
