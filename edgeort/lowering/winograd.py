@@ -1,8 +1,8 @@
-"""Winograd convolution F(4x4, 3x3): which layers it pays for, and how their weights lie.
+"""Winograd convolution of 3x3 layers: which ones it pays for, and how their weights lie.
 
-Lavin and Gray 2016, "Fast algorithms for convolutional neural networks", section 4.2: 4x4 outputs take 36 products a
-channel pair instead of 144, and three transforms. The choice is made here, so that a plan gives the same bytes
-anywhere.
+Lavin and Gray 2016, "Fast algorithms for convolutional neural networks", section 4: 4x4 outputs take 36 products a
+channel pair instead of 144, or 81 at stride 2, and three transforms (runtime/kernels/conv/winograd.h). The choice is
+made here, so that a plan gives the same bytes anywhere.
 """
 
 from __future__ import annotations

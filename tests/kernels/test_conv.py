@@ -142,7 +142,7 @@ def test_conv_has_the_bits_of_the_reference(c_in: int, c_out: int, kernel: int, 
     pad = kernel // 2
     node = helper.make_node("Conv", ["x", "w", "b"], ["y"], strides=[stride] * 2, pads=[pad] * 4)
     got = run_everywhere(model([node], {"x": x}, {"w": w, "b": b}), [x], tmp_path)[0]
-    if winograd.pays(*_as_seen_by_lowering(w, x, got)):
+    if winograd.pays(*_as_seen_by_lowering(w, x, got, stride)):
         pytest.fail("this geometry is meant for the direct kernel")
     want = library().conv2d(x.transpose(0, 2, 3, 1), w, b, strides=(stride, stride), pads=(pad,) * 4)
     assert same_bits(got, np.ascontiguousarray(want.transpose(0, 3, 1, 2)))
@@ -173,11 +173,11 @@ def test_planes_have_the_bits_of_the_reference(
     assert same_bits(run_everywhere(proto, [x], tmp_path)[0], np.ascontiguousarray(want.transpose(0, 3, 1, 2)))
 
 
-def _as_seen_by_lowering(w: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[Any, ...]:
+def _as_seen_by_lowering(w: np.ndarray, x: np.ndarray, y: np.ndarray, stride: int = 1) -> tuple[Any, ...]:
     import onnx_ir as ir
 
     values = [ir.Value(name=n, shape=ir.Shape([a.shape[0], *a.shape[2:], a.shape[1]])) for n, a in (("x", x), ("y", y))]
-    return ir.Node("edgeort.nhwc", "Conv", values[:1]), w, values[1]
+    return ir.Node("edgeort.nhwc", "Conv", values[:1], [ir.AttrInt64s("strides", [stride] * 2)]), w, values[1]
 
 
 # Many tiles, 1 to 4 outputs in the last, channels and columns that fill no vector, few tiles that threads share.
@@ -247,6 +247,16 @@ def test_winograd_is_not_chosen_where_it_does_not_pay() -> None:
     assert not winograd.pays(*_as_seen_by_lowering(few, random(1, 2, 56, 56), random(1, 64, 56, 56)))
     assert not winograd.pays(*_as_seen_by_lowering(small, random(1, 512, 4, 4), random(1, 512, 4, 4)))
     assert winograd.pays(*_as_seen_by_lowering(large, random(1, 64, 9, 9), random(1, 64, 9, 9)))
+    for w, size, chosen in (
+        (few, 28, False),
+        (small, 6, False),
+        (small, 7, True),
+        (large, 7, False),
+        (large, 20, True),
+    ):
+        x, y = (random(1, channels, size, size) for channels in (w.shape[1], w.shape[0]))
+        assert winograd.pays(*_as_seen_by_lowering(w, x, y, 2)) == chosen
+    assert not winograd.pays(*_as_seen_by_lowering(large, random(1, 64, 20, 20), random(1, 64, 20, 20), 3))
 
 
 @pytest.mark.parametrize("stride", [1, 2])
