@@ -3,8 +3,8 @@
     t = Transpose<to_last>(x)                      ->  y = edgeort.nhwc.Conv<to_nchw = identity>(x, w, b)
     y = edgeort.nhwc.Conv<to_nchw = to_first>(t, w, b)
 
-for a convolution that the runtime has a kernel for: 3 channels, 3x3 or 7x7, stride 2. `eliminate_dead` removes the Transpose
-when nothing else reads it.
+for a convolution that the runtime has a kernel for: 3 channels, 3x3 or 7x7, stride 2. `eliminate_dead` removes the
+Transpose when nothing else reads it.
 """
 
 from __future__ import annotations
