@@ -1,8 +1,8 @@
 """Products of quantised activations by int8 weights: QConv, QDepthwiseConv, QGemm.
 
 Packed weights of a group, [tap][c][n]: panels of PANEL columns, in each [tap][ceil(c / DEPTH)][PANEL columns][DEPTH
-channels], so that 64 bytes in a row are what one instruction multiplies; channels and columns beyond are zero. Those of a
-depthwise convolution: [tap][channels padded to PANEL].
+channels], so that 64 bytes in a row are what one instruction multiplies; channels and columns beyond are zero. Those of
+a depthwise convolution: [tap][channels padded to PANEL].
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The int8 contract (edgeort/runtime/NUMERICS.md) in NumPy.
 
-Activations are canonical int8 (an ONNX uint8 minus 128, its zero point too), weights int8 with zero point 0, biases and
-accumulators int32. Images are NHWC, convolution weights in ONNX's layout; the sums are exact, and asserted to fit int32.
+Activations are canonical int8 (an ONNX uint8 minus 128, its zero point too), weights int8 with zero point 0, biases
+and accumulators int32. Images are NHWC, convolution weights in ONNX's layout; the sums are exact, and asserted to fit.
 """
 
 from __future__ import annotations
