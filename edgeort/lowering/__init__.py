@@ -21,6 +21,7 @@ from edgeort.lowering import (
     norm,
     pool,
     program,
+    quantised,
     reduce,
     resize,
     rnn,
@@ -30,6 +31,7 @@ from edgeort.lowering.context import Group, Lowering, unsupported
 from edgeort.lowering.plan import PlanBuilder, dtype_code
 from edgeort.passes.functions import DOMAIN, NHWC
 from edgeort.passes.group_epilogues import GROUP, ROLE
+from edgeort.passes.quantised import quantity
 
 Handler = Callable[[Lowering, ir.Node, Group], None]
 
@@ -52,6 +54,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     **rnn.HANDLERS,
     **einsum.HANDLERS,
     **attention.HANDLERS,
+    **quantised.HANDLERS,
 }
 
 
@@ -127,6 +130,8 @@ def _schedule(graph: ir.Graph) -> Iterator[tuple[ir.Node, Group]]:
 
 
 def _is_elementwise(node: ir.Node) -> bool:
+    if quantity(node) is not None:
+        return True
     return node.domain in ("", DOMAIN) and (
         node.op_type in program.UNARY or node.op_type in program.BINARY or node.op_type == "Clip"
     )
@@ -135,6 +140,10 @@ def _is_elementwise(node: ir.Node) -> bool:
 def _lower_node(ctx: Lowering, node: ir.Node, group: Group) -> None:
     if group.anchor is None:
         program.elementwise(ctx, group.program)
+    elif quantised.is_late(node):
+        ctx.deferred[node.outputs[0]] = lambda: _lower_anchor(ctx, node, group)
+    elif quantised.moves(ctx, node):
+        quantised.move(ctx, node, lambda inner: _lower_anchor(inner, node, group))
     elif half.computes(ctx, node):
         half.in_float32(ctx, node, lambda inner: _lower_anchor(inner, node, group))
     else:
@@ -143,6 +152,12 @@ def _lower_node(ctx: Lowering, node: ir.Node, group: Group) -> None:
 
 def _lower_anchor(ctx: Lowering, node: ir.Node, group: Group) -> None:
     key = (node.domain, node.op_type)
+    if key in quantised.PRODUCTS and quantised.product(ctx, node, group) is None:
+        return
+    if group.program and quantity(group.program[-1]) is not None:
+        _lower_anchor(ctx, node, Group(group.name, node, group.program[:-1]))
+        program.elementwise(ctx, group.program[-1:])
+        return
     if key in ANCHORS:
         ANCHORS[key](ctx, node, group)
         return
@@ -158,6 +173,8 @@ def _lower_anchor(ctx: Lowering, node: ir.Node, group: Group) -> None:
 
 def _is_program(ctx: Lowering, node: ir.Node) -> bool:
     """Whether the node alone is a float32 program."""
+    if quantity(node) is not None:
+        return True
     if not _is_elementwise(node) or not ctx.is_f32(*node.inputs, *node.outputs):
         return False
     if node.op_type == "Clip":

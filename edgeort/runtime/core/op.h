@@ -4,7 +4,6 @@
 // simd/ and their family's header: an inline function shared between levels could be merged by the linker into
 // a copy that an older CPU cannot execute.
 #pragma once
-#include "plan_layout.h"
 #include "q8.h"
 
 namespace edgeort {
