@@ -46,7 +46,8 @@ bool fits(const Tensor& t, DType dtype, i64 n) { return t.dtype == dtype && t.ra
 Status check(Prepare& p, const Quantisation& q, const Geometry& g) {
   const i64 padded = ceil_div(g.c_in, kPanel) * kPanel;
   if (p.inputs() < kOperands || !p.has(kSums) || !p.has(kScale)) return p.fail("needs sums of weights and scales");
-  if (!fits(p.in(kWeights), DType::i8, g.taps * padded)) return p.fail("its packed weights must have %lld int8", (long long)(g.taps * padded));
+  if (!fits(p.in(kWeights), DType::i8, g.taps * padded))
+    return p.fail("its packed weights must have %lld int8", (long long)(g.taps * padded));
   if (!fits(p.in(kBias), DType::i32, padded) || !fits(p.in(kSums), DType::i32, padded) || !fits(p.in(kScale), DType::f32, padded))
     return p.fail("its bias, sums and scales must have %lld values", (long long)padded);
   const auto byte = [](i32 x) { return x >= -128 && x <= 127; };
@@ -70,7 +71,7 @@ Status fold(Prepare& p, const Quantisation& q, State* s, bool* small) {
   for (i64 c = 0; c < padded; ++c) {
     s->padding[c] = static_cast<q8>(zero_point);
     s->bias[c] = static_cast<i32>(static_cast<u32>(bias[c]) - static_cast<u32>(zero_point) * static_cast<u32>(sums[c]));
-    const f64 most = (products + __builtin_fabs(s->bias[c])) * __builtin_fabs(scale[c]);
+    const f64 most = (products + __builtin_fabs(static_cast<f64>(s->bias[c]))) * __builtin_fabs(static_cast<f64>(scale[c]));
     *small &= most < 2147483648.0;
   }
   s->result = {s->bias, scale, q.zero_point + kQ8Bias, q.lo + kQ8Bias, q.hi + kQ8Bias, s->quantised && !s->program()};
@@ -102,6 +103,7 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(check(p, q, g));
   const Tensor& y = p.out(0);
   EDGEORT_TRY(s->epilogue.bind(p, params.conv.epilogue, sizeof(params), y.dims, y.rank - 1, g.c_out, true));
+  if (s->program() && s->quantised != s->epilogue.quantises()) return p.fail("its program does not make the type of its result");
   bool small;
   EDGEORT_TRY(fold(p, q, s, &small));
   s->kernels = &qdepthwise(p.isa());
@@ -115,11 +117,22 @@ Status prepare(Prepare& p) {
   return Status::ok;
 }
 
+// Lines of images, in bytes.
+struct Plane {
+  char* base;  // line 0, column 0
+  i64 stride, pixel, ring, left, right;
+  char* line(i64 y) const { return base + y % ring * stride; }
+  static Plane of(const Tensor& t) {
+    const i64 pixel = pitch_of(t) * static_cast<i64>(size_of(t.dtype));
+    return {t.as<char>(), t.dims[t.rank - 2] * pixel, pixel, i64{1} << 62, 0, 0};
+  }
+};
+
 // Lines of a strip: where they are read and written.
 struct Strip {
   const Run& r;
   const State& s;
-  const Lines &in, &out;
+  const Plane &in, &out;
   const q8** pointers;
 
   // Column 0 of the input line that kernel row (k0, k1) of output line i reads, or null.
@@ -128,11 +141,11 @@ struct Strip {
     const i64 y = i % g.out[1], z = i / g.out[1] % g.out[0], n = i / g.out[1] / g.out[0];
     const i64 iz = z * g.stride[0] - g.pad[0] + k0 * g.dilation[0], iy = y * g.stride[1] - g.pad[1] + k1 * g.dilation[1];
     if (iz < 0 || iz >= g.in[0] || iy < 0 || iy >= g.in[1]) return nullptr;
-    return in.line<q8>((n * g.in[0] + iz) * g.in[1] + iy);
+    return reinterpret_cast<const q8*>(in.line((n * g.in[0] + iz) * g.in[1] + iy));
   }
 
-  // Lines, by a kernel for them.
-  void lines(i64 first, i64 last, void* to) const {
+  // Lines, by a kernel for them; `to` is the first of them.
+  void lines(i64 first, i64 last, char* to, i64 pixel) const {
     const Geometry& g = s.g;
     const q8** row = pointers;
     for (i64 i = first; i < last; ++i) {
@@ -142,10 +155,10 @@ struct Strip {
       }
     }
     s.row->fn({pointers, r.in(kWeights).as<const i8>(), s.padding, last - first, g.out[2], g.c_in, g.pad[2] - in.left,
-               g.in[2] + g.pad[2] + in.right, in.pixel, s.result, to, out.stride, s.between() ? g.c_out : out.pixel});
+               g.in[2] + g.pad[2] + in.right, in.pixel, s.result, to, out.stride, pixel});
   }
 
-  void pixel(i64 i, i64 x, void* to) const {
+  void pixel(i64 i, i64 x, char* to) const {
     const Geometry& g = s.g;
     for (i64 k = 0; k < g.taps; ++k) {
       const q8* line = input(i, k / g.kernel[2] / g.kernel[1], k / g.kernel[2] % g.kernel[1]);
@@ -154,6 +167,51 @@ struct Strip {
     }
     s.kernels->pixel({pointers, r.in(kWeights).as<const i8>(), g.taps, g.c_in, s.result, to});
   }
+
+  // The program over line i, whose values are at `from`; `row` is its first pixel in the epilogue's space.
+  void finish(i64 i, i64 row, char* from, i64 pixel, void* scratch) const {
+    const Geometry& g = s.g;
+    const bool whole = s.epilogue.flat && out.pixel == g.c_out * (s.quantised ? i64{sizeof(q8)} : i64{sizeof(f32)});
+    const i64 step = whole ? g.out[2] : 1;
+    for (i64 x = 0; x < g.out[2]; x += step) {
+      f32* values = reinterpret_cast<f32*>(from + x * pixel);
+      if (s.quantised) {
+        s.epilogue.run(r, values, reinterpret_cast<q8*>(out.line(i) + x * out.pixel), row + x, 0, step * g.c_out, scratch);
+      } else {
+        s.epilogue.run(r, values, row + x, 0, step * g.c_out, scratch);
+      }
+    }
+  }
 };
+
+// Output lines, counted through the images of `in`. The epilogue's space begins `row` pixels before line 0.
+void compute(const Run& r, const Plane& in, const Plane& out, Span lines, i64 row, void* scratch) {
+  const State& s = r.state<State>();
+  const Strip strip = {r, s, in, out, static_cast<const q8**>(scratch)};
+  char* between = static_cast<char*>(scratch) + s.pointers() * i64{sizeof(void*)};
+  const i64 pixel = s.between() ? s.g.c_out * i64{sizeof(f32)} : out.pixel;
+  for (i64 i = lines.first; i < lines.last; i += s.lines) {
+    char* to = s.between() ? between : out.line(i);
+    if (s.row) {
+      strip.lines(i, min_of(lines.last, i + s.lines), to, pixel);
+    } else {
+      for (i64 x = 0; x < s.g.out[2]; ++x) strip.pixel(i, x, to + x * pixel);
+    }
+    if (s.program()) strip.finish(i, row + i * s.g.out[2], to, pixel, between + s.between() * i64{sizeof(f32)});
+  }
+}
+
+void run(Run& r) {
+  const Geometry& g = r.state<State>().g;
+  const i64 width = g.out[2] * g.c_out, lines = g.out[2] ? g.out_rows / g.out[2] : 0;
+  const Plane in = Plane::of(r.in(kX)), out = Plane::of(r.out(0));
+  r.ranges(lines, max_of(1, 8192 / (width + 1)),
+           [&](i64 begin, i64 end, int thread) { compute(r, in, out, {begin, end}, 0, r.thread_scratch(thread)); });
+}
+
 }  // namespace
+
+extern const OpDef kQDepthwiseConv;
+const OpDef kQDepthwiseConv = {"QDepthwiseConv", sizeof(QConvParams), prepare, run};
+
 }  // namespace edgeort

@@ -23,7 +23,7 @@ struct QDepthwiseArgs {
   i64 in_pixel;  // bytes between columns
   QDepthwiseResult result;
   void* out;
-  i64 out_line, out_pixel;  // elements between lines, and between pixels
+  i64 out_line, out_pixel;  // bytes between lines, and between pixels
 };
 
 // One output from any taps: rows[t] is where tap t is read.
@@ -43,10 +43,10 @@ struct QDepthwiseRow {
 
 struct QDepthwiseKernels {
   void (*pixel)(const QDepthwiseTaps&);
-  void (*narrow)(q8* to, const f32* from, i64 n);  // stores float32 that hold canonical integers
   const QDepthwiseRow* rows;
   int count;
   i64 fewest;  // channels that `rows` take
+  bool pairs;  // `rows` take no weight of -128
 };
 
 }  // namespace edgeort

@@ -50,7 +50,7 @@ struct Block {
 
   // P outputs, the first column of which is x; of checked ones, those from a.last on are outside.
   template <int P, bool kChecked>
-  EDGEORT_INLINE void group(i64 x, char*& out, i64 out_step) {
+  EDGEORT_INLINE void group(i64 x, char*& out) {
     constexpr int kColumns = (P - 1) * S + K;
     Column columns[kColumns];
 #pragma clang loop unroll(full)
@@ -66,14 +66,13 @@ struct Block {
 #pragma clang loop unroll(full)
     for (int p = 0; p < P; ++p) {
       finish.save(sum[p], out, c);
-      out += out_step;
+      out += a.out_pixel;
     }
   }
 
   template <int P>
   EDGEORT_INLINE void line(i64 y) {
-    const i64 size = finish.quantised ? i64{sizeof(q8)} : i64{sizeof(f32)}, out_step = a.out_pixel * size;
-    char* out = static_cast<char*>(a.out) + y * a.out_line * size;
+    char* out = static_cast<char*>(a.out) + y * a.out_line;
     for (int k = 0; k < K; ++k) {
       const q8* row = a.rows[y * K + k];
       in[k] = (row ? row : a.padding) + c;
@@ -81,8 +80,8 @@ struct Block {
     }
     for (int i = 0; i < kCarry; ++i) carry[i] = column(i < a.first || i >= a.last);
     i64 x = 0;
-    for (; x + P <= a.pixels && (x + P - 1) * S + K <= a.last; x += P) group<P, false>(x * S, out, out_step);
-    for (; x < a.pixels; ++x) group<1, true>(x * S, out, out_step);
+    for (; x + P <= a.pixels && (x + P - 1) * S + K <= a.last; x += P) group<P, false>(x * S, out);
+    for (; x < a.pixels; ++x) group<1, true>(x * S, out);
   }
 };
 
@@ -133,10 +132,6 @@ void pixel(const QDepthwiseTaps& a) {
   }
 }
 
-void narrow(q8* to, const f32* from, i64 n) {
-  for (i64 i = 0; i < n; ++i) to[i] = static_cast<q8>(static_cast<i32>(from[i]) + kQ8Bias);
-}
-
 constexpr QDepthwiseRow kRows[] = {
 #define QDEPTHWISE(kernel, stride, pixels) {kernel, stride, lines<kernel, stride, pixels>},
 #include "kernels.inc"
@@ -145,6 +140,6 @@ constexpr QDepthwiseRow kRows[] = {
 
 }  // namespace
 
-EDGEORT_KERNEL(QDepthwiseKernels, qdepthwise, {pixel, narrow, kRows, sizeof(kRows) / sizeof(kRows[0]), kFewest})
+EDGEORT_KERNEL(QDepthwiseKernels, qdepthwise, {pixel, kRows, sizeof(kRows) / sizeof(kRows[0]), kFewest, Taps<16>::kDepth == 1})
 
 }  // namespace edgeort
