@@ -14,6 +14,7 @@ from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
 from edgeort.model import infer_shapes
 from edgeort.passes.average_first import average_first
+from edgeort.passes.average_integers import average_integers
 from edgeort.passes.cancel_transposes import cancel_transposes
 from edgeort.passes.channel_shuffle import channel_shuffle
 from edgeort.passes.context import PassContext, Refusal
@@ -53,6 +54,7 @@ PASSES: tuple[Pass, ...] = (
     average_first,
     channel_shuffle,
     drop_clips,
+    average_integers,
     move_integers,  # behind the passes that match chains of float operators
     to_nhwc,
     cancel_transposes,

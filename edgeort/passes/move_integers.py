@@ -50,6 +50,10 @@ def move_integers(model: ir.Model, ctx: PassContext) -> int:
         count += bool(moved)
     for node in list(model.graph):
         count += is_op(node, "QuantizeLinear") and _cancel(model, node)
+    for node in reversed(list(model.graph)):
+        unused = not node.outputs[0].uses() and not node.outputs[0].is_graph_output()
+        if unused and is_op(node, "QuantizeLinear", "DequantizeLinear"):
+            model.graph.remove(node, safe=True)
     return count
 
 
