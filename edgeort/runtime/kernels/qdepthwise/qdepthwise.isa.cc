@@ -18,11 +18,10 @@ struct Block {
   const QDepthwiseArgs& a;
   i64 c;
   int lanes;
+  const q8* in[K];  // apart from the steps: clang keeps neighbours of a struct in the halves of a vector
   Finish<N> finish;
   Column weights[K], padding, carry[kCarry];
-  const q8* in[K];
   i64 step[K];  // of each row: 0 where it is all padding
-
   EDGEORT_INLINE Block(const QDepthwiseArgs& args, i64 at, int n) : a(args), c(at), lanes(n), finish(args.result, at, n) {
     const i64 tap = ceil_panels(a.channels);
     typename T::Row rows[K];
@@ -42,8 +41,7 @@ struct Block {
     }
 #pragma clang loop unroll(full)
     for (int k = 0; k < K; ++k) {
-      rows[k] = T::load_x(in[k], lanes);
-      in[k] += step[k];
+      rows[k] = T::next_x(in[k], step[k], lanes);
     }
     return T::pack(rows);
   }
@@ -53,16 +51,18 @@ struct Block {
   EDGEORT_INLINE void group(i64 x, char*& out) {
     constexpr int kColumns = (P - 1) * S + K;
     Column columns[kColumns];
-#pragma clang loop unroll(full)
-    for (int i = 0; i < kColumns; ++i) columns[i] = i < kCarry ? carry[i] : column(kChecked && x + i >= a.last);
     typename T::Sum sum[P][T::kSums];
 #pragma clang loop unroll(full)
-    for (int p = 0; p < P; ++p) {
-      finish.begin(sum[p]);
-      T::add(sum[p], columns + p * S, weights);
-    }
+    for (int p = 0; p < P; ++p) finish.begin(sum[p]);
 #pragma clang loop unroll(full)
-    for (int i = 0; i < kCarry; ++i) carry[i] = columns[P * S + i];
+    for (int i = 0; i < kColumns; ++i) {
+      columns[i] = i < kCarry ? carry[i] : column(kChecked && x + i >= a.last);
+      if (i >= P * S) carry[i - P * S] = columns[i];
+#pragma clang loop unroll(full)
+      for (int p = 0; p < P; ++p) {
+        if (i >= p * S && i < p * S + K) T::add(sum[p], columns[i], columns[i > 0 ? i - 1 : 0], weights, i - p * S);
+      }
+    }
 #pragma clang loop unroll(full)
     for (int p = 0; p < P; ++p) {
       finish.save(sum[p], out, c);
@@ -126,9 +126,9 @@ void pixel(const QDepthwiseTaps& a) {
         w[k] = T::load_w(a.weights + (t + k) * tap + c);
       }
       const typename T::template Column<K> column = T::pack(x), weights[1] = {T::pack(w)};
-      T::add(sum, &column, weights);
+      T::add(sum, column, column, weights, 0);
     }
-    finish.save<true>(sum, a.out, c);
+    finish.save_any(sum, a.out, c);
   }
 }
 
