@@ -24,6 +24,7 @@ template <class V>
 EDGEORT_INLINE auto saturate(V a, V b) {
   constexpr int kCount = sizeof(V) / 4;
   Vec<i16, 2 * kCount> y;
+#pragma clang loop unroll(full)
   for (int i = 0; i < 2 * kCount; ++i) {
     const i32 x = i < kCount ? a[i] : b[i - kCount];
     y[i] = static_cast<i16>(x < -32768 ? -32768 : x > 32767 ? 32767 : x);
@@ -55,6 +56,7 @@ EDGEORT_INLINE Vec<i8, 16> narrow(Vec<i16, 8> a, Vec<i16, 8> b) { return vqmovn_
 #else
 EDGEORT_INLINE Vec<i8, 16> narrow(Vec<i16, 8> a, Vec<i16, 8> b) {
   Vec<i8, 16> y;
+#pragma clang loop unroll(full)
   for (int i = 0; i < 16; ++i) {
     const i16 x = i < 8 ? a[i] : b[i - 8];
     y[i] = static_cast<i8>(x < -128 ? -128 : x > 127 ? 127 : x);
@@ -67,6 +69,7 @@ EDGEORT_INLINE Vec<i8, 16> narrow(Vec<i16, 8> a, Vec<i16, 8> b) {
 template <class V, int kSums, class T>
 EDGEORT_INLINE V load_ordered(const T* p, int r) {
   V v;
+#pragma clang loop unroll(full)
   for (int j = 0; j < static_cast<int>(sizeof(V) / 16); ++j)
     __builtin_memcpy(reinterpret_cast<char*>(&v) + 16 * j, p + 4 * (kSums * j + r), 16);
   return v;
@@ -74,6 +77,7 @@ EDGEORT_INLINE V load_ordered(const T* p, int r) {
 // Stores them, but none behind the first `lanes` channels of a level that takes fewer than a block.
 template <int kSums, class V>
 EDGEORT_INLINE void store_ordered(f32* p, V v, int r, [[maybe_unused]] int lanes) {
+#pragma clang loop unroll(full)
   for (int j = 0; j < static_cast<int>(sizeof(V) / 16); ++j) {
     const int c = 4 * (kSums * j + r);
     Vec<f32, 4> part;
@@ -110,6 +114,7 @@ struct Finish {
         quantised(a.quantised),
         rectified(a.rectified),
         lanes(n) {
+#pragma clang loop unroll(full)
     for (int r = 0; r < kSums; ++r) {
       bias[r] = load_ordered<Sum, kSums>(a.bias + c, r);
       scale[r] = load_ordered<Float, kSums>(a.scale + c, r);
@@ -117,17 +122,21 @@ struct Finish {
   }
 
   EDGEORT_INLINE void begin(Sum (&sum)[kSums]) const {
+#pragma clang loop unroll(full)
     for (int r = 0; r < kSums; ++r) sum[r] = bias[r];
   }
 
-  // Channels c of the pixel at `out`; |sum * scale| < 2^31.
+  // Channels c of the pixel at `out`; |sum * scale| < 2^31. kRectified: `rectified`, known when compiled.
+  template <bool kRectified>
   EDGEORT_INLINE void save(const Sum (&sum)[kSums], char* out, i64 c) const {
     Float y[kSums];
+#pragma clang loop unroll(full)
     for (int r = 0; r < kSums; ++r) y[r] = __builtin_convertvector(sum[r], Float) * scale[r];
-    if (quantised) {
-      store_bytes<N>(reinterpret_cast<q8*>(out) + c, rectified ? narrow_rectified(y) : narrow(y), lanes);
+    if (kRectified || quantised) {
+      store_bytes<N>(reinterpret_cast<q8*>(out) + c, kRectified || rectified ? narrow_rectified(y) : narrow(y), lanes);
     } else {
       f32* to = reinterpret_cast<f32*>(out) + c;
+#pragma clang loop unroll(full)
       for (int r = 0; r < kSums; ++r) store_ordered<kSums>(to, y[r], r, lanes);
     }
   }
@@ -136,6 +145,7 @@ struct Finish {
   EDGEORT_INLINE void save_any(const Sum (&sum)[kSums], char* out, i64 c) const {
     Float y[kSums];
     f32 values[N];
+#pragma clang loop unroll(full)
     for (int r = 0; r < kSums; ++r) {
       y[r] = __builtin_convertvector(sum[r], Float) * scale[r];
       store_ordered<kSums>(values, y[r], r, N);

@@ -11,7 +11,7 @@ struct QDepthwiseResult {
   const f32* scale;
   i32 zero_point, lo, hi;
   bool quantised;  // else the result is float32
-  bool rectified;  // the zero point is -128, and there are no limits but those of a byte
+  bool rectified;  // quantised with the zero point -128 and no limits but those of a byte
 };
 
 // Lines of outputs. Columns of the input outside [first, last), counted from a line's first tap, read `padding`.

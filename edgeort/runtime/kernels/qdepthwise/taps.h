@@ -98,6 +98,7 @@ struct Taps {
   static EDGEORT_INLINE Column<K> pack(const Row (&row)[K]) {
     using Pair = Vec<i16, N / 2>;
     Column<K> c;
+#pragma clang loop unroll(full)
     for (int q = 0; q < Column<K>::kCount; ++q) {
       const auto at = [&](int k) { return 4 * q + k < K ? row[4 * q + k < K ? 4 * q + k : 0] : Row{}; };
       const auto low = bitcast<Pair>(interleave<0>(at(0), at(1))), high = bitcast<Pair>(interleave<1>(at(0), at(1)));
@@ -124,7 +125,9 @@ struct Taps {
 
   template <int K>
   static EDGEORT_INLINE void add(Sum (&sum)[kSums], const Column<K>& x, const Column<K>&, const Column<K>* w, int i) {
+#pragma clang loop unroll(full)
     for (int q = 0; q < Column<K>::kCount; ++q) {
+#pragma clang loop unroll(full)
       for (int r = 0; r < kSums; ++r) sum[r] = dot4(sum[r], x.quad[q][r], w[i].quad[q][r]);
     }
   }
@@ -151,6 +154,7 @@ struct Taps {
   template <int K>
   static EDGEORT_INLINE Column<K> pack(const Row (&row)[K]) {
     Column<K> c;
+#pragma clang loop unroll(full)
     for (int q = 0; q < Column<K>::kCount; ++q) {
       const Row second = 2 * q + 1 < K ? row[2 * q + 1 < K ? 2 * q + 1 : 0] : Row{};
       c.pair[q][0] = interleave<0>(row[2 * q], second);
@@ -166,7 +170,9 @@ struct Taps {
 
   template <int K>
   static EDGEORT_INLINE void add(Sum (&sum)[kSums], const Column<K>& x, const Column<K>&, const Column<K>* w, int i) {
+#pragma clang loop unroll(full)
     for (int q = 0; q < Column<K>::kCount; ++q) {
+#pragma clang loop unroll(full)
       for (int r = 0; r < kSums; ++r) sum[r] += dot2(x.pair[q][r], w[i].pair[q][r]);
     }
   }
@@ -191,6 +197,7 @@ struct Taps {
   template <int K>
   static EDGEORT_INLINE Column<K> pack(const Row (&row)[K]) {
     Column<K> c;
+#pragma clang loop unroll(full)
     for (int k = 0; k < K; ++k) c.row[k] = row[k];
     return c;
   }
@@ -198,6 +205,7 @@ struct Taps {
   // A row of an odd number that is left of one column goes with that of the next.
   template <int K>
   static EDGEORT_INLINE void add(Sum (&sum)[kSums], const Column<K>& x, const Column<K>& before, const Column<K>* w, int i) {
+#pragma clang loop unroll(full)
     for (int k = 0; k + 1 < K; k += 2) pair(sum, x.row[k], w[i].row[k], x.row[k + 1], w[i].row[k + 1], true);
     if (K % 2 == 0) return;
     if (i % 2 == 1) pair(sum, before.row[K - 1], w[i - 1].row[K - 1], x.row[K - 1], w[i].row[K - 1], true);
@@ -219,6 +227,7 @@ struct Taps {
     using Wide = Vec<i16, N>;
     Wide y = __builtin_convertvector(x, Wide) * __builtin_convertvector(w, Wide);
     if (both) y += __builtin_convertvector(x2, Wide) * __builtin_convertvector(w2, Wide);
+#pragma clang loop unroll(full)
     for (int r = 0; r < kSums; ++r) sum[r] += __builtin_convertvector(bitcast<Quarters>(y).part[r], Sum);
 #endif
   }
