@@ -152,10 +152,14 @@ def _lower_node(ctx: Lowering, node: ir.Node, group: Group) -> None:
 
 def _lower_anchor(ctx: Lowering, node: ir.Node, group: Group) -> None:
     key = (node.domain, node.op_type)
-    if key in quantised.PRODUCTS and quantised.product(ctx, node, group) is None:
-        return
+    if key not in quantised.PRODUCTS or quantised.product(ctx, node, group) is not None:
+        _lower_float(ctx, node, group)
+
+
+def _lower_float(ctx: Lowering, node: ir.Node, group: Group) -> None:
+    key = (node.domain, node.op_type)
     if group.program and quantity(group.program[-1]) is not None:
-        _lower_anchor(ctx, node, Group(group.name, node, group.program[:-1]))
+        _lower_float(ctx, node, Group(group.name, node, group.program[:-1]))
         program.elementwise(ctx, group.program[-1:])
         return
     if key in ANCHORS:

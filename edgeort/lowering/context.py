@@ -12,7 +12,7 @@ from edgeort.errors import UnsupportedError
 from edgeort.lowering import layout
 from edgeort.lowering.params import PARAMS
 from edgeort.lowering.plan import PlanBuilder, dtype_code
-from edgeort.passes.quantised import dequantized_constant
+from edgeort.passes.quantised import Quantity, dequantized_constant
 
 F32 = 0
 
@@ -41,6 +41,8 @@ class Lowering:
     plan: PlanBuilder = field(default_factory=PlanBuilder)
     tensors: dict[ir.Value, int] = field(default_factory=dict)
     quantised: dict[ir.Value, int] = field(default_factory=dict)  # tensors of type q8
+    # Float32 tensors of canonical integers, and how programs that read them make the values.
+    averages: dict[ir.Value, tuple[int, Quantity]] = field(default_factory=dict)
     deferred: dict[ir.Value, Callable[[], None]] = field(default_factory=dict)  # made when something first reads them
     opset: int = 17  # of the default domain
 

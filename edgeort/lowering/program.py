@@ -16,7 +16,7 @@ import onnx_ir as ir
 from edgeort.lowering import layout
 from edgeort.lowering.context import Lowering, number, text, unsupported
 from edgeort.lowering.params import PARAMS
-from edgeort.passes.quantised import BYTES, dequantized, quantity
+from edgeort.passes.quantised import BYTES, Quantity, dequantized, integers_of, quantity
 
 MAX_OPERANDS = 16
 MAX_REGISTERS = 32
@@ -115,6 +115,11 @@ class Program:
         base = (1 if self.tile is not None else 0) + len(self.operands)
         # A lone program's result is the output's memory, which an operand may share: only the last may write it.
         spare = base if self.tile is not None else base + 1
+        for value in self.operands:
+            if value in self.ctx.averages:
+                found = self.ctx.averages[value][1]
+                self._emit("Dequantize", spare, self.registers[value], layout.IMMEDIATE, found.scale, found.zero_point)
+                self.registers[value], spare = spare, spare + 1
         free: list[int] = []
         for i, node in enumerate(nodes):
             sources = _data_inputs(node)
@@ -158,7 +163,12 @@ class Program:
 
     def tensors(self) -> list[int]:
         """The operands; integers that the program dequantises are of type q8."""
-        return [self.ctx.q8(v) if v.dtype in BYTES else self.ctx.value(v) for v in self.operands]
+        return [self._tensor(value) for value in self.operands]
+
+    def _tensor(self, value: ir.Value) -> int:
+        if value in self.ctx.averages:
+            return self.ctx.averages[value][0]
+        return self.ctx.q8(value) if value.dtype in BYTES else self.ctx.value(value)
 
     def header(self, first_operand: int) -> bytes:
         """The packed Program struct; its operands are the node's inputs from `first_operand` on."""
@@ -246,6 +256,29 @@ def result(ctx: Lowering, node: ir.Node) -> int:
     """A new tensor for what a program makes that ends with `node`."""
     out = node.outputs[0]
     return ctx.q8_result(out) if node.op_type == "QuantizeLinear" else ctx.result(out)
+
+
+def read_integers(ctx: Lowering, node: ir.Node) -> tuple[int, int]:
+    """The tensors that a node reads and makes whose result is linear in its input and keeps what all elements share.
+
+    Where its input is dequantised, they are of the integers, and what reads the result dequantises it.
+    """
+    source, out = dequantized(node.inputs[0]), node.outputs[0]
+    found = quantity(source)
+    if source is None or found is None:
+        return ctx.value(node.inputs[0]), ctx.result(out)
+    tensor = ctx.plan.activation(f"{out.name}.integers")
+    ctx.averages[out] = tensor, found
+    ctx.deferred[out] = lambda: _dequantize(ctx, node, tensor, found)
+    return ctx.q8(integers_of(source)), tensor
+
+
+def _dequantize(ctx: Lowering, node: ir.Node, tensor: int, found: Quantity) -> None:
+    ctx.plan.uops.add("Dequantize")
+    uop = layout.UOPS.index("Dequantize")
+    code = layout.INSTRUCTION.pack(uop=uop, dst=1, b=layout.IMMEDIATE, p0=_f32(found.scale), p1=found.zero_point)
+    params = PARAMS["ElementwiseParams"].pack(program=layout.PROGRAM.pack(count=1, operands=1, registers=2, result=1))
+    ctx.emit("Elementwise", node, params + code, inputs=[tensor], outputs=[ctx.result(node.outputs[0])])
 
 
 def add_scaled(ctx: Lowering, node: ir.Node, a: int, b: int, scale: float, result: int) -> None:

@@ -43,6 +43,7 @@ from edgeort.passes.quantised import (
 DEPTH = 4  # channels whose products one instruction sums
 _RANGE = 255  # of x - x_zero_point
 _INT32 = 2**31
+_MOST_BIAS = 2**30
 
 PRODUCTS = ((NHWC, "Conv"), ("", "Gemm"), ("", "MatMul"))
 
@@ -89,6 +90,7 @@ def read(ctx: Lowering, node: ir.Node, group: Group) -> Product | str:
     added = _added(ctx, node, group, columns)
     program = group.program if added is None else group.program[1:]
     bias = bias if added is None else bias + added
+    integers, scale = _make_room(integers, scale, bias)
     rounded = np.rint(bias / scale)
     if not (np.abs(integers).sum(axis=(0, 1)) * _RANGE + np.abs(rounded) < _INT32).all():
         return "its sums may not fit int32"
@@ -102,6 +104,17 @@ def read(ctx: Lowering, node: ir.Node, group: Group) -> Product | str:
         (node if added is None else group.program[0]).outputs[0],
         program,
     )
+
+
+def _make_room(integers: np.ndarray, scale: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights and scales such that the bias of each column fits int32.
+
+    A column of nearly no weights may have a bias beyond. Its scale grows by a power of two: what its weights lose is as
+    far below the bias as the bias is above the weights.
+    """
+    with np.errstate(divide="ignore"):
+        factor = np.exp2(np.ceil(np.log2(np.abs(bias) / (scale * _MOST_BIAS))).clip(min=0))
+    return np.rint(integers / factor).astype(np.int32) if (factor > 1).any() else integers, scale * factor
 
 
 def _taps(node: ir.Node, weight: Constant) -> tuple[np.ndarray, np.ndarray] | str:

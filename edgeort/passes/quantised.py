@@ -32,6 +32,10 @@ class Quantity:
         scaled = np.rint(np.float32(x) * self.factor) + np.float32(self.zero_point)
         return int(np.clip(scaled, LOW, HIGH))
 
+    def dequantize(self, q: int) -> float:
+        """The float32 number that a canonical integer stands for."""
+        return float(np.float32(q - self.zero_point) * np.float32(self.scale))
+
     @property
     def factor(self) -> np.float32:
         """1 / scale, which the runtime multiplies by."""
@@ -42,13 +46,13 @@ def quantity(node: ir.Node | None) -> Quantity | None:
     """Of a QuantizeLinear or DequantizeLinear of float32 and 8 bits with one constant scale; None of any other node."""
     if node is None or not is_op(node, "QuantizeLinear", "DequantizeLinear"):
         return None
-    dtype, scale, zero = integers_of(node).dtype, constant(operand(node, 1)), _zero_points(node)
     value = node.inputs[0] if node.op_type == "QuantizeLinear" else node.outputs[0]
-    if value is None or value.dtype != ir.DataType.FLOAT:
+    dtype, scale, zero = integers_of(node).dtype, constant(operand(node, 1)), _zero_points(node)
+    if dtype is None or dtype not in BYTES or value is None or value.dtype != ir.DataType.FLOAT:
         return None
-    if dtype not in BYTES or scale is None or scale.dtype != np.float32 or scale.size != 1 or zero is None:
+    if scale is None or zero is None or scale.dtype != np.float32 or (scale.size, zero.size) != (1, 1):
         return None
-    if not (np.isfinite(scale).all() and (scale > 0).all()) or zero.size != 1:
+    if not 0 < float(scale.reshape(())) < np.inf:
         return None
     bias = UNSIGNED_BIAS if dtype == ir.DataType.UINT8 else 0
     return Quantity(float(scale.reshape(())), int(zero.reshape(())) - bias, dtype)
