@@ -137,6 +137,7 @@ def build(
         plan.ram_limit = ram_limit or 0
     with walk.stage("compile"):
         levels = tuple(level for level in target.levels if level in device.cpu.isa)
+        levels = toolchain.held_levels(plan.ops, levels)
         library, harness = toolchain.library_and_harness(target, plan.ops, levels)
     manifest = _manifest(path, device, target, levels, graph, plan, io_layout, threads)
     contents = _contents(manifest, plan, library, harness)
