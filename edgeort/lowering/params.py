@@ -62,6 +62,12 @@ _ALL = (
         (("quantisation", "Quantisation", 1), ("k", "i64", 1), ("n", "i64", 1), ("epilogue", "Program", 1)),
     ),
     Struct(
+        "DynamicQGemmParams",
+        "A product of float32 [..., k], whose rows are quantised as it runs, by i8 [k, n]: inputs are x, weights, sums of "
+        "weights, scale, the program's operands. wide: some weight is -128.",
+        (("k", "i64", 1), ("n", "i64", 1), ("wide", "u32", 1), ("reserved", "u32", 1), ("epilogue", "Program", 1)),
+    ),
+    Struct(
         "RnnParams",
         "LSTM, GRU and RNN. packed: weights come as panels, recurrent ones a group of gates at a time. flag: "
         "input_forget or linear_before_reset. activations: three a direction, codes of lowering/rnn.py. clip: 0 for "

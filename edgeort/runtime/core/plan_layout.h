@@ -175,6 +175,16 @@ struct QGemmParams {
 };
 static_assert(sizeof(QGemmParams) == 64);
 
+// A product of float32 [..., k], whose rows are quantised as it runs, by i8 [k, n]: inputs are x, weights, sums of weights, scale, the program's operands. wide: some weight is -128.
+struct DynamicQGemmParams {
+  i64 k;
+  i64 n;
+  u32 wide;
+  u32 reserved;
+  Program epilogue;
+};
+static_assert(sizeof(DynamicQGemmParams) == 48);
+
 // LSTM, GRU and RNN. packed: weights come as panels, recurrent ones a group of gates at a time. flag: input_forget or linear_before_reset. activations: three a direction, codes of lowering/rnn.py. clip: 0 for none.
 struct RnnParams {
   i64 hidden;
