@@ -22,8 +22,8 @@ from tests.contract.test_emulated import ARM, bench, qemu
 from tests.reference import quantised as reference
 
 TILES = [
-    (int(count), int(panels) * layout.PANEL)
-    for level, count, panels in rows("qgemm", "TILE")
+    (int(count), int(columns))
+    for level, count, columns in rows("qgemm", "TILE")
     if level in (*int8_levels(), "neon", "dotprod", "i8mm")
 ]
 KERNELS = ("QGemm", "QConv", "QStemConv", "QDepthwiseConv", "QuantisedBytes", "MaxPool", "Concat", "Split")

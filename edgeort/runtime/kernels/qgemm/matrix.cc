@@ -137,17 +137,17 @@ void QMatrix::columns(const Rows& in, const QTile& common, const i8* panels, i64
   tile.kc = in.kc;
   tile.repeat = in.repeat;
   tile.step = in.step;
-  const i64 size = common.result.quantised ? i64{sizeof(q8)} : i64{sizeof(f32)};
+  tile.panels = panels;
+  tile.out = out;
   const QTileRow* row = tiles;
-  for (i64 column = begin; column < end; column += tile.columns) {
+  const i64 least = tiles[tile_count - 1].columns;
+  for (i64 column = begin; column < end; column = tile.end) {
     // Rows are sorted from wide to narrow: what fits now is at or behind what fitted before.
-    const i64 left = end - column, most = ceil_div(left, kPanel) * kPanel;
+    const i64 left = end - column, most = ceil_div(left, least) * least;
     while (row->rows < in.rows || row->columns > most) ++row;
-    tile.panels = panels + column / kPanel * panel_stride;
-    tile.result.bias = common.result.bias + column;
-    tile.result.scale = common.result.scale + column;
-    tile.out = out + column * size;
-    tile.columns = min_of(left, max_of(1, left / row->columns) * row->columns);
+    tile.begin = column;
+    tile.end = column + min_of(left, max_of(row->columns, left / row->columns * row->columns));
+    if (left - (tile.end - column) < least) tile.end = end;
     row->fn[in.rows - 1](tile);
   }
 }
