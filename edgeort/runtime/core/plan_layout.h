@@ -175,7 +175,7 @@ struct QGemmParams {
 };
 static_assert(sizeof(QGemmParams) == 64);
 
-// A product of float32 [..., k], whose rows are quantised as it runs, by i8 [k, n]: inputs are x, weights, sums of weights, scale, the program's operands. wide: some weight is -128.
+// A product of float32 [..., k], whose rows are quantised as it runs, by i8 [k, n]: inputs as of QConvParams, without a bias. wide: some weight is -128.
 struct DynamicQGemmParams {
   i64 k;
   i64 n;

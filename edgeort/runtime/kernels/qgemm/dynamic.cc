@@ -2,12 +2,8 @@
 #include <string.h>
 
 #include "matrix.h"
-#include "rows.h"
 
 namespace edgeort {
-
-EDGEORT_KERNELS(RowKernels, qgemm_rows)
-
 namespace {
 
 struct State {
@@ -32,7 +28,7 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(p.set(0, DType::f32, dims, x.rank));
   const i64 quads = ceil_div(s->k, kDepth);
   QMatrix& m = s->matrix;
-  EDGEORT_TRY(m.bind_dynamic(p, g.wide != 0, g.epilogue, sizeof(g), g.n, quads));
+  EDGEORT_TRY(m.bind_rows(p, g.wide != 0, g.epilogue, sizeof(g), g.n, quads));
   m.even = true;
   m.partition(count(x, 0, x.rank - 1), 1, p.threads());
   s->row = quads * kDepth;
@@ -54,7 +50,7 @@ void run(Run& r) {
   r.ranges(m.rows, max_of(1, 16384 / s.k), [&](i64 begin, i64 end, int) {
     for (i64 i = begin; i < end; ++i) {
       q8* to = quantised + i * s.row;
-      scales[i] = m.rows_of->quantise(x + i * stride, s.k, to);
+      scales[i] = m.row_kernels->quantise(x + i * stride, s.k, to);
       memset(to + s.k, 0, static_cast<size_t>(s.row - s.k));  // multiplied by weights of zero
     }
   });

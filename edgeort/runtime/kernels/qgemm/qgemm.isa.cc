@@ -13,15 +13,19 @@ struct Finish {
   static constexpr int kVectors = C / kLanes;
   vf scale[kVectors];
   ToBytes<C> to_bytes;
-  bool quantised;
+  bool quantised, sums;
 
-  EDGEORT_INLINE Finish(const QResult& r, i64 column) : to_bytes(r), quantised(r.quantised) {
+  EDGEORT_INLINE Finish(const QResult& r, i64 column) : to_bytes(r), quantised(r.quantised), sums(r.sums) {
 #pragma clang loop unroll(full)
     for (int i = 0; i < kVectors; ++i) scale[i] = load(r.scale + column + i * kLanes);
   }
 
   EDGEORT_INLINE void operator()(const vi (&sum)[kVectors], void* out) const {
     vf y[kVectors];
+    if (sums) {
+      __builtin_memcpy(out, sum, sizeof(sum));
+      return;
+    }
 #pragma clang loop unroll(full)
     for (int i = 0; i < kVectors; ++i) y[i] = to_float(sum[i]) * scale[i];
     if (quantised) {
