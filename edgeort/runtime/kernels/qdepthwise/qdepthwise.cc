@@ -74,7 +74,9 @@ Status fold(Prepare& p, const Quantisation& q, State* s, bool* small) {
     const f64 most = (products + __builtin_fabs(static_cast<f64>(s->bias[c]))) * __builtin_fabs(static_cast<f64>(scale[c]));
     *small &= most < 2147483648.0;
   }
-  s->result = {s->bias, scale, q.zero_point + kQ8Bias, q.lo + kQ8Bias, q.hi + kQ8Bias, s->quantised && !s->program()};
+  const bool quantised = s->quantised && !s->program();
+  const bool rectified = quantised && q.zero_point == -128 && q.lo == -128 && q.hi == 127;
+  s->result = {s->bias, scale, q.zero_point + kQ8Bias, q.lo + kQ8Bias, q.hi + kQ8Bias, quantised, rectified};
   return Status::ok;
 }
 
