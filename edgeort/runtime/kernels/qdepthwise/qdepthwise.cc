@@ -14,7 +14,7 @@ EDGEORT_KERNELS(QDepthwiseKernels, qdepthwise)
 namespace {
 
 // Bytes of input that stay in a small core's L1: a cache line of each pixel of the lines that one call reads.
-constexpr i64 kLineBytes = 16 * 1024, kCacheLine = 64;
+constexpr i64 kLineBytes = 24 * 1024, kCacheLine = 64;
 constexpr i64 kMostLines = 16;
 
 enum Input { kX, kWeights, kBias, kSums, kScale, kOperands };

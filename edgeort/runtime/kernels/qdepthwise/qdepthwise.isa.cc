@@ -68,47 +68,50 @@ struct Block {
     }
   }
 
-  // P outputs; at(i) is column i of theirs.
-  template <int P, bool kRectified, class At>
-  EDGEORT_INLINE void outputs(const At& at) {
-    constexpr int kColumns = (P - 1) * S + K;
-    Column columns[kColumns];
-    typename T::Sum sum[P][T::kSums];
+  template <int P>
+  EDGEORT_INLINE void begin(typename T::Sum (&sum)[P][T::kSums]) const {
 #pragma clang loop unroll(full)
     for (int p = 0; p < P; ++p) finish.begin(sum[p]);
-#pragma clang loop unroll(full)
-    for (int i = 0; i < kColumns; ++i) {
-      columns[i] = at(i);
-#pragma clang loop unroll(full)
-      for (int p = 0; p < P; ++p) {
-        if (i >= p * S && i < p * S + K) T::add(sum[p], columns[i], columns[i > 0 ? i - 1 : 0], weights, i - p * S);
-      }
-    }
-#pragma clang loop unroll(full)
-    for (int p = 0; p < P; ++p) {
-      finish.template save<kRectified>(sum[p], out, c);
-      out += a.out_pixel;
-    }
+  }
+
+  // Stores the next P outputs.
+  template <bool kRectified, int P>
+  EDGEORT_INLINE void save(const typename T::Sum (&sum)[P][T::kSums]) {
+    finish.template save<kRectified>(sum, out, a.out_pixel, c);
+    out += P * a.out_pixel;
   }
 };
 
 // The columns that one group of outputs shares with the next stay in registers.
 template <int N, int K, int S>
 struct InRegisters {
-  using Column = typename Block<N, K, S>::Column;
+  using T = Taps<N>;
+  using Column = typename T::template Column<K>;
   Block<N, K, S> b;
   Column carry[K - S];
 
-  EDGEORT_INLINE InRegisters(const QDepthwiseArgs& a, i64 c, int lanes) : b(a, c, lanes) {}
+  EDGEORT_INLINE InRegisters(const QDepthwiseArgs& a, i64 c, int lanes, Column*) : b(a, c, lanes) {}
 
   // The first column is x; of checked ones, those from b.a.last on are outside.
   template <int P, bool kRectified, bool kChecked>
   EDGEORT_INLINE void group(i64 x) {
-    b.template outputs<P, kRectified>([&](int i) __attribute__((always_inline)) {
-      const Column v = i < K - S ? carry[i] : b.column(kChecked && x + i >= b.a.last);
-      if (i >= P * S) carry[i - P * S] = v;
-      return v;
-    });
+    constexpr int kColumns = (P - 1) * S + K;
+    Column columns[kColumns];
+    typename T::Sum sum[P][T::kSums];
+    b.begin(sum);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < kColumns; ++i) {
+      columns[i] = i < K - S ? carry[i] : b.column(kChecked && x + i >= b.a.last);
+      if (i >= P * S) carry[i - P * S] = columns[i];
+      if constexpr (T::kDepth > 1) {
+#pragma clang loop unroll(full)
+        for (int p = 0; p < P; ++p) {
+          if (i >= p * S && i < p * S + K) T::add(sum[p], columns[i], b.weights[i - p * S]);
+        }
+      }
+    }
+    if constexpr (T::kDepth == 1) T::template window<P, S, K>(sum, columns, b.weights);
+    b.template save<kRectified>(sum);
   }
 
   template <int P, bool kRectified>
@@ -124,12 +127,13 @@ struct InRegisters {
 // The columns of a part of a line are kept in memory: there are more of them than registers.
 template <int N, int K, int S>
 struct Buffered {
-  using Column = typename Block<N, K, S>::Column;
+  using T = Taps<N>;
+  using Column = typename T::template Column<K>;
   Block<N, K, S> b;
   static constexpr int kOutputs = 16 / S;
-  Column columns[(kOutputs - 1) * S + K];
+  Column* columns;  // apart: what is indexed when running would keep all of this in memory
 
-  EDGEORT_INLINE Buffered(const QDepthwiseArgs& a, i64 c, int lanes) : b(a, c, lanes) {}
+  EDGEORT_INLINE Buffered(const QDepthwiseArgs& a, i64 c, int lanes, Column* buffer) : b(a, c, lanes), columns(buffer) {}
 
   template <int P, bool kRectified>
   EDGEORT_INLINE void line() {
@@ -137,15 +141,19 @@ struct Buffered {
     for (i64 x = 0; x < b.a.pixels; x += kOutputs) {
       const i64 room = b.a.pixels - x, n = room < kOutputs ? room : kOutputs;
       for (i64 i = ready; i < (n - 1) * S + K; ++i) columns[i] = b.column(x * S + i < b.a.first || x * S + i >= b.a.last);
-      for (i64 p = 0; p < n;) p += n - p >= P ? group<P, kRectified>(p) : group<1, kRectified>(p);
+      i64 p = 0;
+      for (; p + P <= n; p += P) group<P, kRectified>(p);
+      for (; p < n; ++p) group<1, kRectified>(p);
       for (ready = 0; ready < K - S; ++ready) columns[ready] = columns[kOutputs * S + ready];
     }
   }
 
   template <int P, bool kRectified>
-  EDGEORT_INLINE int group(i64 p) {
-    b.template outputs<P, kRectified>([&](int i) __attribute__((always_inline)) { return columns[p * S + i]; });
-    return P;
+  EDGEORT_INLINE void group(i64 p) {
+    typename T::Sum sum[P][T::kSums];
+    b.begin(sum);
+    T::template window<P, S, K>(sum, columns + p * S, b.weights);
+    b.template save<kRectified>(sum);
   }
 };
 
@@ -160,7 +168,8 @@ struct Either<false, A, B> {
 
 template <int N, int K, int S, int P>
 EDGEORT_INLINE void block_of(const QDepthwiseArgs& a, i64 c, int lanes) {
-  typename Either<K == 3, InRegisters<N, K, S>, Buffered<N, K, S>>::type block(a, c, lanes);
+  typename Taps<N>::template Column<K> buffer[K == 3 ? 1 : 15 + K];
+  typename Either<K == 3, InRegisters<N, K, S>, Buffered<N, K, S>>::type block(a, c, lanes, buffer);
   for (i64 y = 0; y < a.lines; ++y) {
     block.b.begin(y);
     kSpecial&& block.b.finish.rectified ? block.template line<P, true>() : block.template line<P, false>();
@@ -202,8 +211,8 @@ void pixel(const QDepthwiseTaps& a) {
         x[k] = T::load_x(part, 16);
         w[k] = T::load_w(a.weights + (t + k) * tap + c);
       }
-      const typename T::template Column<K> column = T::pack(x), weights[1] = {T::pack(w)};
-      T::add(sum, column, column, weights, 0);
+      const typename T::template Column<K> column = T::pack(x), weights = T::pack(w);
+      T::add(sum, column, weights);
     }
     finish.save_any(sum, a.out, c);
   }
