@@ -54,7 +54,6 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     **rnn.HANDLERS,
     **einsum.HANDLERS,
     **attention.HANDLERS,
-    **quantised.HANDLERS,
 }
 
 
@@ -82,6 +81,8 @@ def lower(model: ir.Model) -> PlanBuilder:
     ctx.plan.outputs = [ctx.value(value) for value in graph.outputs]
     for value, tensor in zip(graph.outputs, ctx.plan.outputs, strict=True):
         ctx.plan.tensors[tensor].name = value.name or ""
+    if not ctx.plan.is_quantised:
+        ctx.plan.reasons.clear()
     return ctx.plan
 
 
@@ -102,7 +103,7 @@ def unsupported_nodes(model: ir.Model) -> list[tuple[ir.Node, str]]:
 def _missing(ctx: Lowering, node: ir.Node) -> str | None:
     """Why no kernel takes the node; None when one does."""
     key = (node.domain, node.op_type)
-    if key in ANCHORS or key in HANDLERS or _is_program(ctx, node):
+    if key in ANCHORS or key in HANDLERS or _is_program(ctx, node) or quantised.is_late(node):
         return None
     if not _is_elementwise(node):
         return "the runtime has no kernel for this operator"
@@ -151,9 +152,12 @@ def _lower_node(ctx: Lowering, node: ir.Node, group: Group) -> None:
 
 
 def _lower_anchor(ctx: Lowering, node: ir.Node, group: Group) -> None:
-    key = (node.domain, node.op_type)
-    if key not in quantised.PRODUCTS or quantised.product(ctx, node, group) is not None:
-        _lower_float(ctx, node, group)
+    if (node.domain, node.op_type) in quantised.PRODUCTS:
+        reason = quantised.product(ctx, node, group)
+        if reason is None:
+            return
+        ctx.plan.reasons[node.name or node.op_type] = reason
+    _lower_float(ctx, node, group)
 
 
 def _lower_float(ctx: Lowering, node: ir.Node, group: Group) -> None:

@@ -283,6 +283,3 @@ def padded(values: np.ndarray) -> np.ndarray:
     out = np.zeros((*values.shape[:-1], -(-values.shape[-1] // layout.PANEL) * layout.PANEL), values.dtype)
     out[..., : values.shape[-1]] = values
     return out
-
-
-HANDLERS: dict[tuple[str, str], Callable[[Lowering, ir.Node, Group], None]] = {}

@@ -35,12 +35,15 @@ from edgeort.passes.recognise_activations import recognise_activations
 from edgeort.passes.recognise_attention import recognise_attention
 from edgeort.passes.recognise_layernorm import recognise_layernorm
 from edgeort.passes.recognise_one_hot import recognise_one_hot
+from edgeort.passes.spell_out_quantisation import spell_out_quantisation
+from edgeort.passes.split_qlinear import split_qlinear
 from edgeort.passes.to_nhwc import to_nhwc
 
 Pass = Callable[[ir.Model, PassContext], int]
 
 PASSES: tuple[Pass, ...] = (
     name_dims,
+    split_qlinear,
     fold_dequantized,
     fold_batchnorm,
     recognise_activations,  # before fold_scale, which would take the "+ 3" of a HardSigmoid into the convolution
@@ -56,6 +59,7 @@ PASSES: tuple[Pass, ...] = (
     drop_clips,
     average_integers,
     move_integers,  # behind the passes that match chains of float operators
+    spell_out_quantisation,
     to_nhwc,
     cancel_transposes,
     read_planes,

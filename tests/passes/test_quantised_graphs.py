@@ -14,7 +14,8 @@ from edgeort.passes.move_integers import move_integers
 from tests.passes.harness import check, counts, model_of
 
 HEAD = """g (float[2,4,6,6] x) => ({types}) <float s = {{0.0625}}, float t = {{0.03}}, uint8 z = {{120}},
-  uint8 zero = {{0}}, int64[2] flat = {{2, 144}}, int64[8] pads = {{0, 0, 1, 1, 0, 0, 1, 1}}, float half = {{0.5}}, float odd = {{0.3}},
+  uint8 zero = {{0}},
+  int64[2] flat = {{2, 144}}, int64[8] pads = {{0, 0, 1, 1, 0, 0, 1, 1}}, float half = {{0.5}}, float odd = {{0.3}},
   float[4] scales = {{1.0, 1.0, 2.0, 2.0}}, int64[1] i = {{2}}, float six = {{6.0}}, float none = {{0.0}},
   float sixth = {{0.0235294}}, int64[2] spatial = {{2, -1}}> {{ {nodes} }}"""
 QDQ = "q = QuantizeLinear (x, s, z) d = DequantizeLinear (q, s, z) "
@@ -73,7 +74,9 @@ def test_movement_that_is_none_stays(node: str) -> None:
     assert reads(model, node.split()[0]) == {"FLOAT"}
 
 
-@pytest.mark.parametrize("node", ["Reshape (r, flat)", "MaxPool <kernel_shape = [2, 2]> (r)", "Pad (r, pads)"])
+@pytest.mark.parametrize(
+    "node", ["Reshape (r, flat)", "MaxPool <kernel_shape = [2, 2]> (r)", "Pad (r, pads)", "Pad (r, pads, odd)"]
+)
 def test_quantising_goes_before_movement(node: str) -> None:
     rank = "float[A,B] y" if "flat" in node else "float[A,B,C,D] y"
     text = f"r = Sigmoid (x) m = {node} q = QuantizeLinear (m, s, z) y = DequantizeLinear (q, s, z)"

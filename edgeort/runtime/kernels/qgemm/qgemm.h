@@ -11,7 +11,7 @@
 
 namespace edgeort {
 
-static constexpr i64 kDepth = 4;              // k of a quad
+static constexpr i64 kDepth = 4;               // k of a quad
 static constexpr i64 kQuad = kPanel * kDepth;  // bytes of a panel's quad
 
 // What follows a sum. Zero point and limits are those of stored bytes.
@@ -24,10 +24,10 @@ struct QResult {
 
 struct QTile {
   const q8* const* rows;  // [taps][m]
-  i64 taps, quads;        // quads of one tap; up to kDepth - 1 bytes behind a row's last are read
-  const i8* panels;       // at the tile's first column
-  i64 panel_stride;       // bytes
-  QResult result;         // at the tile's first column
+  i64 taps, kc;
+  const i8* panels;  // at the tile's first column
+  i64 panel_stride;  // bytes
+  QResult result;    // at the tile's first column
   void* out;
   i64 out_stride;  // elements between rows
   i64 columns;     // to store: whole tiles, or a part of one
@@ -48,7 +48,7 @@ struct QTileRow {
 struct QGemmKernels {
   const QTileRow* tiles;  // wide ones first
   int count;
-  QTileFn wide;  // one row by one panel, where a weight may be -128; null: all tiles can
+  const QTileRow* wide;  // instead of those, where some weight is -128; null: all can
 };
 
 }  // namespace edgeort

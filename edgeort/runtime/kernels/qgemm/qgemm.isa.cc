@@ -7,7 +7,6 @@
 namespace edgeort {
 namespace {
 
-constexpr int kVectorsPerPanel = static_cast<int>(kPanel) / kLanes;
 using Bytes = Vec<q8, static_cast<int>(kPanel)>;
 
 // From the sums of a panel to its results.
@@ -23,11 +22,10 @@ struct Finish {
     }
   }
 
-  EDGEORT_INLINE void floats(const Sums& sum, vf (&y)[kVectorsPerPanel]) const {
-    vi acc[kVectorsPerPanel];
-    ordered(sum, acc);
+  template <class D>
+  EDGEORT_INLINE void floats(const D& dots, int m, int v, vf (&y)[kVectorsPerPanel]) const {
 #pragma clang loop unroll(full)
-    for (int i = 0; i < kVectorsPerPanel; ++i) y[i] = to_float(acc[i] + bias[i]) * scale[i];
+    for (int i = 0; i < kVectorsPerPanel; ++i) y[i] = to_float(dots.get(m, v, i) + bias[i]) * scale[i];
   }
 };
 
@@ -61,14 +59,14 @@ struct ToBytes {
     vi q[kVectorsPerPanel];
 #pragma clang loop unroll(full)
     for (int i = 0; i < kVectorsPerPanel; ++i) q[i] = to_int(vmin(vmax(lo, y[i]), hi)) + zero_point;
-    return __builtin_convertvector((load_as<Vec<i32, static_cast<int>(kPanel)>>(q)), Bytes);
+    return __builtin_convertvector((load_as<Vec<i32, static_cast<int>(kPanel)> >(q)), Bytes);
   }
 #endif
 };
 
 // Results of a tile, `stride` elements between rows.
-template <int M, int V>
-EDGEORT_INLINE void put(const Sums (&sum)[M][V], const QResult& r, i64 column, void* out, i64 stride) {
+template <int M, int V, bool kWide>
+EDGEORT_INLINE void put(const Dots<M, V, kWide>& dots, const QResult& r, i64 column, void* out, i64 stride) {
   const ToBytes to_bytes(r);
 #pragma clang loop unroll(full)
   for (int v = 0; v < V; ++v) {
@@ -76,7 +74,7 @@ EDGEORT_INLINE void put(const Sums (&sum)[M][V], const QResult& r, i64 column, v
 #pragma clang loop unroll(full)
     for (int m = 0; m < M; ++m) {
       vf y[kVectorsPerPanel];
-      finish.floats(sum[m][v], y);
+      finish.floats(dots, m, v, y);
       const i64 at = m * stride + v * kPanel;
       if (r.quantised) {
         store(static_cast<q8*>(out) + at, to_bytes(y));
@@ -92,15 +90,16 @@ __attribute__((noinline)) void copy_columns(const char* from, i64 from_stride, c
   for (i64 m = 0; m < rows; ++m) __builtin_memcpy(to + m * to_stride, from + m * from_stride, static_cast<size_t>(bytes));
 }
 
-template <int M, int V, bool kWide = false>
+template <int M, int V, bool kWide>
 void tile(const QTile& t) {
   constexpr i64 kWidth = V * kPanel;
-  const i64 taps = t.taps, quads = t.quads, panel_stride = t.panel_stride, element = t.result.quantised ? 1 : i64{sizeof(f32)};
+  const i64 taps = t.taps, kc = t.kc, panel_stride = t.panel_stride, element = t.result.quantised ? 1 : i64{sizeof(f32)};
   char* block = static_cast<char*>(t.out);
   for (i64 i = 0, shift = 0; i < t.repeat; ++i, shift += t.step, block += M * t.out_stride * element) {
     for (i64 column = 0; column < t.columns; column += kWidth) {
       const i64 left = t.columns - column;
-      Sums sum[M][V] = {};
+      Dots<M, V, kWide> dots;
+      dots.clear();
       const i8* panels[V];
 #pragma clang loop unroll(full)
       for (int v = 0; v < V; ++v) panels[v] = t.panels + (column / kPanel + v) * panel_stride;
@@ -109,24 +108,36 @@ void tile(const QTile& t) {
         const q8* a[M];
 #pragma clang loop unroll(full)
         for (int m = 0; m < M; ++m) a[m] = rows[m] + shift;
-        tap<M, V, kWide>(sum, a, quads, panels);
+        dots.quads(a, kc / kDepth, panels);
+        if (kc % kDepth == 0) continue;
+        u32 last[M];
+#pragma clang loop unroll(full)
+        for (int m = 0; m < M; ++m) last[m] = last_quad(rows[m] + shift, kc);
+        dots.quad(last, panels);
       }
       char* out = block + column * element;
       if (left >= kWidth) {
-        put<M, V>(sum, t.result, column, out, t.out_stride);
+        put(dots, t.result, column, out, t.out_stride);
       } else {
         alignas(64) char cut[M * kWidth * i64{sizeof(f32)}];
-        put<M, V>(sum, t.result, column, cut, kWidth);
+        put(dots, t.result, column, cut, kWidth);
         copy_columns(cut, kWidth * element, out, t.out_stride * element, M, left * element);
       }
     }
   }
 }
 
-template <int M, int V>
+template <int M, int V, bool kWide>
 constexpr void fill(QTileRow& row) {
-  row.fn[M - 1] = tile<M, V>;
-  if constexpr (M > 1) fill<M - 1, V>(row);
+  row.fn[M - 1] = tile<M, V, kWide>;
+  if constexpr (M > 1) fill<M - 1, V, kWide>(row);
+}
+
+template <int kRows, int V, bool kWide>
+constexpr QTileRow tile_row() {
+  QTileRow row = {kRows, V * static_cast<int>(kPanel), {}};
+  fill<kRows, V, kWide>(row);
+  return row;
 }
 
 // The rows of kernels.inc that are of this level.
@@ -138,10 +149,7 @@ struct Table {
 template <bool kHere, int kRows, int V>
 constexpr void append(Table& table) {
   if constexpr (kHere) {
-    QTileRow& row = table.rows[table.count++];
-    row.rows = kRows;
-    row.columns = V * static_cast<int>(kPanel);
-    fill<kRows, V>(row);
+    table.rows[table.count++] = tile_row<kRows, V, false>();
   }
 }
 
@@ -156,13 +164,14 @@ constexpr Table tiles() {
 constexpr Table kTiles = tiles();
 
 #if defined(__ARM_NEON) && !defined(__ARM_FEATURE_DOTPROD)
-constexpr QTileFn kWideTile = tile<1, 1, true>;
+constexpr QTileRow kWideRow = tile_row<2, 1, true>();
+constexpr const QTileRow* kWide = &kWideRow;
 #else
-constexpr QTileFn kWideTile = nullptr;
+constexpr const QTileRow* kWide = nullptr;
 #endif
 
 }  // namespace
 
-EDGEORT_KERNEL(QGemmKernels, qgemm, {kTiles.rows, kTiles.count, kWideTile})
+EDGEORT_KERNEL(QGemmKernels, qgemm, {kTiles.rows, kTiles.count, kWide})
 
 }  // namespace edgeort
