@@ -44,19 +44,19 @@ struct Block {
     padding = T::pack(rows);
   }
 
-  EDGEORT_INLINE Column column(bool outside) {
+  // The next column of the lines.
+  EDGEORT_INLINE Column inside() {
     typename T::Row rows[K];
-    if (outside) {
 #pragma clang loop unroll(full)
-      for (int k = 0; k < K; ++k) in[k] += step[k];
-      return padding;
-    }
-#pragma clang loop unroll(full)
-    for (int k = 0; k < K; ++k) {
-      rows[k] = T::next_x(in[k], step[k], lanes);
-    }
+    for (int k = 0; k < K; ++k) rows[k] = T::next_x(in[k], step[k], lanes);
     return T::pack(rows);
   }
+  EDGEORT_INLINE Column outside() {
+#pragma clang loop unroll(full)
+    for (int k = 0; k < K; ++k) in[k] += step[k];
+    return padding;
+  }
+  EDGEORT_INLINE Column column(bool is_outside) { return is_outside ? outside() : inside(); }
 
   EDGEORT_INLINE void begin(i64 y) {
     out = a.out + y * a.out_line;
@@ -140,12 +140,20 @@ struct Buffered {
     i64 ready = 0;
     for (i64 x = 0; x < b.a.pixels; x += kOutputs) {
       const i64 room = b.a.pixels - x, n = room < kOutputs ? room : kOutputs;
-      for (i64 i = ready; i < (n - 1) * S + K; ++i) columns[i] = b.column(x * S + i < b.a.first || x * S + i >= b.a.last);
+      fill(ready, (n - 1) * S + K, x * S);
       i64 p = 0;
       for (; p + P <= n; p += P) group<P, kRectified>(p);
       for (; p < n; ++p) group<1, kRectified>(p);
       for (ready = 0; ready < K - S; ++ready) columns[ready] = columns[kOutputs * S + ready];
     }
+  }
+
+  // Columns [i, end), of which column 0 is x of the line.
+  EDGEORT_INLINE void fill(i64 i, i64 end, i64 x) {
+    const i64 first = end < b.a.first - x ? end : b.a.first - x, last = end < b.a.last - x ? end : b.a.last - x;
+    for (; i < first; ++i) columns[i] = b.outside();
+    for (; i < last; ++i) columns[i] = b.inside();
+    for (; i < end; ++i) columns[i] = b.outside();
   }
 
   template <int P, bool kRectified>
