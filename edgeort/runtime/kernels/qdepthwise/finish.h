@@ -83,8 +83,8 @@ EDGEORT_INLINE void store_ordered(f32* p, V v, int r, [[maybe_unused]] int lanes
     Vec<f32, 4> part;
     __builtin_memcpy(&part, reinterpret_cast<const char*>(&v) + 16 * j, 16);
 #if defined(__AVX512BW__)
-    if constexpr (4 * kSums * static_cast<int>(sizeof(V) / 16) == 16) {
-      __builtin_ia32_storeups128_mask(reinterpret_cast<Vec<f32, 4>*>(p + c), part, static_cast<u8>(((1u << lanes) - 1u) >> c));
+    if constexpr (4 * kSums * static_cast<int>(sizeof(V) / 16) == kLast) {
+      __builtin_ia32_storeups128_mask(reinterpret_cast<Vec<f32, 4>*>(p + c), part, static_cast<u8>(~u32{0} >> (kLast - lanes) >> c));
       continue;
     }
 #endif

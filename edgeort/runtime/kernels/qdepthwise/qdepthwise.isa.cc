@@ -36,7 +36,7 @@ struct Block {
 #pragma clang loop unroll(full)
     for (int i = 0; i < K; ++i) {
 #pragma clang loop unroll(full)
-      for (int k = 0; k < K; ++k) rows[k] = T::load_w(a.weights + (k * K + i) * tap + c);
+      for (int k = 0; k < K; ++k) rows[k] = T::load_w(a.weights + (k * K + i) * tap + c, lanes);
       weights[i] = T::pack(rows);
     }
 #pragma clang loop unroll(full)
@@ -188,16 +188,14 @@ template <int K, int S, int P>
 void lines(const QDepthwiseArgs& args) {
   const QDepthwiseArgs a = args;
   i64 c = 0;
-  if constexpr (kWidest >= 64) {
-    for (; c + 64 <= a.channels; c += 64) block_of<64, K, S, P>(a, c, 64);
+  if constexpr (kWidest > kLast) {
+    for (; c + kWidest <= a.channels; c += kWidest) block_of<kWidest, K, S, P>(a, c, kWidest);
   }
-  if constexpr (kWidest >= 32) {
-    for (; c + 32 <= a.channels; c += 32) block_of<32, K, S, P>(a, c, 32);
-  }
-  for (; c < a.channels; c += 16) {
+  for (; c < a.channels; c += kLast) {
     // The last block overlaps the one before where it cannot be a part.
-    const i64 left = a.channels - c, at = left < kFewest ? a.channels - 16 : c;
-    block_of<16, K, S, P>(a, at, left < 16 && at == c ? static_cast<int>(left) : 16);
+    const i64 left = a.channels - c;
+    const bool part = left < kLast;
+    block_of<kLast, K, S, P>(a, part && !kMasks ? a.channels - kLast : c, part && kMasks ? static_cast<int>(left) : kLast);
   }
 }
 
@@ -217,7 +215,7 @@ void pixel(const QDepthwiseTaps& a) {
         q8 part[16] = {};
         __builtin_memcpy(part, a.rows[t + k] + c, static_cast<size_t>(lanes));
         x[k] = T::load_x(part, 16);
-        w[k] = T::load_w(a.weights + (t + k) * tap + c);
+        w[k] = T::load_w(a.weights + (t + k) * tap + c, 16);
       }
       const typename T::template Column<K> column = T::pack(x), weights = T::pack(w);
       T::add(sum, column, weights);
@@ -234,6 +232,6 @@ constexpr QDepthwiseRow kRows[] = {
 
 }  // namespace
 
-EDGEORT_KERNEL(QDepthwiseKernels, qdepthwise, {pixel, kRows, sizeof(kRows) / sizeof(kRows[0]), kFewest, Taps<16>::kDepth == 1})
+EDGEORT_KERNEL(QDepthwiseKernels, qdepthwise, {pixel, kRows, sizeof(kRows) / sizeof(kRows[0]), kMasks ? 1 : kLast, Taps<16>::kDepth == 1})
 
 }  // namespace edgeort

@@ -28,28 +28,43 @@ EDGEORT_INLINE V interleave(V a, V b) {
   return interleave<kHalf>(a, b, __make_integer_seq<Indices, int, static_cast<int>(sizeof(V) / sizeof(a[0]))>{});
 }
 
-// N bytes; of the last of 16, `lanes` only where the level can.
-#if defined(__AVX512BW__)
-constexpr i64 kFewest = 1;
-#else
-constexpr i64 kFewest = 16;
-#endif
+// Channels of the widest block, and of the last of a line: AVX-512 masks what is too much of it, which costs nothing.
 #if defined(__AVX512VNNI__)
-constexpr int kWidest = 64;
-#elif defined(__AVX512BW__) || defined(__AVXVNNI__)
-constexpr int kWidest = 32;
+constexpr int kWidest = 64, kLast = 32;
+#elif defined(__AVX512BW__)
+constexpr int kWidest = 32, kLast = 32;
+#elif defined(__AVXVNNI__)
+constexpr int kWidest = 32, kLast = 16;
 #else
-constexpr int kWidest = 16;
+constexpr int kWidest = 16, kLast = 16;
 #endif
+#if defined(__AVX512BW__)
+constexpr bool kMasks = true;
+#else
+constexpr bool kMasks = false;
+#endif
+
+// N bytes; of a last block with masks, the first `lanes`.
 template <int N, class T>
 EDGEORT_INLINE Vec<T, N> load_bytes(const T* p, [[maybe_unused]] int lanes) {
 #if defined(__AVX512BW__)
-  if constexpr (N == 16) {
-    using C = Vec<char, 16>;
-    return bitcast<Vec<T, N>>(__builtin_ia32_loaddquqi128_mask(reinterpret_cast<const C*>(p), C{}, static_cast<u16>((1u << lanes) - 1u)));
+  if constexpr (N == kLast) {
+    using C = Vec<char, N>;
+    return bitcast<Vec<T, N>>(__builtin_ia32_loaddquqi256_mask(reinterpret_cast<const C*>(p), C{}, ~u32{0} >> (N - lanes)));
   }
 #endif
   return load_as<Vec<T, N>>(p);
+}
+template <int N>
+EDGEORT_INLINE void store_bytes(q8* p, Vec<q8, N> v, [[maybe_unused]] int lanes) {
+#if defined(__AVX512BW__)
+  if constexpr (N == kLast) {
+    using C = Vec<char, N>;
+    __builtin_ia32_storedquqi256_mask(reinterpret_cast<C*>(p), bitcast<C>(v), ~u32{0} >> (N - lanes));
+    return;
+  }
+#endif
+  store(p, v);
 }
 // The same at p, which moves on by `step`.
 template <int N>
@@ -65,18 +80,6 @@ EDGEORT_INLINE Vec<q8, N> next_bytes(const q8*& p, i64 step, int lanes) {
   p += step;
   return load_bytes<N>(from, lanes);
 }
-template <int N>
-EDGEORT_INLINE void store_bytes(q8* p, Vec<q8, N> v, [[maybe_unused]] int lanes) {
-#if defined(__AVX512BW__)
-  if constexpr (N == 16) {
-    using C = Vec<char, 16>;
-    __builtin_ia32_storedquqi128_mask(reinterpret_cast<C*>(p), bitcast<C>(v), static_cast<u16>((1u << lanes) - 1u));
-    return;
-  }
-#endif
-  store(p, v);
-}
-
 // Rows interleaved by kDepth: each vector of sums has a part of each group of them.
 template <class Row, int kSums, int kGroups>
 struct Interleaved {
@@ -96,7 +99,7 @@ struct Taps {
 
   static EDGEORT_INLINE Row load_x(const q8* p, int lanes) { return bitcast<Row>(load_bytes<N>(p, lanes)); }
   static EDGEORT_INLINE Row next_x(const q8*& p, i64 step, int lanes) { return bitcast<Row>(next_bytes<N>(p, step, lanes)); }
-  static EDGEORT_INLINE Row load_w(const i8* p) { return load_as<Row>(p); }
+  static EDGEORT_INLINE Row load_w(const i8* p, int lanes) { return bitcast<Row>(load_bytes<N>(p, lanes)); }
 
   template <int K>
   static EDGEORT_INLINE Column<K> pack(const Row (&row)[K]) {
@@ -169,7 +172,7 @@ struct Taps {
   static EDGEORT_INLINE Row next_x(const q8*& p, i64 step, int lanes) {
     return __builtin_convertvector(next_bytes<N>(p, step, lanes), Row);
   }
-  static EDGEORT_INLINE Row load_w(const i8* p) { return __builtin_convertvector((load_as<Vec<i8, N>>(p)), Row); }
+  static EDGEORT_INLINE Row load_w(const i8* p, int lanes) { return __builtin_convertvector(load_bytes<N>(p, lanes), Row); }
 
   template <int K>
   static EDGEORT_INLINE Column<K> pack(const Row (&row)[K]) {
@@ -231,7 +234,7 @@ struct Taps {
 
   static EDGEORT_INLINE Row load_x(const q8* p, int lanes) { return bitcast<Row>(load_bytes<N>(p, lanes)); }
   static EDGEORT_INLINE Row next_x(const q8*& p, i64 step, int lanes) { return bitcast<Row>(next_bytes<N>(p, step, lanes)); }
-  static EDGEORT_INLINE Row load_w(const i8* p) { return load_as<Row>(p); }
+  static EDGEORT_INLINE Row load_w(const i8* p, int lanes) { return bitcast<Row>(load_bytes<N>(p, lanes)); }
 
   template <int K>
   static EDGEORT_INLINE Column<K> pack(const Row (&row)[K]) {
