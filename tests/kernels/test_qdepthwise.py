@@ -16,7 +16,7 @@ from edgeort.lowering import layout, quantised
 from edgeort.lowering.params import PARAMS
 from edgeort.lowering.plan import PlanBuilder
 from edgeort.lowering.typed import CODES
-from tests.contract.engines import HOST, THREADS, levels, library, rows
+from tests.contract.engines import HOST, THREADS, int8_levels, library, rows
 from tests.contract.test_emulated import ARM, CORES, bench, qemu
 from tests.reference import quantised as reference
 
@@ -142,7 +142,7 @@ def check(case: Case, folder: Path, *shapes: tuple[int, int, int]) -> None:
     path = folder / f"{len(list(folder.iterdir()))}.plan"
     path.write_bytes(case.plan().to_bytes())
     runs = [(x, case.want(x)) for x in (case.input(rng, *shape) for shape in shapes)]
-    for level in levels():
+    for level in int8_levels():
         for threads in THREADS:
             engine = Engine(library(), path, threads=threads, isa=level)
             for x, want in runs:
@@ -216,7 +216,7 @@ def test_streams(program: bool, threads: int, tmp_path: Path) -> None:
     plan.outputs = [inner]
     path = tmp_path / "model.plan"
     path.write_bytes(plan.to_bytes())
-    for level in levels():
+    for level in int8_levels():
         engine = Engine(library(), path, threads=threads, isa=level)
         assert np.array_equal(engine.run([x])[0], want), level
         assert [node.skipped for node in engine.nodes if node.op == "QDepthwiseConv"] == [True, True, False]
@@ -260,7 +260,7 @@ def test_hostile_constants(index: int, message: str, fault: str, tmp_path: Path)
 def run(plan: PlanBuilder, folder: Path) -> None:
     path = folder / "model.plan"
     path.write_bytes(plan.to_bytes())
-    Engine(library(), path, threads=1, isa=levels()[0]).run([np.zeros((1, 5, 5, 20), np.int8)])
+    Engine(library(), path, threads=1, isa=int8_levels()[0]).run([np.zeros((1, 5, 5, 20), np.int8)])
 
 
 @pytest.mark.slow
