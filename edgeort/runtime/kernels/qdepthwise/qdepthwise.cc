@@ -14,7 +14,7 @@ EDGEORT_KERNELS(QDepthwiseKernels, qdepthwise)
 namespace {
 
 // Bytes of input that stay in a small core's L1: a cache line of each pixel of the lines that one call reads.
-constexpr i64 kLineBytes = 16 * 1024, kCacheLine = 64;
+constexpr i64 kLineBytes = 24 * 1024, kCacheLine = 64;
 constexpr i64 kMostLines = 16;
 
 enum Input { kX, kWeights, kBias, kSums, kScale, kOperands };
@@ -25,6 +25,7 @@ struct State {
   QDepthwiseResult result;  // of the kernel; float32 where a program follows
   bool quantised;           // the output
   i32* bias;
+  f32* scale;
   q8* padding;  // what is outside the image, a byte a channel
   const QDepthwiseKernels* kernels;
   const QDepthwiseRow* row;  // null: tap by tap
@@ -62,19 +63,25 @@ Status fold(Prepare& p, const Quantisation& q, State* s, bool* small) {
   const auto *bias = static_cast<const i32*>(p.value(kBias)), *sums = static_cast<const i32*>(p.value(kSums));
   const auto* scale = static_cast<const f32*>(p.value(kScale));
   if (!bias || !sums || !scale) return p.fail("its bias, sums and scales must be constants");
-  s->bias = static_cast<i32*>(p.keep(static_cast<u64>(padded) * sizeof(i32)));
-  s->padding = static_cast<q8*>(p.keep(static_cast<u64>(padded)));
-  if (!s->bias || !s->padding) return p.fail("out of memory");
+  // The kernels' last block may be two panels.
+  const u64 room = static_cast<u64>(padded + kPanel);
+  s->bias = static_cast<i32*>(p.keep(room * sizeof(i32)));
+  s->scale = static_cast<f32*>(p.keep(room * sizeof(f32)));
+  s->padding = static_cast<q8*>(p.keep(room));
+  if (!s->bias || !s->scale || !s->padding) return p.fail("out of memory");
   const i32 zero_point = q.x_zero_point + kQ8Bias;
   const f64 products = static_cast<f64>(s->g.taps) * 255 * 128;
   *small = true;
   for (i64 c = 0; c < padded; ++c) {
     s->padding[c] = static_cast<q8>(zero_point);
+    s->scale[c] = scale[c];
     s->bias[c] = static_cast<i32>(static_cast<u32>(bias[c]) - static_cast<u32>(zero_point) * static_cast<u32>(sums[c]));
     const f64 most = (products + __builtin_fabs(static_cast<f64>(s->bias[c]))) * __builtin_fabs(static_cast<f64>(scale[c]));
     *small &= most < 2147483648.0;
   }
-  s->result = {s->bias, scale, q.zero_point + kQ8Bias, q.lo + kQ8Bias, q.hi + kQ8Bias, s->quantised && !s->program()};
+  const bool quantised = s->quantised && !s->program();
+  const bool rectified = quantised && q.zero_point == -128 && q.lo == -128 && q.hi == 127;
+  s->result = {s->bias, s->scale, q.zero_point + kQ8Bias, q.lo + kQ8Bias, q.hi + kQ8Bias, quantised, rectified};
   return Status::ok;
 }
 
