@@ -53,7 +53,8 @@ _ALL = (
     ),
     Struct(
         "QConvParams",
-        "A convolution of q8 by i8: inputs are x, weights, bias, sums of weights, scale, the program's operands.",
+        "A convolution of q8 by i8: inputs are x, weights, bias, sums of weights, scale, the program's operands; of a "
+        "depthwise one, then zero points of the channels of x in place of x_zero_point.",
         (("quantisation", "Quantisation", 1), ("conv", "ConvParams", 1)),
     ),
     Struct(

@@ -159,7 +159,7 @@ struct Quantisation {
 };
 static_assert(sizeof(Quantisation) == 24);
 
-// A convolution of q8 by i8: inputs are x, weights, bias, sums of weights, scale, the program's operands.
+// A convolution of q8 by i8: inputs are x, weights, bias, sums of weights, scale, the program's operands; of a depthwise one, then zero points of the channels of x in place of x_zero_point.
 struct QConvParams {
   Quantisation quantisation;
   ConvParams conv;
