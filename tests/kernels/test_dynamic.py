@@ -1,4 +1,4 @@
-"""DynamicQGemm: rows quantised as the model runs, bit for bit as the function's definition says, and the function itself."""
+"""DynamicQGemm: rows quantised as the model runs, bit for bit as the definition says; and the function itself."""
 
 from __future__ import annotations
 
