@@ -56,7 +56,7 @@ def validate(
 
 
 def compare_with_reference(
-    model: str | os.PathLike[str], manifest: Manifest, inputs: Sequence[np.ndarray], ours: Sequence[np.ndarray]
+    model: str | os.PathLike[str] | bytes, manifest: Manifest, inputs: Sequence[np.ndarray], ours: Sequence[np.ndarray]
 ) -> list[Comparison]:
     """Compares a bundle's outputs with ONNX Runtime's on the same data, in the bundle's layout. Raises CheckError."""
     feeds, names = feeds_of(manifest, inputs), [value.name for value in manifest.outputs]
