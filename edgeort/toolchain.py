@@ -86,6 +86,7 @@ def all_kernels() -> tuple[str, ...]:
 NEEDS: dict[str, tuple[str, ...]] = {
     "gemm": ("elementwise",),
     "conv": ("gemm", "elementwise"),
+    "qdepthwise": ("conv", "gemm", "elementwise"),
     "rnn": ("gemm", "elementwise"),
     "attention": ("gemm", "elementwise", "reduce", "move"),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +14,6 @@ from edgeort.bundle import Contents, Manifest, notices
 from edgeort.bundle import manifest as manifests
 from edgeort.compiling import signature
 from edgeort.device_profiles import Profile
-from edgeort.lowering import layout
 from edgeort.lowering.plan import PlanBuilder
 from edgeort.passes.context import IoLayout
 from edgeort.validate.assessment import sha256_of
@@ -52,19 +50,16 @@ def make_manifest(
         io_layout=io_layout,
         inputs=inputs,
         outputs=outputs,
-        nodes=tuple(manifests.Node(node.name, node.op, "cpu", _precision(plan, node.outputs)) for node in plan.nodes),
+        nodes=tuple(
+            manifests.Node(node.name, node.op, "cpu", plan.precision(node), plan.reasons.get(node.name, ""))
+            for node in plan.nodes
+        ),
         kernels=tuple(plan.ops),
         budgets=budgets,
         tools={name: version(name) for name in _TOOLS},
         library=f"lib/{target.library}",
         harness=f"bin/{target.exe}",
     )
-
-
-def _precision(plan: PlanBuilder, outputs: Sequence[int]) -> str:
-    """The element type that a node computes."""
-    made = [index for index in outputs if index >= 0]
-    return layout.DTYPES[plan.tensors[made[0]].dtype][0] if made else "none"
 
 
 def make_contents(manifest: Manifest, plan: PlanBuilder, library: Path, harness: Path) -> dict[str, bytes | Path]:

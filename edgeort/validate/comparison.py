@@ -10,6 +10,8 @@ import numpy as np
 from edgeort.errors import CheckError
 
 LIMIT = 1e-4  # largest allowed difference, relative to the range of the reference output
+QUANTISED_LIMIT_DB = 30.0  # least SQNR of a model with 8-bit tensors, where a sum may round to either of two integers
+_EQUAL_DB = 150.0  # the SQNR of equal outputs
 
 
 @dataclass(frozen=True)
@@ -18,25 +20,36 @@ class Comparison:
 
     `max_difference` is max |a - b| / (max b - min b), of integers the share that differs. `reference_spread` is the
     same between two answers of the reference where those were asked for: that much could be its own error.
-    `problem` says what is wrong when the two cannot be compared, or differ too much.
+    `problem` says what is wrong when the two cannot be compared, or differ too much. `sqnr_db`, of quantised models, is
+    10 log10(sum b^2 / sum (a - b)^2).
     """
 
     output: str
     max_difference: float
     problem: str | None = None
     reference_spread: float = 0.0
+    sqnr_db: float | None = None
 
 
 def compare(
-    name: str, ours: np.ndarray, want: np.ndarray, other: np.ndarray | None = None, limit: float = LIMIT
+    name: str,
+    ours: np.ndarray,
+    want: np.ndarray,
+    other: np.ndarray | None = None,
+    limit: float = LIMIT,
+    *,
+    quantised: bool = False,
 ) -> Comparison:
     """Compares one output with the reference `want`; `other` is a second answer of the reference.
 
-    Where the reference has NaN or an infinity, ours must have the same.
+    Where the reference has NaN or an infinity, ours must have the same. Outputs of a `quantised` model are judged by
+    their SQNR, but for integers of more than 8 bits.
     """
     if ours.shape != want.shape or ours.dtype != want.dtype:
         is_, should = (f"{array.dtype} {list(array.shape)}" for array in (ours, want))
         return Comparison(name, float("inf"), f"it is {is_}, not {should}")
+    if quantised and (want.dtype.kind == "f" or want.dtype.itemsize == 1) and np.isfinite(want).all():
+        return _judge_noise(name, ours, want)
     if want.dtype.kind != "f":
         share = float(np.mean(ours != want)) if want.size else 0.0
         return Comparison(name, share, f"{share:.2%} of its elements differ" if share else None)
@@ -48,6 +61,14 @@ def compare(
     if difference <= limit + spread:
         return Comparison(name, difference, None, spread)
     return Comparison(name, difference, f"it differs by {difference:.2g} of its range, more than {limit:.0e}", spread)
+
+
+def _judge_noise(name: str, ours: np.ndarray, want: np.ndarray) -> Comparison:
+    noise = float(np.square(ours.astype(np.float64) - want).sum())
+    signal = float(np.square(want.astype(np.float64)).sum())
+    sqnr = _EQUAL_DB if noise == 0 else float(10 * np.log10(max(signal, 1e-300) / noise))
+    problem = None if sqnr >= QUANTISED_LIMIT_DB else f"its SQNR is {sqnr:.1f} dB, below {QUANTISED_LIMIT_DB:g} dB"
+    return Comparison(name, _relative(ours, want), problem, sqnr_db=min(sqnr, _EQUAL_DB))
 
 
 def _relative(a: np.ndarray, b: np.ndarray) -> float:
@@ -64,10 +85,12 @@ def compare_all(
     ours: Sequence[np.ndarray],
     want: Sequence[np.ndarray],
     other: Sequence[np.ndarray] | None = None,
+    *,
+    quantised: bool = False,
 ) -> list[Comparison]:
     """Compares all outputs."""
     others = [None] * len(names) if other is None else other
-    return [compare(*row) for row in zip(names, ours, want, others, strict=True)]
+    return [compare(*row, quantised=quantised) for row in zip(names, ours, want, others, strict=True)]
 
 
 def accept(comparisons: list[Comparison]) -> list[Comparison]:

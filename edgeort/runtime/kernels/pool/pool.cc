@@ -10,6 +10,7 @@ EDGEORT_KERNELS(WindowFn, pool_max_f32)
 EDGEORT_KERNELS(WindowFn, pool_max_u8)
 EDGEORT_KERNELS(WindowFn, pool_max_i8)
 EDGEORT_KERNELS(WindowFn, pool_average)
+EDGEORT_KERNELS(WindowFn, pool_average_q8)
 EDGEORT_KERNELS(WindowFn, pool_l1)
 EDGEORT_KERNELS(WindowFn, pool_l2)
 EDGEORT_KERNELS(WindowFn, pool_lp)
@@ -21,51 +22,56 @@ struct State {
   WindowFn fn;
   f32 p;
   bool average, count_pads;
-  i64 element, in_pixel, out_pixel;  // bytes, the latter between neighbouring pixels
+  i64 in_pixel, out_pixel;  // bytes between neighbouring pixels
+  bool floats;              // in and out
 };
 
-Status bind(Prepare& p, State** state) {
+// The result is of the input's type, or else float32.
+Status bind(Prepare& p, State** state, bool same_type) {
   if (!p.has(0) || !p.wants(0)) return p.fail("it needs an input and an output");
   *state = p.state<State>();
   if (!*state) return p.fail("out of memory");
   State& s = **state;
-  EDGEORT_TRY(s.window.bind(p, p.params<PoolParams>()));
-  s.element = static_cast<i64>(size_of(p.in(0).dtype));
+  EDGEORT_TRY(s.window.bind(p, p.params<PoolParams>(), same_type ? p.in(0).dtype : DType::f32));
+  const auto pixel = [&](const Tensor& t) { return static_cast<i64>(size_of(t.dtype)) * (s.window.channels_last ? pitch_of(t) : 1); };
   if (s.window.channels_last) {
     p.reads_slice(0);
     p.writes_slice(0);
   }
-  s.in_pixel = s.window.channels_last ? pitch_of(p.in(0)) * s.element : s.element;
-  s.out_pixel = s.window.channels_last ? pitch_of(p.out(0)) * s.element : s.element;
+  s.in_pixel = pixel(p.in(0));
+  s.out_pixel = pixel(p.out(0));
+  s.floats = p.in(0).dtype == DType::f32;
   if (count(p.out(0)) > 0) p.thread_scratch(static_cast<u64>(2 * s.window.taps()) * sizeof(void*));
   return Status::ok;
 }
 
 Status prepare_max(Prepare& p) {
   State* s;
-  EDGEORT_TRY(bind(p, &s));
+  EDGEORT_TRY(bind(p, &s, true));
   const int isa = p.isa();
-  const DType dtype = p.in(0).dtype;
+  DType dtype = p.in(0).dtype;
+  if (dtype == DType::q8) dtype = kQ8Bias ? DType::u8 : DType::i8;
   s->fn = dtype == DType::f32 ? pool_max_f32(isa) : dtype == DType::u8 ? pool_max_u8(isa) : dtype == DType::i8 ? pool_max_i8(isa) : nullptr;
   return s->fn ? Status::ok : p.fail("its input must be float32, uint8 or int8");
 }
 
 Status prepare_average(Prepare& p) {
   State* s;
-  EDGEORT_TRY(bind(p, &s));
-  s->fn = pool_average(p.isa());
+  EDGEORT_TRY(bind(p, &s, false));
+  s->fn = p.in(0).dtype == DType::q8 ? pool_average_q8(p.isa()) : pool_average(p.isa());
   s->average = true;
   s->count_pads = p.params<PoolParams>().count_include_pad;
-  return p.in(0).dtype == DType::f32 ? Status::ok : p.fail("its input must be float32");
+  if (s->floats || (p.in(0).dtype == DType::q8 && !s->count_pads)) return Status::ok;
+  return p.fail("its input must be float32, or quantised without pads that count");
 }
 
 Status prepare_lp(Prepare& p) {
   State* s;
-  EDGEORT_TRY(bind(p, &s));
+  EDGEORT_TRY(bind(p, &s, false));
   const int isa = p.isa();
   s->p = p.params<PoolParams>().p;
   s->fn = s->p == 1.0f ? pool_l1(isa) : s->p == 2.0f ? pool_l2(isa) : pool_lp(isa);
-  return p.in(0).dtype == DType::f32 ? Status::ok : p.fail("its input must be float32");
+  return s->floats ? Status::ok : p.fail("its input must be float32");
 }
 
 // An input line by its number: the tensor's own, or that of a stream.
@@ -119,7 +125,7 @@ void run(Run& r) {
 bool can_stream(const void* state) {
   const State& s = *static_cast<const State*>(state);
   const Window& w = s.window;
-  return s.element == sizeof(f32) && w.channels_last && w.in[0] == 1 && w.out[0] == 1 && w.kernel[0] == 1;
+  return s.floats && w.channels_last && w.in[0] == 1 && w.out[0] == 1 && w.kernel[0] == 1;
 }
 
 Span reach(const void* state, Span out) {
