@@ -112,27 +112,29 @@ def exam_of(accuracy: Accuracy, samples: Samples) -> Exam:
 class Judge:
     """Tells the search whether a QDQ model, in ONNX Runtime, keeps the budget on the samples that judge."""
 
-    def __init__(self, path: Path, exam: Exam, samples: Samples, hint: str, progress: Progress | None) -> None:
+    def __init__(self, path: Path, exam: Exam, samples: Samples, progress: Progress | None) -> None:
         self.reference = InOnnxRuntime(path)
-        self.samples, self.question = samples, exam.question(samples, self.reference)
-        self.hint, self.progress = hint, progress
+        self.samples, self.question, self.progress = samples, exam.question(samples, self.reference), progress
+        self.last: Evaluation | None = None
 
-    is_set = True
+    @property
+    def hint(self) -> str:
+        """What to do when the last model tried is not good enough."""
+        return ways_out(self.question.limits, self.last)
 
     def kept(self, attempt: Attempt) -> bool:
         """Whether every limit is kept."""
-        return self._judged(attempt).is_kept
+        model = InOnnxRuntime(attempt.model)
+        self.last = evaluate(self.reference, model, self.samples, self.question, self.progress)
+        return self.last.is_kept
+
+    def reached(self, attempt: Attempt) -> str:
+        """What the last model tried comes to."""
+        return "; ".join(judgement.text() for judgement in self.last.judgements) if self.last else ""
 
     def text(self) -> str:
         """The budget."""
         return self.question.limits.text()
-
-    def reached(self, attempt: Attempt) -> str:
-        """What it comes to."""
-        return "; ".join(judgement.text() for judgement in self._judged(attempt).judgements)
-
-    def _judged(self, attempt: Attempt) -> Evaluation:
-        return evaluate(self.reference, InOnnxRuntime(attempt.model), self.samples, self.question, self.progress)
 
 
 def quantise(
@@ -147,8 +149,7 @@ def quantise(
     assert sets.calibration is not None and sets.judging is not None
     goal = None
     if accuracy.limits.is_set:
-        hint = ways_out(path, profile, accuracy)
-        goal = Judge(path, exam_of(accuracy, sets.judging), sets.judging, hint, walk.progress)
+        goal = Judge(path, exam_of(accuracy, sets.judging), sets.judging, walk.progress)
     rates = Rates(*macs_per_ms(profile))
     options = quantizer.Options(exclude=accuracy.exclude, preprocessing=accuracy.preprocessing, goal=goal, rates=rates)
     with walk.stage("quantize"), tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
@@ -161,13 +162,13 @@ def quantise(
         return Int8(graph, source.read_bytes(), replace(result, output=""))
 
 
-def ways_out(path: Path, profile: Profile, accuracy: Accuracy) -> str:
-    """What to do about a budget that is not kept."""
-    looser = f"a looser budget than {accuracy.limits.text()}"
-    if accuracy.precision == "float32":
-        return looser
-    command = f"edgeort build {path} --device {profile.name} --precision float32"
-    return f"{looser}, samples to calibrate with (--data) that are more like those that judge, or {command}"
+def ways_out(limits: Limits, found: Evaluation | None) -> str:
+    """What to do about a budget that is not kept: the cheapest first."""
+    looser = limits if found is None else limits.loosened(found.judgements)
+    return (
+        f"what was reached keeps {looser.text()}; or calibrate (--data) with samples more like those that judge; or "
+        "--precision float32"
+    )
 
 
 def preprocessing_of(accuracy: Accuracy, sets: Sets) -> dict[str, Any] | None:
@@ -201,9 +202,13 @@ def record(accuracy: Accuracy, int8: Int8 | None, found: Evaluation | None) -> d
     return told
 
 
-def judge(trial: Bundle, path: Path, accuracy: Accuracy, sets: Sets, profile: Profile, walk: Walk) -> Evaluation:
+def judge(trial: Bundle, path: Path, accuracy: Accuracy, sets: Sets, walk: Walk) -> Evaluation:
     """What the bundle's answers are worth. BudgetError when a limit is not kept."""
     assert sets.judging is not None
     with walk.stage("validate"):
         found = assess(trial, path, exam_of(accuracy, sets.judging), progress=walk.progress)
-    return enforce(found, hint=ways_out(path, profile, accuracy))
+    if accuracy.precision == "float32":
+        return enforce(
+            found, hint=f"the float bundle is not what ONNX Runtime computes: edgeort validate --model {path}"
+        )
+    return enforce(found, hint=ways_out(accuracy.limits, found))

@@ -78,7 +78,7 @@ def build(
         with walk.stage("check"):
             ran = checking.run(trial, inputs)
             comparisons = compare_with_reference(reference, manifest, inputs, ran.outputs)
-        evaluation = accuracies.judge(trial, path, asked, sets, device, walk) if sets.judging else None
+        evaluation = accuracies.judge(trial, path, asked, sets, walk) if sets.judging else None
     with walk.stage("bundle"):
         contents |= golden.files(inputs, dict(zip(manifest.outputs, ran.outputs, strict=True)))
         sizes = packing.sizes_of(contents)

@@ -93,3 +93,13 @@ def test_the_manifest_knows_the_preprocessing_of_pictures(path: Path, tmp_path: 
     edgeort.build(path, "host", tmp_path / "b", accuracy=Accuracy(data=tmp_path, preprocessing=how))
     with open_bundle(tmp_path / "b") as bundle:
         assert built_preprocessing(bundle.manifest) == replace(how, size=(12, 12))
+
+
+def test_the_search_says_what_costs_most_and_what_was_reached(path: Path, tmp_path: Path):
+    accuracy = Accuracy("int8", samples(12), limits=Limits(min_sqnr_db=300))
+    with pytest.raises(
+        BudgetError, match=r"--min-sqnr 300\) is not kept even .* the most noise comes from n"
+    ) as caught:
+        edgeort.build(path, "host", tmp_path / "b", accuracy=accuracy)
+    assert "what was reached keeps --min-sqnr" in str(caught.value.hint)
+    assert not (tmp_path / "b").exists()

@@ -124,5 +124,6 @@ def test_judgements():
     assert found[0].text() == "drop is 0.40 points +- 0.20: kept --max-drop 0.5"
     assert found[1].text() == "agreement is 0.98: 0.01 under --min-agreement 0.99"
     assert Limits().judge(figures) == [] and not Limits().is_set
+    assert limits.loosened(found).text() == "--max-drop 0.5 --min-agreement 0.98 --min-sqnr 20"
     nan = Limits(min_sqnr_db=1).judge([Figure("sqnr_db", float("nan"))])
     assert not nan[0].is_kept
