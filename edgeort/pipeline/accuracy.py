@@ -76,16 +76,23 @@ class Sets:
 
 
 def open_sets(accuracy: Accuracy, graph: ir.Model) -> Sets:
-    """The two sets, apart from each other. Raises InputError."""
+    """The two sets, apart from each other. InputError for these and for labels, before any work."""
     inputs = signature(graph)[0]
     data, judging = (
         None if given is None else open_samples(given, inputs, accuracy.preprocessing).limited(accuracy.samples)
         for given in (accuracy.data, accuracy.eval_data)
     )
+    sets = _apart(data, judging, accuracy.precision)
+    if sets.judging is not None:
+        exam_of(accuracy, sets.judging).labelled(sets.judging)
+    return sets
+
+
+def _apart(data: Samples | None, judging: Samples | None, precision: Precision) -> Sets:
     only = data or judging
     if only is None:
         return Sets(None, None)
-    if accuracy.precision != "int8":
+    if precision != "int8":
         return Sets(None, judging or data)
     if data is not None and judging is not None and data.source != judging.source:
         return Sets(data, judging, f"{data.source} calibrates, {judging.source} judges")

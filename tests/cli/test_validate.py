@@ -82,7 +82,7 @@ def test_another_model_is_warned_about(place: Path):
         (["--data", "none", "--model", "m.onnx"], "no such file"),
         (["--data", "x.npy", "--model", "none.onnx"], "No such file"),
         (["--data", "x.npy", "--model", "m.onnx", "--task", "art"], "--task art: unknown"),
-        (["--data", "x.npy", "--model", "m.onnx", "--max-drop", "1"], "no such figure"),
+        (["--data", "x.npy", "--model", "m.onnx", "--max-drop", "1"], "counted on labels"),
         (["--data", "x.npy", "--model", "m.onnx", "--labels", "none.csv"], "none.csv"),
         (
             ["--data", "x.npy", "--model", "m.onnx", "--labels", "labels.csv", "--task", "embedding"],

@@ -52,6 +52,8 @@ def test_one_set_is_split_and_two_are_not(path: Path, tmp_path: Path):
         (Accuracy("int8"), "int8 needs samples"),
         (Accuracy(limits=Limits(min_sqnr_db=3)), "judged on samples"),
         (Accuracy(labels="l.csv"), "judged on samples"),
+        (Accuracy(data=samples(3), limits=Limits(max_drop=1)), "counted on labels"),
+        (Accuracy(data=samples(3), labels="none.csv"), "none.csv"),
         (Accuracy("int4"), "--precision int4"),  # type: ignore[arg-type]
     ],
 )
