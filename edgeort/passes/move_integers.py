@@ -7,7 +7,7 @@
     QuantizeLinear(DequantizeLinear(q))   ->  q                        of one scale and zero point
 
 All of them change no bit: (de)quantising works on each element, and rises with it, so that MaxPool is among what moves.
-What Pad adds becomes the integer that stands for it exactly. What is quantised again with another scale stays, as one
+What Pad adds becomes the integer that stands for it. What is quantised again with another scale stays, as one
 program from integers to integers.
 """
 
@@ -18,7 +18,7 @@ import onnx_ir as ir
 
 from edgeort.passes.context import PassContext
 from edgeort.passes.edit import add_constant, bypass, constant, is_op, new_node, only_user, operand, opset, text
-from edgeort.passes.quantised import HIGH, LOW, UNSIGNED_BIAS, Quantity, dequantized, integers_of, quantity
+from edgeort.passes.quantised import UNSIGNED_BIAS, Quantity, dequantized, integers_of, quantity
 
 # First opset with 8-bit integers, where that is later than the first with QuantizeLinear.
 _SINCE = {"MaxPool": 12, "Pad": 11}
@@ -73,7 +73,7 @@ def _move_before(model: ir.Model, node: ir.Node) -> bool:
     if restore is None and is_op(node, "Gather"):
         restore = _of_constants(node.inputs[0])
     found = quantity(restore)
-    if restore is None or found is None or not _pads_exactly(model.graph, node, found):
+    if restore is None or found is None or not _pads(model.graph, node, found, exactly=True):
         return False
     node.replace_input_with(0, restore.inputs[0])
     for out in list(node.outputs):
@@ -100,8 +100,8 @@ def _restored(graph: ir.Graph, node: ir.Node, out: ir.Value, like: ir.Node) -> N
     out.type = integers_of(like).type
 
 
-def _pads_exactly(graph: ir.Graph, node: ir.Node, found: Quantity) -> bool:
-    """True of other nodes than Pad; its value becomes an integer where one stands for it exactly."""
+def _pads(graph: ir.Graph, node: ir.Node, found: Quantity, *, exactly: bool) -> bool:
+    """Makes the value of a Pad the integer that stands for it; False where it is not known, or not `exactly` that."""
     if not is_op(node, "Pad") or text(node, "mode", "constant") != "constant":
         return True
     given = np.zeros((), np.float32) if operand(node, 2) is None else constant(node.inputs[2])
@@ -109,7 +109,7 @@ def _pads_exactly(graph: ir.Graph, node: ir.Node, found: Quantity) -> bool:
         return False
     number = float(given.reshape(()))
     integer = found.quantize(number)
-    if found.dequantize(integer) != number or not LOW <= integer <= HIGH:
+    if exactly and found.dequantize(integer) != number:
         return False
     bias = UNSIGNED_BIAS if found.dtype == ir.DataType.UINT8 else 0
     if len(node.inputs) < 3:
@@ -138,7 +138,7 @@ def _move_behind(model: ir.Model, quantize: ir.Node) -> list[ir.Node]:
     node, found = None if x is None else x.producer(), quantity(quantize)
     if x is None or node is None or found is None or only_user(x) is not quantize or dequantized(x) is not None:
         return []
-    if not (is_op(node, "Concat") or _moves(model, node, *_MOVES)) or not _pads_exactly(graph, node, found):
+    if not (is_op(node, "Concat") or _moves(model, node, *_MOVES)) or not _pads(graph, node, found, exactly=False):
         return []
     made = []
     for index in range(len(node.inputs) if is_op(node, "Concat") else 1):

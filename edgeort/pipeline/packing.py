@@ -24,12 +24,13 @@ _TOOLS = ("onnx", "onnx-ir", "onnxruntime", "onnxscript", "ziglang")
 def compile_for(profile: Profile, plan: PlanBuilder) -> tuple[Path, Path]:
     """The library and the harness with the plan's kernels."""
     target = toolchain.target(profile.target.os, profile.target.arch)
-    return toolchain.library_and_harness(target, plan.ops, _isa_levels(profile, target))
+    return toolchain.library_and_harness(target, plan.ops, _isa_levels(profile, target, plan))
 
 
-def _isa_levels(profile: Profile, target: toolchain.Target) -> tuple[str, ...]:
-    """The levels of the profile that the runtime has kernels for."""
-    return tuple(level for level in target.levels if level in profile.cpu.isa)
+def _isa_levels(profile: Profile, target: toolchain.Target, plan: PlanBuilder) -> tuple[str, ...]:
+    """The levels of the profile that the runtime has kernels of the plan for."""
+    levels = tuple(level for level in target.levels if level in profile.cpu.isa)
+    return toolchain.held_levels(plan.ops, levels)
 
 
 def make_manifest(
@@ -37,7 +38,7 @@ def make_manifest(
 ) -> Manifest:
     """The manifest of a build of the model in `path`. ModelError where that cannot be read any more."""
     target = toolchain.target(profile.target.os, profile.target.arch)
-    levels, (inputs, outputs) = _isa_levels(profile, target), signature(graph)
+    levels, (inputs, outputs) = _isa_levels(profile, target, plan), signature(graph)
     budgets = {name: value for name, value in asdict(profile.budget).items() if value is not None}
     return Manifest(
         edgeort=edgeort.__version__,

@@ -25,9 +25,7 @@ from edgeort.validate.metrics import TASKS
 from edgeort.validate.tensors import TensorNoise, tensor_noise
 
 LABELLED = ("classification", "ocr")  # tasks that have a use for labels
-CHARACTERS = (
-    "character"  # the metadata in which exporters of PaddleOCR's recognisers keep the characters of the classes
-)
+CHARACTERS = "character"  # metadata in which exports of PaddleOCR's recognisers keep the characters of the classes
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,8 @@ def compare_with_reference(
     found = [channels_first(array, manifest.io_layout == "nhwc") for array in ours]
     want = reference_outputs(model, feeds)
     if any(node.precision == INT8 for node in manifest.nodes):
-        return accept(compare_all(names, found, want, quantised=True))
+        other = reference_outputs(model, feeds, optimised=False)
+        return accept(compare_all(names, found, want, other, quantised=True))
     if any(result.problem for result in compare_all(names, found, want)):
         # Is it us, or is the model so badly conditioned that the reference does not agree with itself either?
         return accept(compare_all(names, found, want, reference_outputs(model, feeds, optimised=False)))

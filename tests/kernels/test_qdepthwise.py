@@ -23,6 +23,7 @@ from tests.reference import quantised as reference
 ROWS = [tuple(map(int, row)) for row in rows("qdepthwise", "QDEPTHWISE")]
 
 OFFSET, STEP = 0.75, 0.5  # of programs
+TO_Q8 = PARAMS["AxisParams"].pack(flag=layout.Q8)
 
 
 @dataclass
@@ -85,7 +86,7 @@ class Case:
         plan = PlanBuilder()
         x = plan.input("x", CODES[dtype], ["n", "h", "w", self.channels])
         inner = plan.activation("xq", layout.Q8)
-        plan.node("QuantisedBytes", "in", [x], [inner], PARAMS["AxisParams"].pack(flag=layout.Q8))
+        plan.node("QuantisedBytes", "in", [x], [inner], TO_Q8)
         y = plan.activation("y", layout.Q8 if self.quantised else CODES["f32"])
         plan.node("QDepthwiseConv", "conv", [inner, *self.constants(plan)], [y], self.params())
         if self.quantised:
@@ -193,6 +194,33 @@ def test_cases(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     smallest = case.least
     check(case, tmp_path, (1, *smallest), (2, 9, 7), (1, smallest[0] + 1, smallest[1] + 2), (3, 5, 40))
+
+
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize("program", [False, True])
+def test_streams(program: bool, threads: int, tmp_path: Path) -> None:
+    """Three of them line by line: a ring's borders hold the zero point."""
+    cases = (
+        Case(70, seed=1, zero_points=(9, -20), program=program),
+        Case(70, (5, 5), pads=(2, 2, 2, 2), seed=2, zero_points=(-20, 31)),
+        Case(70, (3, 3), (2, 2), seed=3, zero_points=(31, 4), program=program, quantised=False),
+    )
+    plan = PlanBuilder()
+    inner = plan.activation("q", layout.Q8)
+    plan.node("QuantisedBytes", "in", [plan.input("x", CODES["i8"], [2, 90, 61, 70])], [inner], TO_Q8)
+    x = want = cases[0].input(np.random.default_rng(4), 2, 90, 61)
+    for case in cases:
+        outer = plan.activation("y", layout.Q8 if case.quantised else CODES["f32"])
+        plan.node("QDepthwiseConv", "conv", [inner, *case.constants(plan)], [outer], case.params())
+        want, inner = case.want(want), outer
+    plan.outputs = [inner]
+    path = tmp_path / "model.plan"
+    path.write_bytes(plan.to_bytes())
+    for level in levels():
+        engine = Engine(library(), path, threads=threads, isa=level)
+        assert np.array_equal(engine.run([x])[0], want), level
+        assert [node.skipped for node in engine.nodes if node.op == "QDepthwiseConv"] == [True, True, False]
+        engine.close()
 
 
 HOSTILE: dict[str, tuple[dict[str, int], str]] = {

@@ -74,7 +74,9 @@ def test_movement_that_is_none_stays(node: str) -> None:
     assert reads(model, node.split()[0]) == {"FLOAT"}
 
 
-@pytest.mark.parametrize("node", ["Reshape (r, flat)", "MaxPool <kernel_shape = [2, 2]> (r)", "Pad (r, pads)"])
+@pytest.mark.parametrize(
+    "node", ["Reshape (r, flat)", "MaxPool <kernel_shape = [2, 2]> (r)", "Pad (r, pads)", "Pad (r, pads, odd)"]
+)
 def test_quantising_goes_before_movement(node: str) -> None:
     rank = "float[A,B] y" if "flat" in node else "float[A,B,C,D] y"
     text = f"r = Sigmoid (x) m = {node} q = QuantizeLinear (m, s, z) y = DequantizeLinear (q, s, z)"

@@ -115,7 +115,8 @@ Lines widen(const Run& r, const Geometry& g, const f32* x, f32* to) {
       memset(to + y * whole + left + width, 0, static_cast<size_t>(right) * sizeof(f32));
     }
   });
-  return {to + left, whole, Lines::kWhole, g.c_in, g.pad[2], g.beside()};
+  constexpr i64 kFloat = sizeof(f32);
+  return {reinterpret_cast<char*>(to + left), whole * kFloat, Lines::kWhole, g.c_in * kFloat, g.pad[2], g.beside()};
 }
 
 }  // namespace edgeort

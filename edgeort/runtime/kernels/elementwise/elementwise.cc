@@ -73,7 +73,7 @@ void run_lines(const Run& r, const Lines&, const Lines& out, i64 n, Span lines, 
   const i64 line = t.dims[2] * t.dims[3];
   for (i64 y = lines.first; y < lines.last; ++y) {
     const i64 begin = (n * t.dims[1] + y) * line;
-    program.span(r, out.line(y) - begin, program.columns, begin, begin + line, scratch);
+    program.span(r, out.line<char>(y) - begin * static_cast<i64>(size_of(t.dtype)), program.columns, begin, begin + line, scratch);
   }
 }
 

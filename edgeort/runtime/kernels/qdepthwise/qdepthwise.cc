@@ -74,7 +74,9 @@ Status fold(Prepare& p, const Quantisation& q, State* s, bool* small) {
     const f64 most = (products + __builtin_fabs(static_cast<f64>(s->bias[c]))) * __builtin_fabs(static_cast<f64>(scale[c]));
     *small &= most < 2147483648.0;
   }
-  s->result = {s->bias, scale, q.zero_point + kQ8Bias, q.lo + kQ8Bias, q.hi + kQ8Bias, s->quantised && !s->program()};
+  const bool quantised = s->quantised && !s->program();
+  const bool rectified = quantised && q.zero_point == -128 && q.lo == -128 && q.hi == 127;
+  s->result = {s->bias, scale, q.zero_point + kQ8Bias, q.lo + kQ8Bias, q.hi + kQ8Bias, quantised, rectified};
   return Status::ok;
 }
 
@@ -117,22 +119,11 @@ Status prepare(Prepare& p) {
   return Status::ok;
 }
 
-// Lines of images, in bytes.
-struct Plane {
-  char* base;  // line 0, column 0
-  i64 stride, pixel, ring, left, right;
-  char* line(i64 y) const { return base + y % ring * stride; }
-  static Plane of(const Tensor& t) {
-    const i64 pixel = pitch_of(t) * static_cast<i64>(size_of(t.dtype));
-    return {t.as<char>(), t.dims[t.rank - 2] * pixel, pixel, i64{1} << 62, 0, 0};
-  }
-};
-
 // Lines of a strip: where they are read and written.
 struct Strip {
   const Run& r;
   const State& s;
-  const Plane &in, &out;
+  const Lines &in, &out;
   const q8** pointers;
 
   // Column 0 of the input line that kernel row (k0, k1) of output line i reads, or null.
@@ -141,7 +132,7 @@ struct Strip {
     const i64 y = i % g.out[1], z = i / g.out[1] % g.out[0], n = i / g.out[1] / g.out[0];
     const i64 iz = z * g.stride[0] - g.pad[0] + k0 * g.dilation[0], iy = y * g.stride[1] - g.pad[1] + k1 * g.dilation[1];
     if (iz < 0 || iz >= g.in[0] || iy < 0 || iy >= g.in[1]) return nullptr;
-    return reinterpret_cast<const q8*>(in.line((n * g.in[0] + iz) * g.in[1] + iy));
+    return in.line<const q8>((n * g.in[0] + iz) * g.in[1] + iy);
   }
 
   // Lines, by a kernel for them; `to` is the first of them.
@@ -176,7 +167,7 @@ struct Strip {
     for (i64 x = 0; x < g.out[2]; x += step) {
       f32* values = reinterpret_cast<f32*>(from + x * pixel);
       if (s.quantised) {
-        s.epilogue.run(r, values, reinterpret_cast<q8*>(out.line(i) + x * out.pixel), row + x, 0, step * g.c_out, scratch);
+        s.epilogue.run(r, values, out.line<q8>(i) + x * out.pixel, row + x, 0, step * g.c_out, scratch);
       } else {
         s.epilogue.run(r, values, row + x, 0, step * g.c_out, scratch);
       }
@@ -185,13 +176,13 @@ struct Strip {
 };
 
 // Output lines, counted through the images of `in`. The epilogue's space begins `row` pixels before line 0.
-void compute(const Run& r, const Plane& in, const Plane& out, Span lines, i64 row, void* scratch) {
+void compute(const Run& r, const Lines& in, const Lines& out, Span lines, i64 row, void* scratch) {
   const State& s = r.state<State>();
   const Strip strip = {r, s, in, out, static_cast<const q8**>(scratch)};
   char* between = static_cast<char*>(scratch) + s.pointers() * i64{sizeof(void*)};
   const i64 pixel = s.between() ? s.g.c_out * i64{sizeof(f32)} : out.pixel;
   for (i64 i = lines.first; i < lines.last; i += s.lines) {
-    char* to = s.between() ? between : out.line(i);
+    char* to = s.between() ? between : out.line<char>(i);
     if (s.row) {
       strip.lines(i, min_of(lines.last, i + s.lines), to, pixel);
     } else {
@@ -204,14 +195,35 @@ void compute(const Run& r, const Plane& in, const Plane& out, Span lines, i64 ro
 void run(Run& r) {
   const Geometry& g = r.state<State>().g;
   const i64 width = g.out[2] * g.c_out, lines = g.out[2] ? g.out_rows / g.out[2] : 0;
-  const Plane in = Plane::of(r.in(kX)), out = Plane::of(r.out(0));
+  const Lines in = Lines::of(r.in(kX)), out = Lines::of(r.out(0));
   r.ranges(lines, max_of(1, 8192 / (width + 1)),
            [&](i64 begin, i64 end, int thread) { compute(r, in, out, {begin, end}, 0, r.thread_scratch(thread)); });
 }
 
+bool can_stream(const void* state) {
+  const Geometry& g = static_cast<const State*>(state)->g;
+  return g.kernel[0] == 1 && g.in[0] == 1 && g.pad[0] == 0 && g.stride[0] == 1 && g.narrow_borders();
+}
+
+void beside(const void* state, i64* left, i64* right, u8* byte) {
+  const State& s = *static_cast<const State*>(state);
+  *left = max_of(0, s.g.pad[2]);
+  *right = s.g.beside();
+  *byte = static_cast<u8>(s.padding[0]);
+}
+
+u64 stream_scratch(const void* state, i64) { return static_cast<const State*>(state)->scratch_bytes(); }
+
+void run_lines(const Run& r, const Lines& in, const Lines& out, i64 n, Span lines, void* scratch) {
+  const Geometry& g = r.state<State>().g;
+  compute(r, in, out, lines, n * g.out[1] * g.out[2], scratch);
+}
+
+constexpr StreamOps kStream = {can_stream, conv_reach<State>, beside, stream_scratch, run_lines};
+
 }  // namespace
 
 extern const OpDef kQDepthwiseConv;
-const OpDef kQDepthwiseConv = {"QDepthwiseConv", sizeof(QConvParams), prepare, run};
+const OpDef kQDepthwiseConv = {"QDepthwiseConv", sizeof(QConvParams), prepare, run, &kStream};
 
 }  // namespace edgeort

@@ -11,6 +11,7 @@ struct QDepthwiseResult {
   const f32* scale;
   i32 zero_point, lo, hi;
   bool quantised;  // else the result is float32
+  bool rectified;  // quantised with the zero point -128 and no limits but those of a byte
 };
 
 // Lines of outputs. Columns of the input outside [first, last), counted from a line's first tap, read `padding`.
@@ -22,7 +23,7 @@ struct QDepthwiseArgs {
   i64 first, last;
   i64 in_pixel;  // bytes between columns
   QDepthwiseResult result;
-  void* out;
+  char* out;
   i64 out_line, out_pixel;  // bytes between lines, and between pixels
 };
 
@@ -32,7 +33,7 @@ struct QDepthwiseTaps {
   const i8* weights;
   i64 count, channels;
   QDepthwiseResult result;
-  void* out;
+  char* out;
 };
 
 // Lines with a square kernel and the stride along x known. At most half a kernel may lie outside at either end.

@@ -51,6 +51,20 @@ EDGEORT_INLINE Vec<T, N> load_bytes(const T* p, [[maybe_unused]] int lanes) {
 #endif
   return load_as<Vec<T, N>>(p);
 }
+// The same at p, which moves on by `step`.
+template <int N>
+EDGEORT_INLINE Vec<q8, N> next_bytes(const q8*& p, i64 step, int lanes) {
+#if defined(__aarch64__)
+  if constexpr (N == 16) {
+    Vec<q8, N> v;
+    asm("ld1 {%0.16b}, [%1], %2" : "=w"(v), "+r"(p) : "r"(step), "m"(*reinterpret_cast<const Vec<q8, N>*>(p)));
+    return v;
+  }
+#endif
+  const q8* from = p;
+  p += step;
+  return load_bytes<N>(from, lanes);
+}
 template <int N>
 EDGEORT_INLINE void store_bytes(q8* p, Vec<q8, N> v, [[maybe_unused]] int lanes) {
 #if defined(__AVX512BW__)
@@ -77,12 +91,14 @@ struct Taps {
   };
 
   static EDGEORT_INLINE Row load_x(const q8* p, int lanes) { return bitcast<Row>(load_bytes<N>(p, lanes)); }
+  static EDGEORT_INLINE Row next_x(const q8*& p, i64 step, int lanes) { return bitcast<Row>(next_bytes<N>(p, step, lanes)); }
   static EDGEORT_INLINE Row load_w(const i8* p) { return load_as<Row>(p); }
 
   template <int K>
   static EDGEORT_INLINE Column<K> pack(const Row (&row)[K]) {
     using Pair = Vec<i16, N / 2>;
     Column<K> c;
+#pragma clang loop unroll(full)
     for (int q = 0; q < Column<K>::kCount; ++q) {
       const auto at = [&](int k) { return 4 * q + k < K ? row[4 * q + k < K ? 4 * q + k : 0] : Row{}; };
       const auto low = bitcast<Pair>(interleave<0>(at(0), at(1))), high = bitcast<Pair>(interleave<1>(at(0), at(1)));
@@ -107,12 +123,12 @@ struct Taps {
   }
 #endif
 
-  template <int K, int W>
-  static EDGEORT_INLINE void add(Sum (&sum)[kSums], const Column<K>* x, const Column<K> (&w)[W]) {
-    for (int i = 0; i < W; ++i) {
-      for (int q = 0; q < Column<K>::kCount; ++q) {
-        for (int r = 0; r < kSums; ++r) sum[r] = dot4(sum[r], x[i].quad[q][r], w[i].quad[q][r]);
-      }
+  template <int K>
+  static EDGEORT_INLINE void add(Sum (&sum)[kSums], const Column<K>& x, const Column<K>&, const Column<K>* w, int i) {
+#pragma clang loop unroll(full)
+    for (int q = 0; q < Column<K>::kCount; ++q) {
+#pragma clang loop unroll(full)
+      for (int r = 0; r < kSums; ++r) sum[r] = dot4(sum[r], x.quad[q][r], w[i].quad[q][r]);
     }
   }
 };
@@ -130,11 +146,15 @@ struct Taps {
   };
 
   static EDGEORT_INLINE Row load_x(const q8* p, int lanes) { return __builtin_convertvector(load_bytes<N>(p, lanes), Row); }
+  static EDGEORT_INLINE Row next_x(const q8*& p, i64 step, int lanes) {
+    return __builtin_convertvector(next_bytes<N>(p, step, lanes), Row);
+  }
   static EDGEORT_INLINE Row load_w(const i8* p) { return __builtin_convertvector((load_as<Vec<i8, N>>(p)), Row); }
 
   template <int K>
   static EDGEORT_INLINE Column<K> pack(const Row (&row)[K]) {
     Column<K> c;
+#pragma clang loop unroll(full)
     for (int q = 0; q < Column<K>::kCount; ++q) {
       const Row second = 2 * q + 1 < K ? row[2 * q + 1 < K ? 2 * q + 1 : 0] : Row{};
       c.pair[q][0] = interleave<0>(row[2 * q], second);
@@ -148,12 +168,12 @@ struct Taps {
   static EDGEORT_INLINE Vec<i32, 16> dot2(Vec<i16, 32> x, Vec<i16, 32> w) { return __builtin_ia32_pmaddwd512(x, w); }
 #endif
 
-  template <int K, int W>
-  static EDGEORT_INLINE void add(Sum (&sum)[kSums], const Column<K>* x, const Column<K> (&w)[W]) {
-    for (int i = 0; i < W; ++i) {
-      for (int q = 0; q < Column<K>::kCount; ++q) {
-        for (int r = 0; r < kSums; ++r) sum[r] += dot2(x[i].pair[q][r], w[i].pair[q][r]);
-      }
+  template <int K>
+  static EDGEORT_INLINE void add(Sum (&sum)[kSums], const Column<K>& x, const Column<K>&, const Column<K>* w, int i) {
+#pragma clang loop unroll(full)
+    for (int q = 0; q < Column<K>::kCount; ++q) {
+#pragma clang loop unroll(full)
+      for (int r = 0; r < kSums; ++r) sum[r] += dot2(x.pair[q][r], w[i].pair[q][r]);
     }
   }
 };
@@ -171,22 +191,25 @@ struct Taps {
   };
 
   static EDGEORT_INLINE Row load_x(const q8* p, int lanes) { return bitcast<Row>(load_bytes<N>(p, lanes)); }
+  static EDGEORT_INLINE Row next_x(const q8*& p, i64 step, int lanes) { return bitcast<Row>(next_bytes<N>(p, step, lanes)); }
   static EDGEORT_INLINE Row load_w(const i8* p) { return load_as<Row>(p); }
 
   template <int K>
   static EDGEORT_INLINE Column<K> pack(const Row (&row)[K]) {
     Column<K> c;
+#pragma clang loop unroll(full)
     for (int k = 0; k < K; ++k) c.row[k] = row[k];
     return c;
   }
 
-  template <int K, int W>
-  static EDGEORT_INLINE void add(Sum (&sum)[kSums], const Column<K>* x, const Column<K> (&w)[W]) {
-    for (int t = 0; t < K * W; t += 2) {
-      const bool both = t + 1 < K * W;
-      const int u = both ? t + 1 : t;
-      pair(sum, x[t / K].row[t % K], w[t / K].row[t % K], x[u / K].row[u % K], w[u / K].row[u % K], both);
-    }
+  // A row of an odd number that is left of one column goes with that of the next.
+  template <int K>
+  static EDGEORT_INLINE void add(Sum (&sum)[kSums], const Column<K>& x, const Column<K>& before, const Column<K>* w, int i) {
+#pragma clang loop unroll(full)
+    for (int k = 0; k + 1 < K; k += 2) pair(sum, x.row[k], w[i].row[k], x.row[k + 1], w[i].row[k + 1], true);
+    if (K % 2 == 0) return;
+    if (i % 2 == 1) pair(sum, before.row[K - 1], w[i - 1].row[K - 1], x.row[K - 1], w[i].row[K - 1], true);
+    if (i == K - 1 && i % 2 == 0) pair(sum, x.row[K - 1], w[i].row[K - 1], x.row[K - 1], w[i].row[K - 1], false);
   }
 
   static EDGEORT_INLINE void pair(Sum (&sum)[kSums], Row x, Row w, Row x2, Row w2, bool both) {
@@ -204,6 +227,7 @@ struct Taps {
     using Wide = Vec<i16, N>;
     Wide y = __builtin_convertvector(x, Wide) * __builtin_convertvector(w, Wide);
     if (both) y += __builtin_convertvector(x2, Wide) * __builtin_convertvector(w2, Wide);
+#pragma clang loop unroll(full)
     for (int r = 0; r < kSums; ++r) sum[r] += __builtin_convertvector(bitcast<Quarters>(y).part[r], Sum);
 #endif
   }
