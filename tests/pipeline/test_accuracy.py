@@ -105,3 +105,30 @@ def test_the_search_says_what_costs_most_and_what_was_reached(path: Path, tmp_pa
         edgeort.build(path, "host", tmp_path / "b", accuracy=accuracy)
     assert "what was reached keeps --min-sqnr" in str(caught.value.hint)
     assert not (tmp_path / "b").exists()
+
+
+def test_int8_within_a_budget(path: Path, tmp_path: Path):
+    """The bundle is int8; asked for more, one layer more stays float, and the manifest says all of it."""
+    free = edgeort.build(path, "host", tmp_path / "b", accuracy=Accuracy("int8", samples(24)), keep_stages=True)
+    assert free.evaluation is not None and free.quantization is not None and free.quantization.ledger == ()
+    assert free.precisions["int8"] >= 6 and free.evaluation.samples == 12
+    assert [file.name for file in (tmp_path / "b.stages").glob("*-quantize.onnx")] == ["02-quantize.onnx"]
+    reached = next(figure.value for figure in free.evaluation.figures if figure.name == "sqnr_db")
+    assert 20 < reached < 80
+    limits = Limits(min_sqnr_db=reached + 0.5)
+    kept = edgeort.build(path, "host", tmp_path / "b", accuracy=Accuracy("int8", samples(24), limits=limits))
+    assert kept.evaluation is not None and kept.evaluation.is_kept and kept.quantization is not None
+    promoted = [entry for entry in kept.quantization.ledger if entry.promoted]
+    assert promoted and all(entry.added_ms is not None for entry in promoted)
+    with open_bundle(tmp_path / "b") as bundle:
+        told = bundle.manifest.quantization
+    assert told is not None and (told["precision"], told["samples"]) == ("int8", 12)
+    assert promoted[0].layer in told["stay_float"] and told["budget"]["min_sqnr_db"] == limits.min_sqnr_db
+
+
+def test_the_same_build_gives_the_same_bytes(path: Path, tmp_path: Path):
+    accuracy = Accuracy("int8", samples(8), limits=Limits(min_agreement=0.1))
+    for name in "ab":
+        edgeort.build(path, "host", tmp_path / name, accuracy=accuracy)
+    manifests = [(tmp_path / name / "manifest.json").read_bytes() for name in "ab"]
+    assert manifests[0] == manifests[1]
