@@ -11,6 +11,7 @@ import typer
 from edgeort import sample
 from edgeort.cli.common import Json, Threads, command, parse_size, print_json, print_table, size, stages
 from edgeort.cli.judging import (
+    LEFT_SHOWN,
     PANEL,
     Characters,
     Labels,
@@ -188,6 +189,9 @@ def _print(result: BuildResult, path: Path, said: str) -> None:
         for warning in result.quantization.warnings:
             typer.echo(f"warning: {warning}", err=True)
         print_ledger(result.quantization)
+    if result.not_int8:
+        rows = list(result.not_int8.items())[:LEFT_SHOWN]
+        print_table("quantised layers that run in float32", rows, ("node", "because"))
     if result.evaluation is not None:
         print_evaluation(result.evaluation, "the bundle against the float model")
     for sentence in result.refusals:
@@ -195,8 +199,8 @@ def _print(result: BuildResult, path: Path, said: str) -> None:
 
 
 def _precisions(result: BuildResult) -> str:
-    """How many nodes make which type, where some are quantised."""
-    if result.quantization is None:
+    """How many nodes work in which precision, where some do in int8."""
+    if "int8" not in result.precisions:
         return ""
     return ": " + ", ".join(f"{count} {name}" for name, count in sorted(result.precisions.items()))
 
