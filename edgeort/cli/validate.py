@@ -29,7 +29,7 @@ from edgeort.errors import DeviceError, InputError
 if TYPE_CHECKING:
     from edgeort.bundle import Bundle
     from edgeort.progress import Progress
-    from edgeort.validate import Evaluation, Exam, Validation
+    from edgeort.validate import Comparison, Evaluation, Exam, Validation
     from edgeort.validate.tensors import TensorNoise
 
 
@@ -182,12 +182,17 @@ def _drop(drop_db: float | None) -> str:
     return "" if drop_db is None else f"{drop_db:.1f}"
 
 
+def _distance(found: Comparison) -> str:
+    if found.sqnr_db is not None:
+        return f"SQNR {found.sqnr_db:.1f} dB against ONNX Runtime on the same int8 model"
+    return f"within {found.max_difference:.1e} of ONNX Runtime, relative to its range"
+
+
 def _golden_rows(golden: Validation | str, has_data: bool) -> list[tuple[str, str]]:
     if isinstance(golden, str):
         return [("golden", f"not checked: {golden}")]
     rows = [("golden", f"bit-identical on {golden.device}, digest {golden.golden}")]
-    for result in golden.comparisons:
-        rows.append((result.output, f"within {result.max_difference:.1e} of ONNX Runtime, relative to its range"))
+    rows += [(result.output, _distance(result)) for result in golden.comparisons]
     if not golden.comparisons and not has_data:
         rows.append(("reference", "not compared: --model MODEL.onnx compares with ONNX Runtime"))
     return rows

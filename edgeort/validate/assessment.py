@@ -44,6 +44,12 @@ class Exam:
     characters: Path | None = None
     samples: int | None = None
 
+    def with_budget(self, max_drop: float | None) -> Exam:
+        """With the profile's limit of what may be lost, where there are labels and no other limit."""
+        if max_drop is None or self.labels is None or self.limits.max_drop is not None:
+            return self
+        return replace(self, limits=replace(self.limits, max_drop=max_drop))
+
     def question(self, samples: Samples, reference: InOnnxRuntime) -> Question:
         """The question, with the labels read. Raises InputError."""
         task, labels = self.labelled(samples)
@@ -86,6 +92,8 @@ def assess(
     `preprocessing` of pictures is by default the one that the bundle was built with. Raises InputError for data, labels
     and options that do not fit; limits that are not kept are in the result.
     """
+    if isinstance(judged, Bundle):
+        exam = exam.with_budget(judged.manifest.budgets.get("max_drop"))
     samples, warnings = samples_of(judged, model, exam, preprocessing)
     reference = InOnnxRuntime(model)
     with _artefact(judged, on) as artefact:

@@ -51,6 +51,11 @@ def validate(
     if model is None:
         return Validation(device.name, found.digest, ())
     _check_same_model(bundle, Path(model))
+    if (bundle.manifest.quantization or {}).get("precision") == INT8:
+        raise InputError(
+            f"{bundle.path} was quantised from {model}: on random data int8 and float tell nothing of each other",
+            hint=f"edgeort validate {bundle.path} --model {model} --data DIR",
+        )
     inputs = _inputs(bundle.manifest.inputs, feeds)
     (ours,) = ByHarness(bundle, device).run_arrays([inputs])
     return Validation(device.name, found.digest, tuple(compare_with_reference(model, bundle.manifest, inputs, ours)))

@@ -12,12 +12,13 @@ import edgeort
 from edgeort import device_profiles
 from edgeort.bundle import open_bundle
 from edgeort.device_profiles import Budget
+from edgeort.devices import open_device
 from edgeort.errors import BudgetError, InputError
 from edgeort.model import clean, load
 from edgeort.pipeline import Accuracy
 from edgeort.pipeline.accuracy import open_sets
 from edgeort.quantize import Preprocessing
-from edgeort.validate import Limits
+from edgeort.validate import Limits, validate
 from edgeort.validate.assessment import built_preprocessing
 from tests.quantize.models import mobile, pictures, samples, save
 
@@ -122,6 +123,9 @@ def test_int8_within_a_budget(path: Path, tmp_path: Path):
     assert promoted and all(entry.added_ms is not None for entry in promoted)
     with open_bundle(tmp_path / "b") as bundle:
         told = bundle.manifest.quantization
+        with pytest.raises(InputError, match="was quantised from") as caught:
+            validate(bundle, open_device(None, bundle.manifest), model=path)
+    assert "--data" in str(caught.value.hint)
     assert told is not None and (told["precision"], told["samples"]) == ("int8", 12)
     assert promoted[0].layer in told["stay_float"] and told["budget"]["min_sqnr_db"] == limits.min_sqnr_db
 
