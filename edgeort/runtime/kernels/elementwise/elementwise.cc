@@ -41,7 +41,7 @@ Status prepare(Prepare& p) {
   if (params.program.count == 0) return p.fail("its program is empty");
   EDGEORT_TRY(state->program.bind(p, params.program, sizeof(params), dims, rank > 0 ? rank - 1 : 0, rank > 0 ? dims[rank - 1] : 1, false));
   p.writes_slice(0);
-  state->image = rank == 4 && !state->program.quantises();
+  state->image = rank == 4;
   if (state->program.quantises()) EDGEORT_TRY(p.set(0, DType::q8, dims, rank));
   for (int i = 0; i < p.inputs(); ++i) {
     const bool same = p.in(i).dtype == p.out(0).dtype && count(p.in(i)) == count(p.out(0));
