@@ -11,8 +11,9 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from edgeort.progress import Progress
-from edgeort.quantize import qdq
+from edgeort.quantize import dynamic, qdq
 from edgeort.quantize.calibration import Calibration
+from edgeort.quantize.forms import Form
 from edgeort.quantize.measuring import Difference, compare
 from edgeort.quantize.preparing import Prepared, serialize
 from edgeort.quantize.ranges import Range
@@ -43,19 +44,21 @@ class Attempts:
     store: Store
     judge: Store
     steps: Steps
+    wanted: Mapping[str, Form]
     progress: Progress | None = None
 
     def make(self, exclude: Collection[str]) -> Attempt:
         """A quantised model in which the nodes of those names stay float."""
         self.store.drop_all_but(value.name for value in self.prepared.inputs)
         model, floats = self.prepared.model.clone(), self.prepared.model.clone().graph
-        selection = select(model.graph, exclude)
+        selection = select(model.graph, exclude, self.wanted)
         points = measuring_points(selection.layers)
         found = qdq.quantities(selection, self.ranges)
         quantized = qdq.insert(model.graph, selection, found, with_bias=self.steps.bias_correction)
         if self.store.samples and self.steps != NO_STEPS:
             reference = Reference(floats, points, self.calibration.means)
             refine(model, quantized, reference, self.store, self.steps, self.progress)
+        finish(model, quantized)
         made = _checked(model)
         if self.progress and self.calibration.samples:
             self.progress("comparing with the float model")
@@ -64,8 +67,8 @@ class Attempts:
     def roughly(self, exclude: Collection[str], samples: int) -> list[Difference]:
         """The differences on some samples of a model without refinement."""
         model = self.prepared.model.clone()
-        selection = select(model.graph, exclude)
-        qdq.insert(model.graph, selection, qdq.quantities(selection, self.ranges), with_bias=False)
+        selection = select(model.graph, exclude, self.wanted)
+        finish(model, qdq.insert(model.graph, selection, qdq.quantities(selection, self.ranges), with_bias=False))
         return self._differences(serialize(model), samples)
 
     def _differences(self, made: bytes, samples: int | None = None) -> list[Difference]:
@@ -77,6 +80,13 @@ class Attempts:
         for store in (self.store, self.judge):
             for index in range(store.samples):
                 yield {value.name: store.get(value.name, index) for value in self.prepared.inputs}
+
+
+def finish(model: ir.Model, quantized: qdq.Quantized) -> None:
+    """Puts in what refinement need not know: rows that are quantised as the model runs."""
+    for layer in quantized.layers:
+        if layer.form is Form.DYNAMIC:
+            dynamic.call(model, layer)
 
 
 def spread_over(selection: Selection, ranges: Mapping[str, Range]) -> dict[str, Range]:

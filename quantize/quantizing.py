@@ -18,6 +18,7 @@ from edgeort.progress import Progress
 from edgeort.quantize import calibration, ranges_file
 from edgeort.quantize.attempts import NO_STEPS, Attempts, spread_over
 from edgeort.quantize.calibration import Calibration, Kept
+from edgeort.quantize.forms import Form
 from edgeort.quantize.images import Preprocessing
 from edgeort.quantize.measuring import Difference
 from edgeort.quantize.preparing import Prepared, already_quantised, prepare
@@ -63,7 +64,8 @@ class Result:
 class Options:
     """How to quantise. `ranges` is a file to use instead of calibrating; `exclude` names nodes that stay float.
 
-    `budget` is kept by leaving more layers in float, as few as needed.
+    `activations` is the form of all layers that can have it, None for what fits each. `budget` is kept by leaving more
+    layers in float, as few as needed.
     """
 
     method: str = "mse"
@@ -73,8 +75,14 @@ class Options:
     refine_samples: int = REFINE_SAMPLES
     steps: Steps = Steps()
     exclude: Collection[str] = ()
+    activations: Form | None = None
     preprocessing: Preprocessing | None = None
     budget: Budget = Budget()
+
+    @property
+    def forms(self) -> dict[str, Form]:
+        """As `forms.forms` wants them."""
+        return {} if self.activations is None else {"": self.activations}
 
 
 def quantize(
@@ -107,7 +115,9 @@ def quantize(
         steps = NO_STEPS if samples is None else options.steps
         keep = Kept(store, judge, options.refine_samples, JUDGE_SAMPLES, samples.count if samples else None)
         found = _calibrate(prepared, selection, samples, options, steps, keep, progress)
-        attempts = Attempts(prepared, found, spread_over(selection, found.ranges), store, judge, steps, progress)
+        attempts = Attempts(
+            prepared, found, spread_over(selection, found.ranges), store, judge, steps, options.forms, progress
+        )
         made, ledger = search(attempts, options.exclude, options.budget, progress)
     _write(Path(output), made.model)
     left = made.selection.left | {entry.layer: PROMOTED for entry in ledger if entry.promoted}
@@ -139,7 +149,7 @@ def _select(model: str | os.PathLike[str], prepared: Prepared, options: Options)
     graph = prepared.model.graph
     if unknown := sorted(set(options.exclude) - {str(node.name) for node in graph}):
         raise InputError(f"{model}: no node is called {unknown[0]!r}", hint=f"edgeort inspect {model}")
-    selection = select(graph, options.exclude)
+    selection = select(graph, options.exclude, options.forms)
     if not selection.layers:
         reasons = "; ".join(f"{name}: {why}" for name, why in list(selection.left.items())[:3])
         raise ModelError(f"{model}: there is no layer to quantise ({reasons or 'no Conv, Gemm or MatMul'})")
