@@ -13,6 +13,7 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 from edgeort.progress import Progress
 from edgeort.quantize import dynamic, qdq
 from edgeort.quantize.calibration import Calibration
+from edgeort.quantize.embeddings import quantize_tables
 from edgeort.quantize.forms import Form
 from edgeort.quantize.measuring import Difference, compare
 from edgeort.quantize.preparing import Prepared, serialize
@@ -53,6 +54,7 @@ class Attempts:
         model, floats = self.prepared.model.clone(), self.prepared.model.clone().graph
         selection = select(model.graph, exclude, self.wanted)
         points = measuring_points(selection.layers)
+        quantize_tables(model.graph, exclude)
         found = qdq.quantities(selection, self.ranges)
         quantized = qdq.insert(model.graph, selection, found, with_bias=self.steps.bias_correction)
         if self.store.samples and self.steps != NO_STEPS:
@@ -68,6 +70,7 @@ class Attempts:
         """The differences on some samples of a model without refinement."""
         model = self.prepared.model.clone()
         selection = select(model.graph, exclude, self.wanted)
+        quantize_tables(model.graph, exclude)
         finish(model, qdq.insert(model.graph, selection, qdq.quantities(selection, self.ranges), with_bias=False))
         return self._differences(serialize(model), samples)
 
