@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import onnx
@@ -23,7 +23,7 @@ from edgeort.quantize.samples import Sample
 from edgeort.quantize.selection import Selection, select
 from edgeort.quantize.store import Store
 
-NO_STEPS = Steps(gptq=False, bias_correction=False, compensation=False)
+NO_STEPS = Steps(gptq=False, bias_correction=False, compensation=False, smoothing=False)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Attempts:
         quantize_tables(model.graph, exclude)
         found = qdq.quantities(selection, self.ranges)
         quantized = qdq.insert(model.graph, selection, found, with_bias=self.steps.bias_correction)
-        if self.store.samples and self.steps != NO_STEPS:
+        if self.store.samples and replace(self.steps, smoothing=False) != NO_STEPS:
             reference = Reference(floats, points, self.calibration.means)
             refine(model, quantized, reference, self.store, self.steps, self.progress)
         finish(model, quantized)

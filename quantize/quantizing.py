@@ -28,6 +28,7 @@ from edgeort.quantize.refinement import Steps, measuring_points
 from edgeort.quantize.samples import Data, Samples, open_samples
 from edgeort.quantize.search import Budget, Entry, search
 from edgeort.quantize.selection import Selection, select
+from edgeort.quantize.smoothing import smooth
 from edgeort.quantize.store import Store
 
 JUDGE_SAMPLES = 1000  # that the result is compared on, besides those of refinement
@@ -115,6 +116,8 @@ def quantize(
         steps = NO_STEPS if samples is None else options.steps
         keep = Kept(store, judge, options.refine_samples, JUDGE_SAMPLES, samples.count if samples else None)
         found = _calibrate(prepared, selection, samples, options, steps, keep, progress)
+        if steps.smoothing:
+            smooth(prepared, selection, store)
         attempts = Attempts(
             prepared, found, spread_over(selection, found.ranges), store, judge, steps, options.forms, progress
         )
