@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
+from types import MappingProxyType
 
 import onnx
 import onnx_ir as ir
@@ -48,11 +49,11 @@ class Attempts:
     wanted: Mapping[str, Form]
     progress: Progress | None = None
 
-    def make(self, exclude: Collection[str]) -> Attempt:
-        """A quantised model in which the nodes of those names stay float."""
+    def make(self, exclude: Collection[str], forms: Mapping[str, Form] = MappingProxyType({})) -> Attempt:
+        """A quantised model in which the nodes of those names stay float, and layers have those forms."""
         self.store.drop_all_but(value.name for value in self.prepared.inputs)
         model, floats = self.prepared.model.clone(), self.prepared.model.clone().graph
-        selection = select(model.graph, exclude, self.wanted)
+        selection = select(model.graph, exclude, {**self.wanted, **forms})
         points = measuring_points(selection.layers)
         quantize_tables(model.graph, exclude)
         found = qdq.quantities(selection, self.ranges)
@@ -66,10 +67,10 @@ class Attempts:
             self.progress("comparing with the float model")
         return Attempt(made, selection, tuple(self._differences(made)))
 
-    def roughly(self, exclude: Collection[str], samples: int) -> list[Difference]:
+    def roughly(self, exclude: Collection[str], forms: Mapping[str, Form], samples: int) -> list[Difference]:
         """The differences on some samples of a model without refinement."""
         model = self.prepared.model.clone()
-        selection = select(model.graph, exclude, self.wanted)
+        selection = select(model.graph, exclude, {**self.wanted, **forms})
         quantize_tables(model.graph, exclude)
         finish(model, qdq.insert(model.graph, selection, qdq.quantities(selection, self.ranges), with_bias=False))
         return self._differences(serialize(model), samples)

@@ -22,6 +22,7 @@ from edgeort.quantize.forms import Form
 from edgeort.quantize.images import Preprocessing
 from edgeort.quantize.measuring import Difference
 from edgeort.quantize.preparing import Prepared, already_quantised, prepare
+from edgeort.quantize.promotions import FLOAT_LAYER, WEIGHTS_ONLY
 from edgeort.quantize.ranges import METHODS
 from edgeort.quantize.ranges_file import RangesFile
 from edgeort.quantize.refinement import Steps, measuring_points
@@ -32,7 +33,10 @@ from edgeort.quantize.smoothing import smooth
 from edgeort.quantize.store import Store
 
 JUDGE_SAMPLES = 1000  # that the result is compared on, besides those of refinement
-PROMOTED = "the budget needs it"  # why a layer stays float
+PROMOTED = {  # why a layer is float, and how far
+    FLOAT_LAYER: "the budget needs it",
+    WEIGHTS_ONLY: "the budget needs it; only its weights are int8",
+}
 REFINE_SAMPLES = 100  # that refinement goes over again; more change nothing that can be measured
 
 
@@ -123,7 +127,7 @@ def quantize(
         )
         made, ledger = search(attempts, options.exclude, options.budget, progress)
     _write(Path(output), made.model)
-    left = made.selection.left | {entry.layer: PROMOTED for entry in ledger if entry.promoted}
+    left = made.selection.left | {e.layer: PROMOTED[e.to] for e in ledger if e.promoted and e.to in PROMOTED}
     return Result(
         str(model), str(output), False, options.method, found.samples, found.settled_at, len(made.selection.layers),
         len(made.selection.tensors), left, tuple(found.warnings), made.differences, tuple(ledger),

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 ROOTS = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), "/usr/share", "/usr/include", "/usr/lib", "/etc")
-A_KIND = 20  # files of one suffix
+A_KIND = 6  # files of one suffix
 END, PADDING, _BLOCK = 1024, 256, 4096
 _LEAST, _MOST = 32, 1 << 22  # bytes
 

@@ -49,7 +49,7 @@ def test_the_worst_layer_goes_first_and_no_other(model: Path, tmp_path: Path):
     promoted = [entry.layer for entry in result.ledger if entry.promoted]
     assert promoted == [BAD]
     assert result.left == {BAD: "the budget needs it"}
-    assert len(result.ledger) == 6
+    assert len({entry.layer for entry in result.ledger}) == 6
     assert min(result.ledger, key=lambda entry: entry.alone_db).layer == BAD
     assert result.output_bytes > free.output_bytes
     onnx.checker.check_model(onnx.load(tmp_path / "q.onnx"))
