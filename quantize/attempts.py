@@ -17,6 +17,7 @@ from edgeort.quantize.calibration import Calibration
 from edgeort.quantize.embeddings import quantize_tables
 from edgeort.quantize.forms import Form
 from edgeort.quantize.measuring import Difference, compare
+from edgeort.quantize.parameters import Quantity
 from edgeort.quantize.preparing import Prepared, serialize
 from edgeort.quantize.ranges import Range
 from edgeort.quantize.refinement import Reference, Steps, measuring_points, refine
@@ -47,6 +48,7 @@ class Attempts:
     judge: Store
     steps: Steps
     wanted: Mapping[str, Form]
+    own_runtime: bool = False  # scales for channels, which ONNX Runtime must not fuse
     progress: Progress | None = None
 
     def make(self, exclude: Collection[str], forms: Mapping[str, Form] = MappingProxyType({})) -> Attempt:
@@ -56,11 +58,11 @@ class Attempts:
         selection = select(model.graph, exclude, {**self.wanted, **forms})
         points = measuring_points(selection.layers)
         quantize_tables(model.graph, exclude)
-        found = qdq.quantities(selection, self.ranges)
+        found = self._quantities(selection)
         quantized = qdq.insert(model.graph, selection, found, with_bias=self.steps.bias_correction)
         if self.store.samples and replace(self.steps, smoothing=False) != NO_STEPS:
             reference = Reference(floats, points, self.calibration.means)
-            refine(model, quantized, reference, self.store, self.steps, self.progress)
+            refine(model, quantized, reference, self.store, self.steps, self.progress, fuse_qdq=not self.own_runtime)
         finish(model, quantized)
         made = _checked(model)
         if self.progress and self.calibration.samples:
@@ -72,13 +74,16 @@ class Attempts:
         model = self.prepared.model.clone()
         selection = select(model.graph, exclude, {**self.wanted, **forms})
         quantize_tables(model.graph, exclude)
-        finish(model, qdq.insert(model.graph, selection, qdq.quantities(selection, self.ranges), with_bias=False))
+        finish(model, qdq.insert(model.graph, selection, self._quantities(selection), with_bias=False))
         return self._differences(serialize(model), samples)
+
+    def _quantities(self, selection: Selection) -> dict[str, Quantity]:
+        return qdq.quantities(selection, self.ranges, self.calibration.channels if self.own_runtime else {})
 
     def _differences(self, made: bytes, samples: int | None = None) -> list[Difference]:
         if not self.store.samples + self.judge.samples:
             return []
-        return compare(self.prepared.serialized, made, islice(self._inputs(), samples))
+        return compare(self.prepared.serialized, made, islice(self._inputs(), samples), fuse_qdq=not self.own_runtime)
 
     def _inputs(self) -> Iterator[Sample]:
         for store in (self.store, self.judge):

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgeort.quantize.covariance import Moments
+from edgeort.quantize.parallel import ordered_map
 
 MAX_UNKNOWNS = 2048  # weights of an output: beyond, samples are too few, and matrices too large
 DAMPINGS = (0.01, 0.3)  # of the mean diagonal of C_qq, added to it
@@ -31,7 +32,7 @@ def moved(rows: np.ndarray, own: Sequence[Moments], cross: Sequence[Moments], ce
     """
     rows = rows.astype(np.float64)
     halves = [_problem(rows, q, f, centred) for q, f in zip(own, cross, strict=True)]
-    tried = [_tried(halves, damping) for damping in DAMPINGS]
+    tried = list(ordered_map(lambda damping: _tried(halves, damping), DAMPINGS))
     gain, share, damping = max(tried)
     if gain <= 0:
         return rows

@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from edgeort.passes.edit import ints, text
 from edgeort.quantize.layers import Layer
 
-ENOUGH = 48  # positions per unknown, over all samples: more do not change the rounding
+ENOUGH = 20  # positions per unknown, over all samples: more do not change the rounding
 FEWEST = 64  # positions of a sample, where it has them
 
 

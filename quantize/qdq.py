@@ -18,7 +18,7 @@ import onnx_ir as ir
 
 from edgeort.passes.algebra import clip_bounds
 from edgeort.passes.edit import add_constant, bypass, new_node
-from edgeort.quantize import parameters
+from edgeort.quantize import channels, parameters
 from edgeort.quantize.forms import Form
 from edgeort.quantize.layers import Layer
 from edgeort.quantize.parameters import Quantity
@@ -65,7 +65,7 @@ class QuantizedLayer:
         """s_x s_w of every output channel of a static layer, float32 as the graph has them."""
         assert self.quantity is not None
         scales = np.tile(self.weight_scales, self.layer.channels // len(self.weight_scales))
-        return np.asarray(self.quantity.scale * scales, np.float32)
+        return np.asarray(_of_outputs(self.quantity, self.layer) * scales, np.float32)
 
     @property
     def real_bias(self) -> np.ndarray:
@@ -86,6 +86,12 @@ class QuantizedLayer:
         _replace(self.bias, bias.astype(np.float32) if is_float else parameters.quantize_bias(bias, self.sum_scales))
 
 
+def _of_outputs(quantity: Quantity, layer: Layer) -> np.ndarray:
+    """The scale of the input that each output channel reads, or one number for all."""
+    scale = np.asarray(quantity.scale)
+    return np.repeat(scale, layer.channels // scale.size) if scale.ndim else scale
+
+
 @dataclass
 class Quantized:
     """The graph's layers, and its quantised tensors by their names in the float model."""
@@ -94,12 +100,20 @@ class Quantized:
     tensors: dict[str, Restored]
 
 
-def quantities(selection: Selection, ranges: Mapping[str, Range]) -> dict[str, Quantity]:
-    """Scale and zero point of every selected tensor, by name; a moved one has those of its source."""
-    return {
-        str(value.name): parameters.activation(*ranges[str(selection.source.get(value, value).name)])
-        for value in selection.tensors
-    }
+def quantities(
+    selection: Selection, ranges: Mapping[str, Range], extremes: Mapping[str, tuple[np.ndarray, np.ndarray]]
+) -> dict[str, Quantity]:
+    """Scale and zero point of every selected tensor, by name; a moved one has those of its source.
+
+    `extremes` are the lowest and highest numbers of the channels that have scales of their own.
+    """
+    found = {}
+    for value in selection.tensors:
+        name, whole = str(value.name), ranges[str(selection.source.get(value, value).name)]
+        found[name] = parameters.activation(*whole)
+        if name in extremes and channels.keeps_channels_apart(value):
+            found[name] = channels.quantity(whole, *extremes[name], channels.weight_sizes(value))
+    return found
 
 
 def insert(graph: ir.Graph, selection: Selection, found: Mapping[str, Quantity], *, with_bias: bool) -> Quantized:
@@ -118,11 +132,12 @@ def _through_eight_bits(graph: ir.Graph, value: ir.Value, quantity: Quantity) ->
     """Puts Q and DQ behind `value`."""
     name = str(value.name)
     scale = add_constant(graph, np.asarray(quantity.scale, np.float32), f"{name}_scale")
-    zero = add_constant(graph, np.asarray(quantity.zero, np.uint8), f"{name}_zero_point")
-    quantize = new_node(graph, "QuantizeLinear", [value, scale, zero], stem=f"{name}{QUANTIZED}")
+    zero = add_constant(graph, np.full(np.shape(quantity.scale), quantity.zero, np.uint8), f"{name}_zero_point")
+    axis = {"axis": channels.AXIS} if np.ndim(quantity.scale) else {}
+    quantize = new_node(graph, "QuantizeLinear", [value, scale, zero], axis, stem=f"{name}{QUANTIZED}")
     quantize.outputs[0].dtype, quantize.outputs[0].shape = ir.DataType.UINT8, value.shape
     restore = new_node(
-        graph, "DequantizeLinear", [quantize.outputs[0], scale, zero], stem=f"{name}{DEQUANTIZED}", like=value
+        graph, "DequantizeLinear", [quantize.outputs[0], scale, zero], axis, stem=f"{name}{DEQUANTIZED}", like=value
     )
     for use in tuple(value.uses()):
         if use.node is not quantize:
@@ -141,7 +156,7 @@ def _through_eight_bits(graph: ir.Graph, value: ir.Value, quantity: Quantity) ->
 def _drop_clip(graph: ir.Graph, node: ir.Node, quantity: Quantity) -> tuple[float, float]:
     """Removes a Relu or Clip before QuantizeLinear that saturation makes needless; returns its bounds or infinities."""
     bounds, source = clip_bounds(node), node.inputs[0]
-    slack = _BOUND_TOLERANCE * float(quantity.scale)
+    slack = _BOUND_TOLERANCE * float(np.max(quantity.scale))
     if bounds is None or source is None or node.outputs[0].is_graph_output():
         return -math.inf, math.inf
     if quantity.low < bounds[0] - slack or quantity.high > bounds[1] + slack:
@@ -162,7 +177,7 @@ def _quantize_layer(
     bias = np.zeros(layer.channels, np.float32) if layer.bias is None and with_bias and layer.takes_bias else layer.bias
     summed = bias if quantity and layer.adds is None else None  # what is added to the integers
     scales = parameters.weight_scales(
-        layer.weight, layer.weight_axis, summed, quantity.scale if quantity else np.float32(1)
+        layer.weight, layer.weight_axis, summed, _of_outputs(quantity, layer) if quantity else np.float32(1)
     )
     integers = parameters.quantize_weight(layer.weight, layer.weight_axis, scales)
     weight = _constant(graph, node, 1, integers, scales, layer.weight_axis)

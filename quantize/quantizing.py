@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from edgeort.errors import InputError, ModelError, OutputError
 from edgeort.passes.edit import dims
 from edgeort.progress import Progress
-from edgeort.quantize import calibration, ranges_file
+from edgeort.quantize import calibration, channels, ranges_file
 from edgeort.quantize.attempts import NO_STEPS, Attempts, spread_over
 from edgeort.quantize.calibration import Calibration, Kept
 from edgeort.quantize.forms import Form
@@ -37,6 +37,7 @@ PROMOTED = {  # why a layer is float, and how far
     FLOAT_LAYER: "the budget needs it",
     WEIGHTS_ONLY: "the budget needs it; only its weights are int8",
 }
+RUNTIMES = ("onnx", "edgeort")
 REFINE_SAMPLES = 100  # that refinement goes over again; more change nothing that can be measured
 
 
@@ -69,8 +70,9 @@ class Result:
 class Options:
     """How to quantise. `ranges` is a file to use instead of calibrating; `exclude` names nodes that stay float.
 
-    `activations` is the form of all layers that can have it, None for what fits each. `budget` is kept by leaving more
-    layers in float, as few as needed.
+    `activations` is the form of all layers that can have it, None for what fits each. `runtime` is what the model is
+    for: "onnx", any, or "edgeort", which takes a scale for each channel of what only depthwise convolutions read.
+    `budget` is kept by promoting layers, as few as needed.
     """
 
     method: str = "mse"
@@ -81,6 +83,7 @@ class Options:
     steps: Steps = Steps()
     exclude: Collection[str] = ()
     activations: Form | None = None
+    runtime: str = RUNTIMES[0]
     preprocessing: Preprocessing | None = None
     budget: Budget = Budget()
 
@@ -120,10 +123,11 @@ def quantize(
         steps = NO_STEPS if samples is None else options.steps
         keep = Kept(store, judge, options.refine_samples, JUDGE_SAMPLES, samples.count if samples else None)
         found = _calibrate(prepared, selection, samples, options, steps, keep, progress)
+        own = options.runtime == "edgeort"
         if steps.smoothing:
             smooth(prepared, selection, store)
         attempts = Attempts(
-            prepared, found, spread_over(selection, found.ranges), store, judge, steps, options.forms, progress
+            prepared, found, spread_over(selection, found.ranges), store, judge, steps, options.forms, own, progress
         )
         made, ledger = search(attempts, options.exclude, options.budget, progress)
     _write(Path(output), made.model)
@@ -144,6 +148,8 @@ def _samples(data: Data | None, prepared: Prepared, options: Options) -> Samples
 def _check_options(options: Options, data: Data | None) -> None:
     if options.method not in METHODS:
         raise InputError(f"{options.method!r} is no method of ranges", hint=f"one of {', '.join(METHODS)}")
+    if options.runtime not in RUNTIMES:
+        raise InputError(f"{options.runtime!r} is no runtime", hint=f"one of {', '.join(RUNTIMES)}")
     if data is None and options.ranges is None:
         raise InputError(
             "there is nothing to find ranges from", hint="--data DIR, or --ranges FILE from an earlier run"
@@ -187,6 +193,7 @@ def _calibrate(
         () if given else tensors,
         options.method,
         means=means,
+        channels=[str(value.name) for value in selection.tensors if channels.keeps_channels_apart(value)],
         keep=keep,
         progress=progress,
     )

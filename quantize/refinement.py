@@ -65,9 +65,14 @@ def refine(
     store: Store,
     steps: Steps,
     progress: Progress | None = None,
+    *,
+    fuse_qdq: bool = True,
 ) -> None:
-    """Replaces weights and biases in `model`, from the samples whose inputs `store` has."""
-    prefix = Prefix(model.graph, opset(model), store)
+    """Replaces weights and biases in `model`, from the samples whose inputs `store` has.
+
+    `fuse_qdq` as `open_session`'s.
+    """
+    prefix = Prefix(model.graph, opset(model), store, fuse_qdq=fuse_qdq)
     floats = Prefix(reference.graph, opset(model), store, "float:")
     for number, layer in enumerate(quantized.layers, 1):
         if progress:
@@ -84,7 +89,7 @@ def refine(
 
 def _fit_weight(layer: QuantizedLayer, prefix: Prefix, floats: Prefix, samples: int, steps: Steps) -> None:
     patches, quantity = Patches(layer.layer, samples), layer.quantity
-    zero, scale = (quantity.zero, quantity.scale) if quantity else (0, np.float32(1))
+    zero, scale = (quantity.zero, np.asarray(quantity.scale)) if quantity else (0, np.ones((), np.float32))
     compensate = steps.compensation and samples > 1 and patches.size <= compensation.MAX_UNKNOWNS
     centred = steps.bias_correction and layer.bias is not None
     read = floats.value(layer.reads)
@@ -95,7 +100,7 @@ def _fit_weight(layer: QuantizedLayer, prefix: Prefix, floats: Prefix, samples: 
         q = patches.cut(prefix.get(layer.source, sample), zero).astype(np.float32) - np.float32(zero)
         if not compensate:
             return [Moments.of(q, q)]
-        f = patches.cut(floats.get(read, sample), 0.0) / scale
+        f = patches.cut(floats.get(read, sample), 0.0) / scale.reshape(-1, 1, 1)
         return [Moments.of(q, q), Moments.of(f, q)]
 
     halves = [[Moments(), Moments()] for _ in range(2)]

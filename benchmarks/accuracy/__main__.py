@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks import tables
 from benchmarks.accuracy.cases import CASES, Case, find
-from benchmarks.accuracy.contenders import CONTENDERS
+from benchmarks.accuracy.contenders import CONTENDERS, UNFUSED
 from edgeort.errors import EdgeortError
 from edgeort.ort import first_line, open_session
 from edgeort.quantize.parallel import ordered_map
@@ -38,10 +38,10 @@ def make(case: str, contender: str, out: Path) -> dict[str, Any]:
     return dict(json.loads(lines[-1]))
 
 
-def judge(case: Case, made: Path) -> dict[str, float]:
+def judge(case: Case, made: Path, *, fuse_qdq: bool = True) -> dict[str, float]:
     """The row of the table for a model. ModelError when it does not run."""
     _, samples, verdict = case.data()
-    sessions = [open_session(model, threads=1) for model in (case.model(), made)]
+    sessions = [open_session(model, threads=1, fuse_qdq=fuse_qdq) for model in (case.model(), made)]
     first = [sessions[0].get_outputs()[0].name]
     answers = ordered_map(lambda sample: [session.run(first, sample)[0] for session in sessions], samples)
     for index, (reference, found) in enumerate(answers):
@@ -60,7 +60,7 @@ def run(name: str, contenders: Sequence[str]) -> list[dict[str, Any]]:
                 continue
             if "failed" not in result:
                 try:
-                    result["judged"] = judge(case, out)
+                    result["judged"] = judge(case, out, fuse_qdq=contender not in UNFUSED)
                 except Exception as error:  # ONNX Runtime's have no common base
                     result["failed"] = f"it does not run: {first_line(error)}"
         print(f"{name}, {contender}: {result}", file=sys.stderr, flush=True)

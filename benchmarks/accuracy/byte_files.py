@@ -11,7 +11,15 @@ from pathlib import Path
 import numpy as np
 
 ROOTS = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), "/usr/share", "/usr/include", "/usr/lib", "/etc")
-A_KIND = 6  # files of one suffix
+A_KIND = 40  # files of one suffix
+# fmt: off
+KINDS = frozenset({
+    ".a", ".bat", ".c", ".cmake", ".conf", ".cpp", ".css", ".csv", ".f90", ".gif", ".gz", ".h", ".hpp", ".html", ".ico",
+    ".ini", ".jpg", ".js", ".json", ".m4", ".md", ".mo", ".o", ".pdf", ".pem", ".php", ".pl", ".pm", ".png", ".ps1",
+    ".py", ".pyc", ".rb", ".rst", ".sh", ".so", ".sql", ".svg", ".tcl", ".tex", ".toml", ".ttf", ".txt", ".vim", ".wav",
+    ".whl", ".xml", ".xz", ".yaml", ".yml", ".zip",
+})
+# fmt: on
 END, PADDING, _BLOCK = 1024, 256, 4096
 _LEAST, _MOST = 32, 1 << 22  # bytes
 
@@ -23,7 +31,7 @@ def files(roots: Iterable[str] = ROOTS) -> list[Path]:
         for folder, _, names in os.walk(root):
             for name in names:
                 path = Path(folder, name)
-                if path.suffix and path.is_file() and _LEAST <= path.stat().st_size <= _MOST:
+                if path.suffix.lower() in KINDS and path.is_file() and _LEAST <= path.stat().st_size <= _MOST:
                     kinds[path.suffix.lower()].append(path)
     found = []
     for suffix in sorted(kinds):

@@ -178,10 +178,10 @@ def _sentences() -> tuple[Sequence[Sample], Sequence[Sample], Judge]:
 
 
 def _files() -> tuple[Sequence[Sample], Sequence[Sample], Judge]:
+    """Four hundred calibrate, because a budget of agreement is judged on some of them."""
     files = byte_files.files()
-    step = max(len(files) // CALIBRATE, 2)
     make: Callable[[Path], Sample] = lambda path: {"bytes": byte_files.as_input(path)}  # noqa: E731
-    calibrate = files[::step][:CALIBRATE]
+    calibrate = files[:: max(len(files) // 400, 2)]
     return Lazily(calibrate, make), Lazily([f for f in files if f not in set(calibrate)], make), Judge()
 
 

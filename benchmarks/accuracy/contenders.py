@@ -26,6 +26,12 @@ def _edgeort(options: Options, case: Case, samples: Sequence[Sample], out: Path)
     quantize(case.model(), out, samples, options)
 
 
+def _own(case: Case, samples: Sequence[Sample], out: Path) -> None:
+    if case.transformer:
+        raise NotForThis
+    _edgeort(Options(runtime="edgeort"), case, samples, out)
+
+
 def _few(case: Case, samples: Sequence[Sample], out: Path) -> None:
     _edgeort(Options(samples=20), case, samples, out)
 
@@ -71,8 +77,10 @@ def _clean(case: Case, out: Path) -> Path:
     return path
 
 
+UNFUSED = ("edgeort, for its own runtime",)  # ONNX Runtime can judge it, but not fuse it
 CONTENDERS: dict[str, Contender] = {
     "edgeort": partial(_edgeort, Options()),
+    "edgeort, for its own runtime": _own,
     "edgeort, 20 samples": _few,
     "edgeort, budget 99.5 % agreement": _budget,
     "ONNX Runtime static": partial(_onnxruntime, only_products=False),
