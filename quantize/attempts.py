@@ -30,10 +30,11 @@ NO_STEPS = Steps(gptq=False, bias_correction=False, compensation=False, smoothin
 
 @dataclass(frozen=True)
 class Attempt:
-    """A quantised model, and its differences to the float model on the samples kept."""
+    """A quantised model, how many Gathers of tables are in it, and its differences to float on the samples kept."""
 
     model: bytes
     selection: Selection
+    tables: int
     differences: tuple[Difference, ...]
 
 
@@ -57,7 +58,7 @@ class Attempts:
         model, floats = self.prepared.model.clone(), self.prepared.model.clone().graph
         selection = select(model.graph, exclude, {**self.wanted, **forms})
         points = measuring_points(selection.layers)
-        quantize_tables(model.graph, exclude)
+        tables = quantize_tables(model.graph, exclude)
         found = self._quantities(selection)
         quantized = qdq.insert(model.graph, selection, found, with_bias=self.steps.bias_correction)
         if self.store.samples and replace(self.steps, smoothing=False) != NO_STEPS:
@@ -67,7 +68,7 @@ class Attempts:
         made = _checked(model)
         if self.progress and self.calibration.samples:
             self.progress("comparing with the float model")
-        return Attempt(made, selection, tuple(self._differences(made)))
+        return Attempt(made, selection, tables, tuple(self._differences(made)))
 
     def roughly(self, exclude: Collection[str], forms: Mapping[str, Form], samples: int) -> list[Difference]:
         """The differences on some samples of a model without refinement."""

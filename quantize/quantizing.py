@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from edgeort.errors import InputError, ModelError, OutputError
 from edgeort.passes.edit import dims
 from edgeort.progress import Progress
 from edgeort.quantize import calibration, channels, ranges_file
-from edgeort.quantize.attempts import NO_STEPS, Attempts, spread_over
+from edgeort.quantize.attempts import NO_STEPS, Attempt, Attempts, spread_over
 from edgeort.quantize.calibration import Calibration, Kept
 from edgeort.quantize.forms import Form
 from edgeort.quantize.images import Preprocessing
@@ -43,7 +44,10 @@ REFINE_SAMPLES = 100  # that refinement goes over again; more change nothing tha
 
 @dataclass(frozen=True)
 class Result:
-    """What was made. `differences` are those to the float model on the samples given, so they flatter a bit."""
+    """What was made. `forms` counts the layers by the form of their input, `tables` are embeddings.
+
+    `differences` are those to the float model on the samples given, so they flatter a bit.
+    """
 
     model: str
     output: str
@@ -53,6 +57,8 @@ class Result:
     settled_at: int | None
     layers: int
     tensors: int
+    forms: dict[str, int]
+    tables: int
     left: dict[str, str]
     warnings: tuple[str, ...]
     differences: tuple[Difference, ...]
@@ -112,7 +118,7 @@ def quantize(
     _check_options(options, data)
     if already_quantised(model):
         size = Path(model).stat().st_size
-        return Result(str(model), str(output), True, "", 0, None, 0, 0, {}, (), (), (), size, size, 0.0)
+        return Result(str(model), str(output), True, "", 0, None, 0, 0, {}, 0, {}, (), (), (), size, size, 0.0)
     prepared = prepare(model, shapes)
     selection = _select(model, prepared, options)
     samples = _samples(data, prepared, options)
@@ -134,9 +140,13 @@ def quantize(
     left = made.selection.left | {e.layer: PROMOTED[e.to] for e in ledger if e.promoted and e.to in PROMOTED}
     return Result(
         str(model), str(output), False, options.method, found.samples, found.settled_at, len(made.selection.layers),
-        len(made.selection.tensors), left, tuple(found.warnings), made.differences, tuple(ledger),
-        Path(model).stat().st_size, len(made.model), time.perf_counter() - start,
+        len(made.selection.tensors), _counts(made), made.tables, left, tuple(found.warnings), made.differences,
+        tuple(ledger), Path(model).stat().st_size, len(made.model), time.perf_counter() - start,
     )  # fmt: skip
+
+
+def _counts(made: Attempt) -> dict[str, int]:
+    return {str(form): count for form, count in Counter(made.selection.forms.values()).items()}
 
 
 def _samples(data: Data | None, prepared: Prepared, options: Options) -> Samples | None:
@@ -150,7 +160,7 @@ def _check_options(options: Options, data: Data | None) -> None:
         raise InputError(f"{options.method!r} is no method of ranges", hint=f"one of {', '.join(METHODS)}")
     if options.runtime not in RUNTIMES:
         raise InputError(f"{options.runtime!r} is no runtime", hint=f"one of {', '.join(RUNTIMES)}")
-    if data is None and options.ranges is None:
+    if data is None and options.ranges is None and options.activations is not Form.FLOAT:
         raise InputError(
             "there is nothing to find ranges from", hint="--data DIR, or --ranges FILE from an earlier run"
         )
@@ -184,8 +194,7 @@ def _calibrate(
     if options.ranges is not None:
         given = ranges_file.read(options.ranges).checked(options.ranges, prepared.sha256, tensors)
     if samples is None:
-        assert given is not None
-        return Calibration(dict(given.ranges), {}, given.samples)
+        return Calibration(dict(given.ranges), {}, given.samples) if given else Calibration({}, {})
     means = dict(measuring_points(selection.layers).values()) if steps.bias_correction else {}
     found = calibration.calibrate(
         prepared,

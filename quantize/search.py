@@ -99,8 +99,9 @@ def rank(attempts: Attempts, selection: Selection, exclude: Collection[str], pro
         if progress:
             progress(f"measuring layer {number} of {len(selection.layers)}")
         others = {*exclude, *(other.name for other in selection.layers)} - {layer.name}
-        noise, alone_db = _alone(attempts, others, {})
-        ways = promotions.ways(layer, selection.forms[layer.name])
+        form = selection.forms[layer.name]
+        noise, alone_db = _alone(attempts, others, {layer.name: form})
+        ways = promotions.ways(layer, form)
         measured = [(way, _noise_of(attempts, others, layer.name, way)) for way in ways]
         found += [
             (step.rate, Entry(step.layer, alone_db, step.way.added_bytes, to=step.way.to))
