@@ -1,10 +1,10 @@
-"""What a layer costs more in float than in int8: bytes, and milliseconds by the device's rates.
+"""What a layer's speed is worth when it is not int8, in bytes, so that time and size add up.
 
-bytes added = 3 a weight (four bytes, where int8 has one)
 time added = MACs (1 / float rate - 1 / int8 rate), 0 where int8 is no faster
-share = bytes added / (int8 bytes of all layers) + time added / (int8 time of all layers)
+in bytes = time added / (int8 time of all layers) x (int8 bytes of all layers)
 
-so that bytes and milliseconds add up as parts of the whole model.
+that is, a part of the whole model's time weighs as much as the same part of its bytes. Where no device's rates are
+known, it is a byte for each weight.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from edgeort.passes.edit import dims
 from edgeort.quantize.layers import Layer
 
-OVERHEAD_BYTES = 1000  # a float layer costs more than its weights: conversions around it
-
 
 @dataclass(frozen=True)
 class Rates:
@@ -28,28 +26,21 @@ class Rates:
 
 
 @dataclass(frozen=True)
-class Price:
-    """`share` is the cost relative to the whole model's; `added_ms` None where no rates are known."""
+class Slowness:
+    """`in_bytes` is what the lost time weighs; `ms` it is estimated at, None where no rates are known."""
 
-    share: float
-    added_bytes: int
-    added_ms: float | None
+    in_bytes: int
+    ms: float | None
 
 
-def of(layers: Sequence[Layer], rates: Rates | None) -> dict[str, Price]:
-    """What each layer costs more in float, by name."""
+def lost_speed(layers: Sequence[Layer], rates: Rates | None) -> dict[str, Slowness]:
+    """What each layer loses in float, by name."""
+    if rates is None:
+        return {layer.name: Slowness(int(layer.weight.size), None) for layer in layers}
     total_bytes = sum(layer.weight.size for layer in layers)
-    total_ms = sum(macs(layer) for layer in layers) / rates.int8 if rates else 0.0
-    found = {}
-    for layer in layers:
-        added_bytes = 3 * layer.weight.size
-        share = (added_bytes + OVERHEAD_BYTES) / total_bytes
-        added_ms = None
-        if rates is not None:
-            added_ms = max(macs(layer) / rates.float32 - macs(layer) / rates.int8, 0.0)
-            share += added_ms / total_ms
-        found[layer.name] = Price(share, added_bytes, added_ms)
-    return found
+    total_ms = sum(macs(layer) for layer in layers) / rates.int8
+    added = {layer.name: max(macs(layer) / rates.float32 - macs(layer) / rates.int8, 0.0) for layer in layers}
+    return {name: Slowness(round(ms / total_ms * total_bytes), ms) for name, ms in added.items()}
 
 
 def macs(layer: Layer) -> int:

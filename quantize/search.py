@@ -1,23 +1,24 @@
-"""Finds the fewest layers to leave in float so that a budget of accuracy is kept.
+"""Finds the fewest promotions of layers so that a budget of accuracy is kept.
 
-Every layer's own noise is measured once: the model with this layer alone in int8, not refined. Layers are then promoted
-to float in the order of noise saved per cost: the share of bytes that float adds, and, where the device's rates are
-known, the share of time. The number of promotions is doubled until the budget is kept, then
-halved in between, each time with the complete model, refined and measured.
+Every layer's own noise is measured once, for each form that it may take (promotions.py): the model with this layer
+alone in int8, not refined. Layers are then promoted in the order of noise saved per cost. The number of promotions is
+doubled until the budget is kept, then halved in between, each time with the complete model, refined and measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from edgeort.errors import BudgetError
 from edgeort.progress import Progress
-from edgeort.quantize import costs
+from edgeort.quantize import costs, promotions
 from edgeort.quantize.attempts import Attempt, Attempts
 from edgeort.quantize.costs import Rates
-from edgeort.quantize.layers import Layer
+from edgeort.quantize.forms import Form
+from edgeort.quantize.promotions import DYNAMIC, FLOAT_LAYER, Way
+from edgeort.quantize.selection import Selection
 
 SAMPLES = 16  # on which a layer's own noise is measured
 NAMED = 5  # layers in the message of a budget that cannot be kept
@@ -78,15 +79,16 @@ class Budget:
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the ledger: a layer, the SQNR with it alone in int8, what float adds, and the verdict.
+    """A line of the ledger: a layer, the SQNR with it alone in int8, what `to` adds, and the verdict.
 
-    `added_ms` is an estimate by the device's rates; None where no device is known.
+    `to` is a name of promotions.py. `added_ms` is an estimate by the device's rates; None where no device is known.
     """
 
     layer: str
     alone_db: float
     added_bytes: int
     promoted: bool = False
+    to: str = FLOAT_LAYER
     added_ms: float | None = None
 
 
@@ -104,7 +106,7 @@ def search(
     best = attempts.make(exclude)
     if budget.kept(best):
         return best, []
-    ledger = rank(attempts, best.selection.layers, exclude, progress, rates)
+    ledger = rank(attempts, best.selection, exclude, progress, rates)
     enough, short, found = 0, 0, None
     while found is None:
         enough = min(max(2 * short, 1), len(ledger) - 1)
@@ -122,42 +124,57 @@ def search(
             enough, found = middle, trial
         else:
             short = middle
-    return found, [replace(entry, promoted=index < enough) for index, entry in enumerate(ledger)]
+    return found, [replace(e, promoted=i < enough) for i, e in enumerate(ledger)]
 
 
 def rank(
     attempts: Attempts,
-    layers: Sequence[Layer],
+    selection: Selection,
     exclude: Collection[str],
     progress: Progress | None,
     rates: Rates | None = None,
 ) -> list[Entry]:
-    """The layers by noise per cost, the worst first."""
-    names, found = {layer.name for layer in layers}, []
-    prices = costs.of(layers, rates)
-    for number, layer in enumerate(layers, 1):
+    """The steps of all layers by noise saved per cost, the best first."""
+    found, slowness = [], costs.lost_speed(selection.layers, rates)
+    for number, layer in enumerate(selection.layers, 1):
         if progress:
-            progress(f"measuring layer {number} of {len(layers)}")
-        differences = attempts.roughly({*exclude, *names} - {layer.name}, SAMPLES)
-        noise = max((d.noise / d.signal if d.signal else 0.0) for d in differences)
-        worst = min(d.sqnr_db for d in differences)
-        price = prices[layer.name]
-        found.append((noise / price.share, Entry(layer.name, worst, price.added_bytes, added_ms=price.added_ms)))
+            progress(f"measuring layer {number} of {len(selection.layers)}")
+        others = {*exclude, *(other.name for other in selection.layers)} - {layer.name}
+        form, slower = selection.forms[layer.name], slowness[layer.name]
+        noise, alone_db = _alone(attempts, others, {layer.name: form})
+        ways = promotions.ways(layer, form, slower.in_bytes)
+        measured = [(way, _noise_of(attempts, others, layer.name, way)) for way in ways]
+        for step in promotions.steps(layer, noise, measured):
+            ms = None if step.way.to == DYNAMIC else slower.ms
+            found.append((step.rate, Entry(layer.name, alone_db, step.way.added_bytes, to=step.way.to, added_ms=ms)))
     return [entry for _, entry in sorted(found, key=lambda pair: -pair[0])]
+
+
+def _noise_of(attempts: Attempts, others: Collection[str], layer: str, way: Way) -> float:
+    return 0.0 if way.form is None else _alone(attempts, others, {layer: way.form})[0]
+
+
+def _alone(attempts: Attempts, others: Collection[str], forms: Mapping[str, Form]) -> tuple[float, float]:
+    """The noise, relative to the signal, with all `others` in float; the same as an SQNR in dB."""
+    differences = attempts.roughly(others, forms, SAMPLES)
+    noise = max((d.noise / d.signal if d.signal else 0.0) for d in differences)
+    return noise, min(d.sqnr_db for d in differences)
 
 
 def _promoted(
     attempts: Attempts, exclude: Collection[str], ledger: Sequence[Entry], count: int, progress: Progress | None
 ) -> Attempt:
     if progress:
-        progress(f"trying with {count} of {len(ledger)} layers in float")
-    return attempts.make({*exclude, *(entry.layer for entry in ledger[:count])})
+        progress(f"trying {count} of {len(ledger)} promotions")
+    floats, forms = promotions.state((entry.layer, entry.to) for entry in ledger[:count])
+    return attempts.make({*exclude, *floats}, forms)
 
 
 def _over(budget: Goal, trial: Attempt, ledger: Sequence[Entry]) -> BudgetError:
-    worst = ", ".join(f"{e.layer} ({e.alone_db:.1f} dB alone)" for e in ledger[:NAMED])
+    alone = dict.fromkeys(f"{e.layer} ({e.alone_db:.1f} dB alone)" for e in ledger)
+    worst = ", ".join(list(alone)[:NAMED])
     return BudgetError(
-        f"the budget ({budget.text()}) is not kept even with all layers but one in float: {budget.reached(trial)}; "
+        f"the budget ({budget.text()}) is not kept even with all promotions but the last: {budget.reached(trial)}; "
         f"the most noise comes from {worst}",
         hint=budget.hint,
     )

@@ -74,10 +74,10 @@ def print_evaluation(found: Evaluation, title: str) -> None:
 
 
 def print_ledger(found: Result) -> None:
-    """What the budget's search promoted to float, and why other layers stay float."""
+    """What the budget's search promoted, and why layers stay float."""
     if found.ledger:
         lines = [
-            ("float" if e.promoted else "int8", e.layer, f"{e.alone_db:.1f} dB", size(e.added_bytes), _ms(e.added_ms))
+            ("yes" if e.promoted else "no", e.layer, e.to, f"{e.alone_db:.1f} dB", size(e.added_bytes), _ms(e.added_ms))
             for e in found.ledger
         ]
         print_table("the budget's ledger", lines[:LEDGER_SHOWN], _LEDGER)
@@ -89,4 +89,4 @@ def _ms(milliseconds: float | None) -> str:
     return "" if milliseconds is None else f"{milliseconds:.3f} ms"
 
 
-_LEDGER = ("kept as", "layer", "alone in int8", "float adds", "takes")
+_LEDGER = ("taken", "layer", "to", "alone in int8", "adds", "takes")

@@ -11,9 +11,10 @@ import typer
 from edgeort.cli.common import Json, command, print_json, print_table, size, stages
 from edgeort.cli.judging import print_ledger
 from edgeort.cli.pictures import NO_PICTURES, Pictures, takes_pictures
+from edgeort.errors import InputError
 
 if TYPE_CHECKING:
-    from edgeort.quantize import Difference, Result
+    from edgeort.quantize import Difference, Form, Result
 
 
 @takes_pictures
@@ -33,12 +34,20 @@ def quantize(
     compensation: Annotated[
         bool, typer.Option(help="Move weights so that layers make up for errors before them.")
     ] = True,
+    smoothing: Annotated[
+        bool, typer.Option(help="Even out the channels that are quantised as the model runs (SmoothQuant).")
+    ] = True,
+    activations: Annotated[
+        str,
+        typer.Option(help="auto: what fits a layer; static; dynamic: rows as it runs; float: int8 weights alone."),
+    ] = "auto",
+    runtime: Annotated[
+        str, typer.Option("--for", help="onnx: any runtime; edgeort: its own, which takes scales for channels.")
+    ] = "onnx",
     exclude: Annotated[
         list[str] | None, typer.Option(metavar="NODE", help="A node that stays float; may be repeated.")
     ] = None,
-    min_sqnr: Annotated[
-        float | None, typer.Option(help="Leave as few layers in float as this SQNR in dB needs.")
-    ] = None,
+    min_sqnr: Annotated[float | None, typer.Option(help="Promote as few layers as this SQNR in dB needs.")] = None,
     min_agreement: Annotated[
         float | None, typer.Option(min=0, max=1, help="Likewise, for the share of equal answers.")
     ] = None,
@@ -57,8 +66,10 @@ def quantize(
         ranges=ranges,
         save_ranges=save_ranges,
         samples=samples,
-        steps=quantizer.Steps(gptq, bias_correction, compensation),
+        steps=quantizer.Steps(gptq, bias_correction, compensation, smoothing),
         exclude=tuple(exclude or ()),
+        activations=_form(activations),
+        runtime=runtime,
         preprocessing=pictures.preprocessing(),
         budget=quantizer.Budget(min_sqnr, min_agreement),
     )
@@ -86,13 +97,28 @@ def _print(result: Result) -> None:
     settled = "more may help" if result.settled_at is None else f"ranges settled at {result.settled_at}"
     rows = [
         ("model", f"{result.output}, {shrunk}"),
-        ("int8", f"{result.layers} layer(s), {result.tensors} tensor(s)"),
+        ("int8", _int8(result)),
         ("samples", f"{result.samples}; {settled}" if result.samples else "none: ranges from the file"),
         *((f"output {d.output}", _difference(d)) for d in result.differences),
         ("time", f"{result.seconds:.1f} s"),
     ]
     print_table(str(result.model), rows)
     print_ledger(result)
+
+
+def _int8(result: Result) -> str:
+    """`50 layer(s) (49 static, 1 dynamic), 60 tensor(s), 2 table(s)`."""
+    forms = ", ".join(f"{count} {form}" for form, count in result.forms.items())
+    tables = f", {result.tables} table(s)" if result.tables else ""
+    return f"{result.layers} layer(s) ({forms}), {result.tensors} tensor(s){tables}"
+
+
+def _form(text: str) -> Form | None:
+    from edgeort.quantize import Form
+
+    if text != "auto" and text not in list(Form):
+        raise InputError(f"--activations {text}: unknown", hint=f"one of auto, {', '.join(Form)}")
+    return None if text == "auto" else Form(text)
 
 
 def _difference(found: Difference) -> str:

@@ -1,4 +1,4 @@
-"""What a float layer costs: multiply-adds, bytes, milliseconds, and their sum as shares."""
+"""What speed is worth: multiply-adds, milliseconds, and their weight in bytes."""
 
 from __future__ import annotations
 
@@ -23,21 +23,17 @@ def test_multiply_adds(layers: list[Layer]):
     ]  # fmt: skip
 
 
-def test_bytes_alone(layers: list[Layer]):
-    found = costs.of(layers, None)
-    total = sum(layer.weight.size for layer in layers)
-    for layer in layers:
-        price = found[layer.name]
-        assert price.added_bytes == 3 * layer.weight.size and price.added_ms is None
-        assert price.share == pytest.approx((3 * layer.weight.size + costs.OVERHEAD_BYTES) / total)
+def test_without_rates_a_weight_weighs_a_byte(layers: list[Layer]):
+    found = costs.lost_speed(layers, None)
+    assert all(found[layer.name] == costs.Slowness(layer.weight.size, None) for layer in layers)
 
 
-def test_time_counts_where_int8_is_faster(layers: list[Layer]):
-    found, bytes_alone = costs.of(layers, Rates(1000.0, 4000.0)), costs.of(layers, None)
-    work = sum(map(costs.macs, layers))
+def test_time_weighs_as_much_as_the_same_part_of_the_bytes(layers: list[Layer]):
+    found = costs.lost_speed(layers, Rates(1000.0, 4000.0))
+    work, weights = sum(map(costs.macs, layers)), sum(layer.weight.size for layer in layers)
     for layer in layers:
         macs = costs.macs(layer)
-        assert found[layer.name].added_ms == pytest.approx(macs * 3 / 4000)
-        assert found[layer.name].share - bytes_alone[layer.name].share == pytest.approx(3 * macs / work)
-    slow = costs.of(layers, Rates(1000.0, 500.0))
-    assert all(slow[layer.name].share == bytes_alone[layer.name].share for layer in layers)
+        assert found[layer.name].ms == pytest.approx(macs * 3 / 4000)
+        assert found[layer.name].in_bytes == round(3 * macs / work * weights)
+    slow = costs.lost_speed(layers, Rates(1000.0, 500.0))
+    assert all(slow[layer.name] == costs.Slowness(0, 0.0) for layer in layers)
