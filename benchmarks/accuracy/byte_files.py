@@ -36,10 +36,8 @@ def files(roots: Iterable[str] = ROOTS) -> list[Path]:
     found = []
     for suffix in sorted(kinds):
         paths = sorted(kinds[suffix])
-        if len(paths) >= 5:
-            found += (
-                [paths[int((i + 0.5) * len(paths) / A_KIND)] for i in range(A_KIND)] if len(paths) > A_KIND else paths
-            )
+        spread = [paths[int((i + 0.5) * len(paths) / A_KIND)] for i in range(A_KIND)]
+        found += spread if len(paths) > A_KIND else paths
     return found
 
 
