@@ -94,13 +94,13 @@ def architecture(name: str) -> Callable[[], Path]:
     def fill(path: Path) -> None:
         if not source.exists():
             raise ModelError(f"{source} is not there")
-        onnx.save(_module(ARCHITECTURES / "fill.py").fill(source), path)
+        onnx.save(module(ARCHITECTURES / "fill.py").fill(source), path)
 
     return made(name, fill)
 
 
 def _efficientnet_lite0(path: Path) -> None:
-    _module(ROOT / "examples/efficientnet_lite0.py").export(path)
+    module(ROOT / "examples/efficientnet_lite0.py").export(path)
 
 
 def _minilm(path: Path) -> None:
@@ -121,7 +121,8 @@ def packaged(package: str, file: str) -> Callable[[], Path]:
     return find
 
 
-def _module(path: Path) -> ModuleType:
+def module(path: Path) -> ModuleType:
+    """The module in a file outside any package."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -160,11 +161,16 @@ MODELS: dict[str, Source] = {
 }
 
 
-def find(name: str) -> Model:
-    """The model of that name, made if need be. InputError for an unknown name, ModelError when a package is missing."""
+def find_path(name: str) -> Path:
+    """Where the model of that name is. InputError and ModelError as `find`."""
     if name not in MODELS:
         raise InputError(f"unknown model {name!r}", hint=f"the models are {', '.join(MODELS)}")
-    source = MODELS[name]
+    return MODELS[name].file()
+
+
+def find(name: str) -> Model:
+    """The model of that name, made if need be. InputError for an unknown name, ModelError when a package is missing."""
+    path, source = find_path(name), MODELS[name]
     rng = np.random.default_rng(0)
     feeds = {key: value.data(rng, value.shape) for key, value in source.inputs.items()}
-    return Model(name, source.file(), feeds)
+    return Model(name, path, feeds)
