@@ -26,7 +26,6 @@ from edgeort.compiling import signature
 from edgeort.device_profiles import Profile
 from edgeort.devices import Job, open_device
 from edgeort.errors import CheckError, DeviceError, InputError, ModelError, OutputError
-from edgeort.lowering import layout
 from edgeort.lowering.plan import PlanBuilder
 from edgeort.passes.context import IoLayout
 from edgeort.progress import Progress
@@ -138,6 +137,7 @@ def build(
         plan.ram_limit = ram_limit or 0
     with walk.stage("compile"):
         levels = tuple(level for level in target.levels if level in device.cpu.isa)
+        levels = toolchain.held_levels(plan.ops, levels)
         library, harness = toolchain.library_and_harness(target, plan.ops, levels)
     manifest = _manifest(path, device, target, levels, graph, plan, io_layout, threads)
     contents = _contents(manifest, plan, library, harness)
@@ -216,19 +216,16 @@ def _manifest(
         io_layout=io_layout,
         inputs=inputs,
         outputs=outputs,
-        nodes=tuple(manifests.Node(node.name, node.op, "cpu", _precision(plan, node.outputs)) for node in plan.nodes),
+        nodes=tuple(
+            manifests.Node(node.name, node.op, "cpu", plan.precision(node), plan.reasons.get(node.name, ""))
+            for node in plan.nodes
+        ),
         kernels=tuple(plan.ops),
         budgets=budgets,
         tools={name: version(name) for name in _TOOLS},
         library=f"lib/{target.library}",
         harness=f"bin/{target.exe}",
     )
-
-
-def _precision(plan: PlanBuilder, outputs: Sequence[int]) -> str:
-    """The element type that a node computes."""
-    made = [index for index in outputs if index >= 0]
-    return layout.DTYPES[plan.tensors[made[0]].dtype][0] if made else "none"
 
 
 def _contents(manifest: Manifest, plan: PlanBuilder, library: Path, harness: Path) -> dict[str, bytes | Path]:

@@ -132,6 +132,11 @@ def _print(result: BuildResult, path: Path, said: str) -> None:
 
 
 def _check(comparisons: Sequence[Comparison]) -> str:
+    judged = [result for result in comparisons if result.sqnr_db is not None]
+    if judged:
+        noisiest = min(judged, key=lambda result: result.sqnr_db or 0.0)
+        said = f"SQNR {noisiest.sqnr_db:.1f} dB against ONNX Runtime on the same int8 model"
+        return f"{said}; two answers of its own have {noisiest.reference_sqnr_db:.1f} dB"
     worst = max(comparisons, key=lambda result: result.max_difference)
     said = f"within {worst.max_difference:.1e} of ONNX Runtime, relative to each output's range (limit 1e-04)"
     if worst.reference_spread:
