@@ -68,9 +68,9 @@ TARGETS: tuple[Target, ...] = (
 # stub with exactly these: a call of anything else fails at link. Each is in bionic since API level 21 and
 # takes no struct whose layout musl and bionic could see differently.
 BIONIC = (
-    "close", "clock_gettime", "free", "getauxval", "lseek", "malloc", "memcmp", "memcpy", "memmove", "memset", "mmap", "munmap",
-    "open", "pthread_create", "pthread_join", "read", "snprintf", "strcmp", "strlen", "strncmp", "strstr", "strtoul",
-    "syscall", "vsnprintf",
+    "close", "clock_gettime", "free", "getauxval", "lseek", "malloc", "memcmp", "memcpy", "memmove", "memset", "mmap",
+    "munmap", "open", "pthread_create", "pthread_join", "read", "snprintf", "strcmp", "strlen", "strncmp", "strstr",
+    "strtoul", "syscall", "vsnprintf",
 )  # fmt: skip
 
 

@@ -93,8 +93,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "attention": ("gemm", "elementwise", "reduce", "move"),
 }
 
-# Families with kernels at the levels of int8.
-INT8 = ("qgemm",)
+# Families with kernels at the levels of int8; those of them at which a family would have the same code as below.
+INT8: dict[str, tuple[str, ...]] = {"qgemm": (), "qdepthwise": ("i8mm",)}
 
 
 @functools.cache
@@ -199,7 +199,7 @@ def _units(to: Target, ops: Sequence[str], triple: str, levels: Sequence[str]) -
     wanted |= {need for family in wanted for need in NEEDS.get(family, ())}
     units = [_Unit(path, _object_triple(to, triple), base) for path in sorted((RUNTIME / "core").glob("*.cc"))]
     for family in sorted(wanted):
-        own = levels if family in INT8 else float_levels(levels)
+        own = [level for level in levels if level not in INT8[family]] if family in INT8 else float_levels(levels)
         macro = "-DEDGEORT_LEVELS(X, ...)=" + " ".join(f"X({level}, __VA_ARGS__)" for level in own)
         for path in sorted((RUNTIME / "kernels" / family).glob("*.cc")):
             if not path.name.endswith(".isa.cc"):

@@ -1,8 +1,9 @@
-"""QGemm and QConv: every kernel row, and what is around them, against the integers of the reference."""
+"""QGemm, QConv and QStemConv: every kernel row, and what is around them, against the integers of the reference."""
 
 from __future__ import annotations
 
 import functools
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,11 +23,11 @@ from tests.contract.test_emulated import ARM, bench, qemu
 from tests.reference import quantised as reference
 
 TILES = [
-    (int(count), int(panels) * layout.PANEL)
-    for level, count, panels in rows("qgemm", "TILE")
+    (int(count), int(columns))
+    for level, count, columns in rows("qgemm", "TILE")
     if level in (*int8_levels(), "neon", "dotprod", "i8mm")
 ]
-KERNELS = ("QGemm", "QConv", "QDepthwiseConv", "QuantisedBytes", "MaxPool", "Concat", "Split")
+KERNELS = ("QGemm", "QConv", "QStemConv", "QDepthwiseConv", "QuantisedBytes", "MaxPool", "Concat", "Split")
 UOPS = ("uop:Add", "uop:Relu", "uop:Quantize", "uop:Dequantize")
 STEP, OFFSET = 0.5, 0.75  # of programs
 # Cores with no int8 instructions, with dot products, with matrix products.
@@ -44,6 +45,7 @@ class Case:
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
     dilations: tuple[int, int] = (1, 1)
     groups: int = 1
+    stem: bool = False
     quantised: bool = True
     program: bool = False  # a residual sum, relu and, for a quantised result, Quantize behind it
     wide: bool = False
@@ -111,13 +113,14 @@ class Case:
     def append(self, plan: PlanBuilder, x: int, name: str) -> int:
         """The product alone, of tensor `x`."""
         y = plan.activation(name, layout.Q8 if self.quantised else CODES["f32"])
-        op = "QConv" if self.kernel else "QGemm"
+        op = "QStemConv" if self.stem else "QConv" if self.kernel else "QGemm"
         plan.node(op, name, [x, *self.constants(plan, name)], [y], self.params())
         return y
 
     def constants(self, plan: PlanBuilder, name: str) -> list[int]:
         taps = self.weight.reshape(*self.weight.shape[:2], -1).transpose(2, 1, 0) if self.kernel else self.weight[None]
-        packed = np.concatenate([quantised.panels(part) for part in np.split(taps, self.groups, axis=2)])
+        one = taps.reshape(1, -1, self.n) if self.stem else taps
+        packed = np.concatenate([quantised.panels(part) for part in np.split(one, self.groups, axis=2)])
         made = [plan.constant(f"{name}.w", packed, CODES["i8"])]
         sums = taps.sum((0, 1), dtype=np.int32)
         for key, values, dtype in (("b", self.bias, "i32"), ("s", sums, "i32"), ("f", self.scales, "f32")):
@@ -217,6 +220,26 @@ def test_products(name: str, tmp_path: Path) -> None:
     check(GEMMS[name], tmp_path, (1,), (7,), (50,))
 
 
+@pytest.mark.parametrize("n", [8, 24, 40, 72, 1000])
+@pytest.mark.parametrize("m", [1, 7, 12])
+def test_nothing_behind_the_weights_is_read(m: int, n: int, tmp_path: Path) -> None:
+    """The weights end the plan's last page, behind which there is no memory."""
+    case = Case(1280, n)
+    plan = case.plan()
+    weights = next(index for index, tensor in enumerate(plan.tensors) if tensor.name == "y.w")
+    node = next(node for node in plan.nodes if node.op == "QGemm")
+    node.inputs[1] = plan.constant("last", plan.tensors[weights].data, CODES["i8"])
+    filler = plan.tensors[weights]
+    filler.data, filler.dims = np.zeros(0, np.int8), (0,)
+    filler.data = np.zeros(-len(plan.to_bytes()) % mmap.PAGESIZE, np.int8)
+    filler.dims = filler.data.shape
+    path = tmp_path / "model.plan"
+    path.write_bytes(plan.to_bytes())
+    assert path.stat().st_size % mmap.PAGESIZE == 0
+    for level in int8_levels():
+        bench([toolchain.harness(HOST, [*KERNELS, *UOPS])], path, "--shape", f"x={m}x1280", "--isa", level, threads=1)
+
+
 CONVS: dict[str, Case] = {
     "pointwise": Case(24, 40, (1, 1)),
     "pointwise of odd channels": Case(19, 21, (1, 1)),
@@ -243,10 +266,28 @@ def test_convolutions(name: str, tmp_path: Path) -> None:
     check(CONVS[name], tmp_path, (1, 7, 9), (2, 9, 8), (1, 5, 40))
 
 
+STEMS: dict[str, Case] = {
+    "stem of colours": Case(3, 32, (3, 3), (2, 2), (1, 1, 1, 1), stem=True),
+    "stem of one channel": Case(1, 18, (5, 5), pads=(2, 2, 2, 2), stem=True, zero_points=(-128, 100)),
+    "stem of long kernel rows": Case(4, 20, (7, 7), (2, 2), (3, 3, 3, 3), stem=True),
+    "stem, dilated": Case(3, 9, (3, 2), (1, 2), dilations=(2, 2), pads=(1, 2, 0, 1), stem=True),
+    "stem without padding": Case(2, 17, (3, 4), stem=True, zero_points=(7, 0)),
+    "stem with more padding than kernel": Case(3, 16, (3, 3), pads=(4, 3, 5, 6), stem=True),
+    "stem with a program": Case(3, 24, (3, 3), (2, 2), (0, 0, 1, 1), stem=True, program=True),
+    "stem to float32": Case(3, 40, (4, 4), (4, 4), stem=True, quantised=False),
+    "stem with the least weight": Case(3, 40, (3, 3), stem=True, wide=True, pads=(1, 1, 1, 1)),
+}
+
+
+@pytest.mark.parametrize("name", STEMS)
+def test_stems(name: str, tmp_path: Path) -> None:
+    check(STEMS[name], tmp_path, (1, 7, 9), (2, 9, 8), (1, 5, 40))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*GEMMS, *CONVS])
+@pytest.mark.parametrize("name", [*GEMMS, *CONVS, *STEMS])
 def test_emulated(name: str, tmp_path: Path) -> None:
-    case = CONVS.get(name) or GEMMS[name]
+    case = ({**GEMMS, **CONVS, **STEMS})[name]
     plan = tmp_path / "model.plan"
     plan.write_bytes(case.plan().to_bytes())
     kernels = [*KERNELS, *UOPS]

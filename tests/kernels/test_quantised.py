@@ -14,15 +14,15 @@ from tests.kernels.support import parse, plan_of, reference, run_everywhere
 RNG = np.random.default_rng(17)
 
 
-def model(nodes: str, dtype: str, dims: str, shape: str = "2,5,9,7") -> onnx.ModelProto:
-    """x -> Q -> DQ `d` -> nodes that make `m` -> Q -> DQ -> y, with the scale and zero point of d."""
+def model(nodes: str, dtype: str, dims: str, shape: str = "2,5,9,7", scale: str = "s") -> onnx.ModelProto:
+    """x -> Q -> DQ `d` -> nodes that make `m` -> Q -> DQ -> y, with the zero point of d."""
     return parse(
         f"""g (float[{shape}] x) => (float[{dims}] y) <float s = {{0.04}}, {dtype} z = {{101}}, float t = {{0.0531}},
         int64[2] flat = {{2, 315}}, int64[8] pads = {{0, 1, 2, 0, 1, 0, 1, 3}}, float[4] scales = {{1, 1, 2, 3}},
         int64[3] i = {{3, 0, 3}}, int64[1] start = {{1}}, int64[1] end = {{6}}, int64[1] axis = {{2}},
         int64[4] twice = {{1, 2, 1, 2}}, float half = {{0.5}}> {{
           q = QuantizeLinear (x, s, z) d = DequantizeLinear (q, s, z) {nodes}
-          r = QuantizeLinear (m, s, z) y = DequantizeLinear (r, s, z) }}""",
+          r = QuantizeLinear (m, {scale}, z) y = DequantizeLinear (r, {scale}, z) }}""",
         opset=19,
     )
 
@@ -80,10 +80,10 @@ def test_movement(name: str, dtype: str, tmp_path: Path) -> None:
 )
 def test_pools(nodes: str, shape: str, tmp_path: Path) -> None:
     """Channels last, within a step of the float pool's, which rounds elsewhere."""
-    proto = model(nodes, "uint8", "A,B,C,D", shape)
+    proto = model(nodes, "uint8", "A,B,C,D", shape, scale="t")  # not s: averages would fall between two integers
     data = inputs(shape)
     got, want = run_everywhere(proto, data, tmp_path)[0], reference(proto, data)[0]
-    steps = np.rint((got - want) / 0.04)
+    steps = np.rint((got - want) / 0.0531)
     assert np.abs(steps).max() <= 1 and np.mean(steps != 0) < 0.02
 
 
@@ -98,3 +98,29 @@ def test_an_average_that_is_read_as_it_is(tmp_path: Path) -> None:
     data = inputs()
     for got, want in zip(run_everywhere(proto, data, tmp_path), reference(proto, data), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ("uint8", "int8"))
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        "m = Sigmoid (d)",
+        "e = Sigmoid (d) m = Mul (d, e)",
+        "m = HardSwish (d)",
+        "e = Erf (d) f = Add (d, half) m = Max (e, f)",
+    ],
+)
+def test_functions_of_one_tensor(nodes: str, dtype: str, tmp_path: Path) -> None:
+    """By a table of all bytes, or step by step: the same as on float32 that is not known to be those bytes."""
+    text = """g (float[2,5,9,7] x, float[2,5,9,7] zero) => (float[A,B,C,D] y, {dtype}[A,B,C,D] q)
+        <float s = {{0.04}}, {dtype} z = {{101}}, float t = {{0.0531}}, float half = {{0.5}}> {{
+          q = QuantizeLinear (x, s, z) c = DequantizeLinear (q, s, z) {d} {nodes}
+          r = QuantizeLinear (m, t, z) y = DequantizeLinear (r, t, z) }}"""
+    proto, apart = (
+        parse(text.format(dtype=dtype, d=d, nodes=nodes.replace("(d", "(c") if not d else nodes), opset=19)
+        for d in ("", "d = Add (c, zero)")
+    )
+    data = [*inputs(), np.zeros((2, 5, 9, 7), np.float32)]
+    got = run_everywhere(proto, data, tmp_path)[0]
+    np.testing.assert_array_equal(got, run_everywhere(apart, data, tmp_path)[0])
+    assert np.abs(got - reference(proto, data)[0]).max() < 0.054  # a step

@@ -83,8 +83,8 @@ EDGEORT_INLINE void store_ordered(f32* p, V v, int r, [[maybe_unused]] int lanes
     Vec<f32, 4> part;
     __builtin_memcpy(&part, reinterpret_cast<const char*>(&v) + 16 * j, 16);
 #if defined(__AVX512BW__)
-    if constexpr (4 * kSums * static_cast<int>(sizeof(V) / 16) == 16) {
-      __builtin_ia32_storeups128_mask(reinterpret_cast<Vec<f32, 4>*>(p + c), part, static_cast<u8>(((1u << lanes) - 1u) >> c));
+    if constexpr (4 * kSums * static_cast<int>(sizeof(V) / 16) == kLast) {
+      __builtin_ia32_storeups128_mask(reinterpret_cast<Vec<f32, 4>*>(p + c), part, static_cast<u8>(~u32{0} >> (kLast - lanes) >> c));
       continue;
     }
 #endif
@@ -126,22 +126,34 @@ struct Finish {
     for (int r = 0; r < kSums; ++r) sum[r] = bias[r];
   }
 
-  // Channels c of the pixel at `out`; |sum * scale| < 2^31. kRectified: `rectified`, known when compiled.
-  template <bool kRectified>
-  EDGEORT_INLINE void save(const Sum (&sum)[kSums], char* out, i64 c) const {
-    Float y[kSums];
+  // Channels c of P pixels from `out` on, `pixel` bytes apart; |sum * scale| < 2^31. kRectified: `rectified`, known when
+  // compiled.
+  template <bool kRectified, int P>
+  EDGEORT_INLINE void save(const Sum (&sum)[P][kSums], char* out, i64 pixel, i64 c) const {
+    Float y[P][kSums];
 #pragma clang loop unroll(full)
-    for (int r = 0; r < kSums; ++r) y[r] = __builtin_convertvector(sum[r], Float) * scale[r];
-    if (kRectified || quantised) {
-      store_bytes<N>(reinterpret_cast<q8*>(out) + c, kRectified || rectified ? narrow_rectified(y) : narrow(y), lanes);
+    for (int p = 0; p < P; ++p) {
+#pragma clang loop unroll(full)
+      for (int r = 0; r < kSums; ++r) y[p][r] = __builtin_convertvector(sum[p][r], Float) * scale[r];
+    }
+    const auto bytes = [&](int p) __attribute__((always_inline)) { return reinterpret_cast<q8*>(out + p * pixel) + c; };
+    if (kRectified || rectified) {
+#pragma clang loop unroll(full)
+      for (int p = 0; p < P; ++p) store_bytes<N>(bytes(p), narrow_rectified(y[p]), lanes);
+    } else if (quantised) {
+#pragma clang loop unroll(full)
+      for (int p = 0; p < P; ++p) store_bytes<N>(bytes(p), narrow(y[p]), lanes);
     } else {
-      f32* to = reinterpret_cast<f32*>(out) + c;
 #pragma clang loop unroll(full)
-      for (int r = 0; r < kSums; ++r) store_ordered<kSums>(to, y[r], r, lanes);
+      for (int p = 0; p < P; ++p) {
+        f32* to = reinterpret_cast<f32*>(out + p * pixel) + c;
+#pragma clang loop unroll(full)
+        for (int r = 0; r < kSums; ++r) store_ordered<kSums>(to, y[p][r], r, lanes);
+      }
     }
   }
 
-  // The same for sums of any size and any number of channels.
+  // One pixel, for sums of any size and any number of channels.
   EDGEORT_INLINE void save_any(const Sum (&sum)[kSums], char* out, i64 c) const {
     Float y[kSums];
     f32 values[N];

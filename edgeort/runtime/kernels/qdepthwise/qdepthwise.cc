@@ -13,8 +13,9 @@ EDGEORT_KERNELS(QDepthwiseKernels, qdepthwise)
 
 namespace {
 
-// Bytes of input that stay in a small core's L1: a cache line of each pixel of the lines that one call reads.
-constexpr i64 kLineBytes = 16 * 1024, kCacheLine = 64;
+// Bytes of input that stay in a small core's L1: a cache line of each pixel of the lines that one call reads. Bytes of
+// float32 that stay in its L2 between a call and the program.
+constexpr i64 kLineBytes = 24 * 1024, kCacheLine = 64, kBetweenBytes = 64 * 1024;
 constexpr i64 kMostLines = 16;
 
 enum Input { kX, kWeights, kBias, kSums, kScale, kOperands };
@@ -25,23 +26,26 @@ struct State {
   QDepthwiseResult result;  // of the kernel; float32 where a program follows
   bool quantised;           // the output
   i32* bias;
+  f32* scale;
   q8* padding;  // what is outside the image, a byte a channel
   const QDepthwiseKernels* kernels;
   const QDepthwiseRow* row;  // null: tap by tap
   i64 lines;                 // of one call
-  i64 in_pixel, out_pixel;
+  bool even;                 // every channel has the same zero point
 
   bool program() const { return !epilogue.empty(); }
-  // A line of float32 that a program turns into q8.
-  i64 between() const { return program() && quantised ? g.out[2] * g.c_out : 0; }
+  // Lines of float32 that a program turns into q8, in bytes.
+  i64 between_line() const { return g.out[2] * g.c_out * i64{sizeof(f32)}; }
+  i64 between() const { return program() && quantised ? lines * between_line() : 0; }
   i64 pointers() const { return max_of(g.taps, lines * g.kernel[1]); }
   u64 scratch_bytes() const {
-    return static_cast<u64>(pointers()) * sizeof(void*) + static_cast<u64>(between()) * sizeof(f32) +
-           epilogue.scratch_bytes(g.out[2] * g.c_out);
+    return static_cast<u64>(pointers()) * sizeof(void*) + static_cast<u64>(between()) + epilogue.scratch_bytes(g.out[2] * g.c_out);
   }
 };
 
 bool fits(const Tensor& t, DType dtype, i64 n) { return t.dtype == dtype && t.rank == 1 && t.dims[0] == n; }
+
+bool is_byte(i32 x) { return x >= -128 && x <= 127; }
 
 Status check(Prepare& p, const Quantisation& q, const Geometry& g) {
   const i64 padded = ceil_div(g.c_in, kPanel) * kPanel;
@@ -50,33 +54,53 @@ Status check(Prepare& p, const Quantisation& q, const Geometry& g) {
     return p.fail("its packed weights must have %lld int8", (long long)(g.taps * padded));
   if (!fits(p.in(kBias), DType::i32, padded) || !fits(p.in(kSums), DType::i32, padded) || !fits(p.in(kScale), DType::f32, padded))
     return p.fail("its bias, sums and scales must have %lld values", (long long)padded);
-  const auto byte = [](i32 x) { return x >= -128 && x <= 127; };
-  if (!byte(q.x_zero_point) || !byte(q.zero_point) || !byte(q.lo) || !byte(q.hi) || q.lo > q.hi)
+  if (!is_byte(q.x_zero_point) || !is_byte(q.zero_point) || !is_byte(q.lo) || !is_byte(q.hi) || q.lo > q.hi)
     return p.fail("a zero point or limit is out of range");
   return Status::ok;
 }
 
-// Folds the input's zero point into the bias. *small: no |sum * scale| reaches 2^31.
+// The zero points of the input's channels, an operand behind those of the program; null where all have the parameters' own.
+Status zero_points(Prepare& p, const BoundProgram& program, i64 padded, const i32** points) {
+  const int input = kOperands + static_cast<int>(program.empty() ? 0 : program.operands);
+  *points = nullptr;
+  if (!p.has(input)) return Status::ok;
+  if (!fits(p.in(input), DType::i32, padded)) return p.fail("its zero points must have %lld values", (long long)padded);
+  *points = static_cast<const i32*>(p.value(input));
+  if (!*points) return p.fail("its zero points must be constants");
+  for (i64 c = 0; c < padded; ++c) {
+    if (!is_byte((*points)[c])) return p.fail("a zero point or limit is out of range");
+  }
+  return Status::ok;
+}
+
+// Folds the input's zero points into the bias. *small: no |sum * scale| reaches 2^31.
 Status fold(Prepare& p, const Quantisation& q, State* s, bool* small) {
   const i64 padded = ceil_div(s->g.c_in, kPanel) * kPanel;
   const auto *bias = static_cast<const i32*>(p.value(kBias)), *sums = static_cast<const i32*>(p.value(kSums));
   const auto* scale = static_cast<const f32*>(p.value(kScale));
   if (!bias || !sums || !scale) return p.fail("its bias, sums and scales must be constants");
-  s->bias = static_cast<i32*>(p.keep(static_cast<u64>(padded) * sizeof(i32)));
-  s->padding = static_cast<q8*>(p.keep(static_cast<u64>(padded)));
-  if (!s->bias || !s->padding) return p.fail("out of memory");
-  const i32 zero_point = q.x_zero_point + kQ8Bias;
+  // The kernels' last block may be two panels.
+  const u64 room = static_cast<u64>(padded + kPanel);
+  s->bias = static_cast<i32*>(p.keep(room * sizeof(i32)));
+  s->scale = static_cast<f32*>(p.keep(room * sizeof(f32)));
+  s->padding = static_cast<q8*>(p.keep(room));
+  if (!s->bias || !s->scale || !s->padding) return p.fail("out of memory");
+  const i32* points;
+  EDGEORT_TRY(zero_points(p, s->epilogue, padded, &points));
+  s->even = !points;
   const f64 products = static_cast<f64>(s->g.taps) * 255 * 128;
   *small = true;
   for (i64 c = 0; c < padded; ++c) {
+    const i32 zero_point = (points ? points[c] : q.x_zero_point) + kQ8Bias;
     s->padding[c] = static_cast<q8>(zero_point);
+    s->scale[c] = scale[c];
     s->bias[c] = static_cast<i32>(static_cast<u32>(bias[c]) - static_cast<u32>(zero_point) * static_cast<u32>(sums[c]));
     const f64 most = (products + __builtin_fabs(static_cast<f64>(s->bias[c]))) * __builtin_fabs(static_cast<f64>(scale[c]));
     *small &= most < 2147483648.0;
   }
   const bool quantised = s->quantised && !s->program();
   const bool rectified = quantised && q.zero_point == -128 && q.lo == -128 && q.hi == 127;
-  s->result = {s->bias, scale, q.zero_point + kQ8Bias, q.lo + kQ8Bias, q.hi + kQ8Bias, quantised, rectified};
+  s->result = {s->bias, s->scale, q.zero_point + kQ8Bias, q.lo + kQ8Bias, q.hi + kQ8Bias, quantised, rectified};
   return Status::ok;
 }
 
@@ -110,9 +134,8 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(fold(p, q, s, &small));
   s->kernels = &qdepthwise(p.isa());
   s->row = small ? pick(*s->kernels, g, q.wide != 0) : nullptr;
-  // A program runs over each line while it is in cache.
-  const i64 fits = kLineBytes / ((g.in[2] + 1) * kCacheLine);
-  s->lines = s->program() || !s->row ? 1 : max_of(1, min_of(kMostLines, (fits - g.kernel[1]) / g.stride[1] + 1));
+  const i64 read = kLineBytes / ((g.in[2] + 1) * kCacheLine), left = s->program() ? kBetweenBytes / (s->between_line() + 1) : kMostLines;
+  s->lines = s->row ? max_of(1, min_of(min_of(kMostLines, left), (read - g.kernel[1]) / g.stride[1] + 1)) : 1;
   p.thread_scratch(s->scratch_bytes());
   p.reads_slice(kX);
   p.writes_slice(0);
@@ -135,18 +158,18 @@ struct Strip {
     return in.line<const q8>((n * g.in[0] + iz) * g.in[1] + iy);
   }
 
-  // Lines, by a kernel for them; `to` is the first of them.
-  void lines(i64 first, i64 last, char* to, i64 pixel) const {
+  // Lines, by a kernel for them; `to` is the first of them, and they are `line` and their pixels `pixel` bytes apart.
+  void lines(i64 first, i64 last, char* to, i64 line, i64 pixel) const {
     const Geometry& g = s.g;
     const q8** row = pointers;
     for (i64 i = first; i < last; ++i) {
       for (i64 k = 0; k < g.kernel[1]; ++k) {
-        const q8* line = input(i, 0, k);
-        *row++ = line ? line - g.pad[2] * in.pixel : nullptr;
+        const q8* from = input(i, 0, k);
+        *row++ = from ? from - g.pad[2] * in.pixel : nullptr;
       }
     }
     s.row->fn({pointers, r.in(kWeights).as<const i8>(), s.padding, last - first, g.out[2], g.c_in, g.pad[2] - in.left,
-               g.in[2] + g.pad[2] + in.right, in.pixel, s.result, to, out.stride, pixel});
+               g.in[2] + g.pad[2] + in.right, in.pixel, s.result, to, line, pixel});
   }
 
   void pixel(i64 i, i64 x, char* to) const {
@@ -180,15 +203,16 @@ void compute(const Run& r, const Lines& in, const Lines& out, Span lines, i64 ro
   const State& s = r.state<State>();
   const Strip strip = {r, s, in, out, static_cast<const q8**>(scratch)};
   char* between = static_cast<char*>(scratch) + s.pointers() * i64{sizeof(void*)};
-  const i64 pixel = s.between() ? s.g.c_out * i64{sizeof(f32)} : out.pixel;
+  const i64 line = s.between() ? s.between_line() : out.stride, pixel = s.between() ? s.g.c_out * i64{sizeof(f32)} : out.pixel;
   for (i64 i = lines.first; i < lines.last; i += s.lines) {
+    const i64 end = min_of(lines.last, i + s.lines);
     char* to = s.between() ? between : out.line<char>(i);
     if (s.row) {
-      strip.lines(i, min_of(lines.last, i + s.lines), to, pixel);
+      strip.lines(i, end, to, line, pixel);
     } else {
       for (i64 x = 0; x < s.g.out[2]; ++x) strip.pixel(i, x, to + x * pixel);
     }
-    if (s.program()) strip.finish(i, row + i * s.g.out[2], to, pixel, between + s.between() * i64{sizeof(f32)});
+    for (i64 k = i; k < end && s.program(); ++k) strip.finish(k, row + k * s.g.out[2], to + (k - i) * line, pixel, between + s.between());
   }
 }
 
@@ -207,6 +231,7 @@ bool can_stream(const void* state) {
 
 void beside(const void* state, i64* left, i64* right, u8* byte) {
   const State& s = *static_cast<const State*>(state);
+  if (!s.even) return;  // borders hold one byte: the kernels see to them
   *left = max_of(0, s.g.pad[2]);
   *right = s.g.beside();
   *byte = static_cast<u8>(s.padding[0]);

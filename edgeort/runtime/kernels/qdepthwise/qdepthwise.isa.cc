@@ -36,7 +36,7 @@ struct Block {
 #pragma clang loop unroll(full)
     for (int i = 0; i < K; ++i) {
 #pragma clang loop unroll(full)
-      for (int k = 0; k < K; ++k) rows[k] = T::load_w(a.weights + (k * K + i) * tap + c);
+      for (int k = 0; k < K; ++k) rows[k] = T::load_w(a.weights + (k * K + i) * tap + c, lanes);
       weights[i] = T::pack(rows);
     }
 #pragma clang loop unroll(full)
@@ -44,19 +44,19 @@ struct Block {
     padding = T::pack(rows);
   }
 
-  EDGEORT_INLINE Column column(bool outside) {
+  // The next column of the lines.
+  EDGEORT_INLINE Column inside() {
     typename T::Row rows[K];
-    if (outside) {
 #pragma clang loop unroll(full)
-      for (int k = 0; k < K; ++k) in[k] += step[k];
-      return padding;
-    }
-#pragma clang loop unroll(full)
-    for (int k = 0; k < K; ++k) {
-      rows[k] = T::next_x(in[k], step[k], lanes);
-    }
+    for (int k = 0; k < K; ++k) rows[k] = T::next_x(in[k], step[k], lanes);
     return T::pack(rows);
   }
+  EDGEORT_INLINE Column outside() {
+#pragma clang loop unroll(full)
+    for (int k = 0; k < K; ++k) in[k] += step[k];
+    return padding;
+  }
+  EDGEORT_INLINE Column column(bool is_outside) { return is_outside ? outside() : inside(); }
 
   EDGEORT_INLINE void begin(i64 y) {
     out = a.out + y * a.out_line;
@@ -68,47 +68,50 @@ struct Block {
     }
   }
 
-  // P outputs; at(i) is column i of theirs.
-  template <int P, bool kRectified, class At>
-  EDGEORT_INLINE void outputs(const At& at) {
-    constexpr int kColumns = (P - 1) * S + K;
-    Column columns[kColumns];
-    typename T::Sum sum[P][T::kSums];
+  template <int P>
+  EDGEORT_INLINE void begin(typename T::Sum (&sum)[P][T::kSums]) const {
 #pragma clang loop unroll(full)
     for (int p = 0; p < P; ++p) finish.begin(sum[p]);
-#pragma clang loop unroll(full)
-    for (int i = 0; i < kColumns; ++i) {
-      columns[i] = at(i);
-#pragma clang loop unroll(full)
-      for (int p = 0; p < P; ++p) {
-        if (i >= p * S && i < p * S + K) T::add(sum[p], columns[i], columns[i > 0 ? i - 1 : 0], weights, i - p * S);
-      }
-    }
-#pragma clang loop unroll(full)
-    for (int p = 0; p < P; ++p) {
-      finish.template save<kRectified>(sum[p], out, c);
-      out += a.out_pixel;
-    }
+  }
+
+  // Stores the next P outputs.
+  template <bool kRectified, int P>
+  EDGEORT_INLINE void save(const typename T::Sum (&sum)[P][T::kSums]) {
+    finish.template save<kRectified>(sum, out, a.out_pixel, c);
+    out += P * a.out_pixel;
   }
 };
 
 // The columns that one group of outputs shares with the next stay in registers.
 template <int N, int K, int S>
 struct InRegisters {
-  using Column = typename Block<N, K, S>::Column;
+  using T = Taps<N>;
+  using Column = typename T::template Column<K>;
   Block<N, K, S> b;
   Column carry[K - S];
 
-  EDGEORT_INLINE InRegisters(const QDepthwiseArgs& a, i64 c, int lanes) : b(a, c, lanes) {}
+  EDGEORT_INLINE InRegisters(const QDepthwiseArgs& a, i64 c, int lanes, Column*) : b(a, c, lanes) {}
 
   // The first column is x; of checked ones, those from b.a.last on are outside.
   template <int P, bool kRectified, bool kChecked>
   EDGEORT_INLINE void group(i64 x) {
-    b.template outputs<P, kRectified>([&](int i) __attribute__((always_inline)) {
-      const Column v = i < K - S ? carry[i] : b.column(kChecked && x + i >= b.a.last);
-      if (i >= P * S) carry[i - P * S] = v;
-      return v;
-    });
+    constexpr int kColumns = (P - 1) * S + K;
+    Column columns[kColumns];
+    typename T::Sum sum[P][T::kSums];
+    b.begin(sum);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < kColumns; ++i) {
+      columns[i] = i < K - S ? carry[i] : b.column(kChecked && x + i >= b.a.last);
+      if (i >= P * S) carry[i - P * S] = columns[i];
+      if constexpr (T::kDepth > 1) {
+#pragma clang loop unroll(full)
+        for (int p = 0; p < P; ++p) {
+          if (i >= p * S && i < p * S + K) T::add(sum[p], columns[i], b.weights[i - p * S]);
+        }
+      }
+    }
+    if constexpr (T::kDepth == 1) T::template window<P, S, K>(sum, columns, b.weights);
+    b.template save<kRectified>(sum);
   }
 
   template <int P, bool kRectified>
@@ -124,28 +127,41 @@ struct InRegisters {
 // The columns of a part of a line are kept in memory: there are more of them than registers.
 template <int N, int K, int S>
 struct Buffered {
-  using Column = typename Block<N, K, S>::Column;
+  using T = Taps<N>;
+  using Column = typename T::template Column<K>;
   Block<N, K, S> b;
   static constexpr int kOutputs = 16 / S;
-  Column columns[(kOutputs - 1) * S + K];
+  Column* columns;  // apart: what is indexed when running would keep all of this in memory
 
-  EDGEORT_INLINE Buffered(const QDepthwiseArgs& a, i64 c, int lanes) : b(a, c, lanes) {}
+  EDGEORT_INLINE Buffered(const QDepthwiseArgs& a, i64 c, int lanes, Column* buffer) : b(a, c, lanes), columns(buffer) {}
 
   template <int P, bool kRectified>
   EDGEORT_INLINE void line() {
     i64 ready = 0;
     for (i64 x = 0; x < b.a.pixels; x += kOutputs) {
       const i64 room = b.a.pixels - x, n = room < kOutputs ? room : kOutputs;
-      for (i64 i = ready; i < (n - 1) * S + K; ++i) columns[i] = b.column(x * S + i < b.a.first || x * S + i >= b.a.last);
-      for (i64 p = 0; p < n;) p += n - p >= P ? group<P, kRectified>(p) : group<1, kRectified>(p);
+      fill(ready, (n - 1) * S + K, x * S);
+      i64 p = 0;
+      for (; p + P <= n; p += P) group<P, kRectified>(p);
+      for (; p < n; ++p) group<1, kRectified>(p);
       for (ready = 0; ready < K - S; ++ready) columns[ready] = columns[kOutputs * S + ready];
     }
   }
 
+  // Columns [i, end), of which column 0 is x of the line.
+  EDGEORT_INLINE void fill(i64 i, i64 end, i64 x) {
+    const i64 first = end < b.a.first - x ? end : b.a.first - x, last = end < b.a.last - x ? end : b.a.last - x;
+    for (; i < first; ++i) columns[i] = b.outside();
+    for (; i < last; ++i) columns[i] = b.inside();
+    for (; i < end; ++i) columns[i] = b.outside();
+  }
+
   template <int P, bool kRectified>
-  EDGEORT_INLINE int group(i64 p) {
-    b.template outputs<P, kRectified>([&](int i) __attribute__((always_inline)) { return columns[p * S + i]; });
-    return P;
+  EDGEORT_INLINE void group(i64 p) {
+    typename T::Sum sum[P][T::kSums];
+    b.begin(sum);
+    T::template window<P, S, K>(sum, columns + p * S, b.weights);
+    b.template save<kRectified>(sum);
   }
 };
 
@@ -160,7 +176,8 @@ struct Either<false, A, B> {
 
 template <int N, int K, int S, int P>
 EDGEORT_INLINE void block_of(const QDepthwiseArgs& a, i64 c, int lanes) {
-  typename Either<K == 3, InRegisters<N, K, S>, Buffered<N, K, S>>::type block(a, c, lanes);
+  typename Taps<N>::template Column<K> buffer[K == 3 ? 1 : 15 + K];
+  typename Either<K == 3, InRegisters<N, K, S>, Buffered<N, K, S>>::type block(a, c, lanes, buffer);
   for (i64 y = 0; y < a.lines; ++y) {
     block.b.begin(y);
     kSpecial&& block.b.finish.rectified ? block.template line<P, true>() : block.template line<P, false>();
@@ -171,16 +188,14 @@ template <int K, int S, int P>
 void lines(const QDepthwiseArgs& args) {
   const QDepthwiseArgs a = args;
   i64 c = 0;
-  if constexpr (kWidest >= 64) {
-    for (; c + 64 <= a.channels; c += 64) block_of<64, K, S, P>(a, c, 64);
+  if constexpr (kWidest > kLast) {
+    for (; c + kWidest <= a.channels; c += kWidest) block_of<kWidest, K, S, P>(a, c, kWidest);
   }
-  if constexpr (kWidest >= 32) {
-    for (; c + 32 <= a.channels; c += 32) block_of<32, K, S, P>(a, c, 32);
-  }
-  for (; c < a.channels; c += 16) {
+  for (; c < a.channels; c += kLast) {
     // The last block overlaps the one before where it cannot be a part.
-    const i64 left = a.channels - c, at = left < kFewest ? a.channels - 16 : c;
-    block_of<16, K, S, P>(a, at, left < 16 && at == c ? static_cast<int>(left) : 16);
+    const i64 left = a.channels - c;
+    const bool part = left < kLast;
+    block_of<kLast, K, S, P>(a, part && !kMasks ? a.channels - kLast : c, part && kMasks ? static_cast<int>(left) : kLast);
   }
 }
 
@@ -200,10 +215,10 @@ void pixel(const QDepthwiseTaps& a) {
         q8 part[16] = {};
         __builtin_memcpy(part, a.rows[t + k] + c, static_cast<size_t>(lanes));
         x[k] = T::load_x(part, 16);
-        w[k] = T::load_w(a.weights + (t + k) * tap + c);
+        w[k] = T::load_w(a.weights + (t + k) * tap + c, 16);
       }
-      const typename T::template Column<K> column = T::pack(x), weights[1] = {T::pack(w)};
-      T::add(sum, column, column, weights, 0);
+      const typename T::template Column<K> column = T::pack(x), weights = T::pack(w);
+      T::add(sum, column, weights);
     }
     finish.save_any(sum, a.out, c);
   }
@@ -217,6 +232,6 @@ constexpr QDepthwiseRow kRows[] = {
 
 }  // namespace
 
-EDGEORT_KERNEL(QDepthwiseKernels, qdepthwise, {pixel, kRows, sizeof(kRows) / sizeof(kRows[0]), kFewest, Taps<16>::kDepth == 1})
+EDGEORT_KERNEL(QDepthwiseKernels, qdepthwise, {pixel, kRows, sizeof(kRows) / sizeof(kRows[0]), kMasks ? 1 : kLast, Taps<16>::kDepth == 1})
 
 }  // namespace edgeort

@@ -28,28 +28,43 @@ EDGEORT_INLINE V interleave(V a, V b) {
   return interleave<kHalf>(a, b, __make_integer_seq<Indices, int, static_cast<int>(sizeof(V) / sizeof(a[0]))>{});
 }
 
-// N bytes; of the last of 16, `lanes` only where the level can.
-#if defined(__AVX512BW__)
-constexpr i64 kFewest = 1;
-#else
-constexpr i64 kFewest = 16;
-#endif
+// Channels of the widest block, and of the last of a line: AVX-512 masks what is too much of it, which costs nothing.
 #if defined(__AVX512VNNI__)
-constexpr int kWidest = 64;
-#elif defined(__AVX512BW__) || defined(__AVXVNNI__)
-constexpr int kWidest = 32;
+constexpr int kWidest = 64, kLast = 32;
+#elif defined(__AVX512BW__)
+constexpr int kWidest = 32, kLast = 32;
+#elif defined(__AVXVNNI__)
+constexpr int kWidest = 32, kLast = 16;
 #else
-constexpr int kWidest = 16;
+constexpr int kWidest = 16, kLast = 16;
 #endif
+#if defined(__AVX512BW__)
+constexpr bool kMasks = true;
+#else
+constexpr bool kMasks = false;
+#endif
+
+// N bytes; of a last block with masks, the first `lanes`.
 template <int N, class T>
 EDGEORT_INLINE Vec<T, N> load_bytes(const T* p, [[maybe_unused]] int lanes) {
 #if defined(__AVX512BW__)
-  if constexpr (N == 16) {
-    using C = Vec<char, 16>;
-    return bitcast<Vec<T, N>>(__builtin_ia32_loaddquqi128_mask(reinterpret_cast<const C*>(p), C{}, static_cast<u16>((1u << lanes) - 1u)));
+  if constexpr (N == kLast) {
+    using C = Vec<char, N>;
+    return bitcast<Vec<T, N>>(__builtin_ia32_loaddquqi256_mask(reinterpret_cast<const C*>(p), C{}, ~u32{0} >> (N - lanes)));
   }
 #endif
   return load_as<Vec<T, N>>(p);
+}
+template <int N>
+EDGEORT_INLINE void store_bytes(q8* p, Vec<q8, N> v, [[maybe_unused]] int lanes) {
+#if defined(__AVX512BW__)
+  if constexpr (N == kLast) {
+    using C = Vec<char, N>;
+    __builtin_ia32_storedquqi256_mask(reinterpret_cast<C*>(p), bitcast<C>(v), ~u32{0} >> (N - lanes));
+    return;
+  }
+#endif
+  store(p, v);
 }
 // The same at p, which moves on by `step`.
 template <int N>
@@ -65,17 +80,12 @@ EDGEORT_INLINE Vec<q8, N> next_bytes(const q8*& p, i64 step, int lanes) {
   p += step;
   return load_bytes<N>(from, lanes);
 }
-template <int N>
-EDGEORT_INLINE void store_bytes(q8* p, Vec<q8, N> v, [[maybe_unused]] int lanes) {
-#if defined(__AVX512BW__)
-  if constexpr (N == 16) {
-    using C = Vec<char, 16>;
-    __builtin_ia32_storedquqi128_mask(reinterpret_cast<C*>(p), bitcast<C>(v), static_cast<u16>((1u << lanes) - 1u));
-    return;
-  }
-#endif
-  store(p, v);
-}
+// Rows interleaved by kDepth: each vector of sums has a part of each group of them.
+template <class Row, int kSums, int kGroups>
+struct Interleaved {
+  static constexpr int kCount = kGroups;
+  Row part[kSums][kGroups];
+};
 
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__) || defined(__ARM_FEATURE_DOTPROD)
 // Four rows a product: each int32 takes four bytes of one channel.
@@ -85,14 +95,11 @@ struct Taps {
   using Row = Vec<i8, N>;
   using Sum = Vec<i32, N / 4>;
   template <int K>
-  struct Column {
-    static constexpr int kCount = (K + 3) / 4;
-    Row quad[kCount][kSums];
-  };
+  using Column = Interleaved<Row, kSums, (K + 3) / 4>;
 
   static EDGEORT_INLINE Row load_x(const q8* p, int lanes) { return bitcast<Row>(load_bytes<N>(p, lanes)); }
   static EDGEORT_INLINE Row next_x(const q8*& p, i64 step, int lanes) { return bitcast<Row>(next_bytes<N>(p, step, lanes)); }
-  static EDGEORT_INLINE Row load_w(const i8* p) { return load_as<Row>(p); }
+  static EDGEORT_INLINE Row load_w(const i8* p, int lanes) { return bitcast<Row>(load_bytes<N>(p, lanes)); }
 
   template <int K>
   static EDGEORT_INLINE Column<K> pack(const Row (&row)[K]) {
@@ -103,18 +110,18 @@ struct Taps {
       const auto at = [&](int k) { return 4 * q + k < K ? row[4 * q + k < K ? 4 * q + k : 0] : Row{}; };
       const auto low = bitcast<Pair>(interleave<0>(at(0), at(1))), high = bitcast<Pair>(interleave<1>(at(0), at(1)));
       const auto low2 = bitcast<Pair>(interleave<0>(at(2), at(3))), high2 = bitcast<Pair>(interleave<1>(at(2), at(3)));
-      c.quad[q][0] = bitcast<Row>(interleave<0>(low, low2));
-      c.quad[q][1] = bitcast<Row>(interleave<1>(low, low2));
-      c.quad[q][2] = bitcast<Row>(interleave<0>(high, high2));
-      c.quad[q][3] = bitcast<Row>(interleave<1>(high, high2));
+      c.part[0][q] = bitcast<Row>(interleave<0>(low, low2));
+      c.part[1][q] = bitcast<Row>(interleave<1>(low, low2));
+      c.part[2][q] = bitcast<Row>(interleave<0>(high, high2));
+      c.part[3][q] = bitcast<Row>(interleave<1>(high, high2));
     }
     return c;
   }
 
 #if defined(__ARM_FEATURE_DOTPROD)
-  static EDGEORT_INLINE Sum dot4(Sum sum, Row x, Row w) { return vdotq_s32(sum, x, w); }
+  static EDGEORT_INLINE Sum dot(Sum sum, Row x, Row w) { return vdotq_s32(sum, x, w); }
 #else
-  static EDGEORT_INLINE Sum dot4(Sum sum, Row x, Row w) {
+  static EDGEORT_INLINE Sum dot(Sum sum, Row x, Row w) {
     if constexpr (N == 16) return __builtin_ia32_vpdpbusd128(sum, bitcast<Vec<u8, N>>(x), bitcast<Vec<char, N>>(w));
     if constexpr (N == 32) return __builtin_ia32_vpdpbusd256(sum, bitcast<Vec<u8, N>>(x), bitcast<Vec<char, N>>(w));
 #if defined(__AVX512VNNI__)
@@ -123,12 +130,31 @@ struct Taps {
   }
 #endif
 
-  template <int K>
-  static EDGEORT_INLINE void add(Sum (&sum)[kSums], const Column<K>& x, const Column<K>&, const Column<K>* w, int i) {
+  // One column.
+  template <class C>
+  static EDGEORT_INLINE void add(Sum (&sum)[kSums], const C& x, const C& w) {
 #pragma clang loop unroll(full)
-    for (int q = 0; q < Column<K>::kCount; ++q) {
+    for (int q = 0; q < C::kCount; ++q) {
 #pragma clang loop unroll(full)
-      for (int r = 0; r < kSums; ++r) sum[r] = dot4(sum[r], x.quad[q][r], w[i].quad[q][r]);
+      for (int r = 0; r < kSums; ++r) sum[r] = dot(sum[r], x.part[r][q], w.part[r][q]);
+    }
+  }
+
+  // All columns of P outputs, vector by vector of sums, so that the weights of one stay in registers.
+  template <int P, int S, int K>
+  static EDGEORT_INLINE void window(Sum (&sum)[P][kSums], const Column<K>* x, const Column<K>* w) {
+#pragma clang loop unroll(full)
+    for (int r = 0; r < kSums; ++r) {
+#pragma clang loop unroll(full)
+      for (int i = 0; i < (P - 1) * S + K; ++i) {
+#pragma clang loop unroll(full)
+        for (int q = 0; q < Column<K>::kCount; ++q) {
+#pragma clang loop unroll(full)
+          for (int p = 0; p < P; ++p) {
+            if (i >= p * S && i < p * S + K) sum[p][r] = dot(sum[p][r], x[i].part[r][q], w[i - p * S].part[r][q]);
+          }
+        }
+      }
     }
   }
 };
@@ -140,16 +166,13 @@ struct Taps {
   using Row = Vec<i16, N>;
   using Sum = Vec<i32, N / 2>;
   template <int K>
-  struct Column {
-    static constexpr int kCount = (K + 1) / 2;
-    Row pair[kCount][kSums];
-  };
+  using Column = Interleaved<Row, kSums, (K + 1) / 2>;
 
   static EDGEORT_INLINE Row load_x(const q8* p, int lanes) { return __builtin_convertvector(load_bytes<N>(p, lanes), Row); }
   static EDGEORT_INLINE Row next_x(const q8*& p, i64 step, int lanes) {
     return __builtin_convertvector(next_bytes<N>(p, step, lanes), Row);
   }
-  static EDGEORT_INLINE Row load_w(const i8* p) { return __builtin_convertvector((load_as<Vec<i8, N>>(p)), Row); }
+  static EDGEORT_INLINE Row load_w(const i8* p, int lanes) { return __builtin_convertvector(load_bytes<N>(p, lanes), Row); }
 
   template <int K>
   static EDGEORT_INLINE Column<K> pack(const Row (&row)[K]) {
@@ -157,23 +180,42 @@ struct Taps {
 #pragma clang loop unroll(full)
     for (int q = 0; q < Column<K>::kCount; ++q) {
       const Row second = 2 * q + 1 < K ? row[2 * q + 1 < K ? 2 * q + 1 : 0] : Row{};
-      c.pair[q][0] = interleave<0>(row[2 * q], second);
-      c.pair[q][1] = interleave<1>(row[2 * q], second);
+      c.part[0][q] = interleave<0>(row[2 * q], second);
+      c.part[1][q] = interleave<1>(row[2 * q], second);
     }
     return c;
   }
 
-  static EDGEORT_INLINE Vec<i32, 8> dot2(Vec<i16, 16> x, Vec<i16, 16> w) { return __builtin_ia32_pmaddwd256(x, w); }
+  static EDGEORT_INLINE Vec<i32, 8> dot(Vec<i32, 8> sum, Vec<i16, 16> x, Vec<i16, 16> w) { return sum + __builtin_ia32_pmaddwd256(x, w); }
 #if defined(__AVX512BW__)
-  static EDGEORT_INLINE Vec<i32, 16> dot2(Vec<i16, 32> x, Vec<i16, 32> w) { return __builtin_ia32_pmaddwd512(x, w); }
+  static EDGEORT_INLINE Vec<i32, 16> dot(Vec<i32, 16> sum, Vec<i16, 32> x, Vec<i16, 32> w) { return sum + __builtin_ia32_pmaddwd512(x, w); }
 #endif
 
-  template <int K>
-  static EDGEORT_INLINE void add(Sum (&sum)[kSums], const Column<K>& x, const Column<K>&, const Column<K>* w, int i) {
+  // One column.
+  template <class C>
+  static EDGEORT_INLINE void add(Sum (&sum)[kSums], const C& x, const C& w) {
 #pragma clang loop unroll(full)
-    for (int q = 0; q < Column<K>::kCount; ++q) {
+    for (int q = 0; q < C::kCount; ++q) {
 #pragma clang loop unroll(full)
-      for (int r = 0; r < kSums; ++r) sum[r] += dot2(x.pair[q][r], w[i].pair[q][r]);
+      for (int r = 0; r < kSums; ++r) sum[r] = dot(sum[r], x.part[r][q], w.part[r][q]);
+    }
+  }
+
+  // All columns of P outputs, vector by vector of sums, so that the weights of one stay in registers.
+  template <int P, int S, int K>
+  static EDGEORT_INLINE void window(Sum (&sum)[P][kSums], const Column<K>* x, const Column<K>* w) {
+#pragma clang loop unroll(full)
+    for (int r = 0; r < kSums; ++r) {
+#pragma clang loop unroll(full)
+      for (int i = 0; i < (P - 1) * S + K; ++i) {
+#pragma clang loop unroll(full)
+        for (int q = 0; q < Column<K>::kCount; ++q) {
+#pragma clang loop unroll(full)
+          for (int p = 0; p < P; ++p) {
+            if (i >= p * S && i < p * S + K) sum[p][r] = dot(sum[p][r], x[i].part[r][q], w[i - p * S].part[r][q]);
+          }
+        }
+      }
     }
   }
 };
@@ -192,7 +234,7 @@ struct Taps {
 
   static EDGEORT_INLINE Row load_x(const q8* p, int lanes) { return bitcast<Row>(load_bytes<N>(p, lanes)); }
   static EDGEORT_INLINE Row next_x(const q8*& p, i64 step, int lanes) { return bitcast<Row>(next_bytes<N>(p, step, lanes)); }
-  static EDGEORT_INLINE Row load_w(const i8* p) { return load_as<Row>(p); }
+  static EDGEORT_INLINE Row load_w(const i8* p, int lanes) { return bitcast<Row>(load_bytes<N>(p, lanes)); }
 
   template <int K>
   static EDGEORT_INLINE Column<K> pack(const Row (&row)[K]) {
@@ -202,14 +244,22 @@ struct Taps {
     return c;
   }
 
-  // A row of an odd number that is left of one column goes with that of the next.
-  template <int K>
-  static EDGEORT_INLINE void add(Sum (&sum)[kSums], const Column<K>& x, const Column<K>& before, const Column<K>* w, int i) {
+  // Taps in pairs, row by row, so that few weights and columns are wanted at a time.
+  template <int P, int S, int K>
+  static EDGEORT_INLINE void window(Sum (&sum)[P][kSums], const Column<K>* x, const Column<K>* w) {
 #pragma clang loop unroll(full)
-    for (int k = 0; k + 1 < K; k += 2) pair(sum, x.row[k], w[i].row[k], x.row[k + 1], w[i].row[k + 1], true);
-    if (K % 2 == 0) return;
-    if (i % 2 == 1) pair(sum, before.row[K - 1], w[i - 1].row[K - 1], x.row[K - 1], w[i].row[K - 1], true);
-    if (i == K - 1 && i % 2 == 0) pair(sum, x.row[K - 1], w[i].row[K - 1], x.row[K - 1], w[i].row[K - 1], false);
+    for (int t = 0; t < K * K; t += 2) {
+      const int u = t + 1 < K * K ? t + 1 : t;
+#pragma clang loop unroll(full)
+      for (int p = 0; p < P; ++p) {
+        pair(sum[p], x[p * S + t % K].row[t / K], w[t % K].row[t / K], x[p * S + u % K].row[u / K], w[u % K].row[u / K], u > t);
+      }
+    }
+  }
+
+  // One column of a single row.
+  static EDGEORT_INLINE void add(Sum (&sum)[kSums], const Column<1>& x, const Column<1>& w) {
+    pair(sum, x.row[0], w.row[0], x.row[0], w.row[0], false);
   }
 
   static EDGEORT_INLINE void pair(Sum (&sum)[kSums], Row x, Row w, Row x2, Row w2, bool both) {

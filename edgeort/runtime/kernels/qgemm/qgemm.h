@@ -20,17 +20,18 @@ struct QResult {
   const f32* scale;
   i32 zero_point, lo, hi;
   bool quantised;  // else the result is float32
+  bool sums;       // the result is the sums themselves, int32
 };
 
 struct QTile {
   const q8* const* rows;  // [taps][m]
   i64 taps, kc;
-  const i8* panels;  // at the tile's first column
+  const i8* panels;
   i64 panel_stride;  // bytes
-  QResult result;    // at the tile's first column
-  void* out;
+  QResult result;
+  void* out;       // column 0
   i64 out_stride;  // elements between rows
-  i64 columns;     // to store: whole tiles, or a part of one
+  i64 begin, end;  // columns to store: whole tiles, the last of which may be a part of one
   i64 repeat;      // so many blocks of m rows, one below the other
   i64 step;        // bytes that a row's pointers move from block to block
 };
@@ -39,7 +40,7 @@ using QTileFn = void (*)(const QTile&);
 
 static constexpr int kMaxQTileRows = 12;
 
-// Tiles of 1..rows rows and `columns` columns, whole panels.
+// Tiles of 1..rows rows and `columns` columns.
 struct QTileRow {
   int rows, columns;
   QTileFn fn[kMaxQTileRows];  // fn[m - 1]
