@@ -12,7 +12,7 @@ members move to the last one's place. A group without an anchor runs at its last
 float32 and have the shape of the group's output; other operands broadcast into it.
 
 A QuantizeLinear may end a group. A DequantizeLinear of an activation is in none: programs read its integers, so that
-its result exists where they do.
+its result exists where they do; but a group without an anchor takes both where its own nodes alone read them.
 """
 
 from __future__ import annotations
@@ -179,11 +179,13 @@ class _Grouping:
             node = min((n for n in candidates if n in self.position), key=self.position.__getitem__, default=None)
             if node is None:
                 break
-            if not self._fits(node) or not self._joins(node, members):
+            if not (self._fits(node) or _restores(node, members)) or not self._joins(node, members):
                 rejected.add(node)
                 continue
             members.append(node)
-            if len(_live_outputs(members)) == 1 and len(_external(members)) <= MAX_INPUTS:
+            live = _live_outputs(members)
+            ends = len(live) == 1 and not is_op(live[0].producer(), "DequantizeLinear")
+            if ends and len(_external(members)) <= MAX_INPUTS:
                 best = sorted(members, key=self.position.__getitem__)
         return best if self._joins(seed, []) else []
 
@@ -216,6 +218,12 @@ def _is_anchor(node: ir.Node) -> bool:
     weight = node.inputs[1]
     known = constant(weight) is not None or dequantized_constant(weight) is not None
     return known and (rank(weight) or 0) >= 2  # the product with a vector has no columns to broadcast along
+
+
+def _restores(node: ir.Node, members: list[ir.Node]) -> bool:
+    """Whether the node dequantises what one of the members quantised."""
+    source = node.inputs[0].producer() if node.inputs and node.inputs[0] is not None else None
+    return dequantized(node.outputs[0]) is node and source in members
 
 
 def _live_outputs(members: list[ir.Node]) -> list[ir.Value]:

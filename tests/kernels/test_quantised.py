@@ -98,3 +98,29 @@ def test_an_average_that_is_read_as_it_is(tmp_path: Path) -> None:
     data = inputs()
     for got, want in zip(run_everywhere(proto, data, tmp_path), reference(proto, data), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ("uint8", "int8"))
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        "m = Sigmoid (d)",
+        "e = Sigmoid (d) m = Mul (d, e)",
+        "m = HardSwish (d)",
+        "e = Erf (d) f = Add (d, half) m = Max (e, f)",
+    ],
+)
+def test_functions_of_one_tensor(nodes: str, dtype: str, tmp_path: Path) -> None:
+    """By a table of all bytes, or step by step: the same as on float32 that is not known to be those bytes."""
+    text = """g (float[2,5,9,7] x, float[2,5,9,7] zero) => (float[A,B,C,D] y, {dtype}[A,B,C,D] q)
+        <float s = {{0.04}}, {dtype} z = {{101}}, float t = {{0.0531}}, float half = {{0.5}}> {{
+          q = QuantizeLinear (x, s, z) c = DequantizeLinear (q, s, z) {d} {nodes}
+          r = QuantizeLinear (m, t, z) y = DequantizeLinear (r, t, z) }}"""
+    proto, apart = (
+        parse(text.format(dtype=dtype, d=d, nodes=nodes.replace("(d", "(c") if not d else nodes), opset=19)
+        for d in ("", "d = Add (c, zero)")
+    )
+    data = [*inputs(), np.zeros((2, 5, 9, 7), np.float32)]
+    got = run_everywhere(proto, data, tmp_path)[0]
+    np.testing.assert_array_equal(got, run_everywhere(apart, data, tmp_path)[0])
+    assert np.abs(got - reference(proto, data)[0]).max() < 0.054  # a step

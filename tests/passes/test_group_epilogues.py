@@ -156,3 +156,32 @@ def test_every_pass_before_leaves_room_for_the_groups() -> None:
         h = Div (f, six)  y = Add (h, x) }}"""
     model, _ = check(model_of(text, weights={"w": W["w"]}), PASSES, sizes={"H": 5, "W": 5})
     assert groups(model) == [["Conv*", "HardSwish", "Add"]]
+
+
+QUANTISED = """g (float[N,8] x) => (float[N,8] y{more}) <float s = {{0.05}}, uint8 z = {{120}}> {{
+  q = QuantizeLinear (x, s, z) d = DequantizeLinear (q, s, z) a = Sigmoid (d) b = QuantizeLinear (a, s, z)
+  c = DequantizeLinear (b, s, z) e = Mul (d, c) f = QuantizeLinear (e, s, z) h = DequantizeLinear (f, s, z)
+  y = Softmax (h) {nodes} }}"""
+
+
+INSIDE = [
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "Sigmoid",
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "Mul",
+    "QuantizeLinear",
+]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "more", "wanted"),
+    [
+        ("", "", [INSIDE]),
+        ("w = Softmax (c)", ", float[N,8] w", [["Mul", "QuantizeLinear"], ["Sigmoid", "QuantizeLinear"]]),
+    ],
+)
+def test_what_a_group_alone_quantises_and_restores_is_inside(nodes: str, more: str, wanted: list[list[str]]) -> None:
+    model, _ = check(model_of(QUANTISED.format(more=more, nodes=nodes)), (group_epilogues,))
+    assert groups(model) == wanted
