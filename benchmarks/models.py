@@ -94,13 +94,13 @@ def architecture(name: str) -> Callable[[], Path]:
     def fill(path: Path) -> None:
         if not source.exists():
             raise ModelError(f"{source} is not there")
-        onnx.save(_module(ARCHITECTURES / "fill.py").fill(source), path)
+        onnx.save(module(ARCHITECTURES / "fill.py").fill(source), path)
 
     return made(name, fill)
 
 
 def _efficientnet_lite0(path: Path) -> None:
-    _module(ROOT / "examples/efficientnet_lite0.py").export(path)
+    module(ROOT / "examples/efficientnet_lite0.py").export(path)
 
 
 def _minilm(path: Path) -> None:
@@ -121,7 +121,8 @@ def packaged(package: str, file: str) -> Callable[[], Path]:
     return find
 
 
-def _module(path: Path) -> ModuleType:
+def module(path: Path) -> ModuleType:
+    """The module in a file outside any package."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -160,11 +161,37 @@ MODELS: dict[str, Source] = {
 }
 
 
-def find(name: str) -> Model:
-    """The model of that name, made if need be. InputError for an unknown name, ModelError when a package is missing."""
+def find_path(name: str) -> Path:
+    """Where the model of that name is. InputError and ModelError as `find`."""
     if name not in MODELS:
         raise InputError(f"unknown model {name!r}", hint=f"the models are {', '.join(MODELS)}")
-    source = MODELS[name]
+    return MODELS[name].file()
+
+
+def samples(name: str, count: int = 8) -> list[dict[str, np.ndarray]]:
+    """Random inputs of the model of that name, to calibrate on."""
+    rng = np.random.default_rng(1)
+    return [{key: value.data(rng, value.shape) for key, value in MODELS[name].inputs.items()} for _ in range(count)]
+
+
+def quantised(name: str) -> Model:
+    """The model in int8, ranges from random inputs: its speed and size mean something, its accuracy does not.
+
+    It is made once and kept in the user's cache. Raises as `find`.
+    """
+    model = find(name)
+
+    def make(path: Path) -> None:
+        from edgeort.quantize import Options, Steps, quantize
+
+        quantize(model.path, path, samples(name), Options(steps=Steps(gptq=False, compensation=False)))
+
+    return Model(f"{name}.int8", made(f"{name}.int8", make)(), model.feeds)
+
+
+def find(name: str) -> Model:
+    """The model of that name, made if need be. InputError for an unknown name, ModelError when a package is missing."""
+    path, source = find_path(name), MODELS[name]
     rng = np.random.default_rng(0)
     feeds = {key: value.data(rng, value.shape) for key, value in source.inputs.items()}
-    return Model(name, source.file(), feeds)
+    return Model(name, path, feeds)

@@ -19,9 +19,13 @@ _FATAL = 4  # severity of its log: what goes wrong comes back as an exception
 
 
 def open_session(
-    model: str | os.PathLike[str] | bytes, *, optimised: bool = True, threads: int | None = None
+    model: str | os.PathLike[str] | bytes, *, optimised: bool = True, threads: int | None = None, fuse_qdq: bool = True
 ) -> onnxruntime.InferenceSession:
-    """A CPU session, with telemetry off, on `threads` threads (None: all cores). ModelError when it is refused."""
+    """A CPU session, with telemetry off, on `threads` threads (None: all cores). ModelError when it is refused.
+
+    Without `fuse_qdq` layers between DequantizeLinear and QuantizeLinear are computed in float: those with a scale for
+    each channel of an activation fail at run time otherwise.
+    """
     os.environ[_NO_TELEMETRY] = "1"
     try:
         import onnxruntime as ort
@@ -33,6 +37,8 @@ def open_session(
     options.log_severity_level = _FATAL
     if threads is not None:
         options.intra_op_num_threads = threads
+    if not fuse_qdq:
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
     if not optimised:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     source = model if isinstance(model, bytes) else os.fspath(model)

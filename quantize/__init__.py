@@ -2,16 +2,18 @@
 
     result = quantize("model.onnx", "q.onnx", data="calibration/")
 
-prepare -> select what becomes int8 -> calibrate ranges in one pass over samples -> insert the pairs -> refine weights
-and biases layer by layer on what the quantised layers before give -> compare with the float model.
+prepare -> select what becomes int8, and in which form -> calibrate ranges in one pass over samples -> smooth -> insert
+the pairs -> refine weights and biases layer by layer on what the quantised layers before give -> compare with the float
+model -> promote layers until a budget is kept.
 """
 
 from __future__ import annotations
 
+from edgeort.quantize.forms import Form
 from edgeort.quantize.images import Preprocessing
 from edgeort.quantize.measuring import Difference, compare
 from edgeort.quantize.quantizing import Options, Result, quantize
 from edgeort.quantize.refinement import Steps
 from edgeort.quantize.search import Budget
 
-__all__ = ["Budget", "Difference", "Options", "Preprocessing", "Result", "Steps", "compare", "quantize"]
+__all__ = ["Budget", "Difference", "Form", "Options", "Preprocessing", "Result", "Steps", "compare", "quantize"]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
+from types import MappingProxyType
 
 import onnx
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from edgeort.progress import Progress
-from edgeort.quantize import qdq
+from edgeort.quantize import dynamic, qdq
 from edgeort.quantize.calibration import Calibration
+from edgeort.quantize.embeddings import quantize_tables
+from edgeort.quantize.forms import Form
 from edgeort.quantize.measuring import Difference, compare
+from edgeort.quantize.parameters import Quantity
 from edgeort.quantize.preparing import Prepared, serialize
 from edgeort.quantize.ranges import Range
 from edgeort.quantize.refinement import Reference, Steps, measuring_points, refine
@@ -21,15 +25,16 @@ from edgeort.quantize.samples import Sample
 from edgeort.quantize.selection import Selection, select
 from edgeort.quantize.store import Store
 
-NO_STEPS = Steps(gptq=False, bias_correction=False, compensation=False)
+NO_STEPS = Steps(gptq=False, bias_correction=False, compensation=False, smoothing=False)
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A quantised model, and its differences to the float model on the samples kept."""
+    """A quantised model, how many Gathers of tables are in it, and its differences to float on the samples kept."""
 
     model: bytes
     selection: Selection
+    tables: int
     differences: tuple[Difference, ...]
 
 
@@ -43,40 +48,55 @@ class Attempts:
     store: Store
     judge: Store
     steps: Steps
+    wanted: Mapping[str, Form]
+    own_runtime: bool = False  # scales for channels, which ONNX Runtime must not fuse
     progress: Progress | None = None
 
-    def make(self, exclude: Collection[str]) -> Attempt:
-        """A quantised model in which the nodes of those names stay float."""
+    def make(self, exclude: Collection[str], forms: Mapping[str, Form] = MappingProxyType({})) -> Attempt:
+        """A quantised model in which the nodes of those names stay float, and layers have those forms."""
         self.store.drop_all_but(value.name for value in self.prepared.inputs)
         model, floats = self.prepared.model.clone(), self.prepared.model.clone().graph
-        selection = select(model.graph, exclude)
+        selection = select(model.graph, exclude, {**self.wanted, **forms})
         points = measuring_points(selection.layers)
-        found = qdq.quantities(selection, self.ranges)
+        tables = quantize_tables(model.graph, exclude)
+        found = self._quantities(selection)
         quantized = qdq.insert(model.graph, selection, found, with_bias=self.steps.bias_correction)
-        if self.store.samples and self.steps != NO_STEPS:
+        if self.store.samples and replace(self.steps, smoothing=False) != NO_STEPS:
             reference = Reference(floats, points, self.calibration.means)
-            refine(model, quantized, reference, self.store, self.steps, self.progress)
+            refine(model, quantized, reference, self.store, self.steps, self.progress, fuse_qdq=not self.own_runtime)
+        finish(model, quantized)
         made = _checked(model)
         if self.progress and self.calibration.samples:
             self.progress("comparing with the float model")
-        return Attempt(made, selection, tuple(self._differences(made)))
+        return Attempt(made, selection, tables, tuple(self._differences(made)))
 
-    def roughly(self, exclude: Collection[str], samples: int) -> list[Difference]:
+    def roughly(self, exclude: Collection[str], forms: Mapping[str, Form], samples: int) -> list[Difference]:
         """The differences on some samples of a model without refinement."""
         model = self.prepared.model.clone()
-        selection = select(model.graph, exclude)
-        qdq.insert(model.graph, selection, qdq.quantities(selection, self.ranges), with_bias=False)
+        selection = select(model.graph, exclude, {**self.wanted, **forms})
+        quantize_tables(model.graph, exclude)
+        finish(model, qdq.insert(model.graph, selection, self._quantities(selection), with_bias=False))
         return self._differences(serialize(model), samples)
+
+    def _quantities(self, selection: Selection) -> dict[str, Quantity]:
+        return qdq.quantities(selection, self.ranges, self.calibration.channels if self.own_runtime else {})
 
     def _differences(self, made: bytes, samples: int | None = None) -> list[Difference]:
         if not self.store.samples + self.judge.samples:
             return []
-        return compare(self.prepared.serialized, made, islice(self._inputs(), samples))
+        return compare(self.prepared.serialized, made, islice(self._inputs(), samples), fuse_qdq=not self.own_runtime)
 
     def _inputs(self) -> Iterator[Sample]:
         for store in (self.store, self.judge):
             for index in range(store.samples):
                 yield {value.name: store.get(value.name, index) for value in self.prepared.inputs}
+
+
+def finish(model: ir.Model, quantized: qdq.Quantized) -> None:
+    """Puts in what refinement need not know: rows that are quantised as the model runs."""
+    for layer in quantized.layers:
+        if layer.form is Form.DYNAMIC:
+            dynamic.call(model, layer)
 
 
 def spread_over(selection: Selection, ranges: Mapping[str, Range]) -> dict[str, Range]:

@@ -59,7 +59,10 @@ def channel_sums(array: np.ndarray, axis: int) -> tuple[np.ndarray, int]:
 
 @dataclass
 class Calibration:
-    """What a pass found. From `settled_at` samples on, more lowered the noise by less than `SETTLED_DB`."""
+    """What a pass found. From `settled_at` samples on, more lowered the noise by less than `SETTLED_DB`.
+
+    `channels` are the lowest and the highest number of every channel, of tensors where that matters.
+    """
 
     ranges: dict[str, Range]
     extremes: dict[str, Range]
@@ -67,6 +70,7 @@ class Calibration:
     settled_at: int | None = None
     warnings: list[str] = field(default_factory=list)
     means: dict[str, ChannelMean] = field(default_factory=dict)
+    channels: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
 
 def calibrate(
@@ -76,15 +80,17 @@ def calibrate(
     method: str,
     *,
     means: Mapping[str, int] | None = None,
+    channels: Collection[str] = (),
     keep: Kept | None = None,
     progress: Progress | None = None,
 ) -> Calibration:
     """Ranges of `tensors` by `method` (a key of `METHODS`), from all samples.
 
-    `means` maps tensors to the axis of their channels; they are over the samples that `keep` has to refine on. Raises
-    InputError for samples that the model cannot run.
+    `means` maps tensors to the axis of their channels; they are over the samples that `keep` has to refine on.
+    `channels` are those of `tensors` whose channels' extremes are wanted. Raises InputError for samples that the model
+    cannot run.
     """
-    run = _Pass(prepared, list(tensors), dict(means or {}))
+    run = _Pass(prepared, list(tensors), dict(means or {}), channels)
     found = Calibration({}, {}, means={name: ChannelMean() for name in run.axes})
     stream, looks = enumerate(samples), FIRST_LOOK
     while _run_block(run, islice(stream, looks - found.samples), keep, found):
@@ -95,7 +101,7 @@ def calibrate(
         found.settled_at = (found.settled_at or looks // 2) if settled else None
         found.ranges, looks = ranges, looks * 2
     found.extremes = {name: (histogram.low, histogram.high) for name, histogram in run.histograms.items()}
-    found.warnings = run.checks.warnings()
+    found.channels, found.warnings = run.channels, run.checks.warnings()
     return found
 
 
@@ -142,8 +148,12 @@ class Kept:
 class _Pass:
     """Runs a sample and counts its tensors; called from several threads."""
 
-    def __init__(self, prepared: Prepared, tensors: Sequence[str], axes: dict[str, int]) -> None:
+    def __init__(
+        self, prepared: Prepared, tensors: Sequence[str], axes: dict[str, int], channels: Collection[str] = ()
+    ) -> None:
         self.axes = axes
+        self.channels: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._with_channels = frozenset(channels)
         self.histograms = {name: Histogram() for name in tensors}
         self.checks = InputChecks(prepared.model.graph)
         self._locks = {name: threading.Lock() for name in tensors}
@@ -162,11 +172,19 @@ class _Pass:
         arrays |= sample
         for name, histogram in self.histograms.items():
             with self._locks[name]:
+                if name in self._with_channels:
+                    self._add_extremes(name, arrays[name])
                 try:
                     histogram.add(arrays[name])
                 except ValueError as error:
                     raise InputError(f"sample {index} makes NaNs or infinities in tensor {name!r}") from error
         return index, sample, {name: channel_sums(arrays[name], axis) for name, axis in self.axes.items()}
+
+    def _add_extremes(self, name: str, array: np.ndarray) -> None:
+        others = tuple(i for i in range(array.ndim) if i != 1)
+        low, high = array.min(axis=others), array.max(axis=others)
+        before = self.channels.get(name, (low, high))
+        self.channels[name] = np.minimum(before[0], low), np.maximum(before[1], high)
 
 
 def with_outputs(model: bytes, names: Sequence[str]) -> bytes:

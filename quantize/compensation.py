@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgeort.quantize.covariance import Moments
+from edgeort.quantize.parallel import ordered_map
 
 MAX_UNKNOWNS = 2048  # weights of an output: beyond, samples are too few, and matrices too large
 DAMPINGS = (0.01, 0.3)  # of the mean diagonal of C_qq, added to it
@@ -24,25 +25,25 @@ DAMPINGS = (0.01, 0.3)  # of the mean diagonal of C_qq, added to it
 _TINY = 1e-30
 
 
-def moved(rows: np.ndarray, own: Sequence[Moments], cross: Sequence[Moments]) -> np.ndarray:
+def moved(rows: np.ndarray, own: Sequence[Moments], cross: Sequence[Moments], centred: bool = True) -> np.ndarray:
     """The weights `rows` [groups, outputs, d], moved, float64.
 
-    `own` are the moments of (q, q) on each half of the samples, `cross` those of (f, q).
+    `own` are the moments of (q, q) on each half of the samples, `cross` those of (f, q); `centred` as they know it.
     """
     rows = rows.astype(np.float64)
-    halves = [_problem(rows, q, f) for q, f in zip(own, cross, strict=True)]
-    tried = [_tried(halves, damping) for damping in DAMPINGS]
+    halves = [_problem(rows, q, f, centred) for q, f in zip(own, cross, strict=True)]
+    tried = list(ordered_map(lambda damping: _tried(halves, damping), DAMPINGS))
     gain, share, damping = max(tried)
     if gain <= 0:
         return rows
-    whole = _problem(rows, own[0].merged(own[1]), cross[0].merged(cross[1]))
+    whole = _problem(rows, own[0].merged(own[1]), cross[0].merged(cross[1]), centred)
     return rows + min(share, 1.0) * _step(*whole, damping)
 
 
-def _problem(rows: np.ndarray, own: Moments, cross: Moments) -> tuple[np.ndarray, np.ndarray]:
+def _problem(rows: np.ndarray, own: Moments, cross: Moments, centred: bool) -> tuple[np.ndarray, np.ndarray]:
     """C_qq and W (C_fq - C_qq)."""
-    covariance = own.covariance()
-    return covariance, np.matmul(rows, cross.covariance() - covariance)
+    covariance = own.covariance(centred)
+    return covariance, np.matmul(rows, cross.covariance(centred) - covariance)
 
 
 def _step(covariance: np.ndarray, target: np.ndarray, damping: float) -> np.ndarray:

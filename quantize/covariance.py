@@ -5,7 +5,7 @@ For every group of channels, with x the d = (channels of the group) * (taps) num
     C = E[x x^T] - E[x] E[x]^T
 
 The mean is taken out because its part of the error, the same for every output of a channel, is what bias correction
-removes.
+removes; it stays in where there is no bias to correct.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from edgeort.passes.edit import ints, text
 from edgeort.quantize.layers import Layer
 
-ENOUGH = 48  # positions per unknown, over all samples: more do not change the rounding
+ENOUGH = 20  # positions per unknown, over all samples: more do not change the rounding
 FEWEST = 64  # positions of a sample, where it has them
 
 
@@ -54,9 +54,11 @@ class Moments:
         found.add(more)
         return found
 
-    def covariance(self) -> np.ndarray:
-        """[groups, d, d], float64: E[a b^T] - E[a] E[b]^T."""
+    def covariance(self, centred: bool = True) -> np.ndarray:
+        """[groups, d, d], float64: E[a b^T] - E[a] E[b]^T, or where not `centred`, E[a b^T]."""
         found = np.asarray(self.second) / max(self.count, 1)
+        if not centred:
+            return found
         means = (np.asarray(x) / max(self.count, 1) for x in (self.first, self.other))
         for one, a, b in zip(found, *means, strict=True):
             one -= np.outer(a, b)

@@ -24,7 +24,8 @@ class Layer:
     """A Conv, ConvTranspose, Gemm or MatMul with constant float32 weights.
 
     `weight_axis` is the axis of `weight` that has a scale for each entry, `output_axis` that of the channels in the
-    result. `bias` has one number an output channel; None where there is none.
+    result. `bias` has one number an output channel; None where there is none. `adds` is the Add of a constant behind a
+    MatMul that is its bias.
     """
 
     node: ir.Node
@@ -32,6 +33,7 @@ class Layer:
     bias: np.ndarray | None
     weight_axis: int
     output_axis: int
+    adds: ir.Node | None = None
 
     @property
     def name(self) -> str:
@@ -58,8 +60,13 @@ class Layer:
 
     @property
     def takes_bias(self) -> bool:
-        """Whether the operator has an operand for a bias."""
-        return self.node.op_type != "MatMul"
+        """Whether there is an operand for a bias."""
+        return self.node.op_type != "MatMul" or self.adds is not None
+
+    @property
+    def result(self) -> ir.Value:
+        """What it makes, the bias added."""
+        return (self.adds or self.node).outputs[0]
 
 
 def read_layer(node: ir.Node) -> Layer | str | None:
@@ -75,11 +82,24 @@ def read_layer(node: ir.Node) -> Layer | str | None:
         return "its weight is no matrix"
     if node.op_type == "Gemm" and (number(node, "alpha", 1.0) != 1 or integer(node, "transA", 0)):
         return "it scales or transposes its input"
-    bias = _bias(node, weight)
+    adds = _added(node, weight) if node.op_type == "MatMul" else None
+    bias = adds[1] if adds else _bias(node, weight)
     if isinstance(bias, str):
         return bias
     axis = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1, "Gemm": 0 if integer(node, "transB", 0) else 1}[node.op_type]
-    return Layer(node, weight, bias, axis, 1 if node.op_type.startswith("Conv") else -1)
+    return Layer(node, weight, bias, axis, 1 if node.op_type.startswith("Conv") else -1, adds[0] if adds else None)
+
+
+def _added(node: ir.Node, weight: np.ndarray) -> tuple[ir.Node, np.ndarray] | None:
+    """The Add of a constant vector that alone reads what a MatMul makes, and the vector."""
+    out = node.outputs[0]
+    user = only_user(out)
+    if user is None or not is_op(user, "Add"):
+        return None
+    array = next((constant(value) for value in user.inputs if value is not out), None)
+    if array is None or array.dtype != np.float32:
+        return None
+    return (user, array.reshape(-1)) if array.shape[-1:] == weight.shape[1:] == (array.size,) else None
 
 
 def _bias(node: ir.Node, weight: np.ndarray) -> np.ndarray | str | None:

@@ -62,9 +62,14 @@ class Difference:
         return {**asdict(self), "sqnr_db": self.sqnr_db, "agreement": self.agreement, "kl": self.kl}
 
 
-def compare(reference: bytes, quantised: bytes, samples: Iterable[Sample]) -> list[Difference]:
-    """Runs both models in ONNX Runtime on all samples; one entry for each float output, in the order of the model's."""
-    sessions = [open_session(model, threads=1) for model in (reference, quantised)]
+def compare(
+    reference: bytes, quantised: bytes, samples: Iterable[Sample], *, fuse_qdq: bool = True
+) -> list[Difference]:
+    """Runs both models in ONNX Runtime on all samples; one entry for each float output, in the order of the model's.
+
+    `fuse_qdq` as `open_session`'s.
+    """
+    sessions = [open_session(model, threads=1, fuse_qdq=fuse_qdq) for model in (reference, quantised)]
     names = [output.name for output in sessions[0].get_outputs() if output.type == "tensor(float)"]
     found = [Difference(name) for name in names]
 

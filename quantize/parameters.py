@@ -20,20 +20,20 @@ BIAS_LIMIT = 2.0**29  # of a bias in int32, a quarter of the room: the rest is f
 
 @dataclass(frozen=True)
 class Quantity:
-    """The scale, float32, and zero point of an activation."""
+    """The scale, float32, and zero point of an activation. There may be a scale for each channel, in an array."""
 
-    scale: np.float32
+    scale: np.float32 | np.ndarray
     zero: int
 
     @property
     def low(self) -> float:
-        """The number that 0 stands for."""
-        return -self.zero * float(self.scale)
+        """The number that 0 stands for, in the channel where it is lowest."""
+        return -self.zero * float(np.max(self.scale))
 
     @property
     def high(self) -> float:
-        """The number that 255 stands for."""
-        return (LEVELS - self.zero) * float(self.scale)
+        """The number that 255 stands for, in the channel where it is highest."""
+        return (LEVELS - self.zero) * float(np.max(self.scale))
 
     def quantize(self, x: np.ndarray) -> np.ndarray:
         """uint8."""
@@ -53,13 +53,18 @@ def activation(low: float, high: float) -> Quantity:
     return Quantity(scale, int(np.clip(np.rint(-low / float(scale)), 0, LEVELS)))
 
 
-def weight_scales(weight: np.ndarray, axis: int, bias: np.ndarray | None, input_scale: np.float32) -> np.ndarray:
-    """float32, one a channel: max |w| / 127, more where w is tiny so that the bias fits int32."""
+def weight_scales(
+    weight: np.ndarray, axis: int, bias: np.ndarray | None, input_scale: np.float32 | np.ndarray
+) -> np.ndarray:
+    """float32, one a channel: max |w| / 127, more where w is tiny so that the bias fits int32.
+
+    `input_scale` is one number, or one a channel.
+    """
     others = tuple(i for i in range(weight.ndim) if i != axis)
     scales = np.abs(weight).max(axis=others, initial=0.0).astype(np.float64) / WEIGHT_MAX
     if bias is not None:
         groups = np.abs(bias.astype(np.float64)).reshape(-1, len(scales)).max(axis=0)
-        scales = np.maximum(scales, groups / (BIAS_LIMIT * float(input_scale)))
+        scales = np.maximum(scales, groups / (BIAS_LIMIT * np.asarray(input_scale, np.float64)))
     return np.where(scales > np.finfo(np.float32).tiny, scales, 1.0).astype(np.float32)
 
 

@@ -22,7 +22,11 @@ from edgeort.values import Value
 
 MIN_OPSET = 13  # the first whose QuantizeLinear has an axis, for one scale a channel
 PASSES = (fold_batchnorm, fold_pad)  # those that leave plain ONNX and change what a layer's weights are
-QUANTISED = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger"})
+# fmt: off
+QUANTISED = frozenset({
+    "ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "DynamicQuantMatMul", "MatMulInteger", "QuantizeLinear",
+})
+# fmt: on
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ import onnx_ir as ir
 
 from edgeort.passes.algebra import clip_bounds
 from edgeort.passes.edit import add_constant, bypass, new_node
-from edgeort.quantize import parameters
+from edgeort.quantize import channels, parameters
+from edgeort.quantize.forms import Form
 from edgeort.quantize.layers import Layer
 from edgeort.quantize.parameters import Quantity
 from edgeort.quantize.ranges import Range
@@ -45,26 +46,34 @@ class Restored:
 
 @dataclass
 class QuantizedLayer:
-    """A layer in the graph and what it reads. The initializers' numbers may be replaced."""
+    """A layer in the graph, what it reads by its name in the float model, and as `quantity` where that is static.
+
+    `source` is the input, or the integers that stand for it. The initializers' numbers may be replaced.
+    """
 
     layer: Layer
-    read: Restored
+    form: Form
+    reads: str
+    source: ir.Value
+    quantity: Quantity | None
     weight_scales: np.ndarray
     weight: ir.Value
     bias: ir.Value | None
 
     @property
     def sum_scales(self) -> np.ndarray:
-        """s_x s_w of every output channel, float32 as the graph has them."""
+        """s_x s_w of every output channel of a static layer, float32 as the graph has them."""
+        assert self.quantity is not None
         scales = np.tile(self.weight_scales, self.layer.channels // len(self.weight_scales))
-        return np.asarray(self.read.quantity.scale * scales, np.float32)
+        return np.asarray(_of_outputs(self.quantity, self.layer) * scales, np.float32)
 
     @property
     def real_bias(self) -> np.ndarray:
         """The bias as the graph has it, float64; zeros where it has none."""
         if self.bias is None or self.bias.const_value is None:
             return np.zeros(self.layer.channels)
-        return np.asarray(self.bias.const_value.numpy() * self.sum_scales.astype(np.float64))
+        found = self.bias.const_value.numpy().astype(np.float64)
+        return np.asarray(found if self.bias.dtype == ir.DataType.FLOAT else found * self.sum_scales)
 
     def set_weight(self, weight: np.ndarray) -> None:
         """int8, of the shape of the layer's weight."""
@@ -73,7 +82,14 @@ class QuantizedLayer:
     def set_bias(self, bias: np.ndarray) -> None:
         """Real numbers, one an output channel."""
         assert self.bias is not None
-        _replace(self.bias, parameters.quantize_bias(bias, self.sum_scales))
+        is_float = self.bias.dtype == ir.DataType.FLOAT
+        _replace(self.bias, bias.astype(np.float32) if is_float else parameters.quantize_bias(bias, self.sum_scales))
+
+
+def _of_outputs(quantity: Quantity, layer: Layer) -> np.ndarray:
+    """The scale of the input that each output channel reads, or one number for all."""
+    scale = np.asarray(quantity.scale)
+    return np.repeat(scale, layer.channels // scale.size) if scale.ndim else scale
 
 
 @dataclass
@@ -84,12 +100,20 @@ class Quantized:
     tensors: dict[str, Restored]
 
 
-def quantities(selection: Selection, ranges: Mapping[str, Range]) -> dict[str, Quantity]:
-    """Scale and zero point of every selected tensor, by name; a moved one has those of its source."""
-    return {
-        str(value.name): parameters.activation(*ranges[str(selection.source.get(value, value).name)])
-        for value in selection.tensors
-    }
+def quantities(
+    selection: Selection, ranges: Mapping[str, Range], extremes: Mapping[str, tuple[np.ndarray, np.ndarray]]
+) -> dict[str, Quantity]:
+    """Scale and zero point of every selected tensor, by name; a moved one has those of its source.
+
+    `extremes` are the lowest and highest numbers of the channels that have scales of their own.
+    """
+    found = {}
+    for value in selection.tensors:
+        name, whole = str(value.name), ranges[str(selection.source.get(value, value).name)]
+        found[name] = parameters.activation(*whole)
+        if name in extremes and channels.keeps_channels_apart(value):
+            found[name] = channels.quantity(whole, *extremes[name], channels.weight_sizes(value))
+    return found
 
 
 def insert(graph: ir.Graph, selection: Selection, found: Mapping[str, Quantity], *, with_bias: bool) -> Quantized:
@@ -98,18 +122,22 @@ def insert(graph: ir.Graph, selection: Selection, found: Mapping[str, Quantity],
         str(value.name): _through_eight_bits(graph, value, found[str(value.name)]) for value in selection.tensors
     }
     by_result = {tensor.after: tensor for tensor in tensors.values()}
-    return Quantized([_quantize_layer(graph, layer, by_result, with_bias) for layer in selection.layers], tensors)
+    layers = [
+        _quantize_layer(graph, layer, selection.forms[layer.name], by_result, with_bias) for layer in selection.layers
+    ]
+    return Quantized(layers, tensors)
 
 
 def _through_eight_bits(graph: ir.Graph, value: ir.Value, quantity: Quantity) -> Restored:
     """Puts Q and DQ behind `value`."""
     name = str(value.name)
     scale = add_constant(graph, np.asarray(quantity.scale, np.float32), f"{name}_scale")
-    zero = add_constant(graph, np.asarray(quantity.zero, np.uint8), f"{name}_zero_point")
-    quantize = new_node(graph, "QuantizeLinear", [value, scale, zero], stem=f"{name}{QUANTIZED}")
+    zero = add_constant(graph, np.full(np.shape(quantity.scale), quantity.zero, np.uint8), f"{name}_zero_point")
+    axis = {"axis": channels.AXIS} if np.ndim(quantity.scale) else {}
+    quantize = new_node(graph, "QuantizeLinear", [value, scale, zero], axis, stem=f"{name}{QUANTIZED}")
     quantize.outputs[0].dtype, quantize.outputs[0].shape = ir.DataType.UINT8, value.shape
     restore = new_node(
-        graph, "DequantizeLinear", [quantize.outputs[0], scale, zero], stem=f"{name}{DEQUANTIZED}", like=value
+        graph, "DequantizeLinear", [quantize.outputs[0], scale, zero], axis, stem=f"{name}{DEQUANTIZED}", like=value
     )
     for use in tuple(value.uses()):
         if use.node is not quantize:
@@ -128,7 +156,7 @@ def _through_eight_bits(graph: ir.Graph, value: ir.Value, quantity: Quantity) ->
 def _drop_clip(graph: ir.Graph, node: ir.Node, quantity: Quantity) -> tuple[float, float]:
     """Removes a Relu or Clip before QuantizeLinear that saturation makes needless; returns its bounds or infinities."""
     bounds, source = clip_bounds(node), node.inputs[0]
-    slack = _BOUND_TOLERANCE * float(quantity.scale)
+    slack = _BOUND_TOLERANCE * float(np.max(quantity.scale))
     if bounds is None or source is None or node.outputs[0].is_graph_output():
         return -math.inf, math.inf
     if quantity.low < bounds[0] - slack or quantity.high > bounds[1] + slack:
@@ -138,20 +166,45 @@ def _drop_clip(graph: ir.Graph, node: ir.Node, quantity: Quantity) -> tuple[floa
 
 
 def _quantize_layer(
-    graph: ir.Graph, layer: Layer, tensors: Mapping[ir.Value, Restored], with_bias: bool
+    graph: ir.Graph, layer: Layer, form: Form, tensors: Mapping[ir.Value, Restored], with_bias: bool
 ) -> QuantizedLayer:
-    node, read = layer.node, tensors[layer.input]
+    node, read = layer.node, tensors.get(layer.input)
+    name, source = (read.name, read.after) if read else (str(layer.input.name), layer.input)
+    quantity = None
+    if form is Form.STATIC:
+        assert read is not None
+        source, quantity = read.integers, read.quantity
     bias = np.zeros(layer.channels, np.float32) if layer.bias is None and with_bias and layer.takes_bias else layer.bias
-    scales = parameters.weight_scales(layer.weight, layer.weight_axis, bias, read.quantity.scale)
+    summed = bias if quantity and layer.adds is None else None  # what is added to the integers
+    scales = parameters.weight_scales(
+        layer.weight, layer.weight_axis, summed, _of_outputs(quantity, layer) if quantity else np.float32(1)
+    )
     integers = parameters.quantize_weight(layer.weight, layer.weight_axis, scales)
     weight = _constant(graph, node, 1, integers, scales, layer.weight_axis)
-    made = QuantizedLayer(layer, read, scales, weight, None)
+    made = QuantizedLayer(layer, form, name, source, quantity, scales, weight, None)
     if bias is not None:
-        if len(node.inputs) < 3:
-            node.resize_inputs(3)
-        made.bias = _constant(graph, node, 2, parameters.quantize_bias(bias, made.sum_scales), made.sum_scales, 0)
-        node.attributes.pop("beta", None)
+        made.bias = _put_bias(graph, made, bias)
     return made
+
+
+def _put_bias(graph: ir.Graph, made: QuantizedLayer, bias: np.ndarray) -> ir.Value:
+    """The initializer that becomes the layer's bias: int32 behind static inputs, else, and in an Add, float32."""
+    layer, node = made.layer, made.layer.node
+    if layer.adds is not None:
+        index = next(i for i, value in enumerate(layer.adds.inputs) if value is not node.outputs[0])
+        return _float_bias(graph, layer.adds, index, bias)
+    if len(node.inputs) < 3:
+        node.resize_inputs(3)
+    node.attributes.pop("beta", None)
+    if made.quantity is None:
+        return _float_bias(graph, node, 2, bias)
+    return _constant(graph, node, 2, parameters.quantize_bias(bias, made.sum_scales), made.sum_scales, 0)
+
+
+def _float_bias(graph: ir.Graph, node: ir.Node, index: int, bias: np.ndarray) -> ir.Value:
+    value = add_constant(graph, bias.astype(np.float32), f"{node.name}_bias")
+    node.replace_input_with(index, value)
+    return value
 
 
 def _constant(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,28 +16,39 @@ from threadpoolctl import threadpool_limits
 from edgeort.errors import InputError, ModelError, OutputError
 from edgeort.passes.edit import dims
 from edgeort.progress import Progress
-from edgeort.quantize import calibration, ranges_file
-from edgeort.quantize.attempts import NO_STEPS, Attempts, spread_over
+from edgeort.quantize import calibration, channels, ranges_file
+from edgeort.quantize.attempts import NO_STEPS, Attempt, Attempts, spread_over
 from edgeort.quantize.calibration import Calibration, Kept
+from edgeort.quantize.costs import Rates
+from edgeort.quantize.forms import Form
 from edgeort.quantize.images import Preprocessing
 from edgeort.quantize.measuring import Difference
 from edgeort.quantize.preparing import Prepared, already_quantised, prepare
+from edgeort.quantize.promotions import FLOAT_LAYER, WEIGHTS_ONLY
 from edgeort.quantize.ranges import METHODS
 from edgeort.quantize.ranges_file import RangesFile
 from edgeort.quantize.refinement import Steps, measuring_points
 from edgeort.quantize.samples import Data, Samples, open_samples
-from edgeort.quantize.search import Budget, Entry, search
+from edgeort.quantize.search import Budget, Entry, Goal, search
 from edgeort.quantize.selection import Selection, select
+from edgeort.quantize.smoothing import smooth
 from edgeort.quantize.store import Store
 
 JUDGE_SAMPLES = 1000  # that the result is compared on, besides those of refinement
-PROMOTED = "the budget needs it"  # why a layer stays float
+PROMOTED = {  # why a layer is float, and how far
+    FLOAT_LAYER: "the budget needs it",
+    WEIGHTS_ONLY: "the budget needs it; only its weights are int8",
+}
+RUNTIMES = ("onnx", "edgeort")
 REFINE_SAMPLES = 100  # that refinement goes over again; more change nothing that can be measured
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was made. `differences` are those to the float model on the samples given, so they flatter a bit."""
+    """What was made. `forms` counts the layers by the form of their input, `tables` are embeddings.
+
+    `differences` are those to the float model on the samples given, so they flatter a bit.
+    """
 
     model: str
     output: str
@@ -46,6 +58,8 @@ class Result:
     settled_at: int | None
     layers: int
     tensors: int
+    forms: dict[str, int]
+    tables: int
     left: dict[str, str]
     warnings: tuple[str, ...]
     differences: tuple[Difference, ...]
@@ -63,7 +77,10 @@ class Result:
 class Options:
     """How to quantise. `ranges` is a file to use instead of calibrating; `exclude` names nodes that stay float.
 
-    `budget` is kept by leaving more layers in float, as few as needed.
+    `activations` is the form of all layers that can have it, None for what fits each. `runtime` is what the model is
+    for: "onnx", any, or "edgeort", which takes a scale for each channel of what only depthwise convolutions read.
+    `budget` is kept by promoting layers, as few as needed; `goal` is one to reach in its place. `rates` are the
+    device's, for the cost of a promotion.
     """
 
     method: str = "mse"
@@ -73,8 +90,17 @@ class Options:
     refine_samples: int = REFINE_SAMPLES
     steps: Steps = Steps()
     exclude: Collection[str] = ()
+    activations: Form | None = None
+    runtime: str = RUNTIMES[0]
     preprocessing: Preprocessing | None = None
     budget: Budget = Budget()
+    goal: Goal | None = None
+    rates: Rates | None = None
+
+    @property
+    def forms(self) -> dict[str, Form]:
+        """As `forms.forms` wants them."""
+        return {} if self.activations is None else {"": self.activations}
 
 
 def quantize(
@@ -96,7 +122,7 @@ def quantize(
     _check_options(options, data)
     if already_quantised(model):
         size = Path(model).stat().st_size
-        return Result(str(model), str(output), True, "", 0, None, 0, 0, {}, (), (), (), size, size, 0.0)
+        return Result(str(model), str(output), True, "", 0, None, 0, 0, {}, 0, {}, (), (), (), size, size, 0.0)
     prepared = prepare(model, shapes)
     selection = _select(model, prepared, options)
     samples = _samples(data, prepared, options)
@@ -107,15 +133,24 @@ def quantize(
         steps = NO_STEPS if samples is None else options.steps
         keep = Kept(store, judge, options.refine_samples, JUDGE_SAMPLES, samples.count if samples else None)
         found = _calibrate(prepared, selection, samples, options, steps, keep, progress)
-        attempts = Attempts(prepared, found, spread_over(selection, found.ranges), store, judge, steps, progress)
-        made, ledger = search(attempts, options.exclude, options.budget, progress)
+        own = options.runtime == "edgeort"
+        if steps.smoothing:
+            smooth(prepared, selection, store)
+        attempts = Attempts(
+            prepared, found, spread_over(selection, found.ranges), store, judge, steps, options.forms, own, progress
+        )
+        made, ledger = search(attempts, options.exclude, options.goal or options.budget, progress, options.rates)
     _write(Path(output), made.model)
-    left = made.selection.left | {entry.layer: PROMOTED for entry in ledger if entry.promoted}
+    left = made.selection.left | {e.layer: PROMOTED[e.to] for e in ledger if e.promoted and e.to in PROMOTED}
     return Result(
         str(model), str(output), False, options.method, found.samples, found.settled_at, len(made.selection.layers),
-        len(made.selection.tensors), left, tuple(found.warnings), made.differences, tuple(ledger),
-        Path(model).stat().st_size, len(made.model), time.perf_counter() - start,
+        len(made.selection.tensors), _counts(made), made.tables, left, tuple(found.warnings), made.differences,
+        tuple(ledger), Path(model).stat().st_size, len(made.model), time.perf_counter() - start,
     )  # fmt: skip
+
+
+def _counts(made: Attempt) -> dict[str, int]:
+    return {str(form): count for form, count in Counter(made.selection.forms.values()).items()}
 
 
 def _samples(data: Data | None, prepared: Prepared, options: Options) -> Samples | None:
@@ -127,7 +162,9 @@ def _samples(data: Data | None, prepared: Prepared, options: Options) -> Samples
 def _check_options(options: Options, data: Data | None) -> None:
     if options.method not in METHODS:
         raise InputError(f"{options.method!r} is no method of ranges", hint=f"one of {', '.join(METHODS)}")
-    if data is None and options.ranges is None:
+    if options.runtime not in RUNTIMES:
+        raise InputError(f"{options.runtime!r} is no runtime", hint=f"one of {', '.join(RUNTIMES)}")
+    if data is None and options.ranges is None and options.activations is not Form.FLOAT:
         raise InputError(
             "there is nothing to find ranges from", hint="--data DIR, or --ranges FILE from an earlier run"
         )
@@ -139,7 +176,7 @@ def _select(model: str | os.PathLike[str], prepared: Prepared, options: Options)
     graph = prepared.model.graph
     if unknown := sorted(set(options.exclude) - {str(node.name) for node in graph}):
         raise InputError(f"{model}: no node is called {unknown[0]!r}", hint=f"edgeort inspect {model}")
-    selection = select(graph, options.exclude)
+    selection = select(graph, options.exclude, options.forms)
     if not selection.layers:
         reasons = "; ".join(f"{name}: {why}" for name, why in list(selection.left.items())[:3])
         raise ModelError(f"{model}: there is no layer to quantise ({reasons or 'no Conv, Gemm or MatMul'})")
@@ -161,8 +198,7 @@ def _calibrate(
     if options.ranges is not None:
         given = ranges_file.read(options.ranges).checked(options.ranges, prepared.sha256, tensors)
     if samples is None:
-        assert given is not None
-        return Calibration(dict(given.ranges), {}, given.samples)
+        return Calibration(dict(given.ranges), {}, given.samples) if given else Calibration({}, {})
     means = dict(measuring_points(selection.layers).values()) if steps.bias_correction else {}
     found = calibration.calibrate(
         prepared,
@@ -170,6 +206,7 @@ def _calibrate(
         () if given else tensors,
         options.method,
         means=means,
+        channels=[str(value.name) for value in selection.tensors if channels.keeps_channels_apart(value)],
         keep=keep,
         progress=progress,
     )

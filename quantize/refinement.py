@@ -29,11 +29,12 @@ MAX_UNKNOWNS = 8192  # weights of an output: beyond, a covariance takes too much
 
 @dataclass(frozen=True)
 class Steps:
-    """What is done to each layer."""
+    """What is done to the layers. Smoothing is for those whose rows are quantised as the model runs."""
 
     gptq: bool = True
     bias_correction: bool = True
     compensation: bool = True
+    smoothing: bool = True
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Reference:
 def measuring_points(layers: list[Layer]) -> dict[str, tuple[str, int]]:
     """`Reference.points` for each layer that can take a bias: means are compared behind its activation."""
     return {
-        layer.name: (str(after_activation(layer.node.outputs[0]).name), layer.output_axis)
+        layer.name: (str(after_activation(layer.result).name), layer.output_axis)
         for layer in layers
         if layer.takes_bias
     }
@@ -64,14 +65,19 @@ def refine(
     store: Store,
     steps: Steps,
     progress: Progress | None = None,
+    *,
+    fuse_qdq: bool = True,
 ) -> None:
-    """Replaces weights and biases in `model`, from the samples whose inputs `store` has."""
-    prefix = Prefix(model.graph, opset(model), store)
+    """Replaces weights and biases in `model`, from the samples whose inputs `store` has.
+
+    `fuse_qdq` as `open_session`'s.
+    """
+    prefix = Prefix(model.graph, opset(model), store, fuse_qdq=fuse_qdq)
     floats = Prefix(reference.graph, opset(model), store, "float:")
     for number, layer in enumerate(quantized.layers, 1):
         if progress:
             progress(f"refining: layer {number} of {len(quantized.layers)}")
-        prefix.advance(layer.read.integers)
+        prefix.advance(layer.source)
         if layer.layer.node.op_type != "ConvTranspose" and (steps.gptq or steps.compensation):
             _fit_weight(layer, prefix, floats, store.samples, steps)
         if steps.bias_correction and layer.bias is not None:
@@ -82,17 +88,19 @@ def refine(
 
 
 def _fit_weight(layer: QuantizedLayer, prefix: Prefix, floats: Prefix, samples: int, steps: Steps) -> None:
-    patches, quantity = Patches(layer.layer, samples), layer.read.quantity
+    patches, quantity = Patches(layer.layer, samples), layer.quantity
+    zero, scale = (quantity.zero, np.asarray(quantity.scale)) if quantity else (0, np.ones((), np.float32))
     compensate = steps.compensation and samples > 1 and patches.size <= compensation.MAX_UNKNOWNS
-    read = floats.value(layer.read.name)
+    centred = steps.bias_correction and layer.bias is not None
+    read = floats.value(layer.reads)
     if compensate:
         floats.advance(read)
 
     def moments(sample: int) -> list[Moments]:
-        q = patches.cut(prefix.get(layer.read.integers, sample), quantity.zero).astype(np.float32) - quantity.zero
+        q = patches.cut(prefix.get(layer.source, sample), zero).astype(np.float32) - np.float32(zero)
         if not compensate:
             return [Moments.of(q, q)]
-        f = patches.cut(floats.get(read, sample), 0.0) / quantity.scale
+        f = patches.cut(floats.get(read, sample), 0.0) / scale.reshape(-1, 1, 1)
         return [Moments.of(q, q), Moments.of(f, q)]
 
     halves = [[Moments(), Moments()] for _ in range(2)]
@@ -101,11 +109,11 @@ def _fit_weight(layer: QuantizedLayer, prefix: Prefix, floats: Prefix, samples: 
             total.add(one)
     rows = gptq.as_rows(layer.layer, layer.layer.weight)
     if compensate:
-        rows = compensation.moved(rows, [half[0] for half in halves], [half[1] for half in halves])
+        rows = compensation.moved(rows, [half[0] for half in halves], [half[1] for half in halves], centred)
     scales = layer.weight_scales.reshape(rows.shape[:2])
     if steps.gptq and patches.size <= MAX_UNKNOWNS:
         own = halves[0][0].merged(halves[1][0]) if compensate else halves[0][0]
-        integers = gptq.round_weights(rows, scales, own.covariance())
+        integers = gptq.round_weights(rows, scales, own.covariance(centred))
     else:
         integers = parameters.quantize_weight(rows.reshape(-1, patches.size), 0, scales.ravel()).reshape(rows.shape)
     layer.set_weight(np.ascontiguousarray(gptq.from_rows(layer.layer, integers)))

@@ -58,7 +58,8 @@ def _info(value: ir.Value) -> onnx.ValueInfoProto:
 class Prefix:
     """A graph over the samples of a store, run as far as was asked for."""
 
-    def __init__(self, graph: ir.Graph, opset: int, store: Store, label: str = "") -> None:
+    def __init__(self, graph: ir.Graph, opset: int, store: Store, label: str = "", *, fuse_qdq: bool = True) -> None:
+        self._fuse_qdq = fuse_qdq
         self._opset, self._store, self._label = opset, store, label
         self._graph = graph
         self._ran: set[ir.Node] = set()
@@ -84,7 +85,9 @@ class Prefix:
 
     def runner(self, nodes: list[ir.Node], outputs: list[ir.Value]) -> Runner:
         """A function from the tensors of the boundary that `nodes` read to `outputs`, in ONNX Runtime on one thread."""
-        session = open_session(model_of(nodes, self._read_by(nodes), outputs, self._opset), threads=1)
+        session = open_session(
+            model_of(nodes, self._read_by(nodes), outputs, self._opset), threads=1, fuse_qdq=self._fuse_qdq
+        )
         names = [str(value.name) for value in outputs]
         return lambda feeds: list(session.run(names, dict(feeds)))
 

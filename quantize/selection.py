@@ -1,21 +1,24 @@
 """What becomes int8: layers, the operators between them that can work on eight bits, and the tensors in between.
 
-Layers are quantised but those of gates. An operator of `MOVES` or `COMPUTES` is, when what it reads comes out of int8
-and what it makes goes into int8 again; so residual adds, concats and pools are between convolutions, and are not around
-a softmax or a layer norm, or where logits leave the model. A tensor is quantised when an int8 operator reads or makes
-it; a convolution's result also where float operators that lead back to int8 read it: kernels store it as int8.
+Layers with constant weights are, each in a form (forms.py). An operator of `MOVES` or `COMPUTES` is, when what it reads
+comes out of int8 and what it makes goes into int8 again; so residual adds, concats and pools are between convolutions,
+and are not around a softmax or a layer norm, or where logits leave the model. A tensor is quantised when an int8
+operator reads or makes it; a convolution's result also where float operators that lead back to int8 read it: kernels
+store it as int8.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import onnx_ir as ir
 
 from edgeort.passes.algebra import clip_bounds
 from edgeort.passes.edit import constant, integer, ints, is_op, operand, rank, text
+from edgeort.quantize.forms import Form, forms
 from edgeort.quantize.gates import gate_layers
 from edgeort.quantize.layers import UNARY, Layer, head, read_layer
 
@@ -28,37 +31,45 @@ MOVES = frozenset({
 # fmt: on
 # Results have a range of their own.
 COMPUTES = frozenset({"Add", "AveragePool", "Clip", "Concat", "GlobalAveragePool", "ReduceMean", "Relu"})
+GATE = "it computes a gate; only its weights are int8"
 _MANY_INPUTS = frozenset({"Add", "Concat"})
 
 
 @dataclass(frozen=True)
 class Selection:
-    """`tensors` in the order of the graph; `source` maps a tensor to the one whose range it shares; `left` why a
-    layer stays float, by name."""
+    """`forms` are by the names of the layers; `tensors` in the order of the graph; `source` maps a tensor to the one
+    whose range it shares; `left` why a layer stays float, by name."""
 
     layers: list[Layer]
+    forms: dict[str, Form]
     tensors: list[ir.Value]
     source: dict[ir.Value, ir.Value]
     left: dict[str, str]
 
 
-def select(graph: ir.Graph, exclude: Collection[str] = ()) -> Selection:
-    """Chooses for the float `graph`. Nodes named in `exclude` stay float."""
+def select(
+    graph: ir.Graph, exclude: Collection[str] = (), wanted: Mapping[str, Form] = MappingProxyType({})
+) -> Selection:
+    """Chooses for the float `graph`. Nodes named in `exclude` stay float; `wanted` are forms as `forms` takes them."""
     layers, left = _layers(graph, exclude)
-    nodes = {layer.node for layer in layers}
+    gates = gate_layers(graph)
+    chosen = forms(layers, gates, wanted)
+    left |= {layer.name: GATE for layer in layers if layer.node in gates and chosen[layer.name] is Form.FLOAT}
+    static = [layer for layer in layers if chosen[layer.name] is Form.STATIC]
+    nodes = {layer.node for layer in static}
     alive = _Int8(nodes, {node for node in graph if _capable(node) and node.name not in exclude})
     alive.settle()
-    wanted = {layer.input for layer in layers}
+    ends = {layer.input for layer in static}
     for node in alive.operators:
-        wanted.update(data(node))
-        wanted.update(head(value) for value in node.outputs)
-    for layer in layers:
+        ends.update(data(node))
+        ends.update(head(value) for value in node.outputs)
+    for layer in static:
         result = head(layer.node.outputs[0])
         if layer.node.op_type.startswith("Conv") and alive.leads_back(result):
-            wanted.add(result)
+            ends.add(result)
     order = [*graph.inputs, *(value for node in graph for value in node.outputs)]
-    tensors = [value for value in order if value in wanted]
-    return Selection(layers, tensors, _sources(alive.operators, tensors), left)
+    tensors = [value for value in order if value in ends]
+    return Selection(layers, chosen, tensors, _sources(alive.operators, tensors), left)
 
 
 def data(node: ir.Node) -> Iterator[ir.Value]:
@@ -69,13 +80,11 @@ def data(node: ir.Node) -> Iterator[ir.Value]:
 
 
 def _layers(graph: ir.Graph, exclude: Collection[str]) -> tuple[list[Layer], dict[str, str]]:
-    gates, layers, left = gate_layers(graph), [], {}
+    layers, left = [], {}
     for node in graph:
         found = read_layer(node)
         if found is None:
             continue
-        if isinstance(found, Layer) and node in gates:
-            found = "it computes a gate"
         if isinstance(found, Layer) and node.name in exclude:
             found = "it was excluded"
         if isinstance(found, str):

@@ -23,7 +23,7 @@ def place(tmp_path: Path) -> Path:
 def test_it_prints_a_summary(place: Path):
     result = call("quantize", place / "m.onnx", "-o", place / "q.onnx", "--data", place / "x.npy")
     assert result.exit_code == 0
-    for words in ("q.onnx", "6 layer(s)", "10; ", "output y", "dB", "agreement"):
+    for words in ("q.onnx", "6 layer(s) (6 static)", "10; ", "output y", "dB", "agreement"):
         assert words in result.stdout
     assert "memory:" in result.stderr
     assert "edgeort: refining: layer 1 of 6" in result.stderr
@@ -58,6 +58,14 @@ def test_a_quantised_model_is_left_alone(place: Path):
     assert "quantised already" in result.stdout
 
 
+def test_weights_alone_need_no_samples(place: Path):
+    result = call("quantize", place / "m.onnx", "-o", place / "q.onnx", "--activations", "float")
+    assert result.exit_code == 0
+    assert "6 layer(s) (6 float), 0 tensor(s)" in result.stdout
+    kinds = {node.op_type for node in onnx.load(place / "q.onnx").graph.node}
+    assert "DequantizeLinear" in kinds and "QuantizeLinear" not in kinds
+
+
 def test_odd_samples_are_warned_about(place: Path):
     np.save(place / "x.npy", np.zeros((3, 3, 12, 12), np.float32))
     result = call("quantize", place / "m.onnx", "-o", place / "q.onnx", "--data", place / "x.npy")
@@ -84,6 +92,8 @@ def test_a_budget_prints_its_ledger_or_fails(place: Path):
         ([], "nothing to find ranges from"),
         (["--data", "nowhere"], "no such file"),
         (["--data", "x.npy", "--method", "best"], "no method"),
+        (["--data", "x.npy", "--activations", "int4"], "--activations int4: unknown"),
+        (["--data", "x.npy", "--for", "tvm"], "is no runtime"),
         (["--data", "x.npy", "--scale", "1/0"], "this is no number"),
         (["--data", "x.npy", "--size", "3"], "this is not HxW"),
         (["--data", "x.npy", "--color", "blue"], "--color is one of rgb, bgr"),

@@ -90,19 +90,22 @@ def chain() -> onnx.ModelProto:
 
 
 def winograd() -> onnx.ModelProto:
-    """Winograd convolutions of both strides, of free sizes; channels fill no vector."""
+    """A 7x7 first layer and Winograd convolutions of both strides, of free sizes; channels fill no vector."""
     rng = np.random.default_rng(0)
-    sizes: dict[str, Sequence[int]] = {"w0": (50, 43, 3, 3), "w1": (66, 50, 3, 3), "w2": (43, 66, 1, 1)}
+    sizes: dict[str, Sequence[int]] = {
+        "ws": (43, 3, 7, 7), "w0": (50, 43, 3, 3), "w1": (66, 50, 3, 3), "w2": (43, 66, 1, 1),
+    }  # fmt: skip
     constants = [numpy_helper.from_array((rng.standard_normal(s) / 8).astype(np.float32), n) for n, s in sizes.items()]
     nodes = [
-        helper.make_node("Conv", ["x", "w0"], ["a"], pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", ["x", "ws"], ["s"], pads=[3, 3, 3, 3], strides=[2, 2]),
+        helper.make_node("Conv", ["s", "w0"], ["a"], pads=[1, 1, 1, 1]),
         helper.make_node("Relu", ["a"], ["b"]),
         helper.make_node("Conv", ["b", "w1"], ["c"], pads=[1, 1, 1, 1], strides=[2, 2]),
         helper.make_node("Sigmoid", ["c"], ["d"]),
         helper.make_node("Mul", ["c", "d"], ["e"]),
         helper.make_node("Conv", ["e", "w2"], ["y"]),
     ]
-    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 43, "H", "W"])]
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, "H", "W"])]
     outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
     graph = helper.make_graph(nodes, "winograd", inputs, outputs, constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -217,6 +218,26 @@ GEMMS: dict[str, Case] = {
 @pytest.mark.parametrize("name", GEMMS)
 def test_products(name: str, tmp_path: Path) -> None:
     check(GEMMS[name], tmp_path, (1,), (7,), (50,))
+
+
+@pytest.mark.parametrize("n", [8, 24, 40, 72, 1000])
+@pytest.mark.parametrize("m", [1, 7, 12])
+def test_nothing_behind_the_weights_is_read(m: int, n: int, tmp_path: Path) -> None:
+    """The weights end the plan's last page, behind which there is no memory."""
+    case = Case(1280, n)
+    plan = case.plan()
+    weights = next(index for index, tensor in enumerate(plan.tensors) if tensor.name == "y.w")
+    node = next(node for node in plan.nodes if node.op == "QGemm")
+    node.inputs[1] = plan.constant("last", plan.tensors[weights].data, CODES["i8"])
+    filler = plan.tensors[weights]
+    filler.data, filler.dims = np.zeros(0, np.int8), (0,)
+    filler.data = np.zeros(-len(plan.to_bytes()) % mmap.PAGESIZE, np.int8)
+    filler.dims = filler.data.shape
+    path = tmp_path / "model.plan"
+    path.write_bytes(plan.to_bytes())
+    assert path.stat().st_size % mmap.PAGESIZE == 0
+    for level in int8_levels():
+        bench([toolchain.harness(HOST, [*KERNELS, *UOPS])], path, "--shape", f"x={m}x1280", "--isa", level, threads=1)
 
 
 CONVS: dict[str, Case] = {

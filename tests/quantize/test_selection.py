@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx
 import onnx_ir as ir
 
+from edgeort.quantize.forms import Form
 from edgeort.quantize.layers import after_activation, head
 from edgeort.quantize.selection import Selection, select
 from tests.quantize.models import SIDE, Net, mobile
@@ -51,8 +52,8 @@ def test_gates_stay_float():
     gate = net.op("Sigmoid", net.conv(squeezed, 4, 8))
     proto = net.model(net.conv(net.op("Mul", x, gate), 8, 3), [1, 3, SIDE, SIDE], [1, 3, SIDE, SIDE])
     selection, tensors = chosen(proto)
-    assert set(selection.left.values()) == {"it computes a gate"}
-    assert len(selection.left) == len(selection.layers) == 2
+    assert set(selection.left.values()) == {"it computes a gate; only its weights are int8"}
+    assert [selection.forms[layer.name] for layer in selection.layers] == ["static", "float", "float", "static"]
     assert tensors == {"x", x, proto.graph.node[-3].output[0]}
     assert proto.graph.node[-3].op_type == "Mul"
 
@@ -73,9 +74,10 @@ def test_the_stream_around_layer_norms_stays_float():
         stream = net.op("Add", stream, net.op("MatMul", normed, net.weight(16, 16)))
     proto = net.model(net.op("LayerNormalization", stream, scale, shift), [1, 5, 16], [1, 5, 16])
     selection, tensors = chosen(proto)
-    assert len(selection.layers) == 2
+    assert list(selection.forms.values()) == ["dynamic", "dynamic"]
+    assert tensors == set()
     norms = [node.output[0] for node in proto.graph.node if node.op_type == "LayerNormalization"]
-    assert tensors == set(norms[:2])
+    assert {str(v.name) for v in select(graph(proto), (), {"": Form.STATIC}).tensors} == set(norms[:2])
 
 
 def test_heads_of_data_movement_stay_float():

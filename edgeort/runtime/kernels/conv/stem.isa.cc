@@ -72,18 +72,17 @@ EDGEORT_INLINE void save(const vf (&y)[P][V], f32* out, i64 stride) {
 
 template <int K, int P, int V>
 void tile(const StemArgs& a) {
-  constexpr int kAtOnce = K == 3 ? K : 1;  // kernel rows in a turn of the loop
+  constexpr bool kUnrolled = K == 3;
   for (i64 x = 0; x < a.pixels; x += P) {
-    vf sum[P][V];
-    const f32* panels[V];
+    vf sum[P][V] = {};
+#pragma clang loop unroll_count(kUnrolled ? K : 1)
+    for (int r = 0; r < K; ++r) {
+      const f32* panels[V];
 #pragma clang loop unroll(full)
-    for (int v = 0; v < V; ++v) panels[v] = a.panels + v / kVectorsPerPanel * a.panel_stride + v % kVectorsPerPanel * kLanes;
-    add<K, P, V>(sum, a.rows, panels, x * kS, true);
-#pragma clang loop unroll_count(kAtOnce)
-    for (int r = 1; r < K; ++r) {
-#pragma clang loop unroll(full)
-      for (int v = 0; v < V; ++v) panels[v] += K * kC * kPanel;
-      add<K, P, V>(sum, a.rows + r * kC, panels, x * kS, false);
+      for (int v = 0; v < V; ++v) {
+        panels[v] = a.panels + v / kVectorsPerPanel * a.panel_stride + v % kVectorsPerPanel * kLanes + r * K * kC * kPanel;
+      }
+      add<K, P, V>(sum, a.rows + r * kC, panels, x * kS, kUnrolled && r == 0);
     }
     const Finish finish = {splat(a.lo), splat(a.hi), a.swish};  // here, so that no limit takes a register from the sums
 #pragma clang loop unroll(full)

@@ -13,8 +13,9 @@ EDGEORT_KERNELS(QDepthwiseKernels, qdepthwise)
 
 namespace {
 
-// Bytes of input that stay in a small core's L1: a cache line of each pixel of the lines that one call reads.
-constexpr i64 kLineBytes = 24 * 1024, kCacheLine = 64;
+// Bytes of input that stay in a small core's L1: a cache line of each pixel of the lines that one call reads. Bytes of
+// float32 that stay in its L2 between a call and the program.
+constexpr i64 kLineBytes = 24 * 1024, kCacheLine = 64, kBetweenBytes = 64 * 1024;
 constexpr i64 kMostLines = 16;
 
 enum Input { kX, kWeights, kBias, kSums, kScale, kOperands };
@@ -33,12 +34,12 @@ struct State {
   bool even;                 // every channel has the same zero point
 
   bool program() const { return !epilogue.empty(); }
-  // A line of float32 that a program turns into q8.
-  i64 between() const { return program() && quantised ? g.out[2] * g.c_out : 0; }
+  // Lines of float32 that a program turns into q8, in bytes.
+  i64 between_line() const { return g.out[2] * g.c_out * i64{sizeof(f32)}; }
+  i64 between() const { return program() && quantised ? lines * between_line() : 0; }
   i64 pointers() const { return max_of(g.taps, lines * g.kernel[1]); }
   u64 scratch_bytes() const {
-    return static_cast<u64>(pointers()) * sizeof(void*) + static_cast<u64>(between()) * sizeof(f32) +
-           epilogue.scratch_bytes(g.out[2] * g.c_out);
+    return static_cast<u64>(pointers()) * sizeof(void*) + static_cast<u64>(between()) + epilogue.scratch_bytes(g.out[2] * g.c_out);
   }
 };
 
@@ -133,9 +134,8 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(fold(p, q, s, &small));
   s->kernels = &qdepthwise(p.isa());
   s->row = small ? pick(*s->kernels, g, q.wide != 0) : nullptr;
-  // A program runs over each line while it is in cache.
-  const i64 fits = kLineBytes / ((g.in[2] + 1) * kCacheLine);
-  s->lines = s->program() || !s->row ? 1 : max_of(1, min_of(kMostLines, (fits - g.kernel[1]) / g.stride[1] + 1));
+  const i64 read = kLineBytes / ((g.in[2] + 1) * kCacheLine), left = s->program() ? kBetweenBytes / (s->between_line() + 1) : kMostLines;
+  s->lines = s->row ? max_of(1, min_of(min_of(kMostLines, left), (read - g.kernel[1]) / g.stride[1] + 1)) : 1;
   p.thread_scratch(s->scratch_bytes());
   p.reads_slice(kX);
   p.writes_slice(0);
@@ -158,18 +158,18 @@ struct Strip {
     return in.line<const q8>((n * g.in[0] + iz) * g.in[1] + iy);
   }
 
-  // Lines, by a kernel for them; `to` is the first of them.
-  void lines(i64 first, i64 last, char* to, i64 pixel) const {
+  // Lines, by a kernel for them; `to` is the first of them, and they are `line` and their pixels `pixel` bytes apart.
+  void lines(i64 first, i64 last, char* to, i64 line, i64 pixel) const {
     const Geometry& g = s.g;
     const q8** row = pointers;
     for (i64 i = first; i < last; ++i) {
       for (i64 k = 0; k < g.kernel[1]; ++k) {
-        const q8* line = input(i, 0, k);
-        *row++ = line ? line - g.pad[2] * in.pixel : nullptr;
+        const q8* from = input(i, 0, k);
+        *row++ = from ? from - g.pad[2] * in.pixel : nullptr;
       }
     }
     s.row->fn({pointers, r.in(kWeights).as<const i8>(), s.padding, last - first, g.out[2], g.c_in, g.pad[2] - in.left,
-               g.in[2] + g.pad[2] + in.right, in.pixel, s.result, to, out.stride, pixel});
+               g.in[2] + g.pad[2] + in.right, in.pixel, s.result, to, line, pixel});
   }
 
   void pixel(i64 i, i64 x, char* to) const {
@@ -203,15 +203,16 @@ void compute(const Run& r, const Lines& in, const Lines& out, Span lines, i64 ro
   const State& s = r.state<State>();
   const Strip strip = {r, s, in, out, static_cast<const q8**>(scratch)};
   char* between = static_cast<char*>(scratch) + s.pointers() * i64{sizeof(void*)};
-  const i64 pixel = s.between() ? s.g.c_out * i64{sizeof(f32)} : out.pixel;
+  const i64 line = s.between() ? s.between_line() : out.stride, pixel = s.between() ? s.g.c_out * i64{sizeof(f32)} : out.pixel;
   for (i64 i = lines.first; i < lines.last; i += s.lines) {
+    const i64 end = min_of(lines.last, i + s.lines);
     char* to = s.between() ? between : out.line<char>(i);
     if (s.row) {
-      strip.lines(i, min_of(lines.last, i + s.lines), to, pixel);
+      strip.lines(i, end, to, line, pixel);
     } else {
       for (i64 x = 0; x < s.g.out[2]; ++x) strip.pixel(i, x, to + x * pixel);
     }
-    if (s.program()) strip.finish(i, row + i * s.g.out[2], to, pixel, between + s.between() * i64{sizeof(f32)});
+    for (i64 k = i; k < end && s.program(); ++k) strip.finish(k, row + k * s.g.out[2], to + (k - i) * line, pixel, between + s.between());
   }
 }
 

@@ -180,8 +180,8 @@ void QMatrix::columns(const Rows& in, const QTile& common, const i8* panels, i64
     const i64 left = end - column, most = ceil_div(left, least) * least;
     while (row->rows < in.rows || row->columns > most) ++row;
     tile.begin = column;
-    tile.end = column + min_of(left, max_of(row->columns, left / row->columns * row->columns));
-    if (left - (tile.end - column) < least) tile.end = end;
+    // What is left behind whole tiles is the narrowest's: a wider one would read panels that are not there.
+    tile.end = row->columns == least ? end : column + min_of(left, max_of(1, left / row->columns) * row->columns);
     row->fn[in.rows - 1](tile);
   }
 }

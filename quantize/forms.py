@@ -1,0 +1,78 @@
+"""How a layer with int8 weights takes its input.
+
+    static    eight bits, one range for the tensor, from samples
+    dynamic   eight bits, a range for every row, found as the model runs (MatMul and Gemm)
+    float     as it is: only the weights are int8
+
+Rows behind a normalisation, a softmax or a product of two activations, as transformers have them, differ too much from
+each other for one range. So a MatMul or Gemm is static only when what it reads comes from static layers and inputs by
+moves and elementwise functions alone. Layers of gates (gates.py) take floats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from enum import StrEnum
+
+import onnx_ir as ir
+
+from edgeort.passes.edit import constant
+from edgeort.quantize.layers import UNARY, Layer
+
+MAX_DYNAMIC_ROWS = 60_000  # of a weight: 255 * 127 times as much is still an int32
+
+
+class Form(StrEnum):
+    """Of a layer's input."""
+
+    STATIC = "static"
+    DYNAMIC = "dynamic"
+    FLOAT = "float"
+
+
+# fmt: off
+_THROUGH = frozenset({
+    *UNARY, "Add", "AveragePool", "BatchNormalization", "Clip", "Concat", "DepthToSpace", "Div", "Expand", "Flatten",
+    "Gather", "GlobalAveragePool", "GlobalMaxPool", "Identity", "MaxPool", "Mul", "Pad", "Relu", "Reshape", "Resize",
+    "Slice", "SpaceToDepth", "Split", "Squeeze", "Sub", "Tile", "Transpose", "Unsqueeze",
+})
+# fmt: on
+
+
+def forms(layers: Iterable[Layer], gates: Collection[ir.Node], wanted: Mapping[str, Form]) -> dict[str, Form]:
+    """The form of every layer by name: that of `wanted`, which are by layer or by "" for all, else the fitting one."""
+    found: dict[str, Form] = {}
+    static: set[ir.Node] = set()
+    for layer in layers:
+        fitting = Form.FLOAT if layer.node in gates else Form.STATIC
+        if fitting is Form.STATIC and can_be_dynamic(layer) and not _comes_from(layer.input, static):
+            fitting = Form.DYNAMIC
+        chosen = wanted.get(layer.name, fitting if fitting is Form.FLOAT else wanted.get("", fitting))
+        if chosen is Form.DYNAMIC and not can_be_dynamic(layer):
+            chosen = fitting
+        if chosen is Form.STATIC:
+            static.add(layer.node)
+        found[layer.name] = chosen
+    return found
+
+
+def can_be_dynamic(layer: Layer) -> bool:
+    """Whether it is a product of rows by a matrix, and not too long for int32."""
+    rows = layer.weight.shape[1 - layer.weight_axis]
+    return layer.node.op_type in ("Gemm", "MatMul") and rows <= MAX_DYNAMIC_ROWS
+
+
+def _comes_from(value: ir.Value, static: Collection[ir.Node]) -> bool:
+    """Whether nothing but static layers, inputs of the model and constants is behind `value`."""
+    seen, pending = {value}, [value]
+    while pending:
+        current = pending.pop()
+        node = current.producer()
+        if node is None or node in static or constant(current) is not None:
+            continue
+        if node.domain or node.op_type not in _THROUGH:
+            return False
+        new = {read for read in node.inputs if read is not None} - seen
+        seen |= new
+        pending.extend(new)
+    return True

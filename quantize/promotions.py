@@ -1,0 +1,87 @@
+"""The ways to more accuracy for a layer, and the order in which all layers' are taken.
+
+    static -> dynamic (MatMul and Gemm) -> float activations, int8 weights -> float
+
+Each way is measured with the layer alone in int8. Of a layer's ways those are kept that are on the lower convex hull of
+noise over cost, so that going on along them each step saves less for its cost than the one before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from edgeort.quantize.forms import Form, can_be_dynamic
+from edgeort.quantize.layers import Layer
+
+OVERHEAD_BYTES = 1000  # a float layer costs more than its weights: conversions around it
+FLOAT_LAYER = "float"  # weights and activations
+WEIGHTS_ONLY = "int8 weights"
+DYNAMIC = "dynamic"
+
+
+@dataclass(frozen=True)
+class Way:
+    """What a layer becomes: `to` is one of the names above, `form` that of its activations, None where it is float.
+
+    `cost` is in bytes, to which lost speed adds (costs.py) where products are float.
+    """
+
+    to: str
+    form: Form | None
+    added_bytes: int
+    cost: int
+
+
+def ways(layer: Layer, form: Form, slowness: int) -> list[Way]:
+    """Those beyond `form`, the cheapest first; `slowness` is what the speed of int8 products weighs, in bytes."""
+    size = layer.weight.size
+    found = [Way(FLOAT_LAYER, None, 3 * size, OVERHEAD_BYTES + 3 * size + slowness)]
+    if form is not Form.FLOAT:
+        found.insert(0, Way(WEIGHTS_ONLY, Form.FLOAT, 0, OVERHEAD_BYTES + slowness))
+    if form is Form.STATIC and can_be_dynamic(layer):
+        found.insert(0, Way(DYNAMIC, Form.DYNAMIC, 0, OVERHEAD_BYTES))
+    return found
+
+
+def hull(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Indices of the (cost, noise) points, of rising cost, that are on the lower convex hull and save noise."""
+    kept = [0]
+    for index in range(1, len(points)):
+        if points[index][1] >= points[kept[-1]][1]:
+            continue
+        while len(kept) > 1 and _saves(points, kept[-1], index) >= _saves(points, kept[-2], kept[-1]):
+            kept.pop()
+        kept.append(index)
+    return kept
+
+
+def _saves(points: Sequence[tuple[float, float]], a: int, b: int) -> float:
+    """Noise saved per cost from point a to point b."""
+    return (points[a][1] - points[b][1]) / max(points[b][0] - points[a][0], 1.0)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a layer: the way to take, and the noise that it saves for each unit of cost."""
+
+    layer: str
+    way: Way
+    rate: float
+
+
+def steps(layer: Layer, noise: float, measured: Sequence[tuple[Way, float]]) -> list[Step]:
+    """The steps of a layer from the `noise` that it has, in their order; `measured` are its ways and their noises."""
+    points = [(0.0, noise), *((float(way.cost), after) for way, after in measured)]
+    kept = hull(points)
+    return [Step(layer.name, measured[b - 1][0], _saves(points, a, b)) for a, b in zip(kept, kept[1:], strict=False)]
+
+
+def state(taken: Iterable[tuple[str, str]]) -> tuple[set[str], Mapping[str, Form]]:
+    """The layers in float, and the forms of others, after steps of (layer, to)."""
+    last = dict(taken)
+    forms = {WEIGHTS_ONLY: Form.FLOAT, DYNAMIC: Form.DYNAMIC}
+    return (
+        {layer for layer, to in last.items() if to == FLOAT_LAYER},
+        {layer: forms[to] for layer, to in last.items() if to in forms},
+    )
