@@ -36,7 +36,8 @@ Status QMatrix::check(Prepare& p, const Quantisation& q, i64 products, i64 quads
 Status QMatrix::fold(Prepare& p, const Quantisation& q, i64 all) {
   const auto *bias = static_cast<const i32*>(p.value(kBias)), *sums = static_cast<const i32*>(p.value(kSums));
   const auto* scale = static_cast<const f32*>(p.value(kScale));
-  if (!bias || !sums || !scale || !p.value(kWeights)) return p.fail("its weights, bias, sums and scales must be constants");
+  panels = static_cast<const i8*>(p.value(kWeights));
+  if (!bias || !sums || !scale || !panels) return p.fail("its weights, bias, sums and scales must be constants");
   auto* folded = static_cast<i32*>(p.keep(static_cast<u64>(all) * sizeof(i32)));
   if (!folded) return p.fail("out of memory");
   const u32 zero_point = static_cast<u32>(q.x_zero_point + kQ8Bias);
@@ -91,7 +92,7 @@ const QTileRow& QMatrix::main_tile() const {
 }
 
 u64 QMatrix::scratch_bytes() const {
-  const i64 pointers = max_taps * (block * i64{sizeof(void*)} + i64{sizeof(i64)});
+  const i64 pointers = max_taps * (block * i64{sizeof(void*)} + i64{sizeof(i64)}) + block * gathered;
   const i64 values = between() ? group * block * min_of(n, columns_per_task) * i64{sizeof(f32)} : 0;
   return static_cast<u64>(group * pointers + values + kAlignment) + (program() ? epilogue.scratch_bytes(n * block) : 0);
 }
@@ -100,14 +101,16 @@ u8* QMatrix::place(Rows* out, u8* scratch) const {
   out->offsets = reinterpret_cast<i64*>(scratch);
   scratch += max_taps * i64{sizeof(i64)};
   out->pointers = reinterpret_cast<const q8**>(scratch);
-  return scratch + max_taps * block * i64{sizeof(void*)};
+  scratch += max_taps * block * i64{sizeof(void*)};
+  for (i64 m = 0; m < (gathered ? block : 0); ++m, scratch += gathered) out->pointers[m] = reinterpret_cast<const q8*>(scratch);
+  return scratch;
 }
 
 // The rows of `part`, which `entries` are.
 void QMatrix::compute(const Run& r, const Place& to, const Rows* entries, i64 count, const Part& part, u8* scratch) const {
   const i64 width = part.end - part.begin, products = to.product * padded();
   f32* values = reinterpret_cast<f32*>((reinterpret_cast<uintptr_t>(scratch) + 7) & ~uintptr_t{7});
-  const i8* panels = r.in(kWeights).as<const i8>() + products / kPanel * panel_stride;
+  const i8* own = panels + products / kPanel * panel_stride;
   QTile tile = {};
   tile.result = result;
   tile.result.bias += products;
@@ -119,7 +122,7 @@ void QMatrix::compute(const Run& r, const Place& to, const Rows* entries, i64 co
   for (i64 column = part.begin; column < part.end; column += chunk) {
     char* at = out;
     for (i64 i = 0; i < count; at += entries[i].rows * entries[i].repeat * tile.out_stride * size, ++i) {
-      columns(entries[i], tile, panels, column, min_of(part.end, column + chunk), at);
+      columns(entries[i], tile, own, column, min_of(part.end, column + chunk), at);
     }
   }
   if (!program()) return;

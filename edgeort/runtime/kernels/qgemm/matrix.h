@@ -15,13 +15,15 @@ struct QMatrix {
   BoundProgram epilogue;  // over the space [rows..., columns]
   QResult result;         // of tiles: float32 where a program follows; at column 0
   bool quantised;         // the output is
-  i64 n, panel_stride;    // columns of one product, and bytes between panels
-  q8 outside;             // what padding reads
-  i64 rows, block;        // rows in all, and of a block (the last may be smaller)
+  const i8* panels;
+  i64 n, panel_stride;  // columns of one product, and bytes between panels
+  q8 outside;           // what padding reads
+  i64 rows, block;      // rows in all, and of a block (the last may be smaller)
   i64 rows_per_task, columns_per_task;
   i64 group, chunk;  // so many blocks share so many columns of weights before the next ones
   i64 max_taps;
-  bool even;  // rows are evenly spaced in memory: equal blocks are one entry of Rows
+  bool even;     // rows are evenly spaced in memory: equal blocks are one entry of Rows
+  i64 gathered;  // bytes of a row that `fill` writes to where its pointer of the one tap is; 0: it sets pointers
 
   using Rows = TapRows<q8>;
 
