@@ -18,6 +18,7 @@ from edgeort import lowering, model, sample, toolchain
 from edgeort.passes import PassContext, run_passes
 from tests.contract.engines import HOST, levels
 from tests.fuzz.corpus import network, transformer
+from tests.fuzz.quantised import quantised_network
 from tests.real_models.find import find
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="qemu's user mode is for Linux")]
@@ -68,6 +69,14 @@ def digests(path: Path, folder: Path, cores: Sequence[str], *options: str) -> di
 def test_small_network(tmp_path: Path) -> None:
     path = tmp_path / "network.onnx"
     path.write_bytes(network().SerializeToString())
+    for size in ("1x3x17x23", "2x3x32x32"):
+        found = digests(path, tmp_path, CORES, "--shape", f"x={size}")
+        assert len(set(found.values())) == 1, found
+
+
+def test_small_quantised_network(tmp_path: Path) -> None:
+    path = tmp_path / "quantised.onnx"
+    path.write_bytes(quantised_network().SerializeToString())
     for size in ("1x3x17x23", "2x3x32x32"):
         found = digests(path, tmp_path, CORES, "--shape", f"x={size}")
         assert len(set(found.values())) == 1, found

@@ -98,3 +98,29 @@ def test_an_average_that_is_read_as_it_is(tmp_path: Path) -> None:
     data = inputs()
     for got, want in zip(run_everywhere(proto, data, tmp_path), reference(proto, data), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ("uint8", "int8"))
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        "m = Sigmoid (d)",
+        "e = Sigmoid (d) m = Mul (d, e)",
+        "m = HardSwish (d)",
+        "e = Erf (d) f = Add (d, half) m = Max (e, f)",
+    ],
+)
+def test_functions_of_one_tensor(nodes: str, dtype: str, tmp_path: Path) -> None:
+    """By a table of all bytes, or step by step: the same as when another reader keeps the table away."""
+    proto = model(nodes, dtype, "A,B,C,D", scale="t")
+    apart = parse(
+        f"""g (float[2,5,9,7] x, float[2,5,9,7] zero) => (float[A,B,C,D] y) <float s = {{0.04}}, {dtype} z = {{101}},
+        float t = {{0.0531}}, float half = {{0.5}}> {{
+          q = QuantizeLinear (x, s, z) c = DequantizeLinear (q, s, z) d = Add (c, zero) {nodes}
+          r = QuantizeLinear (m, t, z) y = DequantizeLinear (r, t, z) }}""",
+        opset=19,
+    )
+    data = inputs()
+    got = run_everywhere(proto, data, tmp_path)[0]
+    np.testing.assert_array_equal(got, run_everywhere(apart, [*data, np.zeros_like(data[0])], tmp_path)[0])
+    assert np.abs(got - reference(proto, data)[0]).max() < 0.054  # a step

@@ -206,16 +206,25 @@ const void* BoundProgram::read(const Run& r, u32 index, const Tile& t, bool agai
 void BoundProgram::tile(const Run& r, f32* values, q8* out, const Tile& t, bool again, void* scratch) const {
   const void* reg[kMaxRegisters];
   i64 step[kMaxRegisters];
-  f32* temporary = static_cast<f32*>(scratch);
   const u32 first = epilogue ? 1 : 0;
   const i64 n = t.columns * t.rows;
-  for (u32 i = first; i < registers; ++i) {
-    reg[i] = temporary + i * n;
+  spread(reg, step, n, scratch);
+  for (u32 i = 0; i < operands; ++i) reg[first + i] = read(r, i, t, again, const_cast<void*>(reg[first + i]), &step[first + i]);
+  if (epilogue) reg[0] = values;
+  if (!out) reg[result] = values;
+  execute(reg, step, n, out);
+}
+
+// Gives each register its place in the scratch.
+void BoundProgram::spread(const void** reg, i64* step, i64 n, void* scratch) const {
+  for (u32 i = 0; i < registers; ++i) {
+    reg[i] = static_cast<f32*>(scratch) + i * n;
     step[i] = 1;
   }
-  for (u32 i = 0; i < operands; ++i) reg[first + i] = read(r, i, t, again, temporary + (first + i) * n, &step[first + i]);
-  if (epilogue) reg[0] = values, step[0] = 1;
-  if (!out) reg[result] = values;
+}
+
+void BoundProgram::execute(const void* const* reg, const i64* step, i64 n, q8* out) const {
+  const u32 first = epilogue ? 1 : 0;
   for (u32 i = 0; i < count; ++i) {
     const Instruction& c = code[i];
     f32* dst = static_cast<f32*>(const_cast<void*>(reg[c.dst]));
@@ -231,6 +240,19 @@ void BoundProgram::tile(const Run& r, f32* values, q8* out, const Tile& t, bool 
       (one ? uop.scalar : uop.vector)(dst, a, b, n, c);
     }
   }
+}
+
+bool BoundProgram::tabulate(q8* table) const {
+  if (epilogue || operands != 1 || !operand[0].quantised || !quantises()) return false;
+  alignas(64) f32 scratch[kMaxRegisters * kBytes];
+  q8 all[kBytes];
+  const void* reg[kMaxRegisters];
+  i64 step[kMaxRegisters];
+  for (int i = 0; i < kBytes; ++i) all[i] = static_cast<q8>(i);
+  spread(reg, step, kBytes, scratch);
+  reg[0] = all;
+  execute(reg, step, kBytes, table);
+  return true;
 }
 
 void BoundProgram::span(const Run& r, void* out, i64 step, i64 begin, i64 end, void* scratch) const {

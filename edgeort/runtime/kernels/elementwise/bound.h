@@ -6,6 +6,7 @@
 namespace edgeort {
 
 static constexpr i64 kProgramTile = 512;
+static constexpr int kBytes = 256;  // that there are
 
 // The space is [dims..., columns]: `rank` leading dimensions, walked row by row.
 struct BoundProgram {
@@ -56,6 +57,9 @@ struct BoundProgram {
   // is row 0, `step` elements before row 1: q8 when the program quantises, else float32.
   void span(const Run& r, void* out, i64 step, i64 begin, i64 end, void* scratch) const;
 
+  // Sets table[byte], byte unsigned, to what a program that reads one q8 and makes another makes of it; false for others.
+  bool tabulate(q8* table) const;
+
  private:
   Status bind_operand(Prepare& p, u32 index);
   Status bind_readers(Prepare& p, u32 index);
@@ -66,6 +70,8 @@ struct BoundProgram {
   };
   void tile(const Run& r, f32* values, q8* out, const Tile& t, bool again, void* scratch) const;
   const void* read(const Run& r, u32 index, const Tile& t, bool again, void* copy, i64* step) const;
+  void spread(const void** reg, i64* step, i64 n, void* scratch) const;
+  void execute(const void* const* reg, const i64* step, i64 n, q8* out) const;
   i64 row_offset(const Operand& o, i64 row) const;
   void join();
   Status check(Prepare& p, const Program& program);

@@ -7,8 +7,25 @@ namespace {
 
 struct State {
   BoundProgram program;
-  bool image;  // channels last, as streams have it
+  const q8* table;  // what the program makes of each byte, where that is faster; or null
+  bool image;       // channels last, as streams have it
 };
+
+// Whether looking bytes up beats the vectors of a program: many steps, or one that is a formula of many operations.
+bool is_long(const BoundProgram& program) {
+  const auto between = [](Uop uop, Uop first, Uop last) { return uop >= first && uop <= last; };
+  bool formula = false;
+  for (u32 i = 0; i < program.count; ++i) {
+    const Uop uop = static_cast<Uop>(program.code[i].uop);
+    formula |= between(uop, Uop::Pow, Uop::ReversePow) || between(uop, Uop::Exp, Uop::Log) || between(uop, Uop::Sin, Uop::Atanh) ||
+               between(uop, Uop::Elu, Uop::Celu) || between(uop, Uop::Sigmoid, Uop::Softplus);
+  }
+  return formula || program.count > 5;
+}
+
+void look_up(const q8* table, const q8* x, q8* y, i64 n) {
+  for (i64 i = 0; i < n; ++i) y[i] = table[static_cast<u8>(x[i])];
+}
 
 // The broadcast shape of the operands (numpy's rule).
 Status broadcast(Prepare& p, i64* dims, int* rank) {
@@ -30,6 +47,15 @@ Status broadcast(Prepare& p, i64* dims, int* rank) {
   return Status::ok;
 }
 
+Status tabulate(Prepare& p, State& s) {
+  const bool alike = p.inputs() == 1 && count(p.in(0)) == count(p.out(0)) && !p.in(0).pitch && !p.out(0).pitch;
+  if (!alike || !is_long(s.program)) return Status::ok;
+  auto* table = static_cast<q8*>(p.keep(kBytes));
+  if (!table) return p.fail("out of memory");
+  if (s.program.tabulate(table)) s.table = table;
+  return Status::ok;
+}
+
 Status prepare(Prepare& p) {
   const auto& params = p.params<ElementwiseParams>();
   i64 dims[kMaxRank];
@@ -41,18 +67,23 @@ Status prepare(Prepare& p) {
   if (params.program.count == 0) return p.fail("its program is empty");
   EDGEORT_TRY(state->program.bind(p, params.program, sizeof(params), dims, rank > 0 ? rank - 1 : 0, rank > 0 ? dims[rank - 1] : 1, false));
   p.writes_slice(0);
-  state->image = rank == 4 && !state->program.quantises();
+  state->image = rank == 4;
   if (state->program.quantises()) EDGEORT_TRY(p.set(0, DType::q8, dims, rank));
   for (int i = 0; i < p.inputs(); ++i) {
     const bool same = p.in(i).dtype == p.out(0).dtype && count(p.in(i)) == count(p.out(0));
     if (same && !p.in(i).pitch && !p.out(0).pitch) p.overwrite(0, i);
   }
   p.thread_scratch(state->program.scratch_bytes(kProgramTile));
-  return Status::ok;
+  return tabulate(p, *state);
 }
 
 void run(Run& r) {
   const BoundProgram& program = r.state<State>().program;
+  if (const q8* table = r.state<State>().table) {
+    r.ranges(count(r.out(0)), 16384,
+             [&](i64 begin, i64 end, int) { look_up(table, r.in(0).as<const q8>() + begin, r.out(0).as<q8>() + begin, end - begin); });
+    return;
+  }
   void* out = r.out(0).data;
   const i64 step = r.out(0).pitch ? r.out(0).pitch : program.columns;
   // Tiles of whole rows, as far as rows are short.
@@ -69,10 +100,15 @@ u64 stream_scratch(const void* state, i64) { return static_cast<const State*>(st
 
 void run_lines(const Run& r, const Lines&, const Lines& out, i64 n, Span lines, void* scratch) {
   const BoundProgram& program = r.state<State>().program;
+  const q8* table = r.state<State>().table;
   const Tensor& t = r.out(0);
   const i64 line = t.dims[2] * t.dims[3];
   for (i64 y = lines.first; y < lines.last; ++y) {
     const i64 begin = (n * t.dims[1] + y) * line;
+    if (table) {
+      look_up(table, r.in(0).as<const q8>() + begin, out.line<q8>(y), line);
+      continue;
+    }
     program.span(r, out.line<char>(y) - begin * static_cast<i64>(size_of(t.dtype)), program.columns, begin, begin + line, scratch);
   }
 }

@@ -1,0 +1,70 @@
+"""A small quantised network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+
+@dataclass
+class _Network:
+    """Nodes and constants; methods add to them and return the name of what they make."""
+
+    rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    constants: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def add(self, op: str, inputs: list[str], name: str, **attributes: object) -> str:
+        self.nodes.append(helper.make_node(op, inputs, [name], **attributes))
+        return name
+
+    def quantised(self, source: str, scale: float, zero: int) -> str:
+        """Through QuantizeLinear, `<source>_q`, and DequantizeLinear."""
+        self.constants |= {f"{source}_s": np.float32(scale), f"{source}_z": np.uint8(zero)}
+        self.add("QuantizeLinear", [source, f"{source}_s", f"{source}_z"], f"{source}_q")
+        return self.add("DequantizeLinear", [f"{source}_q", f"{source}_s", f"{source}_z"], f"{source}_d")
+
+    def weights(self, name: str, shape: tuple[int, ...], axis: int = 0) -> str:
+        """int8 with a scale for each slice of `axis`."""
+        self.constants[f"{name}_w"] = self.rng.integers(-127, 128, shape).astype(np.int8)
+        self.constants[f"{name}_ws"] = self.rng.uniform(0.001, 0.004, shape[axis]).astype(np.float32)
+        return self.add("DequantizeLinear", [f"{name}_w", f"{name}_ws"], f"{name}_wd", axis=axis)
+
+    def conv(self, name: str, source: str, weight: tuple[int, ...], **attributes: object) -> str:
+        self.constants[f"{name}_b"] = self.rng.normal(size=weight[0]).astype(np.float32)
+        return self.add("Conv", [source, self.weights(name, weight), f"{name}_b"], name, **attributes)
+
+
+def quantised_network() -> onnx.ModelProto:
+    """x [N, 3, H, W] -> y [N, 19], and the uint8 sum_q [N, 24, h, w].
+
+    Convolutions of each kind, a residual sum that is only then quantised, pools, a function of one tensor, movement, a
+    product by a matrix.
+    """
+    net = _Network()
+    x = net.quantised("x", 0.03, 110)
+    stem = net.conv("stem", x, (24, 3, 3, 3), strides=[2, 2], pads=[1, 1, 1, 1])
+    r = net.quantised(net.add("Relu", [stem], "r"), 0.05, 0)
+    depthwise = net.conv("depthwise", r, (24, 1, 3, 3), group=24, pads=[1, 1, 1, 1])
+    h = net.quantised(net.add("HardSwish", [depthwise], "h"), 0.03, 110)
+    s = net.quantised(net.add("Sigmoid", [h], "s"), 1 / 256, 0)
+    grouped = net.conv("grouped", s, (24, 8, 1, 1), group=3)
+    total = net.quantised(net.add("Add", [grouped, r], "sum"), 0.05, 110)
+    m = net.add("MaxPool", [total], "m", kernel_shape=[2, 2], strides=[2, 2])
+    a = net.add("AveragePool", [total], "a", kernel_shape=[2, 2], strides=[2, 2])
+    c = net.quantised(net.add("Concat", [m, a], "c", axis=1), 0.05, 110)
+    g = net.quantised(net.add("Flatten", [net.add("GlobalAveragePool", [c], "pooled")], "g"), 0.02, 110)
+    net.constants["bias"] = net.rng.normal(size=19).astype(np.float32)
+    product = net.add("MatMul", [g, net.weights("matrix", (48, 19), axis=1)], "product")
+    net.add("Add", [product, "bias"], "y")
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, "H", "W"])]
+    outputs = [
+        helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 19]),
+        helper.make_tensor_value_info("sum_q", TensorProto.UINT8, ["N", 24, "h", "w"]),
+    ]
+    constants = [numpy_helper.from_array(np.asarray(array), name) for name, array in net.constants.items()]
+    graph = helper.make_graph(net.nodes, "quantised", inputs, outputs, constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
