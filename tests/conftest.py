@@ -26,7 +26,7 @@ def kernel_plans(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
     folder = tmp_path_factory.mktemp("plans")
     found = corpus.node_test_plans(folder)
-    for make in (corpus.chain, corpus.transformer, corpus.network, quantised_network):
+    for make in (corpus.chain, corpus.transformer, corpus.network, corpus.winograd, quantised_network):
         found.append(folder / f"{make.__name__}.plan")
         found[-1].write_bytes(corpus.lowered(make(), folder).to_bytes())
     corpus.write_inputs(folder / "transformer.plan", corpus.transformer_inputs())  # two of its free sizes are one

@@ -13,6 +13,7 @@ import onnx_ir as ir
 from edgeort.errors import UnsupportedError
 from edgeort.lowering import (
     attention,
+    dynamic,
     einsum,
     half,
     index,
@@ -29,6 +30,7 @@ from edgeort.lowering import (
 )
 from edgeort.lowering.context import Group, Lowering, unsupported
 from edgeort.lowering.plan import PlanBuilder, dtype_code
+from edgeort.model import dynamic_products
 from edgeort.passes.functions import DOMAIN, NHWC
 from edgeort.passes.group_epilogues import GROUP, ROLE
 from edgeort.passes.quantised import quantity
@@ -39,6 +41,7 @@ Handler = Callable[[Lowering, ir.Node, Group], None]
 ANCHORS: dict[tuple[str, str], Handler] = {
     ("", "MatMul"): matrix.matmul,
     ("", "Gemm"): matrix.gemm,
+    (dynamic_products.DOMAIN, dynamic_products.NAME): dynamic.product,
     (NHWC, "Conv"): matrix.conv,
     (NHWC, "ConvTranspose"): matrix.conv_transpose,
 }

@@ -111,8 +111,8 @@ def conv(ctx: Lowering, node: ir.Node, group: Group) -> None:
     taps = weight.reshape(channels, per_group, -1).transpose(2, 1, 0).astype(np.float32)  # [tap, c, o]
     depthwise = per_group == 1 and channels == groups
     if winograd.pays(node, weight, group.output):
-        biases = padded_bias(bias, channels)
-        _convolution(ctx, node, group, "WinogradConv", kernel, winograd.pack(weight), biases, per_group, channels)
+        biases, packed = padded_bias(bias, channels), winograd.pack(weight, (integers(node, "strides") or [1])[0])
+        _convolution(ctx, node, group, "WinogradConv", kernel, packed, biases, per_group, channels)
         return
     if depthwise:
         packed = taps.reshape(-1, channels)

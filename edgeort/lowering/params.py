@@ -53,13 +53,20 @@ _ALL = (
     ),
     Struct(
         "QConvParams",
-        "A convolution of q8 by i8: inputs are x, weights, bias, sums of weights, scale, the program's operands.",
+        "A convolution of q8 by i8: inputs are x, weights, bias, sums of weights, scale, the program's operands; of a "
+        "depthwise one, then zero points of the channels of x in place of x_zero_point.",
         (("quantisation", "Quantisation", 1), ("conv", "ConvParams", 1)),
     ),
     Struct(
         "QGemmParams",
         "A product of q8 [..., k] by i8 [k, n]; inputs as of QConvParams.",
         (("quantisation", "Quantisation", 1), ("k", "i64", 1), ("n", "i64", 1), ("epilogue", "Program", 1)),
+    ),
+    Struct(
+        "DynamicQGemmParams",
+        "A product of float32 [..., k], whose rows are quantised as it runs, by i8 [k, n]: inputs as of "
+        "QConvParams, without a bias. wide: some weight is -128.",
+        (("k", "i64", 1), ("n", "i64", 1), ("wide", "u32", 1), ("reserved", "u32", 1), ("epilogue", "Program", 1)),
     ),
     Struct(
         "RnnParams",

@@ -1,4 +1,4 @@
-"""Quantised values: products by int8 weights (QConv, QDepthwiseConv, QGemm), and movement of their integers.
+"""Quantised values: products by int8 weights (QConv, QStemConv, QDepthwiseConv, QGemm), and movement of their integers.
 
     y = (x_scale w_scale[n]) (sum of (x - x_zero_point) w + bias[n])
 
@@ -8,7 +8,8 @@ clamped before, 1 / y_scale is part of the scale, and the clamp is that of the i
 
 Packed weights of a group, [tap][c][n]: panels of PANEL columns, in each [tap][ceil(c / DEPTH)][PANEL columns][DEPTH
 channels], so that 64 bytes in a row are what one instruction multiplies; channels and columns beyond are zero. Those of
-a depthwise convolution: [tap][channels padded to PANEL].
+a stem, whose channels are few: the same of one tap with all taps' channels. Those of a depthwise convolution:
+[tap][channels padded to PANEL].
 """
 
 from __future__ import annotations
@@ -64,6 +65,12 @@ class Product:
     @property
     def depthwise(self) -> bool:
         return self.weight.shape[1] == 1 and self.weight.shape[2] == self.groups
+
+    @property
+    def stem(self) -> bool:
+        """Whether channels are so few that taps are gathered side by side: their k has no gaps."""
+        taps, channels, _ = self.weight.shape
+        return self.groups == 1 and taps > 1 and channels <= DEPTH
 
 
 def read(ctx: Lowering, node: ir.Node, group: Group) -> Product | str:
@@ -159,7 +166,7 @@ def _added(ctx: Lowering, node: ir.Node, group: Group, columns: int) -> np.ndarr
 
 
 def product(ctx: Lowering, node: ir.Node, group: Group) -> str | None:
-    """Emits QConv, QDepthwiseConv or QGemm with the group's program, or says why the node runs in float32."""
+    """Emits a product of PRODUCTS with the group's program, or says why the node runs in float32."""
     made = read(ctx, node, group)
     if isinstance(made, str):
         return made
@@ -172,6 +179,8 @@ def product(ctx: Lowering, node: ir.Node, group: Group) -> str | None:
         op, params = "QConv", PARAMS["QConvParams"].pack(quantisation=quantisation, conv=conv)
         if made.depthwise:
             op = "QDepthwiseConv"
+        elif made.stem:
+            op = "QStemConv"
     else:
         params = PARAMS["QGemmParams"].pack(quantisation=quantisation, k=channels, n=columns, epilogue=header)
         op = "QGemm"
@@ -211,7 +220,8 @@ def _constants(ctx: Lowering, node: ir.Node, made: Product, scale: np.ndarray) -
     if made.depthwise:
         weights = depthwise(made.weight[:, 0])
     else:
-        weights = np.concatenate([panels(part) for part in np.split(made.weight, made.groups, axis=2)])
+        taps = made.weight.reshape(1, -1, made.weight.shape[2]) if made.stem else made.weight
+        weights = np.concatenate([panels(part) for part in np.split(taps, made.groups, axis=2)])
     tensors = [ctx.weights(f"{node.name}.weights", weights, CODES["i8"])]
     for name, (values, dtype) in vectors.items():
         parts = [values] if made.depthwise else np.split(values, made.groups)

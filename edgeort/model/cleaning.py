@@ -11,6 +11,7 @@ import onnx
 import onnx_ir as ir
 
 from edgeort.errors import ModelError
+from edgeort.model.dynamic_products import is_known
 from edgeort.model.shapes import infer_shapes
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def clean(model: ir.Model) -> ir.Model:
 
     Returns a new model that computes the same from the same inputs to the same outputs; `model` is left as it was.
     Symbolic dimensions stay, no large constant appears, constants become initializers. Run it before the passes: it
-    inlines functions, the composites of passes among them.
+    inlines functions, the composites of passes among them; only dynamic products stay, which have a kernel.
 
     A step that fails is left out with a warning. Raises ModelError when the failure is the model's own fault.
     """
@@ -72,7 +73,8 @@ def clean(model: ir.Model) -> ir.Model:
         ("name nodes", _name_nodes),
         ("make names unique", common.NameFixPass()),
     )
-    current, _ = _apply(model, infer_shapes(model.clone()), (("inline functions", common.InlinePass()),))
+    inline = common.InlinePass(lambda function: not is_known(function))
+    current, _ = _apply(model, infer_shapes(model.clone()), (("inline functions", inline),))
     for _ in range(ROUNDS):
         current, changed = _apply(model, current, simplify)
         if not changed:

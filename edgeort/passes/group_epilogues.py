@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
+from edgeort.model import dynamic_products
 from edgeort.passes.context import PassContext
 from edgeort.passes.edit import constant, dims, is_op, rank
 from edgeort.passes.elementwise import WITH_CONSTANTS, is_program_operator
@@ -50,6 +51,7 @@ ANCHORS: frozenset[tuple[str, str]] = frozenset(
         ("", "MatMul"),
         ("", "LayerNormalization"),
         ("edgeort", "LayerNorm"),
+        (dynamic_products.DOMAIN, dynamic_products.NAME),
     )
 )
 

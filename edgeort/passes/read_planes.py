@@ -3,8 +3,8 @@
     t = Transpose<to_last>(x)                      ->  y = edgeort.nhwc.Conv<to_nchw = identity>(x, w, b)
     y = edgeort.nhwc.Conv<to_nchw = to_first>(t, w, b)
 
-for a convolution that the runtime has a kernel for: 3 channels, 3x3, stride 2. `eliminate_dead` removes the Transpose
-when nothing else reads it.
+for a convolution that the runtime has a kernel for: 3 channels, 3x3 or 7x7, stride 2. `eliminate_dead` removes the
+Transpose when nothing else reads it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from edgeort.passes.context import PassContext
 from edgeort.passes.edit import constant, integer, ints, is_op, set_attribute
 from edgeort.passes.functions import NHWC
 
-_WEIGHT = (3, 3, 3)  # of one output channel
+_WEIGHTS = ((3, 3, 3), (3, 7, 7))  # of one output channel
 _RANK = 4
 
 
@@ -44,7 +44,7 @@ def _fits(node: ir.Node) -> bool:
     weight = constant(node.inputs[1])
     return (
         weight is not None
-        and weight.shape[1:] == _WEIGHT
+        and weight.shape[1:] in _WEIGHTS
         and integer(node, "group", 1) == 1
         and list(ints(node, "strides", (1, 1))) == [2, 2]
         and list(ints(node, "dilations", (1, 1))) == [1, 1]

@@ -17,7 +17,7 @@ import pytest
 from edgeort import lowering, model, sample, toolchain
 from edgeort.passes import PassContext, run_passes
 from tests.contract.engines import HOST, levels
-from tests.fuzz.corpus import network, transformer
+from tests.fuzz.corpus import network, transformer, winograd
 from tests.fuzz.quantised import quantised_network
 from tests.real_models.find import find
 
@@ -79,6 +79,14 @@ def test_small_quantised_network(tmp_path: Path) -> None:
     path.write_bytes(quantised_network().SerializeToString())
     for size in ("1x3x17x23", "2x3x32x32"):
         found = digests(path, tmp_path, CORES, "--shape", f"x={size}")
+        assert len(set(found.values())) == 1, found
+
+
+def test_winograd(tmp_path: Path) -> None:
+    path = tmp_path / "winograd.onnx"
+    path.write_bytes(winograd().SerializeToString())
+    for size in ("1x43x14x15", "2x43x61x34"):
+        found = digests(path, tmp_path, CORES[1:2], "--shape", f"x={size}")
         assert len(set(found.values())) == 1, found
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from tests.contract.engines import LANES, check, graph, levels, nchw, rows, values
+from tests.contract.engines import LANES, check, graph, levels, nchw, plan_of, rows, values
 from tests.reference import library as reference
 
 TILES = [(int(r), int(v) * LANES[level]) for level, r, v in rows("gemm", "TILE") if level in levels()]
@@ -70,6 +70,25 @@ def test_convolutions(seed: int, tmp_path: Path) -> None:
     check(model, tmp_path, *runs)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("channels", [(32, 64), (67, 49)])
+def test_winograd(channels: tuple[int, int], stride: int, tmp_path: Path) -> None:
+    """Every number of outputs in the last tile, few and many tiles, and values that overflow."""
+    ci, co = channels
+    rng = np.random.default_rng(ci * stride)
+    w, b = values(rng, co, ci, 3, 3), values(rng, co)
+    node = helper.make_node("Conv", ["x", "w", "b"], ["y"], strides=[stride] * 2, pads=[1] * 4)
+    model = graph([node], {"x": ["n", ci, "h", "w"]}, ["y"], {"w": w, "b": b})
+    assert b"WinogradConv" in plan_of(model)
+    runs = []
+    for n, height, width in ((2, 1, 2), (1, 3, 13), (3, 4, 5), (1, 41, 62), (1, 14, 11)):
+        x = values(rng, n, height * stride, width * stride, ci)
+        for scale in (1, 2.0**120):
+            large = x * np.float32(scale)
+            runs.append(([nchw(large)], nchw(reference().winograd2d(large, w, b, pad=1, stride=stride))))
+    check(model, tmp_path, *runs)
+
+
 @pytest.mark.parametrize(("width", "stride", "pixels"), [*DEPTHWISE, (2, 1, 1), (7, 3, 1)])
 @pytest.mark.parametrize("channels", [1, 8, 19, 48])
 @pytest.mark.parametrize("left", [0, 1])  # columns fewer than half a kernel
@@ -91,12 +110,13 @@ def test_depthwise_rows(width: int, stride: int, pixels: int, channels: int, lef
 STEMS = [(int(p), int(v) * LANES[level]) for level, p, v in rows("conv", "STEM") if level in levels()]
 
 
+@pytest.mark.parametrize("kernel", [3, 7])
 @pytest.mark.parametrize(("pixels", "columns"), STEMS)
-def test_stems(pixels: int, columns: int, tmp_path: Path) -> None:
+def test_stems(pixels: int, columns: int, kernel: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(pixels * columns)
     for channels in (columns - 1, columns, 2 * columns + 3):
-        w, b = values(rng, channels, 3, 3, 3), values(rng, channels)
-        sizes = {"strides": (2, 2), "pads": (1, 1, 1, 1)}
+        w, b = values(rng, channels, 3, kernel, kernel), values(rng, channels)
+        sizes = {"strides": (2, 2), "pads": (kernel // 2,) * 4}
         node = helper.make_node("Conv", ["x", "w", "b"], ["y"], **sizes)
         runs = []
         for width in (1, 2 * pixels - 1, 2 * pixels, 6 * pixels + 5):

@@ -89,6 +89,25 @@ def chain() -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
 
+def winograd() -> onnx.ModelProto:
+    """Winograd convolutions of both strides, of free sizes; channels fill no vector."""
+    rng = np.random.default_rng(0)
+    sizes: dict[str, Sequence[int]] = {"w0": (50, 43, 3, 3), "w1": (66, 50, 3, 3), "w2": (43, 66, 1, 1)}
+    constants = [numpy_helper.from_array((rng.standard_normal(s) / 8).astype(np.float32), n) for n, s in sizes.items()]
+    nodes = [
+        helper.make_node("Conv", ["x", "w0"], ["a"], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", "w1"], ["c"], pads=[1, 1, 1, 1], strides=[2, 2]),
+        helper.make_node("Sigmoid", ["c"], ["d"]),
+        helper.make_node("Mul", ["c", "d"], ["e"]),
+        helper.make_node("Conv", ["e", "w2"], ["y"]),
+    ]
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 43, "H", "W"])]
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+    graph = helper.make_graph(nodes, "winograd", inputs, outputs, constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
 def network() -> onnx.ModelProto:
     """A small image network with free sizes: convolutions of all kinds, epilogues, branches, views."""
     rng = np.random.default_rng(0)

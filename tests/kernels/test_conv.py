@@ -142,7 +142,7 @@ def test_conv_has_the_bits_of_the_reference(c_in: int, c_out: int, kernel: int, 
     pad = kernel // 2
     node = helper.make_node("Conv", ["x", "w", "b"], ["y"], strides=[stride] * 2, pads=[pad] * 4)
     got = run_everywhere(model([node], {"x": x}, {"w": w, "b": b}), [x], tmp_path)[0]
-    if winograd.pays(*_as_seen_by_lowering(w, x, got)):
+    if winograd.pays(*_as_seen_by_lowering(w, x, got, stride)):
         pytest.fail("this geometry is meant for the direct kernel")
     want = library().conv2d(x.transpose(0, 2, 3, 1), w, b, strides=(stride, stride), pads=(pad,) * 4)
     assert same_bits(got, np.ascontiguousarray(want.transpose(0, 3, 1, 2)))
@@ -150,14 +150,20 @@ def test_conv_has_the_bits_of_the_reference(c_in: int, c_out: int, kernel: int, 
 
 @pytest.mark.parametrize("epilogue", ["none", "HardSwish"])
 @pytest.mark.parametrize("channels", [1, 8, 16, 24, 33, 50])
+@pytest.mark.parametrize("kernel", [3, 7])
 @pytest.mark.parametrize(
     ("size", "pads"),
-    [((14, 15), (1, 1, 1, 1)), ((33, 64), (0, 0, 1, 1)), ((5, 131), (1, 0, 0, 2)), ((3, 1), (4, 1, 2, 40))],
+    [((14, 15), (1, 1, 1, 1)), ((33, 64), (0, 0, 1, 1)), ((7, 131), (3, 2, 3, 3)), ((3, 1), (4, 6, 2, 40))],
 )
 def test_planes_have_the_bits_of_the_reference(
-    size: tuple[int, int], pads: tuple[int, int, int, int], channels: int, epilogue: str, tmp_path: Path
+    size: tuple[int, int],
+    pads: tuple[int, int, int, int],
+    kernel: int,
+    channels: int,
+    epilogue: str,
+    tmp_path: Path,
 ) -> None:
-    x, w, b = random(2, 3, *size), random(channels, 3, 3, 3), random(channels)
+    x, w, b = random(2, 3, *size), random(channels, 3, kernel, kernel), random(channels)
     nodes = [helper.make_node("Conv", ["x", "w", "b"], ["c"], strides=[2, 2], pads=pads)]
     nodes.append(helper.make_node("Identity" if epilogue == "none" else epilogue, ["c"], ["y"]))
     proto = model(nodes, {"x": x}, {"w": w, "b": b})
@@ -167,56 +173,69 @@ def test_planes_have_the_bits_of_the_reference(
     assert same_bits(run_everywhere(proto, [x], tmp_path)[0], np.ascontiguousarray(want.transpose(0, 3, 1, 2)))
 
 
-def _as_seen_by_lowering(w: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[Any, ...]:
+def _as_seen_by_lowering(w: np.ndarray, x: np.ndarray, y: np.ndarray, stride: int = 1) -> tuple[Any, ...]:
     import onnx_ir as ir
 
     values = [ir.Value(name=n, shape=ir.Shape([a.shape[0], *a.shape[2:], a.shape[1]])) for n, a in (("x", x), ("y", y))]
-    return ir.Node("edgeort.nhwc", "Conv", values[:1]), w, values[1]
+    return ir.Node("edgeort.nhwc", "Conv", values[:1], [ir.AttrInt64s("strides", [stride] * 2)]), w, values[1]
 
 
 # Many tiles, 1 to 4 outputs in the last, channels and columns that fill no vector, few tiles that threads share.
 WINOGRAD = [
-    (64, 64, (30, 31), 1),
-    (48, 80, (21, 18), 0),
-    (16, 40, (29, 13), 1),
-    (33, 50, (25, 25), 2),
-    (130, 24, (14, 14), 1),
-    (256, 100, (7, 7), 1),
-    (24, 16, (5, 6), 9),
+    (64, 64, (30, 31), 1, 1),
+    (48, 80, (21, 18), 0, 1),
+    (16, 40, (29, 13), 1, 1),
+    (33, 50, (25, 25), 2, 1),
+    (130, 24, (14, 14), 1, 1),
+    (256, 100, (7, 7), 1, 1),
+    (24, 16, (5, 6), 9, 1),
+    (64, 64, (56, 61), 1, 2),
+    (48, 80, (43, 38), 0, 2),
+    (64, 40, (57, 27), 1, 2),
+    (65, 50, (47, 40), 2, 2),
+    (130, 48, (28, 28), 1, 2),
+    (256, 240, (13, 14), 1, 2),
+    (40, 72, (5, 6), 9, 2),
 ]
 
 
-def winograd_model(x: np.ndarray, w: np.ndarray, b: np.ndarray, pad: int, epilogue: str) -> onnx.ModelProto:
+def winograd_model(
+    x: np.ndarray, w: np.ndarray, b: np.ndarray, pad: int, stride: int, epilogue: str
+) -> onnx.ModelProto:
     """A 3x3 convolution and one of EPILOGUES, with its output's shape."""
-    shape = (x.shape[0], w.shape[0], *(d + 2 * pad - 2 for d in x.shape[2:]))
+    shape = (x.shape[0], w.shape[0], *((d + 2 * pad - 3) // stride + 1 for d in x.shape[2:]))
     inputs = {"x": x} | ({"r": np.empty(shape, np.float32)} if epilogue == "residual" else {})
-    node = helper.make_node("Conv", ["x", "w", "b"], ["c"], pads=[pad] * 4)
+    node = helper.make_node("Conv", ["x", "w", "b"], ["c"], pads=[pad] * 4, strides=[stride] * 2)
     proto = model([node, *EPILOGUES[epilogue]], inputs, {"w": w, "b": b})
     proto.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, shape))
     return proto
 
 
 @pytest.mark.parametrize("epilogue", ["relu", "residual", "silu"])
-@pytest.mark.parametrize(("c_in", "c_out", "size", "pad"), WINOGRAD)
-def test_winograd(c_in: int, c_out: int, size: tuple[int, int], pad: int, epilogue: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("c_in", "c_out", "size", "pad", "stride"), WINOGRAD)
+def test_winograd(
+    c_in: int, c_out: int, size: tuple[int, int], pad: int, stride: int, epilogue: str, tmp_path: Path
+) -> None:
     x, w, b = random(2, c_in, *size), random(c_out, c_in, 3, 3) / 8, random(c_out)
-    proto = winograd_model(x, w, b, pad, epilogue)
+    proto = winograd_model(x, w, b, pad, stride, epilogue)
     assert "WinogradConv" in [n.op for n in engine(proto, tmp_path).nodes]
-    residual = [random(2, c_out, *(d + 2 * pad - 2 for d in size))] if epilogue == "residual" else []
+    shape = ((d + 2 * pad - 3) // stride + 1 for d in size)
+    residual = [random(2, c_out, *shape)] if epilogue == "residual" else []
     run_both(proto, [x, *residual], tmp_path, rtol=1e-4, atol=4e-4)
 
 
-@pytest.mark.parametrize(("c_in", "c_out", "size", "pad"), WINOGRAD)
+@pytest.mark.parametrize(("c_in", "c_out", "size", "pad", "stride"), WINOGRAD)
 def test_winograd_has_the_bits_of_the_reference_and_its_error_is_bounded(
-    c_in: int, c_out: int, size: tuple[int, int], pad: int, tmp_path: Path
+    c_in: int, c_out: int, size: tuple[int, int], pad: int, stride: int, tmp_path: Path
 ) -> None:
     x, w, b = random(1, c_in, *size), random(c_out, c_in, 3, 3) / 8, random(c_out)
-    got = run_everywhere(winograd_model(x, w, b, pad, "none"), [x], tmp_path)[0]
+    got = run_everywhere(winograd_model(x, w, b, pad, stride, "none"), [x], tmp_path)[0]
     pixels = x.transpose(0, 2, 3, 1)
-    assert same_bits(got, np.ascontiguousarray(library().winograd2d(pixels, w, b, pad=pad).transpose(0, 3, 1, 2)))
+    want = library().winograd2d(pixels, w, b, pad=pad, stride=stride)
+    assert same_bits(got, np.ascontiguousarray(want.transpose(0, 3, 1, 2)))
     # F(4x4, 3x3) loses about a digit against a direct sum (Lavin and Gray 2016, section 6.1).
     padded = np.pad(pixels, ((0, 0), (pad, pad), (pad, pad), (0, 0))).astype(np.float64)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))[:, ::stride, ::stride]
     exact = np.einsum("nyxcij,ocij->noyx", windows, w.astype(np.float64), optimize=True) + b[:, None, None]
     error, scale = np.abs(got - exact), np.abs(exact).max()
     assert error.max() < 2e-5 * scale
@@ -228,19 +247,30 @@ def test_winograd_is_not_chosen_where_it_does_not_pay() -> None:
     assert not winograd.pays(*_as_seen_by_lowering(few, random(1, 2, 56, 56), random(1, 64, 56, 56)))
     assert not winograd.pays(*_as_seen_by_lowering(small, random(1, 512, 4, 4), random(1, 512, 4, 4)))
     assert winograd.pays(*_as_seen_by_lowering(large, random(1, 64, 9, 9), random(1, 64, 9, 9)))
+    for w, size, chosen in (
+        (few, 28, False),
+        (small, 6, False),
+        (small, 7, True),
+        (large, 7, False),
+        (large, 20, True),
+    ):
+        x, y = (random(1, channels, size, size) for channels in (w.shape[1], w.shape[0]))
+        assert winograd.pays(*_as_seen_by_lowering(w, x, y, 2)) == chosen
+    assert not winograd.pays(*_as_seen_by_lowering(large, random(1, 64, 20, 20), random(1, 64, 20, 20), 3))
 
 
-def test_winograd_follows_sizes_that_only_a_run_knows(tmp_path: Path) -> None:
-    x, w, b = random(1, 32, 20, 9), random(48, 32, 3, 3) / 8, random(48)
-    proto = winograd_model(x, w, b, 1, "none")
+@pytest.mark.parametrize("stride", [1, 2])
+def test_winograd_follows_sizes_that_only_a_run_knows(stride: int, tmp_path: Path) -> None:
+    x, w, b = random(1, 64, 20, 9), random(48, 64, 3, 3) / 8, random(48)
+    proto = winograd_model(x, w, b, 1, stride, "none")
     for value in (proto.graph.input[0], proto.graph.output[0]):
         for axis, name in ((0, "n"), (2, "h"), (3, "w")):
             value.type.tensor_type.shape.dim[axis].dim_param = name
     engines = [engine(proto, tmp_path, threads=threads) for threads in (1, 2)]
     assert "WinogradConv" in [n.op for n in engines[0].nodes]
-    for shape in ((1, 32, 20, 9), (3, 32, 1, 2), (1, 32, 70, 3), (0, 32, 5, 5), (2, 32, 20, 21)):
+    for shape in ((1, 64, 20, 9), (3, 64, 1, 2), (1, 64, 70, 3), (0, 64, 5, 5), (2, 64, 20, 21)):
         x = random(*shape)
-        want = library().winograd2d(x.transpose(0, 2, 3, 1), w, b, pad=1)
+        want = library().winograd2d(x.transpose(0, 2, 3, 1), w, b, pad=1, stride=stride)
         for ours in engines:
             assert same_bits(ours.run([x])[0], np.ascontiguousarray(want.transpose(0, 3, 1, 2)))
 

@@ -40,11 +40,13 @@ class Case:
     wide: bool = False
     limits: tuple[int, int] = (-128, 127)
     zero_points: tuple[int, int] = (3, -7)
+    uneven: bool = False  # a zero point for each channel of the input
     scale: float = 0.0  # 0: so that results fill the range
     seed: int = 0
     weight: np.ndarray = field(init=False)
     bias: np.ndarray = field(init=False)
     scales: np.ndarray = field(init=False)
+    points: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
         rng = np.random.default_rng(self.seed + self.channels)
@@ -52,6 +54,9 @@ class Case:
         self.weight = rng.integers(low, 128, (self.channels, 1, *self.kernel)).astype(np.int8)
         self.weight[::3] = np.where(self.weight[::3] < 0, low, 127)
         self.bias = rng.integers(-40000, 40000, self.channels).astype(np.int32)
+        self.points = np.full(self.channels, self.zero_points[0], np.int32)
+        if self.uneven:
+            self.points = rng.integers(-128, 128, self.channels).astype(np.int32)
         size = 1 / (3000 * np.sqrt(np.prod(self.kernel)))
         self.scales = ((self.scale or size) * rng.uniform(0.5, 2, self.channels)).astype(np.float32)
 
@@ -74,7 +79,7 @@ class Case:
         top, left, bottom, right = (max(0, -pad) for pad in self.pads)
         inside = x[:, top : x.shape[1] - bottom, left : x.shape[2] - right]
         window = {**self.window, "pads": tuple(max(0, pad) for pad in self.pads)}
-        acc = reference.qdepthwise(inside, self.weight, self.bias, self.zero_points[0], **window)
+        acc = reference.qdepthwise(inside, self.weight, self.bias, self.points, **window)
         if self.program:
             y = np.maximum(acc.astype(np.float32) * self.scales + np.float32(OFFSET), np.float32(0))
             return reference.quantize(y, STEP, self.zero_points[1]) if self.quantised else y
@@ -101,6 +106,8 @@ class Case:
         made = [plan.constant("w", quantised.depthwise(taps), CODES["i8"])]
         for name, values, dtype in (("b", self.bias, "i32"), ("s", sums, "i32"), ("f", self.scales, "f32")):
             made.append(plan.constant(name, quantised.padded(values), CODES[dtype]))
+        if self.uneven:
+            made.append(plan.constant("z", quantised.padded(self.points), CODES["i32"]))
         return made
 
     def params(self, **changed: Any) -> bytes:
@@ -170,6 +177,9 @@ CASES: dict[str, Case] = {
     "program": Case(37, (5, 5), program=True),
     "program to float32": Case(21, (3, 3), (2, 2), program=True, quantised=False),
     "program of few channels": Case(5, program=True),
+    "a zero point for each channel": Case(85, uneven=True, pads=(1, 1, 0, 1)),
+    "a zero point for each channel, wide": Case(37, (5, 5), (2, 2), (2, 2, 2, 2), uneven=True, program=True),
+    "a zero point for each of few channels": Case(7, uneven=True),
     "limits": Case(40, limits=(-100, 50)),
     "a limit at the zero point": Case(70, zero_points=(-128, -128), limits=(-128, 99)),
     "zero points at the ends": Case(33, zero_points=(127, -128)),
@@ -202,7 +212,7 @@ def test_streams(program: bool, threads: int, tmp_path: Path) -> None:
     """Three of them line by line: a ring's borders hold the zero point."""
     cases = (
         Case(70, seed=1, zero_points=(9, -20), program=program),
-        Case(70, (5, 5), pads=(2, 2, 2, 2), seed=2, zero_points=(-20, 31)),
+        Case(70, (5, 5), pads=(2, 2, 2, 2), seed=2, zero_points=(-20, 31), uneven=program),
         Case(70, (3, 3), (2, 2), seed=3, zero_points=(31, 4), program=program, quantised=False),
     )
     plan = PlanBuilder()

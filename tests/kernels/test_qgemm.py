@@ -1,4 +1,4 @@
-"""QGemm and QConv: every kernel row, and what is around them, against the integers of the reference."""
+"""QGemm, QConv and QStemConv: every kernel row, and what is around them, against the integers of the reference."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TILES = [
     for level, count, columns in rows("qgemm", "TILE")
     if level in (*int8_levels(), "neon", "dotprod", "i8mm")
 ]
-KERNELS = ("QGemm", "QConv", "QDepthwiseConv", "QuantisedBytes", "MaxPool", "Concat", "Split")
+KERNELS = ("QGemm", "QConv", "QStemConv", "QDepthwiseConv", "QuantisedBytes", "MaxPool", "Concat", "Split")
 UOPS = ("uop:Add", "uop:Relu", "uop:Quantize", "uop:Dequantize")
 STEP, OFFSET = 0.5, 0.75  # of programs
 # Cores with no int8 instructions, with dot products, with matrix products.
@@ -45,6 +45,7 @@ class Case:
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
     dilations: tuple[int, int] = (1, 1)
     groups: int = 1
+    stem: bool = False
     quantised: bool = True
     program: bool = False  # a residual sum, relu and, for a quantised result, Quantize behind it
     wide: bool = False
@@ -112,13 +113,14 @@ class Case:
     def append(self, plan: PlanBuilder, x: int, name: str) -> int:
         """The product alone, of tensor `x`."""
         y = plan.activation(name, layout.Q8 if self.quantised else CODES["f32"])
-        op = "QConv" if self.kernel else "QGemm"
+        op = "QStemConv" if self.stem else "QConv" if self.kernel else "QGemm"
         plan.node(op, name, [x, *self.constants(plan, name)], [y], self.params())
         return y
 
     def constants(self, plan: PlanBuilder, name: str) -> list[int]:
         taps = self.weight.reshape(*self.weight.shape[:2], -1).transpose(2, 1, 0) if self.kernel else self.weight[None]
-        packed = np.concatenate([quantised.panels(part) for part in np.split(taps, self.groups, axis=2)])
+        one = taps.reshape(1, -1, self.n) if self.stem else taps
+        packed = np.concatenate([quantised.panels(part) for part in np.split(one, self.groups, axis=2)])
         made = [plan.constant(f"{name}.w", packed, CODES["i8"])]
         sums = taps.sum((0, 1), dtype=np.int32)
         for key, values, dtype in (("b", self.bias, "i32"), ("s", sums, "i32"), ("f", self.scales, "f32")):
@@ -242,6 +244,24 @@ CONVS: dict[str, Case] = {
 @pytest.mark.parametrize("name", CONVS)
 def test_convolutions(name: str, tmp_path: Path) -> None:
     check(CONVS[name], tmp_path, (1, 7, 9), (2, 9, 8), (1, 5, 40))
+
+
+STEMS: dict[str, Case] = {
+    "stem of colours": Case(3, 32, (3, 3), (2, 2), (1, 1, 1, 1), stem=True),
+    "stem of one channel": Case(1, 18, (5, 5), pads=(2, 2, 2, 2), stem=True, zero_points=(-128, 100)),
+    "stem of long kernel rows": Case(4, 20, (7, 7), (2, 2), (3, 3, 3, 3), stem=True),
+    "stem, dilated": Case(3, 9, (3, 2), (1, 2), dilations=(2, 2), pads=(1, 2, 0, 1), stem=True),
+    "stem without padding": Case(2, 17, (3, 4), stem=True, zero_points=(7, 0)),
+    "stem with more padding than kernel": Case(3, 16, (3, 3), pads=(4, 3, 5, 6), stem=True),
+    "stem with a program": Case(3, 24, (3, 3), (2, 2), (0, 0, 1, 1), stem=True, program=True),
+    "stem to float32": Case(3, 40, (4, 4), (4, 4), stem=True, quantised=False),
+    "stem with the least weight": Case(3, 40, (3, 3), stem=True, wide=True, pads=(1, 1, 1, 1)),
+}
+
+
+@pytest.mark.parametrize("name", STEMS)
+def test_stems(name: str, tmp_path: Path) -> None:
+    check(STEMS[name], tmp_path, (1, 7, 9), (2, 9, 8), (1, 5, 40))
 
 
 def q8_input(plan: PlanBuilder, dims: Sequence[int | str]) -> int:
@@ -379,9 +399,9 @@ def refused(plan: PlanBuilder, case: Case, message: str, folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*GEMMS, *CONVS])
+@pytest.mark.parametrize("name", [*GEMMS, *CONVS, *STEMS])
 def test_emulated(name: str, tmp_path: Path) -> None:
-    case = CONVS.get(name) or GEMMS[name]
+    case = ({**GEMMS, **CONVS, **STEMS})[name]
     plan = tmp_path / "model.plan"
     plan.write_bytes(case.plan().to_bytes())
     kernels = [*KERNELS, *UOPS]

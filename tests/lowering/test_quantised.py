@@ -66,7 +66,7 @@ def product(
 
 def interpreted(plan: PlanBuilder, x: Array) -> Array:
     """The canonical result of the plan's only product, which has no program, on canonical integers (channels last)."""
-    (node,) = (n for n in plan.nodes if n.op in ("QConv", "QDepthwiseConv", "QGemm"))
+    (node,) = (n for n in plan.nodes if n.op in ("QConv", "QStemConv", "QDepthwiseConv", "QGemm"))
     weights, bias, sums, scale = (plan.tensors[index].data for index in node.inputs[1:5])
     assert weights is not None and bias is not None and sums is not None and scale is not None
     kind = PARAMS["QGemmParams" if node.op == "QGemm" else "QConvParams"]
@@ -92,6 +92,8 @@ def _convolution(op: str, params: Any, x: Array, weights: Array, bias: Array, ze
     if op == "QDepthwiseConv":
         taps = quantised.unpack_depthwise(weights, count, c_out)[:, None]
         n = c_out
+    elif op == "QStemConv":
+        taps = quantised.unpack_panels(weights, 1, count * c_in, n).reshape(count, c_in, n)
     else:
         parts = np.split(weights, groups)
         taps = np.concatenate([quantised.unpack_panels(part, count, c_in // groups, n) for part in parts], axis=2)
@@ -189,4 +191,4 @@ def test_a_bias_far_beyond_its_weights_fits() -> None:
 def test_what_has_no_kernel_runs_in_float32(node: onnx.NodeProto, weight: Array, axis: int) -> None:
     model = product(node, [5, 4] if node.op_type == "Gemm" else [1, 4, 6, 6], weight, axis=axis)
     ops = [n.op for n in plan_of(model).nodes]
-    assert node.op_type in ops and not any(op in ops for op in ("QConv", "QGemm"))
+    assert node.op_type in ops and not any(op in ops for op in ("QConv", "QStemConv", "QGemm"))

@@ -18,8 +18,9 @@ def transposes(operation: str, channels: int = 3, kernel: int = 3) -> int:
     return counts(check(model, PASSES, sizes={"N": 2})[0])["Transpose"]
 
 
-def test_planes_are_read_as_they_come() -> None:
-    assert transposes("Conv <strides = [2, 2], pads = [1, 0, 1, 1]> (x, w)") == 1  # of the result
+@pytest.mark.parametrize("kernel", [3, 7])
+def test_planes_are_read_as_they_come(kernel: int) -> None:
+    assert transposes("Conv <strides = [2, 2], pads = [1, 0, 1, 1]> (x, w)", kernel=kernel) == 1  # of the result
 
 
 @pytest.mark.parametrize(

@@ -135,11 +135,13 @@ class Reference:
         self._lib.ref_conv2d(_ptr(x), _ptr(weight), _ptr(_bias(bias, co)), _ptr(y), ctypes.byref(window))
         return y
 
-    def winograd2d(self, x: Array, weight: Array, bias: Array, *, pad: int) -> Array:
+    def winograd2d(self, x: Array, weight: Array, bias: Array, *, pad: int, stride: int = 1) -> Array:
         """x [n, h, w, ci], weight [co, ci, 3, 3], bias [co]; the same pad on every side."""
         x, weight, bias = _in(x), _in(weight), _in(bias)
-        y = np.empty((x.shape[0], x.shape[1] + 2 * pad - 2, x.shape[2] + 2 * pad - 2, weight.shape[0]), np.float32)
-        window = _window(x, y, (3, 3), (1, 1), (1, 1), (pad,) * 4, 1)
+        y = np.empty(
+            (x.shape[0], *((d + 2 * pad - 3) // stride + 1 for d in x.shape[1:3]), weight.shape[0]), np.float32
+        )
+        window = _window(x, y, (3, 3), (stride, stride), (1, 1), (pad,) * 4, 1)
         self._lib.ref_winograd2d(_ptr(x), _ptr(weight), _ptr(bias), _ptr(y), ctypes.byref(window))
         return y
 

@@ -31,15 +31,17 @@ void ref_conv2d(const float* x, const float* weight, const float* bias, float* y
   }
 }
 
-// One dimension of B^T d, of G g without its factors and of -6 A^T m with them, of Winograd's F(n, 3) with n + 2 of the positions
-// of F(4, 3); with a stride.
+// One dimension of Winograd's transforms, with a step: positions 0 to 4 are the points 0, 1, -1, 2, -2, and 5 is infinity.
+// B^T d at the first n - 1 points and infinity.
 static void winograd_in(float* d, int64_t s, int64_t n) {
   const float d0 = d[0], d1 = d[s], d2 = d[2 * s], d3 = d[3 * s], d4 = d[4 * s], d5 = d[5 * s], c = d4 - d2, e = d3 - d1;
-  if (n == 1) {
-    d[0] = d0 - d1, d[s] = d1, d[5 * s] = d2 - d1;
-  } else if (n == 2) {
-    d[0] = d0 - d2, d[s] = d1 + d2, d[2 * s] = d2 - d1, d[5 * s] = e;
+  if (n == 2) {
+    d[5 * s] = d1;
   } else if (n == 3) {
+    d[0] = d0 - d1, d[s] = d1, d[5 * s] = d2 - d1;
+  } else if (n == 4) {
+    d[0] = d0 - d2, d[s] = d1 + d2, d[2 * s] = d2 - d1, d[5 * s] = e;
+  } else if (n == 5) {
     d[0] = fmaf(2, d0 - d2, e), d[s] = fmaf(-2, d1, d3 - d2), d[2 * s] = fmaf(2, d1, fmaf(-3, d2, d3)), d[3 * s] = e;
     d[5 * s] = fmaf(-2, e, c);
   } else {
@@ -48,12 +50,14 @@ static void winograd_in(float* d, int64_t s, int64_t n) {
     d[5 * s] = fmaf(-4, e, d5 - d3);
   }
 }
-static void winograd_weights(float* g, int64_t s) {
-  const float sum = g[0] + g[2 * s], u = fmaf(4, g[2 * s], g[0]);
-  const float rows[6] = {g[0], sum + g[s], sum - g[s], u + 2 * g[s], u - 2 * g[s], g[2 * s]};
+// G g without its factors, of so many taps.
+static void winograd_weights(float* g, int64_t s, int64_t taps) {
+  const float g0 = g[0], g1 = taps > 1 ? g[s] : 0, g2 = taps > 2 ? g[2 * s] : 0, sum = g0 + g2, u = fmaf(4, g2, g0);
+  const float rows[6] = {g0, sum + g1, sum - g1, u + 2 * g1, u - 2 * g1, taps > 2 ? g2 : g1};
   for (int i = 0; i < 6; ++i) g[i * s] = rows[i];
 }
-static void winograd_out(float* m, int64_t s, int64_t n) {
+// -6 A^T m with those factors: n outputs of three taps, and of two.
+static void winograd_out3(float* m, int64_t s, int64_t n) {
   const float m0 = m[0], m1 = m[s], m2 = m[2 * s], m3 = m[3 * s], m4 = m[4 * s], m5 = m[5 * s], s12 = m1 + m2, d12 = m1 - m2;
   if (n == 1) {
     m[0] = -6 * ((m0 + m1) + m5);
@@ -68,27 +72,54 @@ static void winograd_out(float* m, int64_t s, int64_t n) {
     m[3 * s] = fmaf(-6, m5, fmaf(-2, d34, d12));
   }
 }
+static void winograd_out2(float* m, int64_t s, int64_t n) {
+  const float m0 = m[0], m1 = m[s], m2 = m[2 * s], m3 = m[3 * s], m5 = m[5 * s], s12 = m1 + m2;
+  if (n == 1) {
+    m[0] = -6 * (m0 + m5);
+  } else if (n == 2) {
+    m[0] = -6 * (m0 + m1), m[s] = -6 * (m1 + m5);
+  } else if (n == 3) {
+    m[0] = -3 * fmaf(2, m0, s12), m[s] = -3 * (m1 - m2), m[2 * s] = -3 * fmaf(2, m5, s12);
+  } else {
+    const float d = fmaf(3, m1, -m2);
+    m[0] = fmaf(3, m1 - m0, m2 - m3), m[s] = fmaf(-2, m3, d), m[2 * s] = fmaf(-4, m3, fmaf(3, m1, m2));
+    m[3 * s] = fmaf(-6, m5, fmaf(-8, m3, d));
+  }
+}
 
-// weight [co, ci, 3, 3]; stride 1; y is computed in tiles of 4x4, and smaller ones at the right and the bottom.
+// Adds to the 6x6 sums of a tile at output (ty, tx), of nh x nw outputs, the products of the lines py, py + stride, ... and the
+// columns px, px + stride, ... under it, with the taps that meet those.
+static void winograd_phase(const float* x, const float* weight, float* sum, const Window* d, int64_t b, int64_t oc, int64_t ty, int64_t tx,
+                           int64_t nh, int64_t nw, int64_t py, int64_t px) {
+  const int64_t s = d->sh, th = (2 - py) / s + 1, tw = (2 - px) / s + 1;
+  for (int64_t c = 0; c < d->ci; ++c) {
+    float patch[36], w[36] = {0};
+    for (int k = 0; k < 36; ++k) {
+      patch[k] = tap(x, d, b, ty * s - d->pt + py + k / 6 * s, tx * s - d->pl + px + k % 6 * s, c);
+      if (k / 6 < th && k % 6 < tw) w[k] = weight[(oc * d->ci + c) * 9 + (py + k / 6 * s) * 3 + px + k % 6 * s];
+    }
+    const int64_t points = s == 1 ? 2 : 1;
+    for (int k = 0; k < 6; ++k) winograd_in(patch + k, 6, nh + points);
+    for (int k = 0; k < 6; ++k) winograd_in(patch + 6 * k, 1, nw + points);
+    for (int k = 0; k < 6; ++k) winograd_weights(w + k, 6, th);
+    for (int k = 0; k < 6; ++k) winograd_weights(w + 6 * k, 1, tw);
+    for (int k = 0; k < 36; ++k) {
+      if ((k / 6 < 5 || th > 1) && (k % 6 < 5 || tw > 1)) sum[k] = fmaf(patch[k], w[k], sum[k]);  // one tap is nothing at infinity
+    }
+  }
+}
+
+// weight [co, ci, 3, 3]; stride 1 or 2; y is computed in tiles of 4x4, and smaller ones at the right and the bottom.
 void ref_winograd2d(const float* x, const float* weight, const float* bias, float* y, const Window* d) {
+  void (*const out)(float*, int64_t, int64_t) = d->sh == 1 ? winograd_out3 : winograd_out2;
   for (int64_t i = 0; i < d->n * ((d->oh + 3) / 4) * ((d->ow + 3) / 4) * d->co; ++i) {
     const int64_t oc = i % d->co, tx = i / d->co % ((d->ow + 3) / 4) * 4;
     const int64_t ty = i / d->co / ((d->ow + 3) / 4) % ((d->oh + 3) / 4) * 4, b = i / d->co / ((d->ow + 3) / 4) / ((d->oh + 3) / 4);
     const int64_t nh = d->oh - ty < 4 ? d->oh - ty : 4, nw = d->ow - tx < 4 ? d->ow - tx : 4;
     float sum[36] = {0};
-    for (int64_t c = 0; c < d->ci; ++c) {
-      float patch[36];
-      for (int k = 0; k < 36; ++k) patch[k] = tap(x, d, b, ty - d->pt + k / 6, tx - d->pl + k % 6, c);
-      for (int k = 0; k < 6; ++k) winograd_in(patch + k, 6, nh);
-      for (int k = 0; k < 6; ++k) winograd_in(patch + 6 * k, 1, nw);
-      float w[36];
-      for (int k = 0; k < 9; ++k) w[k / 3 * 6 + k % 3] = weight[(oc * d->ci + c) * 9 + k];
-      for (int k = 0; k < 3; ++k) winograd_weights(w + k, 6);
-      for (int k = 0; k < 6; ++k) winograd_weights(w + 6 * k, 1);
-      for (int k = 0; k < 36; ++k) sum[k] = fmaf(patch[k], w[k], sum[k]);
-    }
-    for (int k = 0; k < 6; ++k) winograd_out(sum + k, 6, nh);
-    for (int k = 0; k < 4; ++k) winograd_out(sum + 6 * k, 1, nw);
+    for (int64_t k = 0; k < d->sh * d->sh; ++k) winograd_phase(x, weight, sum, d, b, oc, ty, tx, nh, nw, k / d->sh, k % d->sh);
+    for (int k = 0; k < 6; ++k) out(sum + k, 6, nh);
+    for (int k = 0; k < 4; ++k) out(sum + 6 * k, 1, nw);
     for (int k = 0; k < 16; ++k) {
       if (ty + k / 4 < d->oh && tx + k % 4 < d->ow) {
         y[((b * d->oh + ty + k / 4) * d->ow + tx + k % 4) * d->co + oc] = sum[k / 4 * 6 + k % 4] * (1.0f / 36) + bias[oc];

@@ -45,7 +45,7 @@ def qconv(
     x: Array,
     weight: Array,
     bias: Array,
-    x_zero_point: int,
+    x_zero_point: int | Array,
     *,
     strides: Sequence[int] = (1, 1),
     dilations: Sequence[int] = (1, 1),
@@ -68,7 +68,7 @@ def qconv(
     return _int32(y + bias)
 
 
-def qdepthwise(x: Array, weight: Array, bias: Array, x_zero_point: int, **window: Any) -> Array:
+def qdepthwise(x: Array, weight: Array, bias: Array, x_zero_point: int | Array, **window: Any) -> Array:
     """x [n, h, w, c], weight [c, 1, kh, kw], bias [c]; as `qconv` with a channel a group."""
     return qconv(x, weight, bias, x_zero_point, groups=x.shape[-1], **window)
 

@@ -159,7 +159,7 @@ struct Quantisation {
 };
 static_assert(sizeof(Quantisation) == 24);
 
-// A convolution of q8 by i8: inputs are x, weights, bias, sums of weights, scale, the program's operands.
+// A convolution of q8 by i8: inputs are x, weights, bias, sums of weights, scale, the program's operands; of a depthwise one, then zero points of the channels of x in place of x_zero_point.
 struct QConvParams {
   Quantisation quantisation;
   ConvParams conv;
@@ -174,6 +174,16 @@ struct QGemmParams {
   Program epilogue;
 };
 static_assert(sizeof(QGemmParams) == 64);
+
+// A product of float32 [..., k], whose rows are quantised as it runs, by i8 [k, n]: inputs as of QConvParams, without a bias. wide: some weight is -128.
+struct DynamicQGemmParams {
+  i64 k;
+  i64 n;
+  u32 wide;
+  u32 reserved;
+  Program epilogue;
+};
+static_assert(sizeof(DynamicQGemmParams) == 48);
 
 // LSTM, GRU and RNN. packed: weights come as panels, recurrent ones a group of gates at a time. flag: input_forget or linear_before_reset. activations: three a direction, codes of lowering/rnn.py. clip: 0 for none.
 struct RnnParams {

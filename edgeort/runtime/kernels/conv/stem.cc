@@ -18,11 +18,12 @@ struct State {
   BoundProgram epilogue;
   f32 lo, hi;
   bool swish, program;
-  const StemKernels* kernels;
+  StemTiles tiles;
+  i64 rows;          // that an output line reads, of all planes
   i64 group, reads;  // the most outputs of a tile's group, and the floats of a row that such a group reads
   const f32* zeros;  // a line
 
-  u64 edge_bytes() const { return static_cast<u64>(kStemRows * reads) * sizeof(f32); }
+  u64 edge_bytes() const { return static_cast<u64>(rows * reads) * sizeof(f32); }
   u64 scratch_bytes() const { return edge_bytes() + (program ? epilogue.scratch_bytes(g.out[2] * g.c_out) : 0); }
   i64 panel_stride() const { return g.taps * kStemPlanes * kPanel; }
 };
@@ -35,16 +36,17 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(conv_geometry(p, params, &g, true));
   if (g.groups != 1 || g.c_in != kStemPlanes || params.spatial != 2) return p.fail("is not a convolution of three planes");
   for (int d = 1; d < 3; ++d) {
-    if (g.kernel[d] != kStemKernel || g.stride[d] != kStemStride || g.dilation[d] != 1 || g.pad[d] < 0)
-      return p.fail("is not 3x3 of stride 2");
+    const bool fits = (g.kernel[d] == 3 || g.kernel[d] == 7) && g.kernel[d] == g.kernel[1];
+    if (!fits || g.stride[d] != kStemStride || g.dilation[d] != 1 || g.pad[d] < 0) return p.fail("is not 3x3 or 7x7 of stride 2");
   }
   const i64 padded = ceil_div(g.c_out, kPanel) * kPanel;
   EDGEORT_TRY(check_weights(p, g.taps * kStemPlanes * padded, padded));
   const Tensor& y = p.out(0);
   EDGEORT_TRY(s->epilogue.bind(p, params.epilogue, sizeof(params), y.dims, y.rank - 1, g.c_out, true));
   s->program = !s->epilogue.in_registers(&s->lo, &s->hi, &s->swish);
-  s->kernels = &stem(p.isa());
-  for (const StemTile* tile = s->kernels->tiles; tile < s->kernels->tiles + s->kernels->count; ++tile) {
+  s->tiles = g.kernel[1] == 3 ? stem(p.isa()).small : stem(p.isa()).large;
+  s->rows = g.kernel[1] * kStemPlanes;
+  for (const StemTile* tile = s->tiles.tiles; tile < s->tiles.tiles + s->tiles.count; ++tile) {
     s->group = max_of(s->group, tile->pixels);
     s->reads = max_of(s->reads, tile->reads);
   }
@@ -58,14 +60,14 @@ Status prepare(Prepare& p) {
 struct Line {
   const Run& r;
   const State& s;
-  const f32* lines[kStemRows];  // column 0 of the rows that it reads
+  const f32* lines[kStemMostRows];  // column 0 of the rows that it reads
   f32* out;
   f32* edge;
 
   Line(const Run& run, const State& state, i64 n, i64 y, f32* to, void* scratch)
       : r(run), s(state), out(to), edge(static_cast<f32*>(scratch)) {
     const i64 height = s.g.in[1], width = s.g.in[2];
-    for (i64 i = 0; i < kStemRows; ++i) {
+    for (i64 i = 0; i < s.rows; ++i) {
       const i64 iy = y * kStemStride - s.g.pad[1] + i / kStemPlanes;
       const i64 row = (n * kStemPlanes + i % kStemPlanes) * height + iy;
       lines[i] = iy >= 0 && iy < height ? r.in(0).as<const f32>() + row * width : s.zeros;
@@ -77,8 +79,8 @@ struct Line {
     StemArgs a = {
         {},        pixels, r.in(1).as<const f32>(), s.panel_stride(), r.in(2).as<const f32>(), s.lo, s.hi, s.swish, out + x * s.g.c_out,
         s.g.c_out, 0};
-    for (i64 i = 0; i < kStemRows; ++i) a.rows[i] = rows[i] + from;
-    const StemTile* tile = s.kernels->tiles;
+    for (i64 i = 0; i < s.rows; ++i) a.rows[i] = rows[i] + from;
+    const StemTile* tile = s.tiles.tiles;
     for (i64 column = 0; column < s.g.c_out; column += tile->columns) {
       const i64 left = s.g.c_out - column, padded = ceil_div(left, kPanel) * kPanel;
       while (tile->columns > padded) ++tile;
@@ -92,10 +94,10 @@ struct Line {
 
   // A group that reads outside the image, by way of a copy with zeros there.
   void border(i64 x) const {
-    const f32* rows[kStemRows];
+    const f32* rows[kStemMostRows];
     const i64 start = x * kStemStride - s.g.pad[2];
     const i64 first = min_of(s.reads, max_of(0, -start)), last = max_of(first, min_of(s.reads, s.g.in[2] - start));
-    for (i64 i = 0; i < kStemRows; ++i) {
+    for (i64 i = 0; i < s.rows; ++i) {
       f32* row = edge + i * s.reads;
       memset(row, 0, static_cast<size_t>(s.reads) * sizeof(f32));
       memcpy(row + first, lines[i] + start + first, static_cast<size_t>(last - first) * sizeof(f32));
@@ -116,7 +118,7 @@ struct Line {
 
   // `row`: the line's first pixel in the epilogue's space.
   void finish(i64 row) const {
-    void* scratch = edge + kStemRows * s.reads;
+    void* scratch = edge + s.rows * s.reads;
     if (s.epilogue.flat) {
       s.epilogue.run(r, out, row, 0, s.g.out[2] * s.g.c_out, scratch);
       return;

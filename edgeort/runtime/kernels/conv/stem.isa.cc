@@ -7,28 +7,28 @@
 namespace edgeort {
 namespace {
 
-constexpr int kK = kStemKernel, kS = kStemStride, kC = kStemPlanes;
+constexpr int kS = kStemStride, kC = kStemPlanes;
 constexpr int kVectorsPerPanel = static_cast<int>(kPanel) / kLanes;
 
-// The floats of a row that P outputs read.
-template <int P>
-constexpr int kReads = (P - 1) * kS + kK;
+// The floats of a row that P outputs of a kernel of width K read.
+template <int K, int P>
+constexpr int kReads = (P - 1) * kS + K;
 
 #if defined(__ARM_NEON)
 // In registers: fmla takes its multiplier from any lane.
-template <int P>
+template <int K, int P>
 struct Row {
-  vf v[(kReads<P> + kLanes - 1) / kLanes];
+  vf v[(kReads<K, P> + kLanes - 1) / kLanes];
 
   EDGEORT_INLINE explicit Row(const f32* p) {
 #pragma clang loop unroll(full)
-    for (int i = 0; i < kReads<P>; i += kLanes) v[i / kLanes] = load_n(p + i, kReads<P> - i < kLanes ? kReads<P> - i : kLanes);
+    for (int i = 0; i < kReads<K, P>; i += kLanes) v[i / kLanes] = load_n(p + i, kReads<K, P> - i < kLanes ? kReads<K, P> - i : kLanes);
   }
   EDGEORT_INLINE vf at(int i, bool) const { return splat(v[i / kLanes][i % kLanes]); }
 };
 #else
 // In memory: an operand of the fma with AVX-512, else read once for the vectors of a tap.
-template <int P>
+template <int, int>
 struct Row {
   const f32* p;
 
@@ -41,11 +41,12 @@ struct Row {
 #endif
 
 // The products of one kernel row.
-template <int P, int V>
+template <int K, int P, int V>
 EDGEORT_INLINE void add(vf (&sum)[P][V], const f32* const* rows, const f32* const (&panels)[V], i64 x, bool first) {
-  Row<P> row[kC] = {Row<P>(rows[0] + x), Row<P>(rows[1] + x), Row<P>(rows[2] + x)};
+  Row<K, P> row[kC] = {Row<K, P>(rows[0] + x), Row<K, P>(rows[1] + x), Row<K, P>(rows[2] + x)};
 #pragma clang loop unroll(full)
-  for (int k = 0; k < kK * kC; ++k) {
+  for (int k = 0; k < K * kC; ++k) {
+    if (kLanes == 8) asm volatile("" ::: "memory");  // else the next tap's weights would take a register from the sums
     vf weights[V];
 #pragma clang loop unroll(full)
     for (int v = 0; v < V; ++v) weights[v] = load(panels[v] + k * kPanel);
@@ -69,20 +70,22 @@ EDGEORT_INLINE void save(const vf (&y)[P][V], f32* out, i64 stride) {
   }
 }
 
-template <int P, int V>
+template <int K, int P, int V>
 void tile(const StemArgs& a) {
-  const Finish finish = {splat(a.lo), splat(a.hi), a.swish};
+  constexpr int kAtOnce = K == 3 ? K : 1;  // kernel rows in a turn of the loop
   for (i64 x = 0; x < a.pixels; x += P) {
     vf sum[P][V];
+    const f32* panels[V];
 #pragma clang loop unroll(full)
-    for (int r = 0; r < kK; ++r) {
-      const f32* panels[V];
+    for (int v = 0; v < V; ++v) panels[v] = a.panels + v / kVectorsPerPanel * a.panel_stride + v % kVectorsPerPanel * kLanes;
+    add<K, P, V>(sum, a.rows, panels, x * kS, true);
+#pragma clang loop unroll_count(kAtOnce)
+    for (int r = 1; r < K; ++r) {
 #pragma clang loop unroll(full)
-      for (int v = 0; v < V; ++v) {
-        panels[v] = a.panels + v / kVectorsPerPanel * a.panel_stride + v % kVectorsPerPanel * kLanes + r * kK * kC * kPanel;
-      }
-      add<P, V>(sum, a.rows + r * kC, panels, x * kS, r == 0);
+      for (int v = 0; v < V; ++v) panels[v] += K * kC * kPanel;
+      add<K, P, V>(sum, a.rows + r * kC, panels, x * kS, false);
     }
+    const Finish finish = {splat(a.lo), splat(a.hi), a.swish};  // here, so that no limit takes a register from the sums
 #pragma clang loop unroll(full)
     for (int v = 0; v < V; ++v) {
       const vf bias = load(a.bias + v * kLanes);
@@ -113,25 +116,26 @@ struct Table {
   int count;
 };
 
-template <bool kHere, int P, int V>
+template <bool kHere, int K, int P, int V>
 constexpr void append(Table& table) {
-  if constexpr (kHere) table.tiles[table.count++] = {P, V * kLanes, kReads<P>, tile<P, V>};
+  if constexpr (kHere) table.tiles[table.count++] = {P, V * kLanes, kReads<K, P>, tile<K, P, V>};
 }
 
+template <int K>
 constexpr Table tiles() {
   Table table = {};
 #define DEPTHWISE(kernel, stride, pixels)
-#define STEM(level, pixels, vectors) append<kIsa_##level == EDGEORT_PASTE(kIsa, EDGEORT_ISA), pixels, vectors>(table);
+#define STEM(level, pixels, vectors) append<kIsa_##level == EDGEORT_PASTE(kIsa, EDGEORT_ISA), K, pixels, vectors>(table);
 #include "kernels.inc"
 #undef STEM
 #undef DEPTHWISE
   return table;
 }
 
-constexpr Table kTiles = tiles();
+constexpr Table kSmall = tiles<3>(), kLarge = tiles<7>();
 
 }  // namespace
 
-EDGEORT_KERNEL(StemKernels, stem, {kTiles.tiles, kTiles.count})
+EDGEORT_KERNEL(StemKernels, stem, {{kSmall.tiles, kSmall.count}, {kLarge.tiles, kLarge.count}})
 
 }  // namespace edgeort

@@ -1,4 +1,4 @@
-// WinogradConv: 3x3, stride 1, chosen where shapes say that it pays (edgeort/lowering/winograd.py).
+// WinogradConv: 3x3, stride 1 or 2, chosen where shapes say that it pays (edgeort/lowering/winograd.py).
 //
 // A run of tiles is transformed into memory that stays in level 2. Then, for each group of output columns, blocks of input
 // channels: their weights are transformed, a share of the positions at a time, and multiplied with all tiles of the run.
@@ -8,10 +8,12 @@
 
 #include "../elementwise/bound.h"
 #include "geometry.h"
+#include "winograd_tiles.h"
 
 namespace edgeort {
 
 EDGEORT_KERNELS(WinogradTransforms, winograd_transforms)
+EDGEORT_KERNELS(WinogradWeightTransforms, winograd_weights)
 EDGEORT_KERNELS(WinogradMultiply, winograd_multiply)
 
 namespace {
@@ -26,82 +28,64 @@ constexpr i64 kManyTiles = 24, kFewWeights = 6144, kManyWeights = 24576;
 constexpr i64 kLine = 16;
 constexpr i64 kInputChunk = 32;  // channels of a task that transforms the input of a shared run
 
-// Tiles of one kind: lines of tiles in each image, numbered from `first` on over all images.
-struct Kind {
-  i64 first, lines, across;
-  i64 top, left;      // of the first tile's outputs
-  i64 height, width;  // outputs of a tile
-};
-
 struct State {
   Geometry g;
   BoundProgram epilogue;
   f32 lo, hi;    // a clamp done on the way; else -inf, inf
   bool program;  // the epilogue is more than that clamp
   const WinogradTransforms* transforms;
+  const WinogradWeightTransforms* weight_transforms;
   const WinogradMultiply* multiply;
-  i64 in_pitch, out_pitch;     // floats between pixels
-  Kind kinds[kTileKinds + 1];  // the last only ends the one before it
-  i64 tiles;                   // in all
+  int stride, first_phase, last_phase;
+  i64 in_positions, out_positions;  // along a dimension: of a patch, of sums
+  i64 in_pitch, out_pitch;          // floats between pixels
+  WinogradTiles tiles;
   i64 per_run;
   bool shared;  // few tiles: one run, whose columns the threads share; otherwise each thread has a run
   i64 columns_per_task;
-  i64 depth;                                                 // channels whose weights are transformed at a time
+  i64 depth[kWinogradPhases];                                // channels whose weights are transformed at a time
   i64 in_channel_step, in_position_step, out_position_step;  // of a run
   i64 weights, products, outside;                            // floats of a thread's scratch
 };
 
+i64 square(i64 value) { return value * value; }
 i64 round_up(i64 value, i64 multiple) { return ceil_div(value, multiple) * multiple; }
 i64 odd_lines(i64 floats) { return ceil_div(floats, kLine) / 2 * 2 * kLine + kLine; }
-
-// Numbers the tiles.
-void number(State* s) {
-  const i64 down = s->g.out[1] / kWinogradOut, across = s->g.out[2] / kWinogradOut;
-  const i64 bottom = down * kWinogradOut, right = across * kWinogradOut, height = s->g.out[1] - bottom, width = s->g.out[2] - right;
-  s->kinds[kRightTiles] = {0, down, width ? 1 : 0, 0, right, kWinogradOut, width};
-  s->kinds[kInnerTiles] = {0, down, across, 0, 0, kWinogradOut, kWinogradOut};
-  s->kinds[kBottomTiles] = {0, height ? 1 : 0, across, bottom, 0, height, kWinogradOut};
-  s->kinds[kCornerTile] = {0, height ? 1 : 0, width ? 1 : 0, bottom, right, height, width};
-  for (int i = 0; i < kTileKinds; ++i) s->kinds[i + 1].first = s->kinds[i].first + s->g.batch * s->kinds[i].lines * s->kinds[i].across;
-  s->tiles = s->kinds[kTileKinds].first;
-}
-
-// Where a tile's outputs are.
-struct Place {
-  i64 n, top, left, height, width;
-  i64 along;  // tiles up to the end of its line
-};
-
-Place place(const State& s, i64 tile) {
-  const Kind* k = s.kinds;
-  while (tile >= k[1].first) ++k;
-  const i64 line = (tile - k->first) / k->across, x = (tile - k->first) % k->across;
-  const i64 y = line % k->lines;
-  return {line / k->lines, k->top + y * kWinogradOut, k->left + x * kWinogradOut, k->height, k->width, k->across - x};
-}
 
 // How many tiles a run has, and where their values lie.
 void arrange(Prepare& p, State* s) {
   const Geometry& g = s->g;
   s->transforms = &winograd_transforms(p.isa());
+  s->weight_transforms = &winograd_weights(p.isa());
   s->multiply = &winograd_multiply(p.isa());
+  s->stride = static_cast<int>(g.stride[1]);
+  s->first_phase = s->stride == 1 ? 0 : 1;
+  s->last_phase = s->stride == 1 ? 0 : kWinogradPhases - 1;
+  s->in_positions = winograd_in(s->stride);
+  s->out_positions = winograd_sums(s->stride);
   s->in_pitch = pitch_of(p.in(0));
   s->out_pitch = pitch_of(p.out(0));
-  number(s);
+  s->tiles.number(g);
   const i64 channels = round_up(g.c_in, s->multiply->lanes), threads = p.threads(), wide = s->multiply->wide;
-  const i64 most = min_of(kMostTiles, max_of(kLeastTiles, kRunBytes / (kWinogradPositions * channels * kFloats)));
-  s->shared = threads > 1 && s->tiles < 16 * threads;
+  const i64 most = min_of(kMostTiles, max_of(kLeastTiles, kRunBytes / (square(s->in_positions) * channels * kFloats)));
+  const i64 tiles = s->tiles.count();
+  s->shared = threads > 1 && tiles < 16 * threads;
   // Runs of equal size, as many for each thread.
-  s->per_run = max_of(1, s->shared ? s->tiles : ceil_div(s->tiles, max_of(1, threads * ceil_div(s->tiles, threads * most))));
+  s->per_run = max_of(1, s->shared ? tiles : ceil_div(tiles, max_of(1, threads * ceil_div(tiles, threads * most))));
   const i64 groups = ceil_div(g.c_out, wide);
   s->columns_per_task = (s->shared ? ceil_div(groups, 4 * threads) : groups) * wide;
   s->in_channel_step = s->per_run * s->multiply->lanes;
   s->in_position_step = odd_lines(s->per_run * channels);
   s->out_position_step = odd_lines(s->per_run * wide);
   // Transformed weights stay in level 1 where few tiles use them, and in level 2 where many do: longer sums are stored less often.
-  s->depth = min_of(channels, (s->per_run < kManyTiles ? kFewWeights : kManyWeights) / (kWinogradShare * wide));
-  s->weights = kWinogradShare * s->depth * wide;
-  s->products = kWinogradPositions * s->out_position_step + kWinogradOut * kWinogradOut * wide;
+  s->weights = 0;
+  for (int i = s->first_phase; i <= s->last_phase; ++i) {
+    const i64 row = kWinogradPhase[i].share * kWinogradPhase[i].columns * wide;
+    const i64 most_channels = (s->per_run < kManyTiles ? kFewWeights : kManyWeights) / row;
+    s->depth[i] = min_of(channels, most_channels / s->multiply->lanes * s->multiply->lanes);
+    s->weights = max_of(s->weights, row * s->depth[i]);
+  }
+  s->products = square(s->out_positions) * s->out_position_step + kWinogradOut * kWinogradOut * wide;
   s->outside = g.in[2] * s->in_pitch;
 }
 
@@ -112,8 +96,8 @@ Status prepare(Prepare& p) {
   const Geometry& g = s->g;
   EDGEORT_TRY(conv_geometry(p, params, &s->g));
   const bool fits = g.kernel[0] == 1 && g.in[0] == 1 && g.out[0] == 1 && g.kernel[1] == 3 && g.kernel[2] == 3 && g.groups == 1;
-  if (!fits || g.stride[1] != 1 || g.stride[2] != 1 || g.dilation[1] != 1 || g.dilation[2] != 1)
-    return p.fail("needs a 3x3 kernel of stride 1");
+  if (!fits || g.stride[1] > 2 || g.stride[2] != g.stride[1] || g.dilation[1] != 1 || g.dilation[2] != 1)
+    return p.fail("needs a 3x3 kernel of stride 1 or 2");
   if (g.c_in > i64{1} << 24) return p.fail("has too many channels");
   const i64 padded_out = round_up(g.c_out, kPanel);
   EDGEORT_TRY(check_weights(p, 9 * g.c_in * padded_out, padded_out));
@@ -125,7 +109,7 @@ Status prepare(Prepare& p) {
   arrange(p, s);
   p.reads_slice(0);
   p.writes_slice(0);
-  const u64 input = static_cast<u64>(kWinogradPositions * s->in_position_step * kFloats);
+  const u64 input = static_cast<u64>(square(s->in_positions) * s->in_position_step * kFloats);
   const u64 program = s->program ? s->epilogue.scratch_bytes(g.out[2] * g.c_out) : 0;
   if (s->shared) p.scratch(input);
   p.thread_scratch((s->shared ? 0 : input) + static_cast<u64>((s->weights + s->products + s->outside) * kFloats) + program);
@@ -141,7 +125,7 @@ struct Scratch {
     outside = from;
     weights = outside + s.outside;
     products = weights + s.weights;
-    pixels = products + kWinogradPositions * s.out_position_step;
+    pixels = products + square(s.out_positions) * s.out_position_step;
     program = products + s.products;
   }
 };
@@ -151,26 +135,26 @@ void transform_in(const Run& r, const State& s, i64 first, i64 count, i64 begin,
   const Geometry& g = s.g;
   bool cleared = false;
   for (i64 i = 0; i < count;) {
-    const Place at = place(s, first + i);
-    const i64 top = at.top - g.pad[1];
+    const WinogradTiles::Place at = s.tiles.place(first + i);
+    const i64 top = at.top * s.stride - g.pad[1];
     WinogradPatches p;
     p.tiles = min_of(count - i, at.along);
     p.out_height = at.height;
     p.out_width = at.width;
-    for (int y = 0; y < kWinogradIn; ++y) {
+    for (int y = 0; y < s.in_positions; ++y) {
       const bool inside = top + y >= 0 && top + y < g.in[1];
       if (!inside && !cleared) memset(outside, 0, static_cast<size_t>(s.outside * kFloats));
       cleared |= !inside;
       p.lines[y] = (inside ? r.in(0).as<const f32>() + (at.n * g.in[1] + top + y) * g.in[2] * s.in_pitch : outside) + begin;
     }
-    p.left = at.left - g.pad[2];
+    p.left = at.left * s.stride - g.pad[2];
     p.width = g.in[2];
     p.pixel_step = s.in_pitch;
     p.channels = end - begin;
     p.to = to + begin / s.multiply->lanes * s.in_channel_step + i * s.multiply->lanes;
     p.position_step = s.in_position_step;
     p.channel_step = s.in_channel_step;
-    s.transforms->input(p);
+    s.transforms->input[s.stride - 1](p);
     i += p.tiles;
   }
 }
@@ -178,32 +162,44 @@ void transform_in(const Run& r, const State& s, i64 first, i64 count, i64 begin,
 // The products of all tiles of a run with the weights of one group of columns.
 void multiply(const Run& r, const State& s, i64 column, i64 columns, const f32* in, i64 first, i64 count, const Scratch& scratch) {
   const Geometry& g = s.g;
-  const Kind* k = s.kinds;
-  i64 tiles[kTileKinds];
-  for (int i = 0; i < kTileKinds; ++i) tiles[i] = max_of(0, min_of(first + count, k[i + 1].first) - max_of(first, k[i].first));
+  const i64 lanes = s.multiply->lanes, panel_step = 9 * g.c_in * kPanel;
+  const bool wide = columns > kPanel;
   const f32* panels = r.in(1).as<const f32>() + column * 9 * g.c_in;
-  for (i64 c = 0; c < g.c_in; c += s.depth) {
-    const i64 channels = min_of(s.depth, g.c_in - c);
-    const WinogradWeights weights = {panels + c * 9 * kPanel, 9 * g.c_in * kPanel, channels, scratch.weights};
-    const i64 next = c + channels < g.c_in ? c + channels : columns / kPanel * g.c_in;
-    const WinogradProducts p = {in + c / s.multiply->lanes * s.in_channel_step,
-                                s.in_position_step,
-                                s.in_channel_step,
-                                scratch.weights,
-                                channels,
-                                {tiles[0], tiles[1], tiles[2], tiles[3]},
-                                k[kCornerTile].height,
-                                k[kCornerTile].width,
-                                scratch.products,
-                                s.out_position_step,
-                                c == 0,
-                                panels + next * 9 * kPanel,
-                                ceil_div(s.depth, 4),
-                                weights.panel_step};
-    const bool wide = columns > kPanel;
-    for (int share = 0; share < kWinogradShares; ++share) {
-      s.transforms->weights[wide](weights, share);
-      s.multiply->multiply[wide](p, share);
+  WinogradProducts p;
+  p.in_positions = s.in_positions;
+  p.in_position_step = s.in_position_step;
+  p.in_channel_step = s.in_channel_step;
+  p.weights = scratch.weights;
+  for (int i = 0; i < kTileKinds; ++i) p.tiles[i] = s.tiles.count(i, first, count);
+  p.edge_height = s.tiles.kinds[kCornerTile].height;
+  p.edge_width = s.tiles.kinds[kCornerTile].width;
+  p.out = scratch.products;
+  p.out_positions = s.out_positions;
+  p.out_position_step = s.out_position_step;
+  p.first = true;
+  p.panel_step = panel_step;
+  for (int i = s.first_phase; i <= s.last_phase; ++i) {
+    const WinogradPhase& phase = kWinogradPhase[i];
+    p.left = phase.left();
+    p.weights_position_step = phase.columns > 1 ? lanes * columns : 0;
+    p.weights_row_step = phase.rows > 1 ? lanes * columns * phase.columns : 0;
+    for (i64 c = 0; c < g.c_in; c += s.depth[i], p.first = false) {
+      p.channels = min_of(s.depth[i], g.c_in - c);
+      p.in = in + phase.in * s.in_position_step + c / lanes * s.in_channel_step;
+      const WinogradWeights weights = {panels, panel_step, p.channels, scratch.weights};
+      panels += p.channels * phase.taps() * kPanel;
+      if (i == s.last_phase && c + p.channels == g.c_in) panels += (columns / kPanel - 1) * panel_step;
+      const i64 across = s.out_positions - phase.left();
+      p.ahead_lines = ceil_div(s.depth[i] * phase.taps(), across * (s.out_positions - phase.top()));
+      for (int row = 0; row < phase.rows; row += phase.share) {
+        const i64 rows = min_of(phase.share, phase.rows - row);
+        p.top = phase.rows > 1 ? row : 1;
+        p.bottom = phase.rows > 1 ? row + rows : s.out_positions;
+        p.ahead = panels + row * across * p.ahead_lines * kPanel;
+        p.weights_channel_step = lanes * columns * rows * phase.columns;
+        s.weight_transforms->share[wide][i](weights, row);
+        s.multiply->multiply[wide](p);
+      }
     }
   }
 }
@@ -216,7 +212,7 @@ void transform_out(const Run& r, const State& s, i64 first, i64 count, i64 colum
   WinogradTile t = {nullptr, s.out_position_step, r.in(2).as<const f32>() + column, s.lo, s.hi, nullptr, 0, 0, columns, 0, 0};
   const bool whole = columns % s.multiply->lanes == 0;  // vectors
   for (i64 i = 0; i < count; ++i) {
-    const Place at = place(s, first + i);
+    const WinogradTiles::Place at = s.tiles.place(first + i);
     f32* to = out + ((at.n * g.out[1] + at.top) * g.out[2] + at.left) * s.out_pitch;
     t.from = scratch.products + i * group_columns;
     t.to = whole ? to : scratch.pixels;
@@ -224,7 +220,7 @@ void transform_out(const Run& r, const State& s, i64 first, i64 count, i64 colum
     t.line_step = (whole ? g.out[2] : kWinogradOut) * t.pixel_step;
     t.out_height = at.height;
     t.out_width = at.width;
-    s.transforms->output(t);
+    s.transforms->output[s.stride - 1](t);
     for (i64 y = 0; y < at.height && !whole; ++y) {
       for (i64 x = 0; x < at.width; ++x) {
         memcpy(to + (y * g.out[2] + x) * s.out_pitch, scratch.pixels + (y * kWinogradOut + x) * group_columns,
@@ -239,7 +235,7 @@ void finish(const Run& r, const State& s, i64 first, i64 count, i64 begin, i64 e
   const Geometry& g = s.g;
   const bool flat = s.epilogue.flat && s.out_pitch == g.c_out && end - begin == g.c_out;  // a line as one row
   for (i64 i = 0; i < count;) {
-    const Place at = place(s, first + i);
+    const WinogradTiles::Place at = s.tiles.place(first + i);
     const i64 tiles = min_of(count - i, at.along), width = (tiles - 1) * kWinogradOut + at.width, step = flat ? width : 1;
     for (i64 y = at.top; y < at.top + at.height; ++y) {
       const i64 row = (at.n * g.out[1] + y) * g.out[2] + at.left;
@@ -266,11 +262,12 @@ void run_columns(const Run& r, const State& s, const f32* in, i64 first, i64 cou
 void run(Run& r) {
   const State& s = r.state<State>();
   const Geometry& g = s.g;
+  const i64 tiles = s.tiles.count();
   if (!s.shared) {
-    r.parallel(ceil_div(s.tiles, s.per_run), [&](i64 task, int thread) {
-      const i64 first = task * s.per_run, count = min_of(s.per_run, s.tiles - first);
+    r.parallel(ceil_div(tiles, s.per_run), [&](i64 task, int thread) {
+      const i64 first = task * s.per_run, count = min_of(s.per_run, tiles - first);
       f32* in = static_cast<f32*>(r.thread_scratch(thread));
-      const Scratch scratch(s, in + kWinogradPositions * s.in_position_step);
+      const Scratch scratch(s, in + square(s.in_positions) * s.in_position_step);
       transform_in(r, s, first, count, 0, g.c_in, scratch.outside, in);
       run_columns(r, s, in, first, count, 0, g.c_out, scratch);
     });
@@ -279,12 +276,12 @@ void run(Run& r) {
   f32* in = static_cast<f32*>(r.scratch());
   r.parallel(ceil_div(g.c_in, kInputChunk), [&](i64 task, int thread) {
     const i64 begin = task * kInputChunk;
-    transform_in(r, s, 0, s.tiles, begin, min_of(g.c_in, begin + kInputChunk), static_cast<f32*>(r.thread_scratch(thread)), in);
+    transform_in(r, s, 0, tiles, begin, min_of(g.c_in, begin + kInputChunk), static_cast<f32*>(r.thread_scratch(thread)), in);
   });
   r.parallel(ceil_div(g.c_out, s.columns_per_task), [&](i64 task, int thread) {
     const i64 begin = task * s.columns_per_task;
     const Scratch scratch(s, static_cast<f32*>(r.thread_scratch(thread)));
-    run_columns(r, s, in, 0, s.tiles, begin, min_of(g.c_out, begin + s.columns_per_task), scratch);
+    run_columns(r, s, in, 0, tiles, begin, min_of(g.c_out, begin + s.columns_per_task), scratch);
   });
 }
 

@@ -25,12 +25,12 @@ const f32 kZeros[kRows * kWide * kLanes] = {};
 
 // M tiles, V vectors of columns, one position; kRow floats are a row of weights and of sums.
 template <int M, int V, i64 kRow>
-EDGEORT_INLINE void block(const f32* in, i64 in_step, i64 channels, const f32* weights, f32* out, bool first) {
+EDGEORT_INLINE void block(const f32* in, i64 in_step, i64 channels, const f32* weights, i64 weights_step, f32* out, bool first) {
   const f32* from = first ? kZeros : out;
   vf sum[M][V];
 #pragma clang loop unroll(full)
   for (int i = 0; i < M * V; ++i) sum[i / V][i % V] = load(from + i / V * kRow + i % V * kLanes);
-  for (; channels > 0; channels -= kLanes, in += in_step, weights += kShare * kLanes * kRow) {
+  for (; channels > 0; channels -= kLanes, in += in_step, weights += weights_step) {
 #if defined(__ARM_NEON)
     // Four channels of a tile at once: fmla takes its multiplier from any lane.
     vf rows[M];
@@ -61,15 +61,16 @@ EDGEORT_INLINE void block(const f32* in, i64 in_step, i64 channels, const f32* w
 template <int M, int V, i64 kRow>
 void positions(const WinogradProducts& p, i64 count, i64 lines, const f32* ahead, const f32* in, const f32* weights, f32* out) {
   const i64 in_step = p.in_position_step, out_step = p.out_position_step, channel_step = p.in_channel_step, channels = p.channels;
+  const i64 weights_step = p.weights_position_step, weights_channel_step = p.weights_channel_step;
   const bool first = p.first;
-  for (i64 i = 0; i < count; ++i, in += in_step, weights += kLanes * kRow, out += out_step) {
+  for (i64 i = 0; i < count; ++i, in += in_step, weights += weights_step, out += out_step) {
     for (i64 line = 0; line < lines; ++line, ahead += kPanel) {
 #pragma clang loop unroll(full)
       for (i64 panel = 0; panel < kRow / kPanel; ++panel) __builtin_prefetch(ahead + panel * p.panel_step, 0, 3);
     }
 #pragma clang loop unroll(full)
     for (i64 column = 0; column < kRow; column += V * kLanes) {
-      block<M, V, kRow>(in, channel_step, channels, weights + column, out + column, first);
+      block<M, V, kRow>(in, channel_step, channels, weights + column, weights_channel_step, out + column, first);
     }
   }
 }
@@ -90,16 +91,16 @@ constexpr Table table_of() {
   return table;
 }
 
-// Positions [x, end) of row y of a share for tiles [begin, last), in pieces as equal as registers allow.
+// Positions [x, end) of row y for tiles [begin, last), in pieces as equal as registers allow.
 template <int V, i64 kRow>
 EDGEORT_INLINE void run_of_tiles(const WinogradProducts& p, i64 y, i64 x, i64 end, i64 begin, i64 last) {
   static constexpr Table kTable = table_of<V, kRow>();
   if (x == end) return;
-  const i64 position = y * kIn + x, pieces = (last - begin + kRows - 1) / kRows;
-  const f32* in = p.in + position * p.in_position_step;
-  const f32* weights = p.weights + position % kShare * kLanes * kRow;
-  f32* out = p.out + position * p.out_position_step;
-  const f32* ahead = p.ahead + position * p.ahead_lines * kPanel;
+  const i64 row = y - p.top, column = x - p.left, pieces = (last - begin + kRows - 1) / kRows;
+  const f32* in = p.in + (y * p.in_positions + x) * p.in_position_step;
+  const f32* weights = p.weights + row * p.weights_row_step + column * p.weights_position_step;
+  f32* out = p.out + (y * p.out_positions + x) * p.out_position_step;
+  const f32* ahead = p.ahead + (row * (p.out_positions - p.left) + column) * p.ahead_lines * kPanel;
   for (i64 piece = 0, tile = begin; piece < pieces; ++piece) {
     const i64 next = begin + (piece + 1) * (last - begin) / pieces;
     const i64 lines = piece == 0 ? p.ahead_lines : 0;
@@ -110,15 +111,15 @@ EDGEORT_INLINE void run_of_tiles(const WinogradProducts& p, i64 y, i64 x, i64 en
 
 // All positions of a share, for the tiles that have them.
 template <int V, i64 kRow>
-void multiply(const WinogradProducts& p, int share) {
+void multiply(const WinogradProducts& p) {
   const i64 right = p.tiles[kRightTiles], inner = right + p.tiles[kInnerTiles], bottom = inner + p.tiles[kBottomTiles];
-  const i64 all = bottom + p.tiles[kCornerTile];
-  // The right tiles' positions of a row, then the others; one run of six where no tile lies at the right.
-  const i64 cut = right + p.tiles[kCornerTile] ? p.edge_width + 2 : kIn;
-  for (i64 y = share * kShareRows; y < (share + 1) * kShareRows; ++y) {
-    const bool below = y < p.edge_height + 2;
-    run_of_tiles<V, kRow>(p, y, 0, cut, 0, below ? all : inner);
-    run_of_tiles<V, kRow>(p, y, cut, kIn, right, below ? bottom : inner);
+  const i64 all = bottom + p.tiles[kCornerTile], across = p.out_positions, more = across - kWinogradOut;
+  // The right tiles' positions of a row, then the others; one run of all where no tile lies at the right.
+  const i64 cut = right + p.tiles[kCornerTile] ? p.edge_width + more : across;
+  for (i64 y = p.top; y < p.bottom; ++y) {
+    const bool below = y < p.edge_height + more;
+    run_of_tiles<V, kRow>(p, y, p.left, cut, 0, below ? all : inner);
+    run_of_tiles<V, kRow>(p, y, cut, across, right, below ? bottom : inner);
   }
 }
 

@@ -6,10 +6,6 @@
 namespace edgeort {
 namespace {
 
-constexpr int kIn = kWinogradIn, kOut = kWinogradOut;
-
-constexpr int kShare = kWinogradShare, kShareRows = kShare / kIn;
-
 // A register tile of the product: rows, and vectors of columns.
 #if defined(__AVX512F__)
 constexpr int kRows = 12, kVectors = 2;
@@ -23,6 +19,18 @@ constexpr int kRows = 4, kVectors = 2;
 // Groups of columns are whole panels.
 constexpr int kPanelVectors = static_cast<int>(kPanel) / kLanes;
 constexpr int kWide = kVectors > kPanelVectors ? kVectors : kPanelVectors;
+
+// Keeps the compiler from folding an address or an offset into its uses. Arm's paired stores reach 1 KB around an address, and
+// the sum of two registers costs them nothing.
+template <class T>
+EDGEORT_INLINE T anchor(T value) {
+  asm("" : "+r"(value));
+  return value;
+}
+
+constexpr i64 kBytes = sizeof(f32);
+EDGEORT_INLINE f32* at(f32* p, i64 bytes) { return reinterpret_cast<f32*>(reinterpret_cast<char*>(p) + bytes); }
+EDGEORT_INLINE const f32* at(const f32* p, i64 bytes) { return reinterpret_cast<const f32*>(reinterpret_cast<const char*>(p) + bytes); }
 
 }  // namespace
 }  // namespace edgeort

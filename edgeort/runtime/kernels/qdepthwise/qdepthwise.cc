@@ -30,7 +30,7 @@ struct State {
   const QDepthwiseKernels* kernels;
   const QDepthwiseRow* row;  // null: tap by tap
   i64 lines;                 // of one call
-  i64 in_pixel, out_pixel;
+  bool even;                 // every channel has the same zero point
 
   bool program() const { return !epilogue.empty(); }
   // A line of float32 that a program turns into q8.
@@ -44,6 +44,8 @@ struct State {
 
 bool fits(const Tensor& t, DType dtype, i64 n) { return t.dtype == dtype && t.rank == 1 && t.dims[0] == n; }
 
+bool is_byte(i32 x) { return x >= -128 && x <= 127; }
+
 Status check(Prepare& p, const Quantisation& q, const Geometry& g) {
   const i64 padded = ceil_div(g.c_in, kPanel) * kPanel;
   if (p.inputs() < kOperands || !p.has(kSums) || !p.has(kScale)) return p.fail("needs sums of weights and scales");
@@ -51,13 +53,26 @@ Status check(Prepare& p, const Quantisation& q, const Geometry& g) {
     return p.fail("its packed weights must have %lld int8", (long long)(g.taps * padded));
   if (!fits(p.in(kBias), DType::i32, padded) || !fits(p.in(kSums), DType::i32, padded) || !fits(p.in(kScale), DType::f32, padded))
     return p.fail("its bias, sums and scales must have %lld values", (long long)padded);
-  const auto byte = [](i32 x) { return x >= -128 && x <= 127; };
-  if (!byte(q.x_zero_point) || !byte(q.zero_point) || !byte(q.lo) || !byte(q.hi) || q.lo > q.hi)
+  if (!is_byte(q.x_zero_point) || !is_byte(q.zero_point) || !is_byte(q.lo) || !is_byte(q.hi) || q.lo > q.hi)
     return p.fail("a zero point or limit is out of range");
   return Status::ok;
 }
 
-// Folds the input's zero point into the bias. *small: no |sum * scale| reaches 2^31.
+// The zero points of the input's channels, an operand behind those of the program; null where all have the parameters' own.
+Status zero_points(Prepare& p, const BoundProgram& program, i64 padded, const i32** points) {
+  const int input = kOperands + static_cast<int>(program.empty() ? 0 : program.operands);
+  *points = nullptr;
+  if (!p.has(input)) return Status::ok;
+  if (!fits(p.in(input), DType::i32, padded)) return p.fail("its zero points must have %lld values", (long long)padded);
+  *points = static_cast<const i32*>(p.value(input));
+  if (!*points) return p.fail("its zero points must be constants");
+  for (i64 c = 0; c < padded; ++c) {
+    if (!is_byte((*points)[c])) return p.fail("a zero point or limit is out of range");
+  }
+  return Status::ok;
+}
+
+// Folds the input's zero points into the bias. *small: no |sum * scale| reaches 2^31.
 Status fold(Prepare& p, const Quantisation& q, State* s, bool* small) {
   const i64 padded = ceil_div(s->g.c_in, kPanel) * kPanel;
   const auto *bias = static_cast<const i32*>(p.value(kBias)), *sums = static_cast<const i32*>(p.value(kSums));
@@ -69,10 +84,13 @@ Status fold(Prepare& p, const Quantisation& q, State* s, bool* small) {
   s->scale = static_cast<f32*>(p.keep(room * sizeof(f32)));
   s->padding = static_cast<q8*>(p.keep(room));
   if (!s->bias || !s->scale || !s->padding) return p.fail("out of memory");
-  const i32 zero_point = q.x_zero_point + kQ8Bias;
+  const i32* points;
+  EDGEORT_TRY(zero_points(p, s->epilogue, padded, &points));
+  s->even = !points;
   const f64 products = static_cast<f64>(s->g.taps) * 255 * 128;
   *small = true;
   for (i64 c = 0; c < padded; ++c) {
+    const i32 zero_point = (points ? points[c] : q.x_zero_point) + kQ8Bias;
     s->padding[c] = static_cast<q8>(zero_point);
     s->scale[c] = scale[c];
     s->bias[c] = static_cast<i32>(static_cast<u32>(bias[c]) - static_cast<u32>(zero_point) * static_cast<u32>(sums[c]));
@@ -212,6 +230,7 @@ bool can_stream(const void* state) {
 
 void beside(const void* state, i64* left, i64* right, u8* byte) {
   const State& s = *static_cast<const State*>(state);
+  if (!s.even) return;  // borders hold one byte: the kernels see to them
   *left = max_of(0, s.g.pad[2]);
   *right = s.g.beside();
   *byte = static_cast<u8>(s.padding[0]);

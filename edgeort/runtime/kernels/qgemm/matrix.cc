@@ -5,6 +5,7 @@
 namespace edgeort {
 
 EDGEORT_KERNELS(QGemmKernels, qgemm)
+EDGEORT_KERNELS(RowKernels, qgemm_rows)
 
 namespace {
 
@@ -17,27 +18,39 @@ bool fits(const Tensor& t, DType dtype, i64 n) { return t.dtype == dtype && t.ra
 
 }  // namespace
 
-Status QMatrix::check(Prepare& p, const Quantisation& q, i64 products, i64 quads) {
+Status QMatrix::check(Prepare& p, i64 products, i64 quads, bool biased) {
   for (int i = kWeights; i < kOperands; ++i) {
-    if (!p.has(i)) return p.fail("needs weights, a bias, sums of weights and scales");
+    if (p.has(i) != (biased || i != kBias))
+      return p.fail("needs weights, sums of weights and scales, and a bias if its input is quantised");
   }
   const i64 all = products * padded();
   if (!fits(p.in(kWeights), DType::i8, all * quads * kDepth))
     return p.fail("its packed weights must have %lld int8", (long long)(all * quads * kDepth));
-  if (!fits(p.in(kBias), DType::i32, all) || !fits(p.in(kSums), DType::i32, all) || !fits(p.in(kScale), DType::f32, all))
+  if ((biased && !fits(p.in(kBias), DType::i32, all)) || !fits(p.in(kSums), DType::i32, all) || !fits(p.in(kScale), DType::f32, all))
     return p.fail("its bias, sums and scales must have %lld values", (long long)all);
-  const auto byte = [](i32 x) { return x >= -128 && x <= 127; };
-  if (!byte(q.x_zero_point) || !byte(q.zero_point) || !byte(q.lo) || !byte(q.hi) || q.lo > q.hi)
-    return p.fail("a zero point or limit is out of range");
   return Status::ok;
+}
+
+Status QMatrix::bind_program(Prepare& p, const Program& code, size_t params_bytes) {
+  const Tensor& y = p.out(0);
+  EDGEORT_TRY(epilogue.bind(p, code, params_bytes, y.dims, y.rank - 1, y.dims[y.rank - 1], true));
+  return program() && epilogue.quantises() != quantised ? p.fail("its program does not make the type of its result") : Status::ok;
+}
+
+void QMatrix::pick(const Prepare& p, bool wide) {
+  const QGemmKernels& kernels = qgemm(p.isa());
+  tiles = wide && kernels.wide ? kernels.wide : kernels.tiles;
+  tile_count = wide && kernels.wide ? 1 : kernels.count;
 }
 
 // Takes the input's zero point into the bias.
 Status QMatrix::fold(Prepare& p, const Quantisation& q, i64 all) {
   const auto *bias = static_cast<const i32*>(p.value(kBias)), *sums = static_cast<const i32*>(p.value(kSums));
   const auto* scale = static_cast<const f32*>(p.value(kScale));
-  panels = static_cast<const i8*>(p.value(kWeights));
-  if (!bias || !sums || !scale || !panels) return p.fail("its weights, bias, sums and scales must be constants");
+  if (!bias || !sums || !scale || !p.value(kWeights)) return p.fail("its weights, bias, sums and scales must be constants");
+  const auto byte = [](i32 x) { return x >= -128 && x <= 127; };
+  if (!byte(q.x_zero_point) || !byte(q.zero_point) || !byte(q.lo) || !byte(q.hi) || q.lo > q.hi)
+    return p.fail("a zero point or limit is out of range");
   auto* folded = static_cast<i32*>(p.keep(static_cast<u64>(all) * sizeof(i32)));
   if (!folded) return p.fail("out of memory");
   const u32 zero_point = static_cast<u32>(q.x_zero_point + kQ8Bias);
@@ -48,7 +61,7 @@ Status QMatrix::fold(Prepare& p, const Quantisation& q, i64 all) {
   }
   if (!finite) return p.fail("a scale is not finite");
   outside = static_cast<q8>(zero_point);
-  result = {folded, scale, q.zero_point + kQ8Bias, q.lo + kQ8Bias, q.hi + kQ8Bias, quantised && !program()};
+  result = {folded, scale, q.zero_point + kQ8Bias, q.lo + kQ8Bias, q.hi + kQ8Bias, quantised && !program(), false};
   return Status::ok;
 }
 
@@ -56,15 +69,25 @@ Status QMatrix::bind(Prepare& p, const Quantisation& q, const Program& code, siz
   n = columns;
   panel_stride = quads * kQuad;
   quantised = q.quantised != 0;
-  EDGEORT_TRY(check(p, q, products, quads));
-  const Tensor& y = p.out(0);
-  EDGEORT_TRY(epilogue.bind(p, code, params_bytes, y.dims, y.rank - 1, y.dims[y.rank - 1], true));
-  if (program() && epilogue.quantises() != quantised) return p.fail("its program does not make the type of its result");
-  EDGEORT_TRY(fold(p, q, products * padded()));
-  const QGemmKernels& kernels = qgemm(p.isa());
-  const bool wide = q.wide && kernels.wide;
-  tiles = wide ? kernels.wide : kernels.tiles;
-  tile_count = wide ? 1 : kernels.count;
+  EDGEORT_TRY(check(p, products, quads, true));
+  EDGEORT_TRY(bind_program(p, code, params_bytes));
+  pick(p, q.wide != 0);
+  return fold(p, q, products * padded());
+}
+
+Status QMatrix::bind_rows(Prepare& p, bool wide, const Program& code, size_t params_bytes, i64 columns, i64 quads) {
+  n = columns;
+  panel_stride = quads * kQuad;
+  quantised = false;
+  EDGEORT_TRY(check(p, 1, quads, false));
+  EDGEORT_TRY(bind_program(p, code, params_bytes));
+  pick(p, wide);
+  row_kernels = &qgemm_rows(p.isa());
+  const auto* scale = static_cast<const f32*>(p.value(kScale));
+  const auto* zeros = static_cast<const i32*>(p.keep(static_cast<u64>(padded()) * sizeof(i32)));
+  if (!zeros) return p.fail("out of memory");
+  if (!scale || !p.value(kSums) || !p.value(kWeights)) return p.fail("its weights, sums and scales must be constants");
+  result = {zeros, scale, 0, 0, 0, false, true};
   return Status::ok;
 }
 
@@ -97,7 +120,7 @@ const QTileRow& QMatrix::main_tile() const {
 }
 
 u64 QMatrix::scratch_bytes() const {
-  const i64 pointers = max_taps * (block * i64{sizeof(void*)} + i64{sizeof(i64)}) + block * gathered;
+  const i64 pointers = max_taps * (block * i64{sizeof(void*)} + i64{sizeof(i64)});
   const i64 values = between() ? group * block * min_of(n, columns_per_task) * i64{sizeof(f32)} : 0;
   return static_cast<u64>(group * pointers + values + kAlignment) + (program() ? epilogue.scratch_bytes(n * block) : 0);
 }
@@ -106,16 +129,14 @@ u8* QMatrix::place(Rows* out, u8* scratch) const {
   out->offsets = reinterpret_cast<i64*>(scratch);
   scratch += max_taps * i64{sizeof(i64)};
   out->pointers = reinterpret_cast<const q8**>(scratch);
-  scratch += max_taps * block * i64{sizeof(void*)};
-  for (i64 m = 0; m < (gathered ? block : 0); ++m, scratch += gathered) out->pointers[m] = reinterpret_cast<const q8*>(scratch);
-  return scratch;
+  return scratch + max_taps * block * i64{sizeof(void*)};
 }
 
 // The rows of `part`, which `entries` are.
 void QMatrix::compute(const Run& r, const Place& to, const Rows* entries, i64 count, const Part& part, u8* scratch) const {
   const i64 width = part.end - part.begin, products = to.product * padded();
   f32* values = reinterpret_cast<f32*>((reinterpret_cast<uintptr_t>(scratch) + 7) & ~uintptr_t{7});
-  const i8* own = panels + products / kPanel * panel_stride;
+  const i8* panels = r.in(kWeights).as<const i8>() + products / kPanel * panel_stride;
   QTile tile = {};
   tile.result = result;
   tile.result.bias += products;
@@ -127,14 +148,24 @@ void QMatrix::compute(const Run& r, const Place& to, const Rows* entries, i64 co
   for (i64 column = part.begin; column < part.end; column += chunk) {
     char* at = out;
     for (i64 i = 0; i < count; at += entries[i].rows * entries[i].repeat * tile.out_stride * size, ++i) {
-      columns(entries[i], tile, own, column, min_of(part.end, column + chunk), at);
+      columns(entries[i], tile, panels, column, min_of(part.end, column + chunk), at);
     }
   }
+  if (to.scales) restore(r, to, part, reinterpret_cast<f32*>(out));
   if (!program()) return;
   if (between()) {
     finish(r, to, part, values, width, values + (part.last - part.first) * width);
   } else {
     finish(r, to, part, reinterpret_cast<f32*>(out) + part.begin, to.stride, values);
+  }
+}
+
+// Float32 from the sums of a part at `out`, whose rows have scales of their own.
+void QMatrix::restore(const Run& r, const Place& to, const Part& part, f32* out) const {
+  const i32* sums = r.in(kSums).as<const i32>() + part.begin;
+  for (i64 m = part.first; m < part.last; ++m, out += to.stride) {
+    f32* row = out + part.begin;
+    row_kernels->restore(reinterpret_cast<const i32*>(row), to.scales[m], sums, result.scale + part.begin, part.end - part.begin, row);
   }
 }
 

@@ -4,6 +4,7 @@
 #include "../elementwise/bound.h"
 #include "../gemm/gemm.h"
 #include "qgemm.h"
+#include "rows.h"
 
 namespace edgeort {
 
@@ -12,24 +13,25 @@ struct QMatrix {
 
   const QTileRow* tiles;
   int tile_count;
-  BoundProgram epilogue;  // over the space [rows..., columns]
-  QResult result;         // of tiles: float32 where a program follows; at column 0
-  bool quantised;         // the output is
-  const i8* panels;
-  i64 n, panel_stride;  // columns of one product, and bytes between panels
-  q8 outside;           // what padding reads
-  i64 rows, block;      // rows in all, and of a block (the last may be smaller)
+  const RowKernels* row_kernels;  // of rows that are quantised as the model runs
+  BoundProgram epilogue;          // over the space [rows..., columns]
+  QResult result;                 // of tiles: float32 where a program follows; at column 0
+  bool quantised;                 // the output is
+  i64 n, panel_stride;            // columns of one product, and bytes between panels
+  q8 outside;                     // what padding reads
+  i64 rows, block;                // rows in all, and of a block (the last may be smaller)
   i64 rows_per_task, columns_per_task;
   i64 group, chunk;  // so many blocks share so many columns of weights before the next ones
   i64 max_taps;
-  bool even;     // rows are evenly spaced in memory: equal blocks are one entry of Rows
-  i64 gathered;  // bytes of a row that `fill` writes to where its pointer of the one tap is; 0: it sets pointers
+  bool even;  // rows are evenly spaced in memory: equal blocks are one entry of Rows
 
   using Rows = TapRows<q8>;
 
   // Checks the inputs behind x for `products` products of `n` columns each, whose panels have `quads` quads, folds zero points
   // into the bias, and binds the epilogue behind the params struct of `params_bytes` to the space of output 0.
   Status bind(Prepare& p, const Quantisation& q, const Program& code, size_t params_bytes, i64 products, i64 columns, i64 quads);
+  // The same for one product of rows that are quantised as the model runs; input kBias is absent. wide: some weight is -128.
+  Status bind_rows(Prepare& p, bool wide, const Program& code, size_t params_bytes, i64 columns, i64 quads);
   // Cuts the work for `all_rows` rows whose sums have up to `taps` taps.
   void partition(i64 all_rows, i64 taps, int threads);
   u64 scratch_bytes() const;
@@ -39,11 +41,12 @@ struct QMatrix {
   i64 padded() const { return ceil_div(n, kPanel) * kPanel; }
 
   // Where a product's rows, or some of them, go: column 0 of row 0, which is row `row` of the epilogue's space; its columns
-  // begin at `column` there. `product`: which of them it is.
+  // begin at `column` there. `product`: which of them it is. `scales`: of all rows, where each has its own.
   struct Place {
     char* out;
     i64 stride;  // elements between rows
     i64 product, row, column;
+    const RowScale* scales = nullptr;
   };
   struct Part {
     i64 first, last;  // rows
@@ -86,12 +89,15 @@ struct QMatrix {
 
  private:
   static constexpr int kMaxGroup = 16;
-  Status check(Prepare& p, const Quantisation& q, i64 products, i64 quads);
+  Status check(Prepare& p, i64 products, i64 quads, bool biased);
+  Status bind_program(Prepare& p, const Program& code, size_t params_bytes);
+  void pick(const Prepare& p, bool wide);
   Status fold(Prepare& p, const Quantisation& q, i64 columns);
   const QTileRow& main_tile() const;
   u8* place(Rows* rows, u8* scratch) const;
   bool between() const { return program() && quantised; }
   void compute(const Run& r, const Place& to, const Rows* entries, i64 count, const Part& part, u8* scratch) const;
+  void restore(const Run& r, const Place& to, const Part& part, f32* out) const;
   void columns(const Rows& in, const QTile& tile, const i8* panels, i64 begin, i64 end, char* out) const;
   void finish(const Run& r, const Place& to, const Part& part, f32* values, i64 stride, void* scratch) const;
 };

@@ -3,7 +3,6 @@
 
 #include "../../core/stream.h"
 #include "../conv/rows.h"
-#include "gather.h"
 #include "matrix.h"
 
 namespace edgeort {
@@ -16,19 +15,6 @@ struct State {
   bool merge;                       // kernel rows, whose quads then are whole
   const q8* outside;                // what padding reads: as much as a tap does
 };
-
-// Has rows gathered.
-Status gather_rows(Prepare& p, State* s) {
-  QMatrix& m = s->matrix;
-  const i64 quads = ceil_div(s->g.taps * s->g.c_in, kDepth);
-  void* weights = p.keep(static_cast<u64>(m.padded() / kPanel * quads * kQuad));
-  if (!weights) return p.fail("out of memory");
-  gather_weights(s->g, m.padded() / kPanel, m.panels, static_cast<i8*>(weights));
-  m.panels = static_cast<const i8*>(weights);
-  m.panel_stride = quads * kQuad;
-  m.gathered = ceil_div(quads, 2) * 2 * kDepth;
-  return Status::ok;
-}
 
 Status prepare(Prepare& p) {
   const auto& params = p.params<QConvParams>();
@@ -44,8 +30,7 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(m.bind(p, params.quantisation, params.conv.epilogue, sizeof(params), g.groups, s->per_group_out, quads));
   m.even = g.taps == 1;  // and of stride 1 without padding
   for (int d = 0; d < 3; ++d) m.even &= g.pad[d] == 0 && g.out[d] == g.in[d] && (g.stride[d] == 1 || g.in[d] == 1);
-  if (can_gather(g, pitch_of(p.in(0)))) EDGEORT_TRY(gather_rows(p, s));
-  m.partition(g.out_rows, m.gathered ? 1 : g.taps, p.threads());
+  m.partition(g.out_rows, g.taps, p.threads());
   s->merge = g.groups == 1 && g.dilation[2] == 1 && g.kernel[2] > 1 && pitch_of(p.in(0)) == g.c_in && g.c_in % kDepth == 0;
   p.reads_slice(0);
   p.writes_slice(0);
@@ -62,10 +47,6 @@ Status prepare(Prepare& p) {
 void fill(const State& s, const Lines& in, i64 group, const q8* x, i64 row, QMatrix::Rows* block) {
   if (s.matrix.even) {
     fill_even(x, in.pixel, s.per_group_in, block);
-  } else if (s.matrix.gathered) {
-    for (int i = 0; i < block->rows; ++i) gather(s.g, in, row + i, s.matrix.outside, const_cast<q8*>(block->pointers[i]));
-    block->taps = 1;
-    block->kc = ceil_div(s.g.taps * s.g.c_in, kDepth) * kDepth;
   } else {
     fill_rows(s.g, in, {s.merge, group * s.per_group_in, s.per_group_in}, s.outside, row, block);
   }

@@ -20,6 +20,7 @@ struct QResult {
   const f32* scale;
   i32 zero_point, lo, hi;
   bool quantised;  // else the result is float32
+  bool sums;       // the result is the sums themselves, int32
 };
 
 struct QTile {

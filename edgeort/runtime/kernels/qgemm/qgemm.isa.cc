@@ -7,6 +7,8 @@
 namespace edgeort {
 namespace {
 
+enum class Kind { floats, bytes, sums };
+
 // Results of a row from its sums.
 template <int C>
 struct Finish {
@@ -19,23 +21,33 @@ struct Finish {
     for (int i = 0; i < kVectors; ++i) scale[i] = load(r.scale + column + i * kLanes);
   }
 
-  template <bool kQuantised>
+  template <Kind kKind>
   EDGEORT_INLINE void row(const vi (&sum)[kVectors], void* out) const {
+    if constexpr (kKind == Kind::sums) {
+      __builtin_memcpy(out, sum, sizeof(sum));
+      return;
+    }
     vf y[kVectors];
 #pragma clang loop unroll(full)
     for (int i = 0; i < kVectors; ++i) y[i] = to_float(sum[i]) * scale[i];
-    if constexpr (kQuantised) {
+    if constexpr (kKind == Kind::bytes) {
       store(static_cast<q8*>(out), to_bytes(y));
     } else {
 #pragma clang loop unroll(full)
       for (int i = 0; i < kVectors; ++i) store(static_cast<f32*>(out) + i * kLanes, y[i]);
     }
   }
+
+  template <Kind kKind, int M>
+  EDGEORT_INLINE void rows(const vi (&sum)[M][kVectors], char* out, i64 stride) const {
+#pragma clang loop unroll(full)
+    for (int m = 0; m < M; ++m, out += stride) row<kKind>(sum[m], out);
+  }
 };
 
 #if defined(__x86_64__)
 // Tiles are many and large there: what follows their sums is one function for all of a width.
-template <int C, bool kQuantised>
+template <int C, Kind kKind>
 __attribute__((noinline)) void finish_rows(const vi* sums, i64 rows, const QResult& r, i64 column, char* out, i64 stride) {
   const Finish<C> finish(r, column);
 #pragma clang loop unroll(disable)
@@ -43,7 +55,7 @@ __attribute__((noinline)) void finish_rows(const vi* sums, i64 rows, const QResu
     vi sum[C / kLanes];
 #pragma clang loop unroll(full)
     for (int i = 0; i < C / kLanes; ++i) sum[i] = sums[i];
-    finish.template row<kQuantised>(sum, out);
+    finish.template row<kKind>(sum, out);
   }
 }
 #endif
@@ -58,15 +70,16 @@ EDGEORT_INLINE void put(const Sums& sums, const QResult& r, i64 column, char* ou
     for (int i = 0; i < C / kLanes; ++i) sum[m][i] = sums.get(m, i);
   }
 #if defined(__x86_64__)
-  (r.quantised ? finish_rows<C, true> : finish_rows<C, false>)(&sum[0][0], M, r, column, out, stride);
+  const auto finish = r.quantised ? finish_rows<C, Kind::bytes> : r.sums ? finish_rows<C, Kind::sums> : finish_rows<C, Kind::floats>;
+  finish(&sum[0][0], M, r, column, out, stride);
 #else
   const Finish<C> finish(r, column);
   if (r.quantised) {
-#pragma clang loop unroll(full)
-    for (int m = 0; m < M; ++m, out += stride) finish.template row<true>(sum[m], out);
+    finish.template rows<Kind::bytes>(sum, out, stride);
+  } else if (r.sums) {
+    finish.template rows<Kind::sums>(sum, out, stride);
   } else {
-#pragma clang loop unroll(full)
-    for (int m = 0; m < M; ++m, out += stride) finish.template row<false>(sum[m], out);
+    finish.template rows<Kind::floats>(sum, out, stride);
   }
 #endif
 }
