@@ -186,7 +186,6 @@ void QMatrix::columns(const Rows& in, const QTile& common, const i8* panels, i64
     while (row->rows < in.rows || row->columns > most) ++row;
     tile.begin = column;
     tile.end = column + min_of(left, max_of(row->columns, left / row->columns * row->columns));
-    if (left - (tile.end - column) < least) tile.end = end;
     row->fn[in.rows - 1](tile);
   }
 }
