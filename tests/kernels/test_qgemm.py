@@ -212,6 +212,7 @@ GEMMS: dict[str, Case] = {
     "beyond int32": Case(80, 40, scale=1e7),
     "beyond float32": Case(80, 40, scale=1e38),
     "ties": Case(4, 40, scale=0.5),
+    "few columns behind a tile, of large panels": Case(3000, 67),
 }
 
 
