@@ -7,13 +7,15 @@
     y = (float32(q . w - z * sum of w) * s) * r
 
 in float32, the sums in int32; round is to the nearest, ties to even. The function's body says it in standard operators,
-so that any ONNX runtime computes it. (A range for every row: Yao et al. 2022, "ZeroQuant", section 4.1.)
+so that any runtime with model-local functions computes it; `inlined` is for those without. (A range for every row: Yao
+et al. 2022, "ZeroQuant", section 4.1.)
 """
 
 from __future__ import annotations
 
 import numpy as np
 import onnx
+import onnx.inliner
 import onnx_ir as ir
 
 from edgeort.passes.edit import add_constant, integer, new_node, opset, replace_node
@@ -70,3 +72,12 @@ def call(model: ir.Model, quantized: QuantizedLayer) -> None:
         return
     graph.insert_before(node, made)
     replace_node(graph, node, new_node(graph, "Add", [made.outputs[0], bias], stem=f"{node.name}_bias", like=out))
+
+
+def inlined(model: bytes) -> bytes:
+    """The model with the function's operators in place of the calls."""
+    proto = onnx.inliner.inline_local_functions(onnx.ModelProto.FromString(model))
+    kept = [entry for entry in proto.opset_import if entry.domain != DOMAIN]
+    del proto.opset_import[:]
+    proto.opset_import.extend(kept)
+    return proto.SerializeToString()
