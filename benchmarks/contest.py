@@ -15,12 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.engines import OURS, REFERENCE, Engine
+from benchmarks.engines import FLOAT, OURS, REFERENCE, Engine
 from benchmarks.models import ROOT, Model
 
 # Largest difference to ONNX Runtime, relative to the largest value of the output. Winograd's transforms cost ncnn
 # three digits on deep networks; a wrong layer costs all of them.
 TOLERANCE = 2e-3
+# Of int8 models, where engines round at different places, and of the float model beside them.
+INT8_TOLERANCE = 0.3
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,17 @@ class Result:
         """The same of the fastest runs."""
         return _ratio({entrant.name: entrant.fastest_ms for entrant in self.entrants})
 
+    @property
+    def of_float(self) -> float | None:
+        """edgeort's fastest run of the int8 model over its fastest of the float one. None when either is missing."""
+        fastest = {entrant.name: entrant.fastest_ms for entrant in self.entrants}
+        ours, floats = fastest.get(OURS.name), fastest.get(FLOAT.name)
+        return ours / floats if ours is not None and floats is not None else None
+
 
 def _ratio(times: Mapping[str, float | None]) -> float | None:
     ours = times.get(OURS.name)
-    peers = [time for name, time in times.items() if name != OURS.name and time is not None]
+    peers = [time for name, time in times.items() if name not in (OURS.name, FLOAT.name) and time is not None]
     return min(peers) / ours if ours is not None and peers else None
 
 
@@ -145,7 +154,7 @@ def difference(got: Sequence[np.ndarray], want: Sequence[np.ndarray]) -> float:
     return worst
 
 
-def check(workers: Sequence[Worker]) -> None:
+def check(workers: Sequence[Worker], tolerance: float) -> None:
     """Puts those out whose outputs are not the reference's."""
     reference = next(worker for worker in workers if worker.entrant.name == REFERENCE.name)
     want = [] if reference.entrant.out else reference.outputs()
@@ -155,18 +164,36 @@ def check(workers: Sequence[Worker]) -> None:
             entrant.out = f"not checked: {REFERENCE.name} {reference.entrant.out}"
         elif entrant.out is None:
             entrant.difference = difference(worker.outputs(), want)
-            if entrant.difference > TOLERANCE:
+            if entrant.difference > tolerance:
                 entrant.out = f"wrong output, off by {entrant.difference:.1e} of the range"
 
 
-def contest(model: Model, threads: int, engines: Sequence[Engine], pace: Pace, tflite: Path | None = None) -> Result:
-    """Times the engines on the model. ONNX Runtime has to be among them: the outputs are checked against its."""
+def contest(
+    model: Model,
+    threads: int,
+    engines: Sequence[Engine],
+    pace: Pace,
+    tflite: Path | None = None,
+    floats: Model | None = None,
+) -> Result:
+    """Times the engines on the model. ONNX Runtime has to be among them: the outputs are checked against its.
+
+    `floats` is what an int8 model was made from, for the entrant FLOAT.
+    """
     with tempfile.TemporaryDirectory(prefix="edgeort-") as folder, ExitStack() as stack:
         workers = [
-            stack.enter_context(Worker(entry, model, threads, Path(folder) / entry.name.replace(" ", "-"), tflite))
+            stack.enter_context(
+                Worker(
+                    entry,
+                    floats if floats and entry == FLOAT else model,
+                    threads,
+                    Path(folder) / entry.name.replace(" ", "-"),
+                    tflite,
+                )
+            )
             for entry in engines
         ]
-        check(workers)
+        check(workers, INT8_TOLERANCE if floats else TOLERANCE)
         for index in range(pace.rounds):
             order = [*workers[index % len(workers) :], *workers[: index % len(workers)]]
             for worker in order:

@@ -31,6 +31,7 @@ from edgeort.compiling import plan_of
 from edgeort.device_profiles import Profile
 from edgeort.engine import Engine
 from edgeort.errors import EdgeortError
+from edgeort.targets import levels_without
 
 PEAK = Path(__file__).parent / "peak.cc"
 _PEAK_STEPS = 200_000
@@ -172,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
     where = tables.machine()
     try:
-        rows = measure(args.models or list(MODELS), args.isa or where["isa"][-1:])
+        rows = measure(args.models or list(MODELS), args.isa or levels_without(where["isa"])[-1:])
         tables.write_json(args.json, as_json(rows, where))
     except EdgeortError as error:
         print(f"{error}" + (f"\nhint: {error.hint}" if error.hint else ""), file=sys.stderr)

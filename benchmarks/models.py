@@ -168,6 +168,27 @@ def find_path(name: str) -> Path:
     return MODELS[name].file()
 
 
+def samples(name: str, count: int = 8) -> list[dict[str, np.ndarray]]:
+    """Random inputs of the model of that name, to calibrate on."""
+    rng = np.random.default_rng(1)
+    return [{key: value.data(rng, value.shape) for key, value in MODELS[name].inputs.items()} for _ in range(count)]
+
+
+def quantised(name: str) -> Model:
+    """The model in int8, ranges from random inputs: its speed and size mean something, its accuracy does not.
+
+    It is made once and kept in the user's cache. Raises as `find`.
+    """
+    model = find(name)
+
+    def make(path: Path) -> None:
+        from edgeort.quantize import Options, Steps, quantize
+
+        quantize(model.path, path, samples(name), Options(steps=Steps(gptq=False, compensation=False)))
+
+    return Model(f"{name}.int8", made(f"{name}.int8", make)(), model.feeds)
+
+
 def find(name: str) -> Model:
     """The model of that name, made if need be. InputError for an unknown name, ModelError when a package is missing."""
     path, source = find_path(name), MODELS[name]

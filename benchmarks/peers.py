@@ -1,6 +1,6 @@
 """edgeort against what a user would pick instead, side by side on this machine.
 
-    python -m benchmarks.peers [MODEL...] [--threads 1 2] [--rounds 10] [--json FILE]
+    python -m benchmarks.peers [MODEL...] [--int8] [--threads 1 2] [--rounds 10] [--json FILE]
 
 The same inputs and threads, engines taking turns, medians. A time counts only when the output is ONNX Runtime's.
 """
@@ -18,25 +18,32 @@ from rich.table import Table
 
 from benchmarks import tables
 from benchmarks.contest import Pace, Result, by_threads, contest
-from benchmarks.engines import ENGINES, OURS
-from benchmarks.models import MODELS, find
+from benchmarks.engines import ENGINES, INT8, OURS, Engine
+from benchmarks.models import MODELS, find, quantised
 from edgeort.errors import EdgeortError
 
 
-def table(results: Sequence[Result]) -> Table:
-    """A row for each model and number of threads: medians in ms, and the ratio best peer / edgeort."""
-    names = (entry.name for entry in ENGINES)
-    made = tables.new_table("Median latency, ms", "model", "threads", *names, "best peer / edgeort", "of fastest runs")
+def table(results: Sequence[Result], engines: Sequence[Engine] = ENGINES) -> Table:
+    """A row for each model and number of threads: medians in ms, and the ratio best peer / edgeort.
+
+    With INT8 also what edgeort takes for int8, as a part of float32.
+    """
+    names = (entry.name for entry in engines)
+    last = ("int8 / float32",) if engines is INT8 else ()
+    made = tables.new_table(
+        "Median latency, ms", "model", "threads", *names, "best peer / edgeort", "of fastest runs", *last
+    )
     for result in results:
         medians = [entrant.median_ms for entrant in result.entrants]
         best = min((m for m in medians if m is not None), default=None)
         cells = ["-" if m is None else f"[bold]{m:.3f}[/]" if m == best else f"{m:.3f}" for m in medians]
-        ratios = ("-" if ratio is None else f"{ratio:.2f}" for ratio in (result.ratio, result.fastest_ratio))
+        found = (result.ratio, result.fastest_ratio, result.of_float)[: 2 + len(last)]
+        ratios = ("-" if ratio is None else f"{ratio:.2f}" for ratio in found)
         made.add_row(result.model, str(result.threads), *cells, *ratios)
     for threads, means in by_threads(results).items():
         counted = sum(result.threads == threads and result.ratio is not None for result in results)
         made.add_row(
-            f"geometric mean of {counted}", str(threads), *[""] * len(ENGINES), *(f"{mean:.2f}" for mean in means)
+            f"geometric mean of {counted}", str(threads), *[""] * len(engines), *(f"{mean:.2f}" for mean in means)
         )
     return made
 
@@ -86,18 +93,18 @@ def as_json(results: Sequence[Result], where: dict[str, Any], pace: Pace) -> dic
 
 
 def run(
-    names: Sequence[str], threads: Sequence[int], pace: Pace, tflite: Path | None
+    names: Sequence[str], threads: Sequence[int], pace: Pace, tflite: Path | None, int8: bool
 ) -> tuple[list[Result], list[str]]:
     """The results, and a line for each model that is not here."""
     results, missing = [], []
     for name in names:
         try:
-            model = find(name)
+            model, floats = (quantised(name), find(name)) if int8 else (find(name), None)
         except EdgeortError as error:
             missing.append(f"{name}: {error}" + (f" ({error.hint})" if error.hint else ""))
             continue
         for count in threads:
-            result = contest(model, count, ENGINES, pace, tflite)
+            result = contest(model, count, INT8 if int8 else ENGINES, pace, tflite, floats)
             results.append(result)
             medians = (f"{entrant.name} {entrant.median_ms:.3f}" for entrant in result.entrants if entrant.median_ms)
             print(f"{name}, threads {count}: {', '.join(medians)}", file=sys.stderr, flush=True)
@@ -108,6 +115,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
     made.add_argument("models", nargs="*", metavar="MODEL", help=f"of {', '.join(MODELS)}; default: all")
+    made.add_argument("--int8", action="store_true", help="the models as int8, beside edgeort's float32")
     made.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     made.add_argument("--rounds", type=int, default=Pace.rounds, help="turns of each engine")
     made.add_argument("--turn-ms", type=float, default=Pace.turn_ms, help="length of a turn")
@@ -125,14 +133,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pace = Pace(args.rounds, args.turn_ms, args.pause_ms)
     where = tables.machine()
     try:
-        results, missing = run(args.models or list(MODELS), args.threads, pace, args.tflite)
+        results, missing = run(args.models or list(MODELS), args.threads, pace, args.tflite, args.int8)
         tables.write_json(args.json, as_json(results, where, pace))
     except EdgeortError as error:
         print(f"{error}" + (f"\nhint: {error.hint}" if error.hint else ""), file=sys.stderr)
         return error.exit_code
     versions = {e.name: e.version for result in results for e in result.entrants if e.version}
     tables.show(
-        table(results),
+        table(results, INT8 if args.int8 else ENGINES),
         ", ".join(f"{name} {version}" for name, version in versions.items()),
         f"{tables.describe(where)}; {pace.rounds} turns of {pace.turn_ms:g} ms each",
         *absences(results),

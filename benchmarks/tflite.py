@@ -1,9 +1,10 @@
 """Converts models to .tflite for the LiteRT column of benchmarks.peers, in an environment of its own.
 
-    python -m benchmarks.tflite DIR [MODEL...]
+    python -m benchmarks.tflite DIR [MODEL...] [--int8]
 
 ONNX -> PyTorch by onnx2torch, PyTorch -> LiteRT by litert-torch, which pins other versions than edgeort's: hence the
-environment (BENCHMARKS.md has its commands). A model that a converter refuses is one line, and has no file.
+environment (BENCHMARKS.md has its commands). --int8 writes MODEL.int8.tflite as well: int8 weights and activations by
+ai-edge-quantizer, on random inputs. A model that a converter refuses is one line, and has no file.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.models import MODELS, Model, find
+from benchmarks.models import MODELS, Model, find, samples
 from edgeort import model as models
 
 _OPSET = 17  # the newest that onnx2torch knows
@@ -43,6 +44,20 @@ def convert(model: Model, path: Path) -> None:
     litert_torch.convert(module, example).export(str(path))
 
 
+def quantise(model: Model, path: Path) -> Path:
+    """Writes the .tflite model `path` with int8 weights and activations beside it; returns where."""
+    from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-untyped]
+    from ai_edge_quantizer import quantizer, recipe  # type: ignore[import-not-found]
+
+    made = quantizer.Quantizer(str(path))
+    made.load_quantization_recipe(recipe.static_wi8_ai8())
+    ((signature, about),) = Interpreter(model_path=str(path)).get_signature_list().items()
+    data = [dict(zip(about["inputs"], sample.values(), strict=True)) for sample in samples(model.name)]
+    quantised = path.with_suffix(".int8.tflite")
+    made.quantize(made.calibrate({signature: data})).export_model(str(quantised), overwrite=True)
+    return quantised
+
+
 def _fix_shapes(module: Any) -> None:
     """Makes Reshape nodes whose shape is an initializer reshape to numbers, as torch.export needs it."""
     import torch
@@ -68,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     made = argparse.ArgumentParser(prog="python -m benchmarks.tflite", description=__doc__)
     made.add_argument("folder", type=Path, metavar="DIR")
     made.add_argument("models", nargs="*", metavar="MODEL", help=f"of {', '.join(MODELS)}; default: all")
+    made.add_argument("--int8", action="store_true", help="MODEL.int8.tflite as well")
     args = made.parse_args(arguments)
     args.folder.mkdir(parents=True, exist_ok=True)
     written = 0
@@ -76,11 +92,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             with contextlib.redirect_stdout(sys.stderr):  # the converter's progress
                 convert(find(name), path)
+                paths = [path, *([quantise(find(name), path)] if args.int8 else [])]
         except Exception as error:  # the converters raise anything for what they do not know
             print(f"{name}: {type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:160]}")
             continue
         written += 1
-        print(f"{name}: {path.stat().st_size} bytes", flush=True)
+        print(f"{name}: {', '.join(str(path.stat().st_size) for path in paths)} bytes", flush=True)
     return 0 if written else 1
 
 

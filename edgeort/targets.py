@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +21,8 @@ LEVELS = {
     "generic": "",
 }
 
-# Levels of int8 kernels alone, and the level whose kernels all others have there.
-INT8_LEVELS = {"avx_vnni": "v3", "avx512_vnni": "v4", "dotprod": "neon", "i8mm": "neon"}
+# Levels of int8 kernels alone, and the level that each stands on.
+INT8_LEVELS = {"avx_vnni": "v3", "avx512_vnni": "v4", "dotprod": "neon", "i8mm": "dotprod"}
 
 _X86 = ("v3", "avx_vnni", "v4", "avx512_vnni")
 _ARM = ("neon", "dotprod", "i8mm")
@@ -74,9 +74,14 @@ BIONIC = (
 )  # fmt: skip
 
 
-def float_levels(levels: Sequence[str]) -> tuple[str, ...]:
-    """The levels of all kernels but those of int8, in a build for `levels`."""
-    return tuple(dict.fromkeys(INT8_LEVELS.get(level, level) for level in levels))
+def levels_without(levels: Sequence[str], absent: Container[str] = INT8_LEVELS) -> tuple[str, ...]:
+    """The levels of kernels, in a build for `levels`, that have none at the levels `absent`, of those of int8."""
+    found = []
+    for level in levels:
+        while level in absent:
+            level = INT8_LEVELS[level]
+        found.append(level)
+    return tuple(dict.fromkeys(found))
 
 
 def target(os_name: str, arch: str) -> Target:

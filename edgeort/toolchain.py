@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeort.errors import OutputError, ToolchainError, UnsupportedError
-from edgeort.targets import BIONIC, LEVELS, TARGETS, Target, float_levels, target
+from edgeort.targets import BIONIC, LEVELS, TARGETS, Target, levels_without, target
 
 __all__ = [
     "BIONIC",
@@ -199,7 +199,7 @@ def _units(to: Target, ops: Sequence[str], triple: str, levels: Sequence[str]) -
     wanted |= {need for family in wanted for need in NEEDS.get(family, ())}
     units = [_Unit(path, _object_triple(to, triple), base) for path in sorted((RUNTIME / "core").glob("*.cc"))]
     for family in sorted(wanted):
-        own = [level for level in levels if level not in INT8[family]] if family in INT8 else float_levels(levels)
+        own = family_levels(family, levels)
         macro = "-DEDGEORT_LEVELS(X, ...)=" + " ".join(f"X({level}, __VA_ARGS__)" for level in own)
         for path in sorted((RUNTIME / "kernels" / family).glob("*.cc")):
             if not path.name.endswith(".isa.cc"):
@@ -218,10 +218,15 @@ def _uop_list() -> str:
     return found[1]
 
 
+def family_levels(family: str, levels: Sequence[str]) -> tuple[str, ...]:
+    """The levels of the family's kernels in a build for `levels`."""
+    return levels_without(levels, INT8[family]) if family in INT8 else levels_without(levels)
+
+
 def held_levels(ops: Sequence[str], levels: Sequence[str]) -> tuple[str, ...]:
     """The levels, of those of a build, that a library of `ops` holds: those of int8 only where it has such kernels."""
     held = any(families().get(op) in INT8 for op in ops)
-    return tuple(levels) if held else float_levels(levels)
+    return tuple(levels) if held else levels_without(levels)
 
 
 def _ops_source(ops: Sequence[str], levels: Sequence[str]) -> str:
@@ -234,7 +239,7 @@ def _ops_source(ops: Sequence[str], levels: Sequence[str]) -> str:
     held = ", ".join(f"kIsa_{level}" for level in held_levels(names, levels))
     lines += [f"const int kBuiltIsas[] = {{{held}, -1}};"]
     order = re.findall(r"\w+", _uop_list())
-    for level in float_levels(levels):
+    for level in levels_without(levels):
         lines += [f"extern const UopPair uop_{name}_{level};" for name in uops]
         entries = ", ".join(f"&uop_{name}_{level}" if name in uops else "nullptr" for name in order)
         lines += [f"extern const ElementwiseKernels elementwise_{level};"]

@@ -33,11 +33,14 @@ class Way:
     cost: int
 
 
-def ways(layer: Layer, form: Form, slowness: int) -> list[Way]:
-    """Those beyond `form`, the cheapest first; `slowness` is what the speed of int8 products weighs, in bytes."""
+def ways(layer: Layer, form: Form, slowness: int, *, weights_alone: bool = True) -> list[Way]:
+    """Those beyond `form`, the cheapest first; `slowness` is what the speed of int8 products weighs, in bytes.
+
+    Without `weights_alone` int8 weights are no way: bundles hold the weights of float products as float32.
+    """
     size = layer.weight.size
     found = [Way(FLOAT_LAYER, None, 3 * size, OVERHEAD_BYTES + 3 * size + slowness)]
-    if form is not Form.FLOAT:
+    if form is not Form.FLOAT and weights_alone:
         found.insert(0, Way(WEIGHTS_ONLY, Form.FLOAT, 0, OVERHEAD_BYTES + slowness))
     if form is Form.STATIC and can_be_dynamic(layer):
         found.insert(0, Way(DYNAMIC, Form.DYNAMIC, 0, OVERHEAD_BYTES))

@@ -79,9 +79,9 @@ class Options:
 
     `activations` is the form of all layers that can have it, None for what fits each. `runtime` is what the model is
     for: "onnx", any, or "edgeort", which takes a scale for each channel of what only depthwise convolutions read.
-    `inline` writes functions out as operators, for runtimes without functions.
-    `budget` is kept by promoting layers, as few as needed; `goal` is one to reach in its place. `rates` are the
-    device's, for the cost of a promotion.
+    `inline` writes functions out as operators, for runtimes without functions. `budget` is kept by promoting layers, as
+    few as needed; `goal` is one to reach in its place. `rates` are those of the device that a bundle is for, and make
+    the cost of a promotion.
     """
 
     method: str = "mse"

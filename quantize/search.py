@@ -142,7 +142,7 @@ def rank(
         others = {*exclude, *(other.name for other in selection.layers)} - {layer.name}
         form, slower = selection.forms[layer.name], slowness[layer.name]
         noise, alone_db = _alone(attempts, others, {layer.name: form})
-        ways = promotions.ways(layer, form, slower.in_bytes)
+        ways = promotions.ways(layer, form, slower.in_bytes, weights_alone=rates is None)
         measured = [(way, _noise_of(attempts, others, layer.name, way)) for way in ways]
         for step in promotions.steps(layer, noise, measured):
             ms = None if step.way.to == DYNAMIC else slower.ms

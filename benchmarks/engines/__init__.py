@@ -1,4 +1,7 @@
-"""What edgeort is compared with: one file an engine, each with `open(job) -> Runner`. ENGINES is the list."""
+"""What edgeort is compared with: one file an engine, each with `open(job) -> Runner`. ENGINES is the list.
+
+INT8 are those that run int8 models, and edgeort with the float model for comparison.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,13 @@ ENGINES: tuple[Engine, ...] = (
     Engine("ncnn", "benchmarks.engines.tencent_ncnn", "ncnn", "pip install --no-deps ncnn pnnx"),
 )
 OURS, REFERENCE = ENGINES[0], ENGINES[1]
+FLOAT = Engine("edgeort float32", OURS.module, OURS.package, OURS.install)
+INT8 = (OURS, FLOAT, *ENGINES[1:4])
 
 
 def engine(name: str) -> Engine:
     """The engine of that name."""
-    return next(entry for entry in ENGINES if entry.name == name)
+    return next(entry for entry in (*ENGINES, FLOAT) if entry.name == name)
 
 
 def open_runner(entry: Engine, job: Job) -> Runner:
@@ -29,4 +34,16 @@ def open_runner(entry: Engine, job: Job) -> Runner:
         raise Unavailable(f"{error.name or error} cannot be imported ({entry.install})") from error
 
 
-__all__ = ["ENGINES", "OURS", "REFERENCE", "Engine", "Job", "Runner", "Unavailable", "engine", "open_runner"]
+__all__ = [
+    "ENGINES",
+    "FLOAT",
+    "INT8",
+    "OURS",
+    "REFERENCE",
+    "Engine",
+    "Job",
+    "Runner",
+    "Unavailable",
+    "engine",
+    "open_runner",
+]

@@ -15,7 +15,10 @@ from tests.reference.build import BUILT, ROOT
 
 HERE = Path(__file__).parent
 COMPILERS = ("clang++", *(f"clang++-{version}" for version in range(30, 17, -1)))
-LEVELS = {"x86_64": {"v3": "-march=x86-64-v3", "v4": "-march=x86-64-v4"}, "aarch64": {"neon": "-march=armv8-a"}}
+LEVELS = {
+    "x86_64": {"v3": "-march=x86-64-v3", "v4": "-march=x86-64-v4", "avx512_vnni": "-march=cascadelake"},
+    "aarch64": {"neon": "-march=armv8-a", "dotprod": "-march=armv8.2-a+dotprod"},
+}
 _FLAGS = (
     *(
         "-std=c++17",
@@ -66,7 +69,6 @@ def build() -> Path:
     headers = b"".join(path.read_bytes() for suffix in ("h", "inc") for path in sorted(runtime.rglob(f"*.{suffix}")))
     headers += (HERE / "checked.h").read_bytes()
     base = [clang, *_FLAGS, f"-I{runtime / 'core'}", f"-I{runtime / 'include'}"]
-    table = "-DEDGEORT_LEVELS(X, ...)=" + " ".join(f"X({level}, __VA_ARGS__)" for level in levels)
     operators = "-DOPERATORS=" + " ".join(f"X({name})" for name in sorted(toolchain.families()))
     tables = BUILT / "sanitized" / "tables.cc"
     tables.parent.mkdir(parents=True, exist_ok=True)
@@ -77,8 +79,10 @@ def build() -> Path:
     for source in [*sorted((runtime / "core").glob("*.cc")), *sorted((runtime / "kernels").glob("*/*.cc"))]:
         if source.name == "bump.cc":
             continue  # checked.cc has its own
+        own = toolchain.family_levels(source.parent.name, tuple(levels))
+        table = "-DEDGEORT_LEVELS(X, ...)=" + " ".join(f"X({level}, __VA_ARGS__)" for level in own)
         if source.name.endswith(".isa.cc"):
-            jobs += [([*base, flag, f"-DEDGEORT_ISA={level}"], source) for level, flag in levels.items()]
+            jobs += [([*base, levels[level], f"-DEDGEORT_ISA={level}"], source) for level in own]
         else:
             jobs.append(([*base, table], source))
     with ThreadPoolExecutor() as pool:

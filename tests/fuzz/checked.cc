@@ -147,12 +147,14 @@ void allow_all(const Model& m, u32 node) {
   allow(n.thread_scratch, n.thread_bytes * static_cast<size_t>(m.pool.threads()));
 }
 
-// `node` ends a stream, or runs alone. The nodes of its stream are those whose image exists only line by line, and it.
+// `node` ends a stream, or runs alone, but for its row epilogue. The nodes of its stream are those whose image exists only line by
+// line, and it.
 void before(const Model& m, u32 node) {
-  u32 nodes[64] = {node};
+  u32 nodes[65] = {node};
   int n = 1;
   for (i32 image; n < 64 && (image = m.input(nodes[n - 1], 0)) >= 0 && m.tensors[image].streamed; ++n)
     nodes[n] = static_cast<u32>(m.tensors[image].producer);
+  if (m.nodes[node].row_epilogue) nodes[n++] = m.nodes[node].row_epilogue;
   for (int i = 0; i < n; ++i) expect_inputs(m, nodes[i]);
   poison_arenas(m, true);
   for (int i = 0; i < n; ++i) allow_all(m, nodes[i]);
@@ -167,6 +169,7 @@ void after(const Model& m, u32 node) {
     sums[tensor] = sum_of(m.tensors[tensor].tensor);
     summed[tensor] = true;
   }
+  if (m.nodes[node].row_epilogue) after(m, m.nodes[node].row_epilogue);
 }
 
 template <const OpDef* kOp>

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from edgeort.toolchain import families
+from tests.contract.engines import int8_levels
 from tests.fuzz import build
 from tests.fuzz.corpus import lowered_file, write_inputs
 from tests.real_models.find import find
@@ -39,8 +40,7 @@ def program() -> Path:
 
 
 def levels() -> list[str]:
-    known = list(build.LEVELS.get(platform.machine(), ()))
-    return known if "avx512f" in Path("/proc/cpuinfo").read_text() else [level for level in known if level != "v4"]
+    return [level for level in build.LEVELS.get(platform.machine(), ()) if level in int8_levels()]
 
 
 def run(program: Path, *arguments: str | Path, timeout: float = 600) -> subprocess.CompletedProcess[str]:

@@ -14,6 +14,7 @@ import pytest
 
 from edgeort import toolchain
 from edgeort.engine import Engine
+from edgeort.errors import PlanError
 from edgeort.lowering import layout, quantised
 from edgeort.lowering.params import PARAMS
 from edgeort.lowering.plan import PlanBuilder
@@ -212,6 +213,7 @@ GEMMS: dict[str, Case] = {
     "beyond int32": Case(80, 40, scale=1e7),
     "beyond float32": Case(80, 40, scale=1e38),
     "ties": Case(4, 40, scale=0.5),
+    "few columns behind a tile, of large panels": Case(3000, 67),
 }
 
 
@@ -282,6 +284,140 @@ STEMS: dict[str, Case] = {
 @pytest.mark.parametrize("name", STEMS)
 def test_stems(name: str, tmp_path: Path) -> None:
     check(STEMS[name], tmp_path, (1, 7, 9), (2, 9, 8), (1, 5, 40))
+
+
+def q8_input(plan: PlanBuilder, dims: Sequence[int | str]) -> int:
+    """An int8 input of the graph, as a q8 tensor."""
+    x, inner = plan.input("x", CODES["i8"], dims), plan.activation("xq", layout.Q8)
+    plan.node("QuantisedBytes", "in", [x], [inner], PARAMS["AxisParams"].pack(flag=layout.Q8))
+    return inner
+
+
+def output(plan: PlanBuilder, y: int) -> PlanBuilder:
+    """The plan with the q8 tensor y as its int8 output."""
+    out = plan.activation("out", CODES["i8"])
+    plan.node("QuantisedBytes", "out", [y], [out], PARAMS["AxisParams"].pack(flag=CODES["i8"]))
+    plan.outputs = [out]
+    return plan
+
+
+def test_slices(tmp_path: Path) -> None:
+    """A Split and a Concat of columns copy nothing: kernels read and write them in place."""
+    left, right = Case(20, 24, (1, 1)), Case(12, 19, (3, 3), pads=(1, 1, 1, 1))
+    last = Case(43, 21, (1, 1))
+    plan = PlanBuilder()
+    x = q8_input(plan, ["n", "h", "w", 32])
+    parts = [plan.activation(name, layout.Q8) for name in "ab"]
+    sizes = plan.constant("sizes", np.array([20, 12]), CODES["i64"])
+    plan.node("Split", "split", [x, sizes], parts, PARAMS["AxisParams"].pack(axis=3))
+    made = [left.append(plan, parts[0], "left"), right.append(plan, parts[1], "right")]
+    joined = plan.activation("joined", layout.Q8)
+    plan.node("Concat", "concat", made, [joined], PARAMS["AxisParams"].pack(axis=3))
+    output(plan, last.append(plan, joined, "last"))
+    rng = np.random.default_rng(0)
+    runs = []
+    for shape in ((1, 5, 7), (2, 8, 9)):
+        x = rng.integers(-128, 128, (*shape, 32)).astype(np.int8)
+        runs.append((x, last.want(np.concatenate([left.want(x[..., :20]), right.want(x[..., 20:])], -1))))
+    run(plan, tmp_path, runs)
+
+
+CHAINS: dict[str, tuple[Case, ...]] = {
+    "pointwise": (Case(8, 96, (1, 1)), Case(96, 24, (3, 3), (2, 2), (1, 1, 1, 1)), Case(24, 40, (1, 1))),
+    "from the picture on": (
+        Case(3, 96, (3, 3), pads=(1, 1, 1, 1), zero_points=(3, 90)),
+        Case(96, 20, (5, 5), pads=(2, 2, 2, 2), zero_points=(90, -7)),
+    ),
+    "programs": (Case(8, 96, (1, 1), program=True), Case(96, 24, (3, 3), pads=(1, 1, 1, 1), program=True)),
+    "to float32": (Case(8, 96, (1, 1)), Case(96, 24, (3, 3), pads=(1, 1, 1, 1), quantised=False)),
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_streams(name: str, tmp_path: Path) -> None:
+    """Chains run strip by strip: lines beside the image hold the zero point, and wide tensors take no memory."""
+    cases = CHAINS[name]
+    x = cases[0].input(np.random.default_rng(0), 1, 61, 63)
+    want, widest = x, 0
+    for case in cases:
+        want = case.want(want)
+        widest = max(widest, want.nbytes)
+    plan = PlanBuilder()
+    y = q8_input(plan, [1, 61, 63, cases[0].k])
+    for index, case in enumerate(cases):
+        y = case.append(plan, y, f"conv{index}")
+    plan.outputs = [y]
+    if cases[-1].quantised:
+        output(plan, y)
+    run(plan, tmp_path, [(x, want)])
+    if not cases[-1].quantised:
+        return
+    engine = Engine(library(), sorted(tmp_path.iterdir())[-1], threads=1)
+    engine.run([x])
+    assert engine.stats.arena_bytes < widest
+    engine.close()
+
+
+HOSTILE: dict[str, tuple[dict[str, int], str]] = {
+    "zero point": ({"zero_point": 128}, "a zero point or limit is out of range"),
+    "input's zero point": ({"x_zero_point": -129}, "a zero point or limit is out of range"),
+    "limits": ({"lo": 5, "hi": 4}, "a zero point or limit is out of range"),
+    "type of a program's result": ({"quantised": 0}, "its program does not make the type of its result"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("kernel", [(), (3, 3)])
+def test_hostile_parameters(name: str, kernel: tuple[int, ...], tmp_path: Path) -> None:
+    changed, message = HOSTILE[name]
+    case = Case(20, 18, kernel, program=True)
+    plan = case.plan()
+    plan.nodes[1].params = case.params(**changed)
+    refused(plan, case, message, tmp_path)
+
+
+@pytest.mark.parametrize(("index", "message"), [(1, "packed weights"), (2, "bias, sums"), (3, "bias, sums"), (4, "sc")])
+@pytest.mark.parametrize("fault", ["short", "type", "absent"])
+@pytest.mark.parametrize("kernel", [(), (3, 3)])
+def test_hostile_constants(index: int, message: str, fault: str, kernel: tuple[int, ...], tmp_path: Path) -> None:
+    case = Case(20, 18, kernel)
+    plan = case.plan()
+    tensor = plan.tensors[plan.nodes[1].inputs[index]]
+    assert tensor.data is not None
+    if fault == "short":
+        tensor.data = tensor.data[:-1]
+        tensor.dims = tensor.data.shape
+    elif fault == "type":
+        tensor.dtype, tensor.data = CODES["i64"], tensor.data.astype(np.int64)
+    else:
+        plan.nodes[1].inputs[index] = -1
+    refused(plan, case, "needs" if fault == "absent" else message, tmp_path)
+
+
+def test_a_scale_that_is_not_finite(tmp_path: Path) -> None:
+    case = Case(20, 18)
+    case.scales[3] = np.inf
+    refused(case.plan(), case, "not finite", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "message"), [(21, 18, "inner"), (20, -1, "range"), (20, 2**40, "range"), (20, 40, "packed")]
+)
+def test_hostile_sizes(k: int, n: int, message: str, tmp_path: Path) -> None:
+    case = Case(20, 18)
+    plan = case.plan()
+    quantisation, program = PARAMS["Quantisation"].pack(hi=127, quantised=1), layout.PROGRAM.pack()
+    plan.nodes[1].params = PARAMS["QGemmParams"].pack(quantisation=quantisation, k=k, n=n, epilogue=program)
+    refused(plan, case, message, tmp_path)
+
+
+def refused(plan: PlanBuilder, case: Case, message: str, folder: Path) -> None:
+    """The plan is, with that in the message."""
+    path = folder / "model.plan"
+    path.write_bytes(plan.to_bytes())
+    x = np.zeros((1, 5, 5, case.k) if case.kernel else (5, case.k), np.int8)
+    with pytest.raises(PlanError, match=message):
+        Engine(library(), path, threads=1, isa=int8_levels()[0]).run([x])
 
 
 @pytest.mark.slow

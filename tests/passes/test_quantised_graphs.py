@@ -11,6 +11,8 @@ from edgeort.passes.average_integers import average_integers
 from edgeort.passes.drop_clips import drop_clips
 from edgeort.passes.fold_dequantized import fold_dequantized
 from edgeort.passes.move_integers import move_integers
+from edgeort.passes.spell_out_quantisation import spell_out_quantisation
+from edgeort.passes.split_qlinear import split_qlinear
 from tests.passes.harness import check, counts, model_of
 
 HEAD = """g (float[2,4,6,6] x) => ({types}) <float s = {{0.0625}}, float t = {{0.03}}, uint8 z = {{120}},
@@ -155,3 +157,33 @@ def test_means_of_integers_are_pools(keepdims: int) -> None:
     model, count = run(graph(text, types, opset=18), average_integers)
     assert count == 1 and counts(model)["GlobalAveragePool"] == 1
     assert run(graph(text.replace("(d,", "(x,"), types, opset=18), average_integers)[1] == 0
+
+
+@pytest.mark.parametrize(("scales", "opset", "split"), [(1, 10, 1), (5, 10, 0), (5, 13, 1)])
+def test_qlinear_conv_is_a_conv_between_conversions(scales: int, opset: int, split: int) -> None:
+    """Before opset 13 with one scale only."""
+    rng = np.random.default_rng(0)
+    weights: dict[str, np.ndarray] = {
+        "w": rng.integers(-3, 4, (5, 4, 3, 3)).astype(np.int8),
+        "sw": np.full(scales, 0.25, np.float32),
+        "zw": np.zeros(scales, np.int8),
+        "b": rng.integers(-9, 9, 5).astype(np.int32),
+    }
+    text = """g (uint8[1,4,6,6] x) => (uint8[A,B,C,D] y) <float s = {0.5}, uint8 z = {3}, float t = {0.25}> {
+      y = QLinearConv <pads = [1, 1, 1, 1]> (x, s, z, w, sw, zw, t, z, b) }"""
+    model, count = run(model_of(text, opset=opset, weights=weights), split_qlinear)
+    assert count == split and ("Conv" in counts(model)) == bool(split)
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        "q = QuantizeLinear <axis = 1> (x, each, zeros) y = DequantizeLinear <axis = 1> (q, each, zeros)",
+        "q, qs, qz = DynamicQuantizeLinear (x) y = DequantizeLinear (q, qs, qz)",
+    ],
+)
+def test_scales_that_programs_do_not_know_are_spelt_out(node: str) -> None:
+    text = f"""g (float[2,4,6,6] x) => (float[A,B,C,D] y) <float[4] each = {{0.03, 0.04, 0.05, 0.0625}},
+      uint8[4] zeros = {{120, 128, 7, 255}}> {{ {node} }}"""
+    model, count = run(model_of(text), spell_out_quantisation)
+    assert count == 2 and not {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"} & set(counts(model))

@@ -10,9 +10,10 @@ import onnx_ir as ir
 import pytest
 from onnx import helper
 
+from edgeort.model import dynamic_products
 from edgeort.ort import open_session
 from edgeort.passes.functions import DOMAIN
-from edgeort.quantize import Options, compare, dynamic, quantize
+from edgeort.quantize import Options, compare, quantize
 from edgeort.quantize.forms import Form
 from tests.models import model as proto_of
 from tests.quantize.models import Net, save
@@ -20,14 +21,14 @@ from tests.quantize.models import Net, save
 
 def called(opset: int, x: np.ndarray, w: np.ndarray, s: np.ndarray) -> np.ndarray:
     """What ONNX Runtime makes of a model that is one call."""
-    node = helper.make_node(dynamic.NAME, ["x", "w", "s"], ["y"], domain=DOMAIN)
+    node = helper.make_node(dynamic_products.NAME, ["x", "w", "s"], ["y"], domain=DOMAIN)
     constants = [onnx.numpy_helper.from_array(w, "w"), onnx.numpy_helper.from_array(s, "s")]
     shapes = [None] * x.ndim
     proto = proto_of([], [("x", shapes)], [("y", shapes)], constants, opset)
     proto.graph.node.append(node)
     made = ir.from_proto(proto)
-    dynamic.add_function(made)
-    dynamic.add_function(made)  # once is enough
+    dynamic_products.add_function(made)
+    dynamic_products.add_function(made)  # once is enough
     return np.asarray(open_session(ir.to_proto(made).SerializeToString()).run(["y"], {"x": x})[0])
 
 
@@ -81,7 +82,7 @@ def test_a_model_of_layer_norms(tmp_path: Path):
     data = [{"x": rng.standard_normal((int(n), 32)).astype(np.float32)} for n in rng.integers(1, 9, 24)]
     quantize(path, out, data)
     made = onnx.load(out)
-    assert [n.op_type for n in made.graph.node].count(dynamic.NAME) == 3
+    assert [n.op_type for n in made.graph.node].count(dynamic_products.NAME) == 3
     assert {t.data_type for t in made.graph.initializer if len(t.dims) == 2} == {onnx.TensorProto.INT8}
     onnx.checker.check_model(made)
     (found,) = compare(path.read_bytes(), out.read_bytes(), data)
@@ -94,6 +95,6 @@ def test_a_model_of_layer_norms(tmp_path: Path):
     quantize(path, out, data, Options(activations=Form.STATIC))
     assert "QuantizeLinear" in {n.op_type for n in onnx.load(out).graph.node}
     quantize(path, out, data, Options(activations=Form.FLOAT))
-    assert not {"QuantizeLinear", dynamic.NAME} & {n.op_type for n in onnx.load(out).graph.node}
+    assert not {"QuantizeLinear", dynamic_products.NAME} & {n.op_type for n in onnx.load(out).graph.node}
     (weights,) = compare(path.read_bytes(), out.read_bytes(), data)
     assert weights.sqnr_db > found.sqnr_db

@@ -19,6 +19,7 @@ def test_ways():
     assert [way.to for way in ways(layer("MatMul"), Form.STATIC, 200)] == ["dynamic", "int8 weights", "float"]
     assert [way.to for way in ways(layer("Conv"), Form.STATIC, 200)] == ["int8 weights", "float"]
     assert [way.to for way in ways(layer("MatMul"), Form.DYNAMIC, 200)] == ["int8 weights", "float"]
+    assert [way.to for way in ways(layer("Conv"), Form.STATIC, 200, weights_alone=False)] == ["float"]
     (last,) = ways(layer("Conv"), Form.FLOAT, 50)
     assert (last.to, last.added_bytes, last.cost) == ("float", 600, OVERHEAD_BYTES + 650)
 

@@ -50,8 +50,20 @@ class Planner {
   }
 
   void visit(u32 node) {
-    const NodeRecord& record = model_.record(node);
     const NodeState& state = model_.nodes[node];
+    place(node, node);
+    if (state.row_epilogue) place(state.row_epilogue, node);
+    const u32 slot = 2 * (node - segment_.begin);
+    scratch_[slot] = state.scratch_bytes ? add_arena(state.scratch_bytes, node, static_cast<i32>(node)) : -1;
+    const size_t threads = static_cast<size_t>(model_.pool.threads());
+    size_t all;
+    too_large_ |= __builtin_mul_overflow(state.thread_bytes, threads, &all);
+    scratch_[slot + 1] = all ? add_arena(all, node, static_cast<i32>(node)) : -1;
+  }
+
+  // The outputs of `node`, which are written from node `first` on.
+  void place(u32 node, u32 first) {
+    const NodeRecord& record = model_.record(node);
     for (u32 k = 0; k < record.outputs; ++k) {
       const i32 index = model_.plan.node_outputs(record)[k];
       if (index < 0) continue;
@@ -60,22 +72,16 @@ class Planner {
       if (t.slice.root >= 0) {
         const i32 root = slice_of(model_, index).root;
         i32& storage = model_.tensors[root].storage;
-        if (storage < 0) storage = add_arena(bytes(model_.tensors[root].tensor), node, last_of(model_.tensors[root], node));
+        if (storage < 0) storage = add_arena(bytes(model_.tensors[root].tensor), first, last_of(model_.tensors[root], node));
         join(t, storage, node);
       } else if (t.view_of >= 0) {
         join(t, model_.tensors[t.view_of].storage, node);
-      } else if (const i32 taken = reusable(t, node); taken >= 0) {
+      } else if (const i32 taken = reusable(t, node, first); taken >= 0) {
         join(t, taken, node);
       } else {
-        t.storage = add_arena(bytes(t.tensor), node, last_of(t, node));
+        t.storage = add_arena(bytes(t.tensor), first, last_of(t, node));
       }
     }
-    const u32 slot = 2 * (node - segment_.begin);
-    scratch_[slot] = state.scratch_bytes ? add_arena(state.scratch_bytes, node, static_cast<i32>(node)) : -1;
-    const size_t threads = static_cast<size_t>(model_.pool.threads());
-    size_t all;
-    too_large_ |= __builtin_mul_overflow(state.thread_bytes, threads, &all);
-    scratch_[slot + 1] = all ? add_arena(all, node, static_cast<i32>(node)) : -1;
   }
 
   // What later segments read must outlast this one; what nobody reads is still written.
@@ -91,25 +97,29 @@ class Planner {
     if (storages_[storage].last < last) storages_[storage].last = last;
   }
 
-  // The storage of an operand that `node` is the last to read, is large enough, and is seen through no other operand.
-  i32 reusable(const TensorState& t, u32 node) const {
-    const NodeRecord& record = model_.record(node);
+  // The storage of an operand that `node`, or `first`, which it runs with, is the last to read, is large enough, and is seen through
+  // no other operand.
+  i32 reusable(const TensorState& t, u32 node, u32 first) const {
     for (const i32 candidate : t.reuse) {
       if (candidate < 0) continue;
       const i32 storage = model_.tensors[candidate].storage;
       const Storage& s = storages_[storage];
-      bool free = s.place == Place::arena && s.last == static_cast<i32>(node) && s.bytes >= bytes(t.tensor);
-      for (u32 k = 0; free && k < record.inputs; ++k) {
-        const i32 other = model_.plan.node_inputs(record)[k];
-        if (other >= 0 && other != candidate && model_.tensors[other].storage == storage) free = false;
-      }
-      for (u32 k = 0; free && k < record.outputs; ++k) {
-        const i32 other = model_.plan.node_outputs(record)[k];
-        if (other >= 0 && &model_.tensors[other] != &t && model_.tensors[other].storage == storage) free = false;
-      }
-      if (free) return storage;
+      const bool last = s.last == static_cast<i32>(node) || s.last == static_cast<i32>(first);
+      if (s.place == Place::arena && last && s.bytes >= bytes(t.tensor) && alone(node, candidate, t) && alone(first, candidate, t))
+        return storage;
     }
     return -1;
+  }
+
+  // Whether no operand or result of `node` but those two lies in the candidate's storage.
+  bool alone(u32 node, i32 candidate, const TensorState& t) const {
+    const NodeRecord& record = model_.record(node);
+    for (u32 k = 0; k < u32{record.inputs} + record.outputs; ++k) {
+      const i32 other = model_.plan.node_inputs(record)[k];  // outputs follow
+      if (other < 0 || other == candidate || &model_.tensors[other] == &t) continue;
+      if (model_.tensors[other].storage == model_.tensors[candidate].storage) return false;
+    }
+    return true;
   }
 
   // Largest first, each at the lowest offset that is free during its life (Pisarchyk and Lee 2020, greedy by size).

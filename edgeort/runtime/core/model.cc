@@ -20,7 +20,7 @@ void Model::reset_from(u32 segment) {
   if (segment >= n_segments) return;
   for (u32 node = segments[segment].begin; node < plan.n_nodes; ++node) {
     const u64 ns = nodes[node].ns;
-    nodes[node] = {nodes[node].op, nullptr, 0, 0, nullptr, nullptr, nullptr, ns, false, false, false};
+    nodes[node] = {nodes[node].op, nullptr, 0, 0, nullptr, nullptr, nullptr, ns, false, false, false, false, 0, 0};
     for (u32 k = 0; k < plan.nodes[node].outputs; ++k) {
       const i32 index = plan.node_outputs(plan.nodes[node])[k];
       if (index < 0) continue;
@@ -112,6 +112,7 @@ Status Model::plan_segment(u32 begin, u64 limit) {
   segment.end = node;
   if (status != Status::error && plan_slices(*this, segment) != Status::ok) status = Status::error;
   if (status != Status::error && !plan_streams(*this, segment)) status = fail("out of memory");
+  if (status != Status::error) plan_row_epilogues(*this, segment);
   return status == Status::error ? status : plan_memory(*this, segment, limit);
 }
 

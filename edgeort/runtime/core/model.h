@@ -4,6 +4,7 @@
 #include "op.h"
 #include "plan.h"
 #include "platform.h"
+#include "row_epilogue.h"
 #include "slices.h"
 #include "stream.h"
 #include "threads.h"
@@ -69,6 +70,9 @@ struct NodeState {
   u64 ns;
   bool skipped;
   bool joins, cuts;  // columns: it may have nothing to copy
+  bool follows_rows;
+  int row_operands;  // of a node that ends rows: where operands begin that it reads row by row; else 0
+  u32 row_epilogue;  // the node that runs as this one's rows are done; 0: none
 };
 
 // Nodes [begin, end) that were prepared together. A graph whose shapes do not depend on data has one segment.

@@ -112,6 +112,12 @@ class Prepare {
   void joins_columns();
   void cuts_columns(int output, i64 column);
 
+  // Row epilogues (core/row_epilogue.h): this kernel calls Run::end_rows for all rows of output 0, and then reads no more of those
+  // rows of operands of that shape, from number `operands` on; or row i of this operator's outputs needs of input 0 row i alone, and
+  // its OpDef says how to compute some.
+  void ends_rows(int operands);
+  void follows_rows();
+
   int threads() const;
   int isa() const;  // the CPU's level: see platform.h
 
@@ -148,6 +154,10 @@ class Run {
   void* thread_scratch(int thread) const;
   int threads() const;
 
+  // Runs the node's row epilogue, if it has one, for rows [first, last) of output 0, which are whole. From any thread.
+  bool has_row_epilogue() const;
+  void end_rows(i64 first, i64 last) const;
+
   // Calls body(task, thread) for every task in [0, tasks), on all threads of the model.
   template <class F>
   void parallel(i64 tasks, const F& body) const {
@@ -174,7 +184,8 @@ struct OpDef {
   u32 params_bytes;
   Status (*prepare)(Prepare&);
   void (*run)(Run&);
-  const StreamOps* stream = nullptr;  // how it works line by line, where it can
+  const StreamOps* stream = nullptr;                            // how it works line by line, where it can
+  void (*run_rows)(const Run&, i64 first, i64 last) = nullptr;  // the same for rows, of one that follows_rows
 };
 
 // Leaves prepare with the error of a failed step.

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "model.h"
+#include "shares.h"
 
 namespace edgeort {
 namespace {
@@ -63,7 +64,8 @@ bool streamable(Model& m, u32 node) {
   const NodeState& n = m.nodes[node];
   if (!n.op->stream || n.skipped || !n.state || m.record(node).outputs != 1) return false;
   const i32 out = m.plan.node_outputs(m.record(node))[0];
-  return out >= 0 && m.tensors[out].tensor.rank == 4 && n.op->stream->can(n.state);
+  return out >= 0 && m.tensors[out].tensor.rank == 4 && count(m.tensors[out].tensor, 0, 2) <= Shares::kMostLines &&
+         n.op->stream->can(n.state);
 }
 
 size_t weight_bytes(Model& m, u32 node) {
@@ -150,26 +152,34 @@ void add_stage(Model& m, Stream& s, u32 node) {
   ops(m, stage).beside(state(m, stage), &read.left, &read.right, &read.outside);
 }
 
-// A strip of the last stage's lines, computed by one thread.
+// Strips of the last stage's lines, computed by one thread.
 class Worker {
  public:
-  Worker(Model& m, const Stream& s, i64 n, Span lines, u8* scratch) : m_(m), s_(s), n_(n), scratch_(scratch) {
-    for (int i = s.count - 1; i >= 0; --i) {
-      const Stream::Stage& stage = s.stages[i];
-      next_[i] = lines.first;
-      if (i == s.count - 1) {
-        out_[i] = Lines::of(m.tensor_out(stage.node, 0), n);
+  Worker(Model& m, const Stream& s, u8* scratch) : m_(m), s_(s), scratch_(scratch) {}
+
+  // Goes to line `first` of image n.
+  void begin(i64 n, i64 first) {
+    n_ = n;
+    for (int i = s_.count - 1; i >= 0; --i) {
+      const Stream::Stage& stage = s_.stages[i];
+      next_[i] = first;
+      if (i == s_.count - 1) {
+        out_[i] = Lines::of(m_.tensor_out(stage.node, 0), n);
       } else {
-        char* ring = reinterpret_cast<char*>(scratch + stage.offset);
+        char* ring = reinterpret_cast<char*>(scratch_ + stage.offset);
         out_[i] = {ring + stage.left * stage.pixel, stage.line(), stage.ring, stage.pixel, stage.left, stage.right};
         clear_borders(stage, ring);
       }
-      if (i > 0) lines = clip(i, ops(m, stage).reach(state(m, stage), {lines.first, lines.first + 1}));
+      if (i > 0) first = clip(i, ops(m_, stage).reach(state(m_, stage), {first, first + 1})).first;
     }
-    const Stream::Stage& first = s.stages[0];
-    in_ = ops(m, first).reach ? Lines::of(m.tensor_in(first.node, 0), n) : Lines{};  // else no image: of any rank
+    const Stream::Stage& stage = s_.stages[0];
+    in_ = ops(m_, stage).reach ? Lines::of(m_.tensor_in(stage.node, 0), n) : Lines{};  // else no image: of any rank
   }
 
+  // The last stage's lines up to `last`.
+  void advance(i64 last) { advance(s_.count - 1, last); }
+
+ private:
   // Makes stage i's lines up to `last`, a step at a time, each after what it reads.
   void advance(int i, i64 last) {
     const Stream::Stage& stage = s_.stages[i];
@@ -183,7 +193,6 @@ class Worker {
     }
   }
 
- private:
   Span clip(int i, Span lines) const { return {max_of(0, lines.first), min_of(s_.stages[i - 1].height, lines.last)}; }
 
   static void clear_borders(const Stream::Stage& stage, char* ring) {
@@ -197,8 +206,8 @@ class Worker {
 
   Model& m_;
   const Stream& s_;
-  i64 n_;
   u8* scratch_;
+  i64 n_;
   Lines in_;
   Lines out_[kMaxStages];
   i64 next_[kMaxStages];
@@ -223,18 +232,18 @@ bool plan_streams(Model& model, Segment& segment) {
 void run_stream(Model& model, const Stream& stream) {
   const Stream::Stage& last = stream.stages[stream.count - 1];
   const Run run(model, last.node);
-  // A part of the image for each thread: lines at the seams are computed twice.
-  const i64 parts = stream.one_thread ? 1 : max_of(1, min_of(run.threads(), last.height / kLeastLines)),
-            lines = ceil_div(last.height, parts);
-  const auto part = [&](i64 task, void* scratch) {
-    const Span span = {task % parts * lines, min_of(last.height, (task % parts + 1) * lines)};
-    Worker(model, stream, task / parts, span, static_cast<u8*>(scratch)).advance(stream.count - 1, span.last);
+  const int threads = stream.one_thread ? 1 : run.threads();
+  Shares shares(threads, stream.batch, last.height, kLeastLines);
+  const auto work = [&](int thread, void* scratch) {
+    Worker worker(model, stream, static_cast<u8*>(scratch));
+    Shares::Piece before = {-1, 0, 0}, piece;
+    for (; !(piece = shares.take(thread, last.step)).empty(); before = piece) {
+      if (!piece.follows(before)) worker.begin(piece.image, piece.first);
+      worker.advance(piece.last);
+    }
   };
-  if (stream.one_thread) {
-    for (i64 n = 0; n < stream.batch; ++n) part(n, run.scratch());
-  } else {
-    run.parallel(stream.batch * parts, [&](i64 task, int thread) { part(task, run.thread_scratch(thread)); });
-  }
+  if (stream.one_thread) return work(0, run.scratch());
+  run.parallel(min_of(threads, shares.parts()), [&](i64, int thread) { work(thread, run.thread_scratch(thread)); });
 }
 
 }  // namespace edgeort

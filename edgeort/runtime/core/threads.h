@@ -10,6 +10,7 @@ class ThreadPool {
   void start(int threads);
   void stop();
   int threads() const { return threads_; }
+  static constexpr int kMaxThreads = 64;
   // Calls call(body, task, thread) for each task in [0, tasks). One job at a time, and none from within a task.
   void run(i64 tasks, void (*call)(const void*, i64, int), const void* body);
 
@@ -23,7 +24,6 @@ class ThreadPool {
   bool take(u32 epoch, int thread);
   void wait_for(u32 tasks);
 
-  static constexpr int kMaxThreads = 64;
   Worker workers_[kMaxThreads];
   int threads_ = 0;  // 0 before start: all members begin as zeros
   // The job. ticket_ = epoch << 32 | next task: a task is claimed by moving it from (epoch, i) to (epoch, i + 1), so that a

@@ -90,7 +90,7 @@ typedef struct {
   const char* name;
   const char* op;
   uint64_t ns;     /* total over all runs; 0 unless options.profile */
-  int32_t skipped; /* 1: computed at prepare, or a view */
+  int32_t skipped; /* 1: computed at prepare, a view, or part of another node's run */
 } edgeort_node;
 
 /* Opens a plan file (UTF-8; mapped, not copied: the file must not change while the model is open). NULL on failure, with the

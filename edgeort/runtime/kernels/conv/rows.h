@@ -43,8 +43,14 @@ void fill_rows(const Geometry& g, const Lines& in, const Taps& taps, const T* ou
       const bool image = z >= 0 && z < g.in[0] && y >= 0 && y < g.in[1];
       const T* line = image ? in.line<const T>((p.n * g.in[0] + z) * g.in[1] + y) + taps.first : nullptr;
       i64 x = p.x + k2 * g.dilation[2];
+      if (image && inside) {
+        const T* at = line + x * pixel;
+        for (i64 m = p.row; m < p.row + p.count; ++m, at += g.stride[2] * pixel) pointers[m] = at;
+        any = true;
+        continue;
+      }
       for (i64 m = p.row; m < p.row + p.count; ++m, x += g.stride[2]) {
-        const bool here = image && (inside || (x >= -in.left && x < g.in[2] + in.right));
+        const bool here = image && x >= -in.left && x < g.in[2] + in.right;
         pointers[m] = here ? line + x * pixel : outside;
         any |= here;
       }

@@ -159,13 +159,9 @@ void transform_in(const Run& r, const State& s, i64 first, i64 count, i64 begin,
   }
 }
 
-// The products of all tiles of a run with the weights of one group of columns.
-void multiply(const Run& r, const State& s, i64 column, i64 columns, const f32* in, i64 first, i64 count, const Scratch& scratch) {
-  const Geometry& g = s.g;
-  const i64 lanes = s.multiply->lanes, panel_step = 9 * g.c_in * kPanel;
-  const bool wide = columns > kPanel;
-  const f32* panels = r.in(1).as<const f32>() + column * 9 * g.c_in;
-  WinogradProducts p;
+// What all products of a run and a group of columns have in common.
+WinogradProducts products_of(const State& s, i64 first, i64 count, const Scratch& scratch) {
+  WinogradProducts p = {};
   p.in_positions = s.in_positions;
   p.in_position_step = s.in_position_step;
   p.in_channel_step = s.in_channel_step;
@@ -177,7 +173,17 @@ void multiply(const Run& r, const State& s, i64 column, i64 columns, const f32* 
   p.out_positions = s.out_positions;
   p.out_position_step = s.out_position_step;
   p.first = true;
-  p.panel_step = panel_step;
+  p.panel_step = 9 * s.g.c_in * kPanel;
+  return p;
+}
+
+// The products of all tiles of a run with the weights of one group of columns.
+void multiply(const Run& r, const State& s, i64 column, i64 columns, const f32* in, i64 first, i64 count, const Scratch& scratch) {
+  const Geometry& g = s.g;
+  const i64 lanes = s.multiply->lanes;
+  const bool wide = columns > kPanel;
+  const f32* panels = r.in(1).as<const f32>() + column * 9 * g.c_in;
+  WinogradProducts p = products_of(s, first, count, scratch);
   for (int i = s.first_phase; i <= s.last_phase; ++i) {
     const WinogradPhase& phase = kWinogradPhase[i];
     p.left = phase.left();
@@ -186,9 +192,9 @@ void multiply(const Run& r, const State& s, i64 column, i64 columns, const f32* 
     for (i64 c = 0; c < g.c_in; c += s.depth[i], p.first = false) {
       p.channels = min_of(s.depth[i], g.c_in - c);
       p.in = in + phase.in * s.in_position_step + c / lanes * s.in_channel_step;
-      const WinogradWeights weights = {panels, panel_step, p.channels, scratch.weights};
+      const WinogradWeights weights = {panels, p.panel_step, p.channels, scratch.weights};
       panels += p.channels * phase.taps() * kPanel;
-      if (i == s.last_phase && c + p.channels == g.c_in) panels += (columns / kPanel - 1) * panel_step;
+      if (i == s.last_phase && c + p.channels == g.c_in) panels += (columns / kPanel - 1) * p.panel_step;
       const i64 across = s.out_positions - phase.left();
       p.ahead_lines = ceil_div(s.depth[i] * phase.taps(), across * (s.out_positions - phase.top()));
       for (int row = 0; row < phase.rows; row += phase.share) {

@@ -17,6 +17,7 @@ struct Matrix {
   i64 group, chunk;  // so many blocks share so many columns of weights before the next ones
   i64 max_taps;
   i64 row_step;  // between neighbouring rows in the epilogue's space
+  u32* ended;    // for each task's rows, how many of their tasks are over; null: nobody waits for whole rows
   bool even;     // rows are evenly spaced in memory: equal blocks are one entry of Rows
 
   using Rows = TapRows<f32>;
@@ -25,6 +26,7 @@ struct Matrix {
   Status bind(Prepare& p, const Program& code, size_t params_bytes, const i64* dims, int rank, i64 columns, i64 k);
   // Cuts the work for `rows` rows whose sums have up to `taps` taps.
   void partition(i64 all_rows, i64 taps, int threads);
+  i64 row_tasks() const { return ceil_div(rows, rows_per_task); }
   u64 scratch_bytes() const;
 
   // Computes all rows on all threads. `fill(first_row, &rows)` sets a block's pointers, offsets, taps, kc and step. `out` is row 0,
@@ -32,11 +34,12 @@ struct Matrix {
   template <class Fill>
   void multiply(const Run& r, const f32* panels, const f32* bias, f32* out, i64 out_stride, i64 epilogue_row, i64 epilogue_column,
                 const Fill& fill) const {
-    const i64 row_tasks = ceil_div(rows, rows_per_task), column_tasks = ceil_div(n, columns_per_task);
-    r.parallel(row_tasks * column_tasks, [&](i64 task, int thread) {
+    const i64 column_tasks = ceil_div(n, columns_per_task);
+    r.parallel(row_tasks() * column_tasks, [&](i64 task, int thread) {
       const i64 first = task / column_tasks * rows_per_task, begin = task % column_tasks * columns_per_task;
       const Part part = {first, min_of(rows, first + rows_per_task), begin, min_of(n, begin + columns_per_task)};
       range(r, panels, bias, out, out_stride, epilogue_row, epilogue_column, part, r.thread_scratch(thread), fill);
+      if (ended && r.has_row_epilogue() && is_last(task / column_tasks, column_tasks)) r.end_rows(part.first, part.last);
     });
   }
 
@@ -85,6 +88,12 @@ struct Matrix {
 
  private:
   static constexpr int kMaxGroup = 16;
+  // Whether the task that ends here is the last of the `tasks` that compute the same rows.
+  bool is_last(i64 row_task, i64 tasks) const {
+    if (__atomic_add_fetch(&ended[row_task], 1, __ATOMIC_ACQ_REL) != static_cast<u32>(tasks)) return false;
+    __atomic_store_n(&ended[row_task], 0, __ATOMIC_RELAXED);  // for the next run
+    return true;
+  }
   // The columns that tiles for `left` more may cover: whole narrowest tiles.
   i64 reach(i64 left) const;
   u8* place(Rows* rows, u8* scratch) const;

@@ -28,6 +28,7 @@ Status bind(Prepare& p, int factors, State** state) {
   }
   EDGEORT_TRY(p.same(0, 0));
   if (p.wants(0)) p.overwrite(0, 0);
+  if (s->n == x.dims[x.rank - 1]) p.follows_rows();
   Tensor statistic = x;
   for (int d = static_cast<int>(axis); d < x.rank; ++d) statistic.dims[d] = 1;
   for (int i = 1; i < p.outputs(); ++i) EDGEORT_TRY(p.set(i, DType::f32, statistic.dims, statistic.rank));
@@ -42,17 +43,12 @@ Status prepare_layer(Prepare& p) {
   return Status::ok;
 }
 
-void run_layer(Run& r) {
+void layer_rows(const Run& r, i64 begin, i64 end) {
   const State& s = r.state<State>();
-  const f32* x = r.in(0).as<const f32>();
-  f32* out[3];
-  for (int i = 0; i < 3; ++i) out[i] = r.wants(i) ? r.out(i).as<f32>() : nullptr;
+  const auto at = [&](int output, i64 offset) { return r.wants(output) ? r.out(output).as<f32>() + offset : nullptr; };
   const Factor scale = factor_of(r, 1, &kOne), bias = factor_of(r, 2, &kZero);
-  const auto at = [](f32* base, i64 offset) { return base ? base + offset : nullptr; };
-  r.ranges(s.rows, rows_per_task(s.n), [&](i64 begin, i64 end, int) {
-    s.layer({x + begin * s.n, s.n, end - begin, r.params<AxisParams>().value, scale, bias, at(out[0], begin * s.n), at(out[1], begin),
-             at(out[2], begin)});
-  });
+  s.layer({r.in(0).as<const f32>() + begin * s.n, s.n, end - begin, r.params<AxisParams>().value, scale, bias, at(0, begin * s.n),
+           at(1, begin), at(2, begin)});
 }
 
 Status prepare_rms(Prepare& p) {
@@ -63,22 +59,26 @@ Status prepare_rms(Prepare& p) {
   return Status::ok;
 }
 
-void run_rms(Run& r) {
+void rms_rows(const Run& r, i64 begin, i64 end) {
   const State& s = r.state<State>();
   const f32* x = r.in(0).as<const f32>();
   f32* y = r.out(0).as<f32>();
   const Factor scale = factor_of(r, 1, &kOne);
-  r.ranges(s.rows, rows_per_task(s.n), [&](i64 begin, i64 end, int) {
-    for (i64 i = begin; i < end; ++i) s.rms(x + i * s.n, s.n, r.params<AxisParams>().value, scale, y + i * s.n);
-  });
+  for (i64 i = begin; i < end; ++i) s.rms(x + i * s.n, s.n, r.params<AxisParams>().value, scale, y + i * s.n);
+}
+
+template <void (*kRows)(const Run&, i64, i64)>
+void run(Run& r) {
+  const State& s = r.state<State>();
+  r.ranges(s.rows, rows_per_task(s.n), [&](i64 begin, i64 end, int) { kRows(r, begin, end); });
 }
 
 }  // namespace
 
 extern const OpDef kLayerNorm;
-const OpDef kLayerNorm = {"LayerNorm", sizeof(AxisParams), prepare_layer, run_layer};
+const OpDef kLayerNorm = {"LayerNorm", sizeof(AxisParams), prepare_layer, run<layer_rows>, nullptr, layer_rows};
 
 extern const OpDef kRmsNorm;
-const OpDef kRmsNorm = {"RmsNorm", sizeof(AxisParams), prepare_rms, run_rms};
+const OpDef kRmsNorm = {"RmsNorm", sizeof(AxisParams), prepare_rms, run<rms_rows>, nullptr, rms_rows};
 
 }  // namespace edgeort

@@ -5,6 +5,12 @@
 namespace edgeort {
 namespace {
 
+// The same pointer; the compiler no longer knows that it has read there before. (Pairs of registers are loaded faster than copied.)
+EDGEORT_INLINE const i32* opaque(const i32* p) {
+  __asm__("" : "+r"(p));
+  return p;
+}
+
 #if defined(__ARM_FEATURE_MATMUL_INT8)
 // Two rows by two columns and eight k in an instruction: the quads of a pair of columns are brought together first.
 template <int M, int C, bool kWide>
@@ -68,10 +74,10 @@ struct Dots {
 
   EDGEORT_INLINE void begin(const i32* bias) {
 #pragma clang loop unroll(full)
-    for (int i = 0; i < C / 4; ++i) {
-      const vi b = load(bias + 4 * i);
+    for (int m = 0; m < M; ++m) {
+      const i32* from = opaque(bias);
 #pragma clang loop unroll(full)
-      for (int m = 0; m < M; ++m) sum[m][i] = b;
+      for (int i = 0; i < C / 4; ++i) sum[m][i] = load(from + 4 * i);
     }
   }
 
@@ -89,13 +95,23 @@ struct Dots {
     for (; n >= 4; n -= 4, panels[0] += 4 * kQuad) {
       int8x16_t x[M];
 #pragma clang loop unroll(full)
-      for (int m = 0; m < M; ++m) x[m] = vld1q_s8(rows[m]), rows[m] += 4 * kDepth;
+      for (int m = 0; m < M; ++m)
+        __asm__("ldr %q0, [%1], #16" : "=w"(x[m]), "+r"(rows[m]) : "m"(*reinterpret_cast<const q8(*)[16]>(rows[m])));
       step<0>(x, panels[0]);
       step<1>(x, panels[0] + kQuad);
       step<2>(x, panels[0] + 2 * kQuad);
       step<3>(x, panels[0] + 3 * kQuad);
     }
-    for (; n > 0; --n) quad(load_quads(rows), panels);
+    if (n & 2) {
+      int8x16_t x[M];
+#pragma clang loop unroll(full)
+      for (int m = 0; m < M; ++m)
+        __asm__("ldr %d0, [%1], #8" : "=w"(x[m]), "+r"(rows[m]) : "m"(*reinterpret_cast<const q8(*)[8]>(rows[m])));
+      step<0>(x, panels[0]);
+      step<1>(x, panels[0] + kQuad);
+      panels[0] += 2 * kQuad;
+    }
+    if (n & 1) quad(load_quads(rows), panels);
   }
 
   EDGEORT_INLINE void quad(const Quads<M>& values, const i8* (&panels)[1]) {
@@ -200,7 +216,11 @@ struct Dots {
         for (int m = 0; m < M; ++m) two_quads(m, rows[m], w);
       }
     }
-    for (; n > 0; --n) quad(load_quads(rows), panels);
+    if constexpr (kWide) {
+      for (; n > 0; --n) quad(load_quads(rows), panels);
+    } else if (n > 0) {
+      quad(load_quads(rows), panels);
+    }
   }
 
   EDGEORT_INLINE void quad(const Quads<M>& values, const i8* (&panels)[1]) {

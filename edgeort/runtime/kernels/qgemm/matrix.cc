@@ -54,7 +54,12 @@ Status QMatrix::fold(Prepare& p, const Quantisation& q, i64 all) {
   auto* folded = static_cast<i32*>(p.keep(static_cast<u64>(all) * sizeof(i32)));
   if (!folded) return p.fail("out of memory");
   const u32 zero_point = static_cast<u32>(q.x_zero_point + kQ8Bias);
-  for (i64 i = 0; i < all; ++i) folded[i] = static_cast<i32>(static_cast<u32>(bias[i]) - zero_point * static_cast<u32>(sums[i]));
+  bool finite = true;
+  for (i64 i = 0; i < all; ++i) {
+    folded[i] = static_cast<i32>(static_cast<u32>(bias[i]) - zero_point * static_cast<u32>(sums[i]));
+    finite &= __builtin_isfinite(scale[i]);
+  }
+  if (!finite) return p.fail("a scale is not finite");
   outside = static_cast<q8>(zero_point);
   result = {folded, scale, q.zero_point + kQ8Bias, q.lo + kQ8Bias, q.hi + kQ8Bias, quantised && !program(), false};
   return Status::ok;
@@ -180,8 +185,7 @@ void QMatrix::columns(const Rows& in, const QTile& common, const i8* panels, i64
     const i64 left = end - column, most = ceil_div(left, least) * least;
     while (row->rows < in.rows || row->columns > most) ++row;
     tile.begin = column;
-    // What is left behind whole tiles is the narrowest's: a wider one would read panels that are not there.
-    tile.end = row->columns == least ? end : column + min_of(left, max_of(1, left / row->columns) * row->columns);
+    tile.end = column + min_of(left, max_of(row->columns, left / row->columns * row->columns));
     row->fn[in.rows - 1](tile);
   }
 }

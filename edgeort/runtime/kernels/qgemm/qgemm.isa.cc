@@ -7,46 +7,55 @@
 namespace edgeort {
 namespace {
 
+enum class Kind { floats, bytes, sums };
+
 // Results of a row from its sums.
 template <int C>
 struct Finish {
   static constexpr int kVectors = C / kLanes;
   vf scale[kVectors];
   ToBytes<C> to_bytes;
-  bool quantised, sums;
 
-  EDGEORT_INLINE Finish(const QResult& r, i64 column) : to_bytes(r), quantised(r.quantised), sums(r.sums) {
+  EDGEORT_INLINE Finish(const QResult& r, i64 column) : to_bytes(r) {
 #pragma clang loop unroll(full)
     for (int i = 0; i < kVectors; ++i) scale[i] = load(r.scale + column + i * kLanes);
   }
 
-  EDGEORT_INLINE void operator()(const vi (&sum)[kVectors], void* out) const {
-    vf y[kVectors];
-    if (sums) {
+  template <Kind kKind>
+  EDGEORT_INLINE void row(const vi (&sum)[kVectors], void* out) const {
+    if constexpr (kKind == Kind::sums) {
       __builtin_memcpy(out, sum, sizeof(sum));
       return;
     }
+    vf y[kVectors];
 #pragma clang loop unroll(full)
     for (int i = 0; i < kVectors; ++i) y[i] = to_float(sum[i]) * scale[i];
-    if (quantised) {
+    if constexpr (kKind == Kind::bytes) {
       store(static_cast<q8*>(out), to_bytes(y));
-      return;
-    }
+    } else {
 #pragma clang loop unroll(full)
-    for (int i = 0; i < kVectors; ++i) store(static_cast<f32*>(out) + i * kLanes, y[i]);
+      for (int i = 0; i < kVectors; ++i) store(static_cast<f32*>(out) + i * kLanes, y[i]);
+    }
+  }
+
+  template <Kind kKind, int M>
+  EDGEORT_INLINE void rows(const vi (&sum)[M][kVectors], char* out, i64 stride) const {
+#pragma clang loop unroll(full)
+    for (int m = 0; m < M; ++m, out += stride) row<kKind>(sum[m], out);
   }
 };
 
 #if defined(__x86_64__)
 // Tiles are many and large there: what follows their sums is one function for all of a width.
-template <int C>
+template <int C, Kind kKind>
 __attribute__((noinline)) void finish_rows(const vi* sums, i64 rows, const QResult& r, i64 column, char* out, i64 stride) {
   const Finish<C> finish(r, column);
+#pragma clang loop unroll(disable)
   for (i64 m = 0; m < rows; ++m, out += stride, sums += C / kLanes) {
     vi sum[C / kLanes];
 #pragma clang loop unroll(full)
     for (int i = 0; i < C / kLanes; ++i) sum[i] = sums[i];
-    finish(sum, out);
+    finish.template row<kKind>(sum, out);
   }
 }
 #endif
@@ -61,11 +70,17 @@ EDGEORT_INLINE void put(const Sums& sums, const QResult& r, i64 column, char* ou
     for (int i = 0; i < C / kLanes; ++i) sum[m][i] = sums.get(m, i);
   }
 #if defined(__x86_64__)
-  finish_rows<C>(&sum[0][0], M, r, column, out, stride);
+  const auto finish = r.quantised ? finish_rows<C, Kind::bytes> : r.sums ? finish_rows<C, Kind::sums> : finish_rows<C, Kind::floats>;
+  finish(&sum[0][0], M, r, column, out, stride);
 #else
   const Finish<C> finish(r, column);
-#pragma clang loop unroll(full)
-  for (int m = 0; m < M; ++m) finish(sum[m], out + m * stride);
+  if (r.quantised) {
+    finish.template rows<Kind::bytes>(sum, out, stride);
+  } else if (r.sums) {
+    finish.template rows<Kind::sums>(sum, out, stride);
+  } else {
+    finish.template rows<Kind::floats>(sum, out, stride);
+  }
 #endif
 }
 
@@ -76,15 +91,17 @@ __attribute__((noinline)) void copy_columns(const char* from, i64 from_stride, c
 template <int M, int C, bool kWide>
 void tile(const QTile& t) {
   const i64 taps = t.taps, kc = t.kc, panel_stride = t.panel_stride, end = t.end, step = t.step, repeat = t.repeat;
-  const i64 element = t.result.quantised ? 1 : i64{sizeof(f32)}, stride = t.out_stride * element;
+  const QResult result = t.result;
+  const i8* const first = t.panels;
+  const i64 element = result.quantised ? 1 : i64{sizeof(f32)}, stride = t.out_stride * element;
   char* block = static_cast<char*>(t.out);
   for (i64 i = 0, shift = 0; i < repeat; ++i, shift += step, block += M * stride) {
     for (i64 column = t.begin; column < end; column += C) {
       Dots<M, C, kWide> dots;
-      dots.begin(t.result.bias + column);
+      dots.begin(result.bias + column);
       const i8* panels[panels_of(C)];
 #pragma clang loop unroll(full)
-      for (int p = 0; p < panels_of(C); ++p) panels[p] = t.panels + (column / kPanel + p) * panel_stride + column % kPanel * kDepth;
+      for (int p = 0; p < panels_of(C); ++p) panels[p] = first + (column / kPanel + p) * panel_stride + column % kPanel * kDepth;
       const q8* const* rows = t.rows;
       for (i64 k = 0; k < taps; ++k, rows += M) {
         const q8* a[M];
@@ -99,10 +116,10 @@ void tile(const QTile& t) {
       }
       char* out = block + column * element;
       if (end - column >= C) {
-        put<M, C>(dots, t.result, column, out, stride);
+        put<M, C>(dots, result, column, out, stride);
       } else {
         char cut[M * C * i64{sizeof(f32)}];
-        put<M, C>(dots, t.result, column, cut, C * element);
+        put<M, C>(dots, result, column, cut, C * element);
         copy_columns(cut, C * element, out, stride, M, (end - column) * element);
       }
     }
