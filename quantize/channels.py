@@ -19,6 +19,7 @@ from edgeort.quantize.ranges import Range
 
 MARGIN, FLOOR = 1.25, 1 / 16
 AXIS = 1
+_TINY = float(np.finfo(np.float32).tiny)
 
 
 def is_depthwise(node: ir.Node) -> bool:
@@ -58,5 +59,5 @@ def quantity(whole: Range, lows: np.ndarray, highs: np.ndarray, sizes: np.ndarra
         below = np.where(lows < 0, -lows / zeros, 0)  # steps that reach down to the lowest number
         above = np.where(highs > 0, highs / (LEVELS - zeros), 0)
     steps = np.maximum(below, above)
-    best = int(((steps * sizes) ** 2).sum(axis=1).argmin())
-    return Quantity(np.maximum(steps[best], np.finfo(np.float32).tiny).astype(np.float32), best)
+    best = int(((steps * np.maximum(sizes, _TINY)) ** 2).sum(axis=1).argmin())
+    return Quantity(np.maximum(steps[best], _TINY).astype(np.float32), best)

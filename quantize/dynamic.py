@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import onnx
+import onnx.inliner
 import onnx_ir as ir
 
 from edgeort.model.dynamic_products import DOMAIN, NAME, add_function
@@ -25,3 +27,12 @@ def call(model: ir.Model, quantized: QuantizedLayer) -> None:
         return
     graph.insert_before(node, made)
     replace_node(graph, node, new_node(graph, "Add", [made.outputs[0], bias], stem=f"{node.name}_bias", like=out))
+
+
+def inlined(model: bytes) -> bytes:
+    """The model with the function's operators in place of the calls."""
+    proto = onnx.inliner.inline_local_functions(onnx.ModelProto.FromString(model))
+    kept = [entry for entry in proto.opset_import if entry.domain != DOMAIN]
+    del proto.opset_import[:]
+    proto.opset_import.extend(kept)
+    return proto.SerializeToString()

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from edgeort.errors import InputError, ModelError, OutputError
 from edgeort.passes.edit import dims
 from edgeort.progress import Progress
-from edgeort.quantize import calibration, channels, ranges_file
+from edgeort.quantize import calibration, channels, dynamic, ranges_file
 from edgeort.quantize.attempts import NO_STEPS, Attempt, Attempts, spread_over
 from edgeort.quantize.calibration import Calibration, Kept
 from edgeort.quantize.costs import Rates
@@ -79,8 +79,9 @@ class Options:
 
     `activations` is the form of all layers that can have it, None for what fits each. `runtime` is what the model is
     for: "onnx", any, or "edgeort", which takes a scale for each channel of what only depthwise convolutions read.
-    `budget` is kept by promoting layers, as few as needed; `goal` is one to reach in its place. `rates` are those
-    of the device that a bundle is for, and make the cost of a promotion.
+    `inline` writes functions out as operators, for runtimes without functions. `budget` is kept by promoting layers, as
+    few as needed; `goal` is one to reach in its place. `rates` are those of the device that a bundle is for, and make
+    the cost of a promotion.
     """
 
     method: str = "mse"
@@ -92,6 +93,7 @@ class Options:
     exclude: Collection[str] = ()
     activations: Form | None = None
     runtime: str = RUNTIMES[0]
+    inline: bool = False
     preprocessing: Preprocessing | None = None
     budget: Budget = Budget()
     goal: Goal | None = None
@@ -140,7 +142,7 @@ def quantize(
             prepared, found, spread_over(selection, found.ranges), store, judge, steps, options.forms, own, progress
         )
         made, ledger = search(attempts, options.exclude, options.goal or options.budget, progress, options.rates)
-    _write(Path(output), made.model)
+    _write(Path(output), dynamic.inlined(made.model) if options.inline else made.model)
     left = made.selection.left | {e.layer: PROMOTED[e.to] for e in ledger if e.promoted and e.to in PROMOTED}
     return Result(
         str(model), str(output), False, options.method, found.samples, found.settled_at, len(made.selection.layers),

@@ -23,7 +23,7 @@ from edgeort.errors import EdgeortError
 from edgeort.ort import first_line, open_session
 from edgeort.quantize.parallel import ordered_map
 
-_DIGITS = {"KL": 5, "cosine": 4, "least": 3}
+_DIGITS = {"KL": 5, "cosine": 4, "least": 4}
 _COST = {"MB": ("bytes", 1e-6, 2), "s": ("seconds", 1, 1), "CPU s": ("cpu_seconds", 1, 1), "peak MB": ("peak_mb", 1, 0)}
 
 

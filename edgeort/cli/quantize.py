@@ -44,6 +44,9 @@ def quantize(
     runtime: Annotated[
         str, typer.Option("--for", help="onnx: any runtime; edgeort: its own, which takes scales for channels.")
     ] = "onnx",
+    inline: Annotated[
+        bool, typer.Option(help="Write functions out as operators, for runtimes without them, as OpenVINO.")
+    ] = False,
     exclude: Annotated[
         list[str] | None, typer.Option(metavar="NODE", help="A node that stays float; may be repeated.")
     ] = None,
@@ -70,6 +73,7 @@ def quantize(
         exclude=tuple(exclude or ()),
         activations=_form(activations),
         runtime=runtime,
+        inline=inline,
         preprocessing=pictures.preprocessing(),
         budget=quantizer.Budget(min_sqnr, min_agreement),
     )

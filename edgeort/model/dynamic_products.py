@@ -7,7 +7,7 @@
     y = (float32(q . w - z * sum of w) * s) * r
 
 in float32, the sums in int32; round is to the nearest, ties to even. The function's body says it in standard operators,
-so that any ONNX runtime computes it. (A range for every row: Yao et al. 2022, "ZeroQuant", section 4.1.)
+so that any runtime with functions computes it. (A range for every row: Yao et al. 2022, "ZeroQuant", section 4.1.)
 """
 
 from __future__ import annotations

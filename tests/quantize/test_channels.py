@@ -42,6 +42,8 @@ def test_the_range_of_every_channel_is_covered():
     assert ((255 - found.zero) * scale >= np.minimum(np.maximum(MARGIN * highs, 4 * FLOOR), 4) * (1 - 1e-6)).all()
     assert scale[2] < scale[0]
     assert quantity((0.0, 6.0), np.zeros(2), np.array([7.0, 1.0]), np.ones(2)).zero == 0
+    unread = quantity((-1.0, 4.0), lows, highs, np.array([1.0, 0.0, 0.0, 1.0]))
+    assert np.isfinite(unread.scale).all() and 0 < unread.zero < 255
     assert quantity((0.0, 0.0), np.zeros(2), np.zeros(2), np.ones(2)).scale == 1
 
 

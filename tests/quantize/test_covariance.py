@@ -82,7 +82,7 @@ def test_moments_of_parts_add_up():
 
 
 def test_large_pictures_are_not_cut_everywhere():
-    _, layer = layer_of("Conv", np.ones((2, 3, 1, 1), np.float32), [1, 3, 99, 99])
-    x = np.zeros((1, 3, 99, 99), np.uint8)
+    _, layer = layer_of("Conv", np.ones((2, 5, 1, 1), np.float32), [1, 5, 99, 99])
+    x = np.zeros((1, 5, 99, 99), np.uint8)
     assert covariance.Patches(layer, 100).cut(x, 0).shape[1] == covariance.FEWEST
-    assert covariance.Patches(layer, 1).cut(x, 0).shape[1] == covariance.ENOUGH * 3
+    assert covariance.Patches(layer, 1).cut(x, 0).shape[1] == covariance.ENOUGH * 5

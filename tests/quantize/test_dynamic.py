@@ -87,6 +87,11 @@ def test_a_model_of_layer_norms(tmp_path: Path):
     onnx.checker.check_model(made)
     (found,) = compare(path.read_bytes(), out.read_bytes(), data)
     assert found.sqnr_db > 33
+    quantize(path, tmp_path / "inlined.onnx", data, Options(inline=True))
+    inlined = onnx.load(tmp_path / "inlined.onnx")
+    assert not inlined.functions and {entry.domain for entry in inlined.opset_import} == {""}
+    (same,) = compare(out.read_bytes(), (tmp_path / "inlined.onnx").read_bytes(), data)
+    assert same.noise == 0
     quantize(path, out, data, Options(activations=Form.STATIC))
     assert "QuantizeLinear" in {n.op_type for n in onnx.load(out).graph.node}
     quantize(path, out, data, Options(activations=Form.FLOAT))
