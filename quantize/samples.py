@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from edgeort.quantize.images import Preprocessing
 from edgeort.values import Value, listed
 
 Sample = dict[str, np.ndarray]
-Data = str | os.PathLike[str] | Iterable[Mapping[str, np.ndarray]]
+Entry = tuple[str, Callable[[], Mapping[str, np.ndarray]]]  # a sample's name, and what loads it
 
 ARRAYS = (".npy", ".npz")
 
@@ -28,40 +29,69 @@ ARRAYS = (".npy", ".npz")
 class Samples:
     """A stream of samples. `count` is None where only reading tells; `chosen` are the indices that are read.
 
-    `pictures` says how pictures become inputs.
+    `read` gives each sample's name (a picture's path in its folder, `file.npz[3]`) and what loads it. `pictures` says
+    how pictures become inputs.
     """
 
     source: str
     count: int | None
-    read: Callable[[], Iterator[Mapping[str, np.ndarray]]]
+    read: Callable[[], Iterator[Entry]]
     inputs: Sequence[Value]
     chosen: frozenset[int] | None = None
     pictures: str | None = None
 
     def __iter__(self) -> Iterator[Sample]:
         """Reads and checks one sample after the other. InputError names the sample and what is wrong with it."""
+        return (sample for _, sample in self.named())
+
+    def named(self) -> Iterator[tuple[str, Sample]]:
+        """The same with the samples' names."""
         found = False
-        for index, sample in enumerate(self.read()):
+        for index, (name, load) in enumerate(self.read()):
             if self.chosen is None or index in self.chosen:
                 found = True
-                yield check(sample, self.inputs, f"{self.source}: sample {index}")
+                yield name, check(load(), self.inputs, f"{self.source}: {name}")
         if not found:
             raise InputError(f"{self.source}: there are no samples in it")
+
+    def names(self) -> list[str]:
+        """The names of all samples, those that are not chosen too."""
+        return [name for name, _ in self.read()]
 
     def limited(self, limit: int | None) -> Samples:
         """At most `limit` samples, spread evenly where the count is known, else the first ones."""
         if limit is None or (self.count is not None and self.count <= limit):
             return self
         count = self.count or limit
-        chosen = frozenset(int((i + 0.5) * count / limit) for i in range(limit))
+        chosen = self._at(int((i + 0.5) * count / limit) for i in range(limit))
         return replace(self, count=limit if self.count else None, chosen=chosen)
+
+    def split(self, first: int) -> tuple[Samples, Samples]:
+        """`first` of the samples, spread evenly, and the others. InputError where their number is not known."""
+        if self.count is None:
+            raise InputError(f"{self.source}: how many samples there are is not known, so they cannot be split")
+        part = self.limited(first)
+        others = frozenset(self._at(range(self.count))) - (part.chosen or frozenset())
+        return part, replace(self, count=self.count - (part.count or 0), chosen=others)
+
+    def _at(self, positions: Iterable[int]) -> frozenset[int]:
+        """The indices of those among the chosen samples."""
+        if self.chosen is None:
+            return frozenset(positions)
+        order = sorted(self.chosen)
+        return frozenset(order[position] for position in positions)
+
+
+Data = str | os.PathLike[str] | Iterable[Mapping[str, np.ndarray]] | Samples
 
 
 def open_samples(data: Data, inputs: Sequence[Value], preprocessing: Preprocessing | None = None) -> Samples:
     """Samples from a .npy or .npz file, a folder of such or of pictures, or an iterable of dicts.
 
-    `preprocessing` is for pictures. Raises InputError for what is none of these.
+    `preprocessing` is for pictures. Raises InputError for what is none of these. Open samples are left as they are.
     """
+    if isinstance(data, Samples):
+        return data
     if not isinstance(data, (str, os.PathLike)):
         return _iterable(data, inputs)
     path = Path(data)
@@ -76,13 +106,12 @@ def open_samples(data: Data, inputs: Sequence[Value], preprocessing: Preprocessi
         )
     if arrays:
         counts = [array_files.count(file, inputs) for file in arrays]
-        return Samples(
-            str(path), sum(counts), lambda: (s for file in arrays for s in array_files.rows(file, inputs)), inputs
-        )
+        return Samples(str(path), sum(counts), lambda: _rows(arrays, inputs), inputs)
     if pictures:
         how = preprocessing or Preprocessing()
-        read, told = images.reader(inputs, how), how.text(images.form_of(inputs, how).size)
-        return Samples(str(path), len(pictures), lambda: map(read, pictures), inputs, pictures=told)
+        load, told = images.reader(inputs, how), how.text(images.form_of(inputs, how).size)
+        entries = [(_name(file, path), partial(load, file)) for file in pictures]
+        return Samples(str(path), len(pictures), lambda: iter(entries), inputs, pictures=told)
     raise InputError(
         f"{path}: there is nothing in it to calibrate with",
         hint="--data is a .npy, a .npz, or a folder of such or of pictures",
@@ -91,7 +120,27 @@ def open_samples(data: Data, inputs: Sequence[Value], preprocessing: Preprocessi
 
 def _iterable(data: Iterable[Mapping[str, np.ndarray]], inputs: Sequence[Value]) -> Samples:
     count = len(data) if isinstance(data, Sequence) else None
-    return Samples("the samples given", count, lambda: iter(data), inputs)
+    return Samples("the samples given", count, lambda: _entries(data), inputs)
+
+
+def _entries(data: Iterable[Mapping[str, np.ndarray]]) -> Iterator[Entry]:
+    for index, sample in enumerate(data):
+        yield f"sample {index}", partial(_same, sample)
+
+
+def _rows(files: Sequence[Path], inputs: Sequence[Value]) -> Iterator[Entry]:
+    for file in files:
+        for index, sample in enumerate(array_files.rows(file, inputs)):
+            yield f"{file.name}[{index}]", partial(_same, sample)
+
+
+def _same(sample: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    return sample
+
+
+def _name(file: Path, folder: Path) -> str:
+    """A picture's name: its path below the folder, with `/`."""
+    return file.name if file == folder else file.relative_to(folder).as_posix()
 
 
 def check(sample: Mapping[str, np.ndarray], inputs: Sequence[Value], where: str) -> Sample:

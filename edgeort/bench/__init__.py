@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from edgeort.bench.budgets import Verdict, enforce, judge
-from edgeort.bench.measuring import Measurement, measure
+from edgeort.bench.measuring import Measurement, call_harness, measure
 
-__all__ = ["Measurement", "Verdict", "enforce", "judge", "measure"]
+__all__ = ["Measurement", "Verdict", "call_harness", "enforce", "judge", "measure"]

@@ -35,7 +35,18 @@ class Measurement:
 
 
 def measure(bundle: Bundle, device: Device, job: Job) -> Measurement:
-    """Runs the harness of `bundle` on `device`. CheckError when an output differs, BudgetError when its
+    """Runs the harness of `bundle` on `device`, and reads what it measured. Raises as `call_harness`."""
+    printed = call_harness(bundle, device, job)
+    try:
+        found = json.loads(printed)
+        fields = {key: found[key] for key in Measurement.__dataclass_fields__ if key in found}
+        return Measurement(device=device.name, is_real=device.is_real, **{"check": None, "profile": [], **fields})
+    except (ValueError, TypeError) as error:
+        raise DeviceError(f"{bundle.path}: the harness on {device.name} printed no result: {error}") from error
+
+
+def call_harness(bundle: Bundle, device: Device, job: Job) -> str:
+    """What the harness of `bundle` prints on `device`. CheckError when an output differs, BudgetError when its
     activations do not fit the limit it was built with, DeviceError when it fails."""
     output = device.run(bundle, job)
     said = output.stderr.strip()[-_OVERSIZED_STDERR:].removeprefix("edgeort_bench: ")
@@ -45,12 +56,7 @@ def measure(bundle: Bundle, device: Device, job: Job) -> Measurement:
         raise BudgetError(f"{bundle.path}: on {device.name}, {said}", hint=OVER_RAM_LIMIT)
     if output.status:
         raise DeviceError(f"{bundle.path}: the harness failed on {device.name} with status {output.status}: {said}")
-    try:
-        found = json.loads(output.stdout)
-        fields = {key: found[key] for key in Measurement.__dataclass_fields__ if key in found}
-        return Measurement(device=device.name, is_real=device.is_real, **{"check": None, "profile": [], **fields})
-    except (ValueError, TypeError) as error:
-        raise DeviceError(f"{bundle.path}: the harness on {device.name} printed no result: {error}") from error
+    return output.stdout
 
 
 _DIFFERS = "results must be the same bytes on every device: this is a fault of the device or of edgeort"

@@ -68,6 +68,8 @@ class Manifest:
     tools: dict[str, str]
     library: str  # path in the bundle
     harness: str
+    preprocessing: dict[str, Any] | None = None  # of the pictures that the build saw: the fields of Preprocessing
+    quantization: dict[str, Any] | None = None  # how int8 was made, its budget, and what was measured
     files: dict[str, File] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeort.cli.common import Json, command, print_json, print_table, size, stages
-from edgeort.errors import InputError
+from edgeort.cli.pictures import NO_PICTURES, Pictures, takes_pictures
 
 if TYPE_CHECKING:
-    from edgeort.quantize import Difference, Preprocessing, Result
+    from edgeort.quantize import Difference, Result
 
 LEFT_SHOWN = 12  # layers that stay float, with the reason
 LEDGER_SHOWN = 24
-PICTURES = "Pictures"
 
 
+@takes_pictures
 @command
 def quantize(
     model: Annotated[Path, typer.Argument(help="An .onnx file.")],
@@ -47,30 +47,13 @@ def quantize(
     shape: Annotated[
         list[str] | None, typer.Option(metavar="NAME=1x3x224x224", help="Shape of an input; may be repeated.")
     ] = None,
-    picture_size: Annotated[
-        str | None,
-        typer.Option("--size", metavar="HxW", help="Size, where the model's is free.", rich_help_panel=PICTURES),
-    ] = None,
-    short_side: Annotated[
-        int | None, typer.Option(min=1, help="Short side before the crop.", rich_help_panel=PICTURES)
-    ] = None,
-    crop: Annotated[str, typer.Option(help="center, or none: squeeze.", rich_help_panel=PICTURES)] = "center",
-    interpolation: Annotated[str, typer.Option(help="bilinear or bicubic.", rich_help_panel=PICTURES)] = "bilinear",
-    scale: Annotated[
-        str, typer.Option(help="Of pixels, before mean and std: a number or 1/255.", rich_help_panel=PICTURES)
-    ] = "1/255",
-    mean: Annotated[
-        str, typer.Option(help="One number, or one a channel.", rich_help_panel=PICTURES)
-    ] = "0.485,0.456,0.406",
-    std: Annotated[str, typer.Option(help="Likewise.", rich_help_panel=PICTURES)] = "0.229,0.224,0.225",
-    color: Annotated[str, typer.Option(help="rgb or bgr.", rich_help_panel=PICTURES)] = "rgb",
+    pictures: Pictures = NO_PICTURES,
     as_json: Json = False,
 ) -> None:
     """Make an int8 model (QuantizeLinear/DequantizeLinear) from a float one and samples."""
     from edgeort import quantize as quantizer
     from edgeort.model import parse_shapes
 
-    how = _preprocessing(picture_size, short_side, crop, interpolation, scale, mean, std, color)
     options = quantizer.Options(
         method=method,
         ranges=ranges,
@@ -78,7 +61,7 @@ def quantize(
         samples=samples,
         steps=quantizer.Steps(gptq, bias_correction, compensation),
         exclude=tuple(exclude or ()),
-        preprocessing=how,
+        preprocessing=pictures.preprocessing(),
         budget=quantizer.Budget(min_sqnr, min_agreement),
     )
     with stages() as progress:
@@ -124,49 +107,3 @@ def _print(result: Result) -> None:
 def _difference(found: Difference) -> str:
     rows = f"agreement {found.agreement:.2%}, KL {found.kl:.2g}, on the samples given"
     return f"SQNR {found.sqnr_db:.1f} dB, {rows}"
-
-
-def _preprocessing(
-    picture_size: str | None,
-    short_side: int | None,
-    crop: str,
-    interpolation: str,
-    scale: str,
-    mean: str,
-    std: str,
-    color: str,
-) -> Preprocessing:
-    from edgeort.quantize import Preprocessing
-
-    dims = None if picture_size is None else [int(x) for x in picture_size.split("x") if x.isdigit()]
-    if dims is not None and (len(dims) != 2 or min(dims) < 1):
-        raise InputError(f"--size {picture_size}: this is not HxW", hint="--size 224x224")
-    numbers = {name: _numbers(f"--{name}", text) for name, text in (("scale", scale), ("mean", mean), ("std", std))}
-    return Preprocessing(
-        size=None if dims is None else (dims[0], dims[1]),
-        short_side=short_side,
-        crop=_one_of("--crop", crop, ("center", "none")),  # type: ignore[arg-type]
-        interpolation=_one_of("--interpolation", interpolation, ("bilinear", "bicubic")),  # type: ignore[arg-type]
-        scale=numbers["scale"][0],
-        mean=numbers["mean"],
-        std=numbers["std"],
-        color=_one_of("--color", color, ("rgb", "bgr")),  # type: ignore[arg-type]
-    )
-
-
-def _one_of(option: str, text: str, allowed: tuple[str, ...]) -> str:
-    if text not in allowed:
-        raise InputError(f"{option} {text}: unknown", hint=f"{option} is one of {', '.join(allowed)}")
-    return text
-
-
-def _numbers(option: str, text: str) -> tuple[float, ...]:
-    """`0.5`, `1/255` or `123.7,116.3,103.5`."""
-    found = []
-    for part in text.split(","):
-        above, slash, below = part.partition("/")
-        try:
-            found.append(float(above) / (float(below) if slash else 1.0))
-        except (ValueError, ZeroDivisionError):
-            raise InputError(f"{option} {text}: this is no number", hint=f"{option} 0.5, 1/255 or 1,2,3") from None
-    return tuple(found)

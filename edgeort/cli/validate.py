@@ -2,41 +2,192 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edgeort.cli.common import Inputs, Json, On, command, print_json, print_table, read_inputs, stages
+from edgeort.cli.judging import (
+    PANEL,
+    Characters,
+    Labels,
+    MainOutput,
+    MaxDrop,
+    MinAgreement,
+    MinSqnr,
+    SampleCount,
+    Task,
+    print_evaluation,
+)
+from edgeort.cli.pictures import NO_PICTURES, Pictures, takes_pictures
+from edgeort.errors import DeviceError, InputError
+
+if TYPE_CHECKING:
+    from edgeort.bundle import Bundle
+    from edgeort.progress import Progress
+    from edgeort.validate import Evaluation, Exam, Validation
+    from edgeort.validate.tensors import TensorNoise
 
 
+@takes_pictures
 @command
 def validate(
-    bundle: Annotated[Path, typer.Argument(help="A bundle: folder or .zip.")],
+    bundle: Annotated[
+        Path, typer.Argument(help="A bundle, or with --data a quantised .onnx file.", metavar="BUNDLE|MODEL")
+    ],
     model: Annotated[
         Path | None, typer.Option("--model", help="The ONNX model it was built from, to compare with ONNX Runtime.")
     ] = None,
     inputs: Inputs = None,
     on: On = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Samples: a .npy, a .npz, a folder of them or of pictures.")
+    ] = None,
+    labels: Labels = None,
+    task: Task = None,
+    output: MainOutput = None,
+    characters: Characters = None,
+    samples: SampleCount = None,
+    max_drop: MaxDrop = None,
+    min_agreement: MinAgreement = None,
+    min_sqnr: MinSqnr = None,
+    layers: Annotated[
+        bool,
+        typer.Option("--layers", help="Show where the error enters, tensor by tensor.", rich_help_panel=PANEL),
+    ] = False,
+    quantized: Annotated[
+        Path | None,
+        typer.Option(help="The bundle's QDQ model, for --layers; default: of --keep-stages.", rich_help_panel=PANEL),
+    ] = None,
+    pictures: Pictures = NO_PICTURES,
     as_json: Json = False,
 ) -> None:
-    """Check a bundle: golden outputs bit for bit, and with --model the outputs of ONNX Runtime within 1e-4."""
+    """Check a bundle: golden outputs bit for bit; with --model those of ONNX Runtime; with --data how good it is."""
     from edgeort import validate as validation
-    from edgeort.bundle import open_bundle
+    from edgeort.bundle import looks_like_bundle, open_bundle
+
+    limits = validation.Limits(max_drop, min_agreement, min_sqnr)
+    if data is None:
+        _refuse_without_data(labels=labels, task=task, layers=layers or None, **asdict(limits))
+    feeds, is_model = (
+        read_inputs(inputs),
+        data is not None and bundle.suffix == ".onnx" and not looks_like_bundle(bundle),
+    )
+    with stages() as progress, nullcontext() if is_model else open_bundle(bundle) as opened:
+        golden = None if opened is None else _golden(opened, on, None if data else model, feeds, data, progress)
+        found, noise = None, None
+        if data is not None:
+            exam = validation.Exam(data, labels, task, limits, output, characters, samples)
+            found, noise = _judge(opened or bundle, model, exam, on, pictures, layers, quantized, progress)
+    if as_json:
+        print_json({"bundle": str(bundle), **_as_json(golden, found, noise)})
+    else:
+        _print(bundle, golden, found, noise)
+    if found is not None:
+        validation.enforce(found, hint=f"edgeort validate {bundle} --data {data} --model {model} --layers shows where")
+
+
+def _refuse_without_data(**options: object) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise InputError(f"--{name.removesuffix('_db').replace('_', '-')} needs samples", hint="add --data DIR")
+
+
+def _golden(
+    bundle: Bundle, on: str | None, model: Path | None, feeds: dict[str, Any], data: Path | None, progress: Progress
+) -> Validation | str:
+    """The golden check; with --data, why it could not be made."""
+    from edgeort import validate as validation
     from edgeort.devices import open_device
 
-    feeds = read_inputs(inputs)
-    with stages() as progress, open_bundle(bundle) as opened:
-        device = open_device(on, opened.manifest)
-        progress(f"checking on {device.name}")
-        found = validation.validate(opened, device, model=model, feeds=feeds)
-    if as_json:
-        print_json({"bundle": str(bundle), **asdict(found)})
-        return
-    rows = [("golden", f"bit-identical on {found.device}, digest {found.golden}")]
-    for result in found.comparisons:
+    try:
+        device = open_device(on, bundle.manifest)
+    except DeviceError as error:
+        if data is None or on is not None:
+            raise
+        return str(error)
+    progress(f"checking on {device.name}")
+    return validation.validate(bundle, device, model=model, feeds=feeds)
+
+
+def _judge(
+    judged: Bundle | Path,
+    model: Path | None,
+    exam: Exam,
+    on: str | None,
+    pictures: Pictures,
+    layers: bool,
+    quantized: Path | None,
+    progress: Progress,
+) -> tuple[Evaluation, list[TensorNoise] | None]:
+    from edgeort import validate as validation
+    from edgeort.validate.assessment import built_preprocessing
+
+    if model is None:
+        raise InputError("answers are judged by the float model's, and there is none", hint="add --model FLOAT.onnx")
+    built = None if isinstance(judged, Path) else built_preprocessing(judged.manifest)
+    how = pictures.preprocessing(built) if pictures.are_given else built
+    found = validation.assess(judged, model, exam, on=on, preprocessing=how, progress=progress)
+    if not layers:
+        return found, None
+    samples, _ = validation.samples_of(judged, model, exam, how)
+    return found, validation.noise_of(_qdq_of(judged, quantized), model, samples, progress)
+
+
+def _qdq_of(judged: Bundle | Path, quantized: Path | None) -> Path:
+    """The QDQ model: the one named, the file that is judged, or what --keep-stages left beside the bundle."""
+    if quantized is not None or isinstance(judged, Path):
+        return quantized or Path(str(judged))
+    stages_of = judged.path.with_name(f"{judged.path.name}.stages")
+    for file in sorted(stages_of.glob("*-quantize.onnx")):
+        return file
+    raise InputError(
+        f"--layers needs the QDQ model, and {stages_of} has none",
+        hint="edgeort build --precision int8 --keep-stages, or name it with --quantized FILE",
+    )
+
+
+def _as_json(
+    golden: Validation | str | None, found: Evaluation | None, noise: Sequence[TensorNoise] | None
+) -> dict[str, Any]:
+    told: dict[str, Any] = {"golden": golden} if isinstance(golden, (str, type(None))) else asdict(golden)
+    told |= {} if found is None else {"evaluation": found.to_dict()}
+    return told | ({} if noise is None else {"layers": [asdict(one) for one in noise]})
+
+
+def _print(
+    bundle: Path,
+    golden: Validation | str | None,
+    found: Evaluation | None,
+    noise: Sequence[TensorNoise] | None,
+) -> None:
+    if golden is not None:
+        print_table(str(bundle), _golden_rows(golden, found is not None))
+    if found is not None:
+        print_evaluation(
+            found, "against the float model" if golden is not None else f"{bundle} against the float model"
+        )
+    if noise is not None:
+        rows = [
+            ("->" if n.is_marked else "", n.tensor, n.made_by, f"{n.sqnr_db:.1f} dB", _drop(n.drop_db)) for n in noise
+        ]
+        print_table("where the error enters (-> the largest drops)", rows, ("", "tensor", "made by", "SQNR", "drop"))
+
+
+def _drop(drop_db: float | None) -> str:
+    return "" if drop_db is None else f"{drop_db:.1f}"
+
+
+def _golden_rows(golden: Validation | str, has_data: bool) -> list[tuple[str, str]]:
+    if isinstance(golden, str):
+        return [("golden", f"not checked: {golden}")]
+    rows = [("golden", f"bit-identical on {golden.device}, digest {golden.golden}")]
+    for result in golden.comparisons:
         rows.append((result.output, f"within {result.max_difference:.1e} of ONNX Runtime, relative to its range"))
-    if not found.comparisons:
+    if not golden.comparisons and not has_data:
         rows.append(("reference", "not compared: --model MODEL.onnx compares with ONNX Runtime"))
-    print_table(str(bundle), rows)
+    return rows

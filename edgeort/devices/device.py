@@ -16,7 +16,10 @@ TIMEOUT_S = 1800.0
 
 @dataclass(frozen=True)
 class Job:
-    """One call of the harness. `inputs` and `outputs` are folders here, `check` compares with the golden outputs."""
+    """One call of the harness. `inputs` and `outputs` are folders here, `check` compares with the golden outputs.
+
+    With `each` it only runs, once on each of the folders 0 to each - 1 in `inputs`, into those in `outputs`.
+    """
 
     threads: int = 0
     runs: int = 20
@@ -24,6 +27,7 @@ class Job:
     inputs: Path | None = None
     outputs: Path | None = None
     check: bool = False
+    each: int = 0
     isa: str | None = None
     profile: bool = False
 
@@ -33,6 +37,7 @@ class Job:
         found += ["--inputs", inputs or golden]
         found += ["--outputs", outputs] if outputs else []
         found += ["--check", golden] if self.check else []
+        found += ["--each", str(self.each)] if self.each else []
         found += ["--isa", self.isa] if self.isa else []
         return found + (["--profile"] if self.profile else [])
 

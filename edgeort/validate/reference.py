@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     import onnxruntime
 
 
-def reference_session(model: str | os.PathLike[str] | bytes, *, optimised: bool = True) -> onnxruntime.InferenceSession:
-    """A CPU session. CheckError when ONNX Runtime refuses the model."""
+def reference_session(
+    model: str | os.PathLike[str] | bytes, *, optimised: bool = True, threads: int | None = None
+) -> onnxruntime.InferenceSession:
+    """A CPU session on `threads` threads (None: all cores). CheckError when ONNX Runtime refuses the model."""
     try:
-        return open_session(model, optimised=optimised)
+        return open_session(model, optimised=optimised, threads=threads)
     except ModelError as error:
         raise CheckError(f"{error}, so there is nothing to compare with") from error
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +12,10 @@ import numpy as np
 from edgeort.bench import measure
 from edgeort.bundle import Bundle, Manifest, golden
 from edgeort.devices import Device, Job
-from edgeort.errors import DeviceError, InputError, ModelError, OutputError
+from edgeort.errors import InputError, ModelError
 from edgeort.session import checked
+from edgeort.validate.artefacts import ByHarness, channels_first
+from edgeort.validate.assessment import sha256_of
 from edgeort.validate.comparison import Comparison, accept, compare_all
 from edgeort.validate.reference import reference_outputs
 from edgeort.values import Value, listed
@@ -51,7 +51,7 @@ def validate(
         return Validation(device.name, found.digest, ())
     _check_same_model(bundle, Path(model))
     inputs = _inputs(bundle.manifest.inputs, feeds)
-    ours = run_on(bundle, device, inputs)
+    (ours,) = ByHarness(bundle, device).run_arrays([inputs])
     return Validation(device.name, found.digest, tuple(compare_with_reference(model, bundle.manifest, inputs, ours)))
 
 
@@ -74,32 +74,6 @@ def feeds_of(manifest: Manifest, inputs: Sequence[np.ndarray]) -> dict[str, np.n
     return {value.name: channels_first(array, nhwc) for value, array in zip(manifest.inputs, inputs, strict=True)}
 
 
-def channels_first(array: np.ndarray, is_nhwc: bool) -> np.ndarray:
-    """The array as the ONNX model has it: --io-layout nhwc turns the inputs and outputs of rank 4."""
-    return np.ascontiguousarray(array.transpose(0, 3, 1, 2)) if is_nhwc and array.ndim == 4 else array
-
-
-def run_on(bundle: Bundle, device: Device, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The outputs of the bundle's harness on a device."""
-    with tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
-        data, results = Path(folder) / "inputs", Path(folder) / "outputs"
-        try:
-            data.mkdir()
-            results.mkdir()
-            for index, array in enumerate(inputs):
-                (data / f"input{index}.npy").write_bytes(golden.npy_bytes(array))
-        except OSError as error:
-            raise OutputError(
-                f"{folder} cannot be written: {error.strerror}", hint="set TMPDIR to a folder with room"
-            ) from error
-        job = Job(threads=bundle.manifest.threads, runs=1, warmup=0, inputs=data, outputs=results)
-        found = measure(bundle, device, job)
-        try:
-            return [np.load(results / f"output{index}.npy") for index in range(len(found.outputs))]
-        except (OSError, ValueError) as error:
-            raise DeviceError(f"the harness on {device.name} wrote no output: {error}") from error
-
-
 def _inputs(values: Sequence[Value], feeds: Mapping[str, np.ndarray] | None) -> list[np.ndarray]:
     if not feeds:
         shapes = golden.choose_shapes(values)
@@ -113,11 +87,7 @@ def _inputs(values: Sequence[Value], feeds: Mapping[str, np.ndarray] | None) -> 
 
 
 def _check_same_model(bundle: Bundle, model: Path) -> None:
-    try:
-        digest = hashlib.sha256(model.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ModelError(f"{model}: {error.strerror}", hint="check the path of the model") from error
-    if digest != bundle.manifest.model_sha256:
+    if sha256_of(model) != bundle.manifest.model_sha256:
         raise ModelError(
             f"{model} is not the model that {bundle.path} was built from", hint="build the bundle again from this model"
         )

@@ -7,7 +7,7 @@ import pytest
 
 from edgeort.errors import CheckError
 from edgeort.validate import LIMIT, accept, compare, compare_all, reference_outputs
-from edgeort.validate.validation import channels_first
+from edgeort.validate.artefacts import channels_first
 from tests.models import mlp
 
 X = np.array([-1.0, 0.0, 1.0, 3.0], np.float32)

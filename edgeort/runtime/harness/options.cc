@@ -18,6 +18,7 @@ constexpr char kUsage[] =
     "  --inputs DIR       read input0.npy, input1.npy, ... (default: pseudo-random data, free dimensions 1)\n"
     "  --shape NAME=1x3   shape of an input without --inputs; may be repeated\n"
     "  --outputs DIR      write output0.npy, output1.npy, ... there\n"
+    "  --each N           only run, once on each of the folders 0 to N - 1 of --inputs, into those of --outputs\n"
     "  --check DIR        compare with output0.npy, ... or digests.txt there, bit for bit; inputs come from there too\n"
     "  --isa NAME         use the kernels of a lower ISA level\n"
     "  --profile          time every node\n"
@@ -64,7 +65,7 @@ Took take(Options* o, const char* name, const char* value) {
     const char* name;
     int low;
     int* to;
-  } counts[] = {{"--threads", 0, &o->threads}, {"--runs", 1, &o->runs}, {"--warmup", 0, &o->warmup}};
+  } counts[] = {{"--threads", 0, &o->threads}, {"--runs", 1, &o->runs}, {"--warmup", 0, &o->warmup}, {"--each", 1, &o->each}};
   for (const auto& count : counts) {
     if (strcmp(name, count.name) == 0) return took(value && parse_count(value, count.low, count.to));
   }
@@ -104,6 +105,7 @@ bool parse_options(int argc, char** argv, Options* o, bool* help) {
       o->plan = arg;
     }
   }
+  if (o->each && !(o->inputs && o->outputs)) return bad("--each needs folders", "--inputs and --outputs");
   return o->plan ? true : bad("an argument is missing", "model.plan");
 }
 

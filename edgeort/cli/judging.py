@@ -1,0 +1,72 @@
+"""The flags that say how a result is judged, shared by validate and build; and how the verdict is printed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgeort.cli.common import print_table
+
+if TYPE_CHECKING:
+    from edgeort.validate import Evaluation
+
+PANEL = "Accuracy"
+
+
+Labels = Annotated[
+    str | None,
+    typer.Option("--labels", help="A CSV with file,label; a .npy; or folders.", rich_help_panel=PANEL),
+]
+Task = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        help="classification (with labels the default), detection, embedding, ocr or custom (the default).",
+        rich_help_panel=PANEL,
+    ),
+]
+MainOutput = Annotated[
+    str | None, typer.Option("--output", metavar="NAME", help="The task's output.", rich_help_panel=PANEL)
+]
+Characters = Annotated[
+    Path | None,
+    typer.Option("--characters", help="Of an OCR model's classes, one a line.", rich_help_panel=PANEL),
+]
+MaxDrop = Annotated[
+    float | None,
+    typer.Option("--max-drop", help="Points that labelled samples may lose.", rich_help_panel=PANEL),
+]
+MinAgreement = Annotated[
+    float | None,
+    typer.Option("--min-agreement", min=0, max=1, help="Least share of equal answers.", rich_help_panel=PANEL),
+]
+MinSqnr = Annotated[
+    float | None, typer.Option("--min-sqnr", help="Least SQNR of the outputs in dB.", rich_help_panel=PANEL)
+]
+SampleCount = Annotated[
+    int | None,
+    typer.Option("--samples", min=1, help="Use that many samples, evenly spread.", rich_help_panel=PANEL),
+]
+
+
+def print_evaluation(found: Evaluation, title: str) -> None:
+    """Figures, judgements and the worst inputs on stdout; warnings on stderr."""
+    for warning in found.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    labelled = f", {found.labelled} labelled" if found.labelled else ""
+    rows = [
+        ("ran on", found.where),
+        ("task", f"{found.task}, output {found.output}"),
+        ("samples", f"{found.samples}{labelled}, {found.seconds:.1f} s"),
+        *((figure.name, figure.text()) for figure in found.figures),
+        *(("budget", judgement.text()) for judgement in found.judgements),
+    ]
+    print_table(title, rows)
+    if found.worst:
+        print_table("farthest from the float model", [(worst.name, worst.note) for worst in found.worst], _WORST)
+
+
+_WORST = ("input", "answers")

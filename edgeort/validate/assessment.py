@@ -1,0 +1,145 @@
+"""A bundle or a quantised model on many samples, against the float model in ONNX Runtime."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgeort.bundle import Bundle, Manifest
+from edgeort.compiling import signature
+from edgeort.errors import InputError, ModelError
+from edgeort.model import load
+from edgeort.progress import Progress
+from edgeort.quantize import Preprocessing
+from edgeort.quantize.samples import Data, Samples, open_samples
+from edgeort.validate.artefacts import Artefact, InOnnxRuntime, open_artefact, sample_inputs
+from edgeort.validate.evaluation import Evaluation, Question, evaluate
+from edgeort.validate.labels import read_labels
+from edgeort.validate.limits import Limits
+from edgeort.validate.metrics import TASKS
+from edgeort.validate.tensors import TensorNoise, tensor_noise
+
+CHARACTERS = (
+    "character"  # the metadata in which exporters of PaddleOCR's recognisers keep the characters of the classes
+)
+
+
+@dataclass(frozen=True)
+class Exam:
+    """What a result is judged by: samples, what they are labelled with, and what they have to reach.
+
+    `task` is a key of TASKS; by default classification where there are labels, else custom. `labels` is as
+    `read_labels` takes it, `characters` a file with the character of class 1, 2, ... one a line.
+    """
+
+    data: Data
+    labels: str | None = None
+    task: str | None = None
+    limits: Limits = Limits()
+    output: str | None = None
+    characters: Path | None = None
+    samples: int | None = None
+
+    def question(self, samples: Samples, reference: InOnnxRuntime) -> Question:
+        """The question, with the labels read. Raises InputError."""
+        task = self.task or ("classification" if self.labels else "custom")
+        if task not in TASKS:
+            raise InputError(f"--task {task}: unknown", hint=f"--task is one of {', '.join(TASKS)}")
+        labels = {}
+        if self.labels is not None:
+            if task not in ("classification", "ocr"):
+                raise InputError(f"--task {task} has no use for labels", hint="--task classification or ocr")
+            labels = read_labels(self.labels, samples.names(), as_text=task == "ocr")
+        return Question(task, self.limits, labels, self.output, self._characters(reference))
+
+    def _characters(self, reference: InOnnxRuntime) -> list[str] | None:
+        if self.characters is None:
+            own = reference.metadata.get(CHARACTERS)
+            return None if own is None else [*own.splitlines(), " "]
+        try:
+            return self.characters.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{self.characters} cannot be read: {error}") from error
+
+
+def assess(
+    judged: Bundle | Path,
+    model: str | os.PathLike[str],
+    exam: Exam,
+    *,
+    on: str | None = None,
+    preprocessing: Preprocessing | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Answers of a bundle (on the device `on`) or of an ONNX file (in ONNX Runtime), judged by the float `model`'s.
+
+    `preprocessing` of pictures is by default the one that the bundle was built with. Raises InputError for data, labels
+    and options that do not fit; limits that are not kept are in the result.
+    """
+    samples, warnings = samples_of(judged, model, exam, preprocessing)
+    reference = InOnnxRuntime(model)
+    with _artefact(judged, on) as artefact:
+        found = evaluate(reference, artefact, samples, exam.question(samples, reference), progress)
+    return replace(found, warnings=(*warnings, *found.warnings))
+
+
+def samples_of(
+    judged: Bundle | Path, model: str | os.PathLike[str], exam: Exam, preprocessing: Preprocessing | None = None
+) -> tuple[Samples, list[str]]:
+    """The samples of an exam, and what is odd about model and preprocessing."""
+    if isinstance(judged, Bundle):
+        inputs, warnings = sample_inputs(judged.manifest), _other_model(judged, Path(model))
+        built = built_preprocessing(judged.manifest)
+    else:
+        inputs, warnings, built = list(signature(load(judged))[0]), [], None
+    how = preprocessing or built
+    samples = open_samples(exam.data, inputs, how).limited(exam.samples)
+    if samples.pictures is not None and built is not None and how != built:
+        size = built.size or (0, 0)
+        warnings.append(f"pictures: {samples.pictures}; the bundle was built with {built.text(size)}")
+    return samples, warnings
+
+
+def noise_of(
+    quantised: Path, model: str | os.PathLike[str], samples: Samples, progress: Progress | None = None
+) -> list[TensorNoise]:
+    """Where the error of a quantised ONNX file enters."""
+    return tensor_noise(Path(model), quantised, samples, progress)
+
+
+def built_preprocessing(manifest: Manifest) -> Preprocessing | None:
+    """What was done to pictures in the build; None where there were none."""
+    if manifest.preprocessing is None:
+        return None
+    fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in manifest.preprocessing.items()}
+    return Preprocessing(**fields)
+
+
+def sha256_of(model: Path) -> str:
+    """The digest of a model's file. ModelError where it cannot be read."""
+    try:
+        return hashlib.sha256(model.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelError(f"{model}: {error.strerror}", hint="check the path of the model") from error
+
+
+def _other_model(bundle: Bundle, model: Path) -> list[str]:
+    if sha256_of(model) == bundle.manifest.model_sha256:
+        return []
+    return [f"{model} is not the file that {bundle.path} was built from: its SHA-256 is another"]
+
+
+@contextmanager
+def _artefact(judged: Bundle | Path, on: str | None) -> Iterator[Artefact]:
+    if isinstance(judged, Bundle):
+        with open_artefact(judged, on) as artefact:
+            yield artefact
+    elif on is not None:
+        raise InputError(f"{judged} is no bundle: it runs in ONNX Runtime, on no device", hint="leave out --on")
+    else:
+        yield InOnnxRuntime(judged)

@@ -1,0 +1,175 @@
+"""The answers to many samples against the float model's: figures, a budget, the worst inputs."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from edgeort.errors import BudgetError, CheckError, InputError
+from edgeort.progress import Progress
+from edgeort.quantize.samples import Sample, Samples
+from edgeort.validate.artefacts import BATCH, Answer, Artefact, InOnnxRuntime
+from edgeort.validate.labels import Label
+from edgeort.validate.limits import Judgement, Limits
+from edgeort.validate.metrics import TASKS, Case, Figure, Metric
+from edgeort.validate.metrics.boxes import convention
+
+WORST = 5  # inputs that are shown
+STEPS = 10  # of progress
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked. `output` names the one that the task is about, by default the first that holds real numbers.
+
+    `labels` are by sample; `characters` spell the classes of an OCR model.
+    """
+
+    task: str = "custom"
+    limits: Limits = Limits()
+    labels: Mapping[str, Label] = field(default_factory=dict)
+    output: str | None = None
+    characters: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
+class Worst:
+    """A sample whose answer is far from the float model's, by the task's first metric, and what was answered."""
+
+    name: str
+    loss: float
+    note: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was found where, on how many samples."""
+
+    where: str
+    task: str
+    output: str
+    samples: int
+    labelled: int
+    figures: tuple[Figure, ...]
+    judgements: tuple[Judgement, ...]
+    worst: tuple[Worst, ...]
+    warnings: tuple[str, ...]
+    seconds: float
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether every limit is kept."""
+        return all(judgement.is_kept for judgement in self.judgements)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        judgements = [judgement.to_dict() for judgement in self.judgements]
+        return {**asdict(self), "judgements": judgements, "is_kept": self.is_kept}
+
+
+def enforce(found: Evaluation, hint: str | None = None) -> Evaluation:
+    """The evaluation. BudgetError says which limits are not kept, and by how much."""
+    over = [judgement.text() for judgement in found.judgements if not judgement.is_kept]
+    if over:
+        raise BudgetError("; ".join(over), hint=hint)
+    return found
+
+
+def evaluate(
+    reference: InOnnxRuntime,
+    artefact: Artefact,
+    samples: Samples,
+    question: Question,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Compares the answers of both to all samples. Raises InputError for samples, labels or outputs that do not fit."""
+    start, warnings = time.perf_counter(), list[str]()
+    metrics: list[Metric] = []
+    worst: list[tuple[float, int, Worst]] = []
+    main, task, count = "", question.task, 0
+    for case in _cases(reference, artefact, samples, question, progress):
+        if not metrics:
+            main, task = case.main, _task(question.task, case, warnings)
+            _check_labels(question, case)
+            metrics = [metric() for metric in TASKS[task]]
+        losses = [metric.add(case) for metric in metrics]
+        note = ", ".join(loss.note for loss in losses if loss.note)
+        found = Worst(case.name, losses[0].value, note)
+        heapq.heappush(worst, (found.loss if not math.isnan(found.loss) else math.inf, -count, found))
+        if len(worst) > WORST:
+            heapq.heappop(worst)
+        count += 1
+    figures = tuple(figure for metric in metrics for figure in metric.figures())
+    return Evaluation(
+        artefact.where, task, main, count, min(len(question.labels), count), figures,
+        tuple(question.limits.judge(figures)), tuple(one for *_, one in sorted(worst, reverse=True) if one.loss > 0),
+        tuple(warnings), time.perf_counter() - start,
+    )  # fmt: skip
+
+
+def _cases(
+    reference: InOnnxRuntime, artefact: Artefact, samples: Samples, question: Question, progress: Progress | None
+) -> Iterator[Case]:
+    done, step = 0, max((samples.count or 0) // STEPS, 1)
+    for batch in _batches(samples.named()):
+        names, inputs = [name for name, _ in batch], [sample for _, sample in batch]
+        for name, want, found in zip(names, reference.run(inputs), artefact.run(inputs), strict=True):
+            main = _main(want, question.output)
+            _check_outputs(want, found, main, name, question.task)
+            yield Case(name, want, found, main, question.labels.get(name), question.characters)
+            done += 1
+            if progress and (done % step == 0 or done == samples.count):
+                progress(f"validating on {artefact.where}: {done} of {samples.count or '?'} samples")
+
+
+def _batches(samples: Iterator[tuple[str, Sample]]) -> Iterable[list[tuple[str, Sample]]]:
+    while batch := list(islice(samples, BATCH)):
+        yield batch
+
+
+def _check_outputs(want: Answer, found: Answer, main: str, name: str, task: str) -> None:
+    for output, array in want.items():
+        if output not in found:
+            raise InputError(f"the float model's output {output!r} is none of {', '.join(found)}", hint=_OTHER_MODEL)
+        fits = array.dtype.kind == found[output].dtype.kind and array.ndim == found[output].ndim
+        if not fits or (output == main and task != "detection" and array.shape != found[output].shape):
+            now, before = (f"{one.dtype} {list(one.shape)}" for one in (found[output], array))
+            raise CheckError(f"{name}: output {output!r} is {now}, and the float model's is {before}")
+
+
+_OTHER_MODEL = "--model is the float model that the bundle was made from"
+
+
+def _main(outputs: Answer, wanted: str | None) -> str:
+    if wanted is not None:
+        if wanted not in outputs:
+            raise InputError(f"the model has no output {wanted!r}", hint=f"--output is one of {', '.join(outputs)}")
+        return wanted
+    floats = [name for name, array in outputs.items() if array.dtype.kind == "f"]
+    return (floats or list(outputs))[0]
+
+
+def _task(task: str, case: Case, warnings: list[str]) -> str:
+    if task != "detection" or convention(case.reference, case.main) is not None:
+        return task
+    shapes = "; ".join(f"{name} {list(array.shape)}" for name, array in case.reference.items())
+    warnings.append(f"the outputs ({shapes}) follow no known convention of boxes: compared as numbers (--task custom)")
+    return "custom"
+
+
+def _check_labels(question: Question, case: Case) -> None:
+    """A class must be one of the main output's."""
+    array: np.ndarray = case.reference[case.main]
+    for name, label in question.labels.items():
+        if question.task == "classification" and isinstance(label, int) and not 0 <= label < array.size:
+            raise InputError(
+                f"{name} is labelled {label}, and output {case.main!r} has {array.size} classes: 0 to {array.size - 1}",
+                hint="the first class is 0",
+            )
