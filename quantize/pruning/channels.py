@@ -44,7 +44,7 @@ class Tracker:
     """The channels found so far, and the edits that removing some of them takes."""
 
     graph: ir.Graph
-    of: dict[ir.Value | None, Channels] = field(default_factory=dict)
+    of: dict[ir.Value | None, Channels] = field(default_factory=dict)  # None, an operand left out, is never a key
     layers: list[Tied] = field(default_factory=list)
     edits: list[Callable[[Alive], None]] = field(default_factory=list)
     held: dict[int, str] = field(default_factory=dict)
@@ -55,6 +55,11 @@ class Tracker:
         start = len(self._parents)
         self._parents.extend(range(start, start + count))
         return np.arange(start, start + count)
+
+    @property
+    def count(self) -> int:
+        """How many numbers were given out."""
+        return len(self._parents)
 
     def join(self, a: np.ndarray, b: np.ndarray) -> None:
         """From now on the channels a[i] and b[i] are one."""
@@ -76,7 +81,7 @@ class Tracker:
             for root in self.roots(self.of[value].ids).tolist():
                 self.held.setdefault(root, reason)
 
-    def pass_on(self, source: ir.Value, node: ir.Node, axis: int | None = None) -> None:
+    def pass_on(self, source: ir.Value | None, node: ir.Node, axis: int | None = None) -> None:
         """The outputs of `node` have the channels of `source`, on its axis or another."""
         found = self.of[source]
         for value in node.outputs:

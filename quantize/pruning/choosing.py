@@ -12,7 +12,7 @@ the variance of what the reader makes. The mean is no part of it: the bias takes
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ import numpy as np
 from edgeort.quantize import compensation
 from edgeort.quantize.covariance import Moments
 from edgeort.quantize.layers import Layer
+from edgeort.quantize.pruning.channels import Tracker
 from edgeort.quantize.pruning.groups import Group, Reader
 from edgeort.quantize.pruning.statistics import Read
 
@@ -39,11 +40,13 @@ class Order:
     errors: np.ndarray
 
 
-def order(group: Group, reads: Mapping[str, Read], stay: Collection[int]) -> Order:
-    """All channels of a group but those of `stay`, the one that costs least first."""
+def order(group: Group, reads: Mapping[str, Read]) -> Order:
+    """All channels of a group, the one that costs least first."""
     problems = [_Problem.of(reader, reads[reader.layer.name]) for reader in group.readers]
-    alive = np.array([root not in stay for root in group.roots.tolist()])
-    each, chosen, errors, total = max(1, len(group.roots) // ROUNDS), [], [], 0.0
+    alive, each = np.ones(len(group.roots), bool), max(1, len(group.roots) // ROUNDS)
+    chosen: list[int] = []
+    errors: list[float] = []
+    total = 0.0
     while alive.any():
         increases = np.where(alive, sum(problem.increases() for problem in problems), np.inf)
         block = np.argsort(increases, kind="stable")[: min(each, alive.sum())]
@@ -53,6 +56,13 @@ def order(group: Group, reads: Mapping[str, Read], stay: Collection[int]) -> Ord
         errors.extend(total + added * (np.arange(len(block)) + 1) / len(block))
         total += added
     return Order(group, np.array(chosen, np.int64), np.array(errors))
+
+
+def last_ones(tracker: Tracker, orders: Sequence[Order]) -> set[int]:
+    """Channels that stay so that no tensor is left without any: where all may go, the one that goes last."""
+    place = {root: i / len(found.roots) for found in orders for i, root in enumerate(found.roots.tolist())}
+    tensors = [set(tracker.roots(found.ids).tolist()) for found in tracker.of.values()]
+    return {max(roots, key=lambda root: place[root]) for roots in tensors if roots <= place.keys()}
 
 
 @dataclass

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgeort.quantize.layers import Layer
-from edgeort.quantize.pruning.channels import Tied, Tracker
+from edgeort.quantize.pruning.channels import Tracker
 
 
 @dataclass(frozen=True)
@@ -89,14 +89,3 @@ def _readers(tracker: Tracker, roots: np.ndarray) -> Iterator[Reader]:
         times = max(map(len, found))
         if times:
             yield Reader(tied.layer, np.array([row + [-1] * (times - len(row)) for row in found]))
-
-
-def needed(tracker: Tracker) -> list[np.ndarray]:
-    """The channels of every tensor, of which at least one has to stay."""
-    return [tracker.roots(found.ids) for found in tracker.of.values()]
-
-
-def cost(tied: Tied, alive_in: int, alive_out: int) -> int:
-    """Multiply-adds of a layer for one position of its result, with so many channels."""
-    taps = int(np.prod(tied.layer.weight.shape[2:]))
-    return taps * alive_out * (1 if tied.layer.groups > 1 else alive_in)

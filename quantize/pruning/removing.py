@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
-import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from edgeort.model import infer_shapes
@@ -42,9 +41,10 @@ class Remover:
         alive = tracker.alive(gone)
         kept = {tied.layer.name: (tied.layer.node, alive(tied.makes)) for tied in tracker.layers}
         for tied in tracker.layers:
-            lacks = tied.layer.groups == 1 and tied.reads is not None and not alive(tied.reads).all()
-            if lacks and not (refit and can_fit(tied.layer, self.store.samples)):
-                make_up(tracker, tied, self.reads[tied.layer.name], alive(tied.reads))
+            keep = None if tied.reads is None or tied.layer.groups > 1 else alive(tied.reads)
+            if keep is None or keep.all() or (refit and can_fit(tied.layer, self.store.samples)):
+                continue
+            make_up(tracker, tied, self.reads[tied.layer.name], keep)
         tracker.remove(gone)
         if refit:
             self.store.drop_all_but(value.name for value in self.prepared.inputs)

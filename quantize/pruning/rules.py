@@ -1,7 +1,7 @@
 """How channels go through each operator.
 
-`rule(tracker, node)` notes the channels of the outputs, and what of the node has to be cut when some go; it answers None,
-or why it cannot: then what the node reads is held, and what it makes is not followed.
+`rule(tracker, node)` notes the channels of the outputs, and what of the node has to be cut when some go. It answers
+None, or why it cannot: then what the node reads is held, and what it makes is not followed.
 """
 
 from __future__ import annotations
@@ -84,10 +84,9 @@ def _broadcast(tracker: Tracker, node: ir.Node) -> str | None:
             return "it joins them with channels that cannot be followed"
     for ids in tracked[1:]:
         tracker.join(tracked[0], ids)
-    for index, value in enumerate(node.inputs):
-        if value is not None and constant(value) is not None and _size(value, place) == size != 1:
-            array = constant(value)
-            assert array is not None
+    for index in range(len(node.inputs)):
+        array = constant(operand(node, index))
+        if array is not None and array.ndim >= -place and array.shape[place] == size != 1:
             tracker.cut(node, index, array.ndim + place, tracked[0])
     for out in node.outputs:
         tracker.of[out] = Channels(max(full or 0 for full in ranks) + place, tracked[0])

@@ -99,7 +99,7 @@ def slices(tracker: Tracker, node: ir.Node) -> str | None:
 def flatten(tracker: Tracker, node: ir.Node) -> str | None:
     """[n, c, h, w] -> [n, c h w]: each channel h w times."""
     source = node.inputs[0]
-    if source not in tracker.of or integer(node, "axis", 1) != 1 or tracker.of[source].axis != 1:
+    if source is None or source not in tracker.of or integer(node, "axis", 1) != 1 or tracker.of[source].axis != 1:
         return "Flatten does not keep the first axis"
     return _repeated(tracker, node, source, 1)
 
@@ -107,7 +107,7 @@ def flatten(tracker: Tracker, node: ir.Node) -> str | None:
 def reshape(tracker: Tracker, node: ir.Node) -> str | None:
     """The axis of the channels stays, or takes all axes behind it in."""
     source, target, out = node.inputs[0], constant(operand(node, 1)), node.outputs[0]
-    if source not in tracker.of or source.shape is None or out.shape is None or target is None:
+    if source is None or source not in tracker.of or source.shape is None or out.shape is None or target is None:
         return "Reshape is not constant"
     found, after = tracker.of[source], dims(out)
     places = _places(dims(source)[: found.axis], after)

@@ -23,7 +23,7 @@ def trace(graph: ir.Graph) -> Tracker:
             for value in tracked:
                 tracker.hold(value, f"{reason} ({node.name})")
     main = set(graph)
-    for value in list(tracker.of):
+    for value in [value for value in tracker.of if value is not None]:
         if value.is_graph_output():
             tracker.hold(value, f"they leave the model as {value.name!r}")
         if any(use.node not in main for use in value.uses()):
