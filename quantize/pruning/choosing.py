@@ -117,8 +117,8 @@ def from_input_rows(layer: Layer, rows: np.ndarray) -> np.ndarray:
 def shrunk(read: Read) -> np.ndarray:
     """The covariance of what a layer reads, its correlations shrunk as far as few samples make them uncertain.
 
-    (Chen et al. 2010, "Shrinkage algorithms for MMSE covariance estimation", equation 23, on the correlations. Positions
-    of a sample are alike, so that of many only a few count.)
+    (Chen et al. 2010, "Shrinkage algorithms for MMSE covariance estimation", equation 23, on the correlations.
+    Positions of a sample are alike, so that of many only a few count.)
     """
     moments = read.moments
     covariance = moments.covariance()[0]

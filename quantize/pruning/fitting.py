@@ -1,8 +1,9 @@
 """Goes through the layers of a pruned model in the graph's order and fits each to what really reaches it.
 
-With y what the float model's layer makes without its bias, and q what reaches the pruned one, W q = y is solved by least
-squares for W, from the weights W_0 that it has: W = W_0 + (C_yq - W_0 C_qq) C_qq^-1, damped and shortened by what serves
-samples that it was not made from (`compensation`). The bias takes the means, and is corrected behind the activation.
+With y what the float model's layer makes without its bias, and q what reaches the pruned one, W q = y is solved by
+least squares for W, from the weights W_0 that it has: W = W_0 + (C_yq - W_0 C_qq) C_qq^-1, damped and shortened by what
+serves samples that it was not made from (`compensation`; He et al. 2017, "Channel pruning for accelerating very deep
+neural networks", section 3.1, reconstructs likewise). The bias takes the means, and is corrected behind the activation.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class Score:
 
     @property
     def drop(self) -> float:
-        """Points of accuracy lost. Without labels every answer that changed counts as lost, which is the most it can be."""
+        """Points of accuracy lost. Without labels every answer that changed counts as lost: it cannot be more."""
         if self.labelled:
             return 100 * (self.right_before - self.right) / self.labelled
         return 100 * (1 - min((d.agreement for d in self.differences), default=1.0))
