@@ -140,7 +140,8 @@ def without(rows: np.ndarray, read: Read, keep: np.ndarray) -> tuple[np.ndarray,
         covariance = moments.covariance()[0]
         return covariance[np.newaxis, keep][:, :, keep], (rows[:, ~keep] @ covariance[np.ix_(~keep, keep)])[np.newaxis]
 
-    moments = read.moments
-    moved = rows[:, keep] + compensation.best_step([problem(half) for half in read.halves], problem(moments))[0]
+    moments, moved = read.moments, rows[:, keep]
+    if read.samples > 1:
+        moved = moved + compensation.best_step([problem(half) for half in read.halves], problem(moments))[0]
     means = np.asarray(moments.first)[0] / max(moments.count, 1)
     return moved, rows @ means - moved @ means[keep]

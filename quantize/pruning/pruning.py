@@ -123,7 +123,11 @@ def prune(
 
 def _check(model: str | os.PathLike[str], options: Options) -> None:
     if options.ratio is not None and not 0 < options.ratio < 1:
-        raise InputError(f"--ratio {options.ratio:g}: it is a share of the multiply-adds, in between 0 and 1")
+        raise InputError(
+            f"a ratio of {options.ratio:g}: it is a share of the multiply-adds, between 0 and 1", hint="--ratio 0.3"
+        )
+    if options.multiple < 1:
+        raise InputError(f"channels cannot stay in multiples of {options.multiple}", hint="--multiple 16")
     if options.ratio is None and not options.budget.is_set:
         raise InputError(
             "how far to prune is not known: there is neither a ratio nor a budget",
