@@ -99,6 +99,12 @@ class Cpu:
     )
     clusters: tuple[Cluster, ...] = field(metadata=rule("clusters of cores, fastest first", toml="cluster"))
     l3_kb: int | None = field(default=None, metadata=rule("last cache that all cores share, KiB", low=1, high=2**24))
+    float32_macs_per_cycle: float | None = field(
+        default=None, metadata=rule("multiply-adds of a core a cycle (absent: by ISA level)", low=0.1, high=1e5)
+    )
+    int8_macs_per_cycle: float | None = field(
+        default=None, metadata=rule("multiply-adds of a core a cycle (absent: by ISA level)", low=0.1, high=1e5)
+    )
     qemu: str | None = field(
         default=None, metadata=rule("-cpu of qemu-user, such as cortex-a72", pattern=r"[A-Za-z0-9][A-Za-z0-9_.,=-]*")
     )

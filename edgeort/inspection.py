@@ -57,6 +57,18 @@ class Unsupported:
 
 
 @dataclass(frozen=True)
+class Precisions:
+    """How a device's runtime would compute a quantised model.
+
+    `nodes` counts the nodes of its plan by precision; `not_int8` are the matrix products and convolutions that run in
+    float32, each with the reason.
+    """
+
+    nodes: dict[str, int]
+    not_int8: list[Unsupported]
+
+
+@dataclass(frozen=True)
 class Inspection:
     """The figures of one model. Operators are named as in ONNX, their domain before `::` unless it is ONNX's own."""
 
@@ -76,6 +88,7 @@ class Inspection:
     unknown_macs: int  # number of nodes that are not; with any, total_macs is a lower bound
     batch_of_one: bool  # the batch is free, and multiply-accumulates are those of one item
     unsupported: list[Unsupported]
+    precisions: Precisions | None = None  # of quantised models, where a device is given that can run every node
 
     @property
     def total_parameter_bytes(self) -> int:

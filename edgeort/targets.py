@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from edgeort.errors import UnsupportedError
 
 # -mcpu of the objects of each ISA level.
-LEVELS = {"v3": "x86_64_v3", "v4": "x86_64_v4", "neon": "generic", "neon32": "cortex_a7", "generic": ""}
+LEVELS = {
+    "v3": "x86_64_v3",
+    "avx_vnni": "x86_64_v3+avxvnni",
+    "v4": "x86_64_v4",
+    "avx512_vnni": "x86_64_v4+avx512vnni",
+    "neon": "generic",
+    "dotprod": "generic+dotprod",
+    "i8mm": "generic+dotprod+i8mm",
+    "neon32": "cortex_a7",
+    "generic": "",
+}
+
+# Levels of int8 kernels alone, and the level whose kernels all others have there.
+INT8_LEVELS = {"avx_vnni": "v3", "avx512_vnni": "v4", "dotprod": "neon", "i8mm": "neon"}
+
+_X86 = ("v3", "avx_vnni", "v4", "avx512_vnni")
+_ARM = ("neon", "dotprod", "i8mm")
 
 
 @dataclass(frozen=True)
@@ -37,24 +54,29 @@ _WIN: dict[str, Any] = {"library": "edgeort.dll", "exe": "edgeort_bench.exe", "l
 
 # os, arch, triple of the library, triple of the harness, ISA levels
 TARGETS: tuple[Target, ...] = (
-    Target("linux", "x86_64", "x86_64-linux-gnu.2.28", "x86_64-linux-musl", ("v3", "v4"), **_STATIC),
-    Target("linux", "aarch64", "aarch64-linux-gnu.2.28", "aarch64-linux-musl", ("neon",), **_STATIC),
+    Target("linux", "x86_64", "x86_64-linux-gnu.2.28", "x86_64-linux-musl", _X86, **_STATIC),
+    Target("linux", "aarch64", "aarch64-linux-gnu.2.28", "aarch64-linux-musl", _ARM, **_STATIC),
     Target(
         "linux", "armv7", "arm-linux-gnueabihf.2.28", "arm-linux-musleabihf", ("neon32",), cpu="cortex_a7", **_STATIC
     ),
-    Target("android", "aarch64", "aarch64-linux-android.29", "aarch64-linux-musl", ("neon",), **_STATIC),
-    Target("macos", "aarch64", "aarch64-macos.12.0", "aarch64-macos.12.0", ("neon",), **_MAC),
-    Target("windows", "x86_64", "x86_64-windows-gnu", "x86_64-windows-gnu", ("v3", "v4"), **_WIN),
+    Target("android", "aarch64", "aarch64-linux-android.29", "aarch64-linux-musl", _ARM, **_STATIC),
+    Target("macos", "aarch64", "aarch64-macos.12.0", "aarch64-macos.12.0", _ARM, **_MAC),
+    Target("windows", "x86_64", "x86_64-windows-gnu", "x86_64-windows-gnu", _X86, **_WIN),
 )
 
 # What the Android library may call in the phone's libc. Zig ships no Android libc, so the library is linked against a
 # stub with exactly these: a call of anything else fails at link. Each is in bionic since API level 21 and
 # takes no struct whose layout musl and bionic could see differently.
 BIONIC = (
-    "close", "clock_gettime", "free", "lseek", "malloc", "memcmp", "memcpy", "memmove", "memset", "mmap", "munmap",
+    "close", "clock_gettime", "free", "getauxval", "lseek", "malloc", "memcmp", "memcpy", "memmove", "memset", "mmap", "munmap",
     "open", "pthread_create", "pthread_join", "read", "snprintf", "strcmp", "strlen", "strncmp", "strstr", "strtoul",
     "syscall", "vsnprintf",
 )  # fmt: skip
+
+
+def float_levels(levels: Sequence[str]) -> tuple[str, ...]:
+    """The levels of all kernels but those of int8, in a build for `levels`."""
+    return tuple(dict.fromkeys(INT8_LEVELS.get(level, level) for level in levels))
 
 
 def target(os_name: str, arch: str) -> Target:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeort.errors import OutputError, ToolchainError, UnsupportedError
-from edgeort.targets import BIONIC, LEVELS, TARGETS, Target, target
+from edgeort.targets import BIONIC, LEVELS, TARGETS, Target, float_levels, target
 
 __all__ = [
     "BIONIC",
@@ -35,6 +35,7 @@ __all__ = [
     "cache_dir",
     "families",
     "harness",
+    "held_levels",
     "library",
     "library_and_harness",
     "target",
@@ -86,9 +87,14 @@ def all_kernels() -> tuple[str, ...]:
 NEEDS: dict[str, tuple[str, ...]] = {
     "gemm": ("elementwise",),
     "conv": ("gemm", "elementwise"),
+    "qdepthwise": ("conv", "gemm", "elementwise"),
+    "qgemm": ("conv", "gemm", "elementwise"),
     "rnn": ("gemm", "elementwise"),
     "attention": ("gemm", "elementwise", "reduce", "move"),
 }
+
+# Families with kernels at the levels of int8.
+INT8 = ("qgemm",)
 
 
 @functools.cache
@@ -183,7 +189,6 @@ def _object_triple(to: Target, triple: str) -> str:
 
 def _units(to: Target, ops: Sequence[str], triple: str, levels: Sequence[str]) -> list[_Unit]:
     kernels_triple = _object_triple(to, to.triple)
-    macro = "-DEDGEORT_LEVELS(X, ...)=" + " ".join(f"X({level}, __VA_ARGS__)" for level in levels)
     pic = () if to.os == "windows" else ("-fPIC",)
     base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
     known = families()
@@ -194,11 +199,13 @@ def _units(to: Target, ops: Sequence[str], triple: str, levels: Sequence[str]) -
     wanted |= {need for family in wanted for need in NEEDS.get(family, ())}
     units = [_Unit(path, _object_triple(to, triple), base) for path in sorted((RUNTIME / "core").glob("*.cc"))]
     for family in sorted(wanted):
+        own = levels if family in INT8 else float_levels(levels)
+        macro = "-DEDGEORT_LEVELS(X, ...)=" + " ".join(f"X({level}, __VA_ARGS__)" for level in own)
         for path in sorted((RUNTIME / "kernels" / family).glob("*.cc")):
             if not path.name.endswith(".isa.cc"):
                 units.append(_Unit(path, kernels_triple, (*base, macro)))
                 continue
-            for level in levels:
+            for level in own:
                 cpu = (f"-mcpu={LEVELS[level]}",) if LEVELS[level] else ()
                 units.append(_Unit(path, kernels_triple, (*pic, *cpu, f"-DEDGEORT_ISA={level}")))
     return units
@@ -211,6 +218,12 @@ def _uop_list() -> str:
     return found[1]
 
 
+def held_levels(ops: Sequence[str], levels: Sequence[str]) -> tuple[str, ...]:
+    """The levels, of those of a build, that a library of `ops` holds: those of int8 only where it has such kernels."""
+    held = any(families().get(op) in INT8 for op in ops)
+    return tuple(levels) if held else float_levels(levels)
+
+
 def _ops_source(ops: Sequence[str], levels: Sequence[str]) -> str:
     """The tables that name what a library holds; what they do not name, the linker drops."""
     names = sorted(op for op in set(ops) if not op.startswith(_UOP))
@@ -218,9 +231,10 @@ def _ops_source(ops: Sequence[str], levels: Sequence[str]) -> str:
     lines = ['#include "../kernels/elementwise/program.h"', '#include "ops.h"', "namespace edgeort {"]
     lines += [f"extern const OpDef k{name};" for name in names]
     lines += ["const OpDef* const kOps[] = {" + ", ".join([f"&k{name}" for name in names] + ["nullptr"]) + "};"]
-    lines += [f"const int kLowestIsa = kIsa_{levels[0]};", f"const int kHighestIsa = kIsa_{levels[-1]};"]
+    held = ", ".join(f"kIsa_{level}" for level in held_levels(names, levels))
+    lines += [f"const int kBuiltIsas[] = {{{held}, -1}};"]
     order = re.findall(r"\w+", _uop_list())
-    for level in levels:
+    for level in float_levels(levels):
         lines += [f"extern const UopPair uop_{name}_{level};" for name in uops]
         entries = ", ".join(f"&uop_{name}_{level}" if name in uops else "nullptr" for name in order)
         lines += [f"extern const ElementwiseKernels elementwise_{level};"]

@@ -18,6 +18,7 @@ from edgeort.progress import Progress
 from edgeort.quantize import calibration, ranges_file
 from edgeort.quantize.attempts import NO_STEPS, Attempts, spread_over
 from edgeort.quantize.calibration import Calibration, Kept
+from edgeort.quantize.costs import Rates
 from edgeort.quantize.images import Preprocessing
 from edgeort.quantize.measuring import Difference
 from edgeort.quantize.preparing import Prepared, already_quantised, prepare
@@ -25,7 +26,7 @@ from edgeort.quantize.ranges import METHODS
 from edgeort.quantize.ranges_file import RangesFile
 from edgeort.quantize.refinement import Steps, measuring_points
 from edgeort.quantize.samples import Data, Samples, open_samples
-from edgeort.quantize.search import Budget, Entry, search
+from edgeort.quantize.search import Budget, Entry, Goal, search
 from edgeort.quantize.selection import Selection, select
 from edgeort.quantize.store import Store
 
@@ -63,7 +64,8 @@ class Result:
 class Options:
     """How to quantise. `ranges` is a file to use instead of calibrating; `exclude` names nodes that stay float.
 
-    `budget` is kept by leaving more layers in float, as few as needed.
+    `budget` is kept by leaving more layers in float, as few as needed; `goal` is one to reach in its place. `rates` are
+    the device's, for the cost of a float layer.
     """
 
     method: str = "mse"
@@ -75,6 +77,8 @@ class Options:
     exclude: Collection[str] = ()
     preprocessing: Preprocessing | None = None
     budget: Budget = Budget()
+    goal: Goal | None = None
+    rates: Rates | None = None
 
 
 def quantize(
@@ -108,7 +112,7 @@ def quantize(
         keep = Kept(store, judge, options.refine_samples, JUDGE_SAMPLES, samples.count if samples else None)
         found = _calibrate(prepared, selection, samples, options, steps, keep, progress)
         attempts = Attempts(prepared, found, spread_over(selection, found.ranges), store, judge, steps, progress)
-        made, ledger = search(attempts, options.exclude, options.budget, progress)
+        made, ledger = search(attempts, options.exclude, options.goal or options.budget, progress, options.rates)
     _write(Path(output), made.model)
     left = made.selection.left | {entry.layer: PROMOTED for entry in ledger if entry.promoted}
     return Result(

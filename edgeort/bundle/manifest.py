@@ -17,16 +17,18 @@ from edgeort.values import Value
 FORMAT = 1
 NAME = "manifest.json"
 MAX_BYTES = 64 << 20
+INT8 = "int8"  # the precision of nodes that work on quantised integers
 
 
 @dataclass(frozen=True)
 class Node:
-    """A node of the plan: where it runs and in which precision."""
+    """A node of the plan: where it runs, in which precision, and why not in int8 where the model would allow it."""
 
     name: str
     op: str
     provider: str
     precision: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,20 @@ import typer
 
 from edgeort import sample
 from edgeort.cli.common import Json, Threads, command, parse_size, print_json, print_table, size, stages
+from edgeort.cli.judging import (
+    PANEL,
+    Characters,
+    Labels,
+    MainOutput,
+    MaxDrop,
+    MinAgreement,
+    MinSqnr,
+    SampleCount,
+    Task,
+    print_evaluation,
+    print_ledger,
+)
+from edgeort.cli.pictures import NO_PICTURES, Pictures, takes_pictures
 from edgeort.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,6 +33,7 @@ if TYPE_CHECKING:
 CONFIG = "edgeort.toml"
 
 
+@takes_pictures
 @command
 def build(
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="A profile: edgeort profiles list.")],
@@ -41,11 +56,36 @@ def build(
     keep_stages: Annotated[
         bool, typer.Option("--keep-stages", help="Save the ONNX model after every stage beside the bundle.")
     ] = False,
+    precision: Annotated[
+        str, typer.Option("--precision", help="float32, or int8: needs --data.", rich_help_panel=PANEL)
+    ] = "float32",
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Samples that calibrate int8; alone they judge, too.", rich_help_panel=PANEL),
+    ] = None,
+    eval_data: Annotated[
+        Path | None, typer.Option("--eval-data", help="Samples that judge the result.", rich_help_panel=PANEL)
+    ] = None,
+    labels: Labels = None,
+    task: Task = None,
+    output: MainOutput = None,
+    characters: Characters = None,
+    samples: SampleCount = None,
+    max_drop: MaxDrop = None,
+    min_agreement: MinAgreement = None,
+    min_sqnr: MinSqnr = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NODE", help="A node that stays float; may be repeated.", rich_help_panel=PANEL),
+    ] = None,
+    pictures: Pictures = NO_PICTURES,
     as_json: Json = False,
 ) -> None:
     """Build a checked bundle from an ONNX model for a device."""
     from edgeort import device_profiles
 
+    if precision not in ("float32", "int8"):
+        raise InputError(f"--precision {precision}: it is float32 or int8", hint="--precision int8")
     if io_layout not in ("nchw", "nhwc"):
         raise InputError(f"--io-layout {io_layout}: it is nchw or nhwc", hint="--io-layout nhwc")
     path, said = choose_model(model, Path.cwd())
@@ -54,7 +94,21 @@ def build(
     with stages() as progress:
         from edgeort import pipeline
         from edgeort.model import parse_shapes
+        from edgeort.validate import Limits
 
+        accuracy = pipeline.Accuracy(
+            "int8" if precision == "int8" else "float32",
+            data,
+            eval_data,
+            labels,
+            task,
+            Limits(max_drop, min_agreement, min_sqnr),
+            output,
+            characters,
+            samples,
+            tuple(exclude or ()),
+            pictures.preprocessing() if pictures.are_given else None,
+        )
         shapes = parse_shapes(shape or ())
         result = pipeline.build(
             path,
@@ -64,6 +118,7 @@ def build(
             io_layout="nhwc" if io_layout == "nhwc" else "nchw",
             threads=threads,
             ram_limit=None if ram_limit is None else parse_size("--ram-limit", ram_limit),
+            accuracy=accuracy,
             keep_stages=keep_stages,
             progress=progress,
         )
@@ -112,7 +167,7 @@ def _print(result: BuildResult, path: Path, said: str) -> None:
         ("harness", size(result.harness_bytes)),
         ("plan", f"{size(result.plan_bytes)} of graph and weights"),
         ("arena", f"{size(result.arena_bytes)} of activations{limit}"),
-        ("nodes", f"{result.nodes}, all on the cpu provider"),
+        ("nodes", f"{result.nodes}, all on the cpu provider{_precisions(result)}"),
         ("ran on", result.checked_on),
         ("check", _check(result.comparisons)),
     ]
@@ -126,12 +181,32 @@ def _print(result: BuildResult, path: Path, said: str) -> None:
         )
     rows += [(verdict.budget, _verdict(verdict.limit, verdict.measured, verdict.unit)) for verdict in result.budgets]
     rows.append(("time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.seconds.items())))
+    if result.samples:
+        rows.insert(1, ("samples", result.samples))
     print_table(f"{result.model} for {result.device}", rows)
+    if result.quantization is not None:
+        for warning in result.quantization.warnings:
+            typer.echo(f"warning: {warning}", err=True)
+        print_ledger(result.quantization)
+    if result.evaluation is not None:
+        print_evaluation(result.evaluation, "the bundle against the float model")
     for sentence in result.refusals:
         typer.echo(f"note: {sentence}", err=True)
 
 
+def _precisions(result: BuildResult) -> str:
+    """How many nodes make which type, where some are quantised."""
+    if result.quantization is None:
+        return ""
+    return ": " + ", ".join(f"{count} {name}" for name, count in sorted(result.precisions.items()))
+
+
 def _check(comparisons: Sequence[Comparison]) -> str:
+    judged = [result for result in comparisons if result.sqnr_db is not None]
+    if judged:
+        noisiest = min(judged, key=lambda result: result.sqnr_db or 0.0)
+        said = f"SQNR {noisiest.sqnr_db:.1f} dB against ONNX Runtime on the same int8 model"
+        return f"{said}; two answers of its own have {noisiest.reference_sqnr_db:.1f} dB"
     worst = max(comparisons, key=lambda result: result.max_difference)
     said = f"within {worst.max_difference:.1e} of ONNX Runtime, relative to each output's range (limit 1e-04)"
     if worst.reference_spread:

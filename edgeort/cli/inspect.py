@@ -12,7 +12,7 @@ from edgeort.cli.common import Json, command, print_json, print_table, size
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from edgeort.inspection import Inspection, Tensor, Unsupported
+    from edgeort.inspection import Inspection, Precisions, Tensor, Unsupported
 
 OPERATORS_SHOWN = 40
 
@@ -39,27 +39,55 @@ def inspect(
     graph = load(model, shapes=parse_shapes(shape or ()))
     found = inspection.inspect(graph, profile)
     if profile is not None:
-        found = dataclasses.replace(found, unsupported=_unsupported(graph))
+        cleaned = _prepared(graph)
+        unsupported = _unsupported(cleaned)
+        precisions = None if unsupported else _precisions(cleaned)
+        found = dataclasses.replace(found, unsupported=unsupported, precisions=precisions)
     if as_json:
         print_json(found.to_dict())
     else:
         _print(model, found)
 
 
-def _unsupported(graph: ir.Model) -> list[Unsupported]:
-    """What is left without a kernel once the model went through clean-up and passes."""
-    from edgeort.inspection import Unsupported
-    from edgeort.lowering import unsupported_nodes
+def _prepared(graph: ir.Model) -> ir.Model:
+    """The model as lowering gets it, behind clean-up and passes."""
     from edgeort.model import clean
     from edgeort.passes import PassContext, run_passes
 
     cleaned = clean(graph)
     run_passes(cleaned, PassContext())
+    return cleaned
+
+
+def _unsupported(cleaned: ir.Model) -> list[Unsupported]:
+    """What is left without a kernel."""
+    from edgeort.inspection import Unsupported
+    from edgeort.lowering import unsupported_nodes
+
     found = []
     for node, reason in unsupported_nodes(cleaned):
         op = f"{node.domain}::{node.op_type}" if node.domain else node.op_type
         found.append(Unsupported(node.name or str(node.outputs[0].name), op, reason))
     return found
+
+
+def _precisions(cleaned: ir.Model) -> Precisions | None:
+    """What runs in which precision; None for a model that is not quantised, or that cannot be lowered."""
+    from collections import Counter
+
+    from edgeort.errors import UnsupportedError
+    from edgeort.inspection import Precisions, Unsupported
+    from edgeort.lowering import lower
+
+    try:
+        plan = lower(cleaned)
+    except UnsupportedError:
+        return None
+    if not plan.is_quantised:
+        return None
+    counts = Counter(plan.precision(node) for node in plan.nodes)
+    floats = [Unsupported(n.name, n.op, plan.reasons[n.name]) for n in plan.nodes if n.name in plan.reasons]
+    return Precisions(dict(counts.most_common()), floats)
 
 
 def _print(path: Path, found: Inspection) -> None:
@@ -82,6 +110,16 @@ def _print(path: Path, found: Inspection) -> None:
         print_table(f"no kernel on {found.device}", nodes, ("node", "operator", "reason"))
     elif found.device is not None:
         typer.echo(f"{found.device} can run every node")
+    if found.precisions is not None:
+        _print_precisions(found.precisions)
+
+
+def _print_precisions(found: Precisions) -> None:
+    counts = [(name, str(count)) for name, count in found.nodes.items()]
+    print_table("precision", counts, ("precision", "nodes of the plan"))
+    if found.not_int8:
+        nodes = [(entry.node, entry.op_type, entry.reason) for entry in found.not_int8]
+        print_table("products in float32", nodes, ("node", "operator", "why not int8"))
 
 
 def _value(value: Tensor) -> str:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeort.cli.common import print_table
+from edgeort.cli.common import print_table, size
 
 if TYPE_CHECKING:
+    from edgeort.quantize import Result
     from edgeort.validate import Evaluation
 
 PANEL = "Accuracy"
-
+LEFT_SHOWN = 12  # layers that stay float, with the reason
+LEDGER_SHOWN = 24
 
 Labels = Annotated[
     str | None,
@@ -66,7 +68,25 @@ def print_evaluation(found: Evaluation, title: str) -> None:
     ]
     print_table(title, rows)
     if found.worst:
-        print_table("farthest from the float model", [(worst.name, worst.note) for worst in found.worst], _WORST)
+        print_table(
+            "farthest from the float model", [(worst.name, worst.note) for worst in found.worst], ("input", "answers")
+        )
 
 
-_WORST = ("input", "answers")
+def print_ledger(found: Result) -> None:
+    """What the budget's search promoted to float, and why other layers stay float."""
+    if found.ledger:
+        lines = [
+            ("float" if e.promoted else "int8", e.layer, f"{e.alone_db:.1f} dB", size(e.added_bytes), _ms(e.added_ms))
+            for e in found.ledger
+        ]
+        print_table("the budget's ledger", lines[:LEDGER_SHOWN], _LEDGER)
+    if found.left:
+        print_table("stay float", list(found.left.items())[:LEFT_SHOWN], ("layer", "because"))
+
+
+def _ms(milliseconds: float | None) -> str:
+    return "" if milliseconds is None else f"{milliseconds:.3f} ms"
+
+
+_LEDGER = ("kept as", "layer", "alone in int8", "float adds", "takes")

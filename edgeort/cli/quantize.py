@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeort.cli.common import Json, command, print_json, print_table, size, stages
+from edgeort.cli.judging import print_ledger
 from edgeort.cli.pictures import NO_PICTURES, Pictures, takes_pictures
 
 if TYPE_CHECKING:
     from edgeort.quantize import Difference, Result
-
-LEFT_SHOWN = 12  # layers that stay float, with the reason
-LEDGER_SHOWN = 24
 
 
 @takes_pictures
@@ -94,14 +92,7 @@ def _print(result: Result) -> None:
         ("time", f"{result.seconds:.1f} s"),
     ]
     print_table(str(result.model), rows)
-    if result.ledger:
-        lines = [
-            ("float" if e.promoted else "int8", e.layer, f"{e.alone_db:.1f} dB", size(e.added_bytes))
-            for e in result.ledger
-        ]
-        print_table("the budget's ledger", lines[:LEDGER_SHOWN], ("kept as", "layer", "alone in int8", "float adds"))
-    if result.left:
-        print_table("stay float", list(result.left.items())[:LEFT_SHOWN], ("layer", "because"))
+    print_ledger(result)
 
 
 def _difference(found: Difference) -> str:

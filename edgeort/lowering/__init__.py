@@ -21,6 +21,7 @@ from edgeort.lowering import (
     norm,
     pool,
     program,
+    quantised,
     reduce,
     resize,
     rnn,
@@ -30,6 +31,7 @@ from edgeort.lowering.context import Group, Lowering, unsupported
 from edgeort.lowering.plan import PlanBuilder, dtype_code
 from edgeort.passes.functions import DOMAIN, NHWC
 from edgeort.passes.group_epilogues import GROUP, ROLE
+from edgeort.passes.quantised import quantity
 
 Handler = Callable[[Lowering, ir.Node, Group], None]
 
@@ -79,6 +81,8 @@ def lower(model: ir.Model) -> PlanBuilder:
     ctx.plan.outputs = [ctx.value(value) for value in graph.outputs]
     for value, tensor in zip(graph.outputs, ctx.plan.outputs, strict=True):
         ctx.plan.tensors[tensor].name = value.name or ""
+    if not ctx.plan.is_quantised:
+        ctx.plan.reasons.clear()
     return ctx.plan
 
 
@@ -99,7 +103,7 @@ def unsupported_nodes(model: ir.Model) -> list[tuple[ir.Node, str]]:
 def _missing(ctx: Lowering, node: ir.Node) -> str | None:
     """Why no kernel takes the node; None when one does."""
     key = (node.domain, node.op_type)
-    if key in ANCHORS or key in HANDLERS or _is_program(ctx, node):
+    if key in ANCHORS or key in HANDLERS or _is_program(ctx, node) or quantised.is_late(node):
         return None
     if not _is_elementwise(node):
         return "the runtime has no kernel for this operator"
@@ -127,6 +131,8 @@ def _schedule(graph: ir.Graph) -> Iterator[tuple[ir.Node, Group]]:
 
 
 def _is_elementwise(node: ir.Node) -> bool:
+    if quantity(node) is not None:
+        return True
     return node.domain in ("", DOMAIN) and (
         node.op_type in program.UNARY or node.op_type in program.BINARY or node.op_type == "Clip"
     )
@@ -135,6 +141,10 @@ def _is_elementwise(node: ir.Node) -> bool:
 def _lower_node(ctx: Lowering, node: ir.Node, group: Group) -> None:
     if group.anchor is None:
         program.elementwise(ctx, group.program)
+    elif quantised.is_late(node):
+        ctx.deferred[node.outputs[0]] = lambda: _lower_anchor(ctx, node, group)
+    elif quantised.moves(ctx, node):
+        quantised.move(ctx, node, lambda inner: _lower_anchor(inner, node, group))
     elif half.computes(ctx, node):
         half.in_float32(ctx, node, lambda inner: _lower_anchor(inner, node, group))
     else:
@@ -142,7 +152,20 @@ def _lower_node(ctx: Lowering, node: ir.Node, group: Group) -> None:
 
 
 def _lower_anchor(ctx: Lowering, node: ir.Node, group: Group) -> None:
+    if (node.domain, node.op_type) in quantised.PRODUCTS:
+        reason = quantised.product(ctx, node, group)
+        if reason is None:
+            return
+        ctx.plan.reasons[node.name or node.op_type] = reason
+    _lower_float(ctx, node, group)
+
+
+def _lower_float(ctx: Lowering, node: ir.Node, group: Group) -> None:
     key = (node.domain, node.op_type)
+    if group.program and quantity(group.program[-1]) is not None:
+        _lower_float(ctx, node, Group(group.name, node, group.program[:-1]))
+        program.elementwise(ctx, group.program[-1:])
+        return
     if key in ANCHORS:
         ANCHORS[key](ctx, node, group)
         return
@@ -158,6 +181,8 @@ def _lower_anchor(ctx: Lowering, node: ir.Node, group: Group) -> None:
 
 def _is_program(ctx: Lowering, node: ir.Node) -> bool:
     """Whether the node alone is a float32 program."""
+    if quantity(node) is not None:
+        return True
     if not _is_elementwise(node) or not ctx.is_f32(*node.inputs, *node.outputs):
         return False
     if node.op_type == "Clip":

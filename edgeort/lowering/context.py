@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import onnx_ir as ir
 
 from edgeort.errors import UnsupportedError
+from edgeort.lowering import layout
+from edgeort.lowering.params import PARAMS
 from edgeort.lowering.plan import PlanBuilder, dtype_code
+from edgeort.passes.quantised import Quantity, dequantized_constant
 
 F32 = 0
 
@@ -30,21 +33,32 @@ class Group:
 
 @dataclass
 class Lowering:
-    """Turns values of the graph into tensors of the plan."""
+    """Turns values of the graph into tensors of the plan.
+
+    A value of 8-bit integers may have a tensor of ONNX's type, one of type q8, or both.
+    """
 
     plan: PlanBuilder = field(default_factory=PlanBuilder)
     tensors: dict[ir.Value, int] = field(default_factory=dict)
+    quantised: dict[ir.Value, int] = field(default_factory=dict)  # tensors of type q8
+    # Float32 tensors of canonical integers, and how programs that read them make the values.
+    averages: dict[ir.Value, tuple[int, Quantity]] = field(default_factory=dict)
+    deferred: dict[ir.Value, Callable[[], None]] = field(default_factory=dict)  # made when something first reads them
     opset: int = 17  # of the default domain
 
     def value(self, value: ir.Value | None) -> int:
         """The plan's tensor of a value; constants are added when first used. -1 for an absent operand."""
         if value is None:
             return -1
+        if value in self.deferred:
+            self.deferred.pop(value)()
+        if value not in self.tensors and value in self.quantised:
+            self._convert(value, self.quantised[value], self.result(value), self.code(value))
         if value not in self.tensors:
-            if value.const_value is None:
-                raise UnsupportedError(f"value {value.name!r} is read before it is produced")
             array = self.constant(value)
-            assert array is not None and value.dtype is not None
+            if array is None:
+                raise UnsupportedError(f"value {value.name!r} is read before it is produced")
+            assert value.dtype is not None
             self.tensors[value] = self.weights(
                 value.name or "", array, dtype_code(value.dtype.value, f"constant {value.name!r}")
             )
@@ -54,10 +68,29 @@ class Lowering:
         """The tensors of all inputs of a node."""
         return [self.value(v) for v in node.inputs]
 
+    def q8(self, value: ir.Value) -> int:
+        """The tensor of type q8 of a value of 8-bit integers."""
+        if value not in self.quantised:
+            source = self.value(value)
+            self._convert(value, source, self.q8_result(value), layout.Q8)
+        return self.quantised[value]
+
+    def q8_result(self, value: ir.Value) -> int:
+        """A new tensor of type q8 for a value that the caller's plan node produces."""
+        self.quantised[value] = self.plan.activation(value.name or "", layout.Q8)
+        return self.quantised[value]
+
+    def _convert(self, value: ir.Value, source: int, result: int, code: int) -> None:
+        params = PARAMS["AxisParams"].pack(flag=code)
+        self.plan.node("QuantisedBytes", value.name or "", [source], [result], params)
+
     def constant(self, value: ir.Value | None) -> np.ndarray | None:
-        """The data of a constant value (not of a graph input with a default); None when it is not constant."""
-        if value is None or value.const_value is None or value.is_graph_input():
+        """The data of a constant (not of a graph input with a default), or of one that is dequantised; else None."""
+        if value is None or value.is_graph_input():
             return None
+        if value.const_value is None:
+            folded = dequantized_constant(value)
+            return None if folded is None else folded.numbers
         return value.const_value.numpy()
 
     def weights(self, name: str, array: np.ndarray, dtype: int = F32) -> int:

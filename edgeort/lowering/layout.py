@@ -35,6 +35,7 @@ DTYPES: tuple[tuple[str, int, int], ...] = (
     ("q8", -1, 1),
 )
 Q8 = len(DTYPES) - 1
+QUANTISED_PRODUCTS = ("QConv", "QDepthwiseConv", "QGemm")
 
 HEADER = Struct(
     "Header",

@@ -42,7 +42,7 @@ def _params(name: str, header: bytes, instructions: bytes, **fields: object) -> 
 def _gemm(
     ctx: Lowering, node: ir.Node, group: Group, a: int, b: int, bias: int, result: int = -1, **fields: object
 ) -> None:
-    header, code, operands = epilogue(ctx, node, group.program, 3)
+    header, code, operands = epilogue(ctx, node.outputs[0], group.program, 3)
     params = _params("GemmParams", header, code, **fields)
     ctx.emit(
         "Gemm",
@@ -159,6 +159,32 @@ def _one_tap_along_x(node: ir.Node, kernel: int) -> bool:
     return one_step and plain and attribute(node, "output_shape") is None
 
 
+def window(node: ir.Node, kernel: tuple[int, ...], c_in: int, c_out: int) -> dict[str, Any]:
+    """The fields of ConvParams but for the epilogue."""
+    spatial = len(kernel)
+    if not 1 <= spatial <= 3:
+        raise unsupported(node, f"has {spatial} spatial dimensions; kernels exist for 1 to 3")
+
+    def three(values: list[int] | None, fill: int) -> list[int]:
+        return [fill] * (3 - spatial) + [int(v) for v in (values or [fill] * spatial)]
+
+    pads = integers(node, "pads") or [0] * (2 * spatial)
+    return {
+        "spatial": spatial,
+        "group": integer(node, "group", 1),
+        "kernel": three(list(kernel), 1),
+        "stride": three(integers(node, "strides"), 1),
+        "dilation": three(integers(node, "dilations"), 1),
+        "pad_begin": three(pads[:spatial], 0),
+        "pad_end": three(pads[spatial:], 0),
+        "output_padding": three(integers(node, "output_padding"), 0),
+        "output_shape": three(integers(node, "output_shape"), -1) if attribute(node, "output_shape") else [-1] * 3,
+        "auto_pad": _AUTO_PAD.index(text(node, "auto_pad", "NOTSET")),
+        "channels_in": c_in,
+        "channels_out": c_out,
+    }
+
+
 def _convolution(
     ctx: Lowering,
     node: ir.Node,
@@ -170,32 +196,8 @@ def _convolution(
     c_in: int,
     c_out: int,
 ) -> None:
-    spatial = len(kernel)
-    if not 1 <= spatial <= 3:
-        raise unsupported(node, f"has {spatial} spatial dimensions; kernels exist for 1 to 3")
-    header, code, operands = epilogue(ctx, node, group.program, 3)
-
-    def three(values: list[int] | None, fill: int) -> list[int]:
-        return [fill] * (3 - spatial) + [int(v) for v in (values or [fill] * spatial)]
-
-    pads = integers(node, "pads") or [0] * (2 * spatial)
-    params = _params(
-        "ConvParams",
-        header,
-        code,
-        spatial=spatial,
-        group=integer(node, "group", 1),
-        kernel=three(list(kernel), 1),
-        stride=three(integers(node, "strides"), 1),
-        dilation=three(integers(node, "dilations"), 1),
-        pad_begin=three(pads[:spatial], 0),
-        pad_end=three(pads[spatial:], 0),
-        output_padding=three(integers(node, "output_padding"), 0),
-        output_shape=three(integers(node, "output_shape"), -1) if attribute(node, "output_shape") else [-1] * 3,
-        auto_pad=_AUTO_PAD.index(text(node, "auto_pad", "NOTSET")),
-        channels_in=c_in,
-        channels_out=c_out,
-    )
+    header, code, operands = epilogue(ctx, node.outputs[0], group.program, 3)
+    params = _params("ConvParams", header, code, **window(node, kernel, c_in, c_out))
     weights = ctx.weights(f"{node.inputs[1].name}.packed", packed.reshape(-1))  # type: ignore[union-attr]
     inputs = [ctx.value(node.inputs[0]), weights, ctx.weights(f"{node.name}.bias", bias), *operands]
     ctx.emit(op, node, params, inputs=inputs, outputs=[ctx.result(group.output)])

@@ -41,14 +41,14 @@ _ALL = (
     Struct(
         "Quantisation",
         "Of a quantised product: zero points and limits are canonical (signed). quantised: the result is q8; then, and "
-        "without a program, it is clip(round_even(sum * scale) + zero_point, lo, hi).",
+        "without a program, it is clip(round_even(sum * scale) + zero_point, lo, hi). wide: some weight is -128.",
         (
             ("x_zero_point", "i32", 1),
             ("zero_point", "i32", 1),
             ("lo", "i32", 1),
             ("hi", "i32", 1),
             ("quantised", "u32", 1),
-            ("reserved", "u32", 1),
+            ("wide", "u32", 1),
         ),
     ),
     Struct(

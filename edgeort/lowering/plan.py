@@ -54,12 +54,25 @@ class PlanBuilder:
     outputs: list[int] = field(default_factory=list)
     symbols: dict[str, int] = field(default_factory=dict)
     uops: set[str] = field(default_factory=set)  # micro-operations that its programs use
+    reasons: dict[str, str] = field(default_factory=dict)  # of nodes that run in float32: why not on integers
     ram_limit: int = 0  # bytes that the runtime may take for activations; 0: any
 
     @property
     def ops(self) -> list[str]:
         """What a library for the plan must hold: kernels, and micro-operations as `uop:Name`; sorted."""
         return sorted({node.op for node in self.nodes} | {f"uop:{name}" for name in self.uops})
+
+    @property
+    def is_quantised(self) -> bool:
+        """Whether anything is kept as quantised integers."""
+        return any(tensor.dtype == layout.Q8 for tensor in self.tensors)
+
+    def precision(self, node: _Node) -> str:
+        """The element type that a node computes with: int8 also for what only moves quantised integers."""
+        made = [self.tensors[index].dtype for index in node.outputs if index >= 0]
+        if node.op in layout.QUANTISED_PRODUCTS or (made and made[0] == layout.Q8 and node.op != "Elementwise"):
+            return "int8"
+        return layout.DTYPES[0 if made and made[0] == layout.Q8 else made[0]][0] if made else "none"
 
     def input(self, name: str, dtype: int, dims: Sequence[int | str | None]) -> int:
         """A graph input; a dimension that is a name (or None) is free, and equal names are equal sizes."""

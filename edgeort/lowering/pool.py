@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 
+from edgeort.lowering import layout
 from edgeort.lowering.context import Group, Lowering, integer, integers, number, text, unsupported
 from edgeort.lowering.params import PARAMS
+from edgeort.lowering.program import read_integers
 from edgeort.passes.functions import NHWC
 
 _AUTO_PAD = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
@@ -42,7 +44,7 @@ def _params(node: ir.Node) -> bytes:
 
 
 def _max_pool(ctx: Lowering, node: ir.Node, group: Group) -> None:
-    if ctx.code(node.outputs[0]) not in (0, _U8, _I8):
+    if ctx.code(node.outputs[0]) not in (0, _U8, _I8, layout.Q8):
         raise unsupported(node, "only float32, uint8 and int8 have a kernel")
     outputs = ctx.results(node)
     if len(outputs) > 1 and outputs[1] >= 0:
@@ -58,16 +60,36 @@ def _float_only(ctx: Lowering, node: ir.Node) -> None:
 
 
 def _pool(ctx: Lowering, node: ir.Node, group: Group) -> None:
-    """AveragePool, LpPool."""
+    """LpPool, and AveragePool of float32."""
     _float_only(ctx, node)
     ctx.emit(node.op_type, node, _params(node))
 
 
-def _global(ctx: Lowering, node: ir.Node, group: Group) -> None:
-    """GlobalAveragePool, GlobalMaxPool, GlobalLpPool."""
+def _average(ctx: Lowering, node: ir.Node, group: Group) -> None:
+    """AveragePool; of integers, unless pads count, which are 0 and not the integer 0."""
     _float_only(ctx, node)
-    params = PARAMS["AxisParams"].pack(flag=int(node.domain != NHWC), value=number(node, "p", 2.0))
-    ctx.emit(node.op_type, node, params)
+    if integer(node, "count_include_pad", 0):
+        _pool(ctx, node, group)
+        return
+    x, y = read_integers(ctx, node)
+    ctx.emit("AveragePool", node, _params(node), inputs=[x], outputs=[y])
+
+
+def _global_average(ctx: Lowering, node: ir.Node, group: Group) -> None:
+    """GlobalAveragePool."""
+    _float_only(ctx, node)
+    x, y = read_integers(ctx, node)
+    ctx.emit("GlobalAveragePool", node, _global_params(node), inputs=[x], outputs=[y])
+
+
+def _global_params(node: ir.Node) -> bytes:
+    return PARAMS["AxisParams"].pack(flag=int(node.domain != NHWC), value=number(node, "p", 2.0))
+
+
+def _global(ctx: Lowering, node: ir.Node, group: Group) -> None:
+    """GlobalMaxPool, GlobalLpPool."""
+    _float_only(ctx, node)
+    ctx.emit(node.op_type, node, _global_params(node))
 
 
 def _max_unpool(ctx: Lowering, node: ir.Node, group: Group) -> None:
@@ -77,9 +99,9 @@ def _max_unpool(ctx: Lowering, node: ir.Node, group: Group) -> None:
 
 _BOTH_LAYOUTS: dict[str, Callable[[Lowering, ir.Node, Group], None]] = {
     "MaxPool": _max_pool,
-    "AveragePool": _pool,
+    "AveragePool": _average,
     "LpPool": _pool,
-    "GlobalAveragePool": _global,
+    "GlobalAveragePool": _global_average,
     "GlobalMaxPool": _global,
     "GlobalLpPool": _global,
 }

@@ -2,6 +2,7 @@
 
 An epilogue's register 0 is its anchor's tile, and its result must end there; a program that stands alone reads its
 operands from registers 0.. and leaves its result in the last register. Constants of one element become immediates.
+What a DequantizeLinear makes is read as its integers, and a QuantizeLinear may come last.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import onnx_ir as ir
 from edgeort.lowering import layout
 from edgeort.lowering.context import Lowering, number, text, unsupported
 from edgeort.lowering.params import PARAMS
+from edgeort.passes.quantised import BYTES, Quantity, dequantized, integers_of, quantity
 
 MAX_OPERANDS = 16
 MAX_REGISTERS = 32
@@ -64,6 +66,7 @@ UNARY = frozenset(
     )
 )  # fmt: skip
 BINARY = frozenset((*_REVERSED, "PRelu"))
+_ONE_OPERAND = ("Clip", "QuantizeLinear", "DequantizeLinear")
 
 
 @dataclass
@@ -79,6 +82,7 @@ class Program:
 
     def add(self, nodes: Sequence[ir.Node]) -> Program:
         """Compiles the nodes, in the graph's order; the last one's output is the result."""
+        nodes = _with_dequantized(nodes)
         self._collect(nodes)
         first = 1 if self.tile is not None else 0
         self.registers = {value: first + i for i, value in enumerate(self.operands)}
@@ -111,6 +115,11 @@ class Program:
         base = (1 if self.tile is not None else 0) + len(self.operands)
         # A lone program's result is the output's memory, which an operand may share: only the last may write it.
         spare = base if self.tile is not None else base + 1
+        for value in self.operands:
+            if value in self.ctx.averages:
+                found = self.ctx.averages[value][1]
+                self._emit("Dequantize", spare, self.registers[value], layout.IMMEDIATE, found.scale, found.zero_point)
+                self.registers[value], spare = spare, spare + 1
         free: list[int] = []
         for i, node in enumerate(nodes):
             sources = _data_inputs(node)
@@ -152,6 +161,15 @@ class Program:
         self.ctx.plan.uops.add(uop)
         self.code.append((layout.UOPS.index(uop), dst, a, b, p0, p1))
 
+    def tensors(self) -> list[int]:
+        """The operands; integers that the program dequantises are of type q8."""
+        return [self._tensor(value) for value in self.operands]
+
+    def _tensor(self, value: ir.Value) -> int:
+        if value in self.ctx.averages:
+            return self.ctx.averages[value][0]
+        return self.ctx.q8(value) if value.dtype in BYTES else self.ctx.value(value)
+
     def header(self, first_operand: int) -> bytes:
         """The packed Program struct; its operands are the node's inputs from `first_operand` on."""
         result = 0 if self.tile is not None else len(self.operands)
@@ -176,14 +194,26 @@ def _f32(value: float) -> float:
 
 
 def _data_inputs(node: ir.Node) -> list[ir.Value]:
-    """The operands that are read element by element; Clip's limits are not."""
-    return [v for v in (node.inputs[:1] if node.op_type == "Clip" else node.inputs) if v is not None]
+    """The operands that are read element by element; Clip's limits, scales and zero points are not."""
+    return [v for v in (node.inputs[:1] if node.op_type in _ONE_OPERAND else node.inputs) if v is not None]
+
+
+def _with_dequantized(nodes: Sequence[ir.Node]) -> list[ir.Node]:
+    """The nodes, before each the DequantizeLinears that it is the first to read."""
+    all_nodes: dict[ir.Node, None] = {}
+    for node in nodes:
+        read = [dequantized(value) for value in _data_inputs(node)]
+        all_nodes |= dict.fromkeys([*(found for found in read if found is not None), node])
+    return list(all_nodes)
 
 
 def micro_operation(ctx: Lowering, node: ir.Node) -> Uop:
     """The micro-operation of an elementwise node, with its immediates."""
     if node.op_type == "Clip":
         return ("Clip", _limit(ctx, node, 1, "min", -_FLOAT_MAX), _limit(ctx, node, 2, "max", _FLOAT_MAX))
+    if (found := quantity(node)) is not None:
+        factor = found.scale if node.op_type == "DequantizeLinear" else float(found.factor)
+        return (node.op_type.removesuffix("Linear"), factor, found.zero_point)
     if node.op_type in _WITH_ATTRIBUTES and node.domain == "":
         return _WITH_ATTRIBUTES[node.op_type](node)
     if node.op_type in layout.UOPS:
@@ -206,21 +236,49 @@ def clip_is_constant(ctx: Lowering, node: ir.Node) -> bool:
 
 
 def epilogue(
-    ctx: Lowering, anchor: ir.Node, nodes: Sequence[ir.Node], first_operand: int
+    ctx: Lowering, tile: ir.Value, nodes: Sequence[ir.Node], first_operand: int
 ) -> tuple[bytes, bytes, list[int]]:
-    """(Program struct, instructions, operand tensors) of the program after an anchor; empty where there is none."""
+    """(Program struct, instructions, operand tensors) of the program on an anchor's tile; empty where there is none."""
     if not nodes:
         return layout.PROGRAM.pack(), b"", []
-    program = Program(ctx, anchor.outputs[0]).add(nodes)
-    return program.header(first_operand), program.instructions(), [ctx.value(v) for v in program.operands]
+    program = Program(ctx, tile).add(nodes)
+    return program.header(first_operand), program.instructions(), program.tensors()
 
 
 def elementwise(ctx: Lowering, nodes: Sequence[ir.Node]) -> None:
     """Emits a program that stands alone."""
     program = Program(ctx, None).add(nodes)
     params = PARAMS["ElementwiseParams"].pack(program=program.header(0)) + program.instructions()
-    operands = [ctx.value(v) for v in program.operands]
-    ctx.emit("Elementwise", nodes[-1], params, inputs=operands, outputs=[ctx.result(nodes[-1].outputs[0])])
+    ctx.emit("Elementwise", nodes[-1], params, inputs=program.tensors(), outputs=[result(ctx, nodes[-1])])
+
+
+def result(ctx: Lowering, node: ir.Node) -> int:
+    """A new tensor for what a program makes that ends with `node`."""
+    out = node.outputs[0]
+    return ctx.q8_result(out) if node.op_type == "QuantizeLinear" else ctx.result(out)
+
+
+def read_integers(ctx: Lowering, node: ir.Node) -> tuple[int, int]:
+    """The tensors that a node reads and makes whose result is linear in its input and keeps what all elements share.
+
+    Where its input is dequantised, they are of the integers, and what reads the result dequantises it.
+    """
+    source, out = dequantized(node.inputs[0]), node.outputs[0]
+    found = quantity(source)
+    if source is None or found is None:
+        return ctx.value(node.inputs[0]), ctx.result(out)
+    tensor = ctx.plan.activation(f"{out.name}.integers")
+    ctx.averages[out] = tensor, found
+    ctx.deferred[out] = lambda: _dequantize(ctx, node, tensor, found)
+    return ctx.q8(integers_of(source)), tensor
+
+
+def _dequantize(ctx: Lowering, node: ir.Node, tensor: int, found: Quantity) -> None:
+    ctx.plan.uops.add("Dequantize")
+    uop = layout.UOPS.index("Dequantize")
+    code = layout.INSTRUCTION.pack(uop=uop, dst=1, b=layout.IMMEDIATE, p0=_f32(found.scale), p1=found.zero_point)
+    params = PARAMS["ElementwiseParams"].pack(program=layout.PROGRAM.pack(count=1, operands=1, registers=2, result=1))
+    ctx.emit("Elementwise", node, params + code, inputs=[tensor], outputs=[ctx.result(node.outputs[0])])
 
 
 def add_scaled(ctx: Lowering, node: ir.Node, a: int, b: int, scale: float, result: int) -> None:

@@ -14,29 +14,37 @@ from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
 from edgeort.model import infer_shapes
 from edgeort.passes.average_first import average_first
+from edgeort.passes.average_integers import average_integers
 from edgeort.passes.cancel_transposes import cancel_transposes
 from edgeort.passes.channel_shuffle import channel_shuffle
 from edgeort.passes.context import PassContext, Refusal
+from edgeort.passes.drop_clips import drop_clips
 from edgeort.passes.edit import NAMES
 from edgeort.passes.eliminate_dead import eliminate_dead
 from edgeort.passes.factor_residual import factor_residual
 from edgeort.passes.fold_batchnorm import fold_batchnorm
+from edgeort.passes.fold_dequantized import fold_dequantized
 from edgeort.passes.fold_pad import fold_pad
 from edgeort.passes.fold_scale import fold_scale
 from edgeort.passes.fold_scale_forward import fold_scale_forward
 from edgeort.passes.group_epilogues import group_epilogues
+from edgeort.passes.move_integers import move_integers
 from edgeort.passes.name_dims import name_dims
 from edgeort.passes.read_planes import read_planes
 from edgeort.passes.recognise_activations import recognise_activations
 from edgeort.passes.recognise_attention import recognise_attention
 from edgeort.passes.recognise_layernorm import recognise_layernorm
 from edgeort.passes.recognise_one_hot import recognise_one_hot
+from edgeort.passes.spell_out_quantisation import spell_out_quantisation
+from edgeort.passes.split_qlinear import split_qlinear
 from edgeort.passes.to_nhwc import to_nhwc
 
 Pass = Callable[[ir.Model, PassContext], int]
 
 PASSES: tuple[Pass, ...] = (
     name_dims,
+    split_qlinear,
+    fold_dequantized,
     fold_batchnorm,
     recognise_activations,  # before fold_scale, which would take the "+ 3" of a HardSigmoid into the convolution
     recognise_layernorm,
@@ -48,6 +56,10 @@ PASSES: tuple[Pass, ...] = (
     factor_residual,
     average_first,
     channel_shuffle,
+    drop_clips,
+    average_integers,
+    move_integers,  # behind the passes that match chains of float operators
+    spell_out_quantisation,
     to_nhwc,
     cancel_transposes,
     read_planes,

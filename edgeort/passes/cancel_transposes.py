@@ -12,7 +12,7 @@ Transpose when its producer and any of its readers disagree. That sum is a minim
     minimise  sum over values v of  cost(v) * [producer(v) != some reader of v]
 
 and so has an exact solution in polynomial time (Greig, Porteous & Seheult 1989). cost(v) is one large unit, so that the
-number of Transposes comes first, plus v's size; it is 1 when the Transpose would move no element. Of equal cuts the
+number of Transposes comes first, plus v's bytes; it is 1 when the Transpose would move no element. Of equal cuts the
 one with most channels-last nodes is taken, so that activations stay with the convolution before them.
 
 With `ctx.io_layout == "nhwc"` the rank-4 inputs and outputs of the graph are channels-last as well.
@@ -201,11 +201,11 @@ class _Assignment:
 
 
 def _cost(value: ir.Value) -> int:
-    """What one Transpose of `value` costs; unknown dimensions count as 16."""
+    """What one Transpose of `value` costs; unknown dimensions count as 16, unknown types as float32."""
     sizes = dims(value)
     if layout.keeps_order(sizes, layout.to_last(len(sizes))):
         return 1
-    elements = 1
+    size_bytes = 4 if value.dtype is None else value.dtype.bitwidth // 8
     for size in sizes:
-        elements *= size if isinstance(size, int) else 16
-    return UNIT + min(elements, UNIT >> 12)
+        size_bytes *= size if isinstance(size, int) else 16
+    return UNIT + min(size_bytes, UNIT >> 12)

@@ -10,6 +10,9 @@ A group with an anchor runs at the anchor's place in the graph's order, so that 
 before the anchor. Where a program node that no group took needs something later, and no later anchor wants it, the
 members move to the last one's place. A group without an anchor runs at its last member's place. All program values are
 float32 and have the shape of the group's output; other operands broadcast into it.
+
+A QuantizeLinear may end a group. A DequantizeLinear of an activation is in none: programs read its integers, so that
+its result exists where they do.
 """
 
 from __future__ import annotations
@@ -20,9 +23,10 @@ from dataclasses import dataclass, field
 import onnx_ir as ir
 
 from edgeort.passes.context import PassContext
-from edgeort.passes.edit import constant, dims
+from edgeort.passes.edit import constant, dims, is_op, rank
 from edgeort.passes.elementwise import WITH_CONSTANTS, is_program_operator
 from edgeort.passes.functions import NHWC
+from edgeort.passes.quantised import dequantized, dequantized_constant, integers_of, quantity
 
 GROUP, ROLE = "edgeort.group", "edgeort.role"
 MAX_PROGRAM = 12  # program nodes after an anchor
@@ -137,7 +141,8 @@ class _Grouping:
         for value in node.inputs:
             if value is None or value in inside:
                 continue
-            producer = value.producer()
+            source = dequantized(value)
+            producer = (value if source is None else integers_of(source)).producer()
             if not later and producer is not None and self.position.get(producer, -1) >= self.position[anchor]:
                 return ""  # `value` does not exist yet when the anchor runs; its own producer may take the node
             reason = _broadcast_reason(value, out)
@@ -147,12 +152,18 @@ class _Grouping:
 
     def _fits(self, node: ir.Node) -> bool:
         """Whether the node can be a program node at all: operator, dtype, constants where needed, shape known."""
-        if not is_program_operator(node) or node.graph is not self.graph or len(node.inputs) > 3:
+        if node.graph is not self.graph or node.outputs[0].shape is None:
+            return False
+        if is_op(node, "QuantizeLinear"):
+            return (
+                quantity(node) is not None and node.inputs[0] is not None and node.inputs[0].dtype == ir.DataType.FLOAT
+            )
+        if not is_program_operator(node) or len(node.inputs) > 3:
             return False
         if node.op_type in ("Min", "Max") and len(node.inputs) != 2:
             return False
         values = [v for v in (*node.inputs, *node.outputs) if v is not None]
-        if any(v.dtype != ir.DataType.FLOAT for v in values) or node.outputs[0].shape is None:
+        if any(v.dtype != ir.DataType.FLOAT for v in values):
             return False
         constants = [v for v in node.inputs[1:] if v is not None]
         return (node.domain, node.op_type) not in WITH_CONSTANTS or all(constant(v) is not None for v in constants)
@@ -200,8 +211,9 @@ def _is_anchor(node: ir.Node) -> bool:
         return False
     if node.op_type != "MatMul":
         return True
-    weight = constant(node.inputs[1])
-    return weight is not None and weight.ndim >= 2  # the product with a vector has no columns to broadcast along
+    weight = node.inputs[1]
+    known = constant(weight) is not None or dequantized_constant(weight) is not None
+    return known and (rank(weight) or 0) >= 2  # the product with a vector has no columns to broadcast along
 
 
 def _live_outputs(members: list[ir.Node]) -> list[ir.Value]:

@@ -124,8 +124,7 @@ def reshape(model: ir.Model, node: ir.Node) -> Flexible | None:
     before, after = layout_rank(x), layout_rank(out)
     source, result = dims(x), dims(out)
     spatial = before and after and None not in (source[1], result[1]) and source[:2] == result[:2]
-    first_kept = source[0] is not None or int(target[0]) == 0
-    if spatial and first_kept:
+    if spatial and (source[0] is not None or int(target[0]) == 0):
         return _reshape_rule(model, node, target, (0,), (0,))
     if before and layout.keeps_order(source, layout.to_last(before)):
         return _reshape_rule(model, node, target, (0,), ())

@@ -19,14 +19,13 @@ from edgeort.quantize import Preprocessing
 from edgeort.quantize.samples import Data, Samples, open_samples
 from edgeort.validate.artefacts import Artefact, InOnnxRuntime, open_artefact, sample_inputs
 from edgeort.validate.evaluation import Evaluation, Question, evaluate
-from edgeort.validate.labels import read_labels
+from edgeort.validate.labels import Label, read_labels
 from edgeort.validate.limits import Limits
 from edgeort.validate.metrics import TASKS
 from edgeort.validate.tensors import TensorNoise, tensor_noise
 
-CHARACTERS = (
-    "character"  # the metadata in which exporters of PaddleOCR's recognisers keep the characters of the classes
-)
+LABELLED = ("classification", "ocr")  # tasks that have a use for labels
+CHARACTERS = "character"  # metadata in which exports of PaddleOCR's recognisers keep the characters of the classes
 
 
 @dataclass(frozen=True)
@@ -47,15 +46,21 @@ class Exam:
 
     def question(self, samples: Samples, reference: InOnnxRuntime) -> Question:
         """The question, with the labels read. Raises InputError."""
+        task, labels = self.labelled(samples)
+        return Question(task, self.limits, labels, self.output, self._characters(reference))
+
+    def labelled(self, samples: Samples) -> tuple[str, dict[str, Label]]:
+        """The task, and the labels. InputError for options that do not go together and labels that do not fit."""
         task = self.task or ("classification" if self.labels else "custom")
         if task not in TASKS:
             raise InputError(f"--task {task}: unknown", hint=f"--task is one of {', '.join(TASKS)}")
-        labels = {}
-        if self.labels is not None:
-            if task not in ("classification", "ocr"):
-                raise InputError(f"--task {task} has no use for labels", hint="--task classification or ocr")
-            labels = read_labels(self.labels, samples.names(), as_text=task == "ocr")
-        return Question(task, self.limits, labels, self.output, self._characters(reference))
+        if self.labels is None:
+            if self.limits.max_drop is not None:
+                raise InputError("what is lost is counted on labels, and there are none", hint="add --labels FILE")
+            return task, {}
+        if task not in LABELLED:
+            raise InputError(f"--task {task} has no use for labels", hint=f"--task {' or '.join(LABELLED)}")
+        return task, read_labels(self.labels, samples.names(), as_text=task == "ocr")
 
     def _characters(self, reference: InOnnxRuntime) -> list[str] | None:
         if self.characters is None:

@@ -10,6 +10,10 @@ import numpy as np
 from edgeort.errors import CheckError
 
 LIMIT = 1e-4  # largest allowed difference, relative to the range of the reference output
+# Of a quantised model: a sum between two integers may become either, and the layers behind it spread the difference.
+QUANTISED_LIMIT_DB = 30.0  # the least SQNR, or
+OWN_MARGIN_DB = 6.0  # so much below that of the reference's own two answers, if they are further apart
+_EQUAL_DB = 150.0  # the SQNR of equal outputs
 
 
 @dataclass(frozen=True)
@@ -18,25 +22,37 @@ class Comparison:
 
     `max_difference` is max |a - b| / (max b - min b), of integers the share that differs. `reference_spread` is the
     same between two answers of the reference where those were asked for: that much could be its own error.
-    `problem` says what is wrong when the two cannot be compared, or differ too much.
+    `problem` says what is wrong when the two cannot be compared, or differ too much. `sqnr_db`, of quantised models, is
+    10 log10(sum b^2 / sum (a - b)^2), `reference_sqnr_db` that of the reference's two answers.
     """
 
     output: str
     max_difference: float
     problem: str | None = None
     reference_spread: float = 0.0
+    sqnr_db: float | None = None
+    reference_sqnr_db: float | None = None
 
 
 def compare(
-    name: str, ours: np.ndarray, want: np.ndarray, other: np.ndarray | None = None, limit: float = LIMIT
+    name: str,
+    ours: np.ndarray,
+    want: np.ndarray,
+    other: np.ndarray | None = None,
+    limit: float = LIMIT,
+    *,
+    quantised: bool = False,
 ) -> Comparison:
     """Compares one output with the reference `want`; `other` is a second answer of the reference.
 
-    Where the reference has NaN or an infinity, ours must have the same.
+    Where the reference has NaN or an infinity, ours must have the same. Outputs of a `quantised` model are judged by
+    their SQNR, but for integers of more than 8 bits.
     """
     if ours.shape != want.shape or ours.dtype != want.dtype:
         is_, should = (f"{array.dtype} {list(array.shape)}" for array in (ours, want))
         return Comparison(name, float("inf"), f"it is {is_}, not {should}")
+    if quantised and (want.dtype.kind == "f" or want.dtype.itemsize == 1) and np.isfinite(want).all():
+        return _judge_noise(name, ours, want, other)
     if want.dtype.kind != "f":
         share = float(np.mean(ours != want)) if want.size else 0.0
         return Comparison(name, share, f"{share:.2%} of its elements differ" if share else None)
@@ -48,6 +64,20 @@ def compare(
     if difference <= limit + spread:
         return Comparison(name, difference, None, spread)
     return Comparison(name, difference, f"it differs by {difference:.2g} of its range, more than {limit:.0e}", spread)
+
+
+def _judge_noise(name: str, ours: np.ndarray, want: np.ndarray, other: np.ndarray | None) -> Comparison:
+    found, own = sqnr_db(ours, want), None if other is None else sqnr_db(other, want)
+    limit = QUANTISED_LIMIT_DB if own is None else min(QUANTISED_LIMIT_DB, own - OWN_MARGIN_DB)
+    problem = None if found >= limit else f"its SQNR is {found:.1f} dB, below {limit:.1f} dB"
+    return Comparison(name, _relative(ours, want), problem, sqnr_db=found, reference_sqnr_db=own)
+
+
+def sqnr_db(a: np.ndarray, b: np.ndarray) -> float:
+    """10 log10(sum b^2 / sum (a - b)^2), at most 150 dB."""
+    noise = float(np.square(a.astype(np.float64) - b).sum())
+    signal = float(np.square(b.astype(np.float64)).sum())
+    return _EQUAL_DB if noise == 0 else min(_EQUAL_DB, float(10 * np.log10(max(signal, 1e-300) / noise)))
 
 
 def _relative(a: np.ndarray, b: np.ndarray) -> float:
@@ -64,10 +94,12 @@ def compare_all(
     ours: Sequence[np.ndarray],
     want: Sequence[np.ndarray],
     other: Sequence[np.ndarray] | None = None,
+    *,
+    quantised: bool = False,
 ) -> list[Comparison]:
     """Compares all outputs."""
     others = [None] * len(names) if other is None else other
-    return [compare(*row) for row in zip(names, ours, want, others, strict=True)]
+    return [compare(*row, quantised=quantised) for row in zip(names, ours, want, others, strict=True)]
 
 
 def accept(comparisons: list[Comparison]) -> list[Comparison]:

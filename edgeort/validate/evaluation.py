@@ -22,6 +22,7 @@ from edgeort.validate.metrics import TASKS, Case, Figure, Metric
 from edgeort.validate.metrics.boxes import convention
 
 WORST = 5  # inputs that are shown
+SHOWN_LOSS = 1e-6  # below, answers are the same but for rounding
 STEPS = 10  # of progress
 
 
@@ -107,10 +108,10 @@ def evaluate(
             heapq.heappop(worst)
         count += 1
     figures = tuple(figure for metric in metrics for figure in metric.figures())
+    shown = tuple(one for *_, one in sorted(worst, reverse=True) if one.loss > SHOWN_LOSS)
     return Evaluation(
         artefact.where, task, main, count, min(len(question.labels), count), figures,
-        tuple(question.limits.judge(figures)), tuple(one for *_, one in sorted(worst, reverse=True) if one.loss > 0),
-        tuple(warnings), time.perf_counter() - start,
+        tuple(question.limits.judge(figures)), shown, tuple(warnings), time.perf_counter() - start,
     )  # fmt: skip
 
 

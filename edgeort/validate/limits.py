@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from edgeort.validate.metrics import Figure
 
 # Attribute of Limits, name of the figure, 1 where more is better and -1 where less is.
 RULES = (("max_drop", "drop", -1), ("min_agreement", "agreement", 1), ("min_sqnr_db", "sqnr_db", 1))
+_STEPS = {"max_drop": 0.01, "min_agreement": 0.001, "min_sqnr_db": 0.1}  # of limits that are proposed
 _OPTIONS = {"max_drop": "--max-drop", "min_agreement": "--min-agreement", "min_sqnr_db": "--min-sqnr"}
 
 
@@ -30,6 +32,15 @@ class Limits:
     def text(self) -> str:
         """`--max-drop 0.5 --min-sqnr 25`."""
         return " ".join(f"{_OPTIONS[name]} {value:g}" for name, value in asdict(self).items() if value is not None)
+
+    def loosened(self, found: Sequence[Judgement]) -> Limits:
+        """The nearest round limits that were kept in all judgements."""
+        limits = asdict(self)
+        for name, _, better in RULES:
+            values = [one.figure.value * better for one in found if one.option == _OPTIONS[name] and not one.is_kept]
+            if values and math.isfinite(min(values)):
+                limits[name] = better * math.floor(min(values) / _STEPS[name]) * _STEPS[name]
+        return Limits(**limits)
 
     def judge(self, figures: Sequence[Figure]) -> list[Judgement]:
         """One judgement for each limit and figure of its name. InputError when a limit has no figure."""

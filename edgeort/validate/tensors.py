@@ -31,7 +31,7 @@ MARKED = 3  # the largest drops
 
 @dataclass(frozen=True)
 class TensorNoise:
-    """A quantised tensor; `made_by` is the operator. `drop_db` is None where no quantised tensor is before it."""
+    """A quantised tensor; `made_by` is operator and node. `drop_db` is None where nothing noisy is before it."""
 
     tensor: str
     made_by: str
@@ -105,7 +105,7 @@ def _pairs(graph: ir.Graph, names: Collection[str]) -> Iterator[_Pair]:
         float_name = own if own in names and own != name else read
         if float_name in names:
             producer = source.producer()
-            made_by = "input" if producer is None else producer.op_type
+            made_by = "input" if producer is None else f"{producer.op_type} {producer.name}"
             yield _Pair(float_name, name, made_by, frozenset(_before(source)))
     for value in graph.outputs:
         if value.name in names and value.dtype == ir.DataType.FLOAT:
@@ -140,7 +140,8 @@ def _before(value: ir.Value) -> Iterator[str]:
 def _noise(pair: _Pair, energies: Mapping[str, Energies]) -> TensorNoise:
     own = energies[pair.name].db
     before = [energies[name].db for name in pair.before if name in energies]
-    drop = min(before) - own if before and math.isfinite(own) else None
+    worst = min(before, default=math.inf)
+    drop = worst - own if math.isfinite(own) and math.isfinite(worst) else None
     return TensorNoise(pair.float_name, pair.made_by, own, drop)
 
 

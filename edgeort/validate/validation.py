@@ -11,6 +11,7 @@ import numpy as np
 
 from edgeort.bench import measure
 from edgeort.bundle import Bundle, Manifest, golden
+from edgeort.bundle.manifest import INT8
 from edgeort.devices import Device, Job
 from edgeort.errors import InputError, ModelError
 from edgeort.session import checked
@@ -56,12 +57,15 @@ def validate(
 
 
 def compare_with_reference(
-    model: str | os.PathLike[str], manifest: Manifest, inputs: Sequence[np.ndarray], ours: Sequence[np.ndarray]
+    model: str | os.PathLike[str] | bytes, manifest: Manifest, inputs: Sequence[np.ndarray], ours: Sequence[np.ndarray]
 ) -> list[Comparison]:
     """Compares a bundle's outputs with ONNX Runtime's on the same data, in the bundle's layout. Raises CheckError."""
     feeds, names = feeds_of(manifest, inputs), [value.name for value in manifest.outputs]
     found = [channels_first(array, manifest.io_layout == "nhwc") for array in ours]
     want = reference_outputs(model, feeds)
+    if any(node.precision == INT8 for node in manifest.nodes):
+        other = reference_outputs(model, feeds, optimised=False)
+        return accept(compare_all(names, found, want, other, quantised=True))
     if any(result.problem for result in compare_all(names, found, want)):
         # Is it us, or is the model so badly conditioned that the reference does not agree with itself either?
         return accept(compare_all(names, found, want, reference_outputs(model, feeds, optimised=False)))

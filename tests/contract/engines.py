@@ -13,9 +13,10 @@ import onnx
 import onnx_ir as ir
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeort import lowering, toolchain
+from edgeort import device_profiles, lowering, toolchain
 from edgeort.engine import Engine
 from edgeort.passes import PassContext, run_passes
+from edgeort.targets import INT8_LEVELS
 from tests.kernels.support import same_bits
 
 HOST = toolchain.target("linux", {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine()))
@@ -31,9 +32,15 @@ def library() -> Path:
 
 @functools.cache
 def levels() -> tuple[str, ...]:
-    """The ISA levels that this CPU can run."""
-    has_v4 = "v4" in HOST.levels and "avx512f" in Path("/proc/cpuinfo").read_text()
-    return tuple(level for level in HOST.levels if level != "v4" or has_v4)
+    """The ISA levels of float32 kernels that this CPU can run."""
+    return tuple(level for level in int8_levels() if level not in INT8_LEVELS)
+
+
+@functools.cache
+def int8_levels() -> tuple[str, ...]:
+    """All ISA levels that this CPU can run."""
+    has = device_profiles.load("host").cpu.isa
+    return tuple(level for level in HOST.levels if level in has)
 
 
 def rows(family: str, macro: str) -> list[tuple[str, ...]]:

@@ -12,7 +12,7 @@ from onnx import helper
 
 from edgeort.lowering import layout
 from tests.contract.engines import check, graph, nchw, values
-from tests.reference import Array, library
+from tests.reference import Array, library, quantised
 
 F = np.float32
 Formula = Callable[..., Array]
@@ -76,7 +76,7 @@ BINARY: dict[str, tuple[str, Formula]] = {
 }
 # Tested in another way: by fused graphs, by tests/kernels, or as the mirror image of another.
 ELSEWHERE = {
-    "ReverseSub", "ReverseDiv", "ReversePow", "Selu", "Celu", "HardSigmoid", "Silu", "Swish",
+    "ReverseSub", "ReverseDiv", "ReversePow", "Selu", "Celu", "HardSigmoid", "Silu", "Swish", "Dequantize", "Quantize",
 }  # fmt: skip
 
 
@@ -120,6 +120,24 @@ def test_binary(uop: str, tmp_path: Path) -> None:
         if operator != "PRelu":
             runs.append(([x[40:41], y], formula(np.full_like(y, x[40]), y)))
     check(model, tmp_path, *runs)
+
+
+@pytest.mark.parametrize(("dtype", "bias"), [(np.uint8, 128), (np.int8, 0)])
+def test_quantize_and_dequantize(dtype: type, bias: int, tmp_path: Path) -> None:
+    """Through memory, where integers are bytes; a NaN is the least of them."""
+    scale, zero, x = F(0.037), -3, arguments()
+    constants = {"scale": np.array(scale), "zero": np.array(zero + bias, dtype)}
+    quantize = helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"])
+    model = graph([quantize], {"x": ["n"]}, ["q"], constants)
+    model.graph.output[0].type.tensor_type.elem_type = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    parts = (x, x[:1], x[7:24], x[5:38])
+    with np.errstate(all="ignore"):
+        integers = [quantised.quantize(part, scale, zero) for part in parts]
+    stored = [(q.astype(np.int16) + bias).astype(dtype) for q in integers]
+    check(model, tmp_path, *(([p], q) for p, q in zip(parts, stored, strict=True)))
+    restore = helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["y"])
+    model = graph([quantize, restore], {"x": ["n"]}, ["y"], constants)
+    check(model, tmp_path, *(([p], quantised.dequantize(q, scale, zero)) for p, q in zip(parts, integers, strict=True)))
 
 
 REDUCTIONS = {

@@ -88,7 +88,8 @@ def test_rows_cover_every_micro_operation() -> None:
     tested = {text.partition("<")[0] for text in (*ONE_OPERAND, *TWO_OPERANDS)} | {"Clip"}
     reversed_ones = {"ReverseSub", "ReverseDiv", "ReversePow"}  # test_immediates
     fused = {"Silu", "GeluTanh", "Swish"}  # test_silu_and_swish, test_every_unary_operator
-    assert set(layout.UOPS) == (tested - {"Identity"}) | reversed_ones | fused
+    quantised = {"Dequantize", "Quantize"}  # test_quantised_operands_broadcast, tests/contract
+    assert set(layout.UOPS) == (tested - {"Identity"}) | reversed_ones | fused | quantised
 
 
 def test_silu_and_swish(tmp_path: Path) -> None:
@@ -177,3 +178,18 @@ def test_operands_that_do_not_broadcast_are_an_error(tmp_path: Path) -> None:
 
 def test_unary_names_of_the_reference_are_used() -> None:
     assert set(_SAME_BITS.values()) | {"silu", "expm1", "log1p", "rsqrt"} == set(UNARY)
+
+
+@pytest.mark.parametrize("dtype", ("uint8", "int8"))
+@pytest.mark.parametrize("other", ([4, 3, 37], [3, 37], [37], [4, 1, 37], [3, 1], [4, 1, 1], [1]), ids=str)
+def test_quantised_operands_broadcast(dtype: str, other: list[int], tmp_path: Path) -> None:
+    """Integers of any place in the broadcast, read by one program and by two, and a result that is read by another."""
+    shape = ",".join(map(str, other))
+    text = f"""g (float[4,3,37] x, float[{shape}] z) => (float[4,3,37] y, {dtype}[4,3,37] q) {{
+      s = Constant<value_float=0.03125>() zero = Constant<value = {dtype} {{77}}>() t = Constant<value_float=0.0625>()
+      xq = QuantizeLinear(x, s, zero) xd = DequantizeLinear(xq, s, zero)
+      zq = QuantizeLinear(z, t, zero) zd = DequantizeLinear(zq, t, zero)
+      a = Add(xd, zd) b = Sigmoid(a) q = QuantizeLinear(b, s, zero) qd = DequantizeLinear(q, s, zero)
+      y = Mul(qd, zd) }}"""
+    x, z = (RNG.normal(size=shape).astype(np.float32) * 2 for shape in ([4, 3, 37], other))
+    run_both(parse(text), [x, z], tmp_path)

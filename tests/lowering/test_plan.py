@@ -30,7 +30,9 @@ def test_every_micro_operation_has_a_formula() -> None:
 @pytest.mark.parametrize("record", [layout.HEADER, layout.TENSOR, layout.NODE, *PARAMS.values()], ids=lambda r: r.name)
 def test_a_record_comes_back(record: Struct) -> None:
     values = {
-        name: tuple(range(1, count + 1)) for name, ctype, count in record.fields if ctype not in ("Program", "u8")
+        name: tuple(range(1, count + 1))
+        for name, ctype, count in record.fields
+        if ctype in ("i32", "u32", "i64", "u64")
     }
     raw = record.pack(**values)
     assert len(raw) == record.size and record.size % 8 == 0

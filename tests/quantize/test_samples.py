@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -154,3 +155,33 @@ def test_nothing_to_read(tmp_path: Path):
         open_samples(tmp_path, [ONE])
     with pytest.raises(InputError, match="no samples"):
         list(open_samples([], [ONE]))
+
+
+def test_samples_have_names(tmp_path: Path):
+    np.save(tmp_path / "x.npy", DATA)
+    samples = open_samples(tmp_path / "x.npy", [ONE])
+    assert [name for name, _ in samples.named()] == samples.names() == [f"x.npy[{i}]" for i in range(len(DATA))]
+    assert open_samples([{"x": DATA[:1]}], [ONE]).names() == ["sample 0"]
+    assert open_samples(samples, [ONE]) is samples
+
+
+def test_a_split_has_each_sample_once():
+    dicts = [{"x": np.full((1, 3, 2), i, np.float32)} for i in range(10)]
+    samples = open_samples(dicts, [ONE])
+    for whole in (samples, samples.limited(7)):
+        first, rest = whole.split(3)
+        assert (first.count, rest.count) == (3, (whole.count or 0) - 3)
+        found = [sorted(name for name, _ in part.named()) for part in (first, rest)]
+        assert sorted(found[0] + found[1]) == sorted(name for name, _ in whole.named())
+    with pytest.raises(InputError, match="cannot be split"):
+        open_samples(iter(dicts), [ONE]).split(3)
+
+
+def test_only_chosen_samples_are_loaded(tmp_path: Path):
+    loaded: list[str] = []
+
+    def entry(name: str) -> tuple[str, Callable[[], dict[str, np.ndarray]]]:
+        return name, lambda: loaded.append(name) or {"x": DATA[:1]}  # type: ignore[func-returns-value]
+
+    samples = Samples("here", 10, lambda: map(entry, "abcdefghij"), [ONE]).limited(2)
+    assert [name for name, _ in samples.named()] == loaded == ["c", "h"]

@@ -11,7 +11,9 @@ from onnx import numpy_helper
 
 from edgeort.errors import BudgetError
 from edgeort.quantize import Budget, Options, Result, Steps, quantize
+from edgeort.quantize.attempts import Attempt
 from edgeort.quantize.measuring import Difference
+from edgeort.quantize.selection import Selection
 from tests.quantize.models import mobile, samples, save
 
 BAD = "n6"  # the projection of the block, behind the depthwise convolution
@@ -71,8 +73,10 @@ def test_budgets():
     half = Difference("y")
     half.add(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[1.0, 0.0], [1.0, 0.9]]))
     assert half.agreement == 0.5
-    assert Budget(agreement=0.5).kept([half]) and not Budget(agreement=0.6).kept([half])
-    assert Budget(sqnr_db=2).kept([half]) and not Budget(sqnr_db=4).kept([half])
-    assert not Budget(sqnr_db=2).kept([half, Difference("z", signal=1.0, noise=1.0)])
+    made, selection = b"", Selection([], [], {}, {})
+    one, two = (Attempt(made, selection, found) for found in ((half,), (half, Difference("z", signal=1.0, noise=1.0))))
+    assert Budget(agreement=0.5).kept(one) and not Budget(agreement=0.6).kept(one)
+    assert Budget(sqnr_db=2).kept(one) and not Budget(sqnr_db=4).kept(one)
+    assert not Budget(sqnr_db=2).kept(two)
     assert Budget().text() == "" and Budget(25, 0.99).text() == "SQNR >= 25 dB, agreement >= 0.99"
     assert not Budget().is_set

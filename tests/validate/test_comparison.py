@@ -87,3 +87,19 @@ def test_the_references_own_errors_are_ours():
     with pytest.raises(CheckError, match="inputs of shape x=2x9") as caught:
         reference_outputs(mlp().SerializeToString(), {"x": np.ones((2, 9), np.float32)})
     assert "--shape" in str(caught.value.hint)
+
+
+def test_quantised_outputs_are_judged_by_their_noise() -> None:
+    """Against a limit, which is lower where the reference itself is that uncertain."""
+    rng = np.random.default_rng(0)
+    want = rng.normal(size=1000).astype(np.float32)
+    near, far = (want + rng.normal(size=1000).astype(np.float32) * s for s in (np.float32(0.02), np.float32(0.06)))
+    result = compare("y", near, want, quantised=True)
+    assert result.problem is None and result.sqnr_db == pytest.approx(34, abs=0.5)
+    result = compare("y", far, want, want, quantised=True)
+    assert result.problem == f"its SQNR is {result.sqnr_db:.1f} dB, below 30.0 dB"
+    assert compare("y", far, want, want + 2 * (far - want), quantised=True).problem is None
+    assert compare("y", want, want, quantised=True).sqnr_db == 150
+    integers = np.arange(256, dtype=np.uint8)
+    assert compare("y", integers, np.roll(integers, 1), quantised=True).problem is not None
+    assert compare("y", np.int64([1, 2]), np.int64([1, 3]), quantised=True).problem == "50.00% of its elements differ"

@@ -80,6 +80,22 @@ void load_tensors(Model& m) {
   }
 }
 
+// The level of that name, by default the best that library and CPU share.
+Status choose_isa(Model& m, const char* name) {
+  const int wanted = name ? isa_from_name(name) : -1;
+  int best = -1;
+  bool found = false;
+  for (const int* level = kBuiltIsas; *level >= 0; ++level) {
+    if (!cpu_has(*level)) continue;
+    best = *level;
+    found |= best == wanted;
+  }
+  if (best < 0) return m.fail("this library needs a CPU of ISA level \"%s\"", isa_name(kBuiltIsas[0]));
+  if (name && !found) return m.fail("no ISA level \"%s\" in this CPU and library; the best is \"%s\"", name, isa_name(best));
+  m.isa = name ? wanted : best;
+  return Status::ok;
+}
+
 Status open_model(Model& m, const u8* data, size_t size, const edgeort_options* options) {
   if (reinterpret_cast<uintptr_t>(data) % kAlignment) return m.fail("the plan's memory is not 64-byte aligned");
   if (const char* problem = read_plan(data, size, &m.plan)) return m.fail("%s", problem);
@@ -92,15 +108,7 @@ Status open_model(Model& m, const u8* data, size_t size, const edgeort_options* 
   if (const char* problem = check_order(m.plan, marks)) return m.fail("%s", problem);
   m.max_segments = static_cast<u32>(min_of(m.plan.n_nodes, 1024)) + 1;
   if (!take(m.memory, &m.segments, m.max_segments)) return m.fail("out of memory");
-  m.isa = static_cast<int>(min_of(cpu_isa(), kHighestIsa));
-  if (options && options->isa) {
-    const int level = isa_from_name(options->isa);
-    if (level < 0 || level > m.isa)
-      return m.fail("no ISA level \"%s\" in this CPU and library; the best is \"%s\"", options->isa, isa_name(m.isa));
-    m.isa = level;
-  }
-  if (m.isa < kLowestIsa)
-    return m.fail("this library needs a CPU of ISA level \"%s\"; this one has \"%s\"", isa_name(kLowestIsa), isa_name(m.isa));
+  EDGEORT_TRY(choose_isa(m, options ? options->isa : nullptr));
   EDGEORT_TRY(bind_ops(m));
   load_tensors(m);
   m.profile = options && options->profile;

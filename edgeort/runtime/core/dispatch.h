@@ -15,10 +15,10 @@
   extern const Type EDGEORT_NAME(name); \
   const Type EDGEORT_NAME(name) = __VA_ARGS__;
 
-// EDGEORT_LEVELS(X, ...) is X(level, ...) for each level of the build, rising; the toolchain defines it.
+// EDGEORT_LEVELS(X, ...) is X(level, ...) for each level that the build has of the family, rising; the toolchain defines it.
 #define EDGEORT_EXTERN_(level, Type, name) extern const Type name##_##level;
 #define EDGEORT_PICK_(level, Type, name) \
-  if (isa >= kIsa_##level) best = &name##_##level;
+  if (runs_isa(isa, kIsa_##level)) best = &name##_##level;
 #define EDGEORT_KERNELS(Type, name)           \
   EDGEORT_LEVELS(EDGEORT_EXTERN_, Type, name) \
   static inline const Type& name(int isa) {   \

@@ -1,5 +1,10 @@
-// Which ISA level this CPU has. The compiler's own __builtin_cpu_supports answers 0 in this toolchain.
+// Which ISA levels this CPU has. The compiler's own __builtin_cpu_supports answers 0 in this toolchain.
 #include <string.h>
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
+#endif
 
 #include "platform.h"
 
@@ -11,8 +16,11 @@ struct Name {
   int level;
 };
 
+constexpr u32 bit(int level) { return 1u << level; }
+
 #if defined(__x86_64__)
-constexpr Name kNames[] = {{"generic", kIsa_generic}, {"v3", kIsa_v3}, {"v4", kIsa_v4}};
+constexpr Name kNames[] = {
+    {"generic", kIsa_generic}, {"v3", kIsa_v3}, {"avx_vnni", kIsa_avx_vnni}, {"v4", kIsa_v4}, {"avx512_vnni", kIsa_avx512_vnni}};
 
 void cpuid(u32 leaf, u32 subleaf, u32 out[4]) {
   __asm__ volatile("cpuid" : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3]) : "a"(leaf), "c"(subleaf));
@@ -26,40 +34,68 @@ u64 xcr0() {
 
 bool all(u32 word, u32 bits) { return (word & bits) == bits; }
 
-int detect() {
-  u32 r[4];
+// The levels that the CPU has, a bit each.
+u32 detect() {
+  u32 found = bit(kIsa_generic), r[4];
   cpuid(0, 0, r);
-  if (r[0] < 7) return kIsa_generic;
+  if (r[0] < 7) return found;
   cpuid(1, 0, r);
   // FMA 12, MOVBE 22, OSXSAVE 27, AVX 28, F16C 29
-  if (!all(r[2], 1u << 12 | 1u << 22 | 1u << 27 | 1u << 28 | 1u << 29) || (xcr0() & 6) != 6) return kIsa_generic;
-  u32 extended[4];
+  if (!all(r[2], 1u << 12 | 1u << 22 | 1u << 27 | 1u << 28 | 1u << 29) || (xcr0() & 6) != 6) return found;
+  u32 extended[4], more[4];
   cpuid(0x80000001, 0, extended);
-  if (!all(extended[2], 1u << 5)) return kIsa_generic;  // LZCNT
+  if (!all(extended[2], 1u << 5)) return found;  // LZCNT
   cpuid(7, 0, r);
+  cpuid(7, 1, more);
   // BMI1 3, AVX2 5, BMI2 8
-  if (!all(r[1], 1u << 3 | 1u << 5 | 1u << 8)) return kIsa_generic;
+  if (!all(r[1], 1u << 3 | 1u << 5 | 1u << 8)) return found;
+  found |= bit(kIsa_v3);
+  if (r[0] >= 1 && all(more[0], 1u << 4)) found |= bit(kIsa_avx_vnni);
   // AVX512 F 16, DQ 17, CD 28, BW 30, VL 31; the system must save opmask and ZMM state
-  if (all(r[1], 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31) && (xcr0() & 0xe6) == 0xe6) return kIsa_v4;
-  return kIsa_v3;
+  if (!all(r[1], 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31) || (xcr0() & 0xe6) != 0xe6) return found;
+  found |= bit(kIsa_v4);
+  if (all(r[2], 1u << 11)) found |= bit(kIsa_avx512_vnni);
+  return found;
 }
 #elif defined(__aarch64__)
-constexpr Name kNames[] = {{"neon", kIsa_neon}};
+constexpr Name kNames[] = {{"neon", kIsa_neon}, {"dotprod", kIsa_dotprod}, {"i8mm", kIsa_i8mm}};
 
-int detect() { return kIsa_neon; }
+// Whether the system tells of dot products, and of matrix products (Linux: arch/arm64/include/uapi/asm/hwcap.h).
+#if defined(__linux__)
+bool dot_products() { return getauxval(AT_HWCAP) & 1 << 20; }
+bool matrix_products() { return getauxval(AT_HWCAP2) & 1 << 13; }
+#elif defined(__APPLE__)
+bool told(const char* feature) {
+  int value = 0;
+  size_t size = sizeof(value);
+  return sysctlbyname(feature, &value, &size, nullptr, 0) == 0 && value == 1;
+}
+bool dot_products() { return told("hw.optional.arm.FEAT_DotProd"); }
+bool matrix_products() { return told("hw.optional.arm.FEAT_I8MM"); }
+#else
+bool dot_products() { return false; }
+bool matrix_products() { return false; }
+#endif
+
+u32 detect() {
+  u32 found = bit(kIsa_generic) | bit(kIsa_neon);
+  if (!dot_products()) return found;
+  found |= bit(kIsa_dotprod);
+  return matrix_products() ? found | bit(kIsa_i8mm) : found;
+}
 #elif defined(__arm__)
 constexpr Name kNames[] = {{"neon32", kIsa_neon32}};
 
-int detect() { return kIsa_neon32; }
+u32 detect() { return bit(kIsa_generic) | bit(kIsa_neon32); }
 #else
 constexpr Name kNames[] = {{"generic", kIsa_generic}};
 
-int detect() { return kIsa_generic; }
+u32 detect() { return bit(kIsa_generic); }
 #endif
 
 }  // namespace
 
-int cpu_isa() { return detect(); }
+bool cpu_has(int level) { return detect() & bit(level); }
 
 const char* isa_name(int level) {
   for (const Name& entry : kNames) {

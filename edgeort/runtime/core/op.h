@@ -4,7 +4,7 @@
 // simd/ and their family's header: an inline function shared between levels could be merged by the linker into
 // a copy that an older CPU cannot execute.
 #pragma once
-#include "plan_layout.h"
+#include "q8.h"
 
 namespace edgeort {
 
@@ -14,15 +14,6 @@ enum class Status : u8 {
   wait,   // prepare needs the value of an input that only a run can produce
   limit,  // activations need more memory than the plan allows
 };
-
-// A quantised activation lies in memory as the type that the CPU multiplies: bytes are canonical values plus kQ8Bias.
-#if defined(__x86_64__)
-using q8 = u8;
-static constexpr i32 kQ8Bias = 128;
-#else
-using q8 = i8;
-static constexpr i32 kQ8Bias = 0;
-#endif
 
 struct Tensor {
   void* data;

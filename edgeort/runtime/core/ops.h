@@ -5,8 +5,7 @@
 namespace edgeort {
 
 extern const OpDef* const kOps[];
-// ISA levels of its kernels: they need at least the first.
-extern const int kLowestIsa;
-extern const int kHighestIsa;
+// The ISA levels that it was built for, rising, ended by -1.
+extern const int kBuiltIsas[];
 
 }  // namespace edgeort

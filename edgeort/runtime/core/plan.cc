@@ -23,6 +23,7 @@ const char* check_tensor(const TensorRecord& t, const Header& h, const Plan& pla
   if (t.name >= h.strings[1]) return "a tensor's name is out of bounds";
   if (t.dtype >= kDTypes || t.rank > kMaxRank || t.kind > static_cast<u8>(Kind::constant)) return "a tensor's type is unknown";
   if (static_cast<Kind>(t.kind) == Kind::activation) return nullptr;
+  if (static_cast<DType>(t.dtype) == DType::q8) return "an input or a constant is of the runtime's own type";
   if (t.dims > h.dims[1] || t.rank > h.dims[1] - t.dims) return "a tensor's shape is out of bounds";
   u64 elements = 1;
   bool empty = false;

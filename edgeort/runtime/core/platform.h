@@ -4,11 +4,31 @@
 
 namespace edgeort {
 
-// ISA levels in rising order within an architecture; kernels of a higher level are preferred.
-enum Isa : int { kIsa_generic = 0, kIsa_neon = 1, kIsa_neon32 = 2, kIsa_v3 = 3, kIsa_v4 = 4 };
+enum Isa : int {
+  kIsa_generic,
+  kIsa_neon,
+  kIsa_neon32,
+  kIsa_v3,
+  kIsa_v4,
+  // Of kernels of int8 alone.
+  kIsa_dotprod,
+  kIsa_i8mm,
+  kIsa_avx_vnni,
+  kIsa_avx512_vnni,
+  kIsas
+};
 
-// The highest level that this CPU and its operating system support.
-int cpu_isa();
+// The level that each stands on.
+static constexpr int kIsaBase[kIsas] = {-1, kIsa_generic, kIsa_generic, kIsa_generic, kIsa_v3, kIsa_neon, kIsa_dotprod, kIsa_v3, kIsa_v4};
+
+// Whether a CPU of a level runs the kernels of another. Levels are a tree: AVX-VNNI and AVX-512 come without each other.
+static constexpr bool runs_isa(int level, int other) {
+  while (level >= 0 && level != other) level = kIsaBase[level];
+  return level == other;
+}
+
+// Whether this CPU and its operating system support a level.
+bool cpu_has(int level);
 const char* isa_name(int level);
 // The level of that name, or -1.
 int isa_from_name(const char* name);

@@ -36,12 +36,14 @@ constexpr i64 kEnoughPixels = 112;
 struct Stream {
   struct Stage {
     u32 node;
-    i64 height, width, channels;  // of its output
-    i64 step;                     // output lines of one call
-    i64 ring;                     // output lines kept; the last stage writes its tensor
-    i64 left, right;              // columns beside the image that the next stage reads
-    u64 offset;                   // of its ring in the scratch
-    i64 line() const { return (left + width + right) * channels; }
+    i64 height, width;  // of its output
+    i64 step;           // output lines of one call
+    i64 ring;           // output lines kept; the last stage writes its tensor
+    i64 pixel;          // bytes
+    i64 left, right;    // columns beside the image that the next stage reads
+    u8 outside;         // every byte of those
+    u64 offset;         // of its ring in the scratch
+    i64 line() const { return (left + width + right) * pixel; }
   };
   Stage stages[kMaxStages];
   int count;
@@ -104,7 +106,7 @@ u64 size_rings(const Model& m, Stream& s, i64 lines) {
     from.ring = min_of(from.height, one.last - one.first);
     from.step = max_of(1, min_of(from.ring, next.first - one.first));
     from.offset = total;
-    total += (static_cast<u64>(from.ring * from.line()) * sizeof(f32) + kAlignment - 1) & ~(kAlignment - 1);
+    total += (static_cast<u64>(from.ring * from.line()) + kAlignment - 1) & ~(kAlignment - 1);
   }
   return total;
 }
@@ -141,9 +143,11 @@ void commit(Model& m, Stream& s) {
 void add_stage(Model& m, Stream& s, u32 node) {
   const Tensor& out = m.tensor_out(node, 0);
   Stream::Stage& stage = s.stages[s.count++];
-  stage = {node, out.dims[1], out.dims[2], out.dims[3], 1, Lines::kWhole, 0, 0, 0};
+  stage = {node, out.dims[1], out.dims[2], 1, Lines::kWhole, out.dims[3] * static_cast<i64>(size_of(out.dtype)), 0, 0, 0, 0};
   s.batch = out.dims[0];
-  if (s.count > 1) ops(m, stage).beside(state(m, stage), &s.stages[s.count - 2].left, &s.stages[s.count - 2].right);
+  if (s.count < 2) return;
+  Stream::Stage& read = s.stages[s.count - 2];
+  ops(m, stage).beside(state(m, stage), &read.left, &read.right, &read.outside);
 }
 
 // A strip of the last stage's lines, computed by one thread.
@@ -156,8 +160,8 @@ class Worker {
       if (i == s.count - 1) {
         out_[i] = Lines::of(m.tensor_out(stage.node, 0), n);
       } else {
-        f32* ring = reinterpret_cast<f32*>(scratch + stage.offset);
-        out_[i] = {ring + stage.left * stage.channels, stage.line(), stage.ring, stage.channels, stage.left, stage.right};
+        char* ring = reinterpret_cast<char*>(scratch + stage.offset);
+        out_[i] = {ring + stage.left * stage.pixel, stage.line(), stage.ring, stage.pixel, stage.left, stage.right};
         clear_borders(stage, ring);
       }
       if (i > 0) lines = clip(i, ops(m, stage).reach(state(m, stage), {lines.first, lines.first + 1}));
@@ -182,12 +186,12 @@ class Worker {
  private:
   Span clip(int i, Span lines) const { return {max_of(0, lines.first), min_of(s_.stages[i - 1].height, lines.last)}; }
 
-  static void clear_borders(const Stream::Stage& stage, f32* ring) {
-    const size_t left = static_cast<size_t>(stage.left * stage.channels), right = static_cast<size_t>(stage.right * stage.channels);
+  static void clear_borders(const Stream::Stage& stage, char* ring) {
+    const size_t left = static_cast<size_t>(stage.left * stage.pixel), right = static_cast<size_t>(stage.right * stage.pixel);
     for (i64 y = 0; y < stage.ring && left + right > 0; ++y) {
-      f32* line = ring + y * stage.line();
-      memset(line, 0, left * sizeof(f32));
-      memset(line + (stage.left + stage.width) * stage.channels, 0, right * sizeof(f32));
+      char* line = ring + y * stage.line();
+      memset(line, stage.outside, left);
+      memset(line + (stage.left + stage.width) * stage.pixel, stage.outside, right);
     }
   }
 

@@ -6,20 +6,23 @@
 namespace edgeort {
 
 // Lines of one image, channels last: a whole tensor, or a ring that holds the last few. Columns [-left, width + right) of a
-// line may be read; those outside the image are zero.
+// line may be read; those outside the image hold what the reader's `beside` says.
 struct Lines {
-  f32* base;   // line 0, column 0
-  i64 stride;  // floats between lines
+  char* base;  // line 0, column 0
+  i64 stride;  // bytes between lines
   i64 ring;    // lines held
-  i64 pixel;   // floats between columns
+  i64 pixel;   // bytes between columns
   i64 left, right;
 
-  f32* line(i64 y) const { return base + y % ring * stride; }
+  template <class T = f32>
+  T* line(i64 y) const {
+    return reinterpret_cast<T*>(base + y % ring * stride);
+  }
   static constexpr i64 kWhole = i64{1} << 62;
   // A tensor, its lines counted through all of its images from `image` on.
   static Lines of(const Tensor& t, i64 image = 0) {
-    const i64 pixel = pitch_of(t), line = t.dims[t.rank - 2] * pixel;
-    return {t.as<f32>() + image * t.dims[t.rank - 3] * line, line, kWhole, pixel, 0, 0};
+    const i64 pixel = pitch_of(t) * static_cast<i64>(size_of(t.dtype)), line = t.dims[t.rank - 2] * pixel;
+    return {t.as<char>() + image * t.dims[t.rank - 3] * line, line, kWhole, pixel, 0, 0};
   }
 };
 
@@ -34,8 +37,8 @@ struct StreamOps {
   // The input lines that output lines read; they may lie outside the image. Null: reads its whole input, so that it can only
   // begin a stream (and `in` is not for it).
   Span (*reach)(const void* state, Span out);
-  // Columns beside the image that its kernel reads.
-  void (*beside)(const void* state, i64* left, i64* right);
+  // Columns beside the image that its kernel reads, and what every byte of them holds; all come as 0.
+  void (*beside)(const void* state, i64* left, i64* right, u8* byte);
   // Scratch bytes to compute `lines` lines at once.
   u64 (*scratch)(const void* state, i64 lines);
   // Computes output lines of image n, none of which lies in `out` before the one above it.

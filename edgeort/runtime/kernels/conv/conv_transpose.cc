@@ -87,7 +87,7 @@ void fill(const State& s, const Lines& in, i64 group, const Line& line, i64 phas
   const Geometry& g = s.g;
   block->kc = s.per_group_in;
   block->taps = 0;
-  block->step = block->rows * in.pixel;
+  block->step = block->rows * (in.pixel / i64{sizeof(f32)});
   i64 z, y, x;
   for (i64 k0 = 0; k0 < g.kernel[0]; ++k0) {
     if (!source(g, 0, line.z, k0, &z) || z < 0 || z >= g.in[0]) continue;
@@ -152,7 +152,7 @@ Span reach(const void* state, Span out) {
   return {first, first + most + ceil_div(out.last - 1 - out.first, g.stride[1])};
 }
 
-void beside(const void*, i64* left, i64* right) { *left = *right = 0; }
+void beside(const void*, i64*, i64*, u8*) {}
 
 u64 stream_scratch(const void* state, i64) { return scratch_bytes(*static_cast<const State*>(state)); }
 

@@ -90,7 +90,7 @@ struct Strip {
       }
     }
     s.row->fn({pointers, r.in(1).as<const f32>(), last - first, g.out[2], g.c_in, g.pad[2] - in.left, g.in[2] + g.pad[2] + in.right,
-               r.in(2).as<const f32>(), s.lo, s.hi, s.swish, out.line(first), out.stride});
+               r.in(2).as<const f32>(), s.lo, s.hi, s.swish, out.line(first), out.stride / i64{sizeof(f32)}});
   }
 
   void pixel(i64 i, i64 x) const {
@@ -146,7 +146,7 @@ bool can_stream(const void* state) {
   return g.kernel[0] == 1 && g.in[0] == 1 && g.pad[0] == 0 && g.stride[0] == 1 && g.narrow_borders();
 }
 
-void beside(const void* state, i64* left, i64* right) {
+void beside(const void* state, i64* left, i64* right, u8*) {
   const State& s = *static_cast<const State*>(state);
   *left = max_of(0, s.g.pad[2]);
   *right = s.g.beside();

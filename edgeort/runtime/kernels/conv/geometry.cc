@@ -8,10 +8,10 @@ namespace {
 enum AutoPad : i32 { kExplicit, kSameUpper, kSameLower, kValid };
 constexpr i64 kLargest = i64{1} << 31;
 
-Status common(Prepare& p, const ConvParams& c, Geometry* g, bool planes = false) {
+Status common(Prepare& p, const ConvParams& c, Geometry* g, DType dtype, bool planes = false) {
   const Tensor& x = p.in(0);
   if (p.inputs() < 3 || !p.has(0) || !p.has(1) || !p.has(2)) return p.fail("needs an input, weights and a bias");
-  if (x.dtype != DType::f32) return p.fail("the input must be float32");
+  if (x.dtype != dtype) return p.fail("the input must be %s", dtype == DType::q8 ? "quantised" : "float32");
   if (c.spatial < 1 || c.spatial > 3) return p.fail("has %d spatial dimensions", c.spatial);
   if (x.rank != c.spatial + 2) return p.fail("the input has rank %d, not %d", x.rank, c.spatial + 2);
   if (c.group < 1 || c.channels_in < 1 || c.channels_out < 1 || c.channels_in % c.group || c.channels_out % c.group) {
@@ -39,7 +39,7 @@ Status common(Prepare& p, const ConvParams& c, Geometry* g, bool planes = false)
   return Status::ok;
 }
 
-Status declare(Prepare& p, const ConvParams& c, Geometry* g) {
+Status declare(Prepare& p, const ConvParams& c, Geometry* g, DType dtype) {
   i64 dims[5];
   int rank = 0;
   dims[rank++] = g->batch;
@@ -48,15 +48,15 @@ Status declare(Prepare& p, const ConvParams& c, Geometry* g) {
   }
   for (int d = 3 - c.spatial; d < 3; ++d) dims[rank++] = g->out[d];
   dims[rank++] = g->c_out;
-  EDGEORT_TRY(p.set(0, DType::f32, dims, rank));
+  EDGEORT_TRY(p.set(0, dtype, dims, rank));
   g->out_rows = g->batch * g->out[0] * g->out[1] * g->out[2];
   return Status::ok;
 }
 
 }  // namespace
 
-Status conv_geometry(Prepare& p, const ConvParams& c, Geometry* g, bool planes) {
-  EDGEORT_TRY(common(p, c, g, planes));
+Status conv_geometry(Prepare& p, const ConvParams& c, Geometry* g, bool planes, DType x, DType y) {
+  EDGEORT_TRY(common(p, c, g, x, planes));
   for (int d = 0; d < 3; ++d) {
     const i64 reach = (g->kernel[d] - 1) * g->dilation[d] + 1;
     i64 total = i64{c.pad_begin[d]} + c.pad_end[d];
@@ -72,12 +72,12 @@ Status conv_geometry(Prepare& p, const ConvParams& c, Geometry* g, bool planes) 
       return p.fail("the kernel is larger than the padded input (%lld < %lld)", (long long)(g->in[d] + total), (long long)reach);
     g->out[d] = room / g->stride[d] + 1;
   }
-  return declare(p, c, g);
+  return declare(p, c, g, y);
 }
 
 // ONNX ConvTranspose: output = stride * (input - 1) + output_padding + reach - pads, or pads from a given output shape.
 Status conv_transpose_geometry(Prepare& p, const ConvParams& c, Geometry* g) {
-  EDGEORT_TRY(common(p, c, g));
+  EDGEORT_TRY(common(p, c, g, DType::f32));
   for (int d = 0; d < 3; ++d) {
     const i64 reach = (g->kernel[d] - 1) * g->dilation[d] + 1;
     const i64 full = g->stride[d] * (g->in[d] - 1) + c.output_padding[d] + reach;
@@ -93,7 +93,7 @@ Status conv_transpose_geometry(Prepare& p, const ConvParams& c, Geometry* g) {
     g->out[d] = full - total;
     if (g->out[d] < 0 || g->out[d] > kLargest) return p.fail("an output dimension would be %lld", (long long)g->out[d]);
   }
-  return declare(p, c, g);
+  return declare(p, c, g, DType::f32);
 }
 
 Status check_weights(Prepare& p, i64 weights, i64 bias) {
@@ -115,7 +115,8 @@ Lines widen(const Run& r, const Geometry& g, const f32* x, f32* to) {
       memset(to + y * whole + left + width, 0, static_cast<size_t>(right) * sizeof(f32));
     }
   });
-  return {to + left, whole, Lines::kWhole, g.c_in, g.pad[2], g.beside()};
+  constexpr i64 kFloat = sizeof(f32);
+  return {reinterpret_cast<char*>(to + left), whole * kFloat, Lines::kWhole, g.c_in * kFloat, g.pad[2], g.beside()};
 }
 
 }  // namespace edgeort

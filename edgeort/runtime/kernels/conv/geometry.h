@@ -39,8 +39,9 @@ Span conv_reach(const void* state, Span out) {
 // Input lines with the columns of zeros beside them that the kernel reads, so that no output is at a border along x.
 Lines widen(const Run& r, const Geometry& g, const f32* x, f32* to);
 
-// Reads and checks the parameters and the shape of input 0, and declares output 0. `planes`: the input is channels first.
-Status conv_geometry(Prepare& p, const ConvParams& params, Geometry* g, bool planes);
+// Reads and checks the parameters and the shape of input 0, and declares output 0, both of the given types. `planes`: the
+// input is channels first.
+Status conv_geometry(Prepare& p, const ConvParams& params, Geometry* g, bool planes, DType x = DType::f32, DType y = DType::f32);
 static inline Status conv_geometry(Prepare& p, const ConvParams& params, Geometry* g) { return conv_geometry(p, params, g, false); }
 Status conv_transpose_geometry(Prepare& p, const ConvParams& params, Geometry* g);
 // Fails unless weights (input 1) and bias (input 2) are float32 vectors of these lengths.

@@ -3,6 +3,7 @@
 namespace edgeort {
 
 EDGEORT_KERNELS(ElementwiseKernels, elementwise)
+EDGEORT_KERNELS(ByteKernels, bytes_of_q8)
 
 bool BoundProgram::clamp(f32* lo, f32* hi) const {
   if (count != 1 || code[0].dst != 0 || code[0].a != 0) return false;
@@ -34,6 +35,9 @@ Status BoundProgram::check(Prepare& p, const Program& program) {
     if (c.uop >= kUops || c.dst >= program.registers || c.a >= program.registers || (!immediate && c.b >= program.registers)) {
       return p.fail("its program is malformed");
     }
+    const Uop uop = static_cast<Uop>(c.uop);
+    if ((uop == Uop::Quantize || uop == Uop::Dequantize) && !(c.p1 >= -128.0f && c.p1 <= 127.0f && c.p1 == __builtin_truncf(c.p1)))
+      return p.fail("its program has a zero point that no q8 is");
     if (!kernels->uops[c.uop])
       return p.fail("this library has no micro-operation \"%s\"; it was built for another model", kUopNames[c.uop]);
     if (c.dst < inputs && !(epilogue && c.dst == 0)) return p.fail("its program writes to an operand");
@@ -45,6 +49,7 @@ Status BoundProgram::check(Prepare& p, const Program& program) {
 Status BoundProgram::bind(Prepare& p, const Program& program, size_t params_bytes, const i64* space, int space_rank, i64 space_columns,
                           bool is_epilogue) {
   kernels = &elementwise(p.isa());
+  bytes = &bytes_of_q8(p.isa());
   if (program.count > p.trailing(params_bytes) / sizeof(Instruction)) return p.fail("its program is truncated");
   code = reinterpret_cast<const Instruction*>(static_cast<const u8*>(p.raw_params()) + params_bytes);
   count = program.count;
@@ -68,19 +73,34 @@ Status BoundProgram::bind(Prepare& p, const Program& program, size_t params_byte
   for (u32 i = 0; i < operands; ++i) {
     measure(&operand[i]);
     even &= operand[i].row_step != kNotEven;
-    for (u32 k = 0; k < count; ++k) operand[i].splat |= operand[i].step == 0 && code[k].a == i + (epilogue ? 1 : 0);
+    EDGEORT_TRY(bind_readers(p, i));
+  }
+  return Status::ok;
+}
+
+// What the instructions that read an operand ask of it.
+Status BoundProgram::bind_readers(Prepare& p, u32 index) {
+  Operand& o = operand[index];
+  const u32 own = index + (epilogue ? 1 : 0);
+  for (const Instruction* c = code; c < code + count; ++c) {
+    o.splat |= o.step == 0 && c->a == own;
+    const bool read = c->a == own || (c->b != kImmediate && c->b == own);
+    if (o.quantised && read && (static_cast<Uop>(c->uop) != Uop::Dequantize || c->a != own))
+      return p.fail("operand %d of its program is quantised and read as float32", static_cast<int>(first_operand + index));
   }
   return Status::ok;
 }
 
 Status BoundProgram::bind_operand(Prepare& p, u32 index) {
   const int input = static_cast<int>(first_operand + index);
-  if (!p.has(input) || p.in(input).dtype != DType::f32) return p.fail("operand %d of its program must be float32", input);
+  if (!p.has(input) || (p.in(input).dtype != DType::f32 && p.in(input).dtype != DType::q8))
+    return p.fail("operand %d of its program must be float32 or quantised", input);
   const Tensor& t = p.in(input);
   if (t.rank > rank + 1) return p.fail("operand %d of its program has rank %d, above %d", input, t.rank, rank + 1);
   p.reads_slice(input);
   Operand& o = operand[index];
   o = {};
+  o.quantised = t.dtype == DType::q8;
   i64 stride = 1, full = columns;
   bool whole = true;
   for (int d = rank; d >= 0; --d) {
@@ -150,50 +170,80 @@ i64 BoundProgram::row_offset(const Operand& o, i64 row) const {
 
 u64 BoundProgram::scratch_bytes(i64 tile) const { return count ? u64{registers} * static_cast<u64>(tile) * sizeof(f32) : 0; }
 
-// A block of rows has no gaps: operands that lie otherwise are copied so, and what is the same for all rows only once.
-void BoundProgram::tile(const Run& r, f32* out, const Tile& t, bool again, void* scratch) const {
-  const f32* reg[kMaxRegisters];
+namespace {
+
+// Operand values of a block of rows, without gaps.
+template <class T>
+void gather(T* copy, const T* at, const BoundProgram::Operand& o, i64 rows, i64 columns, bool again) {
+  for (i64 m = 0; m < rows && !(again && o.row_step == 0); ++m) {
+    for (i64 k = 0; k < columns; ++k) copy[m * columns + k] = at[m * o.row_step + k * o.step];
+  }
+}
+
+}  // namespace
+
+// Where the values of an operand are: a block of rows has no gaps, so that operands that lie otherwise are copied, and what
+// is the same for all rows only once.
+const void* BoundProgram::read(const Run& r, u32 index, const Tile& t, bool again, void* copy, i64* step) const {
+  const Operand& o = operand[index];
+  const i64 first = row_offset(o, t.row) + t.column * o.step;
+  const Tensor& from = r.in(static_cast<int>(first_operand + index));
+  const bool copied = o.splat || (t.rows > 1 && o.row_step != t.columns * o.step);
+  *step = copied ? 1 : o.step;
+  if (o.quantised) {
+    const q8* at = from.as<const q8>() + first;
+    if (!copied) return at;
+    gather(static_cast<q8*>(copy), at, o, t.rows, t.columns, again);
+  } else {
+    const f32* at = from.as<const f32>() + first;
+    if (!copied) return at;
+    gather(static_cast<f32*>(copy), at, o, t.rows, t.columns, again);
+  }
+  return copy;
+}
+
+// `out` is null where the result is float32, at `values`.
+void BoundProgram::tile(const Run& r, f32* values, q8* out, const Tile& t, bool again, void* scratch) const {
+  const void* reg[kMaxRegisters];
   i64 step[kMaxRegisters];
   f32* temporary = static_cast<f32*>(scratch);
   const u32 first = epilogue ? 1 : 0;
   const i64 n = t.columns * t.rows;
-  for (u32 i = 0; i < operands; ++i) {
-    const Operand& o = operand[i];
-    const f32* at = r.in(static_cast<int>(first_operand + i)).as<const f32>() + row_offset(o, t.row) + t.column * o.step;
-    const bool copied = o.splat || (t.rows > 1 && o.row_step != t.columns * o.step);
-    if (copied) {
-      f32* copy = temporary + (first + i) * n;
-      for (i64 m = 0; m < t.rows && !(again && o.row_step == 0); ++m) {
-        for (i64 k = 0; k < t.columns; ++k) copy[m * t.columns + k] = at[m * o.row_step + k * o.step];
-      }
-      at = copy;
-    }
-    reg[first + i] = at;
-    step[first + i] = copied ? 1 : o.step;
-  }
-  for (u32 i = first + operands; i < registers; ++i) {
+  for (u32 i = first; i < registers; ++i) {
     reg[i] = temporary + i * n;
     step[i] = 1;
   }
-  if (epilogue) reg[0] = out, step[0] = 1;
-  reg[result] = out;
+  for (u32 i = 0; i < operands; ++i) reg[first + i] = read(r, i, t, again, temporary + (first + i) * n, &step[first + i]);
+  if (epilogue) reg[0] = values, step[0] = 1;
+  if (!out) reg[result] = values;
   for (u32 i = 0; i < count; ++i) {
     const Instruction& c = code[i];
-    const bool one = c.b == kImmediate || step[c.b] == 0;
-    const f32* b = c.b == kImmediate ? &c.p0 : reg[c.b];
-    const UopPair& uop = *kernels->uops[c.uop];
-    (one ? uop.scalar : uop.vector)(const_cast<f32*>(reg[c.dst]), reg[c.a], b, n, c);
+    f32* dst = static_cast<f32*>(const_cast<void*>(reg[c.dst]));
+    const f32* a = static_cast<const f32*>(reg[c.a]);
+    if (c.a >= first && c.a < first + operands && operand[c.a - first].quantised) {
+      bytes->dequantize(dst, static_cast<const q8*>(reg[c.a]), n, c.p0, c.p1);
+    } else if (out && i + 1 == count) {
+      bytes->quantize(out, a, n, c.p0, static_cast<i32>(c.p1));
+    } else {
+      const bool one = c.b == kImmediate || step[c.b] == 0;
+      const f32* b = c.b == kImmediate ? &c.p0 : static_cast<const f32*>(reg[c.b]);
+      const UopPair& uop = *kernels->uops[c.uop];
+      (one ? uop.scalar : uop.vector)(dst, a, b, n, c);
+    }
   }
 }
 
-void BoundProgram::span(const Run& r, f32* out, i64 step, i64 begin, i64 end, void* scratch) const {
+void BoundProgram::span(const Run& r, void* out, i64 step, i64 begin, i64 end, void* scratch) const {
   const i64 block = even && step == columns ? max_of(1, kProgramTile / max_of(1, columns)) : 1;
   Tile last = {};
   for (i64 at = begin; at < end;) {
     Tile t = {at / columns, at % columns, 0, 1};
     t.columns = min_of(min_of(columns - t.column, end - at), kProgramTile);
     if (t.columns == columns) t.rows = max_of(1, min_of(block, (end - at) / columns));
-    tile(r, out + t.row * step + t.column, t, t.column == last.column && t.columns == last.columns && t.rows == last.rows, scratch);
+    const bool again = t.column == last.column && t.columns == last.columns && t.rows == last.rows;
+    const i64 place = t.row * step + t.column;
+    quantises() ? tile(r, nullptr, static_cast<q8*>(out) + place, t, again, scratch)
+                : tile(r, static_cast<f32*>(out) + place, nullptr, t, again, scratch);
     at += t.columns * t.rows;
     last = t;
   }

@@ -17,9 +17,11 @@ struct BoundProgram {
     i64 row_step;           // elements between neighbouring rows, or kNotEven
     i64 step;               // between columns: 0 or 1
     bool splat;             // step 0, but read where a vector is needed
+    bool quantised;         // a q8, which Dequantize reads
   };
 
   const ElementwiseKernels* kernels;
+  const ByteKernels* bytes;
   const Instruction* code;
   u32 count, operands, first_operand, registers, result;
   bool epilogue;  // register 0 is the tile itself
@@ -31,6 +33,8 @@ struct BoundProgram {
   Operand operand[kMaxOperands];
 
   bool empty() const { return count == 0; }
+  // The last instruction is Quantize: the result may be a q8.
+  bool quantises() const { return count > 0 && static_cast<Uop>(code[count - 1].uop) == Uop::Quantize; }
   // The program is one clamp to [lo, hi] (neither of them -0), which kernels do in registers.
   bool clamp(f32* lo, f32* hi) const;
   // The same for kernels that also know a hard swish, and for a program of nothing: lo, hi are then infinite.
@@ -41,18 +45,27 @@ struct BoundProgram {
   // Work space of one thread for tiles of up to `tile` elements.
   u64 scratch_bytes(i64 tile) const;
   // Runs columns [column, column + n) of `row` (and, when flat, what follows); `out` points at the first of them.
-  void run(const Run& r, f32* out, i64 row, i64 column, i64 n, void* scratch) const { tile(r, out, {row, column, n, 1}, false, scratch); }
-  // Runs elements [begin, end) of the space, row by row, in tiles of kProgramTile; `out` is row 0, `step` floats before row 1.
-  void span(const Run& r, f32* out, i64 step, i64 begin, i64 end, void* scratch) const;
+  void run(const Run& r, f32* out, i64 row, i64 column, i64 n, void* scratch) const {
+    tile(r, out, nullptr, {row, column, n, 1}, false, scratch);
+  }
+  // The same for a program that quantises: `values` is what an epilogue's register 0 holds, and is lost.
+  void run(const Run& r, f32* values, q8* out, i64 row, i64 column, i64 n, void* scratch) const {
+    tile(r, values, out, {row, column, n, 1}, false, scratch);
+  }
+  // Runs elements [begin, end) of the space of a program that is no epilogue, row by row, in tiles of kProgramTile; `out`
+  // is row 0, `step` elements before row 1: q8 when the program quantises, else float32.
+  void span(const Run& r, void* out, i64 step, i64 begin, i64 end, void* scratch) const;
 
  private:
   Status bind_operand(Prepare& p, u32 index);
+  Status bind_readers(Prepare& p, u32 index);
   void measure(Operand* o) const;
   // `columns` of each of `rows` rows. `again`: the scratch is that of a tile of the same shape and column.
   struct Tile {
     i64 row, column, columns, rows;
   };
-  void tile(const Run& r, f32* out, const Tile& t, bool again, void* scratch) const;
+  void tile(const Run& r, f32* values, q8* out, const Tile& t, bool again, void* scratch) const;
+  const void* read(const Run& r, u32 index, const Tile& t, bool again, void* copy, i64* step) const;
   i64 row_offset(const Operand& o, i64 row) const;
   void join();
   Status check(Prepare& p, const Program& program);

@@ -41,9 +41,11 @@ Status prepare(Prepare& p) {
   if (params.program.count == 0) return p.fail("its program is empty");
   EDGEORT_TRY(state->program.bind(p, params.program, sizeof(params), dims, rank > 0 ? rank - 1 : 0, rank > 0 ? dims[rank - 1] : 1, false));
   p.writes_slice(0);
-  state->image = rank == 4;
+  state->image = rank == 4 && !state->program.quantises();
+  if (state->program.quantises()) EDGEORT_TRY(p.set(0, DType::q8, dims, rank));
   for (int i = 0; i < p.inputs(); ++i) {
-    if (count(p.in(i)) == count(p.out(0)) && !p.in(i).pitch && !p.out(0).pitch) p.overwrite(0, i);
+    const bool same = p.in(i).dtype == p.out(0).dtype && count(p.in(i)) == count(p.out(0));
+    if (same && !p.in(i).pitch && !p.out(0).pitch) p.overwrite(0, i);
   }
   p.thread_scratch(state->program.scratch_bytes(kProgramTile));
   return Status::ok;
@@ -51,7 +53,7 @@ Status prepare(Prepare& p) {
 
 void run(Run& r) {
   const BoundProgram& program = r.state<State>().program;
-  f32* out = r.out(0).as<f32>();
+  void* out = r.out(0).data;
   const i64 step = r.out(0).pitch ? r.out(0).pitch : program.columns;
   // Tiles of whole rows, as far as rows are short.
   const i64 whole = min_of(program.columns, kProgramTile), tile = whole > 0 ? kProgramTile / whole * whole : 1;
@@ -71,7 +73,7 @@ void run_lines(const Run& r, const Lines&, const Lines& out, i64 n, Span lines, 
   const i64 line = t.dims[2] * t.dims[3];
   for (i64 y = lines.first; y < lines.last; ++y) {
     const i64 begin = (n * t.dims[1] + y) * line;
-    program.span(r, out.line(y) - begin, program.columns, begin, begin + line, scratch);
+    program.span(r, out.line<char>(y) - begin * static_cast<i64>(size_of(t.dtype)), program.columns, begin, begin + line, scratch);
   }
 }
 

@@ -1,4 +1,5 @@
 // The micro-operations for one ISA level.
+#include "../../simd/bytes.h"
 #include "../../simd/math.h"
 #include "program.h"
 
@@ -36,7 +37,13 @@ void run(f32* dst, const f32* a, const f32* b, i64 n, const Instruction& instruc
   }
 }
 
+void dequantize(f32* dst, const q8* x, i64 n, f32 scale, f32 zero_point) { dequantize_all(dst, x, n, scale, zero_point); }
+
+void quantize(q8* dst, const f32* x, i64 n, f32 scale, i32 zero_point) { quantize_all(dst, x, n, Quantizer(scale, zero_point)); }
+
 }  // namespace
+
+EDGEORT_KERNEL(ByteKernels, bytes_of_q8, {dequantize, quantize})
 
 #define UNARY(name, formula) EDGEORT_KERNEL(UopPair, uop_##name, {run<name##Uop, false>, run<name##Uop, false>})
 #define BINARY(name, formula) EDGEORT_KERNEL(UopPair, uop_##name, {run<name##Uop, false>, run<name##Uop, true>})

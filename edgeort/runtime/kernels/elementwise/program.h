@@ -3,6 +3,7 @@
 // A program is interpreted one instruction at a time over a whole tile, so that its cost is that of the vector code.
 #pragma once
 #include "../../core/dispatch.h"
+#include "../../core/q8.h"
 
 namespace edgeort {
 
@@ -18,6 +19,12 @@ struct UopPair {
 // keeps only what it names.
 struct ElementwiseKernels {
   const UopPair* uops[kUops];
+};
+
+// The micro-operations Dequantize and Quantize of a q8 in memory.
+struct ByteKernels {
+  void (*dequantize)(f32* dst, const q8* x, i64 n, f32 scale, f32 zero_point);
+  void (*quantize)(q8* dst, const f32* x, i64 n, f32 scale, i32 zero_point);
 };
 
 }  // namespace edgeort

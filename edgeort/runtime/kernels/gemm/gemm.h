@@ -29,6 +29,17 @@ using TileFn = void (*)(const Tile&);
 
 static constexpr int kMaxTileRows = 16;
 
+// The rows of a block: pointers[tap * rows + m] is where row m reads tap `tap`, whose first row of weights is offsets[tap].
+// `repeat` blocks lie one below the other, and read `step` elements behind the one before.
+template <class T>
+struct TapRows {
+  const T** pointers;
+  i64* offsets;
+  i64 taps, kc;
+  int rows;
+  i64 repeat = 1, step = 0;
+};
+
 // Tiles of 1..rows rows and `columns` columns.
 struct TileRow {
   int rows, columns;

@@ -19,15 +19,7 @@ struct Matrix {
   i64 row_step;  // between neighbouring rows in the epilogue's space
   bool even;     // rows are evenly spaced in memory: equal blocks are one entry of Rows
 
-  // The rows of a block: pointers[tap * rows + m] is where row m reads tap `tap`, whose first row of panels is offsets[tap].
-  // `repeat` blocks lie one below the other, and read `step` floats behind the one before.
-  struct Rows {
-    const f32** pointers;
-    i64* offsets;
-    i64 taps, kc;
-    int rows;
-    i64 repeat = 1, step = 0;
-  };
+  using Rows = TapRows<f32>;
 
   // Binds the epilogue behind the params struct of `params_bytes` to the output space and picks the kernels.
   Status bind(Prepare& p, const Program& code, size_t params_bytes, const i64* dims, int rank, i64 columns, i64 k);

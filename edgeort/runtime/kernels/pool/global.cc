@@ -1,4 +1,5 @@
-// GlobalAveragePool, GlobalMaxPool, GlobalLpPool: all pixels of an image. AxisParams: flag is 1 for channels first, value is p.
+// GlobalAveragePool, GlobalMaxPool, GlobalLpPool: all pixels of an image. AxisParams: flag is 1 for channels first, value is
+// p. The average of a q8 is that of its integers, float32.
 #include "../../core/op.h"
 #include "pool.h"
 
@@ -6,6 +7,7 @@ namespace edgeort {
 
 EDGEORT_KERNELS(GlobalFn, pool_global_max)
 EDGEORT_KERNELS(GlobalFn, pool_global_average)
+EDGEORT_KERNELS(GlobalFn, pool_global_average_q8)
 EDGEORT_KERNELS(GlobalFn, pool_global_l1)
 EDGEORT_KERNELS(GlobalFn, pool_global_l2)
 EDGEORT_KERNELS(GlobalFn, pool_global_lp)
@@ -20,10 +22,10 @@ struct State {
   f32 value;
 };
 
-Status bind(Prepare& p, State** state) {
+Status bind(Prepare& p, State** state, bool integers = false) {
   if (!p.has(0) || !p.wants(0)) return p.fail("it needs an input and an output");
-  if (p.in(0).dtype != DType::f32) return p.fail("its input must be float32");
   const Tensor& x = p.in(0);
+  if (x.dtype != DType::f32 && !(integers && x.dtype == DType::q8)) return p.fail("its input must be float32");
   if (x.rank < 2) return p.fail("its input has rank %d; it needs 2 or more", x.rank);
   State* s = *state = p.state<State>();
   if (!s) return p.fail("out of memory");
@@ -45,8 +47,8 @@ Status prepare_max(Prepare& p) {
 
 Status prepare_average(Prepare& p) {
   State* s;
-  EDGEORT_TRY(bind(p, &s));
-  s->fn = pool_global_average(p.isa());
+  EDGEORT_TRY(bind(p, &s, true));
+  s->fn = p.in(0).dtype == DType::q8 ? pool_global_average_q8(p.isa()) : pool_global_average(p.isa());
   s->value = static_cast<f32>(s->pixels);
   return Status::ok;
 }
@@ -64,12 +66,13 @@ void run(Run& r) {
   const State& s = r.state<State>();
   if (count(r.out(0)) == 0) return;
   const i64 blocks = ceil_div(s.channels, kChannelsPerTask);
-  const f32* x = r.in(0).as<const f32>();
+  const u8* x = r.in(0).as<const u8>();
+  const i64 size = static_cast<i64>(size_of(r.in(0).dtype));
   f32* y = r.out(0).as<f32>();
   r.ranges(s.batch * blocks, max_of(1, 16384 / (kChannelsPerTask * (s.pixels + 1))), [&](i64 begin, i64 end, int) {
     for (i64 i = begin; i < end; ++i) {
       const i64 n = i / blocks, c = i % blocks * kChannelsPerTask;
-      s.fn(x + n * s.pixels * s.channels + c, s.pixels, s.channels, min_of(kChannelsPerTask, s.channels - c), s.value,
+      s.fn(x + (n * s.pixels * s.channels + c) * size, s.pixels, s.channels, min_of(kChannelsPerTask, s.channels - c), s.value,
            y + n * s.channels + c);
     }
   });

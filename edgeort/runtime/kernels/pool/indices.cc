@@ -49,7 +49,7 @@ Status prepare_pool(Prepare& p) {
   const DType dtype = p.in(0).dtype;
   if (dtype != DType::f32 && dtype != DType::u8 && dtype != DType::i8) return p.fail("its input must be float32, uint8 or int8");
   if (!params.channels_first) return p.fail("indices are defined on channels-first tensors");
-  EDGEORT_TRY(s->window.bind(p, params));
+  EDGEORT_TRY(s->window.bind(p, params, dtype));
   s->column_major = params.column_major;
   return p.set(1, DType::i64, p.out(0).dims, p.out(0).rank);
 }

@@ -1,6 +1,7 @@
 // Pooling for one ISA level.
 #include "pool.h"
 
+#include "../../simd/bytes.h"
 #include "../../simd/lanes16.h"
 #include "../../simd/math.h"
 
@@ -47,31 +48,41 @@ struct LpOp {
   static EDGEORT_INLINE vf end(vf sum, vf p) { return pow(sum, splat(1.0f) / p); }
 };
 
-template <class Op, int V>
+// What kernels read: float32, or the canonical integers of a q8 as float32.
+EDGEORT_INLINE vf read(const f32* x) { return load(x); }
+EDGEORT_INLINE vf read(const q8* x) { return load_bytes(x) - splat(static_cast<f32>(kQ8Bias)); }
+EDGEORT_INLINE vf read_n(const f32* x, int n) { return load_n(x, n); }
+EDGEORT_INLINE vf read_n(const q8* x, int n) {
+  q8 bytes[kLanes] = {};
+  __builtin_memcpy(bytes, x, static_cast<size_t>(n));
+  return read(bytes);
+}
+
+template <class Op, class T, int V>
 EDGEORT_INLINE void block(const void* const* taps, i64 count, i64 c, vf value, f32* out) {
   vf sum[V];
 #pragma clang loop unroll(full)
   for (int v = 0; v < V; ++v) sum[v] = splat(Op::kStart);
   for (i64 t = 0; t < count; ++t) {
-    const f32* x = static_cast<const f32*>(taps[t]) + c;
+    const T* x = static_cast<const T*>(taps[t]) + c;
 #pragma clang loop unroll(full)
-    for (int v = 0; v < V; ++v) sum[v] = Op::step(sum[v], load(x + v * kLanes), value);
+    for (int v = 0; v < V; ++v) sum[v] = Op::step(sum[v], read(x + v * kLanes), value);
   }
 #pragma clang loop unroll(full)
   for (int v = 0; v < V; ++v) store(out + c + v * kLanes, Op::end(sum[v], value));
 }
 
-template <class Op, int V>
+template <class Op, class T, int V>
 void window(const void* const* taps, i64 count, i64 channels, f32 number, void* to) {
   f32* out = static_cast<f32*>(to);
   const vf value = splat(number);
   i64 c = 0;
-  for (; c + V * kLanes <= channels; c += V * kLanes) block<Op, V>(taps, count, c, value, out);
-  for (; c + kLanes <= channels; c += kLanes) block<Op, 1>(taps, count, c, value, out);
+  for (; c + V * kLanes <= channels; c += V * kLanes) block<Op, T, V>(taps, count, c, value, out);
+  for (; c + kLanes <= channels; c += kLanes) block<Op, T, 1>(taps, count, c, value, out);
   if (c == channels) return;
   const int rest = static_cast<int>(channels - c);
   vf sum = splat(Op::kStart);
-  for (i64 t = 0; t < count; ++t) sum = Op::step(sum, load_n(static_cast<const f32*>(taps[t]) + c, rest), value);
+  for (i64 t = 0; t < count; ++t) sum = Op::step(sum, read_n(static_cast<const T*>(taps[t]) + c, rest), value);
   store_n(out + c, Op::end(sum, value), rest);
 }
 
@@ -93,35 +104,36 @@ void max_bytes(const void* const* taps, i64 count, i64 channels, f32, void* to) 
   }
 }
 
-template <bool kWhole>
-EDGEORT_INLINE vf load_channels(const f32* x, int lanes) {
-  return kWhole ? load(x) : load_n(x, lanes);
+template <bool kWhole, class T>
+EDGEORT_INLINE vf read_channels(const T* x, int lanes) {
+  return kWhole ? read(x) : read_n(x, lanes);
 }
 
 // One vector of channels (its first `lanes` unless kWhole) over all pixels.
-template <class Op, bool kWhole>
-EDGEORT_INLINE vf global_vector(const f32* x, i64 pixels, i64 stride, int lanes, vf value) {
+template <class Op, bool kWhole, class T>
+EDGEORT_INLINE vf global_vector(const T* x, i64 pixels, i64 stride, int lanes, vf value) {
   vf lane[16];
 #pragma clang loop unroll(full)
   for (int i = 0; i < 16; ++i) lane[i] = splat(Op::kStart);
   if constexpr (Op::kLong) {
-    for (i64 r = 0; r < pixels; ++r) lane[r % 16] = Op::step(lane[r % 16], load_channels<kWhole>(x + r * stride, lanes), value);
+    for (i64 r = 0; r < pixels; ++r) lane[r % 16] = Op::step(lane[r % 16], read_channels<kWhole>(x + r * stride, lanes), value);
     return Op::end(tree16(lane, typename Op::Combine{}), value);
   }
   i64 r = 0;
   for (; r + 16 <= pixels; r += 16) {
 #pragma clang loop unroll(full)
-    for (int i = 0; i < 16; ++i) lane[i] = Op::step(lane[i], load_channels<kWhole>(x + (r + i) * stride, lanes), value);
+    for (int i = 0; i < 16; ++i) lane[i] = Op::step(lane[i], read_channels<kWhole>(x + (r + i) * stride, lanes), value);
   }
 #pragma clang loop unroll(full)
   for (int i = 0; i < 16; ++i) {
-    if (r + i < pixels) lane[i] = Op::step(lane[i], load_channels<kWhole>(x + (r + i) * stride, lanes), value);
+    if (r + i < pixels) lane[i] = Op::step(lane[i], read_channels<kWhole>(x + (r + i) * stride, lanes), value);
   }
   return Op::end(tree16(lane, typename Op::Combine{}), value);
 }
 
-template <class Op>
-void global(const f32* x, i64 pixels, i64 stride, i64 channels, f32 number, f32* out) {
+template <class Op, class T>
+void global(const void* from, i64 pixels, i64 stride, i64 channels, f32 number, f32* out) {
+  const T* x = static_cast<const T*>(from);
   const vf value = splat(number);
   i64 c = 0;
   for (; c + kLanes <= channels; c += kLanes) store(out + c, global_vector<Op, true>(x + c, pixels, stride, kLanes, value));
@@ -131,17 +143,19 @@ void global(const f32* x, i64 pixels, i64 stride, i64 channels, f32 number, f32*
 
 }  // namespace
 
-EDGEORT_KERNEL(WindowFn, pool_max_f32, window<MaxOp, 4>)
+EDGEORT_KERNEL(WindowFn, pool_max_f32, window<MaxOp, f32, 4>)
 EDGEORT_KERNEL(WindowFn, pool_max_u8, max_bytes<u8>)
 EDGEORT_KERNEL(WindowFn, pool_max_i8, max_bytes<i8>)
-EDGEORT_KERNEL(WindowFn, pool_average, window<AverageOp, 4>)
-EDGEORT_KERNEL(WindowFn, pool_l1, window<L1Op, 4>)
-EDGEORT_KERNEL(WindowFn, pool_l2, window<L2Op, 4>)
-EDGEORT_KERNEL(WindowFn, pool_lp, window<LpOp, 1>)
-EDGEORT_KERNEL(GlobalFn, pool_global_max, global<MaxOp>)
-EDGEORT_KERNEL(GlobalFn, pool_global_average, global<AverageOp>)
-EDGEORT_KERNEL(GlobalFn, pool_global_l1, global<L1Op>)
-EDGEORT_KERNEL(GlobalFn, pool_global_l2, global<L2Op>)
-EDGEORT_KERNEL(GlobalFn, pool_global_lp, global<LpOp>)
+EDGEORT_KERNEL(WindowFn, pool_average, window<AverageOp, f32, 4>)
+EDGEORT_KERNEL(WindowFn, pool_average_q8, window<AverageOp, q8, 4>)
+EDGEORT_KERNEL(WindowFn, pool_l1, window<L1Op, f32, 4>)
+EDGEORT_KERNEL(WindowFn, pool_l2, window<L2Op, f32, 4>)
+EDGEORT_KERNEL(WindowFn, pool_lp, window<LpOp, f32, 1>)
+EDGEORT_KERNEL(GlobalFn, pool_global_max, global<MaxOp, f32>)
+EDGEORT_KERNEL(GlobalFn, pool_global_average, global<AverageOp, f32>)
+EDGEORT_KERNEL(GlobalFn, pool_global_average_q8, global<AverageOp, q8>)
+EDGEORT_KERNEL(GlobalFn, pool_global_l1, global<L1Op, f32>)
+EDGEORT_KERNEL(GlobalFn, pool_global_l2, global<L2Op, f32>)
+EDGEORT_KERNEL(GlobalFn, pool_global_lp, global<LpOp, f32>)
 
 }  // namespace edgeort

@@ -26,7 +26,7 @@ i64 out_size(Window* w, int d, const PoolParams& params) {
 
 }  // namespace
 
-Status Window::bind(Prepare& p, const PoolParams& params) {
+Status Window::bind(Prepare& p, const PoolParams& params, DType to) {
   const Tensor& x = p.in(0);
   const int spatial = params.spatial;
   if (spatial < 1 || spatial > 3) return p.fail("kernels exist for 1 to 3 spatial dimensions, not %d", spatial);
@@ -49,7 +49,7 @@ Status Window::bind(Prepare& p, const PoolParams& params) {
     if (own >= 0) y.dims[first + own] = out[d];
     if (own < 0 && out[d] != 1) return p.fail("its window is malformed");
   }
-  return p.set(0, x.dtype, y.dims, y.rank);
+  return p.set(0, to, y.dims, y.rank);
 }
 
 i64 Window::taps() const {

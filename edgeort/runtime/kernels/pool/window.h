@@ -10,8 +10,8 @@ struct Window {
   i64 in[3], out[3];
   i64 kernel[3], stride[3], dilation[3], begin[3], end[3];  // begin, end: pads
 
-  // Checks the parameters against the input and declares output 0.
-  Status bind(Prepare& p, const PoolParams& params);
+  // Checks the parameters against the input and declares output 0, of type `to`.
+  Status bind(Prepare& p, const PoolParams& params, DType to);
   i64 in_pixels() const { return in[0] * in[1] * in[2]; }
   i64 out_pixels() const { return out[0] * out[1] * out[2]; }
   // The most taps inside the input that one output can have.

@@ -26,6 +26,7 @@ from edgeort.errors import (
     ShapeError,
     UnsupportedError,
 )
+from edgeort.pipeline import checking
 from tests.models import mlp, model
 
 HOST = device_profiles.load("host")
@@ -263,7 +264,7 @@ def test_a_full_temporary_folder_has_a_hint_of_its_own(path: Path, tmp_path: Pat
     def full(*_: object) -> Path:
         raise OutputError("no space", hint="name another place with -o")
 
-    monkeypatch.setattr(pipeline, "write_bundle", full)
+    monkeypatch.setattr(checking, "write_bundle", full)
     with pytest.raises(OutputError, match="no space") as caught:
         edgeort.build(path, "host", tmp_path / "b")
     assert caught.value.hint == "set TMPDIR to a folder with room"

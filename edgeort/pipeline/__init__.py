@@ -1,0 +1,9 @@
+"""build(): from an ONNX model and a device's profile to a checked bundle."""
+
+from __future__ import annotations
+
+from edgeort.pipeline.accuracy import Accuracy
+from edgeort.pipeline.building import build
+from edgeort.pipeline.result import BuildResult
+
+__all__ = ["Accuracy", "BuildResult", "build"]

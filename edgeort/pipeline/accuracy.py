@@ -1,0 +1,221 @@
+"""The accuracy of a build: what calibrates, what judges, the int8 model within the budget, the final verdict."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import onnx_ir as ir
+
+from edgeort import model as models
+from edgeort import quantize as quantizer
+from edgeort.bundle import Bundle
+from edgeort.compiling import signature
+from edgeort.device_profiles import Profile
+from edgeort.device_profiles.rates import macs_per_ms
+from edgeort.errors import InputError
+from edgeort.pipeline.walk import Walk
+from edgeort.progress import Progress
+from edgeort.quantize import Preprocessing
+from edgeort.quantize.attempts import Attempt
+from edgeort.quantize.costs import Rates
+from edgeort.quantize.images import form_of
+from edgeort.quantize.samples import Data, Samples, open_samples
+from edgeort.validate import Evaluation, Exam, Limits, assess, enforce
+from edgeort.validate.artefacts import InOnnxRuntime
+from edgeort.validate.evaluation import evaluate
+
+Precision = Literal["float32", "int8"]
+CALIBRATE = 100  # samples, at most, where one set both calibrates and judges
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """What calibrates and what judges a build. Where one of `data` and `eval_data` is given, it is split for int8.
+
+    `labels`, `task`, `limits`, `output` and `characters` are those of `Exam`; `exclude` names nodes that stay float.
+    """
+
+    precision: Precision = "float32"
+    data: Data | None = None
+    eval_data: Data | None = None
+    labels: str | None = None
+    task: str | None = None
+    limits: Limits = Limits()
+    output: str | None = None
+    characters: Path | None = None
+    samples: int | None = None
+    exclude: Sequence[str] = ()
+    preprocessing: Preprocessing | None = None
+
+    def checked(self, profile: Profile) -> Accuracy:
+        """With the profile's budget where it applies. InputError for options that do not go together."""
+        if self.precision not in ("float32", "int8"):
+            raise InputError(f"--precision {self.precision}: unknown", hint="--precision float32 or int8")
+        has_data = self.data is not None or self.eval_data is not None
+        if self.precision == "int8" and not has_data:
+            raise InputError("int8 needs samples to calibrate with, and there are none", hint="add --data DIR")
+        if (self.limits.is_set or self.labels) and not has_data:
+            raise InputError("a budget of accuracy is judged on samples, and there are none", hint="add --data DIR")
+        drop = profile.budget.max_drop
+        if self.labels and drop is not None and self.limits.max_drop is None:
+            return replace(self, limits=replace(self.limits, max_drop=drop))
+        return self
+
+
+@dataclass(frozen=True)
+class Sets:
+    """The samples that calibrate (None: nothing does), those that judge, and what was done, in words."""
+
+    calibration: Samples | None
+    judging: Samples | None
+    told: str = ""
+
+
+def open_sets(accuracy: Accuracy, graph: ir.Model) -> Sets:
+    """The two sets, apart from each other. InputError for these and for labels, before any work."""
+    inputs = signature(graph)[0]
+    data, judging = (
+        None if given is None else open_samples(given, inputs, accuracy.preprocessing).limited(accuracy.samples)
+        for given in (accuracy.data, accuracy.eval_data)
+    )
+    sets = _apart(data, judging, accuracy.precision)
+    if sets.judging is not None:
+        exam_of(accuracy, sets.judging).labelled(sets.judging)
+    return sets
+
+
+def _apart(data: Samples | None, judging: Samples | None, precision: Precision) -> Sets:
+    only = data or judging
+    if only is None:
+        return Sets(None, None)
+    if precision != "int8":
+        return Sets(None, judging or data)
+    if data is not None and judging is not None and data.source != judging.source:
+        return Sets(data, judging, f"{data.source} calibrates, {judging.source} judges")
+    if only.count is not None and only.count < 2:
+        raise InputError(f"{only.source}: one sample cannot both calibrate and judge", hint="add --eval-data DIR")
+    first, rest = only.split(min(CALIBRATE, (only.count or 0) // 2))
+    return Sets(first, rest, f"{only.source} is split: {first.count} samples calibrate, {rest.count} others judge")
+
+
+@dataclass
+class Int8:
+    """The quantised graph, what was done, and its bytes for ONNX Runtime."""
+
+    graph: ir.Model
+    model: bytes
+    result: quantizer.Result
+
+
+def exam_of(accuracy: Accuracy, samples: Samples) -> Exam:
+    """What the build is judged by."""
+    return Exam(samples, accuracy.labels, accuracy.task, accuracy.limits, accuracy.output, accuracy.characters)
+
+
+class Judge:
+    """Tells the search whether a QDQ model, in ONNX Runtime, keeps the budget on the samples that judge."""
+
+    def __init__(self, path: Path, exam: Exam, samples: Samples, progress: Progress | None) -> None:
+        self.reference = InOnnxRuntime(path)
+        self.samples, self.question, self.progress = samples, exam.question(samples, self.reference), progress
+        self.last: Evaluation | None = None
+
+    @property
+    def hint(self) -> str:
+        """What to do when the last model tried is not good enough."""
+        return ways_out(self.question.limits, self.last)
+
+    def kept(self, attempt: Attempt) -> bool:
+        """Whether every limit is kept."""
+        model = InOnnxRuntime(attempt.model)
+        self.last = evaluate(self.reference, model, self.samples, self.question, self.progress)
+        return self.last.is_kept
+
+    def reached(self, attempt: Attempt) -> str:
+        """What the last model tried comes to."""
+        return "; ".join(judgement.text() for judgement in self.last.judgements) if self.last else ""
+
+    def text(self) -> str:
+        """The budget."""
+        return self.question.limits.text()
+
+
+def quantise(
+    path: Path,
+    shapes: Mapping[str, Sequence[int | str]] | None,
+    accuracy: Accuracy,
+    sets: Sets,
+    profile: Profile,
+    walk: Walk,
+) -> Int8:
+    """The int8 model of the ONNX file, with as few layers in float as the budget needs. Raises BudgetError."""
+    assert sets.calibration is not None and sets.judging is not None
+    goal = None
+    if accuracy.limits.is_set:
+        goal = Judge(path, exam_of(accuracy, sets.judging), sets.judging, walk.progress)
+    rates = Rates(*macs_per_ms(profile))
+    options = quantizer.Options(exclude=accuracy.exclude, preprocessing=accuracy.preprocessing, goal=goal, rates=rates)
+    with walk.stage("quantize"), tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
+        made = Path(folder) / "int8.onnx"
+        result = quantizer.quantize(
+            path, made, sets.calibration, options, shapes=shapes, progress=walk.progress, tell=walk.progress
+        )
+        source = path if result.was_quantised else made
+        graph = models.clean(walk.keep("quantize", models.load(source, shapes=shapes)))
+        return Int8(graph, source.read_bytes(), replace(result, output=""))
+
+
+def ways_out(limits: Limits, found: Evaluation | None) -> str:
+    """What to do about a budget that is not kept: the cheapest first."""
+    looser = limits if found is None else limits.loosened(found.judgements)
+    return (
+        f"what was reached keeps {looser.text()}; or calibrate (--data) with samples more like those that judge; or "
+        "--precision float32"
+    )
+
+
+def preprocessing_of(accuracy: Accuracy, sets: Sets) -> dict[str, Any] | None:
+    """What the manifest says of pictures: the fields of Preprocessing; None where there were none."""
+    if sets.judging is None or sets.judging.pictures is None:
+        return None
+    how = accuracy.preprocessing or Preprocessing()
+    return asdict(replace(how, size=form_of(sets.judging.inputs, how).size))
+
+
+def record(accuracy: Accuracy, int8: Int8 | None, found: Evaluation | None) -> dict[str, Any] | None:
+    """What the manifest says of accuracy; no times and no paths, so that the same build gives the same bytes."""
+    if int8 is None and found is None:
+        return None
+    told: dict[str, Any] = {"precision": accuracy.precision, "budget": asdict(accuracy.limits)}
+    if int8 is not None:
+        result = int8.result
+        told |= {
+            "method": result.method,
+            "samples": result.samples,
+            "stay_float": result.left,
+            "ledger": [asdict(entry) for entry in result.ledger],
+        }
+    if found is not None:
+        told |= {
+            "judged_on": found.where,
+            "judged_samples": found.samples,
+            "task": found.task,
+            "measured": [asdict(figure) for figure in found.figures],
+        }
+    return told
+
+
+def judge(trial: Bundle, path: Path, accuracy: Accuracy, sets: Sets, walk: Walk) -> Evaluation:
+    """What the bundle's answers are worth. BudgetError when a limit is not kept."""
+    assert sets.judging is not None
+    with walk.stage("validate"):
+        found = assess(trial, path, exam_of(accuracy, sets.judging), progress=walk.progress)
+    if accuracy.precision == "float32":
+        return enforce(
+            found, hint=f"the float bundle is not what ONNX Runtime computes: edgeort validate --model {path}"
+        )
+    return enforce(found, hint=ways_out(accuracy.limits, found))

@@ -1,0 +1,57 @@
+"""What a build made."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeort.bench import Measurement, Verdict
+from edgeort.quantize import Result
+from edgeort.validate import Comparison, Evaluation
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What a build made. Sizes in bytes; `checked_on` says where the outputs came from that were compared.
+
+    `samples` says which samples calibrated and which judged, `quantization` is what made the int8 model, `evaluation`
+    what the bundle's answers are worth.
+    """
+
+    bundle: Path
+    model: str
+    device: str
+    bundle_bytes: int
+    library_bytes: int
+    harness_bytes: int
+    plan_bytes: int
+    arena_bytes: int
+    ram_limit: int | None
+    nodes: int
+    precisions: dict[str, int]
+    checked_on: str
+    comparisons: tuple[Comparison, ...]
+    samples: str
+    quantization: Result | None
+    evaluation: Evaluation | None
+    measurement: Measurement | None
+    budgets: tuple[Verdict, ...]
+    rewrites: dict[str, int]
+    refusals: tuple[str, ...]
+    seconds: dict[str, float]
+
+    @property
+    def max_difference(self) -> float:
+        """The largest difference to ONNX Runtime, relative to the range of the output."""
+        return max((result.max_difference for result in self.comparisons), default=0.0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return {
+            **asdict(self),
+            "bundle": str(self.bundle),
+            "max_difference": self.max_difference,
+            "quantization": None if self.quantization is None else self.quantization.to_dict(),
+            "evaluation": None if self.evaluation is None else self.evaluation.to_dict(),
+        }

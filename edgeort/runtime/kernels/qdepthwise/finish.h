@@ -1,0 +1,191 @@
+// What follows the sums of a block of channels: a factor each, and rounding to bytes.
+#pragma once
+#include "qdepthwise.h"
+#include "taps.h"
+
+namespace edgeort {
+namespace {
+
+// Vectors of int32 -> one of int16 in the order of channels, saturated; float32 -> int32 to nearest, ties to even.
+#if defined(__x86_64__) && defined(__AVX2__)
+EDGEORT_INLINE Vec<i16, 8> saturate(Vec<i32, 4> a, Vec<i32, 4> b) { return __builtin_ia32_packssdw128(a, b); }
+EDGEORT_INLINE Vec<i16, 16> saturate(Vec<i32, 8> a, Vec<i32, 8> b) { return __builtin_ia32_packssdw256(a, b); }
+EDGEORT_INLINE Vec<i32, 4> nearest(Vec<f32, 4> x) { return __builtin_ia32_cvtps2dq(x); }
+EDGEORT_INLINE Vec<i32, 8> nearest(Vec<f32, 8> x) { return __builtin_ia32_cvtps2dq256(x); }
+#if defined(__AVX512BW__)
+EDGEORT_INLINE Vec<i16, 32> saturate(Vec<i32, 16> a, Vec<i32, 16> b) { return __builtin_ia32_packssdw512(a, b); }
+EDGEORT_INLINE Vec<i32, 16> nearest(Vec<f32, 16> x) { return __builtin_ia32_cvtps2dq512_mask(x, Vec<i32, 16>{}, 0xffff, 4); }
+#endif
+#elif defined(__aarch64__)
+EDGEORT_INLINE Vec<i16, 8> saturate(Vec<i32, 4> a, Vec<i32, 4> b) { return vqmovn_high_s32(vqmovn_s32(a), b); }
+EDGEORT_INLINE Vec<i32, 4> nearest(Vec<f32, 4> x) { return vcvtnq_s32_f32(x); }
+#else
+template <class V>
+EDGEORT_INLINE auto saturate(V a, V b) {
+  constexpr int kCount = sizeof(V) / 4;
+  Vec<i16, 2 * kCount> y;
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 2 * kCount; ++i) {
+    const i32 x = i < kCount ? a[i] : b[i - kCount];
+    y[i] = static_cast<i16>(x < -32768 ? -32768 : x > 32767 ? 32767 : x);
+  }
+  return y;
+}
+template <class V>
+EDGEORT_INLINE auto nearest(V x) {
+  return to_int(x);
+}
+#endif
+
+// Vectors of int16 -> bytes in the order of channels, saturated.
+#if defined(__x86_64__) && defined(__AVX2__)
+EDGEORT_INLINE Vec<u8, 16> narrow(Vec<i16, 8> a, Vec<i16, 8> b) { return bitcast<Vec<u8, 16>>(__builtin_ia32_packuswb128(a, b)); }
+EDGEORT_INLINE Vec<u8, 32> narrow(Vec<i16, 16> a, Vec<i16, 16> b) { return bitcast<Vec<u8, 32>>(__builtin_ia32_packuswb256(a, b)); }
+EDGEORT_INLINE Vec<u8, 16> narrow(Vec<i16, 16> a) {
+  return narrow(__builtin_shufflevector(a, a, 0, 1, 2, 3, 4, 5, 6, 7), __builtin_shufflevector(a, a, 8, 9, 10, 11, 12, 13, 14, 15));
+}
+#if defined(__AVX512BW__)
+EDGEORT_INLINE Vec<u8, 64> narrow(Vec<i16, 32> a, Vec<i16, 32> b) { return bitcast<Vec<u8, 64>>(__builtin_ia32_packuswb512(a, b)); }
+EDGEORT_INLINE Vec<u8, 32> narrow(Vec<i16, 32> a) {
+  using V = Vec<i16, 32>;
+  return __builtin_convertvector(__builtin_elementwise_min(__builtin_elementwise_max(a, V{}), V{} + i16{255}), Vec<u8, 32>);
+}
+#endif
+#elif defined(__aarch64__)
+EDGEORT_INLINE Vec<i8, 16> narrow(Vec<i16, 8> a, Vec<i16, 8> b) { return vqmovn_high_s16(vqmovn_s16(a), b); }
+#else
+EDGEORT_INLINE Vec<i8, 16> narrow(Vec<i16, 8> a, Vec<i16, 8> b) {
+  Vec<i8, 16> y;
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 16; ++i) {
+    const i16 x = i < 8 ? a[i] : b[i - 8];
+    y[i] = static_cast<i8>(x < -128 ? -128 : x > 127 ? 127 : x);
+  }
+  return y;
+}
+#endif
+
+// The 128 bits of vector r of sums that hold channels from p on.
+template <class V, int kSums, class T>
+EDGEORT_INLINE V load_ordered(const T* p, int r) {
+  V v;
+#pragma clang loop unroll(full)
+  for (int j = 0; j < static_cast<int>(sizeof(V) / 16); ++j)
+    __builtin_memcpy(reinterpret_cast<char*>(&v) + 16 * j, p + 4 * (kSums * j + r), 16);
+  return v;
+}
+// Stores them, but none behind the first `lanes` channels of a level that takes fewer than a block.
+template <int kSums, class V>
+EDGEORT_INLINE void store_ordered(f32* p, V v, int r, [[maybe_unused]] int lanes) {
+#pragma clang loop unroll(full)
+  for (int j = 0; j < static_cast<int>(sizeof(V) / 16); ++j) {
+    const int c = 4 * (kSums * j + r);
+    Vec<f32, 4> part;
+    __builtin_memcpy(&part, reinterpret_cast<const char*>(&v) + 16 * j, 16);
+#if defined(__AVX512BW__)
+    if constexpr (4 * kSums * static_cast<int>(sizeof(V) / 16) == 16) {
+      __builtin_ia32_storeups128_mask(reinterpret_cast<Vec<f32, 4>*>(p + c), part, static_cast<u8>(((1u << lanes) - 1u) >> c));
+      continue;
+    }
+#endif
+    store(p + c, part);
+  }
+}
+
+// From a block's sums to its results.
+template <int N>
+struct Finish {
+  using T = Taps<N>;
+  using Sum = typename T::Sum;
+  using Float = Vec<f32, static_cast<int>(sizeof(Sum) / 4)>;
+  using Half = Vec<i16, static_cast<int>(sizeof(Sum) / 2)>;
+  static constexpr int kSums = T::kSums;
+  Sum bias[kSums];
+  Float scale[kSums];
+  Half zero_point;
+  Vec<q8, N> lo, hi;
+  bool quantised, rectified;
+  int lanes;
+
+  EDGEORT_INLINE Finish(const QDepthwiseResult& a, i64 c, int n)
+      : zero_point(Half{} + static_cast<i16>(a.zero_point)),
+        lo(Vec<q8, N>{} + static_cast<q8>(a.lo)),
+        hi(Vec<q8, N>{} + static_cast<q8>(a.hi)),
+        quantised(a.quantised),
+        rectified(a.rectified),
+        lanes(n) {
+#pragma clang loop unroll(full)
+    for (int r = 0; r < kSums; ++r) {
+      bias[r] = load_ordered<Sum, kSums>(a.bias + c, r);
+      scale[r] = load_ordered<Float, kSums>(a.scale + c, r);
+    }
+  }
+
+  EDGEORT_INLINE void begin(Sum (&sum)[kSums]) const {
+#pragma clang loop unroll(full)
+    for (int r = 0; r < kSums; ++r) sum[r] = bias[r];
+  }
+
+  // Channels c of the pixel at `out`; |sum * scale| < 2^31. kRectified: `rectified`, known when compiled.
+  template <bool kRectified>
+  EDGEORT_INLINE void save(const Sum (&sum)[kSums], char* out, i64 c) const {
+    Float y[kSums];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < kSums; ++r) y[r] = __builtin_convertvector(sum[r], Float) * scale[r];
+    if (kRectified || quantised) {
+      store_bytes<N>(reinterpret_cast<q8*>(out) + c, kRectified || rectified ? narrow_rectified(y) : narrow(y), lanes);
+    } else {
+      f32* to = reinterpret_cast<f32*>(out) + c;
+#pragma clang loop unroll(full)
+      for (int r = 0; r < kSums; ++r) store_ordered<kSums>(to, y[r], r, lanes);
+    }
+  }
+
+  // The same for sums of any size and any number of channels.
+  EDGEORT_INLINE void save_any(const Sum (&sum)[kSums], char* out, i64 c) const {
+    Float y[kSums];
+    f32 values[N];
+#pragma clang loop unroll(full)
+    for (int r = 0; r < kSums; ++r) {
+      y[r] = __builtin_convertvector(sum[r], Float) * scale[r];
+      store_ordered<kSums>(values, y[r], r, N);
+      y[r] = clip(y[r], splat<Float>(-65536.0f), splat<Float>(65536.0f));
+    }
+    const Vec<q8, N> bytes = narrow(y);
+    const i64 size = quantised ? i64{sizeof(q8)} : i64{sizeof(f32)};
+    const void* from = quantised ? static_cast<const void*>(&bytes) : values;
+    __builtin_memcpy(out + c * size, from, static_cast<size_t>(lanes * size));
+  }
+
+  EDGEORT_INLINE Half saturated(const Float (&y)[kSums], int i) const { return saturate(nearest(y[2 * i]), nearest(y[2 * i + 1])); }
+
+  EDGEORT_INLINE Vec<q8, N> narrow(const Float (&y)[kSums]) const {
+    const auto half = [&](int i) __attribute__((always_inline)) { return __builtin_elementwise_add_sat(saturated(y, i), zero_point); };
+    Vec<q8, N> q;
+    if constexpr (kSums == 4) {
+      q = edgeort::narrow(half(0), half(1));
+    } else {
+      q = edgeort::narrow(half(0));
+    }
+    return __builtin_elementwise_min(__builtin_elementwise_max(q, lo), hi);
+  }
+
+  // Of the zero point -128 and no other limits: [0, 255], less 128.
+  EDGEORT_INLINE Vec<q8, N> narrow_rectified(const Float (&y)[kSums]) const {
+#if defined(__aarch64__)
+    const auto q = vqmovun_high_s16(vqmovun_s16(saturated(y, 0)), saturated(y, 1));
+    return bitcast<Vec<q8, N>>(q ^ static_cast<u8>(128));
+#elif defined(__x86_64__)
+    if constexpr (kSums == 4) {
+      return edgeort::narrow(saturated(y, 0), saturated(y, 1));
+    } else {
+      return edgeort::narrow(saturated(y, 0));
+    }
+#else
+    return narrow(y);
+#endif
+  }
+};
+
+}  // namespace
+}  // namespace edgeort

@@ -1,0 +1,229 @@
+// QDepthwiseConv: line by line; kernels that have no row in kernels.inc, tap by tap.
+#include "qdepthwise.h"
+
+#include <string.h>
+
+#include "../../core/stream.h"
+#include "../conv/geometry.h"
+#include "../elementwise/bound.h"
+
+namespace edgeort {
+
+EDGEORT_KERNELS(QDepthwiseKernels, qdepthwise)
+
+namespace {
+
+// Bytes of input that stay in a small core's L1: a cache line of each pixel of the lines that one call reads.
+constexpr i64 kLineBytes = 16 * 1024, kCacheLine = 64;
+constexpr i64 kMostLines = 16;
+
+enum Input { kX, kWeights, kBias, kSums, kScale, kOperands };
+
+struct State {
+  Geometry g;
+  BoundProgram epilogue;
+  QDepthwiseResult result;  // of the kernel; float32 where a program follows
+  bool quantised;           // the output
+  i32* bias;
+  q8* padding;  // what is outside the image, a byte a channel
+  const QDepthwiseKernels* kernels;
+  const QDepthwiseRow* row;  // null: tap by tap
+  i64 lines;                 // of one call
+  i64 in_pixel, out_pixel;
+
+  bool program() const { return !epilogue.empty(); }
+  // A line of float32 that a program turns into q8.
+  i64 between() const { return program() && quantised ? g.out[2] * g.c_out : 0; }
+  i64 pointers() const { return max_of(g.taps, lines * g.kernel[1]); }
+  u64 scratch_bytes() const {
+    return static_cast<u64>(pointers()) * sizeof(void*) + static_cast<u64>(between()) * sizeof(f32) +
+           epilogue.scratch_bytes(g.out[2] * g.c_out);
+  }
+};
+
+bool fits(const Tensor& t, DType dtype, i64 n) { return t.dtype == dtype && t.rank == 1 && t.dims[0] == n; }
+
+Status check(Prepare& p, const Quantisation& q, const Geometry& g) {
+  const i64 padded = ceil_div(g.c_in, kPanel) * kPanel;
+  if (p.inputs() < kOperands || !p.has(kSums) || !p.has(kScale)) return p.fail("needs sums of weights and scales");
+  if (!fits(p.in(kWeights), DType::i8, g.taps * padded))
+    return p.fail("its packed weights must have %lld int8", (long long)(g.taps * padded));
+  if (!fits(p.in(kBias), DType::i32, padded) || !fits(p.in(kSums), DType::i32, padded) || !fits(p.in(kScale), DType::f32, padded))
+    return p.fail("its bias, sums and scales must have %lld values", (long long)padded);
+  const auto byte = [](i32 x) { return x >= -128 && x <= 127; };
+  if (!byte(q.x_zero_point) || !byte(q.zero_point) || !byte(q.lo) || !byte(q.hi) || q.lo > q.hi)
+    return p.fail("a zero point or limit is out of range");
+  return Status::ok;
+}
+
+// Folds the input's zero point into the bias. *small: no |sum * scale| reaches 2^31.
+Status fold(Prepare& p, const Quantisation& q, State* s, bool* small) {
+  const i64 padded = ceil_div(s->g.c_in, kPanel) * kPanel;
+  const auto *bias = static_cast<const i32*>(p.value(kBias)), *sums = static_cast<const i32*>(p.value(kSums));
+  const auto* scale = static_cast<const f32*>(p.value(kScale));
+  if (!bias || !sums || !scale) return p.fail("its bias, sums and scales must be constants");
+  s->bias = static_cast<i32*>(p.keep(static_cast<u64>(padded) * sizeof(i32)));
+  s->padding = static_cast<q8*>(p.keep(static_cast<u64>(padded)));
+  if (!s->bias || !s->padding) return p.fail("out of memory");
+  const i32 zero_point = q.x_zero_point + kQ8Bias;
+  const f64 products = static_cast<f64>(s->g.taps) * 255 * 128;
+  *small = true;
+  for (i64 c = 0; c < padded; ++c) {
+    s->padding[c] = static_cast<q8>(zero_point);
+    s->bias[c] = static_cast<i32>(static_cast<u32>(bias[c]) - static_cast<u32>(zero_point) * static_cast<u32>(sums[c]));
+    const f64 most = (products + __builtin_fabs(static_cast<f64>(s->bias[c]))) * __builtin_fabs(static_cast<f64>(scale[c]));
+    *small &= most < 2147483648.0;
+  }
+  const bool quantised = s->quantised && !s->program();
+  const bool rectified = quantised && q.zero_point == -128 && q.lo == -128 && q.hi == 127;
+  s->result = {s->bias, scale, q.zero_point + kQ8Bias, q.lo + kQ8Bias, q.hi + kQ8Bias, quantised, rectified};
+  return Status::ok;
+}
+
+// The kernel that computes lines, or null.
+const QDepthwiseRow* pick(const QDepthwiseKernels& kernels, const Geometry& g, bool wide) {
+  const i64 half = g.kernel[2] / 2;
+  if (g.kernel[0] != 1 || g.kernel[1] != g.kernel[2] || g.dilation[2] != 1 || g.c_in < kernels.fewest || g.pad[2] > half ||
+      g.beside() > half || (wide && kernels.pairs))
+    return nullptr;
+  for (const QDepthwiseRow* row = kernels.rows; row < kernels.rows + kernels.count; ++row) {
+    if (row->kernel == g.kernel[2] && row->stride == g.stride[2]) return row;
+  }
+  return nullptr;
+}
+
+Status prepare(Prepare& p) {
+  const auto& params = p.params<QConvParams>();
+  const Quantisation& q = params.quantisation;
+  auto* s = p.state<State>();
+  if (!s) return p.fail("out of memory");
+  Geometry& g = s->g;
+  s->quantised = q.quantised != 0;
+  EDGEORT_TRY(conv_geometry(p, params.conv, &g, false, DType::q8, s->quantised ? DType::q8 : DType::f32));
+  if (g.groups != g.c_in || g.c_in != g.c_out) return p.fail("is not depthwise");
+  if (g.taps > 4096) return p.fail("the kernel is too large");
+  EDGEORT_TRY(check(p, q, g));
+  const Tensor& y = p.out(0);
+  EDGEORT_TRY(s->epilogue.bind(p, params.conv.epilogue, sizeof(params), y.dims, y.rank - 1, g.c_out, true));
+  if (s->program() && s->quantised != s->epilogue.quantises()) return p.fail("its program does not make the type of its result");
+  bool small;
+  EDGEORT_TRY(fold(p, q, s, &small));
+  s->kernels = &qdepthwise(p.isa());
+  s->row = small ? pick(*s->kernels, g, q.wide != 0) : nullptr;
+  // A program runs over each line while it is in cache.
+  const i64 fits = kLineBytes / ((g.in[2] + 1) * kCacheLine);
+  s->lines = s->program() || !s->row ? 1 : max_of(1, min_of(kMostLines, (fits - g.kernel[1]) / g.stride[1] + 1));
+  p.thread_scratch(s->scratch_bytes());
+  p.reads_slice(kX);
+  p.writes_slice(0);
+  return Status::ok;
+}
+
+// Lines of a strip: where they are read and written.
+struct Strip {
+  const Run& r;
+  const State& s;
+  const Lines &in, &out;
+  const q8** pointers;
+
+  // Column 0 of the input line that kernel row (k0, k1) of output line i reads, or null.
+  const q8* input(i64 i, i64 k0, i64 k1) const {
+    const Geometry& g = s.g;
+    const i64 y = i % g.out[1], z = i / g.out[1] % g.out[0], n = i / g.out[1] / g.out[0];
+    const i64 iz = z * g.stride[0] - g.pad[0] + k0 * g.dilation[0], iy = y * g.stride[1] - g.pad[1] + k1 * g.dilation[1];
+    if (iz < 0 || iz >= g.in[0] || iy < 0 || iy >= g.in[1]) return nullptr;
+    return in.line<const q8>((n * g.in[0] + iz) * g.in[1] + iy);
+  }
+
+  // Lines, by a kernel for them; `to` is the first of them.
+  void lines(i64 first, i64 last, char* to, i64 pixel) const {
+    const Geometry& g = s.g;
+    const q8** row = pointers;
+    for (i64 i = first; i < last; ++i) {
+      for (i64 k = 0; k < g.kernel[1]; ++k) {
+        const q8* line = input(i, 0, k);
+        *row++ = line ? line - g.pad[2] * in.pixel : nullptr;
+      }
+    }
+    s.row->fn({pointers, r.in(kWeights).as<const i8>(), s.padding, last - first, g.out[2], g.c_in, g.pad[2] - in.left,
+               g.in[2] + g.pad[2] + in.right, in.pixel, s.result, to, out.stride, pixel});
+  }
+
+  void pixel(i64 i, i64 x, char* to) const {
+    const Geometry& g = s.g;
+    for (i64 k = 0; k < g.taps; ++k) {
+      const q8* line = input(i, k / g.kernel[2] / g.kernel[1], k / g.kernel[2] % g.kernel[1]);
+      const i64 column = x * g.stride[2] - g.pad[2] + k % g.kernel[2] * g.dilation[2];
+      pointers[k] = line && column >= 0 && column < g.in[2] ? line + column * in.pixel : s.padding;
+    }
+    s.kernels->pixel({pointers, r.in(kWeights).as<const i8>(), g.taps, g.c_in, s.result, to});
+  }
+
+  // The program over line i, whose values are at `from`; `row` is its first pixel in the epilogue's space.
+  void finish(i64 i, i64 row, char* from, i64 pixel, void* scratch) const {
+    const Geometry& g = s.g;
+    const bool whole = s.epilogue.flat && out.pixel == g.c_out * (s.quantised ? i64{sizeof(q8)} : i64{sizeof(f32)});
+    const i64 step = whole ? g.out[2] : 1;
+    for (i64 x = 0; x < g.out[2]; x += step) {
+      f32* values = reinterpret_cast<f32*>(from + x * pixel);
+      if (s.quantised) {
+        s.epilogue.run(r, values, out.line<q8>(i) + x * out.pixel, row + x, 0, step * g.c_out, scratch);
+      } else {
+        s.epilogue.run(r, values, row + x, 0, step * g.c_out, scratch);
+      }
+    }
+  }
+};
+
+// Output lines, counted through the images of `in`. The epilogue's space begins `row` pixels before line 0.
+void compute(const Run& r, const Lines& in, const Lines& out, Span lines, i64 row, void* scratch) {
+  const State& s = r.state<State>();
+  const Strip strip = {r, s, in, out, static_cast<const q8**>(scratch)};
+  char* between = static_cast<char*>(scratch) + s.pointers() * i64{sizeof(void*)};
+  const i64 pixel = s.between() ? s.g.c_out * i64{sizeof(f32)} : out.pixel;
+  for (i64 i = lines.first; i < lines.last; i += s.lines) {
+    char* to = s.between() ? between : out.line<char>(i);
+    if (s.row) {
+      strip.lines(i, min_of(lines.last, i + s.lines), to, pixel);
+    } else {
+      for (i64 x = 0; x < s.g.out[2]; ++x) strip.pixel(i, x, to + x * pixel);
+    }
+    if (s.program()) strip.finish(i, row + i * s.g.out[2], to, pixel, between + s.between() * i64{sizeof(f32)});
+  }
+}
+
+void run(Run& r) {
+  const Geometry& g = r.state<State>().g;
+  const i64 width = g.out[2] * g.c_out, lines = g.out[2] ? g.out_rows / g.out[2] : 0;
+  const Lines in = Lines::of(r.in(kX)), out = Lines::of(r.out(0));
+  r.ranges(lines, max_of(1, 8192 / (width + 1)),
+           [&](i64 begin, i64 end, int thread) { compute(r, in, out, {begin, end}, 0, r.thread_scratch(thread)); });
+}
+
+bool can_stream(const void* state) {
+  const Geometry& g = static_cast<const State*>(state)->g;
+  return g.kernel[0] == 1 && g.in[0] == 1 && g.pad[0] == 0 && g.stride[0] == 1 && g.narrow_borders();
+}
+
+void beside(const void* state, i64* left, i64* right, u8* byte) {
+  const State& s = *static_cast<const State*>(state);
+  *left = max_of(0, s.g.pad[2]);
+  *right = s.g.beside();
+  *byte = static_cast<u8>(s.padding[0]);
+}
+
+u64 stream_scratch(const void* state, i64) { return static_cast<const State*>(state)->scratch_bytes(); }
+
+void run_lines(const Run& r, const Lines& in, const Lines& out, i64 n, Span lines, void* scratch) {
+  const Geometry& g = r.state<State>().g;
+  compute(r, in, out, lines, n * g.out[1] * g.out[2], scratch);
+}
+
+constexpr StreamOps kStream = {can_stream, conv_reach<State>, beside, stream_scratch, run_lines};
+
+}  // namespace
+
+extern const OpDef kQDepthwiseConv;
+const OpDef kQDepthwiseConv = {"QDepthwiseConv", sizeof(QConvParams), prepare, run, &kStream};
+
+}  // namespace edgeort

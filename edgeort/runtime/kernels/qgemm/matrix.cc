@@ -1,0 +1,171 @@
+#include "matrix.h"
+
+#include <string.h>
+
+namespace edgeort {
+
+EDGEORT_KERNELS(QGemmKernels, qgemm)
+
+namespace {
+
+// Bytes of packed weights that a task's blocks share before the next ones: about half a small core's L2.
+constexpr i64 kChunkBytes = 128 * 1024;
+// Of the float32 values that a program turns into bytes.
+constexpr i64 kBetweenBytes = 32 * 1024;
+
+bool fits(const Tensor& t, DType dtype, i64 n) { return t.dtype == dtype && t.rank == 1 && t.dims[0] == n; }
+
+}  // namespace
+
+Status QMatrix::check(Prepare& p, const Quantisation& q, i64 products, i64 quads) {
+  for (int i = kWeights; i < kOperands; ++i) {
+    if (!p.has(i)) return p.fail("needs weights, a bias, sums of weights and scales");
+  }
+  const i64 all = products * padded();
+  if (!fits(p.in(kWeights), DType::i8, all * quads * kDepth))
+    return p.fail("its packed weights must have %lld int8", (long long)(all * quads * kDepth));
+  if (!fits(p.in(kBias), DType::i32, all) || !fits(p.in(kSums), DType::i32, all) || !fits(p.in(kScale), DType::f32, all))
+    return p.fail("its bias, sums and scales must have %lld values", (long long)all);
+  const auto byte = [](i32 x) { return x >= -128 && x <= 127; };
+  if (!byte(q.x_zero_point) || !byte(q.zero_point) || !byte(q.lo) || !byte(q.hi) || q.lo > q.hi)
+    return p.fail("a zero point or limit is out of range");
+  return Status::ok;
+}
+
+// Takes the input's zero point into the bias.
+Status QMatrix::fold(Prepare& p, const Quantisation& q, i64 all) {
+  const auto *bias = static_cast<const i32*>(p.value(kBias)), *sums = static_cast<const i32*>(p.value(kSums));
+  const auto* scale = static_cast<const f32*>(p.value(kScale));
+  if (!bias || !sums || !scale || !p.value(kWeights)) return p.fail("its weights, bias, sums and scales must be constants");
+  auto* folded = static_cast<i32*>(p.keep(static_cast<u64>(all) * sizeof(i32)));
+  if (!folded) return p.fail("out of memory");
+  const u32 zero_point = static_cast<u32>(q.x_zero_point + kQ8Bias);
+  for (i64 i = 0; i < all; ++i) folded[i] = static_cast<i32>(static_cast<u32>(bias[i]) - zero_point * static_cast<u32>(sums[i]));
+  outside = static_cast<q8>(zero_point);
+  result = {folded, scale, q.zero_point + kQ8Bias, q.lo + kQ8Bias, q.hi + kQ8Bias, quantised && !program()};
+  return Status::ok;
+}
+
+Status QMatrix::bind(Prepare& p, const Quantisation& q, const Program& code, size_t params_bytes, i64 products, i64 columns, i64 quads) {
+  n = columns;
+  panel_stride = quads * kQuad;
+  quantised = q.quantised != 0;
+  EDGEORT_TRY(check(p, q, products, quads));
+  const Tensor& y = p.out(0);
+  EDGEORT_TRY(epilogue.bind(p, code, params_bytes, y.dims, y.rank - 1, y.dims[y.rank - 1], true));
+  if (program() && epilogue.quantises() != quantised) return p.fail("its program does not make the type of its result");
+  EDGEORT_TRY(fold(p, q, products * padded()));
+  const QGemmKernels& kernels = qgemm(p.isa());
+  const bool wide = q.wide && kernels.wide;
+  tiles = wide ? kernels.wide : kernels.tiles;
+  tile_count = wide ? 1 : kernels.count;
+  return Status::ok;
+}
+
+void QMatrix::partition(i64 all_rows, i64 taps, int threads) {
+  rows = all_rows;
+  max_taps = taps;
+  block = max_of(1, min_of(rows, main_tile().rows));
+  const i64 blocks = ceil_div(rows, block), panels = ceil_div(n, kPanel), width = main_tile().columns;
+  // Tasks of equal size, several a thread: cores may differ, or have other work.
+  const i64 wanted = threads > 1 ? 4 * threads : 1, least = ceil_div(blocks, kMaxGroup);
+  // Each task reads the weights of its columns, and its rows: the larger of the two is what tasks should share least.
+  const i64 most_splits = max_of(1, ceil_div(panels, 4));
+  i64 row_tasks = n > rows ? ceil_div(wanted, most_splits) : wanted;
+  row_tasks = max_of(1, min_of(blocks, max_of(row_tasks, least)));
+  const i64 splits = row_tasks >= wanted ? 1 : min_of(most_splits, ceil_div(wanted, row_tasks));
+  rows_per_task = max_of(1, ceil_div(rows, row_tasks));
+  columns_per_task = max_of(width, ceil_div(ceil_div(n, splits), width) * width);
+  group = min_of(kMaxGroup, ceil_div(rows_per_task, block));
+  if (between()) group = max_of(1, min_of(group, kBetweenBytes / (block * min_of(n, columns_per_task) * i64{sizeof(f32)} + 1)));
+  chunk = max_of(1, kChunkBytes / max_of(1, panel_stride / kPanel * width)) * width;
+}
+
+// The most sums in registers; among equals more rows, which read the weights less often.
+const QTileRow& QMatrix::main_tile() const {
+  const QTileRow* best = nullptr;
+  for (const QTileRow* row = tiles; row < tiles + tile_count; ++row) {
+    if (row->columns <= max_of(padded(), kPanel) && (!best || row->rows * row->columns >= best->rows * best->columns)) best = row;
+  }
+  return *best;
+}
+
+u64 QMatrix::scratch_bytes() const {
+  const i64 pointers = max_taps * (block * i64{sizeof(void*)} + i64{sizeof(i64)});
+  const i64 values = between() ? group * block * min_of(n, columns_per_task) * i64{sizeof(f32)} : 0;
+  return static_cast<u64>(group * pointers + values + kAlignment) + (program() ? epilogue.scratch_bytes(n * block) : 0);
+}
+
+u8* QMatrix::place(Rows* out, u8* scratch) const {
+  out->offsets = reinterpret_cast<i64*>(scratch);
+  scratch += max_taps * i64{sizeof(i64)};
+  out->pointers = reinterpret_cast<const q8**>(scratch);
+  return scratch + max_taps * block * i64{sizeof(void*)};
+}
+
+// The rows of `part`, which `entries` are.
+void QMatrix::compute(const Run& r, const Place& to, const Rows* entries, i64 count, const Part& part, u8* scratch) const {
+  const i64 width = part.end - part.begin, products = to.product * padded();
+  f32* values = reinterpret_cast<f32*>((reinterpret_cast<uintptr_t>(scratch) + 7) & ~uintptr_t{7});
+  const i8* panels = r.in(kWeights).as<const i8>() + products / kPanel * panel_stride;
+  QTile tile = {};
+  tile.result = result;
+  tile.result.bias += products;
+  tile.result.scale += products;
+  tile.panel_stride = panel_stride;
+  tile.out_stride = between() ? width : to.stride;
+  const i64 size = between() ? i64{sizeof(f32)} : element();
+  char* out = between() ? reinterpret_cast<char*>(values - part.begin) : to.out + part.first * to.stride * size;
+  for (i64 column = part.begin; column < part.end; column += chunk) {
+    char* at = out;
+    for (i64 i = 0; i < count; at += entries[i].rows * entries[i].repeat * tile.out_stride * size, ++i) {
+      columns(entries[i], tile, panels, column, min_of(part.end, column + chunk), at);
+    }
+  }
+  if (!program()) return;
+  if (between()) {
+    finish(r, to, part, values, width, values + (part.last - part.first) * width);
+  } else {
+    finish(r, to, part, reinterpret_cast<f32*>(out) + part.begin, to.stride, values);
+  }
+}
+
+void QMatrix::columns(const Rows& in, const QTile& common, const i8* panels, i64 begin, i64 end, char* out) const {
+  QTile tile = common;
+  tile.rows = in.pointers;
+  tile.taps = in.taps;
+  tile.kc = in.kc;
+  tile.repeat = in.repeat;
+  tile.step = in.step;
+  const i64 size = common.result.quantised ? i64{sizeof(q8)} : i64{sizeof(f32)};
+  const QTileRow* row = tiles;
+  for (i64 column = begin; column < end; column += tile.columns) {
+    // Rows are sorted from wide to narrow: what fits now is at or behind what fitted before.
+    const i64 left = end - column, most = ceil_div(left, kPanel) * kPanel;
+    while (row->rows < in.rows || row->columns > most) ++row;
+    tile.panels = panels + column / kPanel * panel_stride;
+    tile.result.bias = common.result.bias + column;
+    tile.result.scale = common.result.scale + column;
+    tile.out = out + column * size;
+    tile.columns = min_of(left, max_of(1, left / row->columns) * row->columns);
+    row->fn[in.rows - 1](tile);
+  }
+}
+
+// The program over a part whose values lie `stride` apart.
+void QMatrix::finish(const Run& r, const Place& to, const Part& part, f32* values, i64 stride, void* scratch) const {
+  const i64 width = part.end - part.begin, count = part.last - part.first;
+  const bool flat = epilogue.flat && stride == width && to.stride == width && epilogue.columns == width;
+  const i64 rows_at_once = flat ? block : 1;
+  for (i64 m = 0; m < count; m += rows_at_once) {
+    const i64 row = to.row + part.first + m, column = to.column + part.begin, size = min_of(rows_at_once, count - m) * width;
+    if (quantised) {
+      q8* out = reinterpret_cast<q8*>(to.out) + (part.first + m) * to.stride + part.begin;
+      epilogue.run(r, values + m * stride, out, row, column, size, scratch);
+    } else {
+      epilogue.run(r, values + m * stride, row, column, size, scratch);
+    }
+  }
+}
+
+}  // namespace edgeort

@@ -1,0 +1,54 @@
+// Products of q8 rows by packed int8 weights, and convolutions that are such products over row pointers.
+//
+//   acc[m, n] = bias[n] + sum over taps t, k < kc of rows[t][m][k] * weights[t, k, n]        int32
+//   out[m, n] = float32(acc) * scale[n], or clip(round_even(that) + zero_point, lo, hi) as bytes
+//
+// Weights are panels of kPanel columns, in each [tap][quad of four k][column][four k], so that kQuad bytes in a row are
+// what one value of four k multiplies; k beyond kc are zero there.
+#pragma once
+#include "../../core/dispatch.h"
+#include "../../core/q8.h"
+
+namespace edgeort {
+
+static constexpr i64 kDepth = 4;               // k of a quad
+static constexpr i64 kQuad = kPanel * kDepth;  // bytes of a panel's quad
+
+// What follows a sum. Zero point and limits are those of stored bytes.
+struct QResult {
+  const i32* bias;  // with the zero points folded in; whole panels, and so is scale
+  const f32* scale;
+  i32 zero_point, lo, hi;
+  bool quantised;  // else the result is float32
+};
+
+struct QTile {
+  const q8* const* rows;  // [taps][m]
+  i64 taps, kc;
+  const i8* panels;  // at the tile's first column
+  i64 panel_stride;  // bytes
+  QResult result;    // at the tile's first column
+  void* out;
+  i64 out_stride;  // elements between rows
+  i64 columns;     // to store: whole tiles, or a part of one
+  i64 repeat;      // so many blocks of m rows, one below the other
+  i64 step;        // bytes that a row's pointers move from block to block
+};
+
+using QTileFn = void (*)(const QTile&);
+
+static constexpr int kMaxQTileRows = 12;
+
+// Tiles of 1..rows rows and `columns` columns, whole panels.
+struct QTileRow {
+  int rows, columns;
+  QTileFn fn[kMaxQTileRows];  // fn[m - 1]
+};
+
+struct QGemmKernels {
+  const QTileRow* tiles;  // wide ones first
+  int count;
+  const QTileRow* wide;  // instead of those, where some weight is -128; null: all can
+};
+
+}  // namespace edgeort

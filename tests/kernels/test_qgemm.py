@@ -1,0 +1,262 @@
+"""QGemm and QConv: every kernel row, and what is around them, against the integers of the reference."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgeort import toolchain
+from edgeort.engine import Engine
+from edgeort.lowering import layout, quantised
+from edgeort.lowering.params import PARAMS
+from edgeort.lowering.plan import PlanBuilder
+from edgeort.lowering.typed import CODES
+from tests.contract.engines import HOST, THREADS, int8_levels, rows
+from tests.contract.test_emulated import ARM, bench, qemu
+from tests.reference import quantised as reference
+
+TILES = [
+    (int(count), int(panels) * layout.PANEL)
+    for level, count, panels in rows("qgemm", "TILE")
+    if level in (*int8_levels(), "neon", "dotprod", "i8mm")
+]
+KERNELS = ("QGemm", "QConv", "QDepthwiseConv", "QuantisedBytes", "MaxPool", "Concat", "Split")
+UOPS = ("uop:Add", "uop:Relu", "uop:Quantize", "uop:Dequantize")
+STEP, OFFSET = 0.5, 0.75  # of programs
+# Cores with no int8 instructions, with dot products, with matrix products.
+CORES = ("cortex-a53", "cortex-a76", "max")
+
+
+@dataclass
+class Case:
+    """A product of random integers with many extreme ones. kernel: of a convolution; else a QGemm."""
+
+    k: int  # channels, of all groups
+    n: int
+    kernel: tuple[int, ...] = ()
+    strides: tuple[int, int] = (1, 1)
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilations: tuple[int, int] = (1, 1)
+    groups: int = 1
+    quantised: bool = True
+    program: bool = False  # a residual sum, relu and, for a quantised result, Quantize behind it
+    wide: bool = False
+    limits: tuple[int, int] = (-128, 127)
+    zero_points: tuple[int, int] = (3, -7)
+    scale: float = 0.0  # 0: so that results fill the range
+    extreme: bool = False  # all weights, values and biases as large as they may be
+    weight: np.ndarray = field(init=False)  # [n, k of a group, *kernel], or [k, n]
+    bias: np.ndarray = field(init=False)
+    scales: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        rng = np.random.default_rng(self.k * self.n)
+        low = -128 if self.wide else -127
+        shape = (self.n, self.k // self.groups, *self.kernel) if self.kernel else (self.k, self.n)
+        self.weight = rng.integers(low, 128, shape).astype(np.int8)
+        at = rng.random(shape) < (1 if self.extreme else 0.3)
+        self.weight[at] = np.where(self.weight[at] < 0, low, 127)
+        sums = self.k // self.groups * int(np.prod(self.kernel or (1,)))
+        most = 2**31 - 1 - sums * 255 * 128 if self.extreme else 40000
+        self.bias = rng.integers(-most, most, self.n, endpoint=True).astype(np.int32)
+        if self.extreme:
+            self.weight[..., :] = np.sign(self.weight) * (127 if not self.wide else 127)
+            self.bias[:] = np.where(self.bias < 0, -most, most)
+        size = self.scale or 1 / (3000 * np.sqrt(sums))
+        self.scales = (size * rng.uniform(0.5, 2, self.n)).astype(np.float32)
+
+    def input(self, rng: np.random.Generator, *shape: int) -> np.ndarray:
+        x = rng.integers(-128, 128, (*shape, self.k)).astype(np.int8)
+        at = rng.random(x.shape) < (1 if self.extreme else 0.3)
+        x[at] = np.where(x[at] < 0, -128, 127)
+        return x
+
+    def sums(self, x: np.ndarray) -> np.ndarray:
+        """int32, before the result's scale."""
+        if not self.kernel:
+            return reference.qgemm(x, self.weight, self.bias, self.zero_points[0])
+        window = {"strides": self.strides, "dilations": self.dilations, "pads": self.pads, "groups": self.groups}
+        return reference.qconv(x, self.weight, self.bias, self.zero_points[0], **window)
+
+    def want(self, x: np.ndarray) -> np.ndarray:
+        acc = self.sums(x)
+        y = acc.astype(np.float32) * self.scales
+        if self.program:
+            y = np.maximum(y + np.float32(OFFSET), np.float32(0))
+            return reference.quantize(y, STEP, self.zero_points[1]) if self.quantised else y
+        return reference.requantise(acc, self.scales, self.zero_points[1], *self.limits) if self.quantised else y
+
+    @property
+    def dims(self) -> list[int | str]:
+        return ["n", "h", "w", self.k] if self.kernel else ["m", self.k]
+
+    def plan(self) -> PlanBuilder:
+        plan = PlanBuilder()
+        x = plan.input("x", CODES["i8"], self.dims)
+        inner = plan.activation("xq", layout.Q8)
+        plan.node("QuantisedBytes", "in", [x], [inner], PARAMS["AxisParams"].pack(flag=layout.Q8))
+        plan.outputs = [self.append(plan, inner, "y")]
+        if self.quantised:
+            out = plan.activation("out", CODES["i8"])
+            plan.node("QuantisedBytes", "out", plan.outputs, [out], PARAMS["AxisParams"].pack(flag=CODES["i8"]))
+            plan.outputs = [out]
+        return plan
+
+    def append(self, plan: PlanBuilder, x: int, name: str) -> int:
+        """The product alone, of tensor `x`."""
+        y = plan.activation(name, layout.Q8 if self.quantised else CODES["f32"])
+        op = "QConv" if self.kernel else "QGemm"
+        plan.node(op, name, [x, *self.constants(plan, name)], [y], self.params())
+        return y
+
+    def constants(self, plan: PlanBuilder, name: str) -> list[int]:
+        taps = self.weight.reshape(*self.weight.shape[:2], -1).transpose(2, 1, 0) if self.kernel else self.weight[None]
+        packed = np.concatenate([quantised.panels(part) for part in np.split(taps, self.groups, axis=2)])
+        made = [plan.constant(f"{name}.w", packed, CODES["i8"])]
+        sums = taps.sum((0, 1), dtype=np.int32)
+        for key, values, dtype in (("b", self.bias, "i32"), ("s", sums, "i32"), ("f", self.scales, "f32")):
+            parts = [quantised.padded(part) for part in np.split(values, self.groups)]
+            made.append(plan.constant(f"{name}.{key}", np.concatenate(parts), CODES[dtype]))
+        return made
+
+    def params(self, **changed: Any) -> bytes:
+        lo, hi = self.limits
+        x_zero_point, zero_point = self.zero_points
+        integers = {"x_zero_point": x_zero_point, "zero_point": zero_point, "lo": lo, "hi": hi}
+        flags = {"quantised": int(self.quantised), "wide": int(self.wide)}
+        made = PARAMS["Quantisation"].pack(**{**integers, **flags, **changed})
+        code = [instruction("Add", OFFSET), instruction("Relu")]
+        if self.quantised:
+            code.append(instruction("Quantize", float(np.float32(1) / np.float32(STEP)), self.zero_points[1]))
+        if not self.program:
+            code = []
+        program = layout.PROGRAM.pack(count=len(code), registers=1, first_operand=5)
+        if not self.kernel:
+            return PARAMS["QGemmParams"].pack(quantisation=made, k=self.k, n=self.n, epilogue=program) + b"".join(code)
+        conv = PARAMS["ConvParams"].pack(
+            spatial=2,
+            group=self.groups,
+            kernel=(1, *self.kernel),
+            stride=(1, *self.strides),
+            dilation=(1, *self.dilations),
+            pad_begin=(0, *self.pads[:2]),
+            pad_end=(0, *self.pads[2:]),
+            output_shape=(-1, -1, -1),
+            channels_in=self.k,
+            channels_out=self.n,
+            epilogue=program,
+        )
+        return PARAMS["QConvParams"].pack(quantisation=made, conv=conv) + b"".join(code)
+
+
+def instruction(uop: str, p0: float = 0.0, p1: float = 0.0) -> bytes:
+    """It works on register 0."""
+    return layout.INSTRUCTION.pack(uop=layout.UOPS.index(uop), b=layout.IMMEDIATE, p0=p0, p1=p1)
+
+
+@functools.cache
+def library() -> Path:
+    return toolchain.library(HOST, (*KERNELS, *UOPS))
+
+
+def run(plan: PlanBuilder, folder: Path, runs: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Each run is (input, the wanted output), at every level and number of threads."""
+    path = folder / f"{len(list(folder.iterdir()))}.plan"
+    path.write_bytes(plan.to_bytes())
+    for level in int8_levels():
+        for threads in THREADS:
+            engine = Engine(library(), path, threads=threads, isa=level)
+            for x, want in runs:
+                got = engine.run([x])[0]
+                where = f"{level}, {threads} threads, {x.shape}"
+                assert got.shape == want.shape and got.dtype == want.dtype, where
+                wrong = np.argwhere(got != want)
+                assert not wrong.size, f"{where}: {len(wrong)} of {want.size} differ, first {wrong[0]}"
+            engine.close()
+
+
+def check(case: Case, folder: Path, *shapes: Sequence[int]) -> None:
+    """The case's results for inputs of these leading shapes."""
+    rng = np.random.default_rng(1)
+    run(case.plan(), folder, [(x, case.want(x)) for x in (case.input(rng, *shape) for shape in shapes)])
+
+
+@pytest.mark.parametrize(("tile_rows", "columns"), sorted(set(TILES)))
+@pytest.mark.parametrize("k", [1, 6, 63, 132])
+def test_tiles(tile_rows: int, columns: int, k: int, tmp_path: Path) -> None:
+    for n in sorted({columns - 1, columns, 2 * columns + 3}):
+        heights = sorted({1, max(1, tile_rows - 1), tile_rows, tile_rows + 1, 5 * tile_rows + 2})
+        check(Case(k, n), tmp_path, *((m,) for m in heights))
+
+
+GEMMS: dict[str, Case] = {
+    "float32": Case(37, 21, quantised=False),
+    "program": Case(30, 37, program=True),
+    "program to float32": Case(30, 33, program=True, quantised=False),
+    "program of many columns": Case(9, 1000, program=True),
+    "limits": Case(40, 40, limits=(-100, 50)),
+    "zero points at the ends": Case(33, 20, zero_points=(127, -128)),
+    "zero points at the other ends": Case(33, 20, zero_points=(-128, 127)),
+    "the least weight": Case(50, 35, wide=True),
+    "sums near the limits of int32": Case(5000, 17, extreme=True, zero_points=(-128, 0), scale=2.0**-24),
+    "saturated": Case(80, 40, scale=3.0),
+    "beyond int32": Case(80, 40, scale=1e7),
+    "beyond float32": Case(80, 40, scale=1e38),
+    "ties": Case(4, 40, scale=0.5),
+}
+
+
+@pytest.mark.parametrize("name", GEMMS)
+def test_products(name: str, tmp_path: Path) -> None:
+    check(GEMMS[name], tmp_path, (1,), (7,), (50,))
+
+
+CONVS: dict[str, Case] = {
+    "pointwise": Case(24, 40, (1, 1)),
+    "pointwise of odd channels": Case(19, 21, (1, 1)),
+    "stem": Case(3, 32, (3, 3), (2, 2), (1, 1, 1, 1)),
+    "padded": Case(8, 20, (3, 3), pads=(1, 1, 1, 1), zero_points=(-100, 3)),
+    "padded, odd channels": Case(13, 20, (3, 3), pads=(1, 1, 1, 1), zero_points=(100, 3)),
+    "one channel": Case(1, 5, (5, 4), pads=(2, 1, 2, 2)),
+    "stride of pointwise": Case(16, 24, (1, 1), (2, 2)),
+    "not square": Case(12, 17, (3, 5), (2, 1), (1, 2, 1, 2)),
+    "dilated": Case(8, 9, (3, 3), dilations=(2, 3), pads=(2, 3, 2, 3)),
+    "groups": Case(24, 36, (3, 3), pads=(1, 1, 1, 1), groups=4),
+    "groups of odd channels": Case(15, 51, (3, 3), pads=(1, 1, 1, 1), groups=3),
+    "program": Case(20, 50, (3, 3), pads=(1, 1, 1, 1), program=True),
+    "program of groups": Case(20, 50, (3, 3), pads=(1, 1, 1, 1), program=True, groups=2),
+    "program to float32": Case(20, 50, (1, 1), program=True, quantised=False),
+    "float32": Case(20, 50, (3, 3), quantised=False),
+    "the least weight": Case(20, 50, (3, 3), wide=True, pads=(1, 1, 1, 1)),
+    "more padding than kernel": Case(4, 18, (3, 3), pads=(4, 3, 5, 2)),
+}
+
+
+@pytest.mark.parametrize("name", CONVS)
+def test_convolutions(name: str, tmp_path: Path) -> None:
+    check(CONVS[name], tmp_path, (1, 7, 9), (2, 9, 8), (1, 5, 40))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*GEMMS, *CONVS])
+def test_emulated(name: str, tmp_path: Path) -> None:
+    case = CONVS.get(name) or GEMMS[name]
+    plan = tmp_path / "model.plan"
+    plan.write_bytes(case.plan().to_bytes())
+    kernels = [*KERNELS, *UOPS]
+    commands: list[list[Any]] = [[toolchain.harness(HOST, kernels)]]
+    commands += [[qemu(), "-cpu", core, toolchain.harness(ARM, kernels)] for core in CORES]
+    for size in ("2x9x7", "1x6x40") if case.kernel else ("1", "13"):
+        shape = f"x={size}x{case.k}"
+        found = {
+            str(command[:-1]): bench(command, plan, "--shape", shape, threads=threads)
+            for command in commands
+            for threads in (1, 2)
+        }
+        assert len(set(found.values())) == 1, found

@@ -1,0 +1,100 @@
+"""Quantised values in memory: what moves them, pools and programs, against ONNX Runtime and the same at every level."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from edgeort.lowering import layout
+from tests.kernels.support import parse, plan_of, reference, run_everywhere
+
+RNG = np.random.default_rng(17)
+
+
+def model(nodes: str, dtype: str, dims: str, shape: str = "2,5,9,7") -> onnx.ModelProto:
+    """x -> Q -> DQ `d` -> nodes that make `m` -> Q -> DQ -> y, with the scale and zero point of d."""
+    return parse(
+        f"""g (float[{shape}] x) => (float[{dims}] y) <float s = {{0.04}}, {dtype} z = {{101}}, float t = {{0.0531}},
+        int64[2] flat = {{2, 315}}, int64[8] pads = {{0, 1, 2, 0, 1, 0, 1, 3}}, float[4] scales = {{1, 1, 2, 3}},
+        int64[3] i = {{3, 0, 3}}, int64[1] start = {{1}}, int64[1] end = {{6}}, int64[1] axis = {{2}},
+        int64[4] twice = {{1, 2, 1, 2}}, float half = {{0.5}}> {{
+          q = QuantizeLinear (x, s, z) d = DequantizeLinear (q, s, z) {nodes}
+          r = QuantizeLinear (m, s, z) y = DequantizeLinear (r, s, z) }}""",
+        opset=19,
+    )
+
+
+def inputs(shape: str = "2,5,9,7") -> list[np.ndarray]:
+    """Some beyond the range."""
+    return [(RNG.normal(size=[int(d) for d in shape.split(",")]) * 3).astype(np.float32)]
+
+
+MOVES = {
+    "Reshape": ("m = Reshape (d, flat)", "A,B"),
+    "Flatten": ("m = Flatten <axis = 2> (d)", "A,B"),
+    "Transpose": ("m = Transpose <perm = [0, 2, 3, 1]> (d)", "A,B,C,D"),
+    "Transpose reversed": ("m = Transpose <perm = [3, 1, 0, 2]> (d)", "A,B,C,D"),
+    "Pad": ("m = Pad (d, pads)", "A,B,C,D"),
+    "Pad edge": ('m = Pad <mode = "edge"> (d, pads)', "A,B,C,D"),
+    "Pad value": ("m = Pad (d, pads, half)", "A,B,C,D"),
+    "Resize": ('m = Resize <mode = "nearest"> (d, , scales)', "A,B,C,D"),
+    "Gather": ("m = Gather <axis = 1> (d, i)", "A,B,C,D"),
+    "Slice": ("m = Slice (d, start, end, axis)", "A,B,C,D"),
+    "Tile": ("m = Tile (d, twice)", "A,B,C,D"),
+    "Concat": ("m = Concat <axis = 3> (d, d)", "A,B,C,D"),
+    "Concat of scales": (
+        "a = QuantizeLinear (x, t, z) b = DequantizeLinear (a, t, z) m = Concat <axis = 1> (d, b, x)",
+        "A,B,C,D",
+    ),
+    "Split": ("a, b, c = Split <axis = 2, num_outputs = 3> (d) m = Concat <axis = 2> (c, a)", "A,B,C,D"),
+    "MaxPool": ("m = MaxPool <kernel_shape = [3, 2], strides = [2, 1], pads = [1, 1, 1, 0]> (d)", "A,B,C,D"),
+}
+
+
+@pytest.mark.parametrize("dtype", ("uint8", "int8"))
+@pytest.mark.parametrize("name", MOVES)
+def test_movement(name: str, dtype: str, tmp_path: Path) -> None:
+    """Byte for byte, and nothing between the first and the last conversion is float32."""
+    nodes, dims = MOVES[name]
+    proto = model(nodes, dtype, dims)
+    data = inputs()
+    np.testing.assert_array_equal(run_everywhere(proto, data, tmp_path)[0], reference(proto, data)[0])
+    plan = plan_of(proto)
+    made = [plan.tensors[index].dtype for node in plan.nodes[:-1] for index in node.outputs if index >= 0]
+    assert set(made) <= {layout.Q8, 1, 2}  # q8, and a constant's type before it is converted
+
+
+@pytest.mark.parametrize("shape", ("1,16,8,8", "2,70,5,3", "2,3,20,17"))
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        "m = GlobalAveragePool (d)",
+        "p = GlobalAveragePool (d) e = HardSwish (p) m = Mul (e, half)",
+        "m = AveragePool <kernel_shape = [3, 3], strides = [2, 2], pads = [1, 1, 1, 1]> (d)",
+        "m = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1], count_include_pad = 1> (d)",
+        "m = MaxPool <kernel_shape = [3, 3], strides = [2, 2], pads = [1, 1, 1, 1]> (d)",
+    ],
+)
+def test_pools(nodes: str, shape: str, tmp_path: Path) -> None:
+    """Channels last, within a step of the float pool's, which rounds elsewhere."""
+    proto = model(nodes, "uint8", "A,B,C,D", shape)
+    data = inputs(shape)
+    got, want = run_everywhere(proto, data, tmp_path)[0], reference(proto, data)[0]
+    steps = np.rint((got - want) / 0.04)
+    assert np.abs(steps).max() <= 1 and np.mean(steps != 0) < 0.02
+
+
+def test_an_average_that_is_read_as_it_is(tmp_path: Path) -> None:
+    """By a node that is no program, and by two programs."""
+    proto = parse(
+        """g (float[2,5,9,7] x) => (float[A,B,C,D] y, float[A,B,C,D] w, float[A,B,C,D] v)
+        <float s = {0.04}, uint8 z = {101}> {
+          q = QuantizeLinear (x, s, z) d = DequantizeLinear (q, s, z) m = GlobalAveragePool (d)
+          y = Softmax <axis = 1> (m) w = Exp (m) v = Mul (d, m) }"""
+    )
+    data = inputs()
+    for got, want in zip(run_everywhere(proto, data, tmp_path), reference(proto, data), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)

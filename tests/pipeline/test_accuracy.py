@@ -1,0 +1,107 @@
+"""The accuracy of a build: which samples calibrate and judge, the verdict on the bundle, what the manifest says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgeort
+from edgeort import device_profiles
+from edgeort.bundle import open_bundle
+from edgeort.device_profiles import Budget
+from edgeort.errors import BudgetError, InputError
+from edgeort.model import clean, load
+from edgeort.pipeline import Accuracy
+from edgeort.pipeline.accuracy import open_sets
+from edgeort.quantize import Preprocessing
+from edgeort.validate import Limits
+from edgeort.validate.assessment import built_preprocessing
+from tests.quantize.models import mobile, pictures, samples, save
+
+HOST = device_profiles.load("host")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(tmp_path_factory.mktemp("m") / "m.onnx", mobile())
+
+
+def test_one_set_is_split_and_two_are_not(path: Path, tmp_path: Path):
+    graph = clean(load(path))
+    for name, count in (("a.npy", 30), ("b.npy", 6)):
+        np.save(tmp_path / name, pictures(count))
+    split = open_sets(Accuracy("int8", tmp_path / "a.npy"), graph)
+    assert (split.calibration.count, split.judging.count) == (15, 15)  # type: ignore[union-attr]
+    assert "is split: 15 samples calibrate, 15 others judge" in split.told
+    same = open_sets(Accuracy("int8", tmp_path / "a.npy", tmp_path / "a.npy"), graph)
+    assert "is split" in same.told
+    apart = open_sets(Accuracy("int8", tmp_path / "a.npy", tmp_path / "b.npy"), graph)
+    assert (apart.calibration.count, apart.judging.count) == (30, 6)  # type: ignore[union-attr]
+    judged = open_sets(Accuracy("float32", tmp_path / "a.npy"), graph)
+    assert judged.calibration is None and judged.judging.count == 30  # type: ignore[union-attr]
+    with pytest.raises(InputError, match="cannot both"):
+        open_sets(Accuracy("int8", samples(1)), graph)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "words"),
+    [
+        (Accuracy("int8"), "int8 needs samples"),
+        (Accuracy(limits=Limits(min_sqnr_db=3)), "judged on samples"),
+        (Accuracy(labels="l.csv"), "judged on samples"),
+        (Accuracy(data=samples(3), limits=Limits(max_drop=1)), "counted on labels"),
+        (Accuracy(data=samples(3), labels="none.csv"), "none.csv"),
+        (Accuracy("int4"), "--precision int4"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_does_not_go_together(path: Path, tmp_path: Path, accuracy: Accuracy, words: str):
+    with pytest.raises(InputError, match=words):
+        edgeort.build(path, "host", tmp_path / "b", accuracy=accuracy)
+
+
+def test_the_profiles_drop_is_a_budget_where_there_are_labels():
+    strict = replace(HOST, budget=Budget(max_drop=0.5))
+    assert Accuracy(data="x", labels="l").checked(strict).limits.max_drop == 0.5
+    assert Accuracy(data="x", labels="l", limits=Limits(max_drop=2)).checked(strict).limits.max_drop == 2
+    assert Accuracy(data="x").checked(strict).limits.max_drop is None
+
+
+def test_a_float_bundle_is_judged(path: Path, tmp_path: Path):
+    accuracy = Accuracy(data=samples(8), limits=Limits(min_sqnr_db=60))
+    result = edgeort.build(path, "host", tmp_path / "b", accuracy=accuracy)
+    assert result.evaluation is not None and result.evaluation.is_kept and result.evaluation.samples == 8
+    with open_bundle(tmp_path / "b") as bundle:
+        told = bundle.manifest.quantization
+    assert told is not None and told["precision"] == "float32" and told["budget"]["min_sqnr_db"] == 60
+    assert {figure["name"] for figure in told["measured"]} >= {"sqnr_db", "agreement"}
+
+
+def test_a_bundle_over_its_budget_is_not_written(path: Path, tmp_path: Path):
+    accuracy = Accuracy(data=samples(4), limits=Limits(min_sqnr_db=400))
+    with pytest.raises(BudgetError, match="under --min-sqnr 400"):
+        edgeort.build(path, "host", tmp_path / "b", accuracy=accuracy)
+    assert not (tmp_path / "b").exists()
+
+
+def test_the_manifest_knows_the_preprocessing_of_pictures(path: Path, tmp_path: Path):
+    image = pytest.importorskip("PIL.Image")
+    for index in range(3):
+        pixels = np.random.default_rng(index).integers(0, 256, (20, 16, 3)).astype(np.uint8)
+        image.fromarray(pixels).save(tmp_path / f"{index}.png")
+    how = Preprocessing(mean=(127.0,), std=(128.0,), scale=1.0)
+    edgeort.build(path, "host", tmp_path / "b", accuracy=Accuracy(data=tmp_path, preprocessing=how))
+    with open_bundle(tmp_path / "b") as bundle:
+        assert built_preprocessing(bundle.manifest) == replace(how, size=(12, 12))
+
+
+def test_the_search_says_what_costs_most_and_what_was_reached(path: Path, tmp_path: Path):
+    accuracy = Accuracy("int8", samples(12), limits=Limits(min_sqnr_db=300))
+    with pytest.raises(
+        BudgetError, match=r"--min-sqnr 300\) is not kept even .* the most noise comes from n"
+    ) as caught:
+        edgeort.build(path, "host", tmp_path / "b", accuracy=accuracy)
+    assert "what was reached keeps --min-sqnr" in str(caught.value.hint)
+    assert not (tmp_path / "b").exists()

@@ -1,0 +1,83 @@
+"""Noise by tensor: the layer that is made worse is the one that is marked."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from edgeort.errors import ModelError
+from edgeort.quantize import Options, Steps, quantize
+from edgeort.quantize.samples import open_samples
+from edgeort.validate import noise_of
+from edgeort.validate.tensors import MARKED
+from edgeort.values import Value
+from tests.quantize.models import mobile, samples, save
+
+INPUT = [Value("x", "float32", (1, 3, 12, 12))]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A float model, and its QDQ model in which the block's first convolution has weights that are wrong."""
+    folder = tmp_path_factory.mktemp("models")
+    path = save(folder / "m.onnx", mobile())
+    plain = Steps(gptq=False, bias_correction=False, compensation=False)
+    quantize(path, folder / "q.onnx", samples(8), Options(steps=plain))
+    return path, folder / "q.onnx"
+
+
+def worse(path: Path, out: Path) -> str:
+    """Halves the weights of the layer that reads the stem; returns the float name of what it makes."""
+    proto = onnx.load(path)
+    (weight,) = [t for t in proto.graph.initializer if t.name == "c4_quantized"]
+    weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) // 2, weight.name))
+    onnx.save(proto, out)
+    return "t3"
+
+
+def test_tensors_stand_in_the_graphs_order_with_their_drops(models: tuple[Path, Path]):
+    found = noise_of(models[1], models[0], open_samples(samples(6), INPUT))
+    names = [noise.tensor for noise in found]
+    assert names[0] == "x" and names[-1] == "y" and found[-1].made_by == "output"
+    assert found[0].drop_db is None and found[0].made_by == "input"
+    assert all(20 < noise.sqnr_db < 80 for noise in found)
+    by_name = {noise.tensor: noise for noise in found}
+    added = next(noise for noise in found if noise.made_by.startswith("Add"))
+    assert added.drop_db is not None and abs(added.drop_db) < 20
+    assert 1 <= sum(noise.is_marked for noise in found) <= MARKED
+    assert len(by_name) == len(found)
+
+
+def test_the_layer_at_fault_is_marked(models: tuple[Path, Path], tmp_path: Path):
+    worse(models[1], tmp_path / "q.onnx")
+    found = noise_of(tmp_path / "q.onnx", models[0], open_samples(samples(6), INPUT))
+    largest = max(found, key=lambda noise: noise.drop_db or -math.inf)
+    assert largest.made_by.startswith("Conv") and largest.is_marked and largest.sqnr_db < 15
+    before = found[[noise.tensor for noise in found].index(largest.tensor) - 1]
+    assert before.sqnr_db > 25
+
+
+def test_models_that_share_nothing_are_refused(models: tuple[Path, Path]):
+    with pytest.raises(ModelError, match="no quantised tensor that") as caught:
+        noise_of(models[0], models[0], open_samples(samples(2), INPUT))
+    assert "edgeort quantize" in str(caught.value.hint)
+
+
+def test_models_of_onnx_runtime(models: tuple[Path, Path], tmp_path: Path):
+    tools = pytest.importorskip("onnxruntime.quantization")
+
+    class Reader(tools.CalibrationDataReader):
+        def __init__(self) -> None:
+            self.left = iter(samples(6))
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            return next(self.left, None)
+
+    tools.quantize_static(str(models[0]), str(tmp_path / "q.onnx"), Reader(), per_channel=True)
+    found = noise_of(tmp_path / "q.onnx", models[0], open_samples(samples(6), INPUT))
+    assert found[0].tensor == "x" and found[-1].tensor == "y" and len(found) > 6
