@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from edgeort.quantize import search
 from edgeort.quantize.measuring import Difference, run_both
 from edgeort.quantize.samples import Sample
 from edgeort.quantize.store import Store
@@ -57,14 +56,20 @@ class Budget:
 
     def kept(self, score: Score) -> bool:
         """Whether the score keeps it."""
-        near = search.Budget(self.sqnr_db, self.agreement).kept(score.differences)
-        return near and (self.drop is None or score.drop <= self.drop)
+        return (
+            all(d.sqnr_db >= (self.sqnr_db or float("-inf")) for d in score.differences)
+            and all(d.agreement >= (self.agreement or 0.0) for d in score.differences)
+            and (self.drop is None or score.drop <= self.drop)
+        )
 
     def text(self) -> str:
         """`SQNR >= 25 dB, drop <= 1 point(s)`."""
-        near = search.Budget(self.sqnr_db, self.agreement).text()
-        drop = "" if self.drop is None else f"drop <= {self.drop:g} point(s)"
-        return ", ".join(part for part in (near, drop) if part)
+        parts = (
+            (self.sqnr_db, "SQNR >= {:g} dB"),
+            (self.agreement, "agreement >= {:.4g}"),
+            (self.drop, "drop <= {:g} point(s)"),
+        )
+        return ", ".join(words.format(limit) for limit, words in parts if limit is not None)
 
 
 @dataclass(frozen=True)

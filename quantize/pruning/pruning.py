@@ -13,7 +13,6 @@ from threadpoolctl import threadpool_limits
 
 from edgeort.errors import InputError, ModelError, OutputError
 from edgeort.progress import Progress
-from edgeort.quantize.calibration import Kept
 from edgeort.quantize.images import Preprocessing
 from edgeort.quantize.input_checks import InputChecks
 from edgeort.quantize.preparing import Prepared, already_quantised, prepare
@@ -26,7 +25,7 @@ from edgeort.quantize.pruning.removing import Remover
 from edgeort.quantize.pruning.searching import Plan, search
 from edgeort.quantize.pruning.statistics import gather
 from edgeort.quantize.pruning.tracing import trace
-from edgeort.quantize.samples import Data, open_samples
+from edgeort.quantize.samples import Data, Samples, open_samples
 from edgeort.quantize.store import Store
 
 PROBE_SAMPLES = 16  # on which a group's reach is measured
@@ -91,10 +90,13 @@ def prune(
     data: Data,
     options: Options | None = None,
     *,
+    judging: Data | None = None,
     shapes: Mapping[str, Sequence[int | str]] | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Prunes the ONNX file `model` to `output` with `data`: a .npy, .npz, a folder of them or of pictures, or dicts.
+
+    `judging` are the samples that judge; None: a part of `data`.
 
     Raises ModelError, InputError for options, data or labels, OutputError, BudgetError; then nothing is written.
     """
@@ -104,7 +106,7 @@ def prune(
     tracker = trace(prepared.model.graph)
     groups, left = _groups(tracker, model, options)
     with threadpool_limits(1, "blas"), Store() as store, Store() as rest:  # samples are worked on in parallel
-        read = _read(prepared, data, options, store, rest)
+        read = _read(prepared, data, judging, options, store, rest)
         tell(f"looking at {store.samples} samples")
         layers = gather(prepared, [tied.layer for tied in tracker.layers], store)
         remover = Remover(prepared, layers, store, progress)
@@ -160,25 +162,42 @@ class _Reading:
     warnings: list[str]
 
 
-def _read(prepared: Prepared, data: Data, options: Options, store: Store, rest: Store) -> _Reading:
-    """Puts samples into both stores: about half of them at most to fit to."""
+def _read(
+    prepared: Prepared, data: Data, judging: Data | None, options: Options, store: Store, rest: Store
+) -> _Reading:
+    """Puts samples into both stores: where none are given to judge by, half of them at most to fit to."""
     samples = open_samples(data, prepared.inputs, options.preprocessing).limited(options.samples)
-    most = options.fit_samples if samples.count is None else min(options.fit_samples, max(samples.count // 2, 1))
-    keep, checks = Kept(store, rest, most, JUDGE_SAMPLES, samples.count), InputChecks(prepared.model.graph)
-    names: dict[Store, list[str]] = {store: [], rest: []}
-    for index, (name, sample) in enumerate(samples.named()):
-        checks.look(sample)
-        into = store if keep.take(index, sample) else rest
-        names[into].append(name)
-    warnings, judged = checks.warnings(), rest if rest.samples else store
-    if judged is store:
+    others = None if judging is None else open_samples(judging, prepared.inputs, options.preprocessing)
+    known = samples.names() if options.labels and judging is None else []
+    if others is None and samples.count is not None and samples.count > 1:
+        samples, others = samples.split(min(options.fit_samples, samples.count // 2))
+    checks = InputChecks(prepared.model.graph)
+    names = _fill(store, samples.limited(options.fit_samples), checks)
+    warnings, judged = [], store
+    if others is not None:
+        names, judged = _fill(rest, others.limited(JUDGE_SAMPLES), checks), rest
+        known = known or others.names()
+    else:
         warnings.append("no samples are left to judge by: the figures are of those that the model was fitted to")
-    classes = options.labels([*names[store], *names[rest]]) if options.labels else {}
-    labels = [_class(classes.get(name)) for name in names[judged]]
+    classes = options.labels(known) if options.labels else {}
+    labels = [_class(classes.get(name)) for name in names]
     if options.budget.drop is not None and not any(label is not None for label in labels):
         warnings.append("there are no labels: every answer that changes counts as a drop")
     inputs = [value.name for value in prepared.inputs]
-    return _Reading(store.samples, judged.samples, Judge(prepared.serialized, inputs, judged, labels), warnings)
+    judge = Judge(prepared.serialized, inputs, judged, labels)
+    return _Reading(store.samples, judged.samples, judge, [*checks.warnings(), *warnings])
+
+
+def _fill(store: Store, samples: Samples, checks: InputChecks) -> list[str]:
+    """The names of the samples, which the store has then."""
+    names = []
+    for name, sample in samples.named():
+        checks.look(sample)
+        for key, array in sample.items():
+            store.put(key, store.samples, array)
+        store.samples += 1
+        names.append(name)
+    return names
 
 
 def _class(label: int | str | None) -> int | None:
