@@ -23,7 +23,7 @@ from rich.table import Table
 
 from benchmarks import tables
 from benchmarks.counter import Caches, Counts, count
-from benchmarks.models import MODELS, Model, find
+from benchmarks.models import MODELS, Model, find, quantised
 from edgeort import device_profiles, toolchain
 from edgeort.compiling import plan_of
 from edgeort.errors import EdgeortError
@@ -110,6 +110,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(prog="python -m benchmarks.emulated", description=__doc__)
     made.add_argument("models", nargs="*", metavar="MODEL", help=f"of {', '.join(MODELS)}; default: those with peers")
+    made.add_argument("--int8", action="store_true", help="the models as int8")
     made.add_argument("--cpu", choices=CPUS, default="cortex-a72")
     made.add_argument("--l2-kib", type=int, metavar="N", help="size of level 2, a power of two")
     made.add_argument("--runs", type=int, default=1, metavar="N", help="the N of the difference")
@@ -126,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows: list[Row] = []
     try:
         for name in args.models or list(PEERS):
-            rows.append(measure(find(name), args.cpu, caches, args.runs))
+            rows.append(measure((quantised if args.int8 else find)(name), args.cpu, caches, args.runs))
             print(f"{name}: {rows[-1].counts.instructions * 1e-6:.1f} M instructions", file=sys.stderr, flush=True)
         tables.write_json(args.json, as_json(rows, args.cpu, caches, where))
     except EdgeortError as error:
