@@ -92,6 +92,15 @@ def test_against_the_definition(shape: tuple[int, int, int], least: int, tmp_pat
         np.testing.assert_array_equal(got, reference(x, w, s), err_msg=where)
 
 
+@pytest.mark.parametrize("infinite", [-np.inf, np.inf])
+def test_a_row_with_an_infinity_has_no_result(infinite: float, tmp_path: Path) -> None:
+    w, s = constants(37, 21)
+    x = rows(5, 37)
+    x[1, 2, 3] = infinite
+    for where, got in results(model(w, s), x, tmp_path / "model.onnx").items():
+        assert np.isnan(got[1, 2]).all() and np.isfinite(got).sum() == got.size - 21, where
+
+
 @pytest.mark.parametrize("opset", [13, 17, 18, 21])
 def test_as_onnxruntime_computes_the_body(opset: int, tmp_path: Path) -> None:
     w, s = constants(37, 21)

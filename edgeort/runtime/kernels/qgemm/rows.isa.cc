@@ -27,7 +27,8 @@ RowScale quantise(const f32* x, i64 n, q8* to) {
   }
   constexpr f32 kLeastScale = 0x1p-126f;
   const f32 step = (most - least) / 255.0f, scale = step > kLeastScale ? step : kLeastScale, inverse = 1.0f / scale;
-  const i32 zero = static_cast<i32>(round_even(-least * inverse));
+  const f32 place = -least * inverse;
+  const i32 zero = place > 0 ? static_cast<i32>(round_even(place)) : 0;  // of a row with -inf it is NaN
   // Canonical bytes are 128 less than those of 0..255.
   quantize_all(to, x, n, Quantizer(inverse, zero - 128));
   return {zero - 128 + kQ8Bias, scale};
