@@ -21,7 +21,7 @@ from benchmarks.models import ROOT, Model
 # Largest difference to ONNX Runtime, relative to the largest value of the output. Winograd's transforms cost ncnn
 # three digits on deep networks; a wrong layer costs all of them.
 TOLERANCE = 2e-3
-# Of int8 models, where engines round at different places, and of the float model beside them.
+# Of int8 models, where engines round at different places.
 INT8_TOLERANCE = 0.3
 
 
@@ -164,7 +164,7 @@ def check(workers: Sequence[Worker], tolerance: float) -> None:
             entrant.out = f"not checked: {REFERENCE.name} {reference.entrant.out}"
         elif entrant.out is None:
             entrant.difference = difference(worker.outputs(), want)
-            if entrant.difference > tolerance:
+            if entrant.difference > tolerance and entrant.name != FLOAT.name:
                 entrant.out = f"wrong output, off by {entrant.difference:.1e} of the range"
 
 
@@ -174,26 +174,18 @@ def contest(
     engines: Sequence[Engine],
     pace: Pace,
     tflite: Path | None = None,
-    floats: Model | None = None,
+    others: Mapping[str, Model] | None = None,
 ) -> Result:
     """Times the engines on the model. ONNX Runtime has to be among them: the outputs are checked against its.
 
-    `floats` is what an int8 model was made from, for the entrant FLOAT.
+    `others`: the model of an engine by its name, where it is another one, and outputs agree less.
     """
-    with tempfile.TemporaryDirectory(prefix="edgeort-") as folder, ExitStack() as stack:
-        workers = [
-            stack.enter_context(
-                Worker(
-                    entry,
-                    floats if floats and entry == FLOAT else model,
-                    threads,
-                    Path(folder) / entry.name.replace(" ", "-"),
-                    tflite,
-                )
-            )
-            for entry in engines
-        ]
-        check(workers, INT8_TOLERANCE if floats else TOLERANCE)
+    with tempfile.TemporaryDirectory(prefix="edgeort-") as name, ExitStack() as stack:
+        workers = []
+        for entry in engines:
+            own, folder = (others or {}).get(entry.name, model), Path(name) / entry.name.replace(" ", "-")
+            workers.append(stack.enter_context(Worker(entry, own, threads, folder, tflite)))
+        check(workers, INT8_TOLERANCE if others else TOLERANCE)
         for index in range(pace.rounds):
             order = [*workers[index % len(workers) :], *workers[: index % len(workers)]]
             for worker in order:

@@ -179,14 +179,27 @@ def quantised(name: str) -> Model:
 
     It is made once and kept in the user's cache. Raises as `find`.
     """
+    return _quantised(name, "int8", None)
+
+
+def for_peers(name: str) -> Model:
+    """What other runtimes get in its place: ranges throughout, where edgeort quantises some rows as the model runs."""
+    model = quantised(name)
+    plain = not onnx.load(model.path, load_external_data=False).functions
+    return model if plain else _quantised(name, "static", "static")
+
+
+def _quantised(name: str, kind: str, activations: str | None) -> Model:
     model = find(name)
 
     def make(path: Path) -> None:
-        from edgeort.quantize import Options, Steps, quantize
+        from edgeort.quantize import Form, Options, Steps, quantize
 
-        quantize(model.path, path, samples(name), Options(steps=Steps(gptq=False, compensation=False)))
+        steps = Steps(gptq=False, compensation=False)
+        form = None if activations is None else Form(activations)
+        quantize(model.path, path, samples(name), Options(steps=steps, activations=form))
 
-    return Model(f"{name}.int8", made(f"{name}.int8", make)(), model.feeds)
+    return Model(f"{name}.int8", made(f"{name}.{kind}", make)(), model.feeds)
 
 
 def find(name: str) -> Model:

@@ -18,8 +18,8 @@ from rich.table import Table
 
 from benchmarks import tables
 from benchmarks.contest import Pace, Result, by_threads, contest
-from benchmarks.engines import ENGINES, INT8, OURS, Engine
-from benchmarks.models import MODELS, find, quantised
+from benchmarks.engines import ENGINES, FLOAT, INT8, OURS, Engine
+from benchmarks.models import MODELS, find, for_peers, quantised
 from edgeort.errors import EdgeortError
 
 
@@ -99,12 +99,15 @@ def run(
     results, missing = [], []
     for name in names:
         try:
-            model, floats = (quantised(name), find(name)) if int8 else (find(name), None)
+            model, others = quantised(name) if int8 else find(name), None
+            if int8:
+                theirs = for_peers(name)
+                others = {FLOAT.name: find(name)} | {entry.name: theirs for entry in ENGINES if entry != OURS}
         except EdgeortError as error:
             missing.append(f"{name}: {error}" + (f" ({error.hint})" if error.hint else ""))
             continue
         for count in threads:
-            result = contest(model, count, INT8 if int8 else ENGINES, pace, tflite, floats)
+            result = contest(model, count, INT8 if int8 else ENGINES, pace, tflite, others)
             results.append(result)
             medians = (f"{entrant.name} {entrant.median_ms:.3f}" for entrant in result.entrants if entrant.median_ms)
             print(f"{name}, threads {count}: {', '.join(medians)}", file=sys.stderr, flush=True)

@@ -51,8 +51,13 @@ def quantise(model: Model, path: Path) -> Path:
 
     made = quantizer.Quantizer(str(path))
     made.load_quantization_recipe(recipe.static_wi8_ai8())
-    ((signature, about),) = Interpreter(model_path=str(path)).get_signature_list().items()
-    data = [dict(zip(about["inputs"], sample.values(), strict=True)) for sample in samples(model.name)]
+    interpreter = Interpreter(model_path=str(path))
+    ((signature, about),) = interpreter.get_signature_list().items()
+    types = [detail["dtype"] for detail in interpreter.get_input_details()]
+    data = [
+        {name: array.astype(kind) for name, array, kind in zip(about["inputs"], sample.values(), types, strict=True)}
+        for sample in samples(model.name)
+    ]
     quantised = path.with_suffix(".int8.tflite")
     made.quantize(made.calibrate({signature: data})).export_model(str(quantised), overwrite=True)
     return quantised

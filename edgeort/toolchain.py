@@ -12,7 +12,6 @@ import functools
 import hashlib
 import importlib.util
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -22,8 +21,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeort.errors import OutputError, ToolchainError, UnsupportedError
-from edgeort.targets import BIONIC, LEVELS, TARGETS, Target, levels_without, target
+from edgeort.errors import OutputError, ToolchainError
+from edgeort.families import (
+    RUNTIME,
+    all_kernels,
+    families,
+    families_of,
+    family_levels,
+    held_levels,
+    tables,
+)
+from edgeort.targets import BIONIC, LEVELS, TARGETS, Target, target
 
 __all__ = [
     "BIONIC",
@@ -34,14 +42,15 @@ __all__ = [
     "all_kernels",
     "cache_dir",
     "families",
+    "family_levels",
     "harness",
     "held_levels",
     "library",
     "library_and_harness",
+    "tables",
     "target",
 ]
 
-RUNTIME = Path(__file__).parent / "runtime"
 _ROOM_BYTES = 1 << 20  # less is a full disk: objects have up to some hundred kilobytes
 
 COMPILE = (
@@ -61,40 +70,6 @@ def cache_dir() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library/Caches/edgeort"
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "edgeort"
-
-
-@functools.cache
-def families() -> dict[str, str]:
-    """Operator name -> kernel family, from `OpDef k<Name>` definitions in the families' sources."""
-    found = {}
-    for source in sorted((RUNTIME / "kernels").glob("*/*.cc")):
-        for name in re.findall(r"^const OpDef k(\w+) =", source.read_text(), re.MULTILINE):
-            found[name] = source.parent.name
-    return found
-
-
-_UOP = "uop:"  # marks a micro-operation of elementwise programs among the kernels of a library
-
-
-@functools.cache
-def all_kernels() -> tuple[str, ...]:
-    """Every operator and micro-operation there is: a library with them runs any plan."""
-    rows = (RUNTIME / "kernels/elementwise/uops.inc").read_text()
-    return (*families(), *(_UOP + name for name in re.findall(r"^(?:UNARY|BINARY)\((\w+),", rows, re.MULTILINE)))
-
-
-# Families whose code another family calls.
-NEEDS: dict[str, tuple[str, ...]] = {
-    "gemm": ("elementwise",),
-    "conv": ("gemm", "elementwise"),
-    "qdepthwise": ("conv", "gemm", "elementwise"),
-    "qgemm": ("conv", "gemm", "elementwise"),
-    "rnn": ("gemm", "elementwise"),
-    "attention": ("gemm", "elementwise", "reduce", "move"),
-}
-
-# Families with kernels at the levels of int8; those of them at which a family would have the same code as below.
-INT8: dict[str, tuple[str, ...]] = {"qgemm": (), "qdepthwise": ("i8mm",)}
 
 
 @functools.cache
@@ -191,14 +166,8 @@ def _units(to: Target, ops: Sequence[str], triple: str, levels: Sequence[str]) -
     kernels_triple = _object_triple(to, to.triple)
     pic = () if to.os == "windows" else ("-fPIC",)
     base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
-    known = families()
-    missing = sorted(set(ops) - set(all_kernels()))
-    if missing:
-        raise UnsupportedError(f"the runtime has no kernel {', '.join(missing)}")
-    wanted = {known[op] for op in ops if op in known}
-    wanted |= {need for family in wanted for need in NEEDS.get(family, ())}
     units = [_Unit(path, _object_triple(to, triple), base) for path in sorted((RUNTIME / "core").glob("*.cc"))]
-    for family in sorted(wanted):
+    for family in families_of(ops):
         own = family_levels(family, levels)
         macro = "-DEDGEORT_LEVELS(X, ...)=" + " ".join(f"X({level}, __VA_ARGS__)" for level in own)
         for path in sorted((RUNTIME / "kernels" / family).glob("*.cc")):
@@ -211,49 +180,12 @@ def _units(to: Target, ops: Sequence[str], triple: str, levels: Sequence[str]) -
     return units
 
 
-def _uop_list() -> str:
-    """The names in `enum class Uop`, in order."""
-    found = re.search(r"enum class Uop : u8 \{([^}]*)\}", (RUNTIME / "core/plan_layout.h").read_text())
-    assert found
-    return found[1]
-
-
-def family_levels(family: str, levels: Sequence[str]) -> tuple[str, ...]:
-    """The levels of the family's kernels in a build for `levels`."""
-    return levels_without(levels, INT8[family]) if family in INT8 else levels_without(levels)
-
-
-def held_levels(ops: Sequence[str], levels: Sequence[str]) -> tuple[str, ...]:
-    """The levels, of those of a build, that a library of `ops` holds: those of int8 only where it has such kernels."""
-    held = any(families().get(op) in INT8 for op in ops)
-    return tuple(levels) if held else levels_without(levels)
-
-
-def _ops_source(ops: Sequence[str], levels: Sequence[str]) -> str:
-    """The tables that name what a library holds; what they do not name, the linker drops."""
-    names = sorted(op for op in set(ops) if not op.startswith(_UOP))
-    uops = sorted(op.removeprefix(_UOP) for op in set(ops) if op.startswith(_UOP))
-    lines = ['#include "../kernels/elementwise/program.h"', '#include "ops.h"', "namespace edgeort {"]
-    lines += [f"extern const OpDef k{name};" for name in names]
-    lines += ["const OpDef* const kOps[] = {" + ", ".join([f"&k{name}" for name in names] + ["nullptr"]) + "};"]
-    held = ", ".join(f"kIsa_{level}" for level in held_levels(names, levels))
-    lines += [f"const int kBuiltIsas[] = {{{held}, -1}};"]
-    order = re.findall(r"\w+", _uop_list())
-    for level in levels_without(levels):
-        lines += [f"extern const UopPair uop_{name}_{level};" for name in uops]
-        entries = ", ".join(f"&uop_{name}_{level}" if name in uops else "nullptr" for name in order)
-        lines += [f"extern const ElementwiseKernels elementwise_{level};"]
-        lines += [f"const ElementwiseKernels elementwise_{level} = {{{{{entries}}}}};"]
-    lines += ["}  // namespace edgeort", ""]
-    return "\n".join(lines)
-
-
 def _write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
 def _compile(units: Sequence[_Unit], to: Target, ops: Sequence[str], triple: str, levels: Sequence[str]) -> list[Path]:
-    text = _ops_source(ops, levels)
+    text = tables(ops, levels)
     table = _cached("ops.cc", (text,), lambda path: _write(path, text))
     pic = () if to.os == "windows" else ("-fPIC",)
     units = [*units, _Unit(table, _object_triple(to, triple), pic)]

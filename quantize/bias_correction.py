@@ -10,16 +10,27 @@ equal, those behind it are not. There the correction acts only through what does
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
 from edgeort.quantize.calibration import ChannelMean
-from edgeort.quantize.qdq import QuantizedLayer
 
 STEPS = 3
 
 
-def correct(layer: QuantizedLayer, wanted: np.ndarray, measure: Callable[[], ChannelMean]) -> None:
+class Biased(Protocol):
+    """A layer whose bias can be set; one float64 an output channel."""
+
+    @property
+    def real_bias(self) -> np.ndarray:
+        """As it is."""
+
+    def set_bias(self, bias: np.ndarray) -> None:
+        """Replaces it."""
+
+
+def correct(layer: Biased, wanted: np.ndarray, measure: Callable[[], ChannelMean]) -> None:
     """Sets the bias of `layer`. `wanted` are the float means, `measure` finds those of the layer as it is."""
     bias = layer.real_bias
     for _ in range(STEPS):

@@ -24,6 +24,8 @@ DAMPINGS = (0.01, 0.3)  # of the mean diagonal of C_qq, added to it
 
 _TINY = 1e-30
 
+Problem = tuple[np.ndarray, np.ndarray]  # C_qq [groups, d, d] and the target, what W C_fq exceeds W C_qq by
+
 
 def moved(rows: np.ndarray, own: Sequence[Moments], cross: Sequence[Moments], centred: bool = True) -> np.ndarray:
     """The weights `rows` [groups, outputs, d], moved, float64.
@@ -32,15 +34,16 @@ def moved(rows: np.ndarray, own: Sequence[Moments], cross: Sequence[Moments], ce
     """
     rows = rows.astype(np.float64)
     halves = [_problem(rows, q, f, centred) for q, f in zip(own, cross, strict=True)]
-    tried = list(ordered_map(lambda damping: _tried(halves, damping), DAMPINGS))
-    gain, share, damping = max(tried)
-    if gain <= 0:
-        return rows
-    whole = _problem(rows, own[0].merged(own[1]), cross[0].merged(cross[1]), centred)
-    return rows + min(share, 1.0) * _step(*whole, damping)
+    return rows + best_step(halves, _problem(rows, own[0].merged(own[1]), cross[0].merged(cross[1]), centred))
 
 
-def _problem(rows: np.ndarray, own: Moments, cross: Moments, centred: bool) -> tuple[np.ndarray, np.ndarray]:
+def best_step(halves: list[Problem], whole: Problem) -> np.ndarray:
+    """What to add to the weights: the step of `whole`, as far and as damped as serves the halves best."""
+    gain, share, damping = max(ordered_map(lambda damping: _tried(halves, damping), DAMPINGS))
+    return min(share, 1.0) * _step(*whole, damping) if gain > 0 else np.zeros_like(whole[1])
+
+
+def _problem(rows: np.ndarray, own: Moments, cross: Moments, centred: bool) -> Problem:
     """C_qq and W (C_fq - C_qq)."""
     covariance = own.covariance(centred)
     return covariance, np.matmul(rows, cross.covariance(centred) - covariance)
@@ -53,7 +56,7 @@ def _step(covariance: np.ndarray, target: np.ndarray, damping: float) -> np.ndar
     return np.asarray(np.linalg.solve(damped, target.transpose(0, 2, 1)).transpose(0, 2, 1))
 
 
-def _tried(halves: list[tuple[np.ndarray, np.ndarray]], damping: float) -> tuple[float, float, float]:
+def _tried(halves: list[Problem], damping: float) -> tuple[float, float, float]:
     """How much the squared error falls on the other half, for the best share of the step; the share; the damping.
 
     A share a of the step S changes the error by a^2 S C S^T - 2 a S T^T, T being the other half's target.

@@ -54,9 +54,13 @@ class Moments:
         found.add(more)
         return found
 
+    def products(self) -> np.ndarray:
+        """[groups, d, d], float64: E[a b^T]."""
+        return np.asarray(self.second) / max(self.count, 1)
+
     def covariance(self, centred: bool = True) -> np.ndarray:
         """[groups, d, d], float64: E[a b^T] - E[a] E[b]^T, or where not `centred`, E[a b^T]."""
-        found = np.asarray(self.second) / max(self.count, 1)
+        found = self.products()
         if not centred:
             return found
         means = (np.asarray(x) / max(self.count, 1) for x in (self.first, self.other))
@@ -67,10 +71,14 @@ class Moments:
 
 @dataclass(frozen=True)
 class Patches:
-    """Cuts a layer's input into what single outputs read; `samples` of them are expected."""
+    """Cuts a layer's input into what single outputs read; `samples` of them are expected.
+
+    `most` is how many positions of a sample are cut, None: enough for the unknowns.
+    """
 
     layer: Layer
     samples: int
+    most: int | None = None
 
     @property
     def size(self) -> int:
@@ -107,8 +115,13 @@ class Patches:
         places = tuple(slice(None, None, step) for step in strides)
         return windows[(slice(None), slice(None), *places, *(slice(None, None, step) for step in dilations))]
 
+    @property
+    def positions(self) -> int:
+        """How many positions of a sample are cut, where it has them."""
+        return self.most or max(ENOUGH * self.size // max(self.samples, 1), FEWEST)
+
     def _positions(self, available: int) -> np.ndarray:
-        wanted = max(ENOUGH * self.size // max(self.samples, 1), FEWEST)
+        wanted = self.positions
         if available <= wanted:
             return np.arange(available)
         return ((np.arange(wanted) + 0.5) * (available / wanted)).astype(np.int64)

@@ -8,7 +8,7 @@ KL = mean over rows of sum softmax(r) log(softmax(r) / softmax(q)), nats
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -62,6 +62,9 @@ class Difference:
         return {**asdict(self), "sqnr_db": self.sqnr_db, "agreement": self.agreement, "kl": self.kl}
 
 
+Outputs = dict[str, np.ndarray]
+
+
 def compare(
     reference: bytes, quantised: bytes, samples: Iterable[Sample], *, fuse_qdq: bool = True
 ) -> list[Difference]:
@@ -69,20 +72,28 @@ def compare(
 
     `fuse_qdq` as `open_session`'s.
     """
-    sessions = [open_session(model, threads=1, fuse_qdq=fuse_qdq) for model in (reference, quantised)]
-    names = [output.name for output in sessions[0].get_outputs() if output.type == "tensor(float)"]
-    found = [Difference(name) for name in names]
+    found: dict[str, Difference] = {}
+    for ours in run_both(reference, quantised, samples, fuse_qdq=fuse_qdq):
+        for name, r in ours[0].items():
+            found.setdefault(name, Difference(name)).add(r, ours[1][name])
+    return list(found.values())
 
-    def run(sample: Sample) -> list[list[np.ndarray]]:
+
+def run_both(
+    reference: bytes, other: bytes, samples: Iterable[Sample], *, fuse_qdq: bool = True
+) -> Iterator[tuple[Outputs, Outputs]]:
+    """The float outputs of two models in ONNX Runtime, sample by sample."""
+    sessions = [open_session(model, threads=1, fuse_qdq=fuse_qdq) for model in (reference, other)]
+    names = [output.name for output in sessions[0].get_outputs() if output.type == "tensor(float)"]
+
+    def run(sample: Sample) -> tuple[Outputs, Outputs]:
         try:
-            return [session.run(names, sample) for session in sessions]
+            first, second = (dict(zip(names, session.run(names, sample), strict=True)) for session in sessions)
         except Exception as error:  # its exceptions have no common base
             raise InputError(f"ONNX Runtime cannot run the models: {first_line(error)}") from error
+        return first, second
 
-    for ours in ordered_map(run, samples):
-        for difference, r, q in zip(found, *ours, strict=True):
-            difference.add(r, q)
-    return found
+    return ordered_map(run, samples)
 
 
 def _log_softmax(x: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ LINKED = ("converters", "device_profiles", "quantize")
 LAYERS = (
     ("errors", "model", "ort", "progress", "sample", "targets", "values"),
     ("passes", "quantize", "converters", "device_profiles"),
-    ("lowering", "toolchain", "engine", "compiling"),
+    ("lowering", "families", "toolchain", "engine", "compiling"),
     ("providers",),
     ("bundle", "devices", "session"),
     ("bench", "validate", "report", "inspection"),

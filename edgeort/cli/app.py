@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import edgeort
-from edgeort.cli import bench, build, inspect, profiles, quantize, run, validate
+from edgeort.cli import bench, build, inspect, profiles, prune, quantize, run, validate
 
 app = typer.Typer(
     help="Turns an ONNX model into a small runtime for one device, and checks it.",
@@ -19,6 +19,7 @@ app.command("build")(build.build)
 app.command("bench")(bench.bench)
 app.command("validate")(validate.validate)
 app.command("quantize")(quantize.quantize)
+app.command("prune")(prune.prune)
 app.command("run")(run.run)
 app.command("inspect")(inspect.inspect)
 app.add_typer(profiles.app, name="profiles")

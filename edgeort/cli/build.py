@@ -25,6 +25,7 @@ from edgeort.cli.judging import (
     print_ledger,
 )
 from edgeort.cli.pictures import NO_PICTURES, Pictures, takes_pictures
+from edgeort.cli.prune import read_ratio
 from edgeort.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,6 +61,12 @@ def build(
     precision: Annotated[
         str, typer.Option("--precision", help="float32, or int8: needs --data.", rich_help_panel=PANEL)
     ] = "float32",
+    prune: Annotated[
+        str | None,
+        typer.Option(
+            "--prune", help="Share of the multiply-adds that goes, or auto: needs --data.", rich_help_panel=PANEL
+        ),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option("--data", help="Samples that calibrate int8; alone they judge, too.", rich_help_panel=PANEL),
@@ -109,6 +116,7 @@ def build(
             samples,
             tuple(exclude or ()),
             pictures.preprocessing() if pictures.are_given else None,
+            None if prune is None else read_ratio("--prune", prune) or "auto",
         )
         shapes = parse_shapes(shape or ())
         result = pipeline.build(
@@ -182,6 +190,8 @@ def _print(result: BuildResult, path: Path, said: str) -> None:
         )
     rows += [(verdict.budget, _verdict(verdict.limit, verdict.measured, verdict.unit)) for verdict in result.budgets]
     rows.append(("time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.seconds.items())))
+    if result.pruning is not None:
+        rows.insert(1, ("pruned", f"{result.pruning.ratio:.1%} of the multiply-adds are gone"))
     if result.samples:
         rows.insert(1, ("samples", result.samples))
     print_table(f"{result.model} for {result.device}", rows)

@@ -102,7 +102,7 @@ def _print(result: Result) -> None:
     rows = [
         ("model", f"{result.output}, {shrunk}"),
         ("int8", _int8(result)),
-        ("samples", f"{result.samples}; {settled}" if result.samples else "none: ranges from the file"),
+        ("samples", f"{result.samples}; {settled}" if result.samples else "none"),
         *((f"output {d.output}", _difference(d)) for d in result.differences),
         ("time", f"{result.seconds:.1f} s"),
     ]

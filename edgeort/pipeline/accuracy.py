@@ -36,7 +36,8 @@ CALIBRATE = 100  # samples, at most, where one set both calibrates and judges
 class Accuracy:
     """What calibrates and what judges a build. Where one of `data` and `eval_data` is given, it is split for int8.
 
-    `labels`, `task`, `limits`, `output` and `characters` are those of `Exam`; `exclude` names nodes that stay float.
+    `labels`, `task`, `limits`, `output` and `characters` are those of `Exam`; `exclude` names nodes that stay float and
+    whole. `prune` is the share of the multiply-adds that goes, or auto: what the limits allow.
     """
 
     precision: Precision = "float32"
@@ -50,6 +51,12 @@ class Accuracy:
     samples: int | None = None
     exclude: Sequence[str] = ()
     preprocessing: Preprocessing | None = None
+    prune: float | Literal["auto"] | None = None
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether samples are needed beside those that judge."""
+        return self.precision == "int8" or self.prune is not None
 
     def checked(self, profile: Profile) -> Accuracy:
         """With the profile's budget where it applies. InputError for options that do not go together."""
@@ -58,6 +65,10 @@ class Accuracy:
         has_data = self.data is not None or self.eval_data is not None
         if self.precision == "int8" and not has_data:
             raise InputError("int8 needs samples to calibrate with, and there are none", hint="add --data DIR")
+        if self.prune is not None and not has_data:
+            raise InputError("pruning needs samples to fit to, and there are none", hint="add --data DIR")
+        if self.prune == "auto" and not self.limits.is_set:
+            raise InputError("--prune auto goes as far as a budget allows, and there is none", hint="add --max-drop 1")
         if (self.limits.is_set or self.labels) and not has_data:
             raise InputError("a budget of accuracy is judged on samples, and there are none", hint="add --data DIR")
         drop = profile.budget.max_drop
@@ -82,17 +93,17 @@ def open_sets(accuracy: Accuracy, graph: ir.Model) -> Sets:
         None if given is None else open_samples(given, inputs, accuracy.preprocessing).limited(accuracy.samples)
         for given in (accuracy.data, accuracy.eval_data)
     )
-    sets = _apart(data, judging, accuracy.precision)
+    sets = _apart(data, judging, calibrates=accuracy.calibrates)
     if sets.judging is not None:
         exam_of(accuracy, sets.judging).labelled(sets.judging)
     return sets
 
 
-def _apart(data: Samples | None, judging: Samples | None, precision: Precision) -> Sets:
+def _apart(data: Samples | None, judging: Samples | None, *, calibrates: bool) -> Sets:
     only = data or judging
     if only is None:
         return Sets(None, None)
-    if precision != "int8":
+    if not calibrates:
         return Sets(None, judging or data)
     if data is not None and judging is not None and data.source != judging.source:
         return Sets(data, judging, f"{data.source} calibrates, {judging.source} judges")
@@ -151,8 +162,12 @@ def quantise(
     sets: Sets,
     profile: Profile,
     walk: Walk,
+    pruned: bytes | None = None,
 ) -> Int8:
-    """The int8 model of the ONNX file, with as few layers in float as the budget needs. Raises BudgetError."""
+    """The int8 model of the ONNX file, or of what is left of it, with as few layers in float as the budget needs.
+
+    Raises BudgetError.
+    """
     assert sets.calibration is not None and sets.judging is not None
     goal = None
     if accuracy.limits.is_set:
@@ -160,11 +175,14 @@ def quantise(
     rates = Rates(*macs_per_ms(profile))
     options = quantizer.Options(exclude=accuracy.exclude, preprocessing=accuracy.preprocessing, goal=goal, rates=rates)
     with walk.stage("quantize"), tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
-        made = Path(folder) / "int8.onnx"
+        made, source = Path(folder) / "int8.onnx", path
+        if pruned is not None:
+            source = Path(folder) / "pruned.onnx"
+            source.write_bytes(pruned)
         result = quantizer.quantize(
-            path, made, sets.calibration, options, shapes=shapes, progress=walk.progress, tell=walk.progress
+            source, made, sets.calibration, options, shapes=shapes, progress=walk.progress, tell=walk.progress
         )
-        source = path if result.was_quantised else made
+        source = source if result.was_quantised else made
         graph = models.clean(walk.keep("quantize", models.load(source, shapes=shapes)))
         return Int8(graph, source.read_bytes(), replace(result, output=""))
 
@@ -186,11 +204,15 @@ def preprocessing_of(accuracy: Accuracy, sets: Sets) -> dict[str, Any] | None:
     return asdict(replace(how, size=form_of(sets.judging.inputs, how).size))
 
 
-def record(accuracy: Accuracy, int8: Int8 | None, found: Evaluation | None) -> dict[str, Any] | None:
+def record(
+    accuracy: Accuracy, int8: Int8 | None, found: Evaluation | None, pruned: float | None = None
+) -> dict[str, Any] | None:
     """What the manifest says of accuracy; no times and no paths, so that the same build gives the same bytes."""
     if int8 is None and found is None:
         return None
     told: dict[str, Any] = {"precision": accuracy.precision, "budget": asdict(accuracy.limits)}
+    if pruned is not None:
+        told["pruned"] = pruned  # the share of the multiply-adds that went
     if int8 is not None:
         result = int8.result
         told |= {
@@ -214,6 +236,8 @@ def judge(trial: Bundle, path: Path, accuracy: Accuracy, sets: Sets, walk: Walk)
     assert sets.judging is not None
     with walk.stage("validate"):
         found = assess(trial, path, exam_of(accuracy, sets.judging), progress=walk.progress)
+    if accuracy.prune is not None and accuracy.precision == "float32":
+        return enforce(found, hint="--prune auto, or a smaller share; or a wider budget")
     if accuracy.precision == "float32":
         return enforce(
             found, hint=f"the float bundle is not what ONNX Runtime computes: edgeort validate --model {path}"

@@ -21,6 +21,7 @@ from edgeort.passes.context import IoLayout
 from edgeort.pipeline import accuracy as accuracies
 from edgeort.pipeline import checking, packing
 from edgeort.pipeline.accuracy import Accuracy
+from edgeort.pipeline.pruning import prune
 from edgeort.pipeline.result import BuildResult
 from edgeort.pipeline.walk import Walk
 from edgeort.progress import Progress
@@ -44,8 +45,8 @@ def build(
 
     `shapes` fixes dimensions of inputs; `io_layout` is that of rank-4 inputs and outputs; `threads` is the bundle's
     default, the profile's when None. `ram_limit` is what activations may take, in bytes: the runtime works in smaller
-    strips to keep it, or BudgetError says the least that it needs. `accuracy` asks for int8 and a verdict on samples.
-    With `keep_stages`, `<out>.stages/` gets the ONNX model after every stage.
+    strips to keep it, or BudgetError says the least that it needs. `accuracy` asks for pruning, int8 and a verdict on
+    samples. With `keep_stages`, `<out>.stages/` gets the ONNX model after every stage.
     Raises an EdgeortError; then nothing stands at `out` that was not there before.
     """
     if ram_limit is not None and not 0 < ram_limit < 2**63:
@@ -61,8 +62,13 @@ def build(
     with walk.stage("clean"):
         graph = walk.keep("clean", model.clean(graph))
     sets = accuracies.open_sets(asked, graph)
-    int8 = accuracies.quantise(path, shapes, asked, sets, device, walk) if asked.precision == "int8" else None
-    graph = graph if int8 is None else int8.graph
+    pruned = None if asked.prune is None else prune(path, shapes, asked, sets, walk)
+    graph, reference = (graph, path) if pruned is None else (pruned.graph, pruned.model)
+    int8 = None
+    if asked.precision == "int8":
+        left = None if pruned is None else pruned.model
+        int8 = accuracies.quantise(path, shapes, asked, sets, device, walk, left)
+        graph, reference = int8.graph, int8.model
     with walk.stage("passes"):
         context = _run_passes(graph, device, io_layout, walk)
     with walk.stage("lower"):
@@ -73,7 +79,6 @@ def build(
     manifest = packing.make_manifest(path, device, graph, plan, io_layout, threads)
     manifest = replace(manifest, preprocessing=accuracies.preprocessing_of(asked, sets))
     contents = packing.make_contents(manifest, plan, library, harness)
-    reference = path if int8 is None else int8.model
     inputs = checking.golden_inputs(reference, manifest)
     with checking.trial(out, manifest, contents, inputs) as trial:
         with walk.stage("check"):
@@ -85,7 +90,8 @@ def build(
         sizes = packing.sizes_of(contents)
         verdicts = judge(manifest.budgets, sum(sizes.values()), ran.measurement) if ran.measurement else []
         enforce(verdicts)
-        manifest = replace(manifest, quantization=accuracies.record(asked, int8, evaluation))
+        ratio = None if pruned is None else pruned.result.ratio
+        manifest = replace(manifest, quantization=accuracies.record(asked, int8, evaluation, ratio))
         write_bundle(out, manifest, contents)
     return BuildResult(
         bundle=out,
@@ -103,6 +109,7 @@ def build(
         checked_on=ran.where,
         comparisons=tuple(comparisons),
         samples=sets.told,
+        pruning=None if pruned is None else pruned.result,
         quantization=None if int8 is None else int8.result,
         evaluation=evaluation,
         measurement=ran.measurement,

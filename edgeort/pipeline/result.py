@@ -8,6 +8,7 @@ from typing import Any
 
 from edgeort.bench import Measurement, Verdict
 from edgeort.quantize import Result
+from edgeort.quantize.pruning import Result as Pruning
 from edgeort.validate import Comparison, Evaluation
 
 
@@ -16,8 +17,8 @@ class BuildResult:
     """What a build made. Sizes in bytes; `checked_on` says where the outputs came from that were compared.
 
     `precisions` counts nodes by precision, `not_int8` says of quantised layers why they run in float.
-    `samples` says which samples calibrated and which judged, `quantization` is what made the int8 model, `evaluation`
-    what the bundle's answers are worth.
+    `samples` says which samples calibrated and which judged, `pruning` which channels went, `quantization` is what made
+    the int8 model, `evaluation` what the bundle's answers are worth.
     """
 
     bundle: Path
@@ -35,6 +36,7 @@ class BuildResult:
     checked_on: str
     comparisons: tuple[Comparison, ...]
     samples: str
+    pruning: Pruning | None
     quantization: Result | None
     evaluation: Evaluation | None
     measurement: Measurement | None
@@ -54,6 +56,7 @@ class BuildResult:
             **asdict(self),
             "bundle": str(self.bundle),
             "max_difference": self.max_difference,
+            "pruning": None if self.pruning is None else self.pruning.to_dict(),
             "quantization": None if self.quantization is None else self.quantization.to_dict(),
             "evaluation": None if self.evaluation is None else self.evaluation.to_dict(),
         }

@@ -72,7 +72,7 @@ def build() -> Path:
     operators = "-DOPERATORS=" + " ".join(f"X({name})" for name in sorted(toolchain.families()))
     tables = BUILT / "sanitized" / "tables.cc"
     tables.parent.mkdir(parents=True, exist_ok=True)
-    tables.write_text(toolchain._ops_source(toolchain.all_kernels(), tuple(levels)))
+    tables.write_text(toolchain.tables(toolchain.all_kernels(), tuple(levels)))
     # The library's own table of operators gives way to the one of checked.cc.
     jobs = [([*base, "-DkOps=kUnwatchedOps"], tables), ([*base, "-fno-access-control", operators], HERE / "checked.cc")]
     jobs.append((base, HERE / "plan_fuzz.cc"))
