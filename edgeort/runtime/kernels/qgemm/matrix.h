@@ -18,6 +18,7 @@ struct QMatrix {
   QResult result;                 // of tiles: float32 where a program follows; at column 0
   bool quantised;                 // the output is
   i64 n, panel_stride;            // columns of one product, and bytes between panels
+  const u8* chains;               // of QTile, of all products
   q8 outside;                     // what padding reads
   i64 rows, block;                // rows in all, and of a block (the last may be smaller)
   i64 rows_per_task, columns_per_task;
@@ -92,6 +93,7 @@ struct QMatrix {
   Status check(Prepare& p, i64 products, i64 quads, bool biased);
   Status bind_program(Prepare& p, const Program& code, size_t params_bytes);
   void pick(const Prepare& p, bool wide);
+  Status chain(Prepare& p, i64 products, bool wide);
   Status fold(Prepare& p, const Quantisation& q, i64 columns);
   const QTileRow& main_tile() const;
   u8* place(Rows* rows, u8* scratch) const;
