@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeort.device_profiles.rates import macs_per_cycle
 from edgeort.errors import OutputError
 from edgeort.toolchain import cache_dir
 from edgeort.values import Dims, Value
@@ -41,10 +42,11 @@ class CachedPlan:
 def plan_of(path: Path, profile: Profile) -> tuple[PlanBuilder, ir.Model]:
     """The plan of the model in that file, and the graph it was lowered from."""
     from edgeort import lowering, model, passes
+    from edgeort.lowering.where_int8 import rates_of
 
     graph = model.clean(model.load(path))
     passes.run_passes(graph, passes.PassContext(profile=profile))
-    return lowering.lower(graph), graph
+    return lowering.lower(graph, rates_of(profile)), graph
 
 
 def signature(model: ir.Model) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
@@ -60,8 +62,10 @@ def _value(value: ir.Value) -> Value:
     return Value(str(value.name), {"float": "float32", "double": "float64"}.get(dtype, dtype), shape)
 
 
-def cached_plan(model_file: Path, make: Callable[[], tuple[PlanBuilder, ir.Model]]) -> CachedPlan:
+def cached_plan(model_file: Path, profile: Profile, make: Callable[[], tuple[PlanBuilder, ir.Model]]) -> CachedPlan:
     """The plan of that file from the user's cache, or `make() -> (plan, lowered graph)` and then kept there.
+
+    A profile whose rates choose other precisions has a plan of its own.
 
     Safe when two processes do it at once. A model with weights in other files is lowered each time, since its own
     bytes do not tell whether those changed.
@@ -72,7 +76,7 @@ def cached_plan(model_file: Path, make: Callable[[], tuple[PlanBuilder, ir.Model
         data = b"location"  # `make` says what is wrong with the file
     plans = cache_dir() / "plans"
     external = b"location" in data
-    folder = plans / _key(data, _fingerprint().encode())
+    folder = plans / _key(data, _fingerprint().encode(), repr(macs_per_cycle(profile)).encode())
     if not external and (found := _read(folder)):
         return found
     plan, model = make()

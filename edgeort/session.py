@@ -221,4 +221,4 @@ def _compile(model: str | os.PathLike[str] | bytes | onnx.ModelProto, host: Prof
 def _compile_file(path: Path, host: Profile) -> CachedPlan:
     from edgeort import compiling
 
-    return compiling.cached_plan(path, lambda: compiling.plan_of(path, host))
+    return compiling.cached_plan(path, host, lambda: compiling.plan_of(path, host))

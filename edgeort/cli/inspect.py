@@ -12,6 +12,7 @@ from edgeort.cli.common import Json, command, print_json, print_table, size
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+    from edgeort.device_profiles import Profile
     from edgeort.inspection import Inspection, Precisions, Tensor, Unsupported
 
 OPERATORS_SHOWN = 40
@@ -41,7 +42,7 @@ def inspect(
     if profile is not None:
         cleaned = _prepared(graph)
         unsupported = _unsupported(cleaned)
-        precisions = None if unsupported else _precisions(cleaned)
+        precisions = None if unsupported else _precisions(cleaned, profile)
         found = dataclasses.replace(found, unsupported=unsupported, precisions=precisions)
     if as_json:
         print_json(found.to_dict())
@@ -71,16 +72,17 @@ def _unsupported(cleaned: ir.Model) -> list[Unsupported]:
     return found
 
 
-def _precisions(cleaned: ir.Model) -> Precisions | None:
+def _precisions(cleaned: ir.Model, profile: Profile) -> Precisions | None:
     """What runs in which precision; None for a model that is not quantised, or that cannot be lowered."""
     from collections import Counter
 
     from edgeort.errors import UnsupportedError
     from edgeort.inspection import Precisions, Unsupported
     from edgeort.lowering import lower
+    from edgeort.lowering.where_int8 import rates_of
 
     try:
-        plan = lower(cleaned)
+        plan = lower(cleaned, rates_of(profile))
     except UnsupportedError:
         return None
     if not plan.is_quantised:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import onnx_ir as ir
 
+from edgeort.device_profiles.rates import CoreRates
 from edgeort.errors import UnsupportedError
 from edgeort.lowering import (
     attention,
@@ -66,9 +67,12 @@ _NO_KERNEL = (
 )
 
 
-def lower(model: ir.Model) -> PlanBuilder:
-    """The plan of a model that went through the passes. UnsupportedError names the first node without a kernel."""
-    ctx = Lowering(opset=model.opset_imports.get("", 17))
+def lower(model: ir.Model, rates: CoreRates | None = None) -> PlanBuilder:
+    """The plan of a model that went through the passes. `rates` say which products int8 pays for; None: all.
+
+    UnsupportedError names the first node without a kernel.
+    """
+    ctx = Lowering(opset=model.opset_imports.get("", 17), rates=rates)
     graph = model.graph
     for value in graph.inputs:
         if value.shape is None or value.dtype is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx_ir as ir
 
+from edgeort.device_profiles.rates import CoreRates
 from edgeort.errors import UnsupportedError
 from edgeort.lowering import layout
 from edgeort.lowering.params import PARAMS
@@ -45,6 +46,7 @@ class Lowering:
     averages: dict[ir.Value, tuple[int, Quantity]] = field(default_factory=dict)
     deferred: dict[ir.Value, Callable[[], None]] = field(default_factory=dict)  # made when something first reads them
     opset: int = 17  # of the default domain
+    rates: CoreRates | None = None  # that say where int8 pays; None: wherever it is possible
 
     def value(self, value: ir.Value | None) -> int:
         """The plan's tensor of a value; constants are added when first used. -1 for an absent operand."""

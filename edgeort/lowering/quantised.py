@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from edgeort.lowering import layout
+from edgeort.lowering import layout, where_int8
 from edgeort.lowering.context import Group, Lowering, integer, number
 from edgeort.lowering.matrix import window
 from edgeort.lowering.params import PARAMS
@@ -170,6 +170,11 @@ def product(ctx: Lowering, node: ir.Node, group: Group) -> str | None:
     made = read(ctx, node, group)
     if isinstance(made, str):
         return made
+    if ctx.rates is not None and not made.depthwise:
+        weight = dequantized_constant(node.inputs[1])
+        assert weight is not None
+        if (reason := where_int8.slower(node, group, weight.integers, ctx.rates)) is not None:
+            return reason
     quantisation, scale, program = _result(made)
     header, code, operands = epilogue(ctx, made.result, program, 5)
     _, channels, columns = made.weight.shape

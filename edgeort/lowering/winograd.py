@@ -50,11 +50,16 @@ def pack(weight: np.ndarray, stride: int) -> np.ndarray:
 
 def pays(node: ir.Node, weight: np.ndarray, y: ir.Value) -> bool:
     """Whether an edgeort.nhwc.Conv with output y is 3x3 of stride 1 or 2 and cheaper by Winograd."""
+    return multiply_adds(node, weight, y) is not None
+
+
+def multiply_adds(node: ir.Node, weight: np.ndarray, y: ir.Value) -> float | None:
+    """What Winograd takes for one image of it, the transforms included; None where it does not pay."""
     if weight.shape[2:] != (3, 3) or integer(node, "group", 1) != 1 or set(integers(node, "dilations") or [1]) != {1}:
-        return False
+        return None
     strides = set(integers(node, "strides") or [1])
     if strides not in ({1}, {2}):
-        return False
+        return None
     stride = strides.pop()
     sizes = y.shape[1:3] if y.shape is not None and len(y.shape) == 4 else (None, None)
     height, width = (size if isinstance(size, int) else UNKNOWN for size in sizes)
@@ -63,7 +68,7 @@ def pays(node: ir.Node, weight: np.ndarray, y: ir.Value) -> bool:
     cost = _COSTS[stride]
     fast = _positions(height, stride) * _positions(width, stride) * pairs
     fast += tiles * (cost.input * channels + cost.output * out) + max(1, tiles / TILES_PER_RUN) * cost.weight * pairs
-    return bool(fast < _WORTH * height * width * 9 * pairs)
+    return fast if fast < _WORTH * height * width * 9 * pairs else None
 
 
 def _positions(outputs: int, stride: int) -> int:

@@ -16,6 +16,7 @@ from edgeort.bundle import golden, write_bundle
 from edgeort.bundle.writing import check_writable
 from edgeort.device_profiles import Profile
 from edgeort.errors import InputError
+from edgeort.lowering.where_int8 import rates_of
 from edgeort.passes.context import IoLayout
 from edgeort.pipeline import accuracy as accuracies
 from edgeort.pipeline import checking, packing
@@ -71,7 +72,7 @@ def build(
     with walk.stage("passes"):
         context = _run_passes(graph, device, io_layout, walk)
     with walk.stage("lower"):
-        plan = lowering.lower(graph)
+        plan = lowering.lower(graph, None if ram_limit else rates_of(device))
         plan.ram_limit = ram_limit or 0
     with walk.stage("compile"):
         library, harness = packing.compile_for(device, plan)

@@ -50,6 +50,7 @@ static inline size_t bytes(const Tensor& t) { return static_cast<size_t>(count(t
 static inline i64 min_of(i64 a, i64 b) { return a < b ? a : b; }
 static inline i64 max_of(i64 a, i64 b) { return a > b ? a : b; }
 static inline i64 ceil_div(i64 a, i64 b) { return (a + b - 1) / b; }
+static inline i64 round_up(i64 value, i64 multiple) { return ceil_div(value, multiple) * multiple; }
 
 struct Model;
 struct StreamOps;

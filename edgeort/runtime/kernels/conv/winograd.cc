@@ -49,7 +49,6 @@ struct State {
 };
 
 i64 square(i64 value) { return value * value; }
-i64 round_up(i64 value, i64 multiple) { return ceil_div(value, multiple) * multiple; }
 i64 odd_lines(i64 floats) { return ceil_div(floats, kLine) / 2 * 2 * kLine + kLine; }
 
 // How many tiles a run has, and where their values lie.

@@ -2,23 +2,17 @@
 #pragma once
 #include "../../core/op.h"
 #include "../elementwise/bound.h"
-#include "gemm.h"
+#include "blocks.h"
 
 namespace edgeort {
 
-struct Matrix {
+struct Matrix : Blocks {
   const GemmKernels* kernels;
   BoundProgram epilogue;  // over the space [rows..., n]
-  i64 n, panel_stride;    // columns, and floats between panels
   f32 lo, hi;             // a clamp done in registers; else -inf, inf
   bool program;           // the epilogue is more than that clamp
-  i64 rows, block;        // rows in all, and of a block (the last may be smaller)
-  i64 rows_per_task, columns_per_task;
-  i64 group, chunk;  // so many blocks share so many columns of weights before the next ones
-  i64 max_taps;
-  i64 row_step;  // between neighbouring rows in the epilogue's space
-  u32* ended;    // for each task's rows, how many of their tasks are over; null: nobody waits for whole rows
-  bool even;     // rows are evenly spaced in memory: equal blocks are one entry of Rows
+  i64 row_step;           // between neighbouring rows in the epilogue's space
+  u32* ended;             // for each task's rows, how many of their tasks are over; null: nobody waits for whole rows
 
   using Rows = TapRows<f32>;
 
@@ -26,7 +20,6 @@ struct Matrix {
   Status bind(Prepare& p, const Program& code, size_t params_bytes, const i64* dims, int rank, i64 columns, i64 k);
   // Cuts the work for `rows` rows whose sums have up to `taps` taps.
   void partition(i64 all_rows, i64 taps, int threads);
-  i64 row_tasks() const { return ceil_div(rows, rows_per_task); }
   u64 scratch_bytes() const;
 
   // Computes all rows on all threads. `fill(first_row, &rows)` sets a block's pointers, offsets, taps, kc and step. `out` is row 0,
@@ -34,49 +27,25 @@ struct Matrix {
   template <class Fill>
   void multiply(const Run& r, const f32* panels, const f32* bias, f32* out, i64 out_stride, i64 epilogue_row, i64 epilogue_column,
                 const Fill& fill) const {
-    const i64 column_tasks = ceil_div(n, columns_per_task);
+    const i64 column_tasks = this->column_tasks();
     r.parallel(row_tasks() * column_tasks, [&](i64 task, int thread) {
-      const i64 first = task / column_tasks * rows_per_task, begin = task % column_tasks * columns_per_task;
-      const Part part = {first, min_of(rows, first + rows_per_task), begin, min_of(n, begin + columns_per_task)};
+      const Part part = this->part(task);
       range(r, panels, bias, out, out_stride, epilogue_row, epilogue_column, part, r.thread_scratch(thread), fill);
       if (ended && r.has_row_epilogue() && is_last(task / column_tasks, column_tasks)) r.end_rows(part.first, part.last);
     });
   }
 
-  struct Part {
-    i64 first, last;  // rows
-    i64 begin, end;   // columns
-  };
   // The same for a part, on this thread; `scratch` has scratch_bytes(). `out` is still row 0, column 0.
   template <class Fill>
   void range(const Run& r, const f32* panels, const f32* bias, f32* out, i64 out_stride, i64 epilogue_row, i64 epilogue_column,
              const Part& part, void* scratch, const Fill& fill) const {
-    // Blocks as equal as tiles allow: 49 rows are 10 + 10 + 10 + 10 + 9 rather than 4 * 12 + 1. The first `larger` have a row more.
-    const i64 all = part.last - part.first, blocks = ceil_div(all, block), size = all / max_of(blocks, 1), larger = all - blocks * size;
-    i64 row = part.first;
-    for (i64 first = 0; first < blocks; first += group) {
-      const i64 last = min_of(blocks, first + group);
-      Rows entries[kMaxGroup];
-      u8* rest = static_cast<u8*>(scratch);
-      i64 count = 0, to = row;
-      for (i64 i = first; i < last; i += entries[count++].repeat) {
-        Rows& entry = entries[count];
-        entry.rows = static_cast<int>(size + (i < larger));
-        entry.repeat = !even ? 1 : min_of(last, i < larger ? larger : last) - i;
-        rest = place(&entry, rest);
-        fill(to, &entry);
-        to += entry.rows * entry.repeat;
-      }
-      for (i64 column = part.begin; column < part.end; column += chunk) {
-        f32* at = out + row * out_stride;
-        for (i64 i = 0; i < count; at += entries[i].rows * entries[i].repeat * out_stride, ++i) {
-          columns(entries[i], panels, bias, column, min_of(part.end, column + chunk), at, out_stride);
-        }
-      }
-      if (program)
-        finish(r, epilogue_row + row * row_step, epilogue_column, to - row, part.begin, part.end, out + row * out_stride, out_stride, rest);
-      row = to;
-    }
+    groups<f32>(part, scratch, fill, [&](const Rows* entries, i64 count, const Part& at, void* rest) {
+      f32* to = out + at.first * out_stride;
+      chunks(entries, count, at, to, out_stride,
+             [&](const Rows& entry, i64 begin, i64 end, f32* y) { columns(entry, panels, bias, begin, end, y, out_stride); });
+      if (!program) return;
+      finish(r, epilogue_row + at.first * row_step, epilogue_column, at.last - at.first, at.begin, at.end, to, out_stride, rest);
+    });
   }
 
   // The parts of multiply, for callers with loops of their own: columns [begin, end) of a block of rows, and the program
@@ -87,16 +56,12 @@ struct Matrix {
   const TileRow& main_tile() const;
 
  private:
-  static constexpr int kMaxGroup = 16;
   // Whether the task that ends here is the last of the `tasks` that compute the same rows.
   bool is_last(i64 row_task, i64 tasks) const {
     if (__atomic_add_fetch(&ended[row_task], 1, __ATOMIC_ACQ_REL) != static_cast<u32>(tasks)) return false;
     __atomic_store_n(&ended[row_task], 0, __ATOMIC_RELAXED);  // for the next run
     return true;
   }
-  // The columns that tiles for `left` more may cover: whole narrowest tiles.
-  i64 reach(i64 left) const;
-  u8* place(Rows* rows, u8* scratch) const;
 };
 
 }  // namespace edgeort

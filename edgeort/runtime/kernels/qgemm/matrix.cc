@@ -9,8 +9,6 @@ EDGEORT_KERNELS(RowKernels, qgemm_rows)
 
 namespace {
 
-// Bytes of packed weights that a task's blocks share before the next ones: about half a small core's L2.
-constexpr i64 kChunkBytes = 128 * 1024;
 // Of the float32 values that a program turns into bytes.
 constexpr i64 kBetweenBytes = 32 * 1024;
 
@@ -43,6 +41,29 @@ void QMatrix::pick(const Prepare& p, bool wide) {
   tile_count = wide && kernels.wide ? 1 : kernels.count;
 }
 
+// Sums of kChain products fit 16 bits where the weights' magnitudes are 255 at most in all: 255 * 128 < 2^15.
+Status QMatrix::chain(Prepare& p, i64 products, bool wide) {
+  chains = nullptr;
+  const auto* weights = static_cast<const i8*>(p.value(kWeights));
+  if (!qgemm(p.isa()).chained || wide || !weights) return Status::ok;
+  const i64 count = products * padded() / kPanel * panel_stride / kChainBytes, step = kQuad / kChainBytes;
+  auto* fit = static_cast<u8*>(p.keep(static_cast<u64>(count)));
+  if (!fit) return p.fail("out of memory");
+  i64 fitting = 0;
+  for (i64 i = 0; i < count; fitting += fit[i++], weights += kChainBytes) {
+    fit[i] = i + (kChain - 1) * step < count;
+    for (i64 lane = 0; fit[i] && lane < kChainBytes; ++lane) {
+      int sum = 0;
+      for (i64 quad = 0; quad < kChain; ++quad) sum += __builtin_abs(weights[quad * kQuad + lane]);
+      fit[i] = sum <= 255;
+    }
+  }
+  chains = fit;
+  // More rows pay where few chains fit.
+  if (fitting > count / 2) ++tiles, --tile_count;
+  return Status::ok;
+}
+
 // Takes the input's zero point into the bias.
 Status QMatrix::fold(Prepare& p, const Quantisation& q, i64 all) {
   const auto *bias = static_cast<const i32*>(p.value(kBias)), *sums = static_cast<const i32*>(p.value(kSums));
@@ -72,6 +93,7 @@ Status QMatrix::bind(Prepare& p, const Quantisation& q, const Program& code, siz
   EDGEORT_TRY(check(p, products, quads, true));
   EDGEORT_TRY(bind_program(p, code, params_bytes));
   pick(p, q.wide != 0);
+  EDGEORT_TRY(chain(p, products, q.wide != 0));
   return fold(p, q, products * padded());
 }
 
@@ -82,6 +104,7 @@ Status QMatrix::bind_rows(Prepare& p, bool wide, const Program& code, size_t par
   EDGEORT_TRY(check(p, 1, quads, false));
   EDGEORT_TRY(bind_program(p, code, params_bytes));
   pick(p, wide);
+  EDGEORT_TRY(chain(p, 1, wide));
   row_kernels = &qgemm_rows(p.isa());
   const auto* scale = static_cast<const f32*>(p.value(kScale));
   const auto* zeros = static_cast<const i32*>(p.keep(static_cast<u64>(padded()) * sizeof(i32)));
@@ -92,44 +115,14 @@ Status QMatrix::bind_rows(Prepare& p, bool wide, const Program& code, size_t par
 }
 
 void QMatrix::partition(i64 all_rows, i64 taps, int threads) {
-  rows = all_rows;
-  max_taps = taps;
-  block = max_of(1, min_of(rows, main_tile().rows));
-  const i64 blocks = ceil_div(rows, block), panels = ceil_div(n, kPanel), width = main_tile().columns;
-  // Tasks of equal size, several a thread: cores may differ, or have other work.
-  const i64 wanted = threads > 1 ? 4 * threads : 1, least = ceil_div(blocks, kMaxGroup);
-  // Each task reads the weights of its columns, and its rows: the larger of the two is what tasks should share least.
-  const i64 most_splits = max_of(1, ceil_div(panels, 4));
-  i64 row_tasks = n > rows ? ceil_div(wanted, most_splits) : wanted;
-  row_tasks = max_of(1, min_of(blocks, max_of(row_tasks, least)));
-  const i64 splits = row_tasks >= wanted ? 1 : min_of(most_splits, ceil_div(wanted, row_tasks));
-  rows_per_task = max_of(1, ceil_div(rows, row_tasks));
-  columns_per_task = max_of(width, ceil_div(ceil_div(n, splits), width) * width);
-  group = min_of(kMaxGroup, ceil_div(rows_per_task, block));
+  const QTileRow& main = largest_tile(tiles, tile_count, max_of(padded(), kPanel));
+  cut(all_rows, taps, threads, main.rows, main.columns, sizeof(i8));
   if (between()) group = max_of(1, min_of(group, kBetweenBytes / (block * min_of(n, columns_per_task) * i64{sizeof(f32)} + 1)));
-  chunk = max_of(1, kChunkBytes / max_of(1, panel_stride / kPanel * width)) * width;
-}
-
-// The most sums in registers; among equals more rows, which read the weights less often.
-const QTileRow& QMatrix::main_tile() const {
-  const QTileRow* best = nullptr;
-  for (const QTileRow* row = tiles; row < tiles + tile_count; ++row) {
-    if (row->columns <= max_of(padded(), kPanel) && (!best || row->rows * row->columns >= best->rows * best->columns)) best = row;
-  }
-  return *best;
 }
 
 u64 QMatrix::scratch_bytes() const {
-  const i64 pointers = max_taps * (block * i64{sizeof(void*)} + i64{sizeof(i64)});
   const i64 values = between() ? group * block * min_of(n, columns_per_task) * i64{sizeof(f32)} : 0;
-  return static_cast<u64>(group * pointers + values + kAlignment) + (program() ? epilogue.scratch_bytes(n * block) : 0);
-}
-
-u8* QMatrix::place(Rows* out, u8* scratch) const {
-  out->offsets = reinterpret_cast<i64*>(scratch);
-  scratch += max_taps * i64{sizeof(i64)};
-  out->pointers = reinterpret_cast<const q8**>(scratch);
-  return scratch + max_taps * block * i64{sizeof(void*)};
+  return static_cast<u64>(group_bytes() + values + kAlignment) + (program() ? epilogue.scratch_bytes(n * block) : 0);
 }
 
 // The rows of `part`, which `entries` are.
@@ -142,15 +135,12 @@ void QMatrix::compute(const Run& r, const Place& to, const Rows* entries, i64 co
   tile.result.bias += products;
   tile.result.scale += products;
   tile.panel_stride = panel_stride;
+  tile.chains = chains ? chains + products / kPanel * panel_stride / kChainBytes : nullptr;
   tile.out_stride = between() ? width : to.stride;
   const i64 size = between() ? i64{sizeof(f32)} : element();
   char* out = between() ? reinterpret_cast<char*>(values - part.begin) : to.out + part.first * to.stride * size;
-  for (i64 column = part.begin; column < part.end; column += chunk) {
-    char* at = out;
-    for (i64 i = 0; i < count; at += entries[i].rows * entries[i].repeat * tile.out_stride * size, ++i) {
-      columns(entries[i], tile, panels, column, min_of(part.end, column + chunk), at);
-    }
-  }
+  chunks(entries, count, part, out, tile.out_stride * size,
+         [&](const Rows& entry, i64 begin, i64 end, char* at) { columns(entry, tile, panels, begin, end, at); });
   if (to.scales) restore(r, to, part, reinterpret_cast<f32*>(out));
   if (!program()) return;
   if (between()) {
@@ -178,16 +168,12 @@ void QMatrix::columns(const Rows& in, const QTile& common, const i8* panels, i64
   tile.step = in.step;
   tile.panels = panels;
   tile.out = out;
-  const QTileRow* row = tiles;
-  const i64 least = tiles[tile_count - 1].columns;
-  for (i64 column = begin; column < end; column = tile.end) {
-    // Rows are sorted from wide to narrow: what fits now is at or behind what fitted before.
-    const i64 left = end - column, most = ceil_div(left, least) * least;
-    while (row->rows < in.rows || row->columns > most) ++row;
+  cover(tiles, tile_count, in.rows, begin, end, [&](const QTileRow& row, i64 column, i64 left) {
     tile.begin = column;
-    tile.end = column + min_of(left, max_of(row->columns, left / row->columns * row->columns));
-    row->fn[in.rows - 1](tile);
-  }
+    tile.end = column + min_of(left, max_of(row.columns, left / row.columns * row.columns));
+    row.fn[in.rows - 1](tile);
+    return tile.end - column;
+  });
 }
 
 // The program over a part whose values lie `stride` apart.

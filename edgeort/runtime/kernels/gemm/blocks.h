@@ -1,0 +1,105 @@
+// How a product is cut: tasks of rows and columns, groups of blocks of rows, and chunks of columns that stay in cache.
+#pragma once
+#include "../../core/op.h"
+#include "gemm.h"
+
+namespace edgeort {
+
+struct Blocks {
+  i64 n, panel_stride;  // columns, and elements between panels
+  i64 rows, block;      // rows in all, and of a block (the last may be smaller)
+  i64 rows_per_task, columns_per_task;
+  i64 group, chunk;  // so many blocks share so many columns of weights before the next ones
+  i64 max_taps;
+  bool even;  // rows are evenly spaced in memory: equal blocks are one entry of TapRows
+
+  struct Part {
+    i64 first, last;  // rows
+    i64 begin, end;   // columns
+  };
+
+  // Cuts the work for `all_rows` rows whose sums have up to `taps` taps, into blocks of up to `tile_rows` rows and chunks of
+  // whole tiles of `width` columns, whose weights have `element` bytes.
+  void cut(i64 all_rows, i64 taps, int threads, i64 tile_rows, i64 width, i64 element);
+  i64 row_tasks() const { return ceil_div(rows, rows_per_task); }
+  i64 column_tasks() const { return ceil_div(n, columns_per_task); }
+  // Of task 0 <= task < row_tasks() * column_tasks(); neighbours share rows.
+  Part part(i64 task) const {
+    const i64 first = task / column_tasks() * rows_per_task, begin = task % column_tasks() * columns_per_task;
+    return {first, min_of(rows, first + rows_per_task), begin, min_of(n, begin + columns_per_task)};
+  }
+  // Scratch for the entries of a group.
+  i64 group_bytes() const { return group * (pointer_bytes() + max_taps * i64{sizeof(i64)}); }
+
+  // For each group of blocks of `part`: `fill(first_row, &rows)` sets the pointers, offsets, taps, kc and step of each entry;
+  // `then(entries, count, its part, rest)` computes it, with what is left of `scratch` behind group_bytes().
+  template <class T, class Fill, class Then>
+  void groups(const Part& part, void* scratch, const Fill& fill, const Then& then) const {
+    // Blocks as equal as tiles allow: 49 rows are 10 + 10 + 10 + 10 + 9 rather than 4 * 12 + 1. The first `larger` have a row more.
+    const i64 all = part.last - part.first, blocks = ceil_div(all, block), size = all / max_of(blocks, 1), larger = all - blocks * size;
+    i64 row = part.first;
+    for (i64 first = 0; first < blocks; first += group) {
+      const i64 last = min_of(blocks, first + group);
+      TapRows<T> entries[kMaxGroup];
+      u8* rest = static_cast<u8*>(scratch);
+      i64 count = 0, to = row;
+      for (i64 i = first; i < last; i += entries[count++].repeat) {
+        TapRows<T>& entry = entries[count];
+        entry.rows = static_cast<int>(size + (i < larger));
+        entry.repeat = !even ? 1 : min_of(last, i < larger ? larger : last) - i;
+        rest = place(&entry, rest);
+        fill(to, &entry);
+        to += entry.rows * entry.repeat;
+      }
+      then(entries, count, Part{row, to, part.begin, part.end}, rest);
+      row = to;
+    }
+  }
+
+  // `compute(entry, begin, end, out)` for each chunk of columns of a group, whose rows lie `stride` apart from `out` on.
+  template <class T, class Out, class Compute>
+  void chunks(const TapRows<T>* entries, i64 count, const Part& part, Out* out, i64 stride, const Compute& compute) const {
+    for (i64 column = part.begin; column < part.end; column += chunk) {
+      Out* at = out;
+      for (i64 i = 0; i < count; at += entries[i].rows * entries[i].repeat * stride, ++i) {
+        compute(entries[i], column, min_of(part.end, column + chunk), at);
+      }
+    }
+  }
+
+ private:
+  static constexpr int kMaxGroup = 16;
+  i64 pointer_bytes() const { return round_up(max_taps * block * i64{sizeof(void*)}, 8); }
+  template <class T>
+  u8* place(TapRows<T>* out, u8* scratch) const {
+    out->pointers = reinterpret_cast<const T**>(scratch);
+    scratch += pointer_bytes();
+    out->offsets = reinterpret_cast<i64*>(scratch);
+    return scratch + max_taps * i64{sizeof(i64)};
+  }
+};
+
+// The tile of up to `most` columns with the most sums in registers; among equals more rows, which read the weights less often.
+template <class Tiles>
+const Tiles& largest_tile(const Tiles* tiles, int count, i64 most) {
+  const Tiles* best = nullptr;
+  for (const Tiles* row = tiles; row < tiles + count; ++row) {
+    if (row->columns <= most && (!best || row->rows * row->columns >= best->rows * best->columns)) best = row;
+  }
+  return *best;
+}
+
+// Covers columns [begin, end) of a block of `rows` rows: `compute(tile, column, left)` returns how many of the `left` ones it took.
+template <class Tiles, class Compute>
+void cover(const Tiles* tiles, int count, int rows, i64 begin, i64 end, const Compute& compute) {
+  const i64 narrowest = tiles[count - 1].columns;
+  const Tiles* row = tiles;
+  for (i64 column = begin; column < end;) {
+    // Rows are sorted from wide to narrow: what fits now is at or behind what fitted before.
+    const i64 left = end - column, most = round_up(left, narrowest);
+    while (row->rows < rows || row->columns > most) ++row;
+    column += compute(*row, column, left);
+  }
+}
+
+}  // namespace edgeort
