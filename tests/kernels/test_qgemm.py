@@ -437,31 +437,3 @@ def test_emulated(name: str, tmp_path: Path) -> None:
             for threads in (1, 2)
         }
         assert len(set(found.values())) == 1, found
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("k", [12, 32, 63])
-def test_emulated_chains(k: int, tmp_path: Path) -> None:
-    """Of three quads' weights, sums of 255 may be multiplied by -128 and added in 16 bits; those of 256 may not."""
-    case = Case(k, 40, zero_points=(-128, 0))
-    case.weight[:] = -85
-    case.weight[::3, 8:16] = case.weight[4:8, 24:27] = -86
-    case.weight[:, 32:] = 85
-    case.weight[1:, 33] = 86
-    x = np.full((13, k), -128, np.int8)
-    x[3:5] = 127
-    check_emulated(case, x, tmp_path)
-
-
-def check_emulated(case: Case, x: np.ndarray, folder: Path) -> None:
-    """Each core's results for x are those of this machine, which are right."""
-    plan = case.plan()
-    run(plan, folder, [(x, case.want(x))])
-    path = folder / "model.plan"
-    path.write_bytes(plan.to_bytes())
-    np.save(folder / "input0.npy", x)
-    kernels = [*KERNELS, *UOPS]
-    commands: list[list[Any]] = [[toolchain.harness(HOST, kernels)]]
-    commands += [[qemu(), "-cpu", core, toolchain.harness(ARM, kernels)] for core in CORES]
-    found = [bench(command, path, "--inputs", folder, threads=1) for command in commands]
-    assert len(set(found)) == 1, dict(zip(("this machine", *CORES), found, strict=True))

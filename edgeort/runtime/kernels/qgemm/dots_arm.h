@@ -18,7 +18,7 @@ struct Dots {
   static constexpr int kPairs = (M + 1) / 2;
   vi sum[kPairs][C / 2];
 
-  EDGEORT_INLINE void begin(const i32* bias, const u8*) {
+  EDGEORT_INLINE void begin(const i32* bias) {
 #pragma clang loop unroll(full)
     for (int c = 0; c < C / 2; ++c) {
       const vi b = {bias[2 * c], bias[2 * c + 1], bias[2 * c], bias[2 * c + 1]};
@@ -72,7 +72,7 @@ template <int M, int C, bool kWide>
 struct Dots {
   vi sum[M][C / 4];
 
-  EDGEORT_INLINE void begin(const i32* bias, const u8*) {
+  EDGEORT_INLINE void begin(const i32* bias) {
 #pragma clang loop unroll(full)
     for (int m = 0; m < M; ++m) {
       const i32* from = opaque(bias);
@@ -134,17 +134,14 @@ EDGEORT_INLINE int32x4_t vpaddq_s32(int32x4_t a, int32x4_t b) {
 }
 #endif
 
-// Products of two columns by a quad, in 16 bits: those of two quads are added there, for 2 * 128 * 127 fits, and of
-// kChain where the weights are small enough; two lanes a column.
+// Products of two columns by a quad, in 16 bits: those of two quads are added there, for 2 * 128 * 127 fits; two lanes a column.
 template <int M, int C, bool kWide>
 struct Dots {
   static constexpr int kGroups = C / 4;  // of columns, 16 bytes of a quad
   using Quad = int8x16_t;                // of a row, four times
   vi sum[M][2 * kGroups];
-  const u8* chains;
 
-  EDGEORT_INLINE void begin(const i32* bias, const u8* of_columns) {
-    chains = of_columns;
+  EDGEORT_INLINE void begin(const i32* bias) {
 #pragma clang loop unroll(full)
     for (int i = 0; i < kGroups; ++i) {
       const vi b = load(bias + 4 * i);
@@ -201,32 +198,6 @@ struct Dots {
         : [a] "w"(w[0][0]), [b] "w"(w[0][1]), [c] "w"(w[1][0]), [d] "w"(w[1][1]), "m"(*reinterpret_cast<const q8(*)[8]>(row))
         : "v28", "v29", "v30", "v31");
   }
-
-  EDGEORT_INLINE void three_quads(int m, const q8*& row, const Quad (&w)[3][kGroups]) {
-    static_assert(kGroups == 2 && kChain == 3);
-    __asm__(
-        "ld3r {v29.4s, v30.4s, v31.4s}, [%[row]], #12\n"
-        "smull v27.8h, %[a].8b, v29.8b\n"
-        "smull2 v28.8h, %[a].16b, v29.16b\n"
-        "smlal v27.8h, %[c].8b, v30.8b\n"
-        "smlal2 v28.8h, %[c].16b, v30.16b\n"
-        "smlal v27.8h, %[e].8b, v31.8b\n"
-        "smlal2 v28.8h, %[e].16b, v31.16b\n"
-        "sadalp %[s0].4s, v27.8h\n"
-        "smull v27.8h, %[b].8b, v29.8b\n"
-        "sadalp %[s1].4s, v28.8h\n"
-        "smull2 v28.8h, %[b].16b, v29.16b\n"
-        "smlal v27.8h, %[d].8b, v30.8b\n"
-        "smlal2 v28.8h, %[d].16b, v30.16b\n"
-        "smlal v27.8h, %[f].8b, v31.8b\n"
-        "smlal2 v28.8h, %[f].16b, v31.16b\n"
-        "sadalp %[s2].4s, v27.8h\n"
-        "sadalp %[s3].4s, v28.8h"
-        : [s0] "+w"(sum[m][0]), [s1] "+w"(sum[m][1]), [s2] "+w"(sum[m][2]), [s3] "+w"(sum[m][3]), [row] "+r"(row)
-        : [a] "w"(w[0][0]), [b] "w"(w[0][1]), [c] "w"(w[1][0]), [d] "w"(w[1][1]), [e] "w"(w[2][0]), [f] "w"(w[2][1]),
-          "m"(*reinterpret_cast<const q8(*)[12]>(row))
-        : "v27", "v28", "v29", "v30", "v31");
-  }
 #else
   EDGEORT_INLINE void two_quads(int m, const q8*& values, const Quad (&w)[2][kGroups]) {
     const Quad x[2] = {vreinterpretq_s8_u32(vdupq_n_u32(load_as<u32>(values))),
@@ -238,18 +209,7 @@ struct Dots {
 
   EDGEORT_INLINE void quads(const q8* (&rows)[M], i64 n, const i8* (&panels)[1]) {
     if constexpr (!kWide) {
-      while (n >= 2) {
-#if defined(__aarch64__)
-        if (M <= kChainRows && n >= kChain && *chains) {
-          Quad w[kChain][kGroups];
-          load_weights(panels[0], w);
-#pragma clang loop unroll(full)
-          for (int m = 0; m < M; ++m) three_quads(m, rows[m], w);
-          n -= kChain, chains += kChain * kQuad / kChainBytes;
-          continue;
-        }
-#endif
-        n -= 2, chains += 2 * kQuad / kChainBytes;
+      for (; n >= 2; n -= 2) {
         Quad w[2][kGroups];
         load_weights(panels[0], w);
 #pragma clang loop unroll(full)
@@ -266,7 +226,6 @@ struct Dots {
   EDGEORT_INLINE void quad(const Quads<M>& values, const i8* (&panels)[1]) {
     Quad w[1][kGroups];
     load_weights(panels[0], w);
-    chains += kQuad / kChainBytes;
 #pragma clang loop unroll(full)
     for (int m = 0; m < M; ++m) {
       const Quad x[1] = {vreinterpretq_s8_u32(vdupq_n_u32(values.of[m]))};

@@ -59,7 +59,7 @@ struct Dots {
   static constexpr int kPanelParts = kHalves * static_cast<int>(kPanel) / kLanes;
   vi sum[M][kParts];
 
-  EDGEORT_INLINE void begin(const i32* bias, const u8*) {
+  EDGEORT_INLINE void begin(const i32* bias) {
 #pragma clang loop unroll(full)
     for (int p = 0; p < kParts; ++p) {
       vi b;

@@ -41,29 +41,6 @@ void QMatrix::pick(const Prepare& p, bool wide) {
   tile_count = wide && kernels.wide ? 1 : kernels.count;
 }
 
-// Sums of kChain products fit 16 bits where the weights' magnitudes are 255 at most in all: 255 * 128 < 2^15.
-Status QMatrix::chain(Prepare& p, i64 products, bool wide) {
-  chains = nullptr;
-  const auto* weights = static_cast<const i8*>(p.value(kWeights));
-  if (!qgemm(p.isa()).chained || wide || !weights) return Status::ok;
-  const i64 count = products * padded() / kPanel * panel_stride / kChainBytes, step = kQuad / kChainBytes;
-  auto* fit = static_cast<u8*>(p.keep(static_cast<u64>(count)));
-  if (!fit) return p.fail("out of memory");
-  i64 fitting = 0;
-  for (i64 i = 0; i < count; fitting += fit[i++], weights += kChainBytes) {
-    fit[i] = i + (kChain - 1) * step < count;
-    for (i64 lane = 0; fit[i] && lane < kChainBytes; ++lane) {
-      int sum = 0;
-      for (i64 quad = 0; quad < kChain; ++quad) sum += __builtin_abs(weights[quad * kQuad + lane]);
-      fit[i] = sum <= 255;
-    }
-  }
-  chains = fit;
-  // More rows pay where few chains fit.
-  if (fitting > count / 2) ++tiles, --tile_count;
-  return Status::ok;
-}
-
 // Takes the input's zero point into the bias.
 Status QMatrix::fold(Prepare& p, const Quantisation& q, i64 all) {
   const auto *bias = static_cast<const i32*>(p.value(kBias)), *sums = static_cast<const i32*>(p.value(kSums));
@@ -93,7 +70,6 @@ Status QMatrix::bind(Prepare& p, const Quantisation& q, const Program& code, siz
   EDGEORT_TRY(check(p, products, quads, true));
   EDGEORT_TRY(bind_program(p, code, params_bytes));
   pick(p, q.wide != 0);
-  EDGEORT_TRY(chain(p, products, q.wide != 0));
   return fold(p, q, products * padded());
 }
 
@@ -104,7 +80,6 @@ Status QMatrix::bind_rows(Prepare& p, bool wide, const Program& code, size_t par
   EDGEORT_TRY(check(p, 1, quads, false));
   EDGEORT_TRY(bind_program(p, code, params_bytes));
   pick(p, wide);
-  EDGEORT_TRY(chain(p, 1, wide));
   row_kernels = &qgemm_rows(p.isa());
   const auto* scale = static_cast<const f32*>(p.value(kScale));
   const auto* zeros = static_cast<const i32*>(p.keep(static_cast<u64>(padded()) * sizeof(i32)));
@@ -135,7 +110,6 @@ void QMatrix::compute(const Run& r, const Place& to, const Rows* entries, i64 co
   tile.result.bias += products;
   tile.result.scale += products;
   tile.panel_stride = panel_stride;
-  tile.chains = chains ? chains + products / kPanel * panel_stride / kChainBytes : nullptr;
   tile.out_stride = between() ? width : to.stride;
   const i64 size = between() ? i64{sizeof(f32)} : element();
   char* out = between() ? reinterpret_cast<char*>(values - part.begin) : to.out + part.first * to.stride * size;

@@ -17,7 +17,6 @@ struct QMatrix : Blocks {
   BoundProgram epilogue;          // over the space [rows..., columns]
   QResult result;                 // of tiles: float32 where a program follows; at column 0
   bool quantised;                 // the output is
-  const u8* chains;               // of QTile, of all products
   q8 outside;                     // what padding reads
 
   using Rows = TapRows<q8>;
@@ -61,7 +60,6 @@ struct QMatrix : Blocks {
   Status check(Prepare& p, i64 products, i64 quads, bool biased);
   Status bind_program(Prepare& p, const Program& code, size_t params_bytes);
   void pick(const Prepare& p, bool wide);
-  Status chain(Prepare& p, i64 products, bool wide);
   Status fold(Prepare& p, const Quantisation& q, i64 columns);
   bool between() const { return program() && quantised; }
   void compute(const Run& r, const Place& to, const Rows* entries, i64 count, const Part& part, u8* scratch) const;

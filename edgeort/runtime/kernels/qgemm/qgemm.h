@@ -13,10 +13,6 @@ namespace edgeort {
 
 static constexpr i64 kDepth = 4;               // k of a quad
 static constexpr i64 kQuad = kPanel * kDepth;  // bytes of a panel's quad
-static constexpr i64 kChainColumns = 8;        // that begin a chain together
-static constexpr i64 kChainBytes = kChainColumns * kDepth;
-static constexpr i64 kChain = 3;      // quads
-static constexpr int kChainRows = 5;  // that leave registers for their weights
 
 // What follows a sum. Zero point and limits are those of stored bytes.
 struct QResult {
@@ -32,7 +28,6 @@ struct QTile {
   i64 taps, kc;
   const i8* panels;
   i64 panel_stride;  // bytes
-  const u8* chains;  // of each kChainBytes of the panels: products of kChain quads from there on fit 16 bits; null: not asked for
   QResult result;
   void* out;       // column 0
   i64 out_stride;  // elements between rows
@@ -55,7 +50,6 @@ struct QGemmKernels {
   const QTileRow* tiles;  // wide ones first
   int count;
   const QTileRow* wide;  // instead of those, where some weight is -128; null: all can
-  bool chained;          // tiles of kChainRows rows at most read QTile::chains; the first row of tiles has more
 };
 
 }  // namespace edgeort

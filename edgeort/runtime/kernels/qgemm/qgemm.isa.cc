@@ -7,12 +7,6 @@
 namespace edgeort {
 namespace {
 
-#if defined(__aarch64__) && !defined(__ARM_FEATURE_DOTPROD)
-constexpr bool kChained = true;
-#else
-constexpr bool kChained = false;
-#endif
-
 enum class Kind { floats, bytes, sums };
 
 // Results of a row from its sums.
@@ -99,17 +93,15 @@ void tile(const QTile& t) {
   const i64 taps = t.taps, kc = t.kc, panel_stride = t.panel_stride, end = t.end, step = t.step, repeat = t.repeat;
   const QResult result = t.result;
   const i8* const first = t.panels;
-  const u8* const chains = t.chains;
   const i64 element = result.quantised ? 1 : i64{sizeof(f32)}, stride = t.out_stride * element;
   char* block = static_cast<char*>(t.out);
   for (i64 i = 0, shift = 0; i < repeat; ++i, shift += step, block += M * stride) {
     for (i64 column = t.begin; column < end; column += C) {
       Dots<M, C, kWide> dots;
-      const u64 at = static_cast<u64>(column), offset = at / kPanel * static_cast<u64>(panel_stride) + at % kPanel * kDepth;
-      dots.begin(result.bias + column, kChained && !kWide ? chains + offset / kChainBytes : nullptr);
+      dots.begin(result.bias + column);
       const i8* panels[panels_of(C)];
 #pragma clang loop unroll(full)
-      for (int p = 0; p < panels_of(C); ++p) panels[p] = first + offset + p * panel_stride;
+      for (int p = 0; p < panels_of(C); ++p) panels[p] = first + (column / kPanel + p) * panel_stride + column % kPanel * kDepth;
       const q8* const* rows = t.rows;
       for (i64 k = 0; k < taps; ++k, rows += M) {
         const q8* a[M];
@@ -179,6 +171,6 @@ constexpr const QTileRow* kWide = nullptr;
 
 }  // namespace
 
-EDGEORT_KERNEL(QGemmKernels, qgemm, {kTiles.rows, kTiles.count, kWide, kChained})
+EDGEORT_KERNEL(QGemmKernels, qgemm, {kTiles.rows, kTiles.count, kWide})
 
 }  // namespace edgeort
