@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-untyped]
 
@@ -18,9 +20,28 @@ def open(job: Job) -> Runner:
         interpreter.resize_tensor_input(detail["index"], _fitted(array, detail["shape"]).shape)
     interpreter.allocate_tensors()
     for detail, array in zip(inputs, job.feeds.values(), strict=True):
-        interpreter.set_tensor(detail["index"], _fitted(array, detail["shape"]).astype(detail["dtype"]))
+        interpreter.set_tensor(detail["index"], _quantised(_fitted(array, detail["shape"]), detail))
     results = interpreter.get_output_details()
-    return Runner(interpreter.invoke, lambda: [interpreter.get_tensor(detail["index"]) for detail in results])
+    return Runner(
+        interpreter.invoke, lambda: [_real(interpreter.get_tensor(detail["index"]), detail) for detail in results]
+    )
+
+
+def _quantised(array: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+    """`array` as the tensor wants it: an int8 model takes integers."""
+    scale, zero_point = detail["quantization"]
+    if scale and np.issubdtype(array.dtype, np.floating) and np.issubdtype(detail["dtype"], np.integer):
+        limits = np.iinfo(detail["dtype"])
+        array = np.clip(np.rint(array / scale) + zero_point, limits.min, limits.max)
+    return array.astype(detail["dtype"])
+
+
+def _real(array: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+    """The numbers that an int8 model's integers stand for."""
+    scale, zero_point = detail["quantization"]
+    if scale and np.issubdtype(array.dtype, np.integer):
+        return (array.astype(np.float32) - zero_point) * scale
+    return array
 
 
 def _fitted(array: np.ndarray, shape: np.ndarray) -> np.ndarray:
