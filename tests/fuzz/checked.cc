@@ -186,7 +186,7 @@ namespace edgeort {
 OPERATORS
 #undef X
 namespace {
-#define X(op) const OpDef op##Watched = {k##op.name, k##op.params_bytes, k##op.prepare, watched<&k##op>, k##op.stream};
+#define X(op) const OpDef op##Watched = {k##op.name, k##op.params_bytes, k##op.prepare, watched<&k##op>, k##op.stream, k##op.run_rows};
 OPERATORS
 #undef X
 }  // namespace

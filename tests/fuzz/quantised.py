@@ -1,4 +1,4 @@
-"""A small quantised network."""
+"""Small quantised networks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 from onnx import TensorProto, helper, numpy_helper
+
+from edgeort.model import dynamic_products
 
 
 @dataclass
@@ -68,3 +71,27 @@ def quantised_network() -> onnx.ModelProto:
     constants = [numpy_helper.from_array(np.asarray(array), name) for name, array in net.constants.items()]
     graph = helper.make_graph(net.nodes, "quantised", inputs, outputs, constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def quantised_lines() -> list[np.ndarray]:
+    """Inputs of the network above that make its inner tensors wide enough to run as row streams."""
+    return [np.random.default_rng(1).standard_normal((1, 3, 150, 170)).astype(np.float32)]
+
+
+def dynamic() -> onnx.ModelProto:
+    """Two products of free sizes whose rows are quantised as they run, one of them with -128 among its weights."""
+    text = """<ir_version: 9, opset_import: ["": 18, "edgeort": 1]> dynamic (float[N,R,37] x) => (float[N,R,19] y) {
+      p = edgeort.DynamicQuantMatMul (x, w1, s1) q = Add (p, b) r = Relu (q)
+      t = edgeort.DynamicQuantMatMul (r, w2, s2) y = Tanh (t) }"""
+    proto = onnx.parser.parse_model(text)
+    rng = np.random.default_rng(0)
+    arrays = {
+        "w1": rng.integers(-127, 128, (37, 50)).astype(np.int8), "s1": rng.uniform(0.001, 0.01, 50).astype(np.float32),
+        "w2": rng.integers(-128, 128, (50, 19)).astype(np.int8), "s2": rng.uniform(0.001, 0.01, 19).astype(np.float32),
+        "b": rng.standard_normal(50).astype(np.float32),
+    }  # fmt: skip
+    arrays["w2"][0, 0] = -128
+    proto.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in arrays.items())
+    made = ir.from_proto(proto)
+    dynamic_products.add_function(made)
+    return ir.to_proto(made)

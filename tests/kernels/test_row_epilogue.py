@@ -134,3 +134,11 @@ def test_a_product_without_rows(tmp_path: Path) -> None:
     constants = operands(5, 7)
     model = parse(f"g (float[0, 5] x) => (float[0, 7] l) {{ y = MatMul (x, w) {NORM} }}", constants)
     check(model, [normal(0, 5)], [normal(0, 7)], tmp_path, alone=1)
+
+
+def test_a_product_without_columns_whose_rows_have_means(tmp_path: Path) -> None:
+    constants = operands(5, 0)
+    text = """g (float[3, 5] x) => (float[3, 0] l, float[3, 1] mean) {
+        y = MatMul (x, w) l, mean = LayerNormalization <epsilon = 0.01> (y, scale, shift) }"""
+    want = [normal(3, 0), np.full((3, 1), np.nan, np.float32)]
+    check(parse(text, constants), [normal(3, 5)], want, tmp_path, alone=1)

@@ -46,6 +46,8 @@ class Grower:
         return self.net.op("Concat", x, other, axis=1), size + width
 
     def _split(self, x: str, size: int) -> tuple[str, int]:
+        if size < 2:
+            return x, size
         sizes = self.net.constant(np.array([1, size - 1], np.int64))
         self.net.nodes.append(
             onnx.helper.make_node("Split", [x, sizes], [f"{x}a", f"{x}b"], name=f"s{len(self.net.nodes)}", axis=1)

@@ -45,7 +45,7 @@ def run(model: bytes, store: Store, sample: int = 0) -> np.ndarray:
     return np.asarray(open_session(model, threads=1).run(None, {"x": store.get("x", sample)})[0])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(networks(), st.data())
 def test_channels_that_nothing_listens_to_are_not_missed(model: onnx.ModelProto, data: st.DataObject):
     prepared = prepared_of(model)
@@ -73,7 +73,7 @@ def weights(model: bytes) -> int:
     return sum(int(np.prod(tensor.dims)) for tensor in onnx.ModelProto.FromString(model).graph.initializer)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(networks(), st.data())
 def test_any_channels_leave_a_model_that_runs(model: onnx.ModelProto, data: st.DataObject):
     prepared = prepared_of(model)
