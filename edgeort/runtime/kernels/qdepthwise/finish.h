@@ -107,7 +107,7 @@ struct Finish {
   bool quantised, rectified;
   int lanes;
 
-  EDGEORT_INLINE Finish(const QDepthwiseResult& a, i64 c, int n)
+  EDGEORT_INLINE Finish(const QResult& a, i64 c, int n)
       : zero_point(Half{} + static_cast<i16>(a.zero_point)),
         lo(Vec<q8, N>{} + static_cast<q8>(a.lo)),
         hi(Vec<q8, N>{} + static_cast<q8>(a.hi)),

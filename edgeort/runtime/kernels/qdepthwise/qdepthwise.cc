@@ -6,6 +6,7 @@
 #include "../../core/stream.h"
 #include "../conv/geometry.h"
 #include "../elementwise/bound.h"
+#include "../gemm/qconstants.h"
 
 namespace edgeort {
 
@@ -18,13 +19,11 @@ namespace {
 constexpr i64 kLineBytes = 24 * 1024, kCacheLine = 64, kBetweenBytes = 64 * 1024;
 constexpr i64 kMostLines = 16;
 
-enum Input { kX, kWeights, kBias, kSums, kScale, kOperands };
-
 struct State {
   Geometry g;
   BoundProgram epilogue;
-  QDepthwiseResult result;  // of the kernel; float32 where a program follows
-  bool quantised;           // the output
+  QResult result;  // of the kernel; float32 where a program follows
+  bool quantised;  // the output
   i32* bias;
   f32* scale;
   q8* padding;  // what is outside the image, a byte a channel
@@ -43,22 +42,6 @@ struct State {
   }
 };
 
-bool fits(const Tensor& t, DType dtype, i64 n) { return t.dtype == dtype && t.rank == 1 && t.dims[0] == n; }
-
-bool is_byte(i32 x) { return x >= -128 && x <= 127; }
-
-Status check(Prepare& p, const Quantisation& q, const Geometry& g) {
-  const i64 padded = ceil_div(g.c_in, kPanel) * kPanel;
-  if (p.inputs() < kOperands || !p.has(kSums) || !p.has(kScale)) return p.fail("needs sums of weights and scales");
-  if (!fits(p.in(kWeights), DType::i8, g.taps * padded))
-    return p.fail("its packed weights must have %lld int8", (long long)(g.taps * padded));
-  if (!fits(p.in(kBias), DType::i32, padded) || !fits(p.in(kSums), DType::i32, padded) || !fits(p.in(kScale), DType::f32, padded))
-    return p.fail("its bias, sums and scales must have %lld values", (long long)padded);
-  if (!is_byte(q.x_zero_point) || !is_byte(q.zero_point) || !is_byte(q.lo) || !is_byte(q.hi) || q.lo > q.hi)
-    return p.fail("a zero point or limit is out of range");
-  return Status::ok;
-}
-
 // The zero points of the input's channels, an operand behind those of the program; null where all have the parameters' own.
 Status zero_points(Prepare& p, const BoundProgram& program, i64 padded, const i32** points) {
   const int input = kOperands + static_cast<int>(program.empty() ? 0 : program.operands);
@@ -76,9 +59,9 @@ Status zero_points(Prepare& p, const BoundProgram& program, i64 padded, const i3
 // Folds the input's zero points into the bias. *small: no |sum * scale| reaches 2^31.
 Status fold(Prepare& p, const Quantisation& q, State* s, bool* small) {
   const i64 padded = ceil_div(s->g.c_in, kPanel) * kPanel;
-  const auto *bias = static_cast<const i32*>(p.value(kBias)), *sums = static_cast<const i32*>(p.value(kSums));
-  const auto* scale = static_cast<const f32*>(p.value(kScale));
-  if (!bias || !sums || !scale) return p.fail("its bias, sums and scales must be constants");
+  QConstants in;
+  EDGEORT_TRY(q_constants(p, s->g.taps * padded, padded, true, &in));
+  EDGEORT_TRY(q_result(p, q, s->quantised && !s->program(), &s->result));
   // The kernels' last block may be two panels.
   const u64 room = static_cast<u64>(padded + kPanel);
   s->bias = static_cast<i32*>(p.keep(room * sizeof(i32)));
@@ -93,14 +76,13 @@ Status fold(Prepare& p, const Quantisation& q, State* s, bool* small) {
   for (i64 c = 0; c < padded; ++c) {
     const i32 zero_point = (points ? points[c] : q.x_zero_point) + kQ8Bias;
     s->padding[c] = static_cast<q8>(zero_point);
-    s->scale[c] = scale[c];
-    s->bias[c] = static_cast<i32>(static_cast<u32>(bias[c]) - static_cast<u32>(zero_point) * static_cast<u32>(sums[c]));
-    const f64 most = (products + __builtin_fabs(static_cast<f64>(s->bias[c]))) * __builtin_fabs(static_cast<f64>(scale[c]));
+    s->scale[c] = in.scale[c];
+    s->bias[c] = in.folded(c, zero_point);
+    const f64 most = (products + __builtin_fabs(static_cast<f64>(s->bias[c]))) * __builtin_fabs(static_cast<f64>(in.scale[c]));
     *small &= most < 2147483648.0;
   }
-  const bool quantised = s->quantised && !s->program();
-  const bool rectified = quantised && q.zero_point == -128 && q.lo == -128 && q.hi == 127;
-  s->result = {s->bias, s->scale, q.zero_point + kQ8Bias, q.lo + kQ8Bias, q.hi + kQ8Bias, quantised, rectified};
+  s->result.bias = s->bias;
+  s->result.scale = s->scale;
   return Status::ok;
 }
 
@@ -126,7 +108,6 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(conv_geometry(p, params.conv, &g, false, DType::q8, s->quantised ? DType::q8 : DType::f32));
   if (g.groups != g.c_in || g.c_in != g.c_out) return p.fail("is not depthwise");
   if (g.taps > 4096) return p.fail("the kernel is too large");
-  EDGEORT_TRY(check(p, q, g));
   const Tensor& y = p.out(0);
   EDGEORT_TRY(s->epilogue.bind(p, params.conv.epilogue, sizeof(params), y.dims, y.rank - 1, g.c_out, true));
   if (s->program() && s->quantised != s->epilogue.quantises()) return p.fail("its program does not make the type of its result");

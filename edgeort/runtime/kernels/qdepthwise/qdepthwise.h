@@ -2,17 +2,9 @@
 #pragma once
 #include "../../core/dispatch.h"
 #include "../../core/q8.h"
+#include "../gemm/qresult.h"
 
 namespace edgeort {
-
-// What follows the sums of a line's channels. Zero point and limits are those of stored bytes.
-struct QDepthwiseResult {
-  const i32* bias;  // with the input's zero point folded in
-  const f32* scale;
-  i32 zero_point, lo, hi;
-  bool quantised;  // else the result is float32
-  bool rectified;  // quantised with the zero point -128 and no limits but those of a byte
-};
 
 // Lines of outputs. Columns of the input outside [first, last), counted from a line's first tap, read `padding`.
 struct QDepthwiseArgs {
@@ -22,7 +14,7 @@ struct QDepthwiseArgs {
   i64 lines, pixels, channels;
   i64 first, last;
   i64 in_pixel;  // bytes between columns
-  QDepthwiseResult result;
+  QResult result;
   char* out;
   i64 out_line, out_pixel;  // bytes between lines, and between pixels
 };
@@ -32,7 +24,7 @@ struct QDepthwiseTaps {
   const q8* const* rows;
   const i8* weights;
   i64 count, channels;
-  QDepthwiseResult result;
+  QResult result;
   char* out;
 };
 

@@ -12,22 +12,7 @@ namespace {
 // Of the float32 values that a program turns into bytes.
 constexpr i64 kBetweenBytes = 32 * 1024;
 
-bool fits(const Tensor& t, DType dtype, i64 n) { return t.dtype == dtype && t.rank == 1 && t.dims[0] == n; }
-
 }  // namespace
-
-Status QMatrix::check(Prepare& p, i64 products, i64 quads, bool biased) {
-  for (int i = kWeights; i < kOperands; ++i) {
-    if (p.has(i) != (biased || i != kBias))
-      return p.fail("needs weights, sums of weights and scales, and a bias if its input is quantised");
-  }
-  const i64 all = products * padded();
-  if (!fits(p.in(kWeights), DType::i8, all * quads * kDepth))
-    return p.fail("its packed weights must have %lld int8", (long long)(all * quads * kDepth));
-  if ((biased && !fits(p.in(kBias), DType::i32, all)) || !fits(p.in(kSums), DType::i32, all) || !fits(p.in(kScale), DType::f32, all))
-    return p.fail("its bias, sums and scales must have %lld values", (long long)all);
-  return Status::ok;
-}
 
 Status QMatrix::bind_program(Prepare& p, const Program& code, size_t params_bytes) {
   const Tensor& y = p.out(0);
@@ -42,24 +27,20 @@ void QMatrix::pick(const Prepare& p, bool wide) {
 }
 
 // Takes the input's zero point into the bias.
-Status QMatrix::fold(Prepare& p, const Quantisation& q, i64 all) {
-  const auto *bias = static_cast<const i32*>(p.value(kBias)), *sums = static_cast<const i32*>(p.value(kSums));
-  const auto* scale = static_cast<const f32*>(p.value(kScale));
-  if (!bias || !sums || !scale || !p.value(kWeights)) return p.fail("its weights, bias, sums and scales must be constants");
-  const auto byte = [](i32 x) { return x >= -128 && x <= 127; };
-  if (!byte(q.x_zero_point) || !byte(q.zero_point) || !byte(q.lo) || !byte(q.hi) || q.lo > q.hi)
-    return p.fail("a zero point or limit is out of range");
+Status QMatrix::fold(Prepare& p, const Quantisation& q, const QConstants& c, i64 all) {
+  EDGEORT_TRY(q_result(p, q, quantised && !program(), &result));
   auto* folded = static_cast<i32*>(p.keep(static_cast<u64>(all) * sizeof(i32)));
   if (!folded) return p.fail("out of memory");
-  const u32 zero_point = static_cast<u32>(q.x_zero_point + kQ8Bias);
+  const i32 zero_point = q.x_zero_point + kQ8Bias;
   bool finite = true;
   for (i64 i = 0; i < all; ++i) {
-    folded[i] = static_cast<i32>(static_cast<u32>(bias[i]) - zero_point * static_cast<u32>(sums[i]));
-    finite &= __builtin_isfinite(scale[i]);
+    folded[i] = c.folded(i, zero_point);
+    finite &= __builtin_isfinite(c.scale[i]);
   }
   if (!finite) return p.fail("a scale is not finite");
   outside = static_cast<q8>(zero_point);
-  result = {folded, scale, q.zero_point + kQ8Bias, q.lo + kQ8Bias, q.hi + kQ8Bias, quantised && !program(), false};
+  result.bias = folded;
+  result.scale = c.scale;
   return Status::ok;
 }
 
@@ -67,25 +48,26 @@ Status QMatrix::bind(Prepare& p, const Quantisation& q, const Program& code, siz
   n = columns;
   panel_stride = quads * kQuad;
   quantised = q.quantised != 0;
-  EDGEORT_TRY(check(p, products, quads, true));
+  const i64 all = products * padded();
+  QConstants c;
+  EDGEORT_TRY(q_constants(p, all * quads * kDepth, all, true, &c));
   EDGEORT_TRY(bind_program(p, code, params_bytes));
   pick(p, q.wide != 0);
-  return fold(p, q, products * padded());
+  return fold(p, q, c, all);
 }
 
 Status QMatrix::bind_rows(Prepare& p, bool wide, const Program& code, size_t params_bytes, i64 columns, i64 quads) {
   n = columns;
   panel_stride = quads * kQuad;
   quantised = false;
-  EDGEORT_TRY(check(p, 1, quads, false));
+  QConstants c;
+  EDGEORT_TRY(q_constants(p, padded() * quads * kDepth, padded(), false, &c));
   EDGEORT_TRY(bind_program(p, code, params_bytes));
   pick(p, wide);
   row_kernels = &qgemm_rows(p.isa());
-  const auto* scale = static_cast<const f32*>(p.value(kScale));
   const auto* zeros = static_cast<const i32*>(p.keep(static_cast<u64>(padded()) * sizeof(i32)));
   if (!zeros) return p.fail("out of memory");
-  if (!scale || !p.value(kSums) || !p.value(kWeights)) return p.fail("its weights, sums and scales must be constants");
-  result = {zeros, scale, 0, 0, 0, false, true};
+  result = {zeros, c.scale, 0, 0, 0, false, true, false};
   return Status::ok;
 }
 

@@ -3,14 +3,13 @@
 #include "../../core/op.h"
 #include "../elementwise/bound.h"
 #include "../gemm/blocks.h"
+#include "../gemm/qconstants.h"
 #include "qgemm.h"
 #include "rows.h"
 
 namespace edgeort {
 
 struct QMatrix : Blocks {
-  enum Input { kX, kWeights, kBias, kSums, kScale, kOperands };
-
   const QTileRow* tiles;
   int tile_count;
   const RowKernels* row_kernels;  // of rows that are quantised as the model runs
@@ -57,10 +56,9 @@ struct QMatrix : Blocks {
   }
 
  private:
-  Status check(Prepare& p, i64 products, i64 quads, bool biased);
   Status bind_program(Prepare& p, const Program& code, size_t params_bytes);
   void pick(const Prepare& p, bool wide);
-  Status fold(Prepare& p, const Quantisation& q, i64 columns);
+  Status fold(Prepare& p, const Quantisation& q, const QConstants& c, i64 columns);
   bool between() const { return program() && quantised; }
   void compute(const Run& r, const Place& to, const Rows* entries, i64 count, const Part& part, u8* scratch) const;
   void restore(const Run& r, const Place& to, const Part& part, f32* out) const;

@@ -8,20 +8,12 @@
 #pragma once
 #include "../../core/dispatch.h"
 #include "../../core/q8.h"
+#include "../gemm/qresult.h"
 
 namespace edgeort {
 
 static constexpr i64 kDepth = 4;               // k of a quad
 static constexpr i64 kQuad = kPanel * kDepth;  // bytes of a panel's quad
-
-// What follows a sum. Zero point and limits are those of stored bytes.
-struct QResult {
-  const i32* bias;  // with the zero points folded in; whole panels, and so is scale
-  const f32* scale;
-  i32 zero_point, lo, hi;
-  bool quantised;  // else the result is float32
-  bool sums;       // the result is the sums themselves, int32
-};
 
 struct QTile {
   const q8* const* rows;  // [taps][m]
