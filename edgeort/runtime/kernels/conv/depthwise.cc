@@ -141,16 +141,9 @@ void run(Run& r) {
            [&](i64 begin, i64 end, int thread) { compute(r, in, out, {begin, end}, 0, r.thread_scratch(thread)); });
 }
 
-bool can_stream(const void* state) {
-  const Geometry& g = static_cast<const State*>(state)->g;
-  return g.kernel[0] == 1 && g.in[0] == 1 && g.pad[0] == 0 && g.stride[0] == 1 && g.narrow_borders();
-}
+bool can_stream(const void* state) { return static_cast<const State*>(state)->g.streams(); }
 
-void beside(const void* state, i64* left, i64* right, u8*) {
-  const State& s = *static_cast<const State*>(state);
-  *left = max_of(0, s.g.pad[2]);
-  *right = s.g.beside();
-}
+void beside(const void* state, i64* left, i64* right, u8*) { static_cast<const State*>(state)->g.borders(left, right); }
 
 u64 stream_scratch(const void* state, i64) { return static_cast<const State*>(state)->scratch_bytes(); }
 

@@ -15,6 +15,13 @@ struct Geometry {
   i64 beside() const { return max_of(0, (out[2] - 1) * stride[2] + (kernel[2] - 1) * dilation[2] + 1 - pad[2] - in[2]); }
   // Borders wider than this are no longer small beside the image.
   bool narrow_borders() const { return max_of(0, pad[2]) + beside() <= 64; }
+  // Whether its lines may be computed in row streams: there are two dimensions.
+  bool streams() const { return kernel[0] == 1 && in[0] == 1 && pad[0] == 0 && stride[0] == 1 && narrow_borders(); }
+  // Columns beside the image that lines read.
+  void borders(i64* left, i64* right) const {
+    *left = max_of(0, pad[2]);
+    *right = beside();
+  }
   // Whether a copy of the input with zeros beside its lines is possible, wanted, and not much larger.
   bool can_widen() const { return pad[2] >= 0 && pad[2] + beside() > 0 && narrow_borders(); }
   u64 widened_bytes() const { return static_cast<u64>(batch * in[0] * in[1] * (in[2] + pad[2] + beside()) * c_in) * sizeof(f32); }

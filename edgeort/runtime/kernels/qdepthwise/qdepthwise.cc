@@ -205,16 +205,12 @@ void run(Run& r) {
            [&](i64 begin, i64 end, int thread) { compute(r, in, out, {begin, end}, 0, r.thread_scratch(thread)); });
 }
 
-bool can_stream(const void* state) {
-  const Geometry& g = static_cast<const State*>(state)->g;
-  return g.kernel[0] == 1 && g.in[0] == 1 && g.pad[0] == 0 && g.stride[0] == 1 && g.narrow_borders();
-}
+bool can_stream(const void* state) { return static_cast<const State*>(state)->g.streams(); }
 
 void beside(const void* state, i64* left, i64* right, u8* byte) {
   const State& s = *static_cast<const State*>(state);
   if (!s.even) return;  // borders hold one byte: the kernels see to them
-  *left = max_of(0, s.g.pad[2]);
-  *right = s.g.beside();
+  s.g.borders(left, right);
   *byte = static_cast<u8>(s.padding[0]);
 }
 

@@ -66,13 +66,12 @@ void run(Run& r) {
 
 bool can_stream(const void* state) {
   const Geometry& g = static_cast<const State*>(state)->g;
-  return g.groups == 1 && g.kernel[0] == 1 && g.in[0] == 1 && g.pad[0] == 0 && g.stride[0] == 1 && g.narrow_borders();
+  return g.groups == 1 && g.streams();
 }
 
 void beside(const void* state, i64* left, i64* right, u8* byte) {
   const State& s = *static_cast<const State*>(state);
-  *left = max_of(0, s.g.pad[2]);
-  *right = s.g.beside();
+  s.g.borders(left, right);
   *byte = static_cast<u8>(s.matrix.outside);
 }
 
