@@ -26,12 +26,8 @@ _MOVES = (
     "DepthToSpace", "Expand", "Flatten", "MaxPool", "Pad", "Reshape", "Resize", "SpaceToDepth", "Squeeze", "Tile",
     "Transpose", "Unsqueeze",
 )  # fmt: skip
-_PARTS = (
-    "Gather",
-    "GatherElements",
-    "Slice",
-    "Split",
-)  # give less than they are given: what is not read is not quantised
+# These give less than they are given: what is not read is not quantised.
+_PARTS = ("Gather", "GatherElements", "Slice", "Split")
 
 
 def move_integers(model: ir.Model, ctx: PassContext) -> int:

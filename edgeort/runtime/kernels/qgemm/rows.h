@@ -12,7 +12,7 @@ struct RowScale {
 };
 
 struct RowKernels {
-  // low = min(x, 0), high = max(x, 0), scale = max((high - low) / 255, 2^-126), i = 1 / scale, z = round(-low * i):
+  // low = min(x, 0), high = max(x, 0), scale = max((high - low) / 255, 2^-126), i = 1 / scale, z = round(-low * i), or 0 for NaN:
   // to[k] = clip(round(x[k] * i) + z, 0, 255) for k < n, and its row's RowScale. A NaN gives any byte.
   RowScale (*quantise)(const f32* x, i64 n, q8* to);
   // y[k] = (float32(acc[k] - row.zero * sums[k]) * scale[k]) * row.scale for k < n; y may be acc's memory.
