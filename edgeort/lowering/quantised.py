@@ -55,6 +55,7 @@ class Product:
 
     x: ir.Value  # integers
     x_quantity: Quantity
+    stored: np.ndarray  # the weights in the node's own layout
     weight: np.ndarray
     bias: np.ndarray  # int32
     scale: np.ndarray  # float64: x_scale w_scale
@@ -104,6 +105,7 @@ def read(ctx: Lowering, node: ir.Node, group: Group) -> Product | str:
     return Product(
         integers_of(source),
         found,
+        weight.integers,
         integers.astype(np.int8),
         rounded.astype(np.int32),
         scale,
@@ -171,16 +173,15 @@ def product(ctx: Lowering, node: ir.Node, group: Group) -> str | None:
     if isinstance(made, str):
         return made
     if ctx.rates is not None and not made.depthwise:
-        weight = dequantized_constant(node.inputs[1])
-        assert weight is not None
-        if (reason := where_int8.slower(node, group, weight.integers, ctx.rates)) is not None:
+        reason = where_int8.slower(node, group, made.stored, ctx.rates)
+        if reason is not None:
             return reason
     quantisation, scale, program = _result(made)
     header, code, operands = epilogue(ctx, made.result, program, 5)
     _, channels, columns = made.weight.shape
     if node.op_type == "Conv":
-        kernel = _kernel(node)
-        conv = PARAMS["ConvParams"].pack(epilogue=header, **window(node, kernel, channels * made.groups, columns))
+        shape = window(node, made.stored.shape[2:], channels * made.groups, columns)
+        conv = PARAMS["ConvParams"].pack(epilogue=header, **shape)
         op, params = "QConv", PARAMS["QConvParams"].pack(quantisation=quantisation, conv=conv)
         if made.depthwise:
             op = "QDepthwiseConv"
@@ -192,12 +193,6 @@ def product(ctx: Lowering, node: ir.Node, group: Group) -> str | None:
     inputs = [ctx.q8(made.x), *_constants(ctx, node, made, scale), *operands]
     ctx.emit(op, node, params + code, inputs=inputs, outputs=[result(ctx, (group.program or (node,))[-1])])
     return None
-
-
-def _kernel(node: ir.Node) -> tuple[int, ...]:
-    weight = dequantized_constant(node.inputs[1])
-    assert weight is not None
-    return weight.integers.shape[2:]
 
 
 def _result(made: Product) -> tuple[bytes, np.ndarray, Sequence[ir.Node]]:
