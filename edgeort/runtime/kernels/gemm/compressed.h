@@ -1,22 +1,22 @@
 // Weights that a plan holds in 16, 8 or 4 bits, and the float32 that they stand for:
 //
-//   w[k, n] = float32(h[k, n])                                                       halves: float16
-//   w[k, n] = (q[k, n] - zero[k / block, n]) * scale[k / block, n], one rounding     bytes, nibbles
+//   w[k, n] = float32(h[k, n])                                                       of float16
+//   w[k, n] = (q[k, n] - zero[k / block, n]) * scale[k / block, n], one rounding     of integers
 //
-// They lie as float32 panels do (gemm.h), panel after panel, each of whole blocks: rows of kPanel halves or of kPanel signed bytes,
-// or pairs of rows of kPanel bytes, the first row in the low nibbles (0..15), the second in the high ones.
+// They lie as float32 panels do (gemm.h), panel after panel, each of whole blocks: rows of kPanel float16 or of kPanel signed bytes, or
+// pairs of rows of 4 bits in kPanel bytes, the first row in the low bits (0..15), the second in the high ones.
 #pragma once
 #include "../../core/dispatch.h"
 
 namespace edgeort {
 
-enum CompressedForm : u8 { kF16, kInt8, kZeroedInt8, kInt4, kCompressedForms };  // zeroed: that have zero points
+enum CompressedForm : u8 { kF16, kInt8, kZeroedInt8, kInt4, kZeroedInt4, kCompressedForms };  // zeroed: that have zero points
 
 // From some panel on.
 struct Compressed {
   const u8* rows;
-  const f32* scale;  // [panel][block][kPanel]; of halves null
-  const i8* zero;    // the same; null: 0 of bytes, 8 of nibbles
+  const f32* scale;  // [panel][block][kPanel]; of float16 null
+  const i8* zero;    // the same; null: 0 of 8 bits, 8 of 4 bits
   i64 panel_bytes;
   i64 k, block;  // rows of weights, and how many share a column's scale
 };

@@ -44,21 +44,45 @@ struct Form<kZeroedInt8> {
   EDGEORT_INLINE void load(const u8* p, Row (&w)[1]) const { w[0] = (to_row(load_as<Bytes>(p)) - zero) * scale; }
 };
 
-template <>
-struct Form<kInt4> {
+template <bool kZeroed>
+struct Nibbles {
   static constexpr int kRows = 2, kSize = kRow;
   Row scale;
+#if defined(__AVX512F__)
+  // A permutation takes the low four bits of its indices, and so needs no mask and no conversion.
+  Row values, zero;
+  EDGEORT_INLINE void open(const Compressed& c, i64 place) {
+    scale = load_as<Row>(c.scale + place);
+    values = Row{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15} - (kZeroed ? 0.0f : 8.0f);
+    if (kZeroed) zero = to_row(load_as<Bytes>(c.zero + place));
+  }
+  EDGEORT_INLINE Row number(vi index) const {
+    const Row q = __builtin_ia32_permvarsf512(values, index);
+    return (kZeroed ? q - zero : q) * scale;
+  }
+  EDGEORT_INLINE void load(const u8* p, Row (&w)[2]) const {
+    const vi pairs = __builtin_convertvector((load_as<Vec<u8, kRow>>(p)), vi);
+    w[0] = number(pairs);
+    w[1] = number(pairs >> 4);
+  }
+#else
   Bytes zero;
   EDGEORT_INLINE void open(const Compressed& c, i64 place) {
     scale = load_as<Row>(c.scale + place);
-    zero = c.zero ? load_as<Bytes>(c.zero + place) : Bytes{} + static_cast<i8>(8);
+    zero = kZeroed ? load_as<Bytes>(c.zero + place) : Bytes{} + static_cast<i8>(8);
   }
   EDGEORT_INLINE void load(const u8* p, Row (&w)[2]) const {
     const auto pairs = load_as<Vec<u8, kRow>>(p);
     w[0] = to_row(bitcast<Bytes>(pairs & 15) - zero) * scale;
     w[1] = to_row(bitcast<Bytes>(pairs >> 4) - zero) * scale;
   }
+#endif
 };
+
+template <>
+struct Form<kInt4> : Nibbles<false> {};
+template <>
+struct Form<kZeroedInt4> : Nibbles<true> {};
 
 template <CompressedForm kForm>
 void widen(const Compressed& c, i64 panels, f32* to) {
@@ -176,7 +200,8 @@ void multiply(const CompressedRows& t) {
 
 #define FEW(form) {multiply<form, 1>, multiply<form, 2>, multiply<form, 3>, multiply<form, 4>}
 EDGEORT_KERNEL(CompressedKernels, compressed,
-               {{widen<kF16>, widen<kInt8>, widen<kZeroedInt8>, widen<kInt4>}, {FEW(kF16), FEW(kInt8), FEW(kZeroedInt8), FEW(kInt4)}})
+               {{widen<kF16>, widen<kInt8>, widen<kZeroedInt8>, widen<kInt4>, widen<kZeroedInt4>},
+                {FEW(kF16), FEW(kInt8), FEW(kZeroedInt8), FEW(kInt4), FEW(kZeroedInt4)}})
 #undef FEW
 
 }  // namespace edgeort

@@ -9,12 +9,13 @@ Status Compression::bind(Prepare& p, const CompressedKernels& from, i64 panels, 
   const bool scaled = p.has(kCompressedScale), zeroed = p.has(kCompressedZero);
   if (w.dtype != DType::f16 && w.dtype != DType::i8 && w.dtype != DType::u8)
     return p.fail("its weights must be float16, int8 or pairs of 4 bits");
-  form = w.dtype == DType::f16 ? kF16 : w.dtype == DType::u8 ? kInt4 : zeroed ? kZeroedInt8 : kInt8;
+  const bool pairs = w.dtype == DType::u8;
+  form = w.dtype == DType::f16 ? kF16 : pairs ? (zeroed ? kZeroedInt4 : kInt4) : zeroed ? kZeroedInt8 : kInt8;
   if (scaled != (form != kF16) || (zeroed && form == kF16)) return p.fail("integers need scales, and float16 has none");
   if (w.rank != 4 || w.dims[0] != panels || w.dims[3] != kPanel) return p.fail("its weights must be %lld panels", (long long)panels);
   k = rows;
   blocks = w.dims[1];
-  block = w.dims[2] * (form == kInt4 ? 2 : 1);
+  block = w.dims[2] * (pairs ? 2 : 1);
   panel_bytes = count(w, 1, 4) * static_cast<i64>(size_of(w.dtype));
   if (block < 1 || blocks != ceil_div(k, block)) return p.fail("its weights must have %lld rows in blocks", (long long)k);
   for (int i = kCompressedScale; i <= kCompressedZero; ++i) {
