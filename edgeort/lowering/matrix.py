@@ -34,9 +34,10 @@ def _params(name: str, header: bytes, instructions: bytes, **fields: object) -> 
     return PARAMS[name].pack(epilogue=header, **fields) + instructions  # type: ignore[arg-type]
 
 
-def _gemm(
+def emit_product(
     ctx: Lowering, node: ir.Node, group: Group, a: int, b: int | Panels, bias: int, result: int = -1, **fields: object
 ) -> None:
+    """Emits a product of two tensors, with the group's program; `fields` are those of GemmParams."""
     packed = b if isinstance(b, Panels) else Panels("", b, [])
     header, code, operands = epilogue(ctx, node.outputs[0], group.program, 3 + len(packed.inputs))
     params = _params("GemmParams", header, code, **fields)
@@ -56,10 +57,10 @@ def matmul(ctx: Lowering, node: ir.Node, group: Group) -> None:
         raise unsupported(node, "only float32 products have a kernel")
     weight = ctx.constant(b)
     if weight is None or weight.ndim != 2:
-        _gemm(ctx, node, group, ctx.value(a), ctx.value(b), -1, alpha=1.0)
+        emit_product(ctx, node, group, ctx.value(a), ctx.value(b), -1, alpha=1.0)
         return
     packed = compressed.pack(ctx, str(b.name), weight, dequantized_constant(b), lambda w: [w])  # type: ignore[union-attr]
-    _gemm(ctx, node, group, ctx.value(a), packed, -1, alpha=1.0, packed=1, k=weight.shape[0], n=weight.shape[1])
+    emit_product(ctx, node, group, ctx.value(a), packed, -1, alpha=1.0, packed=1, k=weight.shape[0], n=weight.shape[1])
 
 
 def gemm(ctx: Lowering, node: ir.Node, group: Group) -> None:
@@ -85,10 +86,10 @@ def gemm(ctx: Lowering, node: ir.Node, group: Group) -> None:
         padded = (
             -1 if bias is None else ctx.weights(f"{node.name}.bias", padded_bias(bias.reshape(-1) * beta, columns or 0))
         )
-        _gemm(ctx, node, group, ctx.value(a), operand, padded, **shape)
+        emit_product(ctx, node, group, ctx.value(a), operand, padded, **shape)
         return
     product = ctx.plan.activation(f"{node.name}.product")
-    _gemm(ctx, node, Group(group.name, node, ()), ctx.value(a), operand, -1, **shape, result=product)
+    emit_product(ctx, node, Group(group.name, node, ()), ctx.value(a), operand, -1, **shape, result=product)
     add_scaled(ctx, node, product, ctx.value(c), float(beta), ctx.result(node.outputs[0]))
     if group.program:
         elementwise(ctx, group.program)

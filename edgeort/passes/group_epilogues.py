@@ -52,6 +52,7 @@ ANCHORS: frozenset[tuple[str, str]] = frozenset(
         ("", "LayerNormalization"),
         ("edgeort", "LayerNorm"),
         (dynamic_products.DOMAIN, dynamic_products.NAME),
+        ("com.microsoft", "MatMulNBits"),
     )
 )
 

@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from edgeort.lowering import layout
 from edgeort.lowering.plan import PlanBuilder
 from tests.kernels.support import everywhere, plan_of, reference, same_bits
 from tests.reference import library
@@ -88,8 +89,6 @@ def model_of(
 
 def is_compressed(plan: PlanBuilder, form: Form) -> bool:
     """Whether the plan's one product has weights of the form's type."""
-    from edgeort.lowering import layout
-
     node = next(node for node in plan.nodes if node.op.startswith("Compressed"))
     return layout.DTYPES[plan.tensors[node.inputs[1]].dtype][0] == DTYPES[form.dtype]
 
@@ -107,3 +106,126 @@ def test_products_have_the_bits_of_float32_weights(name: str, tmp_path: Path) ->
             x = random(m, k)
             assert same_bits(run([x])[0], library().gemm(x, w)), (k, n, m)
         np.testing.assert_allclose(run([x])[0], reference(model, [x])[0], rtol=1e-4, atol=1e-4)
+
+
+def nbits_of(k: int, n: int, bits: int, block: int, zeros: str = "") -> tuple[onnx.ModelProto, np.ndarray, np.ndarray]:
+    """A model of one MatMulNBits, its weights [k, n] and its bias. `zeros`: of its zero points, or "order": a g_idx."""
+    blocks, middle = -(-k // block), 2 ** (bits - 1)
+    q = RNG.integers(0, 2 * middle, (n, blocks * block)).astype(np.uint8)
+    zero: np.ndarray = np.full((n, blocks), middle, np.uint8)
+    arrays = {"q": _packed(q, bits).reshape(n, blocks, -1), "s": RNG.uniform(0.01, 0.1, (n, blocks)).astype(np.float32)}
+    at = np.arange(k) // block
+    if zeros == "integers":
+        zero = RNG.integers(0, 2 * middle, zero.shape).astype(np.uint8)
+        arrays["z"] = _packed(zero, bits)
+    elif zeros == "numbers":
+        arrays["z"] = zero = RNG.uniform(0, 2 * middle, zero.shape).astype(np.float32)
+    elif zeros == "order":
+        arrays["g"] = at = RNG.permutation(at).astype(np.int32)
+    arrays["b"] = random(n)
+    names = ["x", *(name if name in arrays else "" for name in ("q", "s", "z", "g", "b"))]
+    sizes = {"K": k, "N": n, "bits": bits, "block_size": block}
+    node = helper.make_node("MatMulNBits", names, ["p"], domain="com.microsoft", **sizes)
+    tensors = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+    model = model_of([node, helper.make_node("Relu", ["p"], ["y"])], {"x": ["m", k]}, tensors)
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    weight = (q[:, :k].T.astype(np.float32) - zero.T[at]) * arrays["s"].T[at]
+    return model, weight.astype(np.float32), arrays["b"]
+
+
+def _packed(q: np.ndarray, bits: int) -> np.ndarray:
+    """Rows of numbers in whole bytes, the first number in the low bits."""
+    if bits == 8:
+        return q
+    even = np.pad(q, ((0, 0), (0, q.shape[1] % 2)))
+    return even[:, ::2] | even[:, 1::2] << 4
+
+
+@pytest.mark.parametrize(
+    ("bits", "zeros"), [(4, ""), (4, "integers"), (4, "numbers"), (4, "order"), (8, ""), (8, "integers")]
+)
+def test_matmul_nbits(bits: int, zeros: str, tmp_path: Path) -> None:
+    for k, n, block in ((64, 33, 16), (100, 17, 32), (32, 130, 64)):
+        model, w, b = nbits_of(k, n, bits, block, zeros)
+        in_blocks = zeros in ("", "integers") or (zeros == "order" and k <= block)
+        assert [node.op for node in plan_of(model).nodes] == ["CompressedGemm" if in_blocks else "Gemm"]
+        run = everywhere(model, tmp_path)
+        for m in (1, 3, 9):
+            x = random(m, k)
+            assert same_bits(run([x])[0], np.maximum(library().gemm(x, w, b), 0)), (k, n, block, m)
+            np.testing.assert_allclose(run([x])[0], reference(model, [x])[0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["float16", "int8", "uint8 with zero points", "int4"])
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_convolutions(name: str, kernel: int, tmp_path: Path) -> None:
+    """Of one and of two groups; of one output each, of few and of many."""
+    form = FORMS[name]
+    for groups, ci, co in ((1, 20, 33), (2, 12, 34)):
+        k = ci // groups * kernel * kernel
+        tensors, node, w = form.tensors(random(k, co))
+        weight = w.T.reshape(co, ci // groups, kernel, kernel)
+        for tensor in tensors:  # [k, n] -> [n, c, kh, kw]
+            if len(tensor.dims) == 2:
+                array = numpy_helper.to_array(tensor).T.reshape(weight.shape)
+                tensor.CopyFrom(helper.make_tensor(tensor.name, tensor.data_type, array.shape, array.reshape(-1)))
+        if node.op_type == "DequantizeLinear":
+            node.attribute[0].i = 0
+        conv = helper.make_node("Conv", ["x", "w"], ["y"], group=groups, dilations=[2, 1], strides=[1, 2])
+        model = model_of([node, conv], {"x": [1, ci, "h", "width"]}, tensors)
+        assert is_compressed(plan_of(model), form)
+        run = everywhere(model, tmp_path)
+        for size in ((5, 3), (7, 6), (11, 19)):
+            x = random(1, *size, ci)
+            want = library().conv2d(x, weight, strides=(1, 2), dilations=(2, 1), groups=groups)
+            assert same_bits(run([np.moveaxis(x, -1, 1)])[0], np.moveaxis(want, -1, 1)), (groups, size)
+
+
+def test_gemm_of_transposed_weights(tmp_path: Path) -> None:
+    form = FORMS["uint4 in blocks with zero points"]
+    tensors, node, w = form.tensors(random(64, 40))
+    for tensor in tensors:
+        array = numpy_helper.to_array(tensor).T
+        tensor.CopyFrom(helper.make_tensor(tensor.name, tensor.data_type, array.shape, array.reshape(-1)))
+    next(a for a in node.attribute if a.name == "axis").i = 1
+    b = random(40)
+    tensors.append(numpy_helper.from_array(b, "b"))
+    nodes = [node, helper.make_node("Gemm", ["x", "w", "b"], ["p"], transB=1), helper.make_node("Tanh", ["p"], ["y"])]
+    model = model_of(nodes, {"x": ["m", 64]}, tensors)
+    assert is_compressed(plan_of(model), form)
+    run = everywhere(model, tmp_path)
+    for m in (1, 6):
+        x = random(m, 64)
+        assert same_bits(run([x])[0], library().unary("tanh", library().gemm(x, w, b)))
+
+
+def test_models_of_float16(tmp_path: Path) -> None:
+    """Results are rounded to float16 once; the weights stay as they are."""
+    w = random(64, 40).astype(np.float16)
+    w[0, :4] = [np.inf, -0.0, 6e-8, 65504]
+    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT16, ["m", k]) for name, k in (("x", 64), ("y", 40))]
+    made = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])], "g", infos[:1], infos[1:], [numpy_helper.from_array(w, "w")]
+    )
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    assert is_compressed(plan_of(model), FORMS["float16"])
+    run = everywhere(model, tmp_path)
+    for m in (2, 7):
+        x = random(m, 64).astype(np.float16)
+        want = library().gemm(x.astype(np.float32), w.astype(np.float32)).astype(np.float16)
+        assert same_bits(run([x])[0], want)
+
+
+def test_what_no_form_holds_is_float32() -> None:
+    """One scale for each row of a MatMul, and float32 that are almost float16."""
+    tensors = [
+        helper.make_tensor("w.q", INT8, [4, 32], RNG.integers(-128, 128, 128)),
+        numpy_helper.from_array(np.linspace(1, 2, 4, dtype=np.float32), "w.s"),
+    ]
+    restore = helper.make_node("DequantizeLinear", ["w.q", "w.s"], ["w"], axis=0)
+    product = helper.make_node("MatMul", ["x", "w"], ["y"])
+    assert plan_of(model_of([restore, product], {"x": ["m", 4]}, tensors)).ops == ["Gemm"]
+    almost = np.ones((4, 32), np.float32)
+    almost[3, 31] = 1 + 2**-20
+    weights = [numpy_helper.from_array(almost, "w")]
+    assert plan_of(model_of([product], {"x": ["m", 4]}, weights)).ops == ["Gemm"]

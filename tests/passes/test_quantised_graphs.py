@@ -144,7 +144,9 @@ def test_constants_that_are_dequantised() -> None:
     model, count = run(model_of(text, weights=weights), fold_dequantized)
     assert count == 1
     assert counts(model)["DequantizeLinear"] == 3
-    read = {node.outputs[0].name: node.inputs[1].const_value is not None for node in model.graph if "Conv" in node.op_type}
+    read = {
+        node.outputs[0].name: node.inputs[1].const_value is not None for node in model.graph if "Conv" in node.op_type
+    }
     assert read == {"y": False, "e": False, "f": True}
 
 
