@@ -22,7 +22,7 @@ from edgeort.passes.quantised import Constant
 
 Arrange = Callable[[np.ndarray], Sequence[np.ndarray]]  # from a node's weights to a matrix [k, n] for each group
 
-_PAIRS, _INT8, _FLOAT16 = CODES["u8"], CODES["i8"], CODES["f16"]
+_PAIRS, _INT8, FLOAT16 = CODES["u8"], CODES["i8"], CODES["f16"]
 _BITS, _MIDDLE = 4, 8  # of integers 0 to 15
 _LEAST, _MOST = -128, 127
 
@@ -71,9 +71,9 @@ def pack(ctx: Lowering, name: str, weight: np.ndarray, source: Constant | None, 
             -1 if plain else ctx.weights(f"{name}.zero", np.concatenate([panels(part.zero) for part in blocks]), _INT8),
         ]
         return Panels("Compressed", tensors[0], tensors[1:])
-    if all(_is_half(part) for part in matrices):
+    if all(is_half(part) for part in matrices):
         halves = np.concatenate([panels(part)[:, None] for part in matrices]).astype(np.float16)
-        return Panels("Compressed", ctx.weights(f"{name}.packed", halves, _FLOAT16), [-1, -1])
+        return Panels("Compressed", ctx.weights(f"{name}.packed", halves, FLOAT16), [-1, -1])
     packed = np.concatenate([panels(part).reshape(-1) for part in matrices])
     return Panels("", ctx.weights(f"{name}.packed", packed), [])
 
@@ -86,7 +86,7 @@ def panels(matrix: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(padded.reshape(k, -1, layout.PANEL).transpose(1, 0, 2))
 
 
-def _is_half(matrix: np.ndarray) -> bool:
+def is_half(matrix: np.ndarray) -> bool:
     """Whether every number is a float16; the first row says for most that they are not."""
     with np.errstate(over="ignore"):
         return all(np.array_equal(part.astype(np.float16).astype(np.float32), part) for part in (matrix[:1], matrix))

@@ -229,3 +229,21 @@ def test_what_no_form_holds_is_float32() -> None:
     almost[3, 31] = 1 + 2**-20
     weights = [numpy_helper.from_array(almost, "w")]
     assert plan_of(model_of([product], {"x": ["m", 4]}, weights)).ops == ["Gemm"]
+
+
+@pytest.mark.parametrize("name", ["float16", "int8 rows"])
+def test_tables_stay_small(name: str, tmp_path: Path) -> None:
+    """What is gathered from them is made float32, with the bits of a float32 table."""
+    table = random(50, 24)
+    if name == "float16":
+        tensors, node, table = FORMS[name].tensors(table)
+    else:
+        q, scale = RNG.integers(-128, 128, table.shape).astype(np.int8), np.linspace(0.01, 0.1, 50, dtype=np.float32)
+        tensors = [numpy_helper.from_array(q, "w.q"), numpy_helper.from_array(scale, "w.s")]
+        node, table = helper.make_node("DequantizeLinear", ["w.q", "w.s"], ["w"], axis=0), q * scale[:, None]
+    tensors.append(numpy_helper.from_array(np.array([[3, -1, 0], [49, 7, 7]]), "i"))
+    nodes = [node, helper.make_node("Gather", ["w", "i"], ["e"]), helper.make_node("Mul", ["e", "x"], ["y"])]
+    model = model_of(nodes, {"x": [1]}, tensors)
+    assert len(plan_of(model).to_bytes()) < 4000 < table.nbytes
+    (got,) = everywhere(model, tmp_path)([np.array([2], np.float32)])
+    assert same_bits(got, table[[[3, -1, 0], [49, 7, 7]]] * np.float32(2))
