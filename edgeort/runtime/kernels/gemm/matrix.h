@@ -50,7 +50,7 @@ struct Matrix : Blocks {
         if (!compression.kernels) return columns(entry, weights.panels, bias, begin, end, y, out_stride);
         if (few) return compression.multiply(weights, entry.pointers, entry.rows, bias, lo, hi, begin, end, y, out_stride);
         if (&entry == entries) compression.widen(weights, begin, end, wide);
-        columns(entry, wide - begin / kPanel * panel_stride, bias, begin, end, y, out_stride);
+        columns(entry, wide, bias ? bias + begin : nullptr, 0, end - begin, y + begin, out_stride);
       });
       if (!program) return;
       finish(r, epilogue_row + at.first * row_step, epilogue_column, at.last - at.first, at.begin, at.end, to, out_stride, rest);
