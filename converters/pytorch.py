@@ -69,7 +69,9 @@ def from_module(module: torch.nn.Module, inputs: Sequence[Any] | Mapping[str, An
     named = {key: torch.as_tensor(value) if isinstance(value, np.ndarray) else value for key, value in inputs.items()}
     for key, shape in shapes.items():
         _check_shape(key, shape, named, arguments)
-    free = {key: _free(torch, shapes.get(key, ())) for key in named}
+    # Ranges and relations of free dimensions are the exporter's to find; it would not do so for named ones.
+    dynamic = torch.export.Dim.DYNAMIC
+    free = {key: dict.fromkeys(_free(shapes.get(key, ())), dynamic) for key in named}
     with _quiet(), torch.no_grad():
         try:
             program = torch.export.export(module, (), named, dynamic_shapes=free)
@@ -78,11 +80,11 @@ def from_module(module: torch.nn.Module, inputs: Sequence[Any] | Mapping[str, An
                 f"{type(module).__name__}: PyTorch cannot export it: {first_line(error)}",
                 hint="torch.export.export(module, args) says more; see PyTorch's guide to torch.export",
             ) from error
-    return _from_program(program, free)
+    return _from_program(program, {key: _free(shapes.get(key, ())) for key in named})
 
 
 def _from_program(program: torch.export.ExportedProgram, free: Mapping[str, Any] | None = None) -> Source:
-    """`free` has the names of dimensions, which an exported program forgets."""
+    """`free` has the names of dimensions by input and axis, which an exported program forgets."""
     torch = _torch()
     args, kwargs = program.example_inputs or ((), {})
     with _quiet():
@@ -97,8 +99,7 @@ def _from_program(program: torch.export.ExportedProgram, free: Mapping[str, Any]
     if len(tensors) != len(names):
         raise ModelError(f"the program takes {len(tensors)} tensors, its ONNX model {len(names)}: {', '.join(names)}")
     module = program.module()
-    for value, name in zip(made.model.graph.outputs, _output_names(torch, module(*args, **kwargs)), strict=False):
-        value.name = name or value.name
+    _name_outputs(made.model.graph, _output_names(torch, module(*args, **kwargs)))
 
     def answer(feeds: Feeds) -> list[np.ndarray]:
         values = list(leaves)
@@ -119,6 +120,17 @@ def _output_names(torch: Any, outputs: Any) -> list[str | None]:
     paths, _ = torch.utils._pytree.tree_flatten_with_path(outputs)
     keys = [[getattr(key, "key", None) for key in path] for path, leaf in paths if isinstance(leaf, torch.Tensor)]
     return ["_".join(map(str, path)) if path and all(isinstance(key, str) for key in path) else None for path in keys]
+
+
+def _name_outputs(graph: Any, names: Sequence[str | None]) -> None:
+    """Gives the outputs of an onnx-ir graph their names; a value inside that has such a name gets another."""
+    inner = {value.name: value for node in graph for value in node.outputs}
+    for value, name in zip(graph.outputs, names, strict=False):
+        if name is None or name in graph.initializers or any(name == given.name for given in graph.inputs):
+            continue
+        if name in inner and inner[name] is not value:
+            inner[name].name = f"{name}_inner"
+        value.name = name
 
 
 def _make(source: str) -> tuple[torch.nn.Module, Sequence[Any] | Mapping[str, Any] | None]:
@@ -183,12 +195,9 @@ def _check_shape(key: str, shape: Sequence[int | str], named: Mapping[str, Any],
         raise InputError(f"input {key!r} is given as {list(shape)}, and its example is {have}")
 
 
-def _free(torch: Any, dims: Sequence[int | str]) -> dict[int, Any]:
-    return {
-        axis: torch.export.Dim.DYNAMIC if dim == "?" else torch.export.Dim(dim)
-        for axis, dim in enumerate(dims)
-        if isinstance(dim, str)
-    }
+def _free(dims: Sequence[int | str]) -> dict[int, str]:
+    """Axis -> name of the free dimensions."""
+    return {axis: dim for axis, dim in enumerate(dims) if isinstance(dim, str)}
 
 
 def _torch() -> Any:

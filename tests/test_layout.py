@@ -26,7 +26,7 @@ LAYERS = (
     ("passes", "quantize", "converters", "device_profiles"),
     ("lowering", "families", "toolchain", "engine", "compiling"),
     ("providers",),
-    ("bundle", "devices", "session"),
+    ("bundle", "devices", "session", "text"),
     ("bench", "validate", "report", "inspection"),
     ("pipeline",),
     ("cli",),
