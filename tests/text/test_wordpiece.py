@@ -223,6 +223,6 @@ def test_hugging_face_agrees(vocabulary: Path, uncased: WordPiece):
     from tokenizers import BertWordPieceTokenizer
 
     other = BertWordPieceTokenizer(str(vocabulary), lowercase=True)
-    text = (Path(__file__).parents[2] / "README.md").read_text()
+    text = (Path(__file__).parents[2] / "README.md").read_text().replace("[", " ")  # it takes [CLS] for a token
     for line in [*text.splitlines(), "Ünïcödé naïve 日本語テスト İstanbul ǅ ẞ 안녕 $5.00"]:
         assert uncased.encode(line).tolist() == other.encode(line).ids, line
