@@ -132,7 +132,7 @@ def quantize(
     if tell and samples is not None:
         _announce(tell, prepared, selection, samples)
     # Samples are worked on in parallel already.
-    with threadpool_limits(1, "blas"), Store() as store, Store() as judge:
+    with threadpool_limits(1, "blas"), Store() as store, Store(in_memory=0) as judge:
         steps = NO_STEPS if samples is None else options.steps
         keep = Kept(store, judge, options.refine_samples, JUDGE_SAMPLES, samples.count if samples else None)
         found = _calibrate(prepared, selection, samples, options, steps, keep, progress)
