@@ -144,8 +144,6 @@ def _where(graph: ir.Graph, quantized: Quantized, name: str) -> tuple[ir.Value, 
 def _means(prefix: Prefix, value: ir.Value, bounds: tuple[float, float], axis: int) -> ChannelMean:
     found, measure = ChannelMean(), prefix.evaluator(value)
     bounded = bounds != (-math.inf, math.inf)
-    for total, count in measure(
-        lambda arrays: channel_sums(np.clip(arrays[0], *bounds) if bounded else arrays[0], axis)
-    ):
+    for total, count in measure(lambda arrays: channel_sums(np.clip(arrays[0], *bounds) if bounded else arrays[0], axis)):
         found.add(total, count)
     return found
