@@ -182,10 +182,9 @@ def _print(result: BuildResult, path: Path, said: str) -> None:
         ("bundle", f"{result.bundle}, {size(result.bundle_bytes)}"),
         ("library", size(result.library_bytes)),
         ("harness", size(result.harness_bytes)),
-        ("plan", f"{size(result.plan_bytes)} of graph and weights"),
+        ("plan", f"{size(result.plan_bytes)} of graph and weights{_weights(result)}"),
         ("arena", f"{size(result.arena_bytes)} of activations{limit}"),
         ("nodes", f"{result.nodes}, all on the cpu provider{_precisions(result)}"),
-        ("weights", ", ".join(f"{count} {name}" for name, count in sorted(result.weights.items())) or "none"),
         ("ran on", result.checked_on),
         ("check", _check(result.comparisons)),
     ]
@@ -222,6 +221,13 @@ def _precisions(result: BuildResult) -> str:
     if "int8" not in result.precisions:
         return ""
     return ": " + ", ".join(f"{count} {name}" for name, count in sorted(result.precisions.items()))
+
+
+def _weights(result: BuildResult) -> str:
+    """How many nodes have weights of which form, where some are not float32."""
+    if set(result.weights) <= {"f32"}:
+        return ""
+    return ": " + ", ".join(f"{count} {name}" for name, count in sorted(result.weights.items()))
 
 
 def _check(comparisons: Sequence[Comparison]) -> str:
