@@ -45,6 +45,7 @@ DEPTH = 4  # channels whose products one instruction sums
 _RANGE = 255  # of x - x_zero_point
 _INT32 = 2**31
 _MOST_BIAS = 2**30
+_SMALL = 2**15 - 1  # less a step, for scales are rounded
 
 PRODUCTS = ((NHWC, "Conv"), ("", "Gemm"), ("", "MatMul"))
 
@@ -66,6 +67,12 @@ class Product:
     @property
     def depthwise(self) -> bool:
         return self.weight.shape[1] == 1 and self.weight.shape[2] == self.groups
+
+    def largest_sums(self) -> np.ndarray:
+        """A bound of |sum| of each column, float64."""
+        weight = self.weight.astype(np.float64)
+        folded = self.bias - self.x_quantity.zero_point * weight.sum(axis=(0, 1))
+        return np.asarray(np.abs(folded) - LOW * np.abs(weight).sum(axis=(0, 1)))
 
     @property
     def stem(self) -> bool:
@@ -210,7 +217,8 @@ def _result(ctx: Lowering, made: Product) -> tuple[bytes, np.ndarray, Sequence[i
     if folded is None:
         return PARAMS["Quantisation"].pack(lo=LOW, hi=HIGH, **fields), made.scale, made.program
     scale, lo, hi = folded
-    return PARAMS["Quantisation"].pack(lo=lo, hi=hi, **fields), scale, ()
+    small = int((made.largest_sums() * scale < _SMALL).all())
+    return PARAMS["Quantisation"].pack(lo=lo, hi=hi, small=small, **fields), scale, ()
 
 
 def _folded(ctx: Lowering, made: Product, found: Quantity) -> tuple[np.ndarray, int, int] | None:

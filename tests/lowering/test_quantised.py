@@ -82,6 +82,8 @@ def interpreted(plan: PlanBuilder, x: Array) -> Array:
     else:
         acc, taps, n = _convolution(node.op, params, x, weights, bias, zero)
     np.testing.assert_array_equal(taps.sum(axis=(0, 1), dtype=np.int32), _columns(sums, n, taps.shape[2]))
+    columns = [_columns(vector, n, taps.shape[2]) for vector in (bias, scale)]
+    assert quantisation["small"] == (int(quantised.is_small(taps, *columns, zero)),)
     return quantised.requantise(acc, _columns(scale, n, taps.shape[2]), y_zero, lo, hi)
 
 

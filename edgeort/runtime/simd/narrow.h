@@ -43,6 +43,18 @@ EDGEORT_INLINE auto nearest(V x) {
 }
 #endif
 
+// Vectors of int32 that fit int16 -> one of int16.
+#if defined(__aarch64__)
+EDGEORT_INLINE Vec<i16, 8> lower_halves(Vec<i32, 4> a, Vec<i32, 4> b) {
+  return vuzp1q_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b));
+}
+#else
+template <class V>
+EDGEORT_INLINE auto lower_halves(V a, V b) {
+  return saturate(a, b);
+}
+#endif
+
 // Vectors of int16 -> stored bytes, saturated.
 #if defined(__x86_64__) && defined(__AVX2__)
 EDGEORT_INLINE Vec<u8, 16> narrow(Vec<i16, 8> a, Vec<i16, 8> b) { return bitcast<Vec<u8, 16>>(__builtin_ia32_packuswb128(a, b)); }

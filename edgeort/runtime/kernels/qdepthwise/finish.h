@@ -111,10 +111,10 @@ struct Finish {
     __builtin_memcpy(out + c * size, from, static_cast<size_t>(lanes * size));
   }
 
-  EDGEORT_INLINE Half saturated(const Float (&y)[kSums], int i) const { return saturate(nearest(y[2 * i]), nearest(y[2 * i + 1])); }
-
   EDGEORT_INLINE Vec<q8, N> narrow(const Float (&y)[kSums]) const {
-    const auto half = [&](int i) __attribute__((always_inline)) { return __builtin_elementwise_add_sat(saturated(y, i), zero_point); };
+    const auto half = [&](int i) __attribute__((always_inline)) {
+      return __builtin_elementwise_add_sat(saturate(nearest(y[2 * i]), nearest(y[2 * i + 1])), zero_point);
+    };
     Vec<q8, N> q;
     if constexpr (kSums == 4) {
       q = edgeort::narrow(half(0), half(1));
@@ -126,10 +126,11 @@ struct Finish {
 
   // Of the zero point -128 and no other limits: [0, 255], less 128.
   EDGEORT_INLINE Vec<q8, N> narrow_rectified(const Float (&y)[kSums]) const {
+    const auto half = [&](int i) __attribute__((always_inline)) { return lower_halves(nearest(y[2 * i]), nearest(y[2 * i + 1])); };
     if constexpr (kSums == 4) {
-      return edgeort::narrow_rectified(saturated(y, 0), saturated(y, 1));
+      return edgeort::narrow_rectified(half(0), half(1));
     } else {
-      return edgeort::narrow(saturated(y, 0));
+      return edgeort::narrow(half(0));
     }
   }
 };

@@ -80,10 +80,9 @@ struct Dots {
 
   EDGEORT_INLINE void begin(const i32* bias) {
 #pragma clang loop unroll(full)
-    for (int m = 0; m < M; ++m) {
-      const i32* from = opaque(bias);
+    for (int m = 0; m < M; ++m, bias = opaque(bias)) {
 #pragma clang loop unroll(full)
-      for (int i = 0; i < C / 4; ++i) sum[m][i] = load(from + 4 * i);
+      for (int i = 0; i < C / 4; ++i) sum[m][i] = load(bias + 4 * i);
     }
   }
 
@@ -149,10 +148,9 @@ struct Dots {
 
   EDGEORT_INLINE void begin(const i32* bias) {
 #pragma clang loop unroll(full)
-    for (int m = 0; m < M; ++m) {
-      const i32* from = opaque(bias);
+    for (int m = 0; m < M; ++m, bias = opaque(bias)) {
 #pragma clang loop unroll(full)
-      for (int i = 0; i < 2 * kGroups; ++i) sum[m][i] = load(from + 4 * i);
+      for (int i = 0; i < 2 * kGroups; ++i) sum[m][i] = load(bias + 4 * i);
     }
   }
 

@@ -45,7 +45,10 @@ struct ToBytes {
 #pragma clang loop unroll(full)
     for (int m = 0; m < M; m += kRows) {
       const int last = m + kRows <= M ? m + kRows - 1 : m;
-      const auto half = [&](int row, int i) __attribute__((always_inline)) { return saturate(nearest(y[row][i]), nearest(y[row][i + 1])); };
+      const auto half = [&](int row, int i) __attribute__((always_inline)) {
+        const vi a = nearest(y[row][i]), b = nearest(y[row][i + 1]);
+        return kRectified ? lower_halves(a, b) : saturate(a, b);
+      };
       const Bytes q = bytes<kRectified>(half(m, 0), half(last, kVectors - 2));
 #pragma clang loop unroll(full)
       for (int r = 0; m + r <= last; ++r) put(q, r, out, stride);

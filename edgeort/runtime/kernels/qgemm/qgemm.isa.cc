@@ -85,35 +85,37 @@ __attribute__((noinline)) void copy_columns(const char* from, i64 from_stride, c
 
 template <int M, int C, bool kWide>
 void tile(const QTile& t) {
-  const i64 taps = t.taps, kc = t.kc, panel_stride = t.panel_stride, end = t.end, step = t.step, repeat = t.repeat;
+  const i64 taps = t.taps, quads = t.kc / kDepth, rest = t.kc % kDepth, end = t.end, step = t.step;
   const QResult result = t.result;
-  const i8* const first = t.panels;
   const q8* const* const pointers = t.rows;
   const i64 element = result.quantised ? 1 : i64{sizeof(f32)}, stride = t.out_stride * element;
-  char* block = static_cast<char*>(t.out);
-  for (i64 i = 0, shift = 0; i < repeat; ++i, shift += step, block += M * stride) {
-    for (i64 column = t.begin; column < end; column += C) {
+  char* block = static_cast<char*>(t.out) + t.begin * element;
+  for (i64 i = 0, shift = 0; i < t.repeat; ++i, shift += step, block += M * stride) {
+    char* out = block;
+    for (i64 column = t.begin; column < end; column += C, out += C * element) {
       Dots<M, C, kWide> dots;
       dots.begin(result.bias + kBiasLanes * column);
       const i8* panels[panels_of(C)];
 #pragma clang loop unroll(full)
       for (int p = 0; p < panels_of(C); ++p) {
         const u64 at = static_cast<u64>(column);
-        panels[p] = first + (at / kPanel + static_cast<u64>(p)) * static_cast<u64>(panel_stride) + at % kPanel * kDepth;
+        panels[p] = t.panels + (at / kPanel + static_cast<u64>(p)) * static_cast<u64>(t.panel_stride) + at % kPanel * kDepth;
       }
       const q8* const* rows = pointers;
-      for (i64 k = 0; k < taps; ++k, rows += M) {
+      i64 left = taps;
+      do {
         const q8* a[M];
 #pragma clang loop unroll(full)
         for (int m = 0; m < M; ++m) a[m] = rows[m] + shift;
-        dots.quads(a, kc / kDepth, panels);
-        if (kc % kDepth == 0) continue;
-        Quads<M> last;
+        dots.quads(a, quads, panels);
+        if (rest) {
+          Quads<M> last;
 #pragma clang loop unroll(full)
-        for (int m = 0; m < M; ++m) last.of[m] = last_quad(rows[m] + shift, kc);
-        dots.quad(last, panels);
-      }
-      char* out = block + column * element;
+          for (int m = 0; m < M; ++m) last.of[m] = last_quad(rows[m] + shift, quads * kDepth + rest);
+          dots.quad(last, panels);
+        }
+        rows += M;
+      } while (--left > 0);
       if (end - column >= C) {
         put<M, C>(dots, result, column, out, stride);
       } else {

@@ -77,8 +77,8 @@ struct Gather {
     }
   }
 
-  // Outputs [first, last), tap by tap.
-  void taps(i64 first, i64 last) const {
+  // Outputs [first, last), tap by tap; the rows are those of output `origin`.
+  void taps(i64 first, i64 last, i64 origin) const {
     const Geometry& g = s.g;
     for (i64 x = first; x < last; ++x) {
       q8* at = to + x * s.width;
@@ -86,19 +86,24 @@ struct Gather {
         const Row& row = rows[k / g.kernel[2]];
         const i64 t = k % g.kernel[2] * g.dilation[2], column = x * g.stride[2] - g.pad[2] + t;
         const bool here = row.step && column >= -in.left && column < g.in[2] + in.right;
-        for (i64 c = 0; c < g.c_in; ++c) at[c] = here ? row.from[x * row.step + t * in.pixel + c] : s.matrix.outside;
+        for (i64 c = 0; c < g.c_in; ++c) at[c] = here ? row.from[(x - origin) * row.step + t * in.pixel + c] : s.matrix.outside;
       }
     }
   }
 
-  // Outputs [first, last), whose kernel rows lie inside dense lines, in chunks. What a chunk copies too much is written again by
-  // the kernel row or the output to come.
+  // Outputs [first, last), whose kernel rows lie inside dense lines, in chunks: 0 stands for any number. What a chunk copies too
+  // much is written again by the kernel row or the output to come. Advances the rows to output `last`.
+  template <i64 kChunks>
   void whole_rows(i64 first, i64 last) const {
-    const i64 bytes = s.g.kernel[2] * s.g.c_in, chunks = s.chunks;
-    for (i64 x = first; x < last; ++x) {
-      q8* at = to + x * s.width;
-      for (i64 k = 0; k < s.rows(); ++k, at += bytes) {
-        const q8* from = rows[k].from + x * rows[k].step;
+    const i64 bytes = s.g.kernel[2] * s.g.c_in, width = s.width, chunks = kChunks ? kChunks : s.chunks;
+    Row* const end = rows + s.rows();
+    for (Row* row = rows; row < end; ++row) row->from += first * row->step;
+    q8* output = to + first * width;
+    for (i64 x = first; x < last; ++x, output += width) {
+      q8* at = output;
+      for (Row* row = rows; row < end; ++row, at += bytes) {
+        const q8* from = row->from;
+        row->from += row->step;
         for (i64 i = 0; i < chunks; ++i) memcpy(at + i * kChunk, from + i * kChunk, kChunk);
       }
     }
@@ -111,9 +116,9 @@ struct Gather {
     const bool dense = g.dilation[2] == 1 && in.pixel == g.c_in && room >= 0;
     const i64 first = min_of(g.out[2], ceil_div(max_of(0, g.pad[2] - in.left), g.stride[2]));
     const i64 last = dense ? max_of(first, min_of(g.out[2], room / step + 1)) : first;
-    taps(0, first);
-    whole_rows(first, last);
-    taps(last, g.out[2]);
+    taps(0, first, 0);
+    s.chunks == 1 ? whole_rows<1>(first, last) : whole_rows<0>(first, last);
+    taps(last, g.out[2], last);
   }
 };
 
