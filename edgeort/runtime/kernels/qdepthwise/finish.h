@@ -42,6 +42,9 @@ struct Finish {
   using Float = Vec<f32, static_cast<int>(sizeof(Sum) / 4)>;
   using Half = Vec<i16, static_cast<int>(sizeof(Sum) / 2)>;
   static constexpr int kSums = T::kSums;
+  // Where sums are begun in place, loading two registers of bias at a time beats copying them.
+  static constexpr bool kReload = T::kDepth > 1 && sizeof(Sum) == 16;
+  const i32* biases;
   Sum bias[kSums];
   Float scale[kSums];
   Half zero_point;
@@ -50,7 +53,8 @@ struct Finish {
   int lanes;
 
   EDGEORT_INLINE Finish(const QResult& a, i64 c, int n)
-      : zero_point(Half{} + static_cast<i16>(a.zero_point)),
+      : biases(a.bias + c),
+        zero_point(Half{} + static_cast<i16>(a.zero_point)),
         lo(Vec<q8, N>{} + static_cast<q8>(a.lo)),
         hi(Vec<q8, N>{} + static_cast<q8>(a.hi)),
         quantised(a.quantised),
@@ -64,8 +68,9 @@ struct Finish {
   }
 
   EDGEORT_INLINE void begin(Sum (&sum)[kSums]) const {
+    const i32* from = kReload ? opaque(biases) : nullptr;
 #pragma clang loop unroll(full)
-    for (int r = 0; r < kSums; ++r) sum[r] = bias[r];
+    for (int r = 0; r < kSums; ++r) sum[r] = kReload ? load_ordered<Sum, kSums>(from, r) : bias[r];
   }
 
   // Channels c of P pixels from `out` on, `pixel` bytes apart; |sum * scale| < 2^31. kRectified: `rectified`, known when

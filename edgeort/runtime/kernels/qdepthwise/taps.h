@@ -105,6 +105,10 @@ struct Taps {
   static EDGEORT_INLINE Column<K> pack(const Row (&row)[K]) {
     using Pair = Vec<i16, N / 2>;
     Column<K> c;
+#if defined(__ARM_FEATURE_DOTPROD)
+    each_group<K, 0>(row, c);
+    return c;
+#endif
 #pragma clang loop unroll(full)
     for (int q = 0; q < Column<K>::kCount; ++q) {
       const auto at = [&](int k) { return 4 * q + k < K ? row[4 * q + k < K ? 4 * q + k : 0] : Row{}; };
@@ -119,6 +123,23 @@ struct Taps {
   }
 
 #if defined(__ARM_FEATURE_DOTPROD)
+  // Groups of rows from q on: of four rows, or as many as are left, a table for each vector; beyond it, zeros.
+  template <int K, int q>
+  static EDGEORT_INLINE void each_group(const Row (&row)[K], Column<K>& c) {
+    constexpr int kRows = K - 4 * q < 4 ? K - 4 * q : 4;
+    constexpr Vec<u8, 16> kOf = {0, 16, 32, 48, 1, 17, 33, 49, 2, 18, 34, 50, 3, 19, 35, 51};
+    const Row* const r = row + 4 * q;
+#pragma clang loop unroll(full)
+    for (int i = 0; i < kSums; ++i) {
+      const uint8x16_t of = kOf + static_cast<u8>(4 * i);
+      if constexpr (kRows == 1) c.part[i][q] = vqtbl1q_s8(r[0], of);
+      if constexpr (kRows == 2) c.part[i][q] = vqtbl2q_s8({r[0], r[1]}, of);
+      if constexpr (kRows == 3) c.part[i][q] = vqtbl3q_s8({r[0], r[1], r[2]}, of);
+      if constexpr (kRows == 4) c.part[i][q] = vqtbl4q_s8({r[0], r[1], r[2], r[3]}, of);
+    }
+    if constexpr (4 * q + 4 < K) each_group<K, q + 1>(row, c);
+  }
+
   static EDGEORT_INLINE Sum dot(Sum sum, Row x, Row w) { return vdotq_s32(sum, x, w); }
 #else
   static EDGEORT_INLINE Sum dot(Sum sum, Row x, Row w) {

@@ -5,12 +5,6 @@
 namespace edgeort {
 namespace {
 
-// The same pointer; the compiler no longer knows that it has read there before. (Pairs of registers are loaded faster than copied.)
-EDGEORT_INLINE const i32* opaque(const i32* p) {
-  __asm__ volatile("" : "+r"(p));
-  return p;
-}
-
 #if defined(__ARM_FEATURE_DOTPROD)
 constexpr int kBiasLanes = 1;
 #else
