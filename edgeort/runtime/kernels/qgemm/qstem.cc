@@ -64,16 +64,9 @@ struct Gather {
   // Where the kernel rows of output line `line`, counted through all images, are.
   void find(i64 line) const {
     const Geometry& g = s.g;
-    const i64 y = line % g.out[1], z = line / g.out[1] % g.out[0], n = line / g.out[1] / g.out[0];
     for (i64 k = 0; k < s.rows(); ++k) {
-      const i64 iz = z * g.stride[0] - g.pad[0] + k / g.kernel[1] * g.dilation[0];
-      const i64 iy = y * g.stride[1] - g.pad[1] + k % g.kernel[1] * g.dilation[1];
-      const bool inside = iz >= 0 && iz < g.in[0] && iy >= 0 && iy < g.in[1];
-      if (inside) {
-        rows[k] = {in.line<const q8>((n * g.in[0] + iz) * g.in[1] + iy) - g.pad[2] * in.pixel, g.stride[2] * in.pixel};
-      } else {
-        rows[k] = {s.outside, 0};
-      }
+      const q8* from = input_line<q8>(g, in, line, k / g.kernel[1], k % g.kernel[1]);
+      rows[k] = from ? Row{from - g.pad[2] * in.pixel, g.stride[2] * in.pixel} : Row{s.outside, 0};
     }
   }
 
