@@ -32,8 +32,8 @@ def round_weights(weight: np.ndarray, scales: np.ndarray, covariance: np.ndarray
     order = np.argsort(np.diagonal(covariance, axis1=1, axis2=2), axis=1, kind="stable")
     factor = cholesky(np.stack([one[np.ix_(rows, rows)] for one, rows in zip(covariance, order, strict=True)]))
     places = np.broadcast_to(order[:, np.newaxis], weight.shape)
-    sorted_weight = np.take_along_axis(weight.astype(np.float64), places, axis=2)
-    rounded = _round_from_last(sorted_weight, scales.astype(np.float64)[..., np.newaxis], factor)
+    steps = np.take_along_axis(weight, places, axis=2) / scales.astype(np.float64)[..., np.newaxis]
+    rounded = _round_from_last(steps, factor)
     result = np.empty(weight.shape, np.int8)
     np.put_along_axis(result, places, rounded, axis=2)
     return result
@@ -52,19 +52,21 @@ def cholesky(covariance: np.ndarray) -> np.ndarray:
     return np.broadcast_to(np.eye(covariance.shape[1]), covariance.shape)  # plain rounding
 
 
-def _round_from_last(weight: np.ndarray, scales: np.ndarray, factor: np.ndarray) -> np.ndarray:
+def _round_from_last(weight: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """`weight` is in steps of its scales."""
     rounded = np.empty(weight.shape, np.int8)
-    owed = np.zeros_like(weight)  # sum over i > j of e_i L_ij, as far as i was rounded
+    shares = factor / np.einsum("gii->gi", factor)[:, np.newaxis]  # L_ij / L_jj
+    owed = np.zeros_like(weight)  # sum over i > j of e_i L_ij / L_jj, as far as i was rounded
     for stop in range(weight.shape[2], 0, -BLOCK):
         start = max(stop - BLOCK, 0)
         errors = np.empty_like(weight[:, :, start:stop])
         for j in range(stop - 1, start - 1, -1):
-            target = weight[:, :, j : j + 1] + owed[:, :, j : j + 1] / factor[:, np.newaxis, j : j + 1, j]
-            q = np.clip(np.rint(target / scales), -WEIGHT_MAX, WEIGHT_MAX)
-            rounded[:, :, j : j + 1] = q
-            errors[:, :, j - start : j - start + 1] = error = weight[:, :, j : j + 1] - q * scales
-            owed[:, :, start:j] += error * factor[:, np.newaxis, j, start:j]
-        owed[:, :, :start] += np.matmul(errors, factor[:, start:stop, :start])
+            q = np.rint(weight[:, :, j] + owed[:, :, j])
+            np.minimum(np.maximum(q, -WEIGHT_MAX, out=q), WEIGHT_MAX, out=q)
+            rounded[:, :, j] = q
+            errors[:, :, j - start] = error = weight[:, :, j] - q
+            owed[:, :, start:j] += error[..., np.newaxis] * shares[:, np.newaxis, j, start:j]
+        owed[:, :, :start] += np.matmul(errors, shares[:, start:stop, :start])
     return rounded
 
 

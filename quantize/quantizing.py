@@ -13,7 +13,8 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from edgeort.errors import InputError, ModelError, OutputError
+from edgeort.errors import InputError, ModelError
+from edgeort.model import write
 from edgeort.passes.edit import dims
 from edgeort.progress import Progress
 from edgeort.quantize import calibration, channels, dynamic, ranges_file
@@ -131,7 +132,7 @@ def quantize(
     if tell and samples is not None:
         _announce(tell, prepared, selection, samples)
     # Samples are worked on in parallel already.
-    with threadpool_limits(1, "blas"), Store() as store, Store() as judge:
+    with threadpool_limits(1, "blas"), Store() as store, Store(in_memory=0) as judge:
         steps = NO_STEPS if samples is None else options.steps
         keep = Kept(store, judge, options.refine_samples, JUDGE_SAMPLES, samples.count if samples else None)
         found = _calibrate(prepared, selection, samples, options, steps, keep, progress)
@@ -142,7 +143,7 @@ def quantize(
             prepared, found, spread_over(selection, found.ranges), store, judge, steps, options.forms, own, progress
         )
         made, ledger = search(attempts, options.exclude, options.goal or options.budget, progress, options.rates)
-    _write(Path(output), dynamic.inlined(made.model) if options.inline else made.model)
+    write(output, dynamic.inlined(made.model) if options.inline else made.model)
     left = made.selection.left | {e.layer: PROMOTED[e.to] for e in ledger if e.promoted and e.to in PROMOTED}
     return Result(
         str(model), str(output), False, options.method, found.samples, found.settled_at, len(made.selection.layers),
@@ -234,10 +235,3 @@ def _announce(tell: Progress, prepared: Prepared, selection: Selection, samples:
     tell(f"{count} from {samples.source}; memory: {calibration.memory_text(n_bytes, len(shapes))}")
     if samples.pictures is not None:
         tell(f"pictures: {samples.pictures}")
-
-
-def _write(path: Path, made: bytes) -> None:
-    try:
-        path.write_bytes(made)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}", hint="name another file with -o") from error

@@ -21,6 +21,7 @@ from edgeort.lowering import (
     integers,
     matrix,
     move,
+    nbits,
     norm,
     pool,
     program,
@@ -44,6 +45,7 @@ ANCHORS: dict[tuple[str, str], Handler] = {
     ("", "MatMul"): matrix.matmul,
     ("", "Gemm"): matrix.gemm,
     (dynamic_products.DOMAIN, dynamic_products.NAME): dynamic.product,
+    (nbits.DOMAIN, nbits.NAME): nbits.matmul_nbits,
     (NHWC, "Conv"): matrix.conv,
     (NHWC, "ConvTranspose"): matrix.conv_transpose,
 }

@@ -1,4 +1,4 @@
-"""What only moves quantised integers, and DequantizeLinears that are emitted when something reads what they make."""
+"""What only moves quantised integers, and nodes that are emitted when something reads what they make."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from edgeort.lowering import layout
 from edgeort.lowering.context import Lowering
-from edgeort.passes.quantised import BYTES, dequantized, dequantized_constant
+from edgeort.passes.quantised import BYTES, dequantized, widens_constant
 
 # Kernels that move bytes, whatever they stand for.
 _MOVES = frozenset(
@@ -21,8 +21,8 @@ _MOVES = frozenset(
 
 
 def is_late(node: ir.Node) -> bool:
-    """Whether the node is a DequantizeLinear that programs and products see through, emitted when others read it."""
-    return dequantized(node.outputs[0]) is node or dequantized_constant(node.outputs[0]) is not None
+    """Whether programs and products see through the node, so that it is emitted when others read it."""
+    return dequantized(node.outputs[0]) is node or widens_constant(node)
 
 
 def moves(ctx: Lowering, node: ir.Node) -> bool:

@@ -136,6 +136,8 @@ def _make_room(integers: np.ndarray, scale: np.ndarray, bias: np.ndarray) -> tup
 def _taps(node: ir.Node, weight: Constant) -> tuple[np.ndarray, np.ndarray] | str:
     """The weights as [tap, channel, column] and their scales; or why not."""
     array = weight.integers
+    if weight.block is not None:
+        return "its weights have a scale for each block"
     if node.op_type == "Conv":
         axis = 0
         taps = array.reshape(*array.shape[:2], -1).transpose(2, 1, 0)

@@ -28,6 +28,7 @@ from edgeort.passes.fold_dequantized import fold_dequantized
 from edgeort.passes.fold_pad import fold_pad
 from edgeort.passes.fold_scale import fold_scale
 from edgeort.passes.fold_scale_forward import fold_scale_forward
+from edgeort.passes.gather_integers import gather_integers
 from edgeort.passes.group_epilogues import group_epilogues
 from edgeort.passes.move_integers import move_integers
 from edgeort.passes.name_dims import name_dims
@@ -46,6 +47,7 @@ PASSES: tuple[Pass, ...] = (
     name_dims,
     split_qlinear,
     fold_channel_scales,
+    gather_integers,
     fold_dequantized,
     fold_batchnorm,
     recognise_activations,  # before fold_scale, which would take the "+ 3" of a HardSigmoid into the convolution
