@@ -45,8 +45,8 @@ class _Network:
 def quantised_network() -> onnx.ModelProto:
     """x [N, 3, H, W] -> y [N, 19], and the uint8 sum_q [N, 24, h, w].
 
-    Convolutions of each kind, scales for channels, a residual sum that is only then quantised, pools, a function of one
-    tensor, movement, a product by a matrix.
+    Convolutions of each kind, scales for channels, a residual sum that is only then quantised and one of two quantised
+    tensors, pools, a function of one tensor, movement, a product by a matrix.
     """
     net = _Network()
     x = net.quantised("x", 0.03, 110)
@@ -57,8 +57,9 @@ def quantised_network() -> onnx.ModelProto:
     s = net.quantised(net.add("Sigmoid", [h], "s"), 1 / 256, 0)
     grouped = net.conv("grouped", s, (24, 8, 1, 1), group=3)
     total = net.quantised(net.add("Add", [grouped, s], "sum"), 0.05, 110)
-    m = net.add("MaxPool", [total], "m", kernel_shape=[2, 2], strides=[2, 2])
-    a = net.add("AveragePool", [total], "a", kernel_shape=[2, 2], strides=[2, 2])
+    again = net.quantised(net.add("Add", [total, s], "again"), 0.05, 110)
+    m = net.add("MaxPool", [again], "m", kernel_shape=[2, 2], strides=[2, 2])
+    a = net.add("AveragePool", [again], "a", kernel_shape=[2, 2], strides=[2, 2])
     c = net.quantised(net.add("Concat", [m, a], "c", axis=1), 0.05, 110)
     g = net.quantised(net.add("Flatten", [net.add("GlobalAveragePool", [c], "pooled")], "g"), 0.02, 110)
     net.constants["bias"] = net.rng.normal(size=19).astype(np.float32)
