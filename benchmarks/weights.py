@@ -103,7 +103,7 @@ class Reader:
         self._loop, self._threads = library.edgeort_read, threads
         self._loop.restype, self._loop.argtypes = ctypes.c_float, (ctypes.c_void_p, ctypes.c_long)
         self._pool = ThreadPoolExecutor(threads)
-        memory = np.zeros(STORED + 64, np.uint8)
+        memory = np.ones(STORED + 64, np.uint8)  # written: pages that are not are all one page of zeros
         self._memory, self._first = memory, -memory.ctypes.data % 64
 
     def __call__(self) -> None:
