@@ -58,11 +58,21 @@ def chain(size: int, form: str) -> onnx.ModelProto:
     weight = (rng.standard_normal((size, size)) / np.sqrt(size)).astype(np.float32)
     bits = {"float32": 32.0, "float16": 16.0, "int8 columns": 8.0, "int8 blocks": 9.0, "int4 blocks": 5.0}[form]
     layers = max(1, round(STORED * 8 / bits / weight.size))
-    tensors, first, op, attributes = _stored(weight, form)
-    names = [tensor.name for tensor in tensors]
-    nodes = [] if first is None else [first]
-    operands = ["w"] if first is not None else names
-    for layer in range(layers):
+    stored, first, op, attributes = _stored(weight, form)
+    tensors, nodes = [], []
+    for layer in range(layers):  # each with a copy of its own, or ONNX Runtime would read the same memory again
+        for tensor in stored:
+            copied = onnx.TensorProto()
+            copied.CopyFrom(tensor)
+            copied.name = f"{tensor.name}{layer}"
+            tensors.append(copied)
+        operands = [tensor.name for tensor in tensors[-len(stored) :]]
+        if first is not None:
+            own = onnx.NodeProto()
+            own.CopyFrom(first)
+            own.input[:], own.output[:] = operands, [f"w{layer}"]
+            nodes.append(own)
+            operands = [f"w{layer}"]
         into, out = f"x{layer}" if layer else "x", f"x{layer + 1}" if layer + 1 < layers else "y"
         domain = "com.microsoft" if op == "MatMulNBits" else ""
         nodes.append(
