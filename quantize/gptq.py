@@ -24,16 +24,23 @@ BLOCK = 64  # columns, whose effect on all columns behind them is one product of
 _TRIES = 6
 
 
-def round_weights(weight: np.ndarray, scales: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+def round_weights(
+    weight: np.ndarray, scales: np.ndarray, covariance: np.ndarray, limits: tuple[np.ndarray, np.ndarray] | None = None
+) -> np.ndarray:
     """int8 [groups, outputs, d] for `weight` of that shape; `scales` [groups, outputs]; `covariance` [groups, d, d].
 
-    What varies most is rounded first, while most weights can still make up for it.
+    What varies most is rounded first, while most weights can still make up for it. With `limits`, the least and the
+    largest integer of every weight, `scales` has the shape of `weight`, too.
     """
     order = np.argsort(np.diagonal(covariance, axis1=1, axis2=2), axis=1, kind="stable")
     factor = cholesky(np.stack([one[np.ix_(rows, rows)] for one, rows in zip(covariance, order, strict=True)]))
     places = np.broadcast_to(order[:, np.newaxis], weight.shape)
     sorted_weight = np.take_along_axis(weight.astype(np.float64), places, axis=2)
-    rounded = _round_from_last(sorted_weight, scales.astype(np.float64)[..., np.newaxis], factor)
+    grid = [scales.astype(np.float64)[..., np.newaxis], np.array(-WEIGHT_MAX), np.array(WEIGHT_MAX)]
+    if limits is not None:
+        whole = [np.broadcast_to(part, weight.shape) for part in (scales.astype(np.float64), *limits)]
+        grid = [np.take_along_axis(part, places, axis=2) for part in whole]
+    rounded = _round_from_last(sorted_weight, factor, *(np.broadcast_to(part, weight.shape) for part in grid))
     result = np.empty(weight.shape, np.int8)
     np.put_along_axis(result, places, rounded, axis=2)
     return result
@@ -52,7 +59,9 @@ def cholesky(covariance: np.ndarray) -> np.ndarray:
     return np.broadcast_to(np.eye(covariance.shape[1]), covariance.shape)  # plain rounding
 
 
-def _round_from_last(weight: np.ndarray, scales: np.ndarray, factor: np.ndarray) -> np.ndarray:
+def _round_from_last(
+    weight: np.ndarray, factor: np.ndarray, scales: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
     rounded = np.empty(weight.shape, np.int8)
     owed = np.zeros_like(weight)  # sum over i > j of e_i L_ij, as far as i was rounded
     for stop in range(weight.shape[2], 0, -BLOCK):
@@ -60,9 +69,10 @@ def _round_from_last(weight: np.ndarray, scales: np.ndarray, factor: np.ndarray)
         errors = np.empty_like(weight[:, :, start:stop])
         for j in range(stop - 1, start - 1, -1):
             target = weight[:, :, j : j + 1] + owed[:, :, j : j + 1] / factor[:, np.newaxis, j : j + 1, j]
-            q = np.clip(np.rint(target / scales), -WEIGHT_MAX, WEIGHT_MAX)
-            rounded[:, :, j : j + 1] = q
-            errors[:, :, j - start : j - start + 1] = error = weight[:, :, j : j + 1] - q * scales
+            here = np.s_[:, :, j : j + 1]
+            q = np.clip(np.rint(target / scales[here]), low[here], high[here])
+            rounded[here] = q
+            errors[:, :, j - start : j - start + 1] = error = weight[here] - q * scales[here]
             owed[:, :, start:j] += error * factor[:, np.newaxis, j, start:j]
         owed[:, :, :start] += np.matmul(errors, factor[:, start:stop, :start])
     return rounded
