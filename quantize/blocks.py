@@ -75,12 +75,15 @@ def fit(rows: np.ndarray, size: int, signed: bool, importance: np.ndarray | None
     padding = -d % size
     w = np.pad(rows.astype(np.float32), ((0, 0), (0, padding))).reshape(outputs, -1, size)
     weighing = np.pad(np.ones(d) if importance is None else importance + _TINY, (0, padding)).astype(np.float32)
+    weighing = weighing.reshape(-1, size)
     least = np.full(w.shape[:2], np.inf, np.float32)
     best_scale, best_zero = np.ones(w.shape[:2], np.float32), np.zeros(w.shape[:2], np.float32)
     for scale, zero in _candidates(w, signed):
         low = -(LEVELS + 1) // 2 if signed else -zero[..., np.newaxis]
         q = np.clip(np.rint(w / scale[..., np.newaxis]), low, low + LEVELS)
-        error = ((q * scale[..., np.newaxis] - w) ** 2 * weighing.reshape(-1, size)).sum(axis=2)
+        dot, square = (w * q * weighing).sum(axis=2), (q * q * weighing).sum(axis=2)
+        scale = np.where(dot > 0, dot / np.maximum(square, _TINY), scale)  # the best for these integers
+        error = ((q * scale[..., np.newaxis] - w) ** 2 * weighing).sum(axis=2)
         better = error < least
         least[better], best_scale[better], best_zero[better] = error[better], scale[better], zero[better]
     grid = Grid(size, d, best_scale, best_zero.astype(np.int8), signed)

@@ -1,7 +1,7 @@
 """Scales and zero points, and rounding to them.
 
     activations  q = clip(round(x / s) + z, 0, 255)         uint8, one s and z a tensor; uint16 up to 65535
-    weights      q = clip(round(w / s), -127, 127)          int8, one s a channel; int16 up to 32767
+    weights      q = clip(round(w / s), -127, 127)          int8, one s a channel; int16 up to 32639
     bias         q = round(b / (s_x s_w))                   int32, so that it adds to the sum of products as it is
 
 round is to the nearest, ties to even, as in ONNX's QuantizeLinear.
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 LEVELS, WIDE_LEVELS = 255, 65535
-WEIGHT_MAX, FINE_MAX = 127, 32767
+WEIGHT_MAX = 127
+FINE_MAX = 256 * 127 + 127  # so that both bytes of a 16-bit weight are signed ones
 BIAS_LIMIT = 2.0**29  # of a bias in int32, a quarter of the room: the rest is for the products
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from edgeort.quantize.costs import Slowness
 from edgeort.quantize.forms import Form, can_be_dynamic
 from edgeort.quantize.layers import Layer
 
@@ -27,36 +28,40 @@ FORMS = {WEIGHTS_ONLY: Form.FLOAT} | {str(form): form for form in (Form.DYNAMIC,
 class Way:
     """What a layer becomes: `to` is one of the names above, `form` that of its activations, None where it is float.
 
-    `cost` is in bytes, to which lost speed adds (costs.py) where products are float.
+    `cost` is in bytes, to which lost speed adds (costs.py), `added_ms` where the device's rates are known.
     """
 
     to: str
     form: Form | None
     added_bytes: int
     cost: int
+    added_ms: float | None = None
 
 
-def ways(layer: Layer, form: Form, slowness: int, *, weights_alone: bool = True) -> list[Way]:
-    """Those beyond `form`, the cheapest first; `slowness` is what the speed of int8 products weighs, in bytes.
+def ways(layer: Layer, form: Form, slowness: Slowness, *, weights_alone: bool = True) -> list[Way]:
+    """Those beyond `form`, the cheapest first; `slowness` is what the speed of int8 products weighs.
 
     Without `weights_alone` bundles hold the weights of float products as float32, whatever they are in the model.
+    Sixteen bits are a way only where they are faster than float, those of activations where nothing is known of speed.
     """
     size = layer.weight.size
     has = 1 / 2 if form is Form.BLOCKS else 1  # bytes a weight
 
-    def slower(to: str, each: float) -> Way:
-        added = round(((each if weights_alone else 4) - has) * size)
-        return Way(to, FORMS.get(to), added, OVERHEAD_BYTES + added + slowness)
+    def slower(to: str, each: float, lost: Slowness) -> Way:
+        added = round((each - has) * size)
+        return Way(to, FORMS.get(to), added, OVERHEAD_BYTES + added + lost.in_bytes, lost.ms)
 
-    found = [slower(FLOAT_LAYER, 4)]
+    found, fine = [slower(FLOAT_LAYER, 4, slowness)], slowness.fine
     if weights_alone:
-        found.append(slower(Form.HALF, 2))
+        found.append(slower(Form.HALF, 2, slowness))
     if weights_alone and form is not Form.FLOAT:
-        found.append(slower(WEIGHTS_ONLY, 1))
-    if form is Form.STATIC:
-        found += [slower(Form.WIDE, 1), slower(Form.FINE, 2)]
-        if can_be_dynamic(layer):
-            found.append(Way(DYNAMIC, Form.DYNAMIC, 0, OVERHEAD_BYTES))
+        found.append(slower(WEIGHTS_ONLY, 1, slowness))
+    if form is Form.STATIC and fine is not None and fine.in_bytes < slowness.in_bytes:
+        found.append(slower(Form.FINE, 2, fine))
+        if fine.ms is None:
+            found.append(slower(Form.WIDE, 1, fine))
+    if form is Form.STATIC and can_be_dynamic(layer):
+        found.append(Way(DYNAMIC, Form.DYNAMIC, 0, OVERHEAD_BYTES))
     return sorted(found, key=lambda way: way.cost)
 
 
