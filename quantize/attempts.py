@@ -27,7 +27,7 @@ from edgeort.quantize.samples import Sample
 from edgeort.quantize.selection import Selection, select
 from edgeort.quantize.store import Store
 
-NO_STEPS = Steps(gptq=False, bias_correction=False, compensation=False, smoothing=False)
+NO_STEPS = Steps(gptq=False, bias_correction=False, compensation=False, smoothing=False, equalisation=False)
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class Attempts:
     steps: Steps
     wanted: Mapping[str, Form]
     block: int = BLOCK
+    original: Prepared | None = None  # what to compare with, where `prepared` is not quite the same
     own_runtime: bool = False  # scales for channels, which ONNX Runtime must not fuse
     progress: Progress | None = None
 
@@ -64,7 +65,7 @@ class Attempts:
         tables = quantize_tables(model.graph, exclude)
         found = self._quantities(selection)
         quantized = qdq.insert(model.graph, selection, found, with_bias=self.steps.bias_correction, block=self.block)
-        if self.store.samples and replace(self.steps, smoothing=False) != NO_STEPS:
+        if self.store.samples and replace(self.steps, smoothing=False, equalisation=False) != NO_STEPS:
             reference = Reference(floats, points, self.calibration.means)
             refine(model, quantized, reference, self.store, self.steps, self.progress, fuse_qdq=not self.own_runtime)
         finish(model, quantized, selection)
@@ -99,7 +100,8 @@ class Attempts:
     def _differences(self, made: bytes, samples: int | None = None) -> list[Difference]:
         if not self.store.samples + self.judge.samples:
             return []
-        return compare(self.prepared.serialized, made, islice(self._inputs(), samples), fuse_qdq=not self.own_runtime)
+        reference = self.original or self.prepared
+        return compare(reference.serialized, made, islice(self._inputs(), samples), fuse_qdq=not self.own_runtime)
 
     def _inputs(self) -> Iterator[Sample]:
         for store in (self.store, self.judge):

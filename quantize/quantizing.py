@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from edgeort.errors import BudgetError, InputError, ModelError, OutputError
 from edgeort.passes.edit import dims
 from edgeort.progress import Progress
-from edgeort.quantize import blocks, calibration, channels, dynamic, half_floats, ranges_file
+from edgeort.quantize import blocks, calibration, channels, dynamic, equalisation, half_floats, ranges_file
 from edgeort.quantize.attempts import NO_STEPS, Attempt, Attempts, checked, spread_over
 from edgeort.quantize.calibration import Calibration, Kept
 from edgeort.quantize.costs import Rates
@@ -48,7 +48,7 @@ REFINE_SAMPLES = 100  # that refinement goes over again; more change nothing tha
 
 @dataclass(frozen=True)
 class Result:
-    """What was made. `forms` counts the layers by their form, `tables` are embeddings.
+    """What was made. `forms` counts the layers by their form, `tables` are embeddings, `equalised` pairs of layers.
 
     `differences` are those to the float model on the samples given, so they flatter a bit.
     """
@@ -63,6 +63,7 @@ class Result:
     tensors: int
     forms: dict[str, int]
     tables: int
+    equalised: int
     left: dict[str, str]
     warnings: tuple[str, ...]
     differences: tuple[Difference, ...]
@@ -137,7 +138,7 @@ def quantize(
     _check_options(options, data)
     if already_quantised(model):
         size = Path(model).stat().st_size
-        return Result(str(model), str(output), True, "", 0, None, 0, 0, {}, 0, {}, (), (), (), size, size, 0.0)
+        return Result(str(model), str(output), True, "", 0, None, 0, 0, {}, 0, 0, {}, (), (), (), size, size, 0.0)
     prepared = prepare(model, shapes)
     samples = _samples(data, prepared, options)
     if options.weights == "float16":
@@ -155,14 +156,19 @@ def quantize(
             smooth(prepared, selection, store)
         attempts = Attempts(
             prepared, found, spread_over(selection, found.ranges), store, judge, steps, options.forms,
-            options.block or blocks.BLOCK, own, progress,
+            options.block or blocks.BLOCK, own_runtime=own, progress=progress,
         )  # fmt: skip
+        pairs = 0
+        if steps.equalisation and options.ranges is None:
+            if progress:
+                progress("equalising channels across layers")
+            attempts, pairs = equalisation.equalised(attempts, options.exclude)
         made, ledger = search(attempts, options.exclude, options.goal or options.budget, progress, options.rates)
     _write(Path(output), dynamic.inlined(made.model) if options.inline else made.model)
     left = made.selection.left | {e.layer: PROMOTED[e.to] for e in ledger if e.promoted and e.to in PROMOTED}
     return Result(
         str(model), str(output), False, options.method, found.samples, found.settled_at, len(made.selection.layers),
-        len(made.selection.tensors), _counts(made), made.tables, left, tuple(found.warnings), made.differences,
+        len(made.selection.tensors), _counts(made), made.tables, pairs, left, tuple(found.warnings), made.differences,
         tuple(ledger), Path(model).stat().st_size, len(made.model), time.perf_counter() - start,
     )  # fmt: skip
 
@@ -188,7 +194,7 @@ def _in_halves(
     count = len(values) - len(left)
     return Result(
         str(model), str(output), False, "", (samples.count or 0) if samples else 0, None, count, 0,
-        {str(Form.HALF): count}, 0, left, (), attempt.differences, (), model.stat().st_size, len(made),
+        {str(Form.HALF): count}, 0, 0, left, (), attempt.differences, (), model.stat().st_size, len(made),
         time.perf_counter() - start,
     )  # fmt: skip
 
@@ -262,6 +268,7 @@ def _calibrate(
         given = ranges_file.read(options.ranges).checked(options.ranges, prepared.sha256, tensors)
     if samples is None:
         return Calibration(dict(given.ranges), {}, given.samples) if given else Calibration({}, {})
+    between = {pair.between for pair in equalisation.pairs(prepared.model.graph)}
     means = dict(measuring_points(selection.layers).values()) if steps.bias_correction else {}
     found = calibration.calibrate(
         prepared,
@@ -269,7 +276,11 @@ def _calibrate(
         () if given else tensors,
         options.method,
         means=means,
-        channels=[str(value.name) for value in selection.tensors if channels.keeps_channels_apart(value)],
+        channels=[
+            str(value.name)
+            for value in selection.tensors
+            if channels.keeps_channels_apart(value) or (steps.equalisation and value in between)
+        ],
         keep=keep,
         progress=progress,
     )

@@ -30,12 +30,14 @@ MAX_UNKNOWNS = 8192  # weights of an output: beyond, a covariance takes too much
 
 @dataclass(frozen=True)
 class Steps:
-    """What is done to the layers. Smoothing is for those whose rows are quantised as the model runs."""
+    """What is done to the layers. Smoothing is for those whose rows are quantised as the model runs, equalisation for
+    static convolutions."""
 
     gptq: bool = True
     bias_correction: bool = True
     compensation: bool = True
     smoothing: bool = True
+    equalisation: bool = True
 
 
 @dataclass(frozen=True)

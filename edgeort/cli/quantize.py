@@ -37,6 +37,9 @@ def quantize(
     smoothing: Annotated[
         bool, typer.Option(help="Even out the channels that are quantised as the model runs (SmoothQuant).")
     ] = True,
+    equalisation: Annotated[
+        bool, typer.Option(help="Even out channels across convolutions, where that lowers the noise.")
+    ] = True,
     activations: Annotated[
         str,
         typer.Option(help="auto: what fits a layer; static; dynamic: rows as it runs; float: int8 weights alone."),
@@ -76,7 +79,7 @@ def quantize(
         ranges=ranges,
         save_ranges=save_ranges,
         samples=samples,
-        steps=quantizer.Steps(gptq, bias_correction, compensation, smoothing),
+        steps=quantizer.Steps(gptq, bias_correction, compensation, smoothing, equalisation),
         exclude=tuple(exclude or ()),
         activations=_form(activations),
         weights=weights,
@@ -124,7 +127,8 @@ def _layers(result: Result) -> str:
     forms = ", ".join(f"{count} {form}" for form, count in result.forms.items())
     tensors = f", {result.tensors} tensor(s)" if result.tensors else ""
     tables = f", {result.tables} table(s)" if result.tables else ""
-    return f"{result.layers} layer(s) ({forms}){tensors}{tables}"
+    pairs = f", {result.equalised} pair(s) equalised" if result.equalised else ""
+    return f"{result.layers} layer(s) ({forms}){tensors}{tables}{pairs}"
 
 
 def _form(text: str) -> Form | None:
