@@ -3,12 +3,14 @@
     W2 f(W1 x + b1)  =  (W2 S) f(S^-1 W1 x + S^-1 b1)          S = diag(s), s > 0
 
 for functions with f(a x) = a f(x), a > 0: none, Relu, LeakyRelu. A Clip to [0, m] is not one, but acts as one where
-neither x nor x / s comes near m: `MARGIN` below it on the samples.
+neither x nor x / s comes near m.
 
 The paper has s_i = sqrt(r1_i / r2_i) of the ranges of both weights. Here weights have a scale for each output, so r1 is
 the range of the channel in the tensor between, on the samples, which has one scale; depthwise weights W2 do not mind
-any s, and s_i = r1_i. Ranges of few samples are learnt by heart, the more so the smaller the channel: hence the
-`WIDEST`, and nothing is kept that does not lower the measured noise to `GAIN`.
+any s, and s_i = r1_i. The range of the whole tensor stays.
+
+Ranges of few samples are learnt by heart, and unseen numbers saturate: so x / s stays `MARGIN` below the tensor's range
+and below m, s is in 1 / `WIDEST` .. `WIDEST`, and nothing is kept that does not lower the measured noise to `GAIN`.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from edgeort.quantize.channels import is_depthwise
 from edgeort.quantize.layers import Layer, read_layer
 from edgeort.quantize.preparing import Prepared
 
-MARGIN = 1.5  # of a bound over the largest number seen below it
+MARGIN = 1.5  # of the largest number allowed over the largest seen
 WIDEST = 16  # factors are in 1 / this .. this
 GAIN = 0.8  # of the noise, at most, that is left
 SAMPLES = 16  # that it is measured on
@@ -87,13 +89,14 @@ def factors(pair: Pair, lows: np.ndarray, highs: np.ndarray) -> np.ndarray | Non
     weight = pair.second.weight.astype(np.float64)
     readers = (weight if pair.is_depthwise else np.moveaxis(weight, 1, 0)).reshape(len(range1), -1)
     range2, squares = np.abs(readers).max(axis=1), (readers**2).sum(axis=1)
-    free = (range1 > 0) & (range2 > 0) & (range1 * MARGIN < pair.bound)
+    most = min(range1.max(), pair.bound) / MARGIN
+    free = (range1 > 0) & (range2 > 0) & (range1 < most)
     if not free.any():
         return None
     s = np.ones_like(range1)
     s[free] = range1[free] if pair.is_depthwise else np.sqrt(range1[free] / range2[free])
-    s[free] *= (range1[free] / s[free]).max() / range1.max()  # so that the tensor's range stays
-    s[free] = np.maximum(np.clip(s[free], 1 / WIDEST, WIDEST), range1[free] * MARGIN / pair.bound)
+    s[free] *= (range1[free] / s[free]).max() / most
+    s[free] = np.clip(s[free], np.maximum(1 / WIDEST, range1[free] / most), WIDEST)
     return s.astype(np.float32) if (squares * s**2).sum() <= GAIN * squares.sum() else None
 
 
