@@ -210,7 +210,7 @@ def _unsupported(nodes: list[ir.Node], supported: Supported | None) -> Iterator[
 def _macs(model: ir.Model, nodes: list[ir.Node]) -> Iterator[NodeMacs]:
     for node in nodes:
         # Channels-last nodes count alike: the formulas do not look at where the channel dimension stands.
-        formula = _FORMULAS.get(node.op_type) if node.domain in ("", "edgeort.nhwc") else None
+        formula = _FORMULAS.get(node.op_type) if node.domain in ("", "edgeort.nhwc", "com.microsoft") else None
         if formula is not None:
             # How often a subgraph runs is not known before it runs.
             macs = formula(node) if node.graph is model.graph else None
@@ -281,6 +281,7 @@ _FORMULAS: dict[str, Callable[[ir.Node], int | None]] = {
     "Gemm": _gemm,
     "MatMul": _matmul,
     "MatMulInteger": _matmul,
+    "MatMulNBits": _matmul,
     "QLinearMatMul": _matmul,
     "LSTM": _recurrent,
     "GRU": _recurrent,

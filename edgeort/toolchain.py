@@ -38,6 +38,7 @@ __all__ = [
     "LEVELS",
     "RUNTIME",
     "TARGETS",
+    "TEXT",
     "Target",
     "all_kernels",
     "cache_dir",
@@ -50,6 +51,8 @@ __all__ = [
     "tables",
     "target",
 ]
+
+TEXT = ("text",)  # the part of the runtime that a bundle with a vocabulary needs
 
 _ROOM_BYTES = 1 << 20  # less is a full disk: objects have up to some hundred kilobytes
 
@@ -162,11 +165,14 @@ def _object_triple(to: Target, triple: str) -> str:
     return "aarch64-linux-musl" if to.os == "android" else triple
 
 
-def _units(to: Target, ops: Sequence[str], triple: str, levels: Sequence[str]) -> list[_Unit]:
+def _units(
+    to: Target, ops: Sequence[str], triple: str, levels: Sequence[str], parts: Sequence[str] = ()
+) -> list[_Unit]:
     kernels_triple = _object_triple(to, to.triple)
     pic = () if to.os == "windows" else ("-fPIC",)
     base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
-    units = [_Unit(path, _object_triple(to, triple), base) for path in sorted((RUNTIME / "core").glob("*.cc"))]
+    sources = (path for part in ("core", *parts) for path in sorted((RUNTIME / part).glob("*.cc")))
+    units = [_Unit(path, _object_triple(to, triple), base) for path in sources]
     for family in families_of(ops):
         own = family_levels(family, levels)
         macro = "-DEDGEORT_LEVELS(X, ...)=" + " ".join(f"X({level}, __VA_ARGS__)" for level in own)
@@ -193,10 +199,13 @@ def _compile(units: Sequence[_Unit], to: Target, ops: Sequence[str], triple: str
         return list(pool.map(_Unit.compile, units))
 
 
-def library(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None) -> Path:
-    """The stripped shared library that holds the runtime and `ops`, for `levels` (default: all of the target's)."""
+def library(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None, parts: Sequence[str] = ()) -> Path:
+    """The stripped shared library that holds the runtime and `ops`, for `levels` (default: all of the target's).
+
+    `parts` are further folders of the runtime, such as TEXT.
+    """
     levels = levels or to.levels
-    objects = _compile(_units(to, ops, to.triple, levels), to, ops, to.triple, levels)
+    objects = _compile(_units(to, ops, to.triple, levels, parts), to, ops, to.triple, levels)
     flags = ["-target", to.triple, "-shared", "-s", "-O3", *((f"-mcpu={to.cpu}",) if to.cpu else ()), *to.library_flags]
 
     if to.os == "android":
@@ -242,12 +251,14 @@ def harness(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None)
     return _cached(to.exe, (*flags, *(o.name for o in objects)), make)
 
 
-def library_and_harness(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None) -> tuple[Path, Path]:
+def library_and_harness(
+    to: Target, ops: Sequence[str], levels: Sequence[str] | None = None, parts: Sequence[str] = ()
+) -> tuple[Path, Path]:
     """Both at once: objects are compiled once, and the libcs that zig may have to build are built side by side."""
     levels = levels or to.levels
-    units = dict.fromkeys([*_units(to, ops, to.triple, levels), *_harness_units(to, ops, levels)])
+    units = dict.fromkeys([*_units(to, ops, to.triple, levels, parts), *_harness_units(to, ops, levels)])
     with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool:
         for _ in pool.map(_Unit.compile, units):
             pass
-        made = pool.submit(library, to, ops, levels), pool.submit(harness, to, ops, levels)
+        made = pool.submit(library, to, ops, levels, parts), pool.submit(harness, to, ops, levels)
         return made[0].result(), made[1].result()

@@ -3,8 +3,8 @@
     pip install '.[torch]'
     python examples/pytorch_to_bundle.py [--device raspberrypi4] [-o build/keywords]
 
-Defines a network, exports it, builds the bundle, runs it on this machine and compares with PyTorch: what the device
-will compute is, byte for byte, what this machine computes.
+Defines a network, converts it to ONNX, builds the bundle, runs it on this machine and compares with PyTorch: what the
+device will compute is, byte for byte, what this machine computes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 import edgeort
+from edgeort import converters
 
 TOLERANCE = 1e-5  # of the output's range: PyTorch sums in another order
 
@@ -42,27 +43,12 @@ class Keywords(nn.Module):
         return self.classify(x.mean(dim=(2, 3)))
 
 
-def export(model: nn.Module, path: Path) -> None:
-    """Writes the module as ONNX. Its batch dimension is free: `n` of the input and of the output."""
-    program = torch.onnx.export(
-        model,
-        (torch.zeros(2, 1, 49, 40),),
-        input_names=["spectrogram"],
-        output_names=["logits"],
-        dynamic_shapes={"spectrogram": {0: torch.export.Dim("n")}},
-        dynamo=True,
-        verbose=False,
-    )
-    assert program is not None
-    program.save(path)
-
-
 def difference(model: nn.Module, bundle: Path) -> float:
     """The largest difference between the bundle and PyTorch on random input, relative to the output's range."""
     spectrogram = np.random.default_rng(0).standard_normal((1, 1, 49, 40), np.float32)
     with torch.no_grad():
         expected = model(torch.from_numpy(spectrogram)).numpy()
-    (logits,) = edgeort.InferenceSession(bundle).run(["logits"], {"spectrogram": spectrogram})
+    (logits,) = edgeort.InferenceSession(bundle).run(None, {"spectrogram": spectrogram})
     return float(np.abs(logits - expected).max() / np.ptp(expected))
 
 
@@ -77,7 +63,8 @@ def main() -> None:
     model = Keywords().eval()  # train it here
     onnx_file = args.output.with_suffix(".onnx")
     onnx_file.parent.mkdir(parents=True, exist_ok=True)
-    export(model, onnx_file)
+    example = {"spectrogram": torch.zeros(2, 1, 49, 40)}
+    converters.from_pytorch(model, example, onnx_file, shapes={"spectrogram": ("n", 1, 49, 40)})  # any batch size
     edgeort.build(onnx_file, args.device, args.output)
     found = difference(model, args.output)
     print(f"{args.output}: largest difference from PyTorch {found:.1e} of the output's range")

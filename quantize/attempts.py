@@ -75,7 +75,7 @@ class Attempts:
         return Attempt(made, selection, tables, tuple(self._differences(made)))
 
     def roughly(self, exclude: Collection[str], forms: Mapping[str, Form], samples: int) -> list[Difference]:
-        """The differences on some samples of a model without refinement."""
+        """The differences on the first samples of a model without refinement."""
         model = self._float_model(forms)
         selection = select(model.graph, exclude, {**self.wanted, **forms})
         quantize_tables(model.graph, exclude)
@@ -101,9 +101,10 @@ class Attempts:
         if not self.store.samples + self.judge.samples:
             return []
         reference = self.original or self.prepared
-        return compare(reference.serialized, made, islice(self._inputs(), samples), fuse_qdq=not self.own_runtime)
+        return compare(reference.serialized, made, islice(self.inputs(), samples), fuse_qdq=not self.own_runtime)
 
-    def _inputs(self) -> Iterator[Sample]:
+    def inputs(self) -> Iterator[Sample]:
+        """The samples kept."""
         for store in (self.store, self.judge):
             for index in range(store.samples):
                 yield {value.name: store.get(value.name, index) for value in self.prepared.inputs}

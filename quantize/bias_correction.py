@@ -16,7 +16,7 @@ import numpy as np
 
 from edgeort.quantize.calibration import ChannelMean
 
-STEPS = 3
+LEAST_PASSED = 0.25  # of a step of the bias, that the means follow
 
 
 class Biased(Protocol):
@@ -32,7 +32,8 @@ class Biased(Protocol):
 
 def correct(layer: Biased, wanted: np.ndarray, measure: Callable[[], ChannelMean]) -> None:
     """Sets the bias of `layer`. `wanted` are the float means, `measure` finds those of the layer as it is."""
-    bias = layer.real_bias
-    for _ in range(STEPS):
-        bias = bias + wanted - measure().mean
-        layer.set_bias(bias)
+    bias, step = layer.real_bias, wanted - measure().mean
+    layer.set_bias(bias + step)
+    left = wanted - measure().mean
+    passed = np.clip(1 - left / np.where(step == 0, 1.0, step), LEAST_PASSED, 1.0)
+    layer.set_bias(bias + step + left / passed)

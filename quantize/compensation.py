@@ -6,21 +6,25 @@ W' q is had. The W' of least squares is
     W' = W + W (C_fq - C_qq) C_qq^-1            C_ab = E[a b^T] - E[a] E[b]^T
 
 (Li et al. 2025, "GPTAQ", has the idea: calibrate against the float model's inputs.) Few samples would be learnt by
-heart. So the step is made from one half of the samples and tried on the other, both ways, which says how far of it to
-go and with how much damping; where it does not help there, the weights stay.
+heart. So W' is approached by conjugate gradients, which take the directions with most in them first (Hestenes and
+Stiefel 1952; that stopping them early regularises: Hansen 1998, "Rank-deficient and discrete ill-posed problems",
+chapter 6). They start from each half of the samples and are tried on the other, which says how many steps to take and
+how far to go along their sum; where no step helps there, the weights stay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
 from edgeort.quantize.covariance import Moments
-from edgeort.quantize.parallel import ordered_map
 
 MAX_UNKNOWNS = 2048  # weights of an output: beyond, samples are too few, and matrices too large
-DAMPINGS = (0.01, 0.3)  # of the mean diagonal of C_qq, added to it
+MAX_STEPS = 12
+PATIENCE = 3  # steps that may be no better before the search ends
+DAMPING = 0.01  # of the mean diagonal of C_qq, added to it
 
 _TINY = 1e-30
 
@@ -33,14 +37,25 @@ def moved(rows: np.ndarray, own: Sequence[Moments], cross: Sequence[Moments], ce
     `own` are the moments of (q, q) on each half of the samples, `cross` those of (f, q); `centred` as they know it.
     """
     rows = rows.astype(np.float64)
+    if min(half.count for half in own) < rows.shape[2]:  # what a half says about so many weights is chance
+        return rows
     halves = [_problem(rows, q, f, centred) for q, f in zip(own, cross, strict=True)]
     return rows + best_step(halves, _problem(rows, own[0].merged(own[1]), cross[0].merged(cross[1]), centred))
 
 
 def best_step(halves: list[Problem], whole: Problem) -> np.ndarray:
-    """What to add to the weights: the step of `whole`, as far and as damped as serves the halves best."""
-    gain, share, damping = max(ordered_map(lambda damping: _tried(halves, damping), DAMPINGS))
-    return min(share, 1.0) * _step(*whole, damping) if gain > 0 else np.zeros_like(whole[1])
+    """What to add to the weights: the steps of `whole`, as many and as far as serves the halves best."""
+    best, best_share, count = 0.0, 0.0, 0
+    tried = zip(*(_steps(*half) for half in halves), strict=True)
+    for number, (one, other) in enumerate(islice(tried, MAX_STEPS), 1):
+        gain, share = _gain([one, other], halves[::-1])
+        if gain > best:
+            best, best_share, count = gain, share, number
+        elif number - count >= PATIENCE:
+            break
+    if not count:
+        return np.zeros_like(whole[1])
+    return min(best_share, 1.0) * next(islice(_steps(*whole), count - 1, None)).astype(np.float64)
 
 
 def _problem(rows: np.ndarray, own: Moments, cross: Moments, centred: bool) -> Problem:
@@ -49,22 +64,34 @@ def _problem(rows: np.ndarray, own: Moments, cross: Moments, centred: bool) -> P
     return covariance, np.matmul(rows, cross.covariance(centred) - covariance)
 
 
-def _step(covariance: np.ndarray, target: np.ndarray, damping: float) -> np.ndarray:
+def _steps(covariance: np.ndarray, target: np.ndarray) -> Iterator[np.ndarray]:
+    """The sums S of ever more steps towards S (C + damping) = T, float32; each row is a system of its own."""
     size = covariance.shape[1]
-    added = damping * np.trace(covariance, axis1=1, axis2=2) / size + _TINY
-    damped = covariance + added[:, np.newaxis, np.newaxis] * np.eye(size)
-    return np.asarray(np.linalg.solve(damped, target.transpose(0, 2, 1)).transpose(0, 2, 1))
+    damping = DAMPING * np.trace(covariance, axis1=1, axis2=2) / size + _TINY
+    matrix = (covariance + damping[:, np.newaxis, np.newaxis] * np.eye(size)).astype(np.float32)
+    left = target.astype(np.float32)
+    total, direction, square = np.zeros_like(left), left, _dot(left, left)
+    while True:
+        image = np.matmul(direction, matrix)
+        length = square / np.maximum(_dot(direction, image), _TINY)
+        total, left = total + length * direction, left - length * image
+        before, square = square, _dot(left, left)
+        direction = left + square / np.maximum(before, _TINY) * direction
+        yield total
 
 
-def _tried(halves: list[Problem], damping: float) -> tuple[float, float, float]:
-    """How much the squared error falls on the other half, for the best share of the step; the share; the damping.
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.asarray(np.einsum("goi,goi->go", a, b)[..., np.newaxis])
 
-    A share a of the step S changes the error by a^2 S C S^T - 2 a S T^T, T being the other half's target.
+
+def _gain(steps: Sequence[np.ndarray], others: Sequence[Problem]) -> tuple[float, float]:
+    """How much the squared error falls on other samples, for the best share of the steps, and the share.
+
+    A share a of the step S changes the error by a^2 S C S^T - 2 a S T^T.
     """
     linear = square = 0.0
-    for (covariance, target), (other, wanted) in (halves, halves[::-1]):
-        step = _step(covariance, target, damping)
-        linear += float((step * wanted).sum())
-        square += float((np.matmul(step, other) * step).sum())
+    for step, (covariance, target) in zip(steps, others, strict=True):
+        linear += float((step * target).sum())
+        square += float((np.matmul(step, covariance.astype(np.float32)) * step).sum())
     share = linear / max(square, _TINY)
-    return (share * linear if linear > 0 else 0.0), share, damping
+    return (share * linear if linear > 0 else 0.0), share

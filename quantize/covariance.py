@@ -10,6 +10,7 @@ removes; it stays in where there is no bias to correct.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from edgeort.quantize.layers import Layer
 
 ENOUGH = 20  # positions per unknown, over all samples: more do not change the rounding
 FEWEST = 64  # positions of a sample, where it has them
+_TINY = 1e-300
 
 
 @dataclass
@@ -67,6 +69,33 @@ class Moments:
         for one, a, b in zip(found, *means, strict=True):
             one -= np.outer(a, b)
         return found
+
+
+def shrunk(halves: Sequence[Moments], centred: bool = True) -> np.ndarray:
+    """[groups, d, d], float64: the covariance over both halves of the samples, without what only chance put into it.
+
+    With A and B the covariances of the halves off the diagonal, and r the share of chance in their mean,
+
+        r = n / (s + n)       s = <A, B>       n = |A - B|^2 / 4
+
+    what is off the diagonal is multiplied by 1 - r, and r times the mean of the diagonal is added to it. (Ledoit and Wolf
+    2004, "A well-conditioned estimator for large-dimensional covariance matrices", has the mean of both for a target, and
+    another estimate of r.)
+    """
+    whole = halves[0].merged(halves[1]).covariance(centred)
+    if not all(half.count for half in halves):
+        return whole
+    size = whole.shape[1]
+    one, other = (half.covariance(centred) for half in halves)
+    for each in (one, other):
+        np.einsum("gii->gi", each)[...] = 0
+    shared = float(np.vdot(one, other))
+    chance = float(np.square(one - other).sum()) / 4
+    share = chance / max(max(shared, 0.0) + chance, _TINY)
+    diagonal = np.einsum("gii->gi", whole).copy()
+    whole *= 1 - share
+    np.einsum("gii->gi", whole)[...] = diagonal + share * diagonal.mean(axis=1, keepdims=True)
+    return whole
 
 
 @dataclass(frozen=True)

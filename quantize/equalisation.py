@@ -18,22 +18,25 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import onnx_ir as ir
 
 from edgeort.passes.algebra import clip_bounds
 from edgeort.passes.edit import add_constant, is_op, number, only_user, operand
+from edgeort.quantize import calibration
 from edgeort.quantize.attempts import Attempts
 from edgeort.quantize.calibration import Calibration, ChannelMean
 from edgeort.quantize.channels import is_depthwise
 from edgeort.quantize.layers import Layer, read_layer
 from edgeort.quantize.preparing import Prepared
+from edgeort.quantize.samples import open_samples
 
 MARGIN = 1.5  # of the largest number allowed over the largest seen
 WIDEST = 16  # factors are in 1 / this .. this
 GAIN = 0.8  # of the noise, at most, that is left
-SAMPLES = 16  # that it is measured on
+SAMPLES, OTHERS = 16, 100  # that the noise is measured on, and that the factors come from then
 
 
 @dataclass(frozen=True)
@@ -118,31 +121,46 @@ def _replace(graph: ir.Graph, node: ir.Node, index: int, array: np.ndarray) -> N
 
 
 def equalised(attempts: Attempts, exclude: Collection[str]) -> tuple[Attempts, int]:
-    """Attempts from an equalised model and for how many pairs, where that lowers the noise; else as they are."""
-    model = attempts.prepared.model.clone()
-    found: dict[str, np.ndarray] = {}
+    """Attempts from an equalised model and for how many pairs, where that lowers the noise; else as they are.
+
+    The noise is measured on the first samples, with factors from others.
+    """
+    kept = attempts.store.samples + attempts.judge.samples
+    measured, known = min(SAMPLES, kept // 3), attempts.calibration.channels
+    trial, count = _trial(attempts, exclude, known)
+    if not count or not measured:
+        return attempts, 0
+    others = open_samples(islice(attempts.inputs(), measured, measured + OTHERS), attempts.prepared.inputs)
+    between = [str(pair.between.name) for pair in pairs(attempts.prepared.model.graph)]
+    names = [name for name in between if name in known]
+    seen = calibration.calibrate(attempts.prepared, others, names, "minmax", channels=names).channels
+    before, after = (_noise(one, exclude, measured) for one in (attempts, _trial(attempts, exclude, seen)[0]))
+    return (trial, count) if after <= GAIN * before else (attempts, 0)
+
+
+def _trial(
+    attempts: Attempts, exclude: Collection[str], channels: Mapping[str, tuple[np.ndarray, np.ndarray]]
+) -> tuple[Attempts, int]:
+    """Attempts from the model with all pairs equalised that are worth it, given the extremes of channels; how many."""
+    model, found = attempts.prepared.model.clone(), dict[str, np.ndarray]()
     for pair in list(pairs(model.graph)):
         name = str(pair.between.name)
-        if name not in attempts.calibration.channels or {pair.first.name, pair.second.name} & {*exclude}:
+        if name not in channels or {pair.first.name, pair.second.name} & {*exclude}:
             continue
         current = replace(pair, first=_again(pair.first), second=_again(pair.second))
-        s = factors(current, *attempts.calibration.channels[name])
+        s = factors(current, *channels[name])
         if s is not None:
             apply(model.graph, current, s)
             found[name] = s
-    if not found:
-        return attempts, 0
-    prepared = Prepared(model, attempts.prepared.sha256)
-    changed = _calibrated(attempts.calibration, found)
+    changed = _calibrated(attempts.calibration, channels, found)
     trial = replace(
         attempts,
-        prepared=prepared,
+        prepared=Prepared(model, attempts.prepared.sha256),
         original=attempts.prepared,
         calibration=changed,
         ranges={**attempts.ranges, **{name: changed.ranges[name] for name in found}},
     )
-    noises = [_noise(one, exclude) for one in (attempts, trial)]
-    return (trial, len(found)) if noises[1] <= GAIN * noises[0] else (attempts, 0)
+    return trial, len(found)
 
 
 def _again(layer: Layer) -> Layer:
@@ -152,16 +170,17 @@ def _again(layer: Layer) -> Layer:
     return found
 
 
-def _noise(attempts: Attempts, exclude: Collection[str]) -> float:
-    return max(d.noise / d.signal if d.signal else 0.0 for d in attempts.roughly(exclude, {}, SAMPLES))
+def _noise(attempts: Attempts, exclude: Collection[str], samples: int) -> float:
+    return max(d.noise / d.signal if d.signal else 0.0 for d in attempts.roughly(exclude, {}, samples))
 
 
-def _calibrated(before: Calibration, found: Mapping[str, np.ndarray]) -> Calibration:
+def _calibrated(
+    before: Calibration, seen: Mapping[str, tuple[np.ndarray, np.ndarray]], found: Mapping[str, np.ndarray]
+) -> Calibration:
     """The calibration of the equalised model: of the tensors between, whose factors are given, all is divided."""
-    means, channels = dict(before.means), dict(before.channels)
-    extremes = dict(before.extremes)
+    means, channels, extremes = dict(before.means), dict(before.channels), dict(before.extremes)
     for name, s in found.items():
-        lows, highs = channels[name] = channels[name][0] / s, channels[name][1] / s
+        lows, highs = channels[name] = seen[name][0] / s, seen[name][1] / s
         extremes[name] = min(float(lows.min()), 0.0), max(float(highs.max()), 0.0)
         if name in means:
             means[name] = ChannelMean(means[name].total / s, means[name].count)

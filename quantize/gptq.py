@@ -14,6 +14,8 @@ Unlike in the paper the mean of x is taken out of C, outputs of a convolution co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from edgeort.quantize.layers import Layer
@@ -36,11 +38,11 @@ def round_weights(
     factor = cholesky(np.stack([one[np.ix_(rows, rows)] for one, rows in zip(covariance, order, strict=True)]))
     places = np.broadcast_to(order[:, np.newaxis], weight.shape)
     sorted_weight = np.take_along_axis(weight.astype(np.float64), places, axis=2)
-    grid = [scales.astype(np.float64)[..., np.newaxis], np.array(-WEIGHT_MAX), np.array(WEIGHT_MAX)]
-    if limits is not None:
-        whole = [np.broadcast_to(part, weight.shape) for part in (scales.astype(np.float64), *limits)]
-        grid = [np.take_along_axis(part, places, axis=2) for part in whole]
-    rounded = _round_from_last(sorted_weight, factor, *(np.broadcast_to(part, weight.shape) for part in grid))
+    if limits is None:
+        rounded = _round_from_last(sorted_weight / scales.astype(np.float64)[..., np.newaxis], factor)
+    else:
+        grid = [np.take_along_axis(array, places, axis=2) for array in (scales.astype(np.float64), *limits)]
+        rounded = _round_from_last(sorted_weight, factor, grid)
     result = np.empty(weight.shape, np.int8)
     np.put_along_axis(result, places, rounded, axis=2)
     return result
@@ -59,22 +61,22 @@ def cholesky(covariance: np.ndarray) -> np.ndarray:
     return np.broadcast_to(np.eye(covariance.shape[1]), covariance.shape)  # plain rounding
 
 
-def _round_from_last(
-    weight: np.ndarray, factor: np.ndarray, scales: np.ndarray, low: np.ndarray, high: np.ndarray
-) -> np.ndarray:
+def _round_from_last(weight: np.ndarray, factor: np.ndarray, grid: Sequence[np.ndarray] = ()) -> np.ndarray:
+    """`grid` are scales and limits of every weight; without it `weight` is in steps of its scales."""
     rounded = np.empty(weight.shape, np.int8)
-    owed = np.zeros_like(weight)  # sum over i > j of e_i L_ij, as far as i was rounded
+    shares = factor / np.einsum("gii->gi", factor)[:, np.newaxis]  # L_ij / L_jj
+    owed = np.zeros_like(weight)  # sum over i > j of e_i L_ij / L_jj, as far as i was rounded
     for stop in range(weight.shape[2], 0, -BLOCK):
         start = max(stop - BLOCK, 0)
         errors = np.empty_like(weight[:, :, start:stop])
         for j in range(stop - 1, start - 1, -1):
-            target = weight[:, :, j : j + 1] + owed[:, :, j : j + 1] / factor[:, np.newaxis, j : j + 1, j]
-            here = np.s_[:, :, j : j + 1]
-            q = np.clip(np.rint(target / scales[here]), low[here], high[here])
-            rounded[here] = q
-            errors[:, :, j - start : j - start + 1] = error = weight[here] - q * scales[here]
-            owed[:, :, start:j] += error * factor[:, np.newaxis, j, start:j]
-        owed[:, :, :start] += np.matmul(errors, factor[:, start:stop, :start])
+            step, low, high = (array[:, :, j] for array in grid) if grid else (1.0, -WEIGHT_MAX, WEIGHT_MAX)
+            q = np.rint((weight[:, :, j] + owed[:, :, j]) / step)
+            np.minimum(np.maximum(q, low, out=q), high, out=q)
+            rounded[:, :, j] = q
+            errors[:, :, j - start] = error = weight[:, :, j] - q * step
+            owed[:, :, start:j] += error[..., np.newaxis] * shares[:, np.newaxis, j, start:j]
+        owed[:, :, :start] += np.matmul(errors, shares[:, start:stop, :start])
     return rounded
 
 

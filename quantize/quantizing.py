@@ -14,7 +14,8 @@ from typing import Any
 import onnx_ir as ir
 from threadpoolctl import threadpool_limits
 
-from edgeort.errors import BudgetError, InputError, ModelError, OutputError
+from edgeort.errors import BudgetError, InputError, ModelError
+from edgeort.model import write
 from edgeort.passes.edit import dims
 from edgeort.progress import Progress
 from edgeort.quantize import blocks, calibration, channels, dynamic, equalisation, half_floats, ranges_file
@@ -147,7 +148,7 @@ def quantize(
     if tell and samples is not None:
         _announce(tell, prepared, selection, samples)
     # Samples are worked on in parallel already.
-    with threadpool_limits(1, "blas"), Store() as store, Store() as judge:
+    with threadpool_limits(1, "blas"), Store() as store, Store(in_memory=0) as judge:
         steps = NO_STEPS if samples is None else options.steps
         keep = Kept(store, judge, options.refine_samples, JUDGE_SAMPLES, samples.count if samples else None)
         found = _calibrate(prepared, selection, samples, options, steps, keep, progress)
@@ -164,7 +165,7 @@ def quantize(
                 progress("equalising channels across layers")
             attempts, pairs = equalisation.equalised(attempts, options.exclude)
         made, ledger = search(attempts, options.exclude, options.goal or options.budget, progress, options.rates)
-    _write(Path(output), dynamic.inlined(made.model) if options.inline else made.model)
+    write(output, dynamic.inlined(made.model) if options.inline else made.model)
     left = made.selection.left | {e.layer: PROMOTED[e.to] for e in ledger if e.promoted and e.to in PROMOTED}
     return Result(
         str(model), str(output), False, options.method, found.samples, found.settled_at, len(made.selection.layers),
@@ -190,7 +191,7 @@ def _in_halves(
             f"the budget ({budget.text()}) is not kept with float16 weights: {budget.reached(attempt)}",
             hint=budget.hint,
         )
-    _write(output, made)
+    write(output, made)
     count = len(values) - len(left)
     return Result(
         str(model), str(output), False, "", (samples.count or 0) if samples else 0, None, count, 0,
@@ -306,10 +307,3 @@ def _announce(tell: Progress, prepared: Prepared, selection: Selection, samples:
     tell(f"{count} from {samples.source}; memory: {calibration.memory_text(n_bytes, len(shapes))}")
     if samples.pictures is not None:
         tell(f"pictures: {samples.pictures}")
-
-
-def _write(path: Path, made: bytes) -> None:
-    try:
-        path.write_bytes(made)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}", hint="name another file with -o") from error

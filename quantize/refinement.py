@@ -6,7 +6,7 @@ The inputs of a layer come from the quantised layers before it, so that it makes
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,14 +17,15 @@ from edgeort.passes.edit import opset
 from edgeort.progress import Progress
 from edgeort.quantize import bias_correction, blocks, compensation, gptq, parameters
 from edgeort.quantize.calibration import ChannelMean, channel_sums
-from edgeort.quantize.covariance import Moments, Patches
+from edgeort.quantize.covariance import Moments, Patches, shrunk
 from edgeort.quantize.forms import Form
 from edgeort.quantize.layers import Layer, after_activation
-from edgeort.quantize.parallel import ordered_map
+from edgeort.quantize.parallel import WORKERS, ordered_map
 from edgeort.quantize.qdq import Quantized, QuantizedLayer
 from edgeort.quantize.segments import Prefix
 from edgeort.quantize.store import Store
 
+CHUNK = 4 * 2**20  # numbers of patches that are multiplied at once
 MAX_UNKNOWNS = 8192  # weights of an output: beyond, a covariance takes too much memory and time
 
 
@@ -99,24 +100,25 @@ def _fit_weight(layer: QuantizedLayer, prefix: Prefix, floats: Prefix, samples: 
     if compensate:
         floats.advance(read)
 
-    def moments(sample: int) -> list[Moments]:
-        q = patches.cut(prefix.get(layer.source, sample), zero).astype(np.float32) - np.float32(zero)
+    def moments(chunk: range) -> list[Moments]:
+        cut = [patches.cut(prefix.get(layer.source, sample), zero) for sample in chunk]
+        q = np.concatenate(cut, axis=1).astype(np.float32) - np.float32(zero)
         if not compensate:
             return [Moments.of(q, q)]
-        f = patches.cut(floats.get(read, sample), 0.0) / scale.reshape(-1, 1, 1)
-        return [Moments.of(q, q), Moments.of(f, q)]
+        f = np.concatenate([patches.cut(floats.get(read, sample), 0.0) for sample in chunk], axis=1)
+        return [Moments.of(q, q), Moments.of(f / scale.reshape(-1, 1, 1), q)]
 
     halves = [[Moments(), Moments()] for _ in range(2)]
-    for sample, found in enumerate(ordered_map(moments, range(samples))):
-        for total, one in zip(halves[sample % 2 if compensate else 0], found, strict=False):
+    chunks = list(_chunks(samples, patches))
+    for chunk, found in zip(chunks, ordered_map(moments, chunks), strict=True):
+        for total, one in zip(halves[chunk.start % 2], found, strict=False):
             total.add(one)
     rows = gptq.as_rows(layer.layer, layer.layer.weight)
     if compensate:
         rows = compensation.moved(rows, [half[0] for half in halves], [half[1] for half in halves], centred)
     covariance = None
     if steps.gptq and patches.size <= MAX_UNKNOWNS and layer.form is not Form.FINE:
-        own = halves[0][0].merged(halves[1][0]) if compensate else halves[0][0]
-        covariance = own.covariance(centred)
+        covariance = shrunk([half[0] for half in halves], centred)
     _round(layer, rows, covariance)
 
 
@@ -137,6 +139,15 @@ def _round(layer: QuantizedLayer, rows: np.ndarray, covariance: np.ndarray | Non
     layer.set_weight(np.ascontiguousarray(gptq.from_rows(layer.layer, integers)))
 
 
+def _chunks(samples: int, patches: Patches) -> Iterator[range]:
+    """Samples whose patches become one matrix: those of each half, every other one, in parts of a bounded size."""
+    numbers = patches.layer.groups * patches.positions * patches.size
+    size = max(min(CHUNK // numbers, -(-samples // (2 * WORKERS))), 1)
+    for half in range(2):
+        for start in range(half, samples, 2 * size):
+            yield range(start, min(start + 2 * size, samples), 2)
+
+
 def _where(graph: ir.Graph, quantized: Quantized, name: str) -> tuple[ir.Value, tuple[float, float]]:
     """What stands for a float tensor before it is rounded to eight bits, and the bounds to clip it to.
 
@@ -150,6 +161,9 @@ def _where(graph: ir.Graph, quantized: Quantized, name: str) -> tuple[ir.Value, 
 
 def _means(prefix: Prefix, value: ir.Value, bounds: tuple[float, float], axis: int) -> ChannelMean:
     found, measure = ChannelMean(), prefix.evaluator(value)
-    for total, count in measure(lambda arrays: channel_sums(np.clip(arrays[0], *bounds), axis)):
+    bounded = bounds != (-math.inf, math.inf)
+    for total, count in measure(
+        lambda arrays: channel_sums(np.clip(arrays[0], *bounds) if bounded else arrays[0], axis)
+    ):
         found.add(total, count)
     return found

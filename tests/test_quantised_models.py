@@ -16,8 +16,8 @@ import pytest
 import edgeort
 from edgeort import sample
 from edgeort.bundle import open_bundle
+from edgeort.comparison import sqnr_db
 from edgeort.quantize import Options, quantize
-from edgeort.validate.comparison import sqnr_db
 from tests.cli.support import call
 from tests.fuzz.quantised import quantised_network
 from tests.kernels.support import run_everywhere

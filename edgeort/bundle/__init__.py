@@ -6,6 +6,7 @@
     include/edgeort.h   its C API
     bin/edgeort_bench   loads, runs, measures and checks the plan on the device
     golden/             inputs, and the outputs (or, where large, their digests) that every device must give bit for bit
+    tokenizer/          the vocabulary of a model that reads text
     licences/           ours and those of what is linked in
 
 The same input gives the same bytes: no times, no paths, sorted names. A bundle is written beside its place and renamed.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 from edgeort.bundle.manifest import FORMAT, Manifest
 from edgeort.bundle.reading import Bundle, looks_like_bundle, open_bundle
+from edgeort.bundle.vocabulary import Vocabulary
 from edgeort.bundle.writing import Contents, write_bundle
 
-__all__ = ["FORMAT", "Bundle", "Contents", "Manifest", "looks_like_bundle", "open_bundle", "write_bundle"]
+__all__ = ["FORMAT", "Bundle", "Contents", "Manifest", "Vocabulary", "looks_like_bundle", "open_bundle", "write_bundle"]

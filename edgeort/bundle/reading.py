@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 from edgeort.bundle.manifest import MAX_BYTES, NAME, Manifest
 from edgeort.errors import BundleError, OutputError
 
-TOPS = frozenset({NAME, "model.plan", "lib", "include", "bin", "golden", "licences"})  # what a bundle has at its top
+# What a bundle has at its top.
+TOPS = frozenset({NAME, "model.plan", "lib", "include", "bin", "golden", "licences", "tokenizer"})
 MAX_FILES = 10_000
 MAX_TOTAL_BYTES = 8 << 30
 MAX_RATIO = 200  # unpacked to packed, of a whole archive: weights do not compress tenfold

@@ -59,6 +59,10 @@ def build(
     keep_stages: Annotated[
         bool, typer.Option("--keep-stages", help="Save the ONNX model after every stage beside the bundle.")
     ] = False,
+    vocab: Annotated[
+        Path | None, typer.Option("--vocab", help="A WordPiece vocab.txt: the library gets a tokenizer.")
+    ] = None,
+    cased: Annotated[bool, typer.Option("--cased", help="The vocabulary tells capital letters from small.")] = False,
     precision: Annotated[
         str,
         typer.Option(
@@ -96,6 +100,8 @@ def build(
     """Build a checked bundle from an ONNX model for a device."""
     from edgeort import device_profiles
 
+    if cased and vocab is None:
+        raise InputError("--cased says how to read a vocabulary", hint="--vocab vocab.txt --cased")
     if io_layout not in ("nchw", "nhwc"):
         raise InputError(f"--io-layout {io_layout}: it is nchw or nhwc", hint="--io-layout nhwc")
     path, said = choose_model(model, Path.cwd())
@@ -103,6 +109,7 @@ def build(
     to = out or Path("build") / f"{path.stem}-{profile.name}"
     with stages() as progress:
         from edgeort import pipeline
+        from edgeort.bundle import Vocabulary
         from edgeort.model import parse_shapes
         from edgeort.validate import Limits
 
@@ -130,6 +137,7 @@ def build(
             threads=threads,
             ram_limit=None if ram_limit is None else parse_size("--ram-limit", ram_limit),
             accuracy=accuracy,
+            vocabulary=None if vocab is None else Vocabulary(vocab, cased),
             keep_stages=keep_stages,
             progress=progress,
         )

@@ -20,6 +20,7 @@ from edgeort.lowering import (
     index,
     matrix,
     move,
+    nbits,
     norm,
     pool,
     program,
@@ -43,6 +44,7 @@ ANCHORS: dict[tuple[str, str], Handler] = {
     ("", "MatMul"): matrix.matmul,
     ("", "Gemm"): matrix.gemm,
     (dynamic_products.DOMAIN, dynamic_products.NAME): dynamic.product,
+    (nbits.DOMAIN, nbits.NAME): nbits.matmul_nbits,
     (NHWC, "Conv"): matrix.conv,
     (NHWC, "ConvTranspose"): matrix.conv_transpose,
 }

@@ -13,7 +13,7 @@ from edgeort.errors import UnsupportedError
 from edgeort.lowering import layout
 from edgeort.lowering.params import PARAMS
 from edgeort.lowering.plan import PlanBuilder, dtype_code
-from edgeort.passes.quantised import Quantity, dequantized_constant
+from edgeort.passes.quantised import Quantity, numbers_of
 
 F32 = 0
 
@@ -87,13 +87,10 @@ class Lowering:
         self.plan.node("QuantisedBytes", value.name or "", [source], [result], params)
 
     def constant(self, value: ir.Value | None) -> np.ndarray | None:
-        """The data of a constant (not of a graph input with a default), or of one that is dequantised; else None."""
+        """The data of a constant (not of a graph input with a default), or of one that is widened; else None."""
         if value is None or value.is_graph_input():
             return None
-        if value.const_value is None:
-            folded = dequantized_constant(value)
-            return None if folded is None else folded.numbers
-        return value.const_value.numpy()
+        return numbers_of(value) if value.const_value is None else value.const_value.numpy()
 
     def weights(self, name: str, array: np.ndarray, dtype: int = F32) -> int:
         """A constant tensor of the plan."""

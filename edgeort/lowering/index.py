@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import onnx_ir as ir
 
-from edgeort.lowering.context import Group, Lowering, attribute, integer, text, unsupported
+from edgeort.lowering.compressed import FLOAT16, is_half
+from edgeort.lowering.context import F32, Group, Lowering, attribute, integer, text, unsupported
 from edgeort.lowering.move import axis_params, integer_list, operand
+from edgeort.lowering.typed import cast
 
 Handler = Callable[[Lowering, ir.Node, Group], None]
 
@@ -22,6 +25,18 @@ def _with_axis(name: str = "axis", default: int = 0) -> Handler:
         ctx.emit(node.op_type, node, axis_params(axis=integer(node, name, default)))
 
     return handler
+
+
+def gather(ctx: Lowering, node: ir.Node, group: Group) -> None:
+    """Gather; from a constant table of numbers that all are float16, those, and then it makes float32 of them."""
+    table, params = ctx.constant(node.inputs[0]), axis_params(axis=integer(node, "axis", 0))
+    if table is None or not ctx.is_f32(node.inputs[0]) or table.ndim < 2 or not is_half(table):
+        ctx.emit("Gather", node, params)
+        return
+    halves = ctx.weights(f"{node.inputs[0].name}.half", table.astype(np.float16), FLOAT16)  # type: ignore[union-attr]
+    gathered = ctx.plan.activation(f"{node.name}.half", FLOAT16)
+    ctx.emit("Gather", node, params, inputs=[halves, ctx.value(node.inputs[1])], outputs=[gathered])
+    cast(ctx, node, gathered, F32, ctx.result(node.outputs[0]))
 
 
 def _scatter(op: str) -> Handler:
@@ -85,7 +100,7 @@ def non_zero(ctx: Lowering, node: ir.Node, group: Group) -> None:
 
 
 HANDLERS: dict[tuple[str, str], Handler] = {
-    ("", "Gather"): _with_axis(),
+    ("", "Gather"): gather,
     ("", "GatherElements"): _with_axis(),
     ("", "GatherND"): _with_axis("batch_dims"),
     ("", "Scatter"): _scatter("ScatterElements"),

@@ -1,7 +1,8 @@
 """MatMul, Gemm and convolutions: weights packed into panels, bias padded, the epilogue compiled.
 
 Packed weights of k rows and n columns: ceil(n / PANEL) panels, each k rows of PANEL float32, so that a register tile
-reads whole cache lines one after the other whatever its ISA level; columns beyond n are zero.
+reads whole cache lines one after the other whatever its ISA level; columns beyond n are zero. Those of Gemm, MatMul and
+Conv may be compressed (lowering/compressed.py).
 """
 
 from __future__ import annotations
@@ -11,21 +12,15 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from edgeort.lowering import layout, winograd
+from edgeort.lowering import compressed, layout, winograd
+from edgeort.lowering.compressed import Panels, panels
 from edgeort.lowering.context import Group, Lowering, attribute, integer, integers, number, text, unsupported
 from edgeort.lowering.params import PARAMS
 from edgeort.lowering.program import add_scaled, elementwise, epilogue
+from edgeort.passes.quantised import dequantized_constant
 from edgeort.passes.read_planes import reads_planes
 
 _AUTO_PAD = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
-
-
-def panels(matrix: np.ndarray) -> np.ndarray:
-    """Packs float32 [k, n] into panels, flat."""
-    k, n = matrix.shape
-    padded = np.zeros((k, -(-n // layout.PANEL) * layout.PANEL), np.float32)
-    padded[:, :n] = matrix
-    return np.ascontiguousarray(padded.reshape(k, -1, layout.PANEL).transpose(1, 0, 2)).reshape(-1)
 
 
 def padded_bias(bias: np.ndarray, n: int, multiple: int = layout.PANEL) -> np.ndarray:
@@ -39,16 +34,18 @@ def _params(name: str, header: bytes, instructions: bytes, **fields: object) -> 
     return PARAMS[name].pack(epilogue=header, **fields) + instructions  # type: ignore[arg-type]
 
 
-def _gemm(
-    ctx: Lowering, node: ir.Node, group: Group, a: int, b: int, bias: int, result: int = -1, **fields: object
+def emit_product(
+    ctx: Lowering, node: ir.Node, group: Group, a: int, b: int | Panels, bias: int, result: int = -1, **fields: object
 ) -> None:
-    header, code, operands = epilogue(ctx, node.outputs[0], group.program, 3)
+    """Emits a product of two tensors, with the group's program; `fields` are those of GemmParams."""
+    packed = b if isinstance(b, Panels) else Panels("", b, [])
+    header, code, operands = epilogue(ctx, node.outputs[0], group.program, 3 + len(packed.inputs))
     params = _params("GemmParams", header, code, **fields)
     ctx.emit(
-        "Gemm",
+        f"{packed.prefix}Gemm",
         node,
         params,
-        inputs=[a, b, bias, *operands],
+        inputs=[a, packed.weights, bias, *packed.inputs, *operands],
         outputs=[ctx.result(group.output) if result < 0 else result],
     )
 
@@ -60,10 +57,10 @@ def matmul(ctx: Lowering, node: ir.Node, group: Group) -> None:
         raise unsupported(node, "only float32 products have a kernel")
     weight = ctx.constant(b)
     if weight is None or weight.ndim != 2:
-        _gemm(ctx, node, group, ctx.value(a), ctx.value(b), -1, alpha=1.0)
+        emit_product(ctx, node, group, ctx.value(a), ctx.value(b), -1, alpha=1.0)
         return
-    packed = ctx.weights(f"{b.name}.packed", panels(weight))  # type: ignore[union-attr]
-    _gemm(ctx, node, group, ctx.value(a), packed, -1, alpha=1.0, packed=1, k=weight.shape[0], n=weight.shape[1])
+    packed = compressed.pack(ctx, str(b.name), weight, dequantized_constant(b), lambda w: [w])  # type: ignore[union-attr]
+    emit_product(ctx, node, group, ctx.value(a), packed, -1, alpha=1.0, packed=1, k=weight.shape[0], n=weight.shape[1])
 
 
 def gemm(ctx: Lowering, node: ir.Node, group: Group) -> None:
@@ -75,23 +72,24 @@ def gemm(ctx: Lowering, node: ir.Node, group: Group) -> None:
     trans_b = integer(node, "transB", 0)
     weight, bias = ctx.constant(b), ctx.constant(c)
     shape: dict[str, Any] = {"transpose_a": integer(node, "transA", 0), "alpha": 1.0}
+    operand: int | Panels
     if weight is None:
         operand = ctx.value(b)
         shape |= {"transpose_b": trans_b, "alpha": float(alpha)}
         columns = None
     else:
-        matrix = (weight.T if trans_b else weight) * alpha
-        operand = ctx.weights(f"{b.name}.packed", panels(matrix))  # type: ignore[union-attr]
-        shape |= {"packed": 1, "k": matrix.shape[0], "n": matrix.shape[1]}
-        columns = matrix.shape[1]
+        source = dequantized_constant(b) if alpha == 1 else None
+        k, columns = weight.shape[::-1] if trans_b else weight.shape
+        operand = compressed.pack(ctx, str(b.name), weight * alpha, source, lambda w: [w.T if trans_b else w])  # type: ignore[union-attr]
+        shape |= {"packed": 1, "k": k, "n": columns}
     if c is None or (bias is not None and columns is not None and _per_column(bias, columns)):
         padded = (
             -1 if bias is None else ctx.weights(f"{node.name}.bias", padded_bias(bias.reshape(-1) * beta, columns or 0))
         )
-        _gemm(ctx, node, group, ctx.value(a), operand, padded, **shape)
+        emit_product(ctx, node, group, ctx.value(a), operand, padded, **shape)
         return
     product = ctx.plan.activation(f"{node.name}.product")
-    _gemm(ctx, node, Group(group.name, node, ()), ctx.value(a), operand, -1, **shape, result=product)
+    emit_product(ctx, node, Group(group.name, node, ()), ctx.value(a), operand, -1, **shape, result=product)
     add_scaled(ctx, node, product, ctx.value(c), float(beta), ctx.result(node.outputs[0]))
     if group.program:
         elementwise(ctx, group.program)
@@ -108,25 +106,27 @@ def conv(ctx: Lowering, node: ir.Node, group: Group) -> None:
         raise unsupported(node, "its weights must be float32 constants")
     groups, channels = integer(node, "group", 1), weight.shape[0]
     per_group, kernel = weight.shape[1], weight.shape[2:]
-    taps = weight.reshape(channels, per_group, -1).transpose(2, 1, 0).astype(np.float32)  # [tap, c, o]
-    depthwise = per_group == 1 and channels == groups
+    packed: np.ndarray | Panels
     if winograd.pays(node, weight, group.output):
-        biases, packed = padded_bias(bias, channels), winograd.pack(weight, (integers(node, "strides") or [1])[0])
-        _convolution(ctx, node, group, "WinogradConv", kernel, packed, biases, per_group, channels)
-        return
-    if depthwise:
-        packed = taps.reshape(-1, channels)
+        op, packed = "WinogradConv", winograd.pack(weight, (integers(node, "strides") or [1])[0])
+        biases = padded_bias(bias, channels)
+    elif per_group == 1 and channels == groups:
+        op, packed, biases = "DepthwiseConv", _columns(weight, 1)[0], padded_bias(bias, channels)
     else:
-        parts = np.split(taps.reshape(-1, channels), groups, axis=1)
-        packed = np.concatenate([panels(part) for part in parts])
-    n = channels // groups
-    biases = (
-        padded_bias(bias, channels)
-        if depthwise
-        else np.concatenate([padded_bias(b, n) for b in np.split(bias, groups)])
-    )
-    op = "DepthwiseConv" if depthwise else "StemConv" if reads_planes(node) else "Conv"
+        biases = np.concatenate([padded_bias(b, channels // groups) for b in np.split(bias, groups)])
+        if reads_planes(node):
+            op, packed = "StemConv", panels(_columns(weight, 1)[0])
+        else:
+            name, source = str(node.inputs[1].name), dequantized_constant(node.inputs[1])  # type: ignore[union-attr]
+            op, packed = "Conv", compressed.pack(ctx, name, weight, source, lambda w: _columns(w, groups))
     _convolution(ctx, node, group, op, kernel, packed, biases, per_group * groups, channels)
+
+
+def _columns(weight: np.ndarray, groups: int) -> list[np.ndarray]:
+    """[o, c, ...] -> [tap * c, o] of each group."""
+    channels, per_group = weight.shape[:2]
+    taps = weight.reshape(channels, per_group, -1).transpose(2, 1, 0).reshape(-1, channels)
+    return np.split(taps, groups, axis=1)
 
 
 def conv_transpose(ctx: Lowering, node: ir.Node, group: Group) -> None:
@@ -191,13 +191,15 @@ def _convolution(
     group: Group,
     op: str,
     kernel: tuple[int, ...],
-    packed: np.ndarray,
+    packed: np.ndarray | Panels,
     bias: np.ndarray,
     c_in: int,
     c_out: int,
 ) -> None:
-    header, code, operands = epilogue(ctx, node.outputs[0], group.program, 3)
+    name = f"{node.inputs[1].name}.packed"  # type: ignore[union-attr]
+    made = packed if isinstance(packed, Panels) else Panels("", ctx.weights(name, packed.reshape(-1)), [])
+    header, code, operands = epilogue(ctx, node.outputs[0], group.program, 3 + len(made.inputs))
     params = _params("ConvParams", header, code, **window(node, kernel, c_in, c_out))
-    weights = ctx.weights(f"{node.inputs[1].name}.packed", packed.reshape(-1))  # type: ignore[union-attr]
-    inputs = [ctx.value(node.inputs[0]), weights, ctx.weights(f"{node.name}.bias", bias), *operands]
-    ctx.emit(op, node, params, inputs=inputs, outputs=[ctx.result(group.output)])
+    biases = ctx.weights(f"{node.name}.bias", bias)
+    inputs = [ctx.value(node.inputs[0]), made.weights, biases, *made.inputs, *operands]
+    ctx.emit(f"{made.prefix}{op}", node, params, inputs=inputs, outputs=[ctx.result(group.output)])

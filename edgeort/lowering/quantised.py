@@ -39,6 +39,7 @@ from edgeort.passes.quantised import (
     dequantized_constant,
     integers_of,
     quantity,
+    widens_constant,
 )
 
 DEPTH = 4  # channels whose products one instruction sums
@@ -129,6 +130,8 @@ def _make_room(integers: np.ndarray, scale: np.ndarray, bias: np.ndarray) -> tup
 def _taps(node: ir.Node, weight: Constant) -> tuple[np.ndarray, np.ndarray] | str:
     """The weights as [tap, channel, column] and their scales; or why not."""
     array = weight.integers
+    if weight.block is not None:
+        return "its weights have a scale for each block"
     if node.op_type == "Conv":
         axis = 0
         taps = array.reshape(*array.shape[:2], -1).transpose(2, 1, 0)
@@ -239,8 +242,8 @@ _MOVES = frozenset(
 
 
 def is_late(node: ir.Node) -> bool:
-    """Whether the node is a DequantizeLinear that programs and products see through, emitted when others read it."""
-    return dequantized(node.outputs[0]) is node or dequantized_constant(node.outputs[0]) is not None
+    """Whether programs and products see through the node, so that it is emitted when others read it."""
+    return dequantized(node.outputs[0]) is node or widens_constant(node)
 
 
 def moves(ctx: Lowering, node: ir.Node) -> bool:

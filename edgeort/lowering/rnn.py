@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from edgeort.lowering.compressed import panels
 from edgeort.lowering.context import Group, Lowering, attribute, integer, number, text, unsupported
-from edgeort.lowering.matrix import panels
 from edgeort.lowering.params import PARAMS
 
 # Activation functions in the order of their codes (kernels/rnn/rnn.isa.cc): default alpha and beta; None: not used.
@@ -67,7 +67,7 @@ def _packed(weights: np.ndarray, groups: Sequence[int]) -> np.ndarray:
     """float32 [directions, gates * hidden, k] -> panels of each direction and group of gates, flat."""
     hidden = weights.shape[1] // sum(groups)
     cuts = np.cumsum(groups)[:-1] * hidden
-    parts = [panels(part.T) for direction in weights for part in np.split(direction, cuts)]
+    parts = [panels(part.T).reshape(-1) for direction in weights for part in np.split(direction, cuts)]
     return np.concatenate(parts)
 
 

@@ -179,7 +179,7 @@ def infer_shapes(model: ir.Model) -> ir.Model:
     leaves the model alone where inference has no answer.
     """
     for _ in range(INFERENCE_ROUNDS):
-        learnt = _infer_once(model, data_prop=False)
+        learnt = _infer_once(model, data_prop=False) | _set_products(model)
         if not model.functions:  # through whose bodies inference would follow values, too
             learnt |= _set_ranks(model)
             learnt |= _infer_once(model, data_prop=True)
@@ -225,6 +225,20 @@ def _set_ranks(model: ir.Model) -> bool:
         if rank <= RANK_LIMIT:
             node.outputs[0].shape = ir.Shape([None] * rank)
             changed = True
+    return changed
+
+
+def _set_products(model: ir.Model) -> bool:
+    """Give the results of com.microsoft's MatMulNBits, which ONNX does not know, types and shapes; whether it did."""
+    changed = False
+    for node in model.graph.all_nodes():
+        if (node.domain, node.op_type) != ("com.microsoft", "MatMulNBits") or node.inputs[0] is None:
+            continue
+        x, out = node.inputs[0], node.outputs[0]
+        if out.type is None and x.type is not None:
+            out.type, changed = x.type, True
+        if out.shape is None and x.shape is not None and "N" in node.attributes:
+            out.shape, changed = ir.Shape([*list(x.shape)[:-1], node.attributes["N"].as_int()]), True
     return changed
 
 

@@ -27,6 +27,7 @@ from edgeort.passes.fold_dequantized import fold_dequantized
 from edgeort.passes.fold_pad import fold_pad
 from edgeort.passes.fold_scale import fold_scale
 from edgeort.passes.fold_scale_forward import fold_scale_forward
+from edgeort.passes.gather_integers import gather_integers
 from edgeort.passes.group_epilogues import group_epilogues
 from edgeort.passes.move_integers import move_integers
 from edgeort.passes.name_dims import name_dims
@@ -45,6 +46,7 @@ Pass = Callable[[ir.Model, PassContext], int]
 PASSES: tuple[Pass, ...] = (
     name_dims,
     split_qlinear,
+    gather_integers,
     fold_dequantized,
     split_wide_weights,
     fold_batchnorm,

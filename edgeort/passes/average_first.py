@@ -12,7 +12,8 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from edgeort.passes.context import PassContext
-from edgeort.passes.edit import constant, ints, is_op, new_node, only_user, operand, replace_node
+from edgeort.passes.edit import ints, is_op, new_node, only_user, operand, replace_node
+from edgeort.passes.quantised import numbers_of
 
 
 def average_first(model: ir.Model, ctx: PassContext) -> int:
@@ -34,7 +35,7 @@ def average_first(model: ir.Model, ctx: PassContext) -> int:
 
 def _reason(conv: ir.Node) -> str | None:
     """Why the average stays behind the convolution; None where it can come first."""
-    weight = constant(operand(conv, 1))
+    weight = numbers_of(operand(conv, 1))
     if weight is None or set(weight.shape[2:]) != {1}:
         return "the convolution before it has a kernel of more than one position, or one that is not constant"
     if set(ints(conv, "strides", (1,))) != {1} or any(ints(conv, "pads", ())):

@@ -1,7 +1,8 @@
 """Makes a DequantizeLinear of constants a float32 constant where what reads it computes in float32 anyway.
 
-    Conv(x, DequantizeLinear(w8))                         ->  Conv(x, w)
+    ConvTranspose(x, DequantizeLinear(w8))                ->  ConvTranspose(x, w)
     Conv(DequantizeLinear(x8), DequantizeLinear(w8))      stays: it is a product of integers
+    MatMul(x, DequantizeLinear(w8))                       stays: its weights are stored as they are
     Gather(DequantizeLinear(w8), i), one scale            stays: `move_integers` gathers integers
 
 Storing what the node would compute changes no bit. Runs before the passes that look for constants.
@@ -12,8 +13,8 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from edgeort.passes.context import PassContext
-from edgeort.passes.edit import add_constant, is_op
-from edgeort.passes.quantised import dequantized, dequantized_constant, quantity
+from edgeort.passes.edit import add_constant, integer, is_op
+from edgeort.passes.quantised import Constant, dequantized, dequantized_constant, quantity
 
 PRODUCTS = ("Conv", "Gemm", "MatMul")
 
@@ -24,8 +25,10 @@ def fold_dequantized(model: ir.Model, ctx: PassContext) -> int:
     for node in list(graph):
         out = node.outputs[0]
         constant = dequantized_constant(out) if is_op(node, "DequantizeLinear") else None
-        uses = [use for use in out.uses() if not _stays(node, use.node)]
-        if constant is None or not uses or out.dtype != ir.DataType.FLOAT:
+        if constant is None or out.dtype != ir.DataType.FLOAT:
+            continue
+        uses = [use for use in out.uses() if not _stays(node, constant, use.node, use.idx)]
+        if not uses:
             continue
         value = add_constant(graph, constant.numbers, str(out.name))
         for use in uses:
@@ -36,7 +39,10 @@ def fold_dequantized(model: ir.Model, ctx: PassContext) -> int:
     return count
 
 
-def _stays(node: ir.Node, reader: ir.Node) -> bool:
+def _stays(node: ir.Node, stored: Constant, reader: ir.Node, index: int) -> bool:
     if is_op(reader, "Gather"):
         return quantity(node) is not None
-    return is_op(reader, *PRODUCTS) and dequantized(reader.inputs[0]) is not None
+    if not is_op(reader, *PRODUCTS):
+        return False
+    depthwise = is_op(reader, "Conv") and stored.stored.shape[:2] == (integer(reader, "group", 1), 1)
+    return dequantized(reader.inputs[0]) is not None or (index == 1 and not depthwise)

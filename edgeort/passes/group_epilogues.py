@@ -27,7 +27,7 @@ from edgeort.passes.context import PassContext
 from edgeort.passes.edit import constant, dims, is_op, rank
 from edgeort.passes.elementwise import WITH_CONSTANTS, is_program_operator
 from edgeort.passes.functions import NHWC
-from edgeort.passes.quantised import dequantized, dequantized_constant, integers_of, quantity
+from edgeort.passes.quantised import dequantized, integers_of, quantity, widens_constant
 
 GROUP, ROLE = "edgeort.group", "edgeort.role"
 MAX_PROGRAM = 12  # program nodes after an anchor
@@ -52,6 +52,7 @@ ANCHORS: frozenset[tuple[str, str]] = frozenset(
         ("", "LayerNormalization"),
         ("edgeort", "LayerNorm"),
         (dynamic_products.DOMAIN, dynamic_products.NAME),
+        ("com.microsoft", "MatMulNBits"),
     )
 )
 
@@ -215,8 +216,8 @@ def _is_anchor(node: ir.Node) -> bool:
         return False
     if node.op_type != "MatMul":
         return True
-    weight = node.inputs[1]
-    known = constant(weight) is not None or dequantized_constant(weight) is not None
+    weight, source = node.inputs[1], node.inputs[1].producer() if node.inputs[1] is not None else None
+    known = constant(weight) is not None or (source is not None and widens_constant(source))
     return known and (rank(weight) or 0) >= 2  # the product with a vector has no columns to broadcast along
 
 

@@ -2,7 +2,8 @@
 
     y = W x + b,  z = s y + t   ->   z = (s W) x + (s b + t)         s, t: one number an output channel
 
-Sums are formed in float64 and rounded once to the weight's dtype.
+Sums are formed in float64 and rounded once to the weight's dtype. Weights that a DequantizeLinear makes, of a node that
+computes in float32, stay integers where their scales can take s.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from edgeort.passes.edit import add_constant, constant, integer, is_op, number, only_user, operand
+from edgeort.passes.edit import add_constant, constant, integer, is_op, new_node, number, only_user, operand
+from edgeort.passes.quantised import dequantized, dequantized_constant, numbers_of
 
 LINEAR = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_VECTOR_SCALES = 13  # the first opset whose DequantizeLinear has them
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ def read(node: ir.Node | None) -> Linear | str | None:
     """The node as a Linear; a sentence that says why it cannot be folded into; None when it is another operator."""
     if node is None or not is_op(node, *LINEAR):
         return None
-    weight = constant(operand(node, 1))
+    weight = constant(operand(node, 1)) if dequantized(node.inputs[0]) is not None else numbers_of(operand(node, 1))
     if weight is None:
         return f"the weight of the {node.op_type} before it is not a constant"
     if weight.dtype.kind != "f" or weight.ndim < 2:
@@ -67,12 +70,40 @@ def fold(graph: ir.Graph, linear: Linear, scale: np.ndarray, shift: np.ndarray) 
         new_weight, new_bias = scaled.astype(weight.dtype), bias.astype(weight.dtype)
     if not (np.isfinite(new_weight).all() and np.isfinite(new_bias).all()):
         return "the folded weights would not be finite"
-    replace_constant(graph, node, 1, new_weight, "folded_weight")
+    rescaled = _rescaled(graph, node, scale)
+    if rescaled is None:
+        replace_constant(graph, node, 1, new_weight, "folded_weight")
+    else:
+        node.replace_input_with(1, rescaled)
     if node.op_type != "MatMul" and (linear.bias is not None or shift.any()):
         replace_constant(graph, node, 2, new_bias, "folded_bias")
         if node.op_type == "Gemm":
             node.attributes.pop("beta", None)
     return None
+
+
+def _rescaled(graph: ir.Graph, node: ir.Node, scale: np.ndarray) -> ir.Value | None:
+    """The weights of a DequantizeLinear with its scales times `scale`; None where it has, or takes, no such scales."""
+    value = node.inputs[1]
+    stored, restore = dequantized_constant(value), None if value is None else value.producer()
+    if stored is None or restore is None or node.op_type not in ("Conv", "Gemm", "MatMul"):
+        return None
+    first = node.op_type == "Conv" or (node.op_type == "Gemm" and integer(node, "transB", 0))
+    axis, version = 0 if first else stored.stored.ndim - 1, graph.opset_imports.get("", _VECTOR_SCALES)
+    if stored.block is None and (stored.axis not in (None, axis) or version < _VECTOR_SCALES):
+        return None
+    numbers = (stored.scale * _along_channels(node, stored.stored, scale)).astype(np.float32)
+    if stored.block is None:
+        numbers = numbers.reshape(-1)
+    inputs, zero = [restore.inputs[0], add_constant(graph, numbers, f"{restore.name}_scale")], operand(restore, 2)
+    if zero is not None and stored.axis is None:
+        zeros = np.broadcast_to(np.asarray(constant(zero)).reshape(-1), numbers.shape)
+        zero = add_constant(graph, zeros, f"{restore.name}_zero")
+    attributes = {"axis": axis} if stored.block is None else dict(restore.attributes)
+    inputs += [] if zero is None else [zero]
+    made = new_node(graph, "DequantizeLinear", inputs, attributes, stem=f"{restore.name}_rescaled", like=value)
+    graph.insert_before(node, made)
+    return made.outputs[0]
 
 
 def _channels(node: ir.Node, weight: np.ndarray) -> int:

@@ -7,6 +7,7 @@ Zero points are canonical here: an uint8's is less 128, as if the integers were 
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from edgeort.passes.edit import constant, integer, is_op, operand
 UNSIGNED_BIAS = 128
 LOW, HIGH = -128, 127  # canonical integers
 BYTES = (ir.DataType.UINT8, ir.DataType.INT8)
+_INTEGERS = (*BYTES, *(ir.DataType[name] for name in ("INT4", "UINT4", "INT16", "UINT16", "INT32")))
 
 
 @dataclass(frozen=True)
@@ -75,35 +77,81 @@ def dequantized(value: ir.Value | None) -> ir.Node | None:
 
 @dataclass(frozen=True)
 class Constant:
-    """A DequantizeLinear of constants: integers, scales that broadcast to them, and what it stands for."""
+    """A DequantizeLinear of constants: integers, scales, and what it stands for."""
 
-    integers: np.ndarray  # of zero point 0, int32
-    scale: np.ndarray  # float32
-    axis: int | None  # of `scale`, where there is one a slice
+    stored: np.ndarray
+    zero: np.ndarray  # int32, broadcasts to the integers, as the scale does
+    scale: np.ndarray  # float32; where there are blocks, one of its slices to each
+    axis: int | None  # of `scale`, where there is one a slice or a block
+    block: int | None = None  # slices of the axis that share a scale
+
+    @functools.cached_property
+    def integers(self) -> np.ndarray:
+        """Of zero point 0, int32."""
+        return self.stored.astype(np.int32) - self._spread(self.zero)
+
+    @property
+    def scales(self) -> np.ndarray:
+        """float32, which broadcast to the integers."""
+        return self._spread(self.scale)
 
     @property
     def numbers(self) -> np.ndarray:
         """float32."""
-        return np.asarray(self.integers.astype(np.float32) * self.scale, np.float32)
+        return np.asarray(self.integers.astype(np.float32) * self.scales, np.float32)
+
+    def _spread(self, values: np.ndarray) -> np.ndarray:
+        if self.axis is None or self.block is None or not values.ndim:
+            return values
+        return np.take(values, np.arange(self.stored.shape[self.axis]) // self.block, axis=self.axis)
 
 
 def dequantized_constant(value: ir.Value | None) -> Constant | None:
-    """The constant behind a value that a DequantizeLinear makes, of any integer type, per tensor or per axis."""
+    """The constant behind a value that a DequantizeLinear makes, of any integer type, per tensor, axis or block."""
     node = None if value is None else value.producer()
-    if node is None or not is_op(node, "DequantizeLinear") or integer(node, "block_size", 0):
+    if node is None or not is_op(node, "DequantizeLinear") or node.inputs[0] is None:
         return None
     array, scale, zero = constant(node.inputs[0]), constant(operand(node, 1)), _zero_points(node)
-    if array is None or scale is None or scale.dtype != np.float32 or zero is None or array.dtype.kind not in "iu":
+    if array is None or scale is None or zero is None:
         return None
-    axis = integer(node, "axis", 1)
-    if scale.size == 1:
-        return Constant(array.astype(np.int32) - np.int32(zero.reshape(-1)[0]), scale.reshape(()), None)
-    if scale.ndim != 1 or not -array.ndim <= axis < array.ndim or array.shape[axis] != scale.size:
+    if scale.dtype != np.float32 or node.inputs[0].dtype not in _INTEGERS:
+        return None
+    axis, block, zero = integer(node, "axis", 1), integer(node, "block_size", 0), zero.astype(np.int32)
+    if scale.size == 1 and not block:
+        return Constant(array, zero.reshape(-1)[0], scale.reshape(()), None)
+    if not -array.ndim <= axis < array.ndim:
+        return None
+    axis %= array.ndim
+    if block:
+        blocks = (*array.shape[:axis], -(-array.shape[axis] // block), *array.shape[axis + 1 :])
+        fits = block > 0 and scale.shape == blocks and zero.shape in ((), blocks)
+        return Constant(array, zero, scale, axis, block) if fits else None
+    if scale.ndim != 1 or array.shape[axis] != scale.size:
         return None
     shape = [1] * array.ndim
     shape[axis] = -1
-    integers = array.astype(np.int32) - zero.astype(np.int32).reshape(shape if zero.size > 1 else ())
-    return Constant(integers, scale.reshape(shape), axis % array.ndim)
+    return Constant(array, zero.reshape(shape if zero.size > 1 else ()), scale.reshape(shape), axis)
+
+
+def numbers_of(value: ir.Value | None) -> np.ndarray | None:
+    """The array behind a value: a constant, or what makes float32 of one that is stored in fewer bits; else None."""
+    array, node = constant(value), None if value is None else value.producer()
+    if array is not None or node is None:
+        return array
+    folded = dequantized_constant(value)
+    if folded is not None:
+        return folded.numbers
+    return None if not widens_constant(node) else constant(node.inputs[0]).astype(np.float32)  # type: ignore[union-attr]
+
+
+def widens_constant(node: ir.Node) -> bool:
+    """Whether it makes float32 of a constant: a DequantizeLinear, or a Cast of float16."""
+    if dequantized_constant(node.outputs[0]) is not None:
+        return True
+    if not is_op(node, "Cast") or integer(node, "to", 0) != ir.DataType.FLOAT.value:
+        return False
+    source = node.inputs[0]
+    return source is not None and source.dtype == ir.DataType.FLOAT16 and constant(source) is not None
 
 
 def _zero_points(node: ir.Node) -> np.ndarray | None:

@@ -13,8 +13,9 @@ import onnx_ir as ir
 
 from edgeort.passes import layout
 from edgeort.passes.context import PassContext
-from edgeort.passes.edit import constant, integer, ints, is_op, set_attribute
+from edgeort.passes.edit import integer, ints, is_op, set_attribute
 from edgeort.passes.functions import NHWC
+from edgeort.passes.quantised import numbers_of
 
 _WEIGHTS = ((3, 3, 3), (3, 7, 7))  # of one output channel
 _RANK = 4
@@ -41,7 +42,7 @@ def reads_planes(node: ir.Node) -> bool:
 
 
 def _fits(node: ir.Node) -> bool:
-    weight = constant(node.inputs[1])
+    weight = numbers_of(node.inputs[1])
     return (
         weight is not None
         and weight.shape[1:] in _WEIGHTS

@@ -12,7 +12,7 @@ import onnx_ir as ir
 
 from edgeort import lowering, model, passes, toolchain
 from edgeort.bench import enforce, judge
-from edgeort.bundle import golden, write_bundle
+from edgeort.bundle import Vocabulary, golden, write_bundle
 from edgeort.bundle.writing import check_writable
 from edgeort.device_profiles import Profile
 from edgeort.errors import InputError
@@ -38,6 +38,7 @@ def build(
     threads: int | None = None,
     ram_limit: int | None = None,
     accuracy: Accuracy | None = None,
+    vocabulary: Vocabulary | None = None,
     keep_stages: bool = False,
     progress: Progress | None = None,
 ) -> BuildResult:
@@ -46,7 +47,8 @@ def build(
     `shapes` fixes dimensions of inputs; `io_layout` is that of rank-4 inputs and outputs; `threads` is the bundle's
     default, the profile's when None. `ram_limit` is what activations may take, in bytes: the runtime works in smaller
     strips to keep it, or BudgetError says the least that it needs. `accuracy` asks for pruning, int8 and a verdict on
-    samples. With `keep_stages`, `<out>.stages/` gets the ONNX model after every stage.
+    samples. With a `vocabulary` the library has a tokenizer. With `keep_stages`, `<out>.stages/` gets the ONNX model
+    after every stage.
     Raises an EdgeortError; then nothing stands at `out` that was not there before.
     """
     if ram_limit is not None and not 0 < ram_limit < 2**63:
@@ -55,6 +57,8 @@ def build(
     asked = (accuracy or Accuracy()).checked(device)
     toolchain.target(device.target.os, device.target.arch)  # before any work: is there one?
     check_writable(out)
+    if vocabulary:
+        vocabulary.check()
     walk = Walk(progress, out.with_name(f"{out.name}.stages") if keep_stages else None)
 
     with walk.stage("load"):
@@ -75,10 +79,11 @@ def build(
         plan = lowering.lower(graph, None if ram_limit else rates_of(device))
         plan.ram_limit = ram_limit or 0
     with walk.stage("compile"):
-        library, harness = packing.compile_for(device, plan)
+        library, harness = packing.compile_for(device, plan, vocabulary)
     manifest = packing.make_manifest(path, device, graph, plan, io_layout, threads)
     manifest = replace(manifest, preprocessing=accuracies.preprocessing_of(asked, sets))
-    contents = packing.make_contents(manifest, plan, library, harness)
+    manifest = replace(manifest, tokenizer=vocabulary.about if vocabulary else None)
+    contents = packing.make_contents(manifest, plan, library, harness, vocabulary)
     inputs = checking.golden_inputs(reference, manifest)
     with checking.trial(out, manifest, contents, inputs) as trial:
         with walk.stage("check"):

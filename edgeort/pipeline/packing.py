@@ -10,8 +10,9 @@ import onnx_ir as ir
 
 import edgeort
 from edgeort import toolchain
-from edgeort.bundle import Contents, Manifest, notices
+from edgeort.bundle import Contents, Manifest, Vocabulary, notices
 from edgeort.bundle import manifest as manifests
+from edgeort.bundle import vocabulary as vocabularies
 from edgeort.compiling import signature
 from edgeort.device_profiles import Profile
 from edgeort.lowering.plan import PlanBuilder
@@ -21,10 +22,11 @@ from edgeort.validate.assessment import sha256_of
 _TOOLS = ("onnx", "onnx-ir", "onnxruntime", "onnxscript", "ziglang")
 
 
-def compile_for(profile: Profile, plan: PlanBuilder) -> tuple[Path, Path]:
-    """The library and the harness with the plan's kernels."""
+def compile_for(profile: Profile, plan: PlanBuilder, vocabulary: Vocabulary | None) -> tuple[Path, Path]:
+    """The library and the harness with the plan's kernels; with a vocabulary, the library has its tokenizer, too."""
     target = toolchain.target(profile.target.os, profile.target.arch)
-    return toolchain.library_and_harness(target, plan.ops, _isa_levels(profile, target, plan))
+    parts = toolchain.TEXT if vocabulary else ()
+    return toolchain.library_and_harness(target, plan.ops, _isa_levels(profile, target, plan), parts)
 
 
 def _isa_levels(profile: Profile, target: toolchain.Target, plan: PlanBuilder) -> tuple[str, ...]:
@@ -63,9 +65,15 @@ def make_manifest(
     )
 
 
-def make_contents(manifest: Manifest, plan: PlanBuilder, library: Path, harness: Path) -> dict[str, bytes | Path]:
+def make_contents(
+    manifest: Manifest, plan: PlanBuilder, library: Path, harness: Path, vocabulary: Vocabulary | None
+) -> dict[str, bytes | Path]:
     """Everything but golden/."""
+    text: dict[str, bytes | Path] = {}
+    if vocabulary:
+        text = {vocabularies.PLACE: vocabulary.path, vocabularies.HEADER: toolchain.RUNTIME / vocabularies.HEADER}
     return {
+        **text,
         "model.plan": plan.to_bytes(),
         manifest.library: library,
         manifest.harness: harness,

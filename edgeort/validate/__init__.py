@@ -4,8 +4,8 @@ good as its task needs on data against the float model.
 
 from __future__ import annotations
 
+from edgeort.comparison import LIMIT, Comparison, accept, compare, compare_all
 from edgeort.validate.assessment import Exam, assess, noise_of, samples_of
-from edgeort.validate.comparison import LIMIT, Comparison, accept, compare, compare_all
 from edgeort.validate.evaluation import Evaluation, enforce
 from edgeort.validate.limits import Limits
 from edgeort.validate.reference import reference_outputs, reference_session

@@ -12,12 +12,12 @@ import numpy as np
 from edgeort.bench import measure
 from edgeort.bundle import Bundle, Manifest, golden
 from edgeort.bundle.manifest import INT8
+from edgeort.comparison import Comparison, accept, compare_all
 from edgeort.devices import Device, Job
 from edgeort.errors import InputError, ModelError
 from edgeort.session import checked
 from edgeort.validate.artefacts import ByHarness, channels_first
 from edgeort.validate.assessment import sha256_of
-from edgeort.validate.comparison import Comparison, accept, compare_all
 from edgeort.validate.reference import reference_outputs
 from edgeort.values import Value, listed
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from edgeort.errors import InputError, ModelError, OutputError
+from edgeort.errors import InputError, ModelError
+from edgeort.model import write
 from edgeort.progress import Progress
 from edgeort.quantize.images import Preprocessing
 from edgeort.quantize.input_checks import InputChecks
@@ -114,7 +115,7 @@ def prune(
         orders = [order(group, layers) for group in groups]
         plan = Plan(_ledger(orders, options.multiple, costs, remover, read.judge, tell), costs)
         found = search(plan, remover, read.judge, options.ratio, options.budget, tell)
-    _write(Path(output), found.model)
+    write(output, found.model)
     alive = tracker.alive(found.gone)
     lines = tuple(Line(g.name, g.size - int((~alive(g.roots)).sum()), g.size) for g in groups)
     return Result(
@@ -212,10 +213,3 @@ def _ledger(
         return judge.score(remover.remove(roots, refit=False), PROBE_SAMPLES).noise
 
     return steps(orders, multiple, costs, measure)
-
-
-def _write(path: Path, made: bytes) -> None:
-    try:
-        path.write_bytes(made)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}", hint="name another file with -o") from error

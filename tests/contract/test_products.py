@@ -100,7 +100,7 @@ def test_depthwise_rows(width: int, stride: int, pixels: int, channels: int, lef
     node = helper.make_node("Conv", ["x", "w", "b"], ["y"], group=channels, **attributes)
     model = graph([node], {"x": ["n", channels, "h", "w"]}, ["y"], {"w": w, "b": b})
     runs = []
-    for size in (width, width + stride * (pixels - 1), width + stride * (2 * pixels + 1), 61):
+    for size in (width, width + stride * (pixels - 1), width + stride * (2 * pixels + 1), 61, 131):
         x = values(rng, 1, 9, size, channels)
         want = reference().conv2d(x, w, b, strides=(stride, stride), pads=pads, groups=channels)
         runs.append(([nchw(x)], nchw(want)))

@@ -7,6 +7,7 @@ import hashlib
 import platform
 import shutil
 import subprocess
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -66,8 +67,7 @@ def build() -> Path:
     """The program plan_fuzz, compiled where something changed."""
     runtime, clang, levels = toolchain.RUNTIME, compiler(), LEVELS[platform.machine()]
     assert clang
-    headers = b"".join(path.read_bytes() for suffix in ("h", "inc") for path in sorted(runtime.rglob(f"*.{suffix}")))
-    headers += (HERE / "checked.h").read_bytes()
+    headers = _headers()
     base = [clang, *_FLAGS, f"-I{runtime / 'core'}", f"-I{runtime / 'include'}"]
     operators = "-DOPERATORS=" + " ".join(f"X({name})" for name in sorted(toolchain.families()))
     tables = BUILT / "sanitized" / "tables.cc"
@@ -87,13 +87,33 @@ def build() -> Path:
             jobs.append(([*base, table], source))
     with ThreadPoolExecutor() as pool:
         objects = list(pool.map(lambda job: _compile(*job, headers), jobs))
-    program = (
-        BUILT / "sanitized" / f"plan_fuzz-{hashlib.sha256(''.join(o.name for o in objects).encode()).hexdigest()[:16]}"
+    return _link("plan_fuzz", objects, [f"-Wl,--wrap={symbol}" for symbol in _WRAPPED])
+
+
+def build_wordpiece() -> Path:
+    """The program wordpiece_fuzz."""
+    runtime, clang = toolchain.RUNTIME, compiler()
+    assert clang
+    sources = (
+        *sorted((runtime / "text").glob("*.cc")),
+        runtime / "core" / "platform_posix.cc",
+        HERE / "wordpiece_fuzz.cc",
     )
+    base = [clang, *_FLAGS, f"-I{runtime / 'core'}", f"-I{runtime / 'include'}"]
+    return _link("wordpiece_fuzz", [_compile(base, source, _headers()) for source in sources])
+
+
+def _headers() -> bytes:
+    files = (path for suffix in ("h", "inc") for path in sorted(toolchain.RUNTIME.rglob(f"*.{suffix}")))
+    return b"".join(path.read_bytes() for path in (*files, HERE / "checked.h"))
+
+
+def _link(name: str, objects: Sequence[Path], flags: Sequence[str] = ()) -> Path:
+    digest = hashlib.sha256("".join(one.name for one in objects).encode()).hexdigest()[:16]
+    program = BUILT / "sanitized" / f"{name}-{digest}"
     if not program.exists():
         partial = program.with_suffix(".partial")
-        wraps = [f"-Wl,--wrap={symbol}" for symbol in _WRAPPED]
-        command = [clang, *_FLAGS, *map(str, objects), *wraps, "-lpthread", "-o", str(partial)]
+        command = [str(compiler()), *_FLAGS, *map(str, objects), *flags, "-lpthread", "-o", str(partial)]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
         assert done.returncode == 0, done.stderr
         partial.replace(program)

@@ -105,3 +105,34 @@ def test_mutated_plans(program: Path, kernel_plans: Sequence[Path]) -> None:
         counts
     )  # the mutations are neither idle nor too wild
     assert counts["late"] < MUTANTS / 100, counts
+
+
+@pytest.fixture(scope="module")
+def wordpiece() -> Path:
+    if build.compiler() is None:
+        pytest.skip("needs a clang of version 18 or later with its sanitizers")
+    return build.build_wordpiece()
+
+
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefghij", "ab", "##c", "##ab", "é", "##é", "界", ".", "ᄒ", "##ᅡ"]
+
+
+def test_tokenizer_takes_any_text(wordpiece: Path, tmp_path: Path) -> None:
+    path = tmp_path / "vocab.txt"
+    path.write_text("\n".join(VOCABULARY), encoding="utf-8")
+    done = run(wordpiece, path, SEED, 20000)
+    assert done.returncode == 0, said(done)
+
+
+def test_tokenizer_takes_any_vocabulary(wordpiece: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(SEED)
+    whole = "\n".join(VOCABULARY).encode()
+    files = []
+    for index in range(300):
+        data = np.frombuffer(whole, np.uint8).copy()
+        places = rng.integers(0, len(data), rng.integers(0, 6))
+        data[places] = rng.choice(np.array([0, 10, 13, 128, 255, 35], np.uint8), len(places))
+        files.append(tmp_path / f"{index}.txt")
+        files[-1].write_bytes(data.tobytes()[: rng.integers(0, len(data) + 1)])
+    done = run(wordpiece, "open", *files)
+    assert done.returncode == 0, said(done)

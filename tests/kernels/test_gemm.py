@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import helper
 
-from edgeort.lowering import matrix
+from edgeort.lowering import compressed, matrix
 from tests.kernels.support import parse, run_both, run_everywhere, same_bits
 from tests.reference import library
 
@@ -95,7 +95,7 @@ def test_epilogue_of_one_column(b: tuple[int, ...], tmp_path: Path) -> None:
 
 def test_panels_hold_whole_cache_lines() -> None:
     weights = random(3, 20)
-    packed = matrix.panels(weights).reshape(2, 3, 16)
+    packed = compressed.panels(weights)
     assert np.array_equal(packed[0], weights[:, :16])
     assert np.array_equal(packed[1, :, :4], weights[:, 16:]) and not packed[1, :, 4:].any()
 

@@ -36,6 +36,31 @@ def test_folds_into_the_convolution(producer: str, shapes: dict[str, tuple[int, 
 
 
 @pytest.mark.parametrize(
+    ("restore", "arrays"),
+    [
+        ("DequantizeLinear <axis = 0> (q, s)", {"s": np.linspace(0.01, 0.02, 6, dtype=np.float32)}),
+        ("DequantizeLinear (q, s, z)", {"s": np.float32(0.01), "z": np.int8(3)}),
+        ("DequantizeLinear <axis = 1, block_size = 2> (q, s)", {"s": np.full((6, 2, 3, 3), 0.01, np.float32)}),
+    ],
+)
+def test_weights_that_are_dequantised_stay_integers(restore: str, arrays: dict[str, np.ndarray]) -> None:
+    q = np.random.default_rng(0).integers(-128, 128, (6, 4, 3, 3)).astype(np.int8)
+    text = graph("Conv (x, w)").replace("c = Conv", f"w = {restore} c = Conv")
+    model = model_of(text, opset=21, weights={"q": q, **arrays, **parameters(6)})
+    model, _ = check(model, (fold_batchnorm,), sizes={"N": 2})
+    conv = next(node for node in model.graph if node.op_type == "Conv")
+    assert "BatchNormalization" not in counts(model)
+    assert conv.inputs[1].producer().op_type == "DequantizeLinear"
+
+
+def test_weights_with_a_scale_for_each_input_become_float32() -> None:
+    weights = {"q": np.ones((6, 4, 3, 3), np.int8), "s": np.linspace(0.01, 0.02, 4, dtype=np.float32), **parameters(6)}
+    text = graph("Conv (x, w)").replace("c = Conv", "w = DequantizeLinear <axis = 1> (q, s) c = Conv")
+    model, _ = check(model_of(text, weights=weights), (fold_batchnorm,), sizes={"N": 2})
+    assert next(node for node in model.graph if node.op_type == "Conv").inputs[1].const_value is not None
+
+
+@pytest.mark.parametrize(
     ("attributes", "w", "k"),
     [("", (4, 6), (6,)), ("transB = 1, alpha = 0.5", (6, 4), (1, 6)), ("beta = 3.0", (4, 6), (1,))],
 )

@@ -133,21 +133,28 @@ def test_a_clip_that_something_else_reads_stays() -> None:
 
 
 def test_constants_that_are_dequantised() -> None:
-    """For readers in float32 only, and not for a Gather with one scale."""
+    """For readers in float32 only, and not for weights that are stored as they are, or a Gather with one scale."""
     rng = np.random.default_rng(0)
     weights = {"w": rng.integers(-127, 128, (5, 4, 3, 3)).astype(np.int8), "ws": rng.random(5).astype(np.float32) / 99}
     text = HEAD.format(
-        types="float[A,B,C,D] y, float[A,B,C,D] e, float[K,L,M,N] h",
+        types="float[A,B,C,D] y, float[A,B,C,D] e, float[A,B,C,D] f, float[K,L,M,N] h",
         nodes=f"""{QDQ} dw = DequantizeLinear <axis = 0> (w, ws) y = Conv (d, dw) e = Conv (x, dw)
-          dv = DequantizeLinear (w, s) h = Gather (dv, i)""",
+          dv = DequantizeLinear (w, s) h = Gather (dv, i) f = ConvTranspose (e, dw)""",
     )
     model, count = run(model_of(text, weights=weights), fold_dequantized)
     assert count == 1
     assert counts(model)["DequantizeLinear"] == 3
     read = {
-        node.outputs[0].name: node.inputs[1].const_value is not None for node in model.graph if node.op_type == "Conv"
+        node.outputs[0].name: node.inputs[1].const_value is not None for node in model.graph if "Conv" in node.op_type
     }
-    assert read == {"y": False, "e": True}
+    assert read == {"y": False, "e": False, "f": True}
+
+
+def test_depthwise_weights_are_dequantised() -> None:
+    weights = {"w": np.ones((4, 1, 3, 3), np.int8), "ws": np.ones(4, np.float32)}
+    nodes = "dw = DequantizeLinear <axis = 0> (w, ws) y = Conv <group = 4> (x, dw)"
+    model = model_of(HEAD.format(types="float[A,B,C,D] y", nodes=nodes), weights=weights)
+    assert run(model, fold_dequantized)[1] == 1
 
 
 @pytest.mark.parametrize("keepdims", [0, 1])

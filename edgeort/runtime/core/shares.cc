@@ -22,7 +22,16 @@ bool exchange(u64& x, u64* expected, u64 value) {
 
 Shares::Shares(int threads, i64 images, i64 height, i64 least)
     : threads_(threads), images_(images), height_(height), each_(max_of(1, min_of(ceil_div(threads, max_of(images, 1)), height / least))) {
-  for (int i = 0; i < threads; ++i) slots_[i] = {};
+  // Each thread has the same part of the whole in every job: what it made in the one before is in its own cache.
+  for (int i = 0; i < threads; ++i) {
+    slots_[i] = {};
+    if (parts_begun_ < static_cast<u64>(parts())) slots_[i].rest = lines_of(static_cast<i64>(parts_begun_++));
+  }
+}
+
+u64 Shares::lines_of(i64 part) const {
+  const i64 lines = ceil_div(height_, each_), image = part / each_ * height_, first = part % each_ * lines;
+  return pack(static_cast<u64>(image + min_of(first, height_)), static_cast<u64>(image + min_of(first + lines, height_)));
 }
 
 Shares::Piece Shares::take(int thread, i64 most) {
@@ -46,8 +55,7 @@ bool Shares::begin(Slot& own) {
   if (static_cast<i64>(load(parts_begun_)) >= parts()) return false;
   const i64 part = static_cast<i64>(__atomic_fetch_add(&parts_begun_, 1, __ATOMIC_RELAXED));
   if (part >= parts()) return false;
-  const i64 lines = ceil_div(height_, each_), image = part / each_ * height_, first = part % each_ * lines;
-  store(own.rest, pack(static_cast<u64>(image + min_of(first, height_)), static_cast<u64>(image + min_of(first + lines, height_))));
+  store(own.rest, lines_of(part));
   return true;
 }
 
@@ -60,15 +68,17 @@ bool Shares::steal(Slot& own) {
   for (const u64 now = now_ns();;) {
     Slot* victim = nullptr;
     u64 rest = 0;
+    bool whole = false;  // of a thread that has not come, and may never
     for (Slot* slot = slots_; slot < slots_ + threads_; ++slot) {
       const u64 other = load(slot->rest);
-      if (left_of(other) > left_of(rest)) victim = slot, rest = other;
+      const bool idle = left_of(other) > 0 && load(slot->begun_ns) == 0;
+      if (idle || (!whole && left_of(other) > left_of(rest))) victim = slot, rest = other, whole = idle;
     }
     if (!victim) return false;
     // Both are to end at the same time, if they go on as they did; half, where that is not known.
     const f64 mine = own.speed(now), theirs = victim->speed(now), share = mine > 0 && theirs > 0 ? mine / (mine + theirs) : 0.5;
-    const u64 stolen = static_cast<u64>(static_cast<f64>(left_of(rest)) * share + 0.5);
-    if (stolen < kLeastStolen) return false;
+    const u64 stolen = whole ? left_of(rest) : static_cast<u64>(static_cast<f64>(left_of(rest)) * share + 0.5);
+    if (!whole && stolen < kLeastStolen) return false;
     if (!exchange(victim->rest, &rest, pack(first_of(rest), last_of(rest) - stolen))) continue;
     store(own.rest, pack(last_of(rest) - stolen, last_of(rest)));
     return true;

@@ -30,6 +30,8 @@ class Shares {
     u64 begun_ns;  // when the thread came
     f64 speed(u64 now) const;
   };
+  // The lines of a part, as in Slot::rest.
+  u64 lines_of(i64 part) const;
   // Fills a slot with a part that nobody has begun, or with the end of another slot's.
   bool begin(Slot& own);
   bool steal(Slot& own);

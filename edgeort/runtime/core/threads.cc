@@ -54,9 +54,9 @@ void ThreadPool::stop() {
   threads_ = 1;
 }
 
-// Claims one task of the job `epoch` and runs it; false when none is left or the job is over.
-bool ThreadPool::take(u32 epoch, int thread) {
-  u64 ticket = load(&ticket_);
+// Claims one task of a share of the job `epoch` and runs it; false when none is left or the job is over.
+bool ThreadPool::take(u32 epoch, int share, int thread) {
+  u64 ticket = load(&tickets_[share]);
   for (;;) {
     if (static_cast<u32>(ticket >> 32) != epoch) return false;
     const u32 task = static_cast<u32>(ticket);
@@ -64,12 +64,20 @@ bool ThreadPool::take(u32 epoch, int thread) {
     const u32 tasks = load(&tasks_);
     const auto call = load(&call_);
     const auto body = load(&body_);
-    if (task >= tasks) return false;
-    if (!__atomic_compare_exchange_n(&ticket_, &ticket, ticket + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) continue;
+    if (task >= first_of(share + 1, tasks)) return false;
+    if (!__atomic_compare_exchange_n(&tickets_[share], &ticket, ticket + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) continue;
     call(body, task, thread);
     // Sequential consistency, as in wait_for: either the caller sees this task done, or this thread sees the caller waiting.
     if (__atomic_add_fetch(&done_, 1u, __ATOMIC_SEQ_CST) == tasks && __atomic_load_n(&waiting_, __ATOMIC_SEQ_CST)) wake_all(&done_);
     return true;
+  }
+}
+
+// All that is left of the job `epoch`: the thread's own share, then what others have not begun.
+void ThreadPool::work(u32 epoch, int thread) {
+  for (int i = 0; i < threads_; ++i) {
+    while (take(epoch, (thread + i) % threads_, thread)) {
+    }
   }
 }
 
@@ -88,9 +96,7 @@ void ThreadPool::worker_main(void* argument) {
     }
     seen = wake;
     if (load(&pool.stopping_)) return;
-    const u32 epoch = static_cast<u32>(load(&pool.ticket_) >> 32);
-    while (pool.take(epoch, self.index)) {
-    }
+    pool.work(static_cast<u32>(load(&pool.tickets_[self.index]) >> 32), self.index);
   }
 }
 
@@ -107,18 +113,17 @@ void ThreadPool::run(i64 tasks, void (*call)(const void*, i64, int), const void*
     for (i64 task = 0; task < tasks; ++task) call(body, task, 0);
     return;
   }
-  const u32 epoch = static_cast<u32>(load(&ticket_) >> 32) + 1;
+  const u32 epoch = static_cast<u32>(load(&tickets_[0]) >> 32) + 1;
   // Close the old job before its fields change: no task index is below zero tasks.
   store(&tasks_, 0u);
-  store(&ticket_, static_cast<u64>(epoch) << 32);
+  for (int i = 0; i < threads_; ++i) store(&tickets_[i], u64{epoch} << 32 | first_of(i, static_cast<u32>(tasks)));
   store(&done_, 0u);
   store(&call_, call);
   store(&body_, body);
   store(&tasks_, static_cast<u32>(tasks));
   __atomic_fetch_add(&wake_, 1u, __ATOMIC_SEQ_CST);
   if (__atomic_load_n(&sleeping_, __ATOMIC_SEQ_CST)) wake_all(&wake_);
-  while (take(epoch, 0)) {
-  }
+  work(epoch, 0);
   wait_for(static_cast<u32>(tasks));
 }
 

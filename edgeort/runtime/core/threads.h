@@ -11,7 +11,9 @@ class ThreadPool {
   void stop();
   int threads() const { return threads_; }
   static constexpr int kMaxThreads = 64;
-  // Calls call(body, task, thread) for each task in [0, tasks). One job at a time, and none from within a task.
+  // Calls call(body, task, thread) for each task in [0, tasks). Each thread begins with a share of neighbouring tasks, always the
+  // same part of the whole: what it made in one job is in its own cache for the next. One that has no more of its own takes over
+  // others'. One job at a time, and none from within a task.
   void run(i64 tasks, void (*call)(const void*, i64, int), const void* body);
 
  private:
@@ -21,14 +23,19 @@ class ThreadPool {
     int index;
   };
   static void worker_main(void* worker);
-  bool take(u32 epoch, int thread);
+  bool take(u32 epoch, int share, int thread);
+  void work(u32 epoch, int thread);
+  // The first task of a thread's share.
+  u32 first_of(int share, u32 tasks) const {
+    return static_cast<u32>(static_cast<u64>(tasks) * static_cast<u64>(share) / static_cast<u64>(threads_));
+  }
   void wait_for(u32 tasks);
 
   Worker workers_[kMaxThreads];
   int threads_ = 0;  // 0 before start: all members begin as zeros
-  // The job. ticket_ = epoch << 32 | next task: a task is claimed by moving it from (epoch, i) to (epoch, i + 1), so that a
-  // worker that woke late for an old job claims nothing of a new one.
-  alignas(64) u64 ticket_;
+  // The job. tickets_[share] = epoch << 32 | next task: a task is claimed by moving it from (epoch, i) to (epoch, i + 1), so that
+  // a worker that woke late for an old job claims nothing of a new one.
+  alignas(64) u64 tickets_[kMaxThreads];
   u32 tasks_;
   void (*call_)(const void*, i64, int) = nullptr;
   const void* body_;

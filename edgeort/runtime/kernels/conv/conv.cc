@@ -1,9 +1,13 @@
-// Conv: a matrix product whose rows are pointers into the input, one for each kernel position; no im2col buffer.
+// Conv: a matrix product whose rows are pointers into the input, one for each kernel position; no im2col buffer. CompressedConv is the
+// same with compressed weights.
 #include "../../core/stream.h"
 #include "product.h"
 #include "rows.h"
 
 namespace edgeort {
+
+EDGEORT_KERNELS(CompressedKernels, compressed)
+
 namespace {
 
 struct State : Product {
@@ -16,10 +20,10 @@ constexpr i64 kFewChannels = 8;
 // Below this, merging kernel rows is worth more than reading a slice, whose pixels are not neighbours.
 constexpr i64 kLongTap = 64;
 
-Status prepare(Prepare& p) {
+Status prepare_with(Prepare& p, const CompressedKernels* kernels) {
   auto* s = p.state<State>();
   if (!s) return p.fail("out of memory");
-  EDGEORT_TRY(s->bind(p, conv_geometry));
+  EDGEORT_TRY(s->bind(p, conv_geometry, kernels));
   const Geometry& g = s->g;
   s->matrix.even = g.taps == 1;  // and of stride 1 without padding
   for (int d = 0; d < 3; ++d) s->matrix.even &= g.pad[d] == 0 && g.out[d] == g.in[d] && (g.stride[d] == 1 || g.in[d] == 1);
@@ -32,6 +36,9 @@ Status prepare(Prepare& p) {
   p.thread_scratch(s->matrix.scratch_bytes());
   return s->keep_zeros(p, g.c_in * (s->merge ? g.kernel[2] : 1));
 }
+
+Status prepare(Prepare& p) { return prepare_with(p, nullptr); }
+Status prepare_compressed(Prepare& p) { return prepare_with(p, &compressed(p.isa())); }
 
 // The rows of a block from `row` on, whose first pixel is at x where they are even.
 void fill(const State& s, const Lines& in, i64 group, const f32* x, i64 row, Matrix::Rows* block) {
@@ -53,7 +60,7 @@ void run(Run& r) {
     f32* out = r.out(0).as<f32>() + column;
     const f32* x = in.line(0) + group * s.per_group_in;
     const i64 pixel = in.pixel / i64{sizeof(f32)};
-    s.matrix.multiply(r, s.panels(r, group), s.bias(r, group), out, pitch_of(r.out(0)), 0, column,
+    s.matrix.multiply(r, s.weights(r, group), s.bias(r, group), out, pitch_of(r.out(0)), 0, column,
                       [&](i64 row, Matrix::Rows* block) { fill(s, in, group, x + row * pixel, row, block); });
   }
 }
@@ -78,8 +85,8 @@ void run_lines(const Run& r, const Lines& in, const Lines& out, i64 n, Span line
     if (s.matrix.even) step = in.stride == width * in.pixel ? min_of(step, in.ring - y % in.ring) : 1;
     const Matrix::Part part = {0, step * width, 0, g.c_out};
     const f32* x = in.line(y);
-    s.matrix.range(r, r.in(1).as<const f32>(), r.in(2).as<const f32>(), out.line(y), out.pixel / i64{sizeof(f32)},
-                   (n * g.out[1] + y) * width, 0, part, scratch,
+    s.matrix.range(r, s.weights(r, 0), r.in(2).as<const f32>(), out.line(y), out.pixel / i64{sizeof(f32)}, (n * g.out[1] + y) * width, 0,
+                   part, scratch,
                    [&](i64 row, Matrix::Rows* block) { fill(s, in, 0, x + row * pixel, s.matrix.even ? 0 : y * width + row, block); });
   }
 }
@@ -88,7 +95,8 @@ constexpr StreamOps kStream = {can_stream, conv_reach<State>, beside, stream_scr
 
 }  // namespace
 
-extern const OpDef kConv;
+extern const OpDef kConv, kCompressedConv;
 const OpDef kConv = {"Conv", sizeof(ConvParams), prepare, run, &kStream};
+const OpDef kCompressedConv = {"CompressedConv", sizeof(ConvParams), prepare_compressed, run, &kStream};
 
 }  // namespace edgeort

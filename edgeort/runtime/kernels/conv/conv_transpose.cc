@@ -112,7 +112,7 @@ void run_piece(const Run& r, const State& s, const Lines& in, const Line& line, 
       const i64 rows = ceil_div(g.out[2] - phase, g.stride[2]);
       const Matrix::Part part = {first, min_of(last, rows), 0, s.matrix.n};
       f32* to = out + phase * s.channels + s.column(group);
-      s.matrix.range(r, s.panels(r, group), s.bias(r, group), to, s.channels * s.step, 0, 0, part, scratch,
+      s.matrix.range(r, s.weights(r, group), s.bias(r, group), to, s.channels * s.step, 0, 0, part, scratch,
                      [&](i64 row, Matrix::Rows* block) { fill(s, in, group, line, phase, row, block); });
     }
   }

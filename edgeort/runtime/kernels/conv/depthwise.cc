@@ -11,9 +11,11 @@ EDGEORT_KERNELS(DepthwiseKernels, depthwise)
 
 namespace {
 
-// Bytes of input that stay in a small core's L1: a cache line of each pixel of the lines that one call reads.
-constexpr i64 kLineBytes = 16 * 1024;
+// Pixels of input whose vectors stay in a small core's L1, a cache line each: those that one call reads.
+constexpr i64 kPixels = 16 * 1024 / (kPanel * i64{sizeof(f32)});
 constexpr i64 kMostLines = 16;
+// Outputs of a line that one call computes at least, where it is not all: whole groups of every kernel of kernels.inc.
+constexpr i64 kSegment = 28;
 
 struct State {
   Geometry g;
@@ -22,7 +24,7 @@ struct State {
   bool swish, program;
   const DepthwiseKernels* kernels;
   const DepthwiseRow* row;  // null: tap by tap
-  i64 lines;                // of one call
+  i64 lines, segment;       // of one call: output lines, and pixels of each
 
   i64 pointers() const { return max_of(2 * g.taps, lines * g.kernel[1]); }
   u64 scratch_bytes() const {
@@ -56,8 +58,10 @@ Status prepare(Prepare& p) {
   s->program = !s->epilogue.in_registers(&s->lo, &s->hi, &s->swish);
   s->kernels = &depthwise(p.isa());
   s->row = pick(*s->kernels, g);
-  // A program runs over each line while it is in cache.
-  const i64 fits = kLineBytes / ((g.in[2] + 1) * kPanel * i64{sizeof(f32)});
+  // Lines share most of what they read; so do neighbours of a line, but segments cost less than lines that are read again. A
+  // program runs over each line while it is in cache.
+  s->segment = s->program || g.out[2] < 2 * kSegment ? max_of(1, g.out[2]) : kSegment;
+  const i64 fits = kPixels / ((s->segment - 1) * g.stride[2] + g.kernel[2]);
   s->lines = s->program || !s->row ? 1 : max_of(1, min_of(kMostLines, (fits - g.kernel[1]) / g.stride[1] + 1));
   p.thread_scratch(s->scratch_bytes());
   return Status::ok;
@@ -89,8 +93,14 @@ struct Strip {
         *row++ = line ? line - g.pad[2] * g.c_in : nullptr;
       }
     }
-    s.row->fn({pointers, r.in(1).as<const f32>(), last - first, g.out[2], g.c_in, g.pad[2] - in.left, g.in[2] + g.pad[2] + in.right,
-               r.in(2).as<const f32>(), s.lo, s.hi, s.swish, out.line(first), out.stride / i64{sizeof(f32)}});
+    const i64 segment = last - first > 1 ? s.segment : g.out[2];
+    for (i64 x = 0; x < g.out[2]; x += segment) {
+      const i64 from = x * g.stride[2];
+      s.row->fn({pointers, r.in(1).as<const f32>(), last - first, min_of(segment, g.out[2] - x), g.c_in, g.pad[2] - in.left - from,
+                 g.in[2] + g.pad[2] + in.right - from, r.in(2).as<const f32>(), s.lo, s.hi, s.swish, out.line(first) + x * g.c_out,
+                 out.stride / i64{sizeof(f32)}});
+      for (const f32** p = pointers; p < row; ++p) *p = *p ? *p + segment * g.stride[2] * g.c_in : nullptr;
+    }
   }
 
   void pixel(i64 i, i64 x) const {

@@ -96,14 +96,17 @@ Status conv_transpose_geometry(Prepare& p, const ConvParams& c, Geometry* g) {
   return declare(p, c, g, DType::f32);
 }
 
+static Status check_floats(Prepare& p, int input, const char* name, i64 want) {
+  const Tensor& t = p.in(input);
+  if (t.dtype == DType::f32 && t.rank == 1 && t.dims[0] == want) return Status::ok;
+  return p.fail("its packed %s must have %lld values", name, (long long)want);
+}
+
+Status check_bias(Prepare& p, i64 bias) { return check_floats(p, 2, "bias", bias); }
+
 Status check_weights(Prepare& p, i64 weights, i64 bias) {
-  for (int i = 1; i < 3; ++i) {
-    const Tensor& t = p.in(i);
-    const i64 want = i == 1 ? weights : bias;
-    if (t.dtype != DType::f32 || t.rank != 1 || t.dims[0] != want)
-      return p.fail("its packed %s must have %lld values", i == 1 ? "weights" : "bias", (long long)want);
-  }
-  return Status::ok;
+  EDGEORT_TRY(check_floats(p, 1, "weights", weights));
+  return check_bias(p, bias);
 }
 
 Lines widen(const Run& r, const Geometry& g, const f32* x, f32* to) {

@@ -51,7 +51,8 @@ Lines widen(const Run& r, const Geometry& g, const f32* x, f32* to);
 Status conv_geometry(Prepare& p, const ConvParams& params, Geometry* g, bool planes, DType x = DType::f32, DType y = DType::f32);
 static inline Status conv_geometry(Prepare& p, const ConvParams& params, Geometry* g) { return conv_geometry(p, params, g, false); }
 Status conv_transpose_geometry(Prepare& p, const ConvParams& params, Geometry* g);
-// Fails unless weights (input 1) and bias (input 2) are float32 vectors of these lengths.
+// Fail unless weights (input 1) and bias (input 2), or bias alone, are float32 vectors of these lengths.
 Status check_weights(Prepare& p, i64 weights, i64 bias);
+Status check_bias(Prepare& p, i64 bias);
 
 }  // namespace edgeort

@@ -79,12 +79,15 @@ struct Blocks {
   }
 };
 
-// The tile of up to `most` columns with the most sums in registers; among equals more rows, which read the weights less often.
+// The tile of up to `most` columns with the most sums in registers; among equals the one that pads `most` columns least, then the
+// widest, which reads the fewest operands for its sums.
 template <class Tiles>
 const Tiles& largest_tile(const Tiles* tiles, int count, i64 most) {
   const Tiles* best = nullptr;
   for (const Tiles* row = tiles; row < tiles + count; ++row) {
-    if (row->columns <= most && (!best || row->rows * row->columns >= best->rows * best->columns)) best = row;
+    if (row->columns > most) continue;
+    const i64 gain = best ? row->rows * row->columns - best->rows * best->columns : 1;
+    if (gain > 0 || (gain == 0 && round_up(most, row->columns) < round_up(most, best->columns))) best = row;
   }
   return *best;
 }

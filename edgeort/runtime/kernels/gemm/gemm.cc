@@ -1,9 +1,13 @@
-// Gemm: y = epilogue(alpha * a @ b + bias), b packed at build time or at run time; a has any leading dimensions.
+// Gemm: y = epilogue(alpha * a @ b + bias), b packed at build time or at run time; a has any leading dimensions. CompressedGemm is
+// the same with b compressed at build time.
 #include <string.h>
 
 #include "matrix.h"
 
 namespace edgeort {
+
+EDGEORT_KERNELS(CompressedKernels, compressed)
+
 namespace {
 
 struct State {
@@ -42,10 +46,19 @@ Status batches(Prepare& p, const Tensor& a, const Tensor& b, int a_core, int b_c
   return Status::ok;
 }
 
-Status shapes(Prepare& p, const GemmParams& g, State* s) {
+Status packed_weights(Prepare& p, const GemmParams& g, const CompressedKernels* kernels, State* s) {
+  if (g.k < 0 || g.n < 0 || g.n > i64{1} << 32 || (g.k && g.n > (i64{1} << 40) / g.k)) return p.fail("its weights are too large");
+  if (kernels) return s->matrix.compression.bind(p, *kernels, ceil_div(g.n, kPanel), g.k);
+  const Tensor& b = p.in(1);
+  return b.rank == 1 && b.dims[0] == packed_floats(g.k, g.n) ? Status::ok : p.fail("packed weights have the wrong size");
+}
+
+// kernels: those of compressed weights, which b must then be.
+Status shapes(Prepare& p, const GemmParams& g, const CompressedKernels* kernels, State* s) {
   const Tensor& a = p.in(0);
   const Tensor& b = p.in(1);
-  if (a.dtype != DType::f32 || b.dtype != DType::f32) return p.fail("operands must be float32");
+  if (a.dtype != DType::f32 || (!kernels && b.dtype != DType::f32)) return p.fail("operands must be float32");
+  if (kernels && !g.packed) return p.fail("compressed weights must be packed");
   if (a.rank < 1 || (!g.packed && b.rank < 1)) return p.fail("operands must not be scalars");
   const bool a_vector = a.rank == 1, b_vector = !g.packed && b.rank == 1;
   const i64 a0 = a_vector ? 1 : a.dims[a.rank - 2], a1 = a.dims[a.rank - 1];
@@ -61,9 +74,8 @@ Status shapes(Prepare& p, const GemmParams& g, State* s) {
     s->n = g.transpose_b ? b0 : b1;
     s->b_row = g.transpose_b ? 1 : b1;
     s->b_column = g.transpose_b ? b1 : 1;
-  } else if (g.k < 0 || g.n < 0 || g.n > i64{1} << 32 || (g.k && g.n > (i64{1} << 40) / g.k) || b.rank != 1 ||
-             b.dims[0] != packed_floats(g.k, g.n)) {
-    return p.fail("packed weights have the wrong size");
+  } else {
+    EDGEORT_TRY(packed_weights(p, g, kernels, s));
   }
   if (b_k != s->k) return p.fail("inner dimensions disagree: %lld and %lld", (long long)s->k, (long long)b_k);
   Tensor none = {};
@@ -76,11 +88,11 @@ Status shapes(Prepare& p, const GemmParams& g, State* s) {
   return p.set(0, DType::f32, dims, rank);
 }
 
-Status prepare(Prepare& p) {
+Status prepare_with(Prepare& p, const CompressedKernels* kernels) {
   const auto& g = p.params<GemmParams>();
   auto* s = p.state<State>();
   if (!s) return p.fail("out of memory");
-  EDGEORT_TRY(shapes(p, g, s));
+  EDGEORT_TRY(shapes(p, g, kernels, s));
   if (p.has(2) && (p.in(2).dtype != DType::f32 || p.in(2).rank != 1 || p.in(2).dims[0] != ceil_div(s->n, kPanel) * kPanel)) {
     return p.fail("the bias must have %lld values", (long long)(ceil_div(s->n, kPanel) * kPanel));
   }
@@ -111,6 +123,9 @@ Status prepare(Prepare& p) {
   p.ends_rows(static_cast<int>(max_of(3, g.epilogue.first_operand)));
   return Status::ok;
 }
+
+Status prepare(Prepare& p) { return prepare_with(p, nullptr); }
+Status prepare_compressed(Prepare& p) { return prepare_with(p, &compressed(p.isa())); }
 
 i64 batch_offset(const State& s, const i64* strides, i64 batch) {
   i64 offset = 0;
@@ -159,24 +174,26 @@ void run(Run& r) {
   const f32* packed_last = nullptr;
   for (i64 i = 0; i < s.batch; ++i) {
     const f32* a = r.in(0).as<const f32>() + batch_offset(s, s.a_batch, i);
-    const f32* b = r.in(1).as<const f32>() + (packed ? 0 : batch_offset(s, s.b_batch, i));
-    if (!packed && b != packed_last) pack(r, s, packed_last = b, panels);
+    const f32* b = packed ? nullptr : r.in(1).as<const f32>() + batch_offset(s, s.b_batch, i);
+    if (b != packed_last) pack(r, s, packed_last = b, panels);
     if (s.copy_a) copy(r, s, a, copied);
     const f32* rows = s.copy_a ? copied : a;
     const i64 stride = s.copy_a ? s.k : s.a_row;
-    s.matrix.multiply(r, packed ? b : panels, bias, r.out(0).as<f32>() + i * s.m * s.n, s.n, i * s.m, 0, [&](i64 row, Matrix::Rows* block) {
-      for (int m = 0; m < block->rows; ++m) block->pointers[m] = rows + (row + m) * stride;
-      block->offsets[0] = 0;
-      block->taps = 1;
-      block->kc = s.k;
-      block->step = block->rows * stride;
-    });
+    s.matrix.multiply(r, packed ? s.matrix.weights(r, 0) : Weights(panels), bias, r.out(0).as<f32>() + i * s.m * s.n, s.n, i * s.m, 0,
+                      [&](i64 row, Matrix::Rows* block) {
+                        for (int m = 0; m < block->rows; ++m) block->pointers[m] = rows + (row + m) * stride;
+                        block->offsets[0] = 0;
+                        block->taps = 1;
+                        block->kc = s.k;
+                        block->step = block->rows * stride;
+                      });
   }
 }
 
 }  // namespace
 
-extern const OpDef kGemm;
+extern const OpDef kGemm, kCompressedGemm;
 const OpDef kGemm = {"Gemm", sizeof(GemmParams), prepare, run};
+const OpDef kCompressedGemm = {"CompressedGemm", sizeof(GemmParams), prepare_compressed, run};
 
 }  // namespace edgeort

@@ -10,6 +10,12 @@ constexpr int kVectorsPerPanel = static_cast<int>(kPanel) / kLanes;
 constexpr int kWidest = 8;  // vectors of the widest tile
 constexpr int kLine = 16;   // floats of a cache line
 constexpr i64 kFar = 256;   // floats of a row that take about as long as a line from level 3
+// Rows of panels that the loop over them has at once: two multiply-adds a cycle leave no room for counting.
+#if defined(__AVX512F__)
+constexpr int kUnroll = 4;
+#else
+constexpr int kUnroll = 1;
+#endif
 constexpr int panels_of(int vectors) { return (vectors + kVectorsPerPanel - 1) / kVectorsPerPanel; }
 
 // What is added where there is no bias.
@@ -164,9 +170,9 @@ EDGEORT_INLINE void tap(vf (&sum)[M][V], bool begin, const f32* const* rows, i64
     i64 end = kc;
     if constexpr (prefetches<M>()) {
       prefetch(a, panels, k, ahead);
-      end = kc < k + kLine ? kc : k + kLine;
+      if (ahead.rows | ahead.panels) end = kc < k + kLine ? kc : k + kLine;
     }
-#pragma clang loop unroll(disable)
+#pragma clang loop unroll_count(kUnroll)
     for (; k < end; ++k) {
       float values[M];
 #pragma clang loop unroll(full)

@@ -18,14 +18,27 @@ Status Matrix::bind(Prepare& p, const Program& code, size_t params_bytes, const 
 }
 
 void Matrix::partition(i64 all_rows, i64 taps, int threads) {
-  cut(all_rows, taps, threads, main_tile().rows, main_tile().columns, sizeof(f32));
+  const TileRow& tile = main_tile();
+  few = compression.kernels && taps == 1 && all_rows <= kFewRows;
+  if (few) {  // nothing is read twice, so that a chunk is all there is
+    cut(all_rows, taps, threads, kFewRows, kFewPanels * kPanel, 0);
+  } else {
+    cut(all_rows, taps, threads, tile.rows, compression.kernels ? round_up(tile.columns, kPanel) : tile.columns, sizeof(f32));
+  }
+}
+
+Weights Matrix::weights(const Run& r, i64 panel) const {
+  return compression.kernels ? compression.weights(r, panel) : Weights(r.in(1).as<const f32>() + panel * panel_stride);
 }
 
 const TileRow& Matrix::main_tile() const {
   return largest_tile(kernels->tiles, kernels->count, round_up(max_of(n, 1), kernels->tiles[kernels->count - 1].columns));
 }
 
-u64 Matrix::scratch_bytes() const { return static_cast<u64>(group_bytes()) + (program ? epilogue.scratch_bytes(n * block) : 0); }
+u64 Matrix::scratch_bytes() const {
+  const u64 behind = program ? epilogue.scratch_bytes(n * block) : 0, widened = static_cast<u64>(widened_bytes());
+  return static_cast<u64>(group_bytes()) + (widened > behind ? widened : behind);
+}
 
 void Matrix::columns(const Rows& in, const f32* panels, const f32* bias, i64 begin, i64 end, f32* out, i64 out_stride) const {
   const bool clips = lo > -__builtin_inff() || hi < __builtin_inff();

@@ -1,0 +1,24 @@
+"""From bytes to a file: whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from edgeort.errors import OutputError
+
+
+def write(path: str | os.PathLike[str], made: bytes) -> None:
+    """Writes the file; what stood there stays when that fails. OutputError says why it failed."""
+    target = Path(path).resolve()
+    try:
+        if target.exists() and not target.is_file():  # a device or a pipe, which is not ours to replace
+            target.write_bytes(made)
+            return
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as scratch:
+            whole = Path(scratch) / target.name
+            whole.write_bytes(made)
+            os.replace(whole, target)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}", hint="name another file with -o") from error
