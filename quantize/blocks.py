@@ -53,8 +53,9 @@ class Grid:
         low, high = self.least - zeros, self.least + LEVELS - zeros
         if covariance is None:
             return np.clip(np.rint(rows / scales), low, high).astype(np.int8) + zeros
-        batched = [array[np.newaxis] for array in (rows, scales, covariance, low, high)]  # as of one group
-        return np.asarray(gptq.round_weights(*batched[:3], (batched[3], batched[4]))[0] + zeros)
+        limits = low[np.newaxis], high[np.newaxis]  # as of one group
+        found = gptq.round_weights(rows[np.newaxis], scales[np.newaxis], covariance[np.newaxis], limits)
+        return np.asarray(found[0] + zeros)
 
     def numbers(self, integers: np.ndarray) -> np.ndarray:
         """float32 [outputs, d], the weights that integers stand for."""

@@ -38,10 +38,9 @@ class Way:
     added_ms: float | None = None
 
 
-def ways(layer: Layer, form: Form, slowness: Slowness, *, weights_alone: bool = True) -> list[Way]:
+def ways(layer: Layer, form: Form, slowness: Slowness) -> list[Way]:
     """Those beyond `form`, the cheapest first; `slowness` is what the speed of int8 products weighs.
 
-    Without `weights_alone` bundles hold the weights of float products as float32, whatever they are in the model.
     Sixteen bits are a way only where they are faster than float, those of activations where nothing is known of speed.
     """
     size = layer.weight.size
@@ -51,10 +50,8 @@ def ways(layer: Layer, form: Form, slowness: Slowness, *, weights_alone: bool = 
         added = round((each - has) * size)
         return Way(to, FORMS.get(to), added, OVERHEAD_BYTES + added + lost.in_bytes, lost.ms)
 
-    found, fine = [slower(FLOAT_LAYER, 4, slowness)], slowness.fine
-    if weights_alone:
-        found.append(slower(Form.HALF, 2, slowness))
-    if weights_alone and form is not Form.FLOAT:
+    found, fine = [slower(FLOAT_LAYER, 4, slowness), slower(Form.HALF, 2, slowness)], slowness.fine
+    if form is not Form.FLOAT:
         found.append(slower(WEIGHTS_ONLY, 1, slowness))
     if form is Form.STATIC and fine is not None and fine.in_bytes < slowness.in_bytes:
         found.append(slower(Form.FINE, 2, fine))

@@ -142,7 +142,7 @@ def rank(
         others = {*exclude, *(other.name for other in selection.layers)} - {layer.name}
         form = selection.forms[layer.name]
         noise, alone_db = _alone(attempts, others, {layer.name: form})
-        ways = promotions.ways(layer, form, slowness[layer.name], weights_alone=rates is None)
+        ways = promotions.ways(layer, form, slowness[layer.name])
         measured = [(way, _noise_of(attempts, others, layer.name, way)) for way in ways]
         for step in promotions.steps(layer, noise, measured):
             way = step.way

@@ -77,4 +77,7 @@ def _split(graph: ir.Graph, node: ir.Node, weight: Constant) -> None:
         product = new_node(graph, node.op_type, inputs, node.attributes, stem=f"{node.name}_{name}_product", like=out)
         graph.insert_before(node, (restore, product))
         made.append(product.outputs[0])
+    whole = node.inputs[1]
     replace_node(graph, node, new_node(graph, "Add", made[::-1], stem=str(node.name), like=out))
+    if whole is not None and not whole.uses() and not whole.is_graph_output():
+        graph.remove(whole.producer(), safe=True)  # type: ignore[arg-type]
