@@ -58,14 +58,15 @@ class Unsupported:
 
 @dataclass(frozen=True)
 class Precisions:
-    """How a device's runtime would compute a quantised model.
+    """How a device's runtime would compute and store a model.
 
-    `nodes` counts the nodes of its plan by precision; `not_int8` are the matrix products and convolutions that run in
-    float32, each with the reason.
+    `nodes` counts the nodes of its plan by precision; `not_int8` are the products of a quantised model that run in
+    float32, each with the reason; `weights_bytes` are those of products and tables by how they are stored.
     """
 
     nodes: dict[str, int]
     not_int8: list[Unsupported]
+    weights_bytes: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Inspection:
     unknown_macs: int  # number of nodes that are not; with any, total_macs is a lower bound
     batch_of_one: bool  # the batch is free, and multiply-accumulates are those of one item
     unsupported: list[Unsupported]
-    precisions: Precisions | None = None  # of quantised models, where a device is given that can run every node
+    precisions: Precisions | None = None  # where a device is given that can run every node
 
     @property
     def total_parameter_bytes(self) -> int:

@@ -22,16 +22,19 @@ def whole_library() -> Path:
 def kernel_plans(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Small plans that together call every kernel that some node test of the ONNX project needs."""
     from tests.fuzz import corpus
+    from tests.fuzz.compressed import compressed, compressed_batch
     from tests.fuzz.quantised import dynamic, quantised_lines, quantised_network
 
     folder = tmp_path_factory.mktemp("plans")
     found = corpus.node_test_plans(folder)
-    for make in (corpus.chain, corpus.transformer, corpus.network, corpus.winograd, dynamic, quantised_network):
+    networks = (corpus.chain, corpus.transformer, corpus.network, corpus.winograd)
+    for make in (*networks, dynamic, compressed, quantised_network):
         found.append(folder / f"{make.__name__}.plan")
         found[-1].write_bytes(corpus.lowered(make(), folder).to_bytes())
     corpus.write_inputs(folder / "transformer.plan", corpus.transformer_inputs())  # two of its free sizes are one
-    lines = folder / "quantised_lines.plan"
-    lines.write_bytes((folder / "quantised_network.plan").read_bytes())
-    corpus.write_inputs(lines, quantised_lines())
-    found.insert(0, lines)
+    for name, inputs in (("compressed", compressed_batch()), ("quantised_network", quantised_lines())):
+        large = folder / f"{name}_large.plan"
+        large.write_bytes((folder / f"{name}.plan").read_bytes())
+        corpus.write_inputs(large, inputs)
+        found.insert(0, large)
     return found

@@ -68,6 +68,16 @@ def test_a_network_with_free_sizes(tmp_path: Path) -> None:
     assert all(ops[name] == 1 for name in ("QStemConv", "QConv", "QDepthwiseConv", "QGemm"))
 
 
+def test_scales_for_channels(tmp_path: Path) -> None:
+    """A depthwise convolution that reads them is one of integers, and so is what writes them."""
+    path = tmp_path / "network.onnx"
+    onnx.save(quantised_network(), path)
+    scales = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer}
+    assert len(set(scales["r_s"])) == 24
+    with edgeort.InferenceSession(path) as session:
+        assert not {"Conv", "DepthwiseConv", "StemConv"} & {node.op for node in session.nodes}
+
+
 def test_equal_bytes_at_every_level_and_number_of_threads(tmp_path: Path) -> None:
     run_everywhere(quantised_network(), [RNG.normal(size=(1, 3, 61, 30)).astype(np.float32)], tmp_path)
 

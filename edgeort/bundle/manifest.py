@@ -22,13 +22,17 @@ INT8 = "int8"  # the precision of nodes that work on quantised integers
 
 @dataclass(frozen=True)
 class Node:
-    """A node of the plan: where it runs, in which precision, and why not in int8 where the model would allow it."""
+    """A node of the plan: where it runs, in which precision, and why not in int8 where the model would allow it.
+
+    `weights`: how those of a product are stored, f32, f16, int8 or int4.
+    """
 
     name: str
     op: str
     provider: str
     precision: str
     reason: str = ""
+    weights: str = ""
 
 
 @dataclass(frozen=True)

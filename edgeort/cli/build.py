@@ -187,6 +187,7 @@ def _print(result: BuildResult, path: Path, said: str) -> None:
         ("plan", f"{size(result.plan_bytes)} of graph and weights"),
         ("arena", f"{size(result.arena_bytes)} of activations{limit}"),
         ("nodes", f"{result.nodes}, all on the cpu provider{_precisions(result)}"),
+        ("weights", ", ".join(f"{count} {name}" for name, count in sorted(result.weights.items())) or "none"),
         ("ran on", result.checked_on),
         ("check", _check(result.comparisons)),
     ]

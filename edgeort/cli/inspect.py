@@ -73,7 +73,7 @@ def _unsupported(cleaned: ir.Model) -> list[Unsupported]:
 
 
 def _precisions(cleaned: ir.Model, profile: Profile) -> Precisions | None:
-    """What runs in which precision; None for a model that is not quantised, or that cannot be lowered."""
+    """What runs in which precision, and how weights are stored; None for a model that cannot be lowered."""
     from collections import Counter
 
     from edgeort.errors import UnsupportedError
@@ -85,11 +85,13 @@ def _precisions(cleaned: ir.Model, profile: Profile) -> Precisions | None:
         plan = lower(cleaned, rates_of(profile))
     except UnsupportedError:
         return None
-    if not plan.is_quantised:
-        return None
     counts = Counter(plan.precision(node) for node in plan.nodes)
     floats = [Unsupported(n.name, n.op, plan.reasons[n.name]) for n in plan.nodes if n.name in plan.reasons]
-    return Precisions(dict(counts.most_common()), floats)
+    stored: Counter[str] = Counter()
+    for node in plan.nodes:
+        form, size_bytes = plan.weights(node)
+        stored[form] += size_bytes
+    return Precisions(dict(counts.most_common()), floats, {name: n for name, n in stored.most_common() if name})
 
 
 def _print(path: Path, found: Inspection) -> None:
@@ -119,6 +121,8 @@ def _print(path: Path, found: Inspection) -> None:
 def _print_precisions(found: Precisions) -> None:
     counts = [(name, str(count)) for name, count in found.nodes.items()]
     print_table("precision", counts, ("precision", "nodes of the plan"))
+    stored = [(name, size(count)) for name, count in found.weights_bytes.items()]
+    print_table("weights", stored, ("stored as", "in the plan"))
     if found.not_int8:
         nodes = [(entry.node, entry.op_type, entry.reason) for entry in found.not_int8]
         print_table("products in float32", nodes, ("node", "operator", "why not int8"))

@@ -18,6 +18,7 @@ from edgeort.lowering import (
     einsum,
     half,
     index,
+    integers,
     matrix,
     move,
     nbits,
@@ -112,7 +113,7 @@ def unsupported_nodes(model: ir.Model) -> list[tuple[ir.Node, str]]:
 def _missing(ctx: Lowering, node: ir.Node) -> str | None:
     """Why no kernel takes the node; None when one does."""
     key = (node.domain, node.op_type)
-    if key in ANCHORS or key in HANDLERS or _is_program(ctx, node) or quantised.is_late(node):
+    if key in ANCHORS or key in HANDLERS or _is_program(ctx, node) or integers.is_late(node):
         return None
     if not _is_elementwise(node):
         return "the runtime has no kernel for this operator"
@@ -150,10 +151,10 @@ def _is_elementwise(node: ir.Node) -> bool:
 def _lower_node(ctx: Lowering, node: ir.Node, group: Group) -> None:
     if group.anchor is None:
         program.elementwise(ctx, group.program)
-    elif quantised.is_late(node):
+    elif integers.is_late(node):
         ctx.deferred[node.outputs[0]] = lambda: _lower_anchor(ctx, node, group)
-    elif quantised.moves(ctx, node):
-        quantised.move(ctx, node, lambda inner: _lower_anchor(inner, node, group))
+    elif integers.moves(ctx, node):
+        integers.move(ctx, node, lambda inner: _lower_anchor(inner, node, group))
     elif half.computes(ctx, node):
         half.in_float32(ctx, node, lambda inner: _lower_anchor(inner, node, group))
     else:

@@ -35,7 +35,7 @@ def computes(ctx: Lowering, node: ir.Node) -> bool:
 
 def in_float32(ctx: Lowering, node: ir.Node, lower: Callable[[Lowering], None]) -> None:
     """Runs `lower` with a Lowering in which every half-precision value is float32, and casts the results."""
-    inner = _Float32(plan=ctx.plan, opset=ctx.opset)
+    inner = _Float32(plan=ctx.plan, opset=ctx.opset, rates=ctx.rates)
     inner.begin(ctx, node)
     lower(inner)
     for value in inner.made:

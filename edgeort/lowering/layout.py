@@ -36,6 +36,8 @@ DTYPES: tuple[tuple[str, int, int], ...] = (
 )
 Q8 = len(DTYPES) - 1
 QUANTISED_PRODUCTS = ("DynamicQGemm", "QConv", "QDepthwiseConv", "QGemm", "QStemConv")
+FLOAT_PRODUCTS = ("Conv", "ConvTranspose", "DepthwiseConv", "Gemm", "StemConv", "WinogradConv")
+COMPRESSED_PRODUCTS = ("CompressedConv", "CompressedGemm")  # whose u8 weights are pairs of 4 bits
 
 HEADER = Struct(
     "Header",

@@ -106,8 +106,11 @@ def conv(ctx: Lowering, node: ir.Node, group: Group) -> None:
         raise unsupported(node, "its weights must be float32 constants")
     groups, channels = integer(node, "group", 1), weight.shape[0]
     per_group, kernel = weight.shape[1], weight.shape[2:]
+    name, source = str(node.inputs[1].name), dequantized_constant(node.inputs[1])  # type: ignore[union-attr]
     packed: np.ndarray | Panels
-    if winograd.pays(node, weight, group.output):
+    # Winograd transforms float32 weights: where memory is what counts, those that can be smaller do without it.
+    small = ctx.rates is None and (source is not None or compressed.is_half(weight))
+    if winograd.pays(node, weight, group.output) and not small:
         op, packed = "WinogradConv", winograd.pack(weight, (integers(node, "strides") or [1])[0])
         biases = padded_bias(bias, channels)
     elif per_group == 1 and channels == groups:
@@ -117,7 +120,6 @@ def conv(ctx: Lowering, node: ir.Node, group: Group) -> None:
         if reads_planes(node):
             op, packed = "StemConv", panels(_columns(weight, 1)[0])
         else:
-            name, source = str(node.inputs[1].name), dequantized_constant(node.inputs[1])  # type: ignore[union-attr]
             op, packed = "Conv", compressed.pack(ctx, name, weight, source, lambda w: _columns(w, groups))
     _convolution(ctx, node, group, op, kernel, packed, biases, per_group * groups, channels)
 

@@ -41,14 +41,16 @@ _ALL = (
     Struct(
         "Quantisation",
         "Of a quantised product: zero points and limits are canonical (signed). quantised: the result is q8; then, and "
-        "without a program, it is clip(round_even(sum * scale) + zero_point, lo, hi). wide: some weight is -128.",
+        "without a program, it is clip(round_even(sum * scale) + zero_point, lo, hi). wide: some weight is -128. "
+        "small: no |sum * scale| reaches 2^15.",
         (
             ("x_zero_point", "i32", 1),
             ("zero_point", "i32", 1),
             ("lo", "i32", 1),
             ("hi", "i32", 1),
             ("quantised", "u32", 1),
-            ("wide", "u32", 1),
+            ("wide", "u16", 1),
+            ("small", "u16", 1),
         ),
     ),
     Struct(

@@ -13,6 +13,8 @@ from edgeort.lowering import layout
 
 _CODES = {onnx_type: code for code, (_, onnx_type, _) in enumerate(layout.DTYPES)}
 _F32 = 0
+_PRODUCTS = (*layout.FLOAT_PRODUCTS, *layout.COMPRESSED_PRODUCTS, *layout.QUANTISED_PRODUCTS)
+_STORED = {"f32": "f32", "f16": "f16", "bf16": "bf16", "i8": "int8", "q8": "int8", "u8": "u8"}
 
 
 def dtype_code(onnx_type: int, where: str) -> int:
@@ -73,6 +75,18 @@ class PlanBuilder:
         if node.op in layout.QUANTISED_PRODUCTS or (made and made[0] == layout.Q8 and node.op != "Elementwise"):
             return "int8"
         return layout.DTYPES[0 if made and made[0] == layout.Q8 else made[0]][0] if made else "none"
+
+    def weights(self, node: _Node) -> tuple[str, int]:
+        """How a product's constant weights, or the table of a Gather, are stored, and their bytes; else ("", 0)."""
+        at = 0 if node.op == "Gather" else 1 if node.op in _PRODUCTS else None
+        if at is None or self.tensors[node.inputs[at]].data is None:
+            return "", 0
+        form = _STORED.get(layout.DTYPES[self.tensors[node.inputs[at]].dtype][0], "")
+        if form == "u8" and node.op in layout.COMPRESSED_PRODUCTS:
+            form = "int4"
+        scales = node.inputs[3:5] if node.op in layout.COMPRESSED_PRODUCTS else []
+        arrays = [self.tensors[index].data for index in (node.inputs[at], *scales) if index >= 0]
+        return form, sum(array.nbytes for array in arrays if array is not None) if form else 0
 
     def input(self, name: str, dtype: int, dims: Sequence[int | str | None]) -> int:
         """A graph input; a dimension that is a name (or None) is free, and equal names are equal sizes."""

@@ -1,10 +1,11 @@
-"""Quantised values: products by int8 weights (QConv, QStemConv, QDepthwiseConv, QGemm), and movement of their integers.
+"""Products of quantised values by int8 weights: QConv, QStemConv, QDepthwiseConv, QGemm.
 
     y = (x_scale w_scale[n]) (sum of (x - x_zero_point) w + bias[n])
 
 A product is taken where its input comes from a DequantizeLinear and its weights from one of int8 constants; all others
 run in float32 on what the DequantizeLinears make. Where the group's last node quantises the result, and it is only
-clamped before, 1 / y_scale is part of the scale, and the clamp is that of the integers.
+clamped and multiplied by constants before, these and 1 / y_scale are part of the scale, and the clamp is that of the
+integers.
 
 Packed weights of a group, [tap][c][n]: panels of PANEL columns, in each [tap][ceil(c / DEPTH)][PANEL columns][DEPTH
 channels], so that 64 bytes in a row are what one instruction multiplies; channels and columns beyond are zero. Those of
@@ -14,7 +15,7 @@ a stem, whose channels are few: the same of one tap with all taps' channels. Tho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +31,6 @@ from edgeort.passes.algebra import clip_bounds
 from edgeort.passes.edit import operand
 from edgeort.passes.functions import NHWC
 from edgeort.passes.quantised import (
-    BYTES,
     HIGH,
     LOW,
     Constant,
@@ -39,13 +39,13 @@ from edgeort.passes.quantised import (
     dequantized_constant,
     integers_of,
     quantity,
-    widens_constant,
 )
 
 DEPTH = 4  # channels whose products one instruction sums
 _RANGE = 255  # of x - x_zero_point
 _INT32 = 2**31
 _MOST_BIAS = 2**30
+_SMALL = 2**15 - 1  # less a step, for scales are rounded
 
 PRODUCTS = ((NHWC, "Conv"), ("", "Gemm"), ("", "MatMul"))
 
@@ -67,6 +67,12 @@ class Product:
     @property
     def depthwise(self) -> bool:
         return self.weight.shape[1] == 1 and self.weight.shape[2] == self.groups
+
+    def largest_sums(self) -> np.ndarray:
+        """A bound of |sum| of each column, float64."""
+        weight = self.weight.astype(np.float64)
+        folded = self.bias - self.x_quantity.zero_point * weight.sum(axis=(0, 1))
+        return np.asarray(np.abs(folded) - LOW * np.abs(weight).sum(axis=(0, 1)))
 
     @property
     def stem(self) -> bool:
@@ -161,11 +167,16 @@ def _bias(ctx: Lowering, node: ir.Node, columns: int) -> np.ndarray | None:
 
 def _added(ctx: Lowering, node: ir.Node, group: Group, columns: int) -> np.ndarray | None:
     """One constant a column that the group's first node after the product adds to it, when nothing else reads that."""
-    if not group.program or group.program[0].op_type != "Add":
+    out = node.outputs[0]
+    if not group.program or group.program[0].op_type != "Add" or any(out in n.inputs for n in group.program[1:]):
         return None
-    out, add = node.outputs[0], group.program[0]
-    others = [ctx.constant(value) for value in add.inputs if value is not out]
-    if len(others) != 1 or others[0] is None or any(out in later.inputs for later in group.program[1:]):
+    return _column_constant(ctx, group.program[0], out, columns)
+
+
+def _column_constant(ctx: Lowering, node: ir.Node, value: ir.Value, columns: int) -> np.ndarray | None:
+    """The constant of one number a column that `node` combines `value` with."""
+    others = [ctx.constant(other) for other in node.inputs if other is not value]
+    if len(others) != 1 or others[0] is None:
         return None
     return others[0].reshape(-1) if others[0].shape[-1:] == (columns,) == (others[0].size,) else None
 
@@ -179,7 +190,7 @@ def product(ctx: Lowering, node: ir.Node, group: Group) -> str | None:
         reason = where_int8.slower(node, group, made.stored, ctx.rates)
         if reason is not None:
             return reason
-    quantisation, scale, program = _result(made)
+    quantisation, scale, program = _result(ctx, made)
     header, code, operands = epilogue(ctx, made.result, program, 5)
     _, channels, columns = made.weight.shape
     if node.op_type == "Conv":
@@ -198,22 +209,41 @@ def product(ctx: Lowering, node: ir.Node, group: Group) -> str | None:
     return None
 
 
-def _result(made: Product) -> tuple[bytes, np.ndarray, Sequence[ir.Node]]:
+def _result(ctx: Lowering, made: Product) -> tuple[bytes, np.ndarray, Sequence[ir.Node]]:
     """The Quantisation struct, the scales of the sums, and the program that remains."""
     fields = {"x_zero_point": made.x_quantity.zero_point, "wide": int(made.weight.min(initial=0) == LOW)}
     found = quantity(made.program[-1]) if made.program else None
-    lo, hi = LOW, HIGH
-    if found is None:
-        return PARAMS["Quantisation"].pack(lo=lo, hi=hi, **fields), made.scale, made.program
-    fields |= {"quantised": 1, "zero_point": found.zero_point}
-    clips = [clip_bounds(node) for node in made.program[:-1]]
-    if None in clips:
-        return PARAMS["Quantisation"].pack(lo=lo, hi=hi, **fields), made.scale, made.program
-    for bounds in clips:
-        assert bounds is not None
-        least, most = (found.quantize(bound) for bound in bounds)
-        lo, hi = min(max(lo, least), most), min(max(hi, least), most)
-    return PARAMS["Quantisation"].pack(lo=lo, hi=hi, **fields), made.scale / found.scale, ()
+    if found is not None:
+        fields |= {"quantised": 1, "zero_point": found.zero_point}
+    folded = None if found is None else _folded(ctx, made, found)
+    if folded is None:
+        return PARAMS["Quantisation"].pack(lo=LOW, hi=HIGH, **fields), made.scale, made.program
+    scale, lo, hi = folded
+    small = int((made.largest_sums() * scale < _SMALL).all())
+    return PARAMS["Quantisation"].pack(lo=lo, hi=hi, small=small, **fields), scale, ()
+
+
+def _folded(ctx: Lowering, made: Product, found: Quantity) -> tuple[np.ndarray, int, int] | None:
+    """The scales and the limits of integers that do what the program does; None where there are none.
+
+    It may be of clamps, whose bounds become the same integers in every column, and of factors, one a column.
+    """
+    factor, lo, hi = np.ones(made.weight.shape[2]), LOW, HIGH
+    values = [made.result, *(node.outputs[0] for node in made.program)]
+    for value, node in zip(reversed(values[:-2]), reversed(made.program[:-1]), strict=True):
+        bounds = clip_bounds(node)
+        if bounds is None:
+            by = _column_constant(ctx, node, value, factor.size) if node.op_type == "Mul" else None
+            if by is None or not (by > 0).all():
+                return None
+            factor = factor * by
+            continue
+        least, most = ({found.quantize(float(number)) for number in bound * factor} for bound in bounds)
+        if len(least) > 1 or len(most) > 1:
+            return None
+        # What comes later clamps these bounds too.
+        lo, hi = (min(max(limit, lo), hi) for limit in (least.pop(), most.pop()))
+    return made.scale * factor / found.scale, lo, hi
 
 
 def _constants(ctx: Lowering, node: ir.Node, made: Product, scale: np.ndarray) -> list[int]:
@@ -230,50 +260,6 @@ def _constants(ctx: Lowering, node: ir.Node, made: Product, scale: np.ndarray) -
         parts = [values] if made.depthwise else np.split(values, made.groups)
         tensors.append(ctx.weights(f"{node.name}.{name}", np.concatenate([padded(p) for p in parts]), CODES[dtype]))
     return tensors
-
-
-# Kernels that move bytes, whatever they stand for.
-_MOVES = frozenset(
-    (
-        "Concat", "DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Identity", "MaxPool",
-        "Pad", "Reshape", "Resize", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze",
-    )
-)  # fmt: skip
-
-
-def is_late(node: ir.Node) -> bool:
-    """Whether programs and products see through the node, so that it is emitted when others read it."""
-    return dequantized(node.outputs[0]) is node or widens_constant(node)
-
-
-def moves(ctx: Lowering, node: ir.Node) -> bool:
-    """Whether the node moves values that are of type q8 in the plan."""
-    return node.op_type in _MOVES and any(value in ctx.quantised for value in node.inputs)
-
-
-def move(ctx: Lowering, node: ir.Node, lower: Callable[[Lowering], None]) -> None:
-    """Runs `lower` with a Lowering in which every value of 8-bit integers is of type q8."""
-    inner = _Bytes(plan=ctx.plan, opset=ctx.opset)
-    inner.outer = ctx
-    lower(inner)
-
-
-class _Bytes(Lowering):
-    """A view of `outer`."""
-
-    outer: Lowering
-
-    def code(self, value: ir.Value) -> int:
-        return layout.Q8 if value.dtype in BYTES else self.outer.code(value)
-
-    def constant(self, value: ir.Value | None) -> np.ndarray | None:
-        return self.outer.constant(value)
-
-    def value(self, value: ir.Value | None) -> int:
-        return self.outer.q8(value) if value is not None and value.dtype in BYTES else self.outer.value(value)
-
-    def result(self, value: ir.Value) -> int:
-        return self.outer.q8_result(value) if value.dtype in BYTES else self.outer.result(value)
 
 
 def panels(taps: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from edgeort.passes.edit import NAMES
 from edgeort.passes.eliminate_dead import eliminate_dead
 from edgeort.passes.factor_residual import factor_residual
 from edgeort.passes.fold_batchnorm import fold_batchnorm
+from edgeort.passes.fold_channel_scales import fold_channel_scales
 from edgeort.passes.fold_dequantized import fold_dequantized
 from edgeort.passes.fold_pad import fold_pad
 from edgeort.passes.fold_scale import fold_scale
@@ -46,6 +47,7 @@ Pass = Callable[[ir.Model, PassContext], int]
 PASSES: tuple[Pass, ...] = (
     name_dims,
     split_qlinear,
+    fold_channel_scales,
     gather_integers,
     fold_dequantized,
     split_wide_weights,

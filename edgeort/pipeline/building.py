@@ -110,6 +110,7 @@ def build(
         ram_limit=ram_limit,
         nodes=len(plan.nodes),
         precisions=dict(Counter(node.precision for node in manifest.nodes)),
+        weights=dict(Counter(node.weights for node in manifest.nodes if node.weights)),
         not_int8={node.name: node.reason for node in manifest.nodes if node.reason},
         checked_on=ran.where,
         comparisons=tuple(comparisons),

@@ -54,7 +54,14 @@ def make_manifest(
         inputs=inputs,
         outputs=outputs,
         nodes=tuple(
-            manifests.Node(node.name, node.op, "cpu", plan.precision(node), plan.reasons.get(node.name, ""))
+            manifests.Node(
+                node.name,
+                node.op,
+                "cpu",
+                plan.precision(node),
+                plan.reasons.get(node.name, ""),
+                plan.weights(node)[0],
+            )
             for node in plan.nodes
         ),
         kernels=tuple(plan.ops),

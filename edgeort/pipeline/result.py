@@ -16,7 +16,8 @@ from edgeort.validate import Comparison, Evaluation
 class BuildResult:
     """What a build made. Sizes in bytes; `checked_on` says where the outputs came from that were compared.
 
-    `precisions` counts nodes by precision, `not_int8` says of quantised layers why they run in float.
+    `precisions` counts nodes by precision, `weights` those with weights by how these are stored, `not_int8` says of
+    quantised layers why they run in float.
     `samples` says which samples calibrated and which judged, `pruning` which channels went, `quantization` is what made
     the int8 model, `evaluation` what the bundle's answers are worth.
     """
@@ -32,6 +33,7 @@ class BuildResult:
     ram_limit: int | None
     nodes: int
     precisions: dict[str, int]
+    weights: dict[str, int]
     not_int8: dict[str, str]
     checked_on: str
     comparisons: tuple[Comparison, ...]

@@ -17,6 +17,7 @@ import pytest
 from edgeort import lowering, model, sample, toolchain
 from edgeort.passes import PassContext, run_passes
 from tests.contract.engines import HOST, levels
+from tests.fuzz.compressed import compressed
 from tests.fuzz.corpus import network, transformer, winograd
 from tests.fuzz.quantised import quantised_network
 from tests.real_models.find import find
@@ -79,6 +80,14 @@ def test_small_quantised_network(tmp_path: Path) -> None:
     path.write_bytes(quantised_network().SerializeToString())
     for size in ("1x3x17x23", "2x3x32x32"):
         found = digests(path, tmp_path, CORES, "--shape", f"x={size}")
+        assert len(set(found.values())) == 1, found
+
+
+def test_small_network_of_compressed_weights(tmp_path: Path) -> None:
+    path = tmp_path / "compressed.onnx"
+    path.write_bytes(compressed().SerializeToString())
+    for batch in (1, 3, 7):
+        found = digests(path, tmp_path, CORES, "--shape", f"x={batch}x20x5x6")
         assert len(set(found.values())) == 1, found
 
 

@@ -24,9 +24,10 @@ class _Network:
         self.nodes.append(helper.make_node(op, inputs, [name], **attributes))
         return name
 
-    def quantised(self, source: str, scale: float, zero: int) -> str:
-        """Through QuantizeLinear, `<source>_q`, and DequantizeLinear."""
-        self.constants |= {f"{source}_s": np.float32(scale), f"{source}_z": np.uint8(zero)}
+    def quantised(self, source: str, scale: float | np.ndarray, zero: int) -> str:
+        """Through QuantizeLinear, `<source>_q`, and DequantizeLinear, with one scale or one for each channel."""
+        scales = np.asarray(scale, np.float32)
+        self.constants |= {f"{source}_s": scales, f"{source}_z": np.full(scales.shape, zero, np.uint8)}
         self.add("QuantizeLinear", [source, f"{source}_s", f"{source}_z"], f"{source}_q")
         return self.add("DequantizeLinear", [f"{source}_q", f"{source}_s", f"{source}_z"], f"{source}_d")
 
@@ -44,20 +45,21 @@ class _Network:
 def quantised_network() -> onnx.ModelProto:
     """x [N, 3, H, W] -> y [N, 19], and the uint8 sum_q [N, 24, h, w].
 
-    Convolutions of each kind, a residual sum that is only then quantised, pools, a function of one tensor, movement, a
-    product by a matrix.
+    Convolutions of each kind, scales for channels, a residual sum that is only then quantised and one of two quantised
+    tensors, pools, a function of one tensor, movement, a product by a matrix.
     """
     net = _Network()
     x = net.quantised("x", 0.03, 110)
     stem = net.conv("stem", x, (24, 3, 3, 3), strides=[2, 2], pads=[1, 1, 1, 1])
-    r = net.quantised(net.add("Relu", [stem], "r"), 0.05, 0)
+    r = net.quantised(net.add("Relu", [stem], "r"), np.linspace(0.02, 0.08, 24), 0)
     depthwise = net.conv("depthwise", r, (24, 1, 3, 3), group=24, pads=[1, 1, 1, 1])
     h = net.quantised(net.add("HardSwish", [depthwise], "h"), 0.03, 110)
     s = net.quantised(net.add("Sigmoid", [h], "s"), 1 / 256, 0)
     grouped = net.conv("grouped", s, (24, 8, 1, 1), group=3)
-    total = net.quantised(net.add("Add", [grouped, r], "sum"), 0.05, 110)
-    m = net.add("MaxPool", [total], "m", kernel_shape=[2, 2], strides=[2, 2])
-    a = net.add("AveragePool", [total], "a", kernel_shape=[2, 2], strides=[2, 2])
+    total = net.quantised(net.add("Add", [grouped, s], "sum"), 0.05, 110)
+    again = net.quantised(net.add("Add", [total, s], "again"), 0.05, 110)
+    m = net.add("MaxPool", [again], "m", kernel_shape=[2, 2], strides=[2, 2])
+    a = net.add("AveragePool", [again], "a", kernel_shape=[2, 2], strides=[2, 2])
     c = net.quantised(net.add("Concat", [m, a], "c", axis=1), 0.05, 110)
     g = net.quantised(net.add("Flatten", [net.add("GlobalAveragePool", [c], "pooled")], "g"), 0.02, 110)
     net.constants["bias"] = net.rng.normal(size=19).astype(np.float32)

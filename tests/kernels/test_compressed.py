@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeort.lowering import layout
+from edgeort import device_profiles, lowering
+from edgeort.lowering import layout, where_int8
 from edgeort.lowering.plan import PlanBuilder
+from edgeort.passes import PassContext, run_passes
 from tests.kernels.support import everywhere, plan_of, reference, same_bits
 from tests.reference import library
 
@@ -175,7 +178,7 @@ def test_convolutions(name: str, kernel: int, tmp_path: Path) -> None:
         model = model_of([node, conv], {"x": [1, ci, "h", "width"]}, tensors)
         assert is_compressed(plan_of(model), form)
         run = everywhere(model, tmp_path)
-        for size in ((5, 3), (7, 6), (11, 19)):
+        for size in ((5, 3), (7, 6), (11, 19), *([(1, 1), (2, 3)] if kernel == 1 else [])):
             x = random(1, *size, ci)
             want = library().conv2d(x, weight, strides=(1, 2), dilations=(2, 1), groups=groups)
             assert same_bits(run([np.moveaxis(x, -1, 1)])[0], np.moveaxis(want, -1, 1)), (groups, size)
@@ -247,3 +250,16 @@ def test_tables_stay_small(name: str, tmp_path: Path) -> None:
     assert len(plan_of(model).to_bytes()) < 4000 < table.nbytes
     (got,) = everywhere(model, tmp_path)([np.array([2], np.float32)])
     assert same_bits(got, table[[[3, -1, 0], [49, 7, 7]]] * np.float32(2))
+
+
+def test_winograd_gives_way_where_memory_counts() -> None:
+    tensors, node, _ = FORMS["float16"].tensors(random(64, 64 * 9))
+    weight = numpy_helper.to_array(tensors[0]).reshape(64, 64, 3, 3)
+    nodes = [node, helper.make_node("Conv", ["x", "w"], ["y"], pads=[1] * 4)]
+    model = model_of(nodes, {"x": [1, 64, 28, 28]}, [numpy_helper.from_array(weight, "w.h")])
+    graph = ir.from_proto(model)
+    run_passes(graph, PassContext())
+    rates = where_int8.rates_of(device_profiles.load("raspberrypi4"))
+    assert rates is not None
+    assert "WinogradConv" in lowering.lower(graph, rates).ops
+    assert "CompressedConv" in lowering.lower(graph).ops

@@ -126,7 +126,9 @@ class Case:
         lo, hi = self.limits
         x_zero_point, zero_point = self.zero_points
         integers = {"x_zero_point": x_zero_point, "zero_point": zero_point, "lo": lo, "hi": hi}
-        flags = {"quantised": int(self.quantised), "wide": int(self.wide)}
+        taps = self.weight.reshape(self.channels, 1, -1).transpose(2, 1, 0)
+        small = reference.is_small(taps, self.bias, self.scales, self.points)
+        flags = {"quantised": int(self.quantised), "wide": int(self.wide), "small": int(small)}
         quantisation = PARAMS["Quantisation"].pack(**{**integers, **flags, **changed})
         code = [instruction("Add", OFFSET), instruction("Relu")]
         if self.quantised:
@@ -183,6 +185,7 @@ CASES: dict[str, Case] = {
     "limits": Case(40, limits=(-100, 50)),
     "a limit at the zero point": Case(70, zero_points=(-128, -128), limits=(-128, 99)),
     "zero points at the ends": Case(33, zero_points=(127, -128)),
+    "saturated at the end": Case(33, zero_points=(127, -128), scale=1.0),
     "the least weight": Case(50, wide=True),
     "the least weight, wide": Case(50, (5, 5), wide=True, pads=(2, 2, 2, 2)),
     "saturated": Case(80, scale=3.0),
@@ -274,7 +277,9 @@ def run(plan: PlanBuilder, folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["dilated", "program", "float32", "the least weight", "saturated", "wide with stride"])
+@pytest.mark.parametrize(
+    "name", ["dilated", "program", "float32", "the least weight", "zero points at the ends", "wide with stride"]
+)
 def test_emulated(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     plan, size = tmp_path / "model.plan", f"x=2x{case.least[0] + 6}x{case.least[1] + 9}x{case.channels}"

@@ -118,8 +118,13 @@ class Case:
         plan.node(op, name, [x, *self.constants(plan, name)], [y], self.params())
         return y
 
+    @property
+    def taps(self) -> np.ndarray:
+        """The weights as [tap, k of a group, n]."""
+        return self.weight.reshape(*self.weight.shape[:2], -1).transpose(2, 1, 0) if self.kernel else self.weight[None]
+
     def constants(self, plan: PlanBuilder, name: str) -> list[int]:
-        taps = self.weight.reshape(*self.weight.shape[:2], -1).transpose(2, 1, 0) if self.kernel else self.weight[None]
+        taps = self.taps
         one = taps.reshape(1, -1, self.n) if self.stem else taps
         packed = np.concatenate([quantised.panels(part) for part in np.split(one, self.groups, axis=2)])
         made = [plan.constant(f"{name}.w", packed, CODES["i8"])]
@@ -133,7 +138,8 @@ class Case:
         lo, hi = self.limits
         x_zero_point, zero_point = self.zero_points
         integers = {"x_zero_point": x_zero_point, "zero_point": zero_point, "lo": lo, "hi": hi}
-        flags = {"quantised": int(self.quantised), "wide": int(self.wide)}
+        small = reference.is_small(self.taps, self.bias, self.scales, x_zero_point)
+        flags = {"quantised": int(self.quantised), "wide": int(self.wide), "small": int(small)}
         made = PARAMS["Quantisation"].pack(**{**integers, **flags, **changed})
         code = [instruction("Add", OFFSET), instruction("Relu")]
         if self.quantised:
@@ -206,6 +212,7 @@ GEMMS: dict[str, Case] = {
     "program of many columns": Case(9, 1000, program=True),
     "limits": Case(40, 40, limits=(-100, 50)),
     "zero points at the ends": Case(33, 20, zero_points=(127, -128)),
+    "saturated at the end": Case(80, 40, zero_points=(5, -128), scale=3.0),
     "zero points at the other ends": Case(33, 20, zero_points=(-128, 127)),
     "the least weight": Case(50, 35, wide=True),
     "sums near the limits of int32": Case(5000, 17, extreme=True, zero_points=(-128, 0), scale=2.0**-24),

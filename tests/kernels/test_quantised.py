@@ -10,6 +10,7 @@ import pytest
 
 from edgeort.lowering import layout
 from tests.kernels.support import parse, plan_of, reference, run_everywhere
+from tests.reference import quantised
 
 RNG = np.random.default_rng(17)
 
@@ -124,3 +125,21 @@ def test_functions_of_one_tensor(nodes: str, dtype: str, tmp_path: Path) -> None
     got = run_everywhere(proto, data, tmp_path)[0]
     np.testing.assert_array_equal(got, run_everywhere(apart, data, tmp_path)[0])
     assert np.abs(got - reference(proto, data)[0]).max() < 0.054  # a step
+
+
+@pytest.mark.parametrize("other", ("2,5,9,7", "5,1,1", "1"))
+def test_sums_of_two_tensors(other: str, tmp_path: Path) -> None:
+    """Exactly, of each size; of one size they are one pass over bytes."""
+    proto = parse(
+        f"""g (uint8[2,5,9,7] a, uint8[{other}] b) => (uint8[2,5,9,7] y) <float s = {{0.04}}, float t = {{0.0531}},
+        float u = {{0.07}}, uint8 z = {{101}}, uint8 v = {{3}}, uint8 w = {{140}}> {{
+          d = DequantizeLinear (a, s, z) e = DequantizeLinear (b, t, v) m = Add (d, e)
+          y = QuantizeLinear (m, u, w) }}"""
+    )
+    a, b = (RNG.integers(0, 256, [int(n) for n in shape.split(",")]).astype(np.uint8) for shape in ("2,5,9,7", other))
+    numbers = [
+        quantised.dequantize(x.astype(int) - 128, scale, zero - 128)
+        for x, scale, zero in ((a, 0.04, 101), (b, 0.0531, 3))
+    ]
+    want = quantised.quantize(numbers[0] + numbers[1], 0.07, 140 - 128).astype(int) + 128
+    np.testing.assert_array_equal(run_everywhere(proto, [a, b], tmp_path)[0], want)

@@ -82,6 +82,8 @@ def interpreted(plan: PlanBuilder, x: Array) -> Array:
     else:
         acc, taps, n = _convolution(node.op, params, x, weights, bias, zero)
     np.testing.assert_array_equal(taps.sum(axis=(0, 1), dtype=np.int32), _columns(sums, n, taps.shape[2]))
+    columns = [_columns(vector, n, taps.shape[2]) for vector in (bias, scale)]
+    assert quantisation["small"] == (int(quantised.is_small(taps, *columns, zero)),)
     return quantised.requantise(acc, _columns(scale, n, taps.shape[2]), y_zero, lo, hi)
 
 
@@ -156,6 +158,25 @@ def test_what_is_added_to_a_matmul_is_its_bias_and_clamps_are_integers() -> None
     model = product(node, [2, 5, 20], int8(20, 33), axis=1, after=nodes, b=RNG.normal(size=33).astype(np.float32))
     assert [n.op for n in plan_of(model).nodes if n.op != "QuantisedBytes"] == ["Elementwise", "QGemm"]
     check(model, channels_last=False)
+
+
+def clamped_and_scaled(clip: Sequence[float], factors: Array) -> onnx.ModelProto:
+    """A convolution of 21 columns whose result is clamped, and then multiplied by one number a column."""
+    node = helper.make_node("Conv", ["xd", "wd"], ["c"])
+    after = [helper.make_node("Clip", ["c", "low", "high"], ["r"]), helper.make_node("Mul", ["f", "r"], ["m"])]
+    bounds = dict(zip(("low", "high"), np.array(clip, np.float32), strict=True))
+    return product(node, [1, 4, 6, 6], int8(21, 4, 3, 3), after=after, f=factors.reshape(-1, 1, 1), **bounds)
+
+
+def test_factors_of_columns_are_in_the_scales() -> None:
+    check(clamped_and_scaled((0, 6), np.linspace(3, 20, 21, dtype=np.float32)))  # 6 is beyond the last integer in all
+
+
+@pytest.mark.parametrize("least", (1, -20))
+def test_factors_that_part_the_bounds_or_turn_them_stay_a_program(least: float) -> None:
+    plan = plan_of(clamped_and_scaled((0, 6), np.linspace(least, 20, 21, dtype=np.float32)))
+    (node,) = (n for n in plan.nodes if n.op == "QStemConv")
+    assert len(node.inputs) == 6 and {"Clip", "Mul", "Quantize"} <= plan.uops
 
 
 @pytest.mark.parametrize("axis", (None, 0))

@@ -24,6 +24,13 @@ def requantise(acc: Array, scale: Array, zero_point: int, lo: int = -128, hi: in
     return np.clip(y.astype(np.float64) + zero_point, lo, hi).astype(np.int8)
 
 
+def is_small(taps: Array, bias: Array, scale: Array, x_zero_point: int | Array) -> bool:
+    """Whether no sum of a product by int8 [tap, channel, n] times its scale reaches 2^15."""
+    weight = taps.astype(np.float64)
+    folded = bias - x_zero_point * weight.sum(axis=(0, 1))
+    return bool(((np.abs(folded) + 128 * np.abs(weight).sum(axis=(0, 1))) * scale < 2**15 - 1).all())
+
+
 def dequantize(q: Array, scale: float, zero_point: int) -> Array:
     """The micro-operation Dequantize of canonical integers: float32."""
     return (q.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)

@@ -148,14 +148,15 @@ struct GemmParams {
 };
 static_assert(sizeof(GemmParams) == 56);
 
-// Of a quantised product: zero points and limits are canonical (signed). quantised: the result is q8; then, and without a program, it is clip(round_even(sum * scale) + zero_point, lo, hi). wide: some weight is -128.
+// Of a quantised product: zero points and limits are canonical (signed). quantised: the result is q8; then, and without a program, it is clip(round_even(sum * scale) + zero_point, lo, hi). wide: some weight is -128. small: no |sum * scale| reaches 2^15.
 struct Quantisation {
   i32 x_zero_point;
   i32 zero_point;
   i32 lo;
   i32 hi;
   u32 quantised;
-  u32 wide;
+  u16 wide;
+  u16 small;
 };
 static_assert(sizeof(Quantisation) == 24);
 

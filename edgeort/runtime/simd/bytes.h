@@ -1,61 +1,112 @@
 // Quantised activations, bytes in memory, as vectors of float32 and back.
 #pragma once
 
-#include "../core/q8.h"
-#include "vec.h"
+#include "narrow.h"
 
 namespace edgeort {
 namespace {
 
 constexpr int kByteVectors = 4;  // vectors of float32 that are one vector of bytes
+constexpr int kByteStep = kByteVectors * kLanes;
+using Bytes = Vec<q8, kByteStep>;
 
 // kLanes bytes as numbers, which are canonical values plus kQ8Bias.
 EDGEORT_INLINE vf load_bytes(const q8* p) { return __builtin_convertvector((load_as<Vec<q8, kLanes>>(p)), vf); }
 
-// clip(round_even(x * scale) + zero_point, lo, hi), canonical, as bytes. scale comes in every lane; the limits come as
-// floats less the zero point, so that one conversion rounds what they have clipped. NaN gives lo.
+// clip(round_even(x * scale) + zero_point, -128, 127), canonical, as bytes. NaN gives the least.
 struct Quantizer {
-  vf scale, lo, hi;
+  vf scale, lo;
+#if defined(__aarch64__)
+  Vec<i16, 8> zero_point;
+
+  EDGEORT_INLINE Quantizer(f32 factor, i32 zero)
+      : scale(splat(factor)), lo(splat(static_cast<f32>(-128 - zero))), zero_point(Vec<i16, 8>{} + static_cast<i16>(zero)) {}
+
+  EDGEORT_INLINE Bytes operator()(const vf (&x)[kByteVectors]) const {
+    vi q[kByteVectors];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < kByteVectors; ++i) q[i] = nearest(vmaxnmq_f32(lo, x[i] * scale));  // of a NaN, lo
+    return narrow(__builtin_elementwise_add_sat(saturate(q[0], q[1]), zero_point),
+                  __builtin_elementwise_add_sat(saturate(q[2], q[3]), zero_point));
+  }
+#else
+  vf hi;  // limits as floats less the zero point, so that one conversion rounds what they have clipped
   vi offset;
 
-  EDGEORT_INLINE Quantizer(f32 factor, i32 zero_point, i32 least = -128, i32 most = 127)
+  EDGEORT_INLINE Quantizer(f32 factor, i32 zero)
       : scale(splat(factor)),
-        lo(splat(static_cast<f32>(least - zero_point))),
-        hi(splat(static_cast<f32>(most - zero_point))),
-        offset(splat_int(zero_point + kQ8Bias)) {}
+        lo(splat(static_cast<f32>(-128 - zero))),
+        hi(splat(static_cast<f32>(127 - zero))),
+        offset(splat_int(zero + kQ8Bias)) {}
 
-  EDGEORT_INLINE vi operator()(vf x) const { return to_int(vmin(vmax(lo, x * scale), hi)) + offset; }
+  EDGEORT_INLINE Bytes operator()(const vf (&x)[kByteVectors]) const {
+    vi q[kByteVectors];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < kByteVectors; ++i) q[i] = to_int(vmin(vmax(lo, x[i] * scale), hi)) + offset;
+    return __builtin_convertvector((load_as<Vec<i32, kByteVectors * kLanes>>(q)), Bytes);
+  }
+#endif
 };
 
-// The low bytes of 4 kLanes integers.
-EDGEORT_INLINE void store_bytes(q8* p, const vi (&v)[kByteVectors]) {
-  store(p, __builtin_convertvector((load_as<Vec<i32, kByteVectors * kLanes>>(v)), Vec<q8, kByteVectors * kLanes>));
+// (x - zero_point) * scale of canonical bytes.
+struct Dequantizer {
+  vf scale;
+#if defined(__aarch64__)
+  int8x16_t zero_point;
+
+  EDGEORT_INLINE Dequantizer(f32 factor, i32 zero) : scale(splat(factor)), zero_point(vdupq_n_s8(static_cast<i8>(zero))) {}
+
+  EDGEORT_INLINE void operator()(Bytes x, vf (&y)[kByteVectors]) const {
+    const int16x8_t low = vsubl_s8(vget_low_s8(x), vget_low_s8(zero_point)), high = vsubl_high_s8(x, zero_point);
+    y[0] = to_float(vi(vmovl_s16(vget_low_s16(low)))) * scale;
+    y[1] = to_float(vi(vmovl_high_s16(low))) * scale;
+    y[2] = to_float(vi(vmovl_s16(vget_low_s16(high)))) * scale;
+    y[3] = to_float(vi(vmovl_high_s16(high))) * scale;
+  }
+#else
+  vf zero_point;
+
+  EDGEORT_INLINE Dequantizer(f32 factor, i32 zero) : scale(splat(factor)), zero_point(splat(static_cast<f32>(zero + kQ8Bias))) {}
+
+  EDGEORT_INLINE void operator()(Bytes x, vf (&y)[kByteVectors]) const {
+#pragma clang loop unroll(full)
+    for (int i = 0; i < kByteVectors; ++i) y[i] = (load_bytes(reinterpret_cast<const q8*>(&x) + i * kLanes) - zero_point) * scale;
+  }
+#endif
+};
+
+// f(i, n) over [0, total) in steps of n = kByteStep; the last may be smaller. Apart, for what it calls has no business in the loop.
+template <class F>
+EDGEORT_INLINE void byte_steps(i64 total, const F& f) {
+  i64 i = 0;
+  for (; i <= total - kByteStep; i += kByteStep) f(i, kByteStep);
+  if (i < total) f(i, static_cast<int>(total - i));
 }
+
+// The first n of a step.
+EDGEORT_INLINE Bytes load_step(const q8* p, int n) {
+  Bytes x = {};
+  __builtin_memcpy(&x, p, static_cast<size_t>(n));
+  return x;
+}
+EDGEORT_INLINE void store_step(q8* p, Bytes x, int n) { __builtin_memcpy(p, &x, static_cast<size_t>(n)); }
 
 // dst[i] = Quantize(x[i]) for i in [0, n).
 EDGEORT_INLINE void quantize_all(q8* dst, const f32* x, i64 n, const Quantizer& quantizer) {
-  constexpr int kStep = kByteVectors * kLanes;
-  for (; n >= kStep; n -= kStep, dst += kStep, x += kStep) {
-    vi v[kByteVectors];
-#pragma clang loop unroll(full)
-    for (int i = 0; i < kByteVectors; ++i) v[i] = quantizer(load(x + i * kLanes));
-    store_bytes(dst, v);
-  }
-  for (; n > 0; n -= kLanes, dst += kLanes, x += kLanes) {
-    const int rest = n < kLanes ? static_cast<int>(n) : kLanes;
-    const auto bytes = __builtin_convertvector(quantizer(load_n(x, rest)), Vec<q8, kLanes>);
-    __builtin_memcpy(dst, &bytes, static_cast<size_t>(rest));
-  }
+  byte_steps(n, [&](i64 i, int m) __attribute__((always_inline)) {
+    vf v[kByteVectors] = {};
+    __builtin_memcpy(v, x + i, static_cast<size_t>(m) * sizeof(f32));
+    store_step(dst + i, quantizer(v), m);
+  });
 }
 
-// dst[i] = (x[i] - zero_point) * scale for i in [0, n).
-EDGEORT_INLINE void dequantize_all(f32* dst, const q8* x, i64 n, f32 factor, f32 zero_point) {
-  const vf scale = splat(factor), zero = splat(zero_point + static_cast<f32>(kQ8Bias));
-  for (; n >= kLanes; n -= kLanes, dst += kLanes, x += kLanes) store(dst, (load_bytes(x) - zero) * scale);
-  if (n <= 0) return;
-  q8 bytes[kLanes] = {};
-  __builtin_memcpy(bytes, x, static_cast<size_t>(n));
-  store_n(dst, (load_bytes(bytes) - zero) * scale, static_cast<int>(n));
+// dst[i] = Dequantize(x[i]) for i in [0, n).
+EDGEORT_INLINE void dequantize_all(f32* dst, const q8* x, i64 n, const Dequantizer& dequantizer) {
+  byte_steps(n, [&](i64 i, int m) __attribute__((always_inline)) {
+    vf v[kByteVectors];
+    dequantizer(load_step(x + i, m), v);
+    __builtin_memcpy(dst + i, v, static_cast<size_t>(m) * sizeof(f32));
+  });
 }
 
 }  // namespace

@@ -60,6 +60,13 @@ struct Identity {
 template <class T>
 using NoDeduce = typename Identity<T>::type;  // lets select(m, x, 0.0f) and fma(x, y, 1.0f) take T from x alone
 
+// The same pointer; the compiler no longer knows that it has read there before. (Pairs of registers are loaded faster than copied.)
+template <class T>
+EDGEORT_INLINE const T* opaque(const T* p) {
+  __asm__ volatile("" : "+r"(p));
+  return p;
+}
+
 // ---- bits, constants, selection -------------------------------------------------------------------------------
 
 template <class To, class From>

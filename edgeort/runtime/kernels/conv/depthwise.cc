@@ -74,22 +74,13 @@ struct Strip {
   const Lines &in, &out;
   const f32** pointers;
 
-  // Column 0 of the input line that kernel row (k0, k1) of output line i reads, or null.
-  const f32* input(i64 i, i64 k0, i64 k1) const {
-    const Geometry& g = s.g;
-    const i64 y = i % g.out[1], z = i / g.out[1] % g.out[0], n = i / g.out[1] / g.out[0];
-    const i64 iz = z * g.stride[0] - g.pad[0] + k0 * g.dilation[0], iy = y * g.stride[1] - g.pad[1] + k1 * g.dilation[1];
-    if (iz < 0 || iz >= g.in[0] || iy < 0 || iy >= g.in[1]) return nullptr;
-    return in.line((n * g.in[0] + iz) * g.in[1] + iy);
-  }
-
   // Lines, by a kernel for them.
   void lines(i64 first, i64 last) const {
     const Geometry& g = s.g;
     const f32** row = pointers;
     for (i64 i = first; i < last; ++i) {
       for (i64 k = 0; k < g.kernel[1]; ++k) {
-        const f32* line = input(i, 0, k);
+        const f32* line = input_line<f32>(g, in, i, 0, k);
         *row++ = line ? line - g.pad[2] * g.c_in : nullptr;
       }
     }
@@ -108,7 +99,7 @@ struct Strip {
     const f32** taps = pointers + g.taps;
     DepthwiseTaps a = {pointers, taps, 0, g.c_in, r.in(2).as<const f32>(), s.lo, s.hi, s.swish, out.line(i) + x * g.c_out};
     for (i64 k = 0; k < g.taps; ++k) {
-      const f32* line = input(i, k / g.kernel[2] / g.kernel[1], k / g.kernel[2] % g.kernel[1]);
+      const f32* line = input_line<f32>(g, in, i, k / g.kernel[2] / g.kernel[1], k / g.kernel[2] % g.kernel[1]);
       const i64 column = x * g.stride[2] - g.pad[2] + k % g.kernel[2] * g.dilation[2];
       if (!line || column < 0 || column >= g.in[2]) continue;
       pointers[a.count] = line + column * g.c_in;

@@ -43,6 +43,15 @@ Span conv_reach(const void* state, Span out) {
   return {out.first * g.stride[1] - g.pad[1], (out.last - 1) * g.stride[1] - g.pad[1] + (g.kernel[1] - 1) * g.dilation[1] + 1};
 }
 
+// Column 0 of the input line that kernel row (k0, k1) of output line i, counted through all images, reads; null outside.
+template <class T>
+const T* input_line(const Geometry& g, const Lines& in, i64 i, i64 k0, i64 k1) {
+  const i64 y = i % g.out[1], z = i / g.out[1] % g.out[0], n = i / g.out[1] / g.out[0];
+  const i64 iz = z * g.stride[0] - g.pad[0] + k0 * g.dilation[0], iy = y * g.stride[1] - g.pad[1] + k1 * g.dilation[1];
+  if (iz < 0 || iz >= g.in[0] || iy < 0 || iy >= g.in[1]) return nullptr;
+  return in.line<const T>((n * g.in[0] + iz) * g.in[1] + iy);
+}
+
 // Input lines with the columns of zeros beside them that the kernel reads, so that no output is at a border along x.
 Lines widen(const Run& r, const Geometry& g, const f32* x, f32* to);
 

@@ -62,6 +62,7 @@ Status BoundProgram::bind(Prepare& p, const Program& program, size_t params_byte
   columns = space_columns;
   rows = 1;
   even = flat = true;
+  adds = false;
   for (int i = 0; i < rank; ++i) {
     dims[i] = space[i];
     rows *= space[i];
@@ -75,6 +76,7 @@ Status BoundProgram::bind(Prepare& p, const Program& program, size_t params_byte
     even &= operand[i].row_step != kNotEven;
     EDGEORT_TRY(bind_readers(p, i));
   }
+  adds = adds_bytes();
   return Status::ok;
 }
 
@@ -223,14 +225,27 @@ void BoundProgram::spread(const void** reg, i64* step, i64 n, void* scratch) con
   }
 }
 
+// Whether it is what ByteKernels::add does.
+bool BoundProgram::adds_bytes() const {
+  if (epilogue || count != 4 || operands != 2 || !operand[0].quantised || !operand[1].quantised || !quantises()) return false;
+  const Instruction &x = code[0], &y = code[1], &sum = code[2];
+  const auto dequantizes = [&](const Instruction& c) { return static_cast<Uop>(c.uop) == Uop::Dequantize && c.a < operands; };
+  const bool both = (sum.a == x.dst && sum.b == y.dst) || (sum.a == y.dst && sum.b == x.dst);
+  return dequantizes(x) && dequantizes(y) && static_cast<Uop>(sum.uop) == Uop::Add && x.dst != y.dst && both && code[3].a == sum.dst;
+}
+
 void BoundProgram::execute(const void* const* reg, const i64* step, i64 n, q8* out) const {
+  if (adds && step[0] == 1 && step[1] == 1) {
+    bytes->add(out, static_cast<const q8*>(reg[code[0].a]), static_cast<const q8*>(reg[code[1].a]), n, code);
+    return;
+  }
   const u32 first = epilogue ? 1 : 0;
   for (u32 i = 0; i < count; ++i) {
     const Instruction& c = code[i];
     f32* dst = static_cast<f32*>(const_cast<void*>(reg[c.dst]));
     const f32* a = static_cast<const f32*>(reg[c.a]);
     if (c.a >= first && c.a < first + operands && operand[c.a - first].quantised) {
-      bytes->dequantize(dst, static_cast<const q8*>(reg[c.a]), n, c.p0, c.p1);
+      bytes->dequantize(dst, static_cast<const q8*>(reg[c.a]), n, c.p0, static_cast<i32>(c.p1));
     } else if (out && i + 1 == count) {
       bytes->quantize(out, a, n, c.p0, static_cast<i32>(c.p1));
     } else {

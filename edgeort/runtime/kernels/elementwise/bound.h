@@ -28,6 +28,7 @@ struct BoundProgram {
   bool epilogue;  // register 0 is the tile itself
   bool even;      // no operand's row_step is kNotEven
   bool flat;      // every operand has the space's own layout, or is one value: an epilogue's rows may be run as one
+  bool adds;      // the program is a sum of two q8
   int rank;
   i64 dims[kMaxRank];
   i64 rows, columns;
@@ -74,6 +75,7 @@ struct BoundProgram {
   void execute(const void* const* reg, const i64* step, i64 n, q8* out) const;
   i64 row_offset(const Operand& o, i64 row) const;
   void join();
+  bool adds_bytes() const;
   Status check(Prepare& p, const Program& program);
 };
 

@@ -37,13 +37,26 @@ void run(f32* dst, const f32* a, const f32* b, i64 n, const Instruction& instruc
   }
 }
 
-void dequantize(f32* dst, const q8* x, i64 n, f32 scale, f32 zero_point) { dequantize_all(dst, x, n, scale, zero_point); }
+void dequantize(f32* dst, const q8* x, i64 n, f32 scale, i32 zero_point) { dequantize_all(dst, x, n, Dequantizer(scale, zero_point)); }
 
 void quantize(q8* dst, const f32* x, i64 n, f32 scale, i32 zero_point) { quantize_all(dst, x, n, Quantizer(scale, zero_point)); }
 
+void add(q8* dst, const q8* a, const q8* b, i64 n, const Instruction* code) {
+  const Dequantizer first(code[0].p0, static_cast<i32>(code[0].p1)), second(code[1].p0, static_cast<i32>(code[1].p1));
+  const Quantizer quantizer(code[3].p0, static_cast<i32>(code[3].p1));
+  byte_steps(n, [&](i64 i, int m) __attribute__((always_inline)) {
+    vf x[kByteVectors], y[kByteVectors];
+    first(load_step(a + i, m), x);
+    second(load_step(b + i, m), y);
+#pragma clang loop unroll(full)
+    for (int k = 0; k < kByteVectors; ++k) x[k] = x[k] + y[k];
+    store_step(dst + i, quantizer(x), m);
+  });
+}
+
 }  // namespace
 
-EDGEORT_KERNEL(ByteKernels, bytes_of_q8, {dequantize, quantize})
+EDGEORT_KERNEL(ByteKernels, bytes_of_q8, {dequantize, quantize, add})
 
 #define UNARY(name, formula) EDGEORT_KERNEL(UopPair, uop_##name, {run<name##Uop, false>, run<name##Uop, false>})
 #define BINARY(name, formula) EDGEORT_KERNEL(UopPair, uop_##name, {run<name##Uop, false>, run<name##Uop, true>})

@@ -21,10 +21,11 @@ struct ElementwiseKernels {
   const UopPair* uops[kUops];
 };
 
-// The micro-operations Dequantize and Quantize of a q8 in memory.
+// The micro-operations Dequantize and Quantize of a q8 in memory, and a whole program: Dequantize of a and of b, Add, Quantize.
 struct ByteKernels {
-  void (*dequantize)(f32* dst, const q8* x, i64 n, f32 scale, f32 zero_point);
+  void (*dequantize)(f32* dst, const q8* x, i64 n, f32 scale, i32 zero_point);
   void (*quantize)(q8* dst, const f32* x, i64 n, f32 scale, i32 zero_point);
+  void (*add)(q8* dst, const q8* a, const q8* b, i64 n, const Instruction* code);  // dst may be a or b
 };
 
 }  // namespace edgeort

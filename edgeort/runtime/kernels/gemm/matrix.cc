@@ -36,8 +36,14 @@ const TileRow& Matrix::main_tile() const {
 }
 
 u64 Matrix::scratch_bytes() const {
-  const u64 behind = program ? epilogue.scratch_bytes(n * block) : 0, widened = static_cast<u64>(widened_bytes());
-  return static_cast<u64>(group_bytes()) + (widened > behind ? widened : behind);
+  return static_cast<u64>(group_bytes() + widened_bytes()) + (program ? epilogue.scratch_bytes(n * block) : 0);
+}
+
+void Matrix::compressed_columns(const Rows& in, const Weights& weights, bool first, f32* wide, const f32* bias, i64 begin, i64 end,
+                                f32* out, i64 out_stride) const {
+  if (few) return compression.multiply(weights, in.pointers, in.rows, bias, lo, hi, begin, end, out, out_stride);
+  if (first) compression.widen(weights, begin, end, wide);
+  columns(in, wide, bias ? bias + begin : nullptr, 0, end - begin, out + begin, out_stride);
 }
 
 void Matrix::columns(const Rows& in, const f32* panels, const f32* bias, i64 begin, i64 end, f32* out, i64 out_stride) const {

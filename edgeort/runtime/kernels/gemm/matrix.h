@@ -46,11 +46,10 @@ struct Matrix : Blocks {
              const Part& part, void* scratch, const Fill& fill) const {
     groups<f32>(part, scratch, fill, [&](const Rows* entries, i64 count, const Part& at, void* rest) {
       f32 *to = out + at.first * out_stride, *wide = whole_lines(rest);
+      rest = static_cast<u8*>(rest) + widened_bytes();
       chunks(entries, count, at, to, out_stride, [&](const Rows& entry, i64 begin, i64 end, f32* y) {
         if (!compression.kernels) return columns(entry, weights.panels, bias, begin, end, y, out_stride);
-        if (few) return compression.multiply(weights, entry.pointers, entry.rows, bias, lo, hi, begin, end, y, out_stride);
-        if (&entry == entries) compression.widen(weights, begin, end, wide);
-        columns(entry, wide - begin / kPanel * panel_stride, bias, begin, end, y, out_stride);
+        compressed_columns(entry, weights, &entry == entries, wide, bias, begin, end, y, out_stride);
       });
       if (!program) return;
       finish(r, epilogue_row + at.first * row_step, epilogue_column, at.last - at.first, at.begin, at.end, to, out_stride, rest);
@@ -65,6 +64,9 @@ struct Matrix : Blocks {
   const TileRow& main_tile() const;
 
  private:
+  // The same by compressed weights; `wide`: where their float32 panels are, which the first block of a chunk makes.
+  void compressed_columns(const Rows& block_rows, const Weights& weights, bool first, f32* wide, const f32* bias, i64 begin, i64 end,
+                          f32* out, i64 out_stride) const;
   static constexpr uintptr_t kLine = 64;  // of the cache
   static f32* whole_lines(void* scratch) {
     return reinterpret_cast<f32*>((reinterpret_cast<uintptr_t>(scratch) + kLine - 1) / kLine * kLine);

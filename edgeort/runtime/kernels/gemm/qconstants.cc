@@ -22,7 +22,7 @@ Status q_constants(Prepare& p, i64 weights, i64 columns, bool biased, QConstants
 Status q_result(Prepare& p, const Quantisation& q, bool quantised, QResult* r) {
   if (!is_byte(q.x_zero_point) || !is_byte(q.zero_point) || !is_byte(q.lo) || !is_byte(q.hi) || q.lo > q.hi)
     return p.fail("a zero point or limit is out of range");
-  const bool rectified = quantised && q.zero_point == -128 && q.lo == -128 && q.hi == 127;
+  const bool rectified = quantised && q.small && q.zero_point == -128 && q.lo == -128 && q.hi == 127;
   *r = {nullptr, nullptr, q.zero_point + kQ8Bias, q.lo + kQ8Bias, q.hi + kQ8Bias, quantised, false, rectified};
   return Status::ok;
 }

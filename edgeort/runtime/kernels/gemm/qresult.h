@@ -11,7 +11,7 @@ struct QResult {
   i32 zero_point, lo, hi;
   bool quantised;  // else the result is float32
   bool sums;       // the result is the sums themselves, int32
-  bool rectified;  // quantised with the zero point -128 and no limits but those of a byte
+  bool rectified;  // quantised with the zero point -128 and no limits but those of a byte; no |sum * scale| reaches 2^15
 };
 
 }  // namespace edgeort

@@ -1,69 +1,11 @@
 // What follows the sums of a block of channels: a factor each, and rounding to bytes.
 #pragma once
+#include "../../simd/narrow.h"
 #include "qdepthwise.h"
 #include "taps.h"
 
 namespace edgeort {
 namespace {
-
-// Vectors of int32 -> one of int16 in the order of channels, saturated; float32 -> int32 to nearest, ties to even.
-#if defined(__x86_64__) && defined(__AVX2__)
-EDGEORT_INLINE Vec<i16, 8> saturate(Vec<i32, 4> a, Vec<i32, 4> b) { return __builtin_ia32_packssdw128(a, b); }
-EDGEORT_INLINE Vec<i16, 16> saturate(Vec<i32, 8> a, Vec<i32, 8> b) { return __builtin_ia32_packssdw256(a, b); }
-EDGEORT_INLINE Vec<i32, 4> nearest(Vec<f32, 4> x) { return __builtin_ia32_cvtps2dq(x); }
-EDGEORT_INLINE Vec<i32, 8> nearest(Vec<f32, 8> x) { return __builtin_ia32_cvtps2dq256(x); }
-#if defined(__AVX512BW__)
-EDGEORT_INLINE Vec<i16, 32> saturate(Vec<i32, 16> a, Vec<i32, 16> b) { return __builtin_ia32_packssdw512(a, b); }
-EDGEORT_INLINE Vec<i32, 16> nearest(Vec<f32, 16> x) { return __builtin_ia32_cvtps2dq512_mask(x, Vec<i32, 16>{}, 0xffff, 4); }
-#endif
-#elif defined(__aarch64__)
-EDGEORT_INLINE Vec<i16, 8> saturate(Vec<i32, 4> a, Vec<i32, 4> b) { return vqmovn_high_s32(vqmovn_s32(a), b); }
-EDGEORT_INLINE Vec<i32, 4> nearest(Vec<f32, 4> x) { return vcvtnq_s32_f32(x); }
-#else
-template <class V>
-EDGEORT_INLINE auto saturate(V a, V b) {
-  constexpr int kCount = sizeof(V) / 4;
-  Vec<i16, 2 * kCount> y;
-#pragma clang loop unroll(full)
-  for (int i = 0; i < 2 * kCount; ++i) {
-    const i32 x = i < kCount ? a[i] : b[i - kCount];
-    y[i] = static_cast<i16>(x < -32768 ? -32768 : x > 32767 ? 32767 : x);
-  }
-  return y;
-}
-template <class V>
-EDGEORT_INLINE auto nearest(V x) {
-  return to_int(x);
-}
-#endif
-
-// Vectors of int16 -> bytes in the order of channels, saturated.
-#if defined(__x86_64__) && defined(__AVX2__)
-EDGEORT_INLINE Vec<u8, 16> narrow(Vec<i16, 8> a, Vec<i16, 8> b) { return bitcast<Vec<u8, 16>>(__builtin_ia32_packuswb128(a, b)); }
-EDGEORT_INLINE Vec<u8, 32> narrow(Vec<i16, 16> a, Vec<i16, 16> b) { return bitcast<Vec<u8, 32>>(__builtin_ia32_packuswb256(a, b)); }
-EDGEORT_INLINE Vec<u8, 16> narrow(Vec<i16, 16> a) {
-  return narrow(__builtin_shufflevector(a, a, 0, 1, 2, 3, 4, 5, 6, 7), __builtin_shufflevector(a, a, 8, 9, 10, 11, 12, 13, 14, 15));
-}
-#if defined(__AVX512BW__)
-EDGEORT_INLINE Vec<u8, 64> narrow(Vec<i16, 32> a, Vec<i16, 32> b) { return bitcast<Vec<u8, 64>>(__builtin_ia32_packuswb512(a, b)); }
-EDGEORT_INLINE Vec<u8, 32> narrow(Vec<i16, 32> a) {
-  using V = Vec<i16, 32>;
-  return __builtin_convertvector(__builtin_elementwise_min(__builtin_elementwise_max(a, V{}), V{} + i16{255}), Vec<u8, 32>);
-}
-#endif
-#elif defined(__aarch64__)
-EDGEORT_INLINE Vec<i8, 16> narrow(Vec<i16, 8> a, Vec<i16, 8> b) { return vqmovn_high_s16(vqmovn_s16(a), b); }
-#else
-EDGEORT_INLINE Vec<i8, 16> narrow(Vec<i16, 8> a, Vec<i16, 8> b) {
-  Vec<i8, 16> y;
-#pragma clang loop unroll(full)
-  for (int i = 0; i < 16; ++i) {
-    const i16 x = i < 8 ? a[i] : b[i - 8];
-    y[i] = static_cast<i8>(x < -128 ? -128 : x > 127 ? 127 : x);
-  }
-  return y;
-}
-#endif
 
 // The 128 bits of vector r of sums that hold channels from p on.
 template <class V, int kSums, class T>
@@ -100,6 +42,9 @@ struct Finish {
   using Float = Vec<f32, static_cast<int>(sizeof(Sum) / 4)>;
   using Half = Vec<i16, static_cast<int>(sizeof(Sum) / 2)>;
   static constexpr int kSums = T::kSums;
+  // Where sums are begun in place, loading two registers of bias at a time beats copying them.
+  static constexpr bool kReload = T::kDepth > 1 && sizeof(Sum) == 16;
+  const i32* biases;
   Sum bias[kSums];
   Float scale[kSums];
   Half zero_point;
@@ -108,7 +53,8 @@ struct Finish {
   int lanes;
 
   EDGEORT_INLINE Finish(const QResult& a, i64 c, int n)
-      : zero_point(Half{} + static_cast<i16>(a.zero_point)),
+      : biases(a.bias + c),
+        zero_point(Half{} + static_cast<i16>(a.zero_point)),
         lo(Vec<q8, N>{} + static_cast<q8>(a.lo)),
         hi(Vec<q8, N>{} + static_cast<q8>(a.hi)),
         quantised(a.quantised),
@@ -122,8 +68,9 @@ struct Finish {
   }
 
   EDGEORT_INLINE void begin(Sum (&sum)[kSums]) const {
+    const i32* from = kReload ? opaque(biases) : nullptr;
 #pragma clang loop unroll(full)
-    for (int r = 0; r < kSums; ++r) sum[r] = bias[r];
+    for (int r = 0; r < kSums; ++r) sum[r] = kReload ? load_ordered<Sum, kSums>(from, r) : bias[r];
   }
 
   // Channels c of P pixels from `out` on, `pixel` bytes apart; |sum * scale| < 2^31. kRectified: `rectified`, known when
@@ -169,10 +116,10 @@ struct Finish {
     __builtin_memcpy(out + c * size, from, static_cast<size_t>(lanes * size));
   }
 
-  EDGEORT_INLINE Half saturated(const Float (&y)[kSums], int i) const { return saturate(nearest(y[2 * i]), nearest(y[2 * i + 1])); }
-
   EDGEORT_INLINE Vec<q8, N> narrow(const Float (&y)[kSums]) const {
-    const auto half = [&](int i) __attribute__((always_inline)) { return __builtin_elementwise_add_sat(saturated(y, i), zero_point); };
+    const auto half = [&](int i) __attribute__((always_inline)) {
+      return __builtin_elementwise_add_sat(saturate(nearest(y[2 * i]), nearest(y[2 * i + 1])), zero_point);
+    };
     Vec<q8, N> q;
     if constexpr (kSums == 4) {
       q = edgeort::narrow(half(0), half(1));
@@ -184,18 +131,12 @@ struct Finish {
 
   // Of the zero point -128 and no other limits: [0, 255], less 128.
   EDGEORT_INLINE Vec<q8, N> narrow_rectified(const Float (&y)[kSums]) const {
-#if defined(__aarch64__)
-    const auto q = vqmovun_high_s16(vqmovun_s16(saturated(y, 0)), saturated(y, 1));
-    return bitcast<Vec<q8, N>>(q ^ static_cast<u8>(128));
-#elif defined(__x86_64__)
+    const auto half = [&](int i) __attribute__((always_inline)) { return lower_halves(nearest(y[2 * i]), nearest(y[2 * i + 1])); };
     if constexpr (kSums == 4) {
-      return edgeort::narrow(saturated(y, 0), saturated(y, 1));
+      return edgeort::narrow_rectified(half(0), half(1));
     } else {
-      return edgeort::narrow(saturated(y, 0));
+      return edgeort::narrow(half(0));
     }
-#else
-    return narrow(y);
-#endif
   }
 };
 

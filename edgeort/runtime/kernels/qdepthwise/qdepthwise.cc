@@ -130,22 +130,13 @@ struct Strip {
   const Lines &in, &out;
   const q8** pointers;
 
-  // Column 0 of the input line that kernel row (k0, k1) of output line i reads, or null.
-  const q8* input(i64 i, i64 k0, i64 k1) const {
-    const Geometry& g = s.g;
-    const i64 y = i % g.out[1], z = i / g.out[1] % g.out[0], n = i / g.out[1] / g.out[0];
-    const i64 iz = z * g.stride[0] - g.pad[0] + k0 * g.dilation[0], iy = y * g.stride[1] - g.pad[1] + k1 * g.dilation[1];
-    if (iz < 0 || iz >= g.in[0] || iy < 0 || iy >= g.in[1]) return nullptr;
-    return in.line<const q8>((n * g.in[0] + iz) * g.in[1] + iy);
-  }
-
   // Lines, by a kernel for them; `to` is the first of them, and they are `line` and their pixels `pixel` bytes apart.
   void lines(i64 first, i64 last, char* to, i64 line, i64 pixel) const {
     const Geometry& g = s.g;
     const q8** row = pointers;
     for (i64 i = first; i < last; ++i) {
       for (i64 k = 0; k < g.kernel[1]; ++k) {
-        const q8* from = input(i, 0, k);
+        const q8* from = input_line<q8>(g, in, i, 0, k);
         *row++ = from ? from - g.pad[2] * in.pixel : nullptr;
       }
     }
@@ -156,7 +147,7 @@ struct Strip {
   void pixel(i64 i, i64 x, char* to) const {
     const Geometry& g = s.g;
     for (i64 k = 0; k < g.taps; ++k) {
-      const q8* line = input(i, k / g.kernel[2] / g.kernel[1], k / g.kernel[2] % g.kernel[1]);
+      const q8* line = input_line<q8>(g, in, i, k / g.kernel[2] / g.kernel[1], k / g.kernel[2] % g.kernel[1]);
       const i64 column = x * g.stride[2] - g.pad[2] + k % g.kernel[2] * g.dilation[2];
       pointers[k] = line && column >= 0 && column < g.in[2] ? line + column * in.pixel : s.padding;
     }

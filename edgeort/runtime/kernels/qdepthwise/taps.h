@@ -87,10 +87,42 @@ struct Interleaved {
   Row part[kSums][kGroups];
 };
 
+// What levels of interleaved rows share; T is a Taps.
+template <class T>
+struct Interleaving {
+  // One column.
+  template <class Sum, int kSums, class C>
+  static EDGEORT_INLINE void add(Sum (&sum)[kSums], const C& x, const C& w) {
+#pragma clang loop unroll(full)
+    for (int q = 0; q < C::kCount; ++q) {
+#pragma clang loop unroll(full)
+      for (int r = 0; r < kSums; ++r) sum[r] = T::dot(sum[r], x.part[r][q], w.part[r][q]);
+    }
+  }
+
+  // All columns of P outputs, vector by vector of sums, so that the weights of one stay in registers.
+  template <int P, int S, int K, class Sum, int kSums, class C>
+  static EDGEORT_INLINE void window(Sum (&sum)[P][kSums], const C* x, const C* w) {
+#pragma clang loop unroll(full)
+    for (int r = 0; r < kSums; ++r) {
+#pragma clang loop unroll(full)
+      for (int i = 0; i < (P - 1) * S + K; ++i) {
+#pragma clang loop unroll(full)
+        for (int q = 0; q < C::kCount; ++q) {
+#pragma clang loop unroll(full)
+          for (int p = 0; p < P; ++p) {
+            if (i >= p * S && i < p * S + K) sum[p][r] = T::dot(sum[p][r], x[i].part[r][q], w[i - p * S].part[r][q]);
+          }
+        }
+      }
+    }
+  }
+};
+
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__) || defined(__ARM_FEATURE_DOTPROD)
 // Four rows a product: each int32 takes four bytes of one channel.
 template <int N>
-struct Taps {
+struct Taps : Interleaving<Taps<N>> {
   static constexpr int kSums = 4, kDepth = 4;
   using Row = Vec<i8, N>;
   using Sum = Vec<i32, N / 4>;
@@ -101,6 +133,33 @@ struct Taps {
   static EDGEORT_INLINE Row next_x(const q8*& p, i64 step, int lanes) { return bitcast<Row>(next_bytes<N>(p, step, lanes)); }
   static EDGEORT_INLINE Row load_w(const i8* p, int lanes) { return bitcast<Row>(load_bytes<N>(p, lanes)); }
 
+#if defined(__ARM_FEATURE_DOTPROD)
+  // Groups of rows from q on: of four rows, or as many as are left, a table for each vector; beyond it, zeros.
+  template <int K, int q>
+  static EDGEORT_INLINE void each_group(const Row (&row)[K], Column<K>& c) {
+    constexpr int kRows = K - 4 * q < 4 ? K - 4 * q : 4;
+    constexpr Vec<u8, 16> kOf = {0, 16, 32, 48, 1, 17, 33, 49, 2, 18, 34, 50, 3, 19, 35, 51};
+    const Row* const r = row + 4 * q;
+#pragma clang loop unroll(full)
+    for (int i = 0; i < kSums; ++i) {
+      const uint8x16_t of = kOf + static_cast<u8>(4 * i);
+      if constexpr (kRows == 1) c.part[i][q] = vqtbl1q_s8(r[0], of);
+      if constexpr (kRows == 2) c.part[i][q] = vqtbl2q_s8({r[0], r[1]}, of);
+      if constexpr (kRows == 3) c.part[i][q] = vqtbl3q_s8({r[0], r[1], r[2]}, of);
+      if constexpr (kRows == 4) c.part[i][q] = vqtbl4q_s8({r[0], r[1], r[2], r[3]}, of);
+    }
+    if constexpr (4 * q + 4 < K) each_group<K, q + 1>(row, c);
+  }
+
+  template <int K>
+  static EDGEORT_INLINE Column<K> pack(const Row (&row)[K]) {
+    Column<K> c;
+    each_group<K, 0>(row, c);
+    return c;
+  }
+
+  static EDGEORT_INLINE Sum dot(Sum sum, Row x, Row w) { return vdotq_s32(sum, x, w); }
+#else
   template <int K>
   static EDGEORT_INLINE Column<K> pack(const Row (&row)[K]) {
     using Pair = Vec<i16, N / 2>;
@@ -118,9 +177,6 @@ struct Taps {
     return c;
   }
 
-#if defined(__ARM_FEATURE_DOTPROD)
-  static EDGEORT_INLINE Sum dot(Sum sum, Row x, Row w) { return vdotq_s32(sum, x, w); }
-#else
   static EDGEORT_INLINE Sum dot(Sum sum, Row x, Row w) {
     if constexpr (N == 16) return __builtin_ia32_vpdpbusd128(sum, bitcast<Vec<u8, N>>(x), bitcast<Vec<char, N>>(w));
     if constexpr (N == 32) return __builtin_ia32_vpdpbusd256(sum, bitcast<Vec<u8, N>>(x), bitcast<Vec<char, N>>(w));
@@ -129,39 +185,11 @@ struct Taps {
 #endif
   }
 #endif
-
-  // One column.
-  template <class C>
-  static EDGEORT_INLINE void add(Sum (&sum)[kSums], const C& x, const C& w) {
-#pragma clang loop unroll(full)
-    for (int q = 0; q < C::kCount; ++q) {
-#pragma clang loop unroll(full)
-      for (int r = 0; r < kSums; ++r) sum[r] = dot(sum[r], x.part[r][q], w.part[r][q]);
-    }
-  }
-
-  // All columns of P outputs, vector by vector of sums, so that the weights of one stay in registers.
-  template <int P, int S, int K>
-  static EDGEORT_INLINE void window(Sum (&sum)[P][kSums], const Column<K>* x, const Column<K>* w) {
-#pragma clang loop unroll(full)
-    for (int r = 0; r < kSums; ++r) {
-#pragma clang loop unroll(full)
-      for (int i = 0; i < (P - 1) * S + K; ++i) {
-#pragma clang loop unroll(full)
-        for (int q = 0; q < Column<K>::kCount; ++q) {
-#pragma clang loop unroll(full)
-          for (int p = 0; p < P; ++p) {
-            if (i >= p * S && i < p * S + K) sum[p][r] = dot(sum[p][r], x[i].part[r][q], w[i - p * S].part[r][q]);
-          }
-        }
-      }
-    }
-  }
 };
 #elif defined(__AVX2__)
 // Two rows a product, as int16.
 template <int N>
-struct Taps {
+struct Taps : Interleaving<Taps<N>> {
   static constexpr int kSums = 2, kDepth = 2;
   using Row = Vec<i16, N>;
   using Sum = Vec<i32, N / 2>;
@@ -190,34 +218,6 @@ struct Taps {
 #if defined(__AVX512BW__)
   static EDGEORT_INLINE Vec<i32, 16> dot(Vec<i32, 16> sum, Vec<i16, 32> x, Vec<i16, 32> w) { return sum + __builtin_ia32_pmaddwd512(x, w); }
 #endif
-
-  // One column.
-  template <class C>
-  static EDGEORT_INLINE void add(Sum (&sum)[kSums], const C& x, const C& w) {
-#pragma clang loop unroll(full)
-    for (int q = 0; q < C::kCount; ++q) {
-#pragma clang loop unroll(full)
-      for (int r = 0; r < kSums; ++r) sum[r] = dot(sum[r], x.part[r][q], w.part[r][q]);
-    }
-  }
-
-  // All columns of P outputs, vector by vector of sums, so that the weights of one stay in registers.
-  template <int P, int S, int K>
-  static EDGEORT_INLINE void window(Sum (&sum)[P][kSums], const Column<K>* x, const Column<K>* w) {
-#pragma clang loop unroll(full)
-    for (int r = 0; r < kSums; ++r) {
-#pragma clang loop unroll(full)
-      for (int i = 0; i < (P - 1) * S + K; ++i) {
-#pragma clang loop unroll(full)
-        for (int q = 0; q < Column<K>::kCount; ++q) {
-#pragma clang loop unroll(full)
-          for (int p = 0; p < P; ++p) {
-            if (i >= p * S && i < p * S + K) sum[p][r] = dot(sum[p][r], x[i].part[r][q], w[i - p * S].part[r][q]);
-          }
-        }
-      }
-    }
-  }
 };
 #else
 static_assert(kQ8Bias == 0);

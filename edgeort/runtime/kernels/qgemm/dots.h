@@ -1,7 +1,7 @@
 // How each ISA level multiplies M rows by C columns: sums in registers, and their loop over the quads of a tap.
 //
 // struct Dots<M, C, kWide> has
-//   begin(bias)                  sums that hold the bias
+//   begin(bias)                  sums that hold the bias, kBiasLanes int32 a column: it, and zeros
 //   quads(rows, n, panels)       adds n whole quads of each row; steps both
 //   quad(values, panels)         adds one, of which each row's bytes are given
 //   get(m, i)                    sums of row m: columns i * kLanes...

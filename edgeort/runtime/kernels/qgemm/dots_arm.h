@@ -5,11 +5,11 @@
 namespace edgeort {
 namespace {
 
-// The same pointer; the compiler no longer knows that it has read there before. (Pairs of registers are loaded faster than copied.)
-EDGEORT_INLINE const i32* opaque(const i32* p) {
-  __asm__("" : "+r"(p));
-  return p;
-}
+#if defined(__ARM_FEATURE_DOTPROD)
+constexpr int kBiasLanes = 1;
+#else
+constexpr int kBiasLanes = 2;
+#endif
 
 #if defined(__ARM_FEATURE_MATMUL_INT8)
 // Two rows by two columns and eight k in an instruction: the quads of a pair of columns are brought together first.
@@ -74,10 +74,9 @@ struct Dots {
 
   EDGEORT_INLINE void begin(const i32* bias) {
 #pragma clang loop unroll(full)
-    for (int m = 0; m < M; ++m) {
-      const i32* from = opaque(bias);
+    for (int m = 0; m < M; ++m, bias = opaque(bias)) {
 #pragma clang loop unroll(full)
-      for (int i = 0; i < C / 4; ++i) sum[m][i] = load(from + 4 * i);
+      for (int i = 0; i < C / 4; ++i) sum[m][i] = load(bias + 4 * i);
     }
   }
 
@@ -143,11 +142,9 @@ struct Dots {
 
   EDGEORT_INLINE void begin(const i32* bias) {
 #pragma clang loop unroll(full)
-    for (int i = 0; i < kGroups; ++i) {
-      const vi b = load(bias + 4 * i);
-      const vi low = {b[0], 0, b[1], 0}, high = {b[2], 0, b[3], 0};
+    for (int m = 0; m < M; ++m, bias = opaque(bias)) {
 #pragma clang loop unroll(full)
-      for (int m = 0; m < M; ++m) sum[m][2 * i] = low, sum[m][2 * i + 1] = high;
+      for (int i = 0; i < 2 * kGroups; ++i) sum[m][i] = load(bias + 4 * i);
     }
   }
 
@@ -165,17 +162,22 @@ struct Dots {
     }
   }
 
-  template <int kQuads>
-  static EDGEORT_INLINE void load_weights(const i8*& panel, Quad (&w)[kQuads][kGroups]) {
+  static EDGEORT_INLINE void load_weights(const i8*& panel, Quad (&w)[1][kGroups]) {
 #pragma clang loop unroll(full)
-    for (int q = 0; q < kQuads; ++q) {
-#pragma clang loop unroll(full)
-      for (int i = 0; i < kGroups; ++i) w[q][i] = vld1q_s8(panel + q * kQuad + 16 * i);
-    }
-    panel += kQuads * kQuad;
+    for (int i = 0; i < kGroups; ++i) w[0][i] = vld1q_s8(panel + 16 * i);
+    panel += kQuad;
   }
 
 #if defined(__aarch64__)
+  static EDGEORT_INLINE void load_weights(const i8*& panel, Quad (&w)[2][kGroups]) {
+    static_assert(kQuad == 64);
+    __asm__(
+        "ldp %q[c], %q[d], [%[panel], #64]\n"
+        "ldp %q[a], %q[b], [%[panel]], #128"
+        : [a] "=w"(w[0][0]), [b] "=w"(w[0][1]), [c] "=&w"(w[1][0]), [d] "=&w"(w[1][1]), [panel] "+r"(panel)
+        : "m"(*reinterpret_cast<const i8(*)[2 * kQuad]>(panel)));
+  }
+
   // Two quads of row m. As a whole, for the compiler would keep more products alive than there are registers; and a step over
   // the row as part of its load.
   EDGEORT_INLINE void two_quads(int m, const q8*& row, const Quad (&w)[2][kGroups]) {
@@ -199,6 +201,12 @@ struct Dots {
         : "v28", "v29", "v30", "v31");
   }
 #else
+  static EDGEORT_INLINE void load_weights(const i8*& panel, Quad (&w)[2][kGroups]) {
+#pragma clang loop unroll(full)
+    for (int i = 0; i < kGroups; ++i) w[0][i] = vld1q_s8(panel + 16 * i), w[1][i] = vld1q_s8(panel + kQuad + 16 * i);
+    panel += 2 * kQuad;
+  }
+
   EDGEORT_INLINE void two_quads(int m, const q8*& values, const Quad (&w)[2][kGroups]) {
     const Quad x[2] = {vreinterpretq_s8_u32(vdupq_n_u32(load_as<u32>(values))),
                        vreinterpretq_s8_u32(vdupq_n_u32(load_as<u32>(values + kDepth)))};
@@ -209,7 +217,7 @@ struct Dots {
 
   EDGEORT_INLINE void quads(const q8* (&rows)[M], i64 n, const i8* (&panels)[1]) {
     if constexpr (!kWide) {
-      for (; n >= 2; n -= 2) {
+      for (i64 pairs = n / 2; pairs > 0; --pairs) {
         Quad w[2][kGroups];
         load_weights(panels[0], w);
 #pragma clang loop unroll(full)
@@ -218,7 +226,7 @@ struct Dots {
     }
     if constexpr (kWide) {
       for (; n > 0; --n) quad(load_quads(rows), panels);
-    } else if (n > 0) {
+    } else if (n & 1) {
       quad(load_quads(rows), panels);
     }
   }

@@ -4,6 +4,8 @@
 namespace edgeort {
 namespace {
 
+constexpr int kBiasLanes = 1;
+
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
 constexpr int kHalves = 1;  // lanes of a column
 using Weights = vi;

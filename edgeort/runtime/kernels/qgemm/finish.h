@@ -1,41 +1,69 @@
 // From sums to results: a factor a column, then the zero point and limits of bytes.
 #pragma once
-#include "../../simd/vec.h"
+#include "../../simd/narrow.h"
 #include "qgemm.h"
-
-#if defined(__ARM_NEON)
-#include <arm_neon.h>
-#endif
 
 namespace edgeort {
 namespace {
 
-// clip(round_even(y) + zero_point, lo, hi) of a row of C columns; y is no NaN.
+// clip(round_even(y) + zero_point, lo, hi) of rows of C columns, stored; y is no NaN. kRectified: as in QResult.
 template <int C>
 struct ToBytes {
   static constexpr int kVectors = C / kLanes;
-  using Bytes = Vec<q8, C>;
 #if defined(__aarch64__)
-  int16x8_t zero_point;
+  // A register holds 16 bytes: of one row, or of two.
+  static constexpr int kRows = 16 / C;
+  using Bytes = Vec<q8, 16>;
+  Vec<i16, 8> zero_point;
   Bytes lo, hi;
 
   EDGEORT_INLINE explicit ToBytes(const QResult& r)
-      : zero_point(vdupq_n_s16(static_cast<i16>(r.zero_point))), lo(Bytes{} + static_cast<q8>(r.lo)), hi(Bytes{} + static_cast<q8>(r.hi)) {}
+      : zero_point(Vec<i16, 8>{} + static_cast<i16>(r.zero_point)),
+        lo(Bytes{} + static_cast<q8>(r.lo)),
+        hi(Bytes{} + static_cast<q8>(r.hi)) {}
 
-  EDGEORT_INLINE int16x8_t half(vf a, vf b) const {
-    return vqaddq_s16(vqmovn_high_s32(vqmovn_s32(vcvtnq_s32_f32(a)), vcvtnq_s32_f32(b)), zero_point);
-  }
-
-  EDGEORT_INLINE Bytes operator()(const vf (&y)[kVectors]) const {
-    Bytes q;
-    if constexpr (C == 8) {
-      q = vqmovn_s16(half(y[0], y[1]));
-    } else {
-      q = vqmovn_high_s16(vqmovn_s16(half(y[0], y[1])), half(y[2], y[3]));
-    }
+  template <bool kRectified>
+  EDGEORT_INLINE Bytes bytes(Vec<i16, 8> a, Vec<i16, 8> b) const {
+    if constexpr (kRectified) return narrow_rectified(a, b);
+    const Bytes q = narrow(__builtin_elementwise_add_sat(a, zero_point), __builtin_elementwise_add_sat(b, zero_point));
     return __builtin_elementwise_min(__builtin_elementwise_max(q, lo), hi);
   }
-#elif defined(__AVX2__)
+
+  // Stores at p, and steps over a row.
+  static EDGEORT_INLINE void put(Bytes q, int row, char*& p, i64 stride) {
+    if constexpr (C == 16) {
+      __asm__("st1 {%2.16b}, [%0], %3" : "+r"(p), "=m"(*reinterpret_cast<char (*)[16]>(p)) : "w"(q), "r"(stride));
+    } else if (row == 0) {
+      __asm__("st1 {%2.d}[0], [%0], %3" : "+r"(p), "=m"(*reinterpret_cast<char (*)[8]>(p)) : "w"(q), "r"(stride));
+    } else {
+      __asm__("st1 {%2.d}[1], [%0], %3" : "+r"(p), "=m"(*reinterpret_cast<char (*)[8]>(p)) : "w"(q), "r"(stride));
+    }
+  }
+
+  template <bool kRectified, int M>
+  EDGEORT_INLINE void rows(const vf (&y)[M][kVectors], char* out, i64 stride) const {
+#pragma clang loop unroll(full)
+    for (int m = 0; m < M; m += kRows) {
+      const int last = m + kRows <= M ? m + kRows - 1 : m;
+      const auto half = [&](int row, int i) __attribute__((always_inline)) {
+        const vi a = nearest(y[row][i]), b = nearest(y[row][i + 1]);
+        return kRectified ? lower_halves(a, b) : saturate(a, b);
+      };
+      const Bytes q = bytes<kRectified>(half(m, 0), half(last, kVectors - 2));
+#pragma clang loop unroll(full)
+      for (int r = 0; m + r <= last; ++r) put(q, r, out, stride);
+    }
+  }
+#else
+  using Bytes = Vec<q8, C>;
+
+  template <bool kRectified, int M>
+  EDGEORT_INLINE void rows(const vf (&y)[M][kVectors], char* out, i64 stride) const {
+#pragma clang loop unroll(full)
+    for (int m = 0; m < M; ++m, out += stride) store(reinterpret_cast<q8*>(out), row(y[m]));
+  }
+
+#if defined(__AVX2__)
   // Packed within 128 bits, to int16 and to bytes: dword j of lane i then holds lane i of vector j.
   static constexpr int kParts = kLanes / 4;
   Vec<i16, 2 * kLanes> zero_point;
@@ -46,25 +74,18 @@ struct ToBytes {
         lo(Bytes{} + static_cast<q8>(r.lo)),
         hi(Bytes{} + static_cast<q8>(r.hi)) {}
 
-  // Beyond int32, a conversion gives its least: the limit above is one that bytes saturate.
-  static EDGEORT_INLINE vi nearest(vf y) { return to_int(vmin(y, splat(65536.0f))); }
-
   EDGEORT_INLINE Vec<i16, 2 * kLanes> half(vf a, vf b) const {
-#if defined(__AVX512BW__)
-    const auto packed = __builtin_ia32_packssdw512(nearest(a), nearest(b));
-#else
-    const auto packed = __builtin_ia32_packssdw256(nearest(a), nearest(b));
-#endif
-    return __builtin_elementwise_add_sat(packed, zero_point);
+    // Beyond int32, a conversion gives its least: the limit above is one that bytes saturate.
+    const vf most = splat(65536.0f);
+    return __builtin_elementwise_add_sat(saturate(nearest(vmin(a, most)), nearest(vmin(b, most))), zero_point);
   }
 
-  EDGEORT_INLINE Bytes operator()(const vf (&y)[kVectors]) const {
+  EDGEORT_INLINE Bytes row(const vf (&y)[kVectors]) const {
     const auto first = half(y[0], y[1 % kVectors]), second = kVectors > 2 ? half(y[2 % kVectors], y[3 % kVectors]) : first;
+    const vi packed = bitcast<vi>(narrow(first, second));
 #if defined(__AVX512BW__)
-    const vi packed = bitcast<vi>(__builtin_ia32_packuswb512(first, second));
     const vi q = __builtin_shufflevector(packed, packed, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
 #else
-    const vi packed = bitcast<vi>(__builtin_ia32_packuswb256(first, second));
     const vi q = __builtin_shufflevector(packed, packed, 0, 4, 1, 5, 2, 6, 3, 7);
 #endif
     return __builtin_elementwise_min(__builtin_elementwise_max(load_as<Bytes>(&q), lo), hi);
@@ -78,12 +99,13 @@ struct ToBytes {
         hi(splat(static_cast<f32>(r.hi - r.zero_point))),
         zero_point(splat_int(r.zero_point)) {}
 
-  EDGEORT_INLINE Bytes operator()(const vf (&y)[kVectors]) const {
+  EDGEORT_INLINE Bytes row(const vf (&y)[kVectors]) const {
     vi q[kVectors];
 #pragma clang loop unroll(full)
     for (int i = 0; i < kVectors; ++i) q[i] = to_int(vmin(vmax(lo, y[i]), hi)) + zero_point;
     return __builtin_convertvector((load_as<Vec<i32, C> >(q)), Bytes);
   }
+#endif
 #endif
 };
 

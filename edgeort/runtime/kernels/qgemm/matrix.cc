@@ -24,17 +24,18 @@ void QMatrix::pick(const Prepare& p, bool wide) {
   const QGemmKernels& kernels = qgemm(p.isa());
   tiles = wide && kernels.wide ? kernels.wide : kernels.tiles;
   tile_count = wide && kernels.wide ? 1 : kernels.count;
+  bias_lanes = kernels.bias_lanes;
 }
 
 // Takes the input's zero point into the bias.
 Status QMatrix::fold(Prepare& p, const Quantisation& q, const QConstants& c, i64 all) {
   EDGEORT_TRY(q_result(p, q, quantised && !program(), &result));
-  auto* folded = static_cast<i32*>(p.keep(static_cast<u64>(all) * sizeof(i32)));
+  auto* folded = static_cast<i32*>(p.keep(static_cast<u64>(all * bias_lanes) * sizeof(i32)));
   if (!folded) return p.fail("out of memory");
   const i32 zero_point = q.x_zero_point + kQ8Bias;
   bool finite = true;
   for (i64 i = 0; i < all; ++i) {
-    folded[i] = c.folded(i, zero_point);
+    folded[i * bias_lanes] = c.folded(i, zero_point);
     finite &= __builtin_isfinite(c.scale[i]);
   }
   if (!finite) return p.fail("a scale is not finite");
@@ -65,7 +66,7 @@ Status QMatrix::bind_rows(Prepare& p, bool wide, const Program& code, size_t par
   EDGEORT_TRY(bind_program(p, code, params_bytes));
   pick(p, wide);
   row_kernels = &qgemm_rows(p.isa());
-  const auto* zeros = static_cast<const i32*>(p.keep(static_cast<u64>(padded()) * sizeof(i32)));
+  const auto* zeros = static_cast<const i32*>(p.keep(static_cast<u64>(padded() * bias_lanes) * sizeof(i32)));
   if (!zeros) return p.fail("out of memory");
   result = {zeros, c.scale, 0, 0, 0, false, true, false};
   return Status::ok;
@@ -89,7 +90,7 @@ void QMatrix::compute(const Run& r, const Place& to, const Rows* entries, i64 co
   const i8* panels = r.in(kWeights).as<const i8>() + products / kPanel * panel_stride;
   QTile tile = {};
   tile.result = result;
-  tile.result.bias += products;
+  tile.result.bias += products * bias_lanes;
   tile.result.scale += products;
   tile.panel_stride = panel_stride;
   tile.out_stride = between() ? width : to.stride;

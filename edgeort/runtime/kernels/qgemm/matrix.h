@@ -12,6 +12,7 @@ namespace edgeort {
 struct QMatrix : Blocks {
   const QTileRow* tiles;
   int tile_count;
+  int bias_lanes;                 // of `tiles`
   const RowKernels* row_kernels;  // of rows that are quantised as the model runs
   BoundProgram epilogue;          // over the space [rows..., columns]
   QResult result;                 // of tiles: float32 where a program follows; at column 0

@@ -42,6 +42,7 @@ struct QGemmKernels {
   const QTileRow* tiles;  // wide ones first
   int count;
   const QTileRow* wide;  // instead of those, where some weight is -128; null: all can
+  int bias_lanes;        // int32 of a column's bias in QTile: it, and zeros
 };
 
 }  // namespace edgeort

@@ -7,7 +7,7 @@
 namespace edgeort {
 namespace {
 
-enum class Kind { floats, bytes, sums };
+enum class Kind { floats, bytes, rectified, sums };
 
 // Results of a row from its sums.
 template <int C>
@@ -21,27 +21,20 @@ struct Finish {
     for (int i = 0; i < kVectors; ++i) scale[i] = load(r.scale + column + i * kLanes);
   }
 
-  template <Kind kKind>
-  EDGEORT_INLINE void row(const vi (&sum)[kVectors], void* out) const {
-    if constexpr (kKind == Kind::sums) {
-      __builtin_memcpy(out, sum, sizeof(sum));
-      return;
-    }
-    vf y[kVectors];
-#pragma clang loop unroll(full)
-    for (int i = 0; i < kVectors; ++i) y[i] = to_float(sum[i]) * scale[i];
-    if constexpr (kKind == Kind::bytes) {
-      store(static_cast<q8*>(out), to_bytes(y));
-    } else {
-#pragma clang loop unroll(full)
-      for (int i = 0; i < kVectors; ++i) store(static_cast<f32*>(out) + i * kLanes, y[i]);
-    }
-  }
-
   template <Kind kKind, int M>
   EDGEORT_INLINE void rows(const vi (&sum)[M][kVectors], char* out, i64 stride) const {
+    vf y[M][kVectors];
 #pragma clang loop unroll(full)
-    for (int m = 0; m < M; ++m, out += stride) row<kKind>(sum[m], out);
+    for (int m = 0; m < M; ++m) {
+#pragma clang loop unroll(full)
+      for (int i = 0; i < kVectors; ++i) y[m][i] = kKind == Kind::sums ? bitcast<vf>(sum[m][i]) : to_float(sum[m][i]) * scale[i];
+    }
+    if constexpr (kKind == Kind::bytes || kKind == Kind::rectified) {
+      to_bytes.template rows<kKind == Kind::rectified>(y, out, stride);
+    } else {
+#pragma clang loop unroll(full)
+      for (int m = 0; m < M; ++m, out += stride) __builtin_memcpy(out, y[m], sizeof(y[m]));
+    }
   }
 };
 
@@ -52,10 +45,10 @@ __attribute__((noinline)) void finish_rows(const vi* sums, i64 rows, const QResu
   const Finish<C> finish(r, column);
 #pragma clang loop unroll(disable)
   for (i64 m = 0; m < rows; ++m, out += stride, sums += C / kLanes) {
-    vi sum[C / kLanes];
+    vi sum[1][C / kLanes];
 #pragma clang loop unroll(full)
-    for (int i = 0; i < C / kLanes; ++i) sum[i] = sums[i];
-    finish.template row<kKind>(sum, out);
+    for (int i = 0; i < C / kLanes; ++i) sum[0][i] = sums[i];
+    finish.template rows<kKind>(sum, out, stride);
   }
 }
 #endif
@@ -74,7 +67,9 @@ EDGEORT_INLINE void put(const Sums& sums, const QResult& r, i64 column, char* ou
   finish(&sum[0][0], M, r, column, out, stride);
 #else
   const Finish<C> finish(r, column);
-  if (r.quantised) {
+  if (r.rectified) {
+    finish.template rows<Kind::rectified>(sum, out, stride);
+  } else if (r.quantised) {
     finish.template rows<Kind::bytes>(sum, out, stride);
   } else if (r.sums) {
     finish.template rows<Kind::sums>(sum, out, stride);
@@ -90,31 +85,37 @@ __attribute__((noinline)) void copy_columns(const char* from, i64 from_stride, c
 
 template <int M, int C, bool kWide>
 void tile(const QTile& t) {
-  const i64 taps = t.taps, kc = t.kc, panel_stride = t.panel_stride, end = t.end, step = t.step, repeat = t.repeat;
+  const i64 taps = t.taps, quads = t.kc / kDepth, rest = t.kc % kDepth, end = t.end, step = t.step;
   const QResult result = t.result;
-  const i8* const first = t.panels;
+  const q8* const* const pointers = t.rows;
   const i64 element = result.quantised ? 1 : i64{sizeof(f32)}, stride = t.out_stride * element;
-  char* block = static_cast<char*>(t.out);
-  for (i64 i = 0, shift = 0; i < repeat; ++i, shift += step, block += M * stride) {
-    for (i64 column = t.begin; column < end; column += C) {
+  char* block = static_cast<char*>(t.out) + t.begin * element;
+  for (i64 i = 0, shift = 0; i < t.repeat; ++i, shift += step, block += M * stride) {
+    char* out = block;
+    for (i64 column = t.begin; column < end; column += C, out += C * element) {
       Dots<M, C, kWide> dots;
-      dots.begin(result.bias + column);
+      dots.begin(result.bias + kBiasLanes * column);
       const i8* panels[panels_of(C)];
 #pragma clang loop unroll(full)
-      for (int p = 0; p < panels_of(C); ++p) panels[p] = first + (column / kPanel + p) * panel_stride + column % kPanel * kDepth;
-      const q8* const* rows = t.rows;
-      for (i64 k = 0; k < taps; ++k, rows += M) {
+      for (int p = 0; p < panels_of(C); ++p) {
+        const u64 at = static_cast<u64>(column);
+        panels[p] = t.panels + (at / kPanel + static_cast<u64>(p)) * static_cast<u64>(t.panel_stride) + at % kPanel * kDepth;
+      }
+      const q8* const* rows = pointers;
+      i64 left = taps;
+      do {
         const q8* a[M];
 #pragma clang loop unroll(full)
         for (int m = 0; m < M; ++m) a[m] = rows[m] + shift;
-        dots.quads(a, kc / kDepth, panels);
-        if (kc % kDepth == 0) continue;
-        Quads<M> last;
+        dots.quads(a, quads, panels);
+        if (rest) {
+          Quads<M> last;
 #pragma clang loop unroll(full)
-        for (int m = 0; m < M; ++m) last.of[m] = last_quad(rows[m] + shift, kc);
-        dots.quad(last, panels);
-      }
-      char* out = block + column * element;
+          for (int m = 0; m < M; ++m) last.of[m] = last_quad(rows[m] + shift, quads * kDepth + rest);
+          dots.quad(last, panels);
+        }
+        rows += M;
+      } while (--left > 0);
       if (end - column >= C) {
         put<M, C>(dots, result, column, out, stride);
       } else {
@@ -171,6 +172,6 @@ constexpr const QTileRow* kWide = nullptr;
 
 }  // namespace
 
-EDGEORT_KERNEL(QGemmKernels, qgemm, {kTiles.rows, kTiles.count, kWide})
+EDGEORT_KERNEL(QGemmKernels, qgemm, {kTiles.rows, kTiles.count, kWide, kBiasLanes})
 
 }  // namespace edgeort

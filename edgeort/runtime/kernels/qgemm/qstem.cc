@@ -64,21 +64,14 @@ struct Gather {
   // Where the kernel rows of output line `line`, counted through all images, are.
   void find(i64 line) const {
     const Geometry& g = s.g;
-    const i64 y = line % g.out[1], z = line / g.out[1] % g.out[0], n = line / g.out[1] / g.out[0];
     for (i64 k = 0; k < s.rows(); ++k) {
-      const i64 iz = z * g.stride[0] - g.pad[0] + k / g.kernel[1] * g.dilation[0];
-      const i64 iy = y * g.stride[1] - g.pad[1] + k % g.kernel[1] * g.dilation[1];
-      const bool inside = iz >= 0 && iz < g.in[0] && iy >= 0 && iy < g.in[1];
-      if (inside) {
-        rows[k] = {in.line<const q8>((n * g.in[0] + iz) * g.in[1] + iy) - g.pad[2] * in.pixel, g.stride[2] * in.pixel};
-      } else {
-        rows[k] = {s.outside, 0};
-      }
+      const q8* from = input_line<q8>(g, in, line, k / g.kernel[1], k % g.kernel[1]);
+      rows[k] = from ? Row{from - g.pad[2] * in.pixel, g.stride[2] * in.pixel} : Row{s.outside, 0};
     }
   }
 
-  // Outputs [first, last), tap by tap.
-  void taps(i64 first, i64 last) const {
+  // Outputs [first, last), tap by tap; the rows are those of output `origin`.
+  void taps(i64 first, i64 last, i64 origin) const {
     const Geometry& g = s.g;
     for (i64 x = first; x < last; ++x) {
       q8* at = to + x * s.width;
@@ -86,19 +79,24 @@ struct Gather {
         const Row& row = rows[k / g.kernel[2]];
         const i64 t = k % g.kernel[2] * g.dilation[2], column = x * g.stride[2] - g.pad[2] + t;
         const bool here = row.step && column >= -in.left && column < g.in[2] + in.right;
-        for (i64 c = 0; c < g.c_in; ++c) at[c] = here ? row.from[x * row.step + t * in.pixel + c] : s.matrix.outside;
+        for (i64 c = 0; c < g.c_in; ++c) at[c] = here ? row.from[(x - origin) * row.step + t * in.pixel + c] : s.matrix.outside;
       }
     }
   }
 
-  // Outputs [first, last), whose kernel rows lie inside dense lines, in chunks. What a chunk copies too much is written again by
-  // the kernel row or the output to come.
+  // Outputs [first, last), whose kernel rows lie inside dense lines, in chunks: 0 stands for any number. What a chunk copies too
+  // much is written again by the kernel row or the output to come. Advances the rows to output `last`.
+  template <i64 kChunks>
   void whole_rows(i64 first, i64 last) const {
-    const i64 bytes = s.g.kernel[2] * s.g.c_in, chunks = s.chunks;
-    for (i64 x = first; x < last; ++x) {
-      q8* at = to + x * s.width;
-      for (i64 k = 0; k < s.rows(); ++k, at += bytes) {
-        const q8* from = rows[k].from + x * rows[k].step;
+    const i64 bytes = s.g.kernel[2] * s.g.c_in, width = s.width, chunks = kChunks ? kChunks : s.chunks;
+    Row* const end = rows + s.rows();
+    for (Row* row = rows; row < end; ++row) row->from += first * row->step;
+    q8* output = to + first * width;
+    for (i64 x = first; x < last; ++x, output += width) {
+      q8* at = output;
+      for (Row* row = rows; row < end; ++row, at += bytes) {
+        const q8* from = row->from;
+        row->from += row->step;
         for (i64 i = 0; i < chunks; ++i) memcpy(at + i * kChunk, from + i * kChunk, kChunk);
       }
     }
@@ -111,9 +109,9 @@ struct Gather {
     const bool dense = g.dilation[2] == 1 && in.pixel == g.c_in && room >= 0;
     const i64 first = min_of(g.out[2], ceil_div(max_of(0, g.pad[2] - in.left), g.stride[2]));
     const i64 last = dense ? max_of(first, min_of(g.out[2], room / step + 1)) : first;
-    taps(0, first);
-    whole_rows(first, last);
-    taps(last, g.out[2]);
+    taps(0, first, 0);
+    s.chunks == 1 ? whole_rows<1>(first, last) : whole_rows<0>(first, last);
+    taps(last, g.out[2], last);
   }
 };
 
