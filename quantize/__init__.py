@@ -12,7 +12,8 @@ from __future__ import annotations
 from edgeort.quantize.forms import Form
 from edgeort.quantize.images import Preprocessing
 from edgeort.quantize.measuring import Difference, compare
-from edgeort.quantize.quantizing import Options, Result, quantize
+from edgeort.quantize.options import Options
+from edgeort.quantize.quantizing import Result, quantize
 from edgeort.quantize.refinement import Steps
 from edgeort.quantize.search import Budget
 

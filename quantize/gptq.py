@@ -14,6 +14,8 @@ Unlike in the paper the mean of x is taken out of C, outputs of a convolution co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from edgeort.quantize.layers import Layer
@@ -24,16 +26,23 @@ BLOCK = 64  # columns, whose effect on all columns behind them is one product of
 _TRIES = 6
 
 
-def round_weights(weight: np.ndarray, scales: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+def round_weights(
+    weight: np.ndarray, scales: np.ndarray, covariance: np.ndarray, limits: tuple[np.ndarray, np.ndarray] | None = None
+) -> np.ndarray:
     """int8 [groups, outputs, d] for `weight` of that shape; `scales` [groups, outputs]; `covariance` [groups, d, d].
 
-    What varies most is rounded first, while most weights can still make up for it.
+    What varies most is rounded first, while most weights can still make up for it. With `limits`, the least and the
+    largest integer of every weight, `scales` has the shape of `weight`, too.
     """
     order = np.argsort(np.diagonal(covariance, axis1=1, axis2=2), axis=1, kind="stable")
     factor = cholesky(np.stack([one[np.ix_(rows, rows)] for one, rows in zip(covariance, order, strict=True)]))
     places = np.broadcast_to(order[:, np.newaxis], weight.shape)
-    steps = np.take_along_axis(weight, places, axis=2) / scales.astype(np.float64)[..., np.newaxis]
-    rounded = _round_from_last(steps, factor)
+    sorted_weight = np.take_along_axis(weight.astype(np.float64), places, axis=2)
+    if limits is None:
+        rounded = _round_from_last(sorted_weight / scales.astype(np.float64)[..., np.newaxis], factor)
+    else:
+        grid = [np.take_along_axis(array, places, axis=2) for array in (scales.astype(np.float64), *limits)]
+        rounded = _round_from_last(sorted_weight, factor, grid)
     result = np.empty(weight.shape, np.int8)
     np.put_along_axis(result, places, rounded, axis=2)
     return result
@@ -52,8 +61,8 @@ def cholesky(covariance: np.ndarray) -> np.ndarray:
     return np.broadcast_to(np.eye(covariance.shape[1]), covariance.shape)  # plain rounding
 
 
-def _round_from_last(weight: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    """`weight` is in steps of its scales."""
+def _round_from_last(weight: np.ndarray, factor: np.ndarray, grid: Sequence[np.ndarray] = ()) -> np.ndarray:
+    """`grid` are scales and limits of every weight; without it `weight` is in steps of its scales."""
     rounded = np.empty(weight.shape, np.int8)
     shares = factor / np.einsum("gii->gi", factor)[:, np.newaxis]  # L_ij / L_jj
     owed = np.zeros_like(weight)  # sum over i > j of e_i L_ij / L_jj, as far as i was rounded
@@ -61,10 +70,11 @@ def _round_from_last(weight: np.ndarray, factor: np.ndarray) -> np.ndarray:
         start = max(stop - BLOCK, 0)
         errors = np.empty_like(weight[:, :, start:stop])
         for j in range(stop - 1, start - 1, -1):
-            q = np.rint(weight[:, :, j] + owed[:, :, j])
-            np.minimum(np.maximum(q, -WEIGHT_MAX, out=q), WEIGHT_MAX, out=q)
+            step, low, high = (array[:, :, j] for array in grid) if grid else (1.0, -WEIGHT_MAX, WEIGHT_MAX)
+            q = np.rint((weight[:, :, j] + owed[:, :, j]) / step)
+            np.minimum(np.maximum(q, low, out=q), high, out=q)
             rounded[:, :, j] = q
-            errors[:, :, j - start] = error = weight[:, :, j] - q
+            errors[:, :, j - start] = error = weight[:, :, j] - q * step
             owed[:, :, start:j] += error[..., np.newaxis] * shares[:, np.newaxis, j, start:j]
         owed[:, :, :start] += np.matmul(errors, shares[:, start:stop, :start])
     return rounded

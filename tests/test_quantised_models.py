@@ -17,10 +17,12 @@ import edgeort
 from edgeort import sample
 from edgeort.bundle import open_bundle
 from edgeort.comparison import sqnr_db
-from edgeort.quantize import Options, quantize
+from edgeort.ort import open_session
+from edgeort.quantize import Form, Options, quantize
 from tests.cli.support import call
 from tests.fuzz.quantised import quantised_network
 from tests.kernels.support import run_everywhere
+from tests.quantize.models import mobile, samples, save
 
 RNG = np.random.default_rng(23)
 STEP_DB = 35  # a few results of another rounding
@@ -113,3 +115,23 @@ def test_inspect_says_why_a_product_is_float(digits: Path, tmp_path: Path) -> No
     found = json.loads(result.stdout)["precisions"]
     assert found["nodes"]["int8"] >= 2
     assert [entry["reason"] for entry in found["not_int8"]] == ["its weights have a scale for each input channel"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options(activations=Form.FINE),
+        Options(activations=Form.WIDE),
+        Options(weights="int4"),
+        Options(weights="float16"),
+    ],
+)
+def test_other_forms_in_a_session(tmp_path: Path, options: Options) -> None:
+    """They agree with ONNX Runtime, which computes all of them in float32."""
+    path, out = save(tmp_path / "m.onnx", mobile(width=32)), tmp_path / "q.onnx"
+    quantize(path, out, samples(12), options)
+    with edgeort.InferenceSession(out) as session:
+        for feeds in samples(3, seed=5):
+            (got,) = session.run(None, feeds)
+            want = open_session(out, fuse_qdq=False).run(None, feeds)[0]
+            assert sqnr_db(got, want) > STEP_DB

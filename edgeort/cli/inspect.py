@@ -40,7 +40,7 @@ def inspect(
     graph = load(model, shapes=parse_shapes(shape or ()))
     found = inspection.inspect(graph, profile)
     if profile is not None:
-        cleaned = _prepared(graph)
+        cleaned = _prepared(graph, profile)
         unsupported = _unsupported(cleaned)
         precisions = None if unsupported else _precisions(cleaned, profile)
         found = dataclasses.replace(found, unsupported=unsupported, precisions=precisions)
@@ -50,13 +50,13 @@ def inspect(
         _print(model, found)
 
 
-def _prepared(graph: ir.Model) -> ir.Model:
+def _prepared(graph: ir.Model, profile: Profile) -> ir.Model:
     """The model as lowering gets it, behind clean-up and passes."""
     from edgeort.model import clean
     from edgeort.passes import PassContext, run_passes
 
     cleaned = clean(graph)
-    run_passes(cleaned, PassContext())
+    run_passes(cleaned, PassContext(profile=profile))
     return cleaned
 
 

@@ -61,9 +61,21 @@ def test_a_quantised_model_is_left_alone(place: Path):
 def test_weights_alone_need_no_samples(place: Path):
     result = call("quantize", place / "m.onnx", "-o", place / "q.onnx", "--activations", "float")
     assert result.exit_code == 0
-    assert "6 layer(s) (6 float), 0 tensor(s)" in result.stdout
+    assert "6 layer(s) (6 float)" in result.stdout
     kinds = {node.op_type for node in onnx.load(place / "q.onnx").graph.node}
     assert "DequantizeLinear" in kinds and "QuantizeLinear" not in kinds
+
+
+@pytest.mark.parametrize(("weights", "words"), [("int4", "1 int4 weights"), ("float16", "float16 weights")])
+def test_smaller_weights_need_no_samples(place: Path, weights: str, words: str):
+    result = call("quantize", place / "m.onnx", "-o", place / "q.onnx", "--weights", weights)
+    assert result.exit_code == 0 and words in result.stdout
+    over = call(
+        *("quantize", place / "m.onnx", "-o", place / "no.onnx", "--weights", weights),
+        *("--data", place / "x.npy", "--min-sqnr", 300),
+    )
+    assert over.exit_code == 1 and "SQNR >= 300 dB" in over.stderr
+    assert not (place / "no.onnx").exists()
 
 
 def test_odd_samples_are_warned_about(place: Path):
@@ -78,7 +90,7 @@ def test_a_budget_prints_its_ledger_or_fails(place: Path):
     result = call(*arguments, "--min-sqnr", free + 1, "--min-agreement", 0.5)
     assert result.exit_code == 0
     assert "the budget's ledger" in result.stdout
-    assert "float " in result.stdout and "int8 " in result.stdout
+    assert "float16 weights " in result.stdout and "int8 " in result.stdout
     (place / "q.onnx").unlink()
     over = call(*arguments, "--min-sqnr", 300)
     assert over.exit_code == 1
@@ -94,6 +106,14 @@ def test_a_budget_prints_its_ledger_or_fails(place: Path):
         (["--data", "x.npy", "--method", "best"], "no method"),
         (["--data", "x.npy", "--activations", "int4"], "--activations int4: unknown"),
         (["--data", "x.npy", "--for", "tvm"], "is no runtime"),
+        (["--weights", "int3"], "one of int8, int4, float16"),
+        (["--weights", "int4", "--block", "17"], "one of 16, 32, 64, 128, 256"),
+        (["--data", "x.npy", "--block", "32"], "--weights int4"),
+        (["--weights", "int4", "--activations", "dynamic"], "float activations, not dynamic"),
+        (["--weights", "float16", "--activations", "static"], "float activations, not static"),
+        (["--weights", "float16", "--save-ranges", "r.json"], "ranges are of int8 activations"),
+        (["--weights", "float16", "--min-sqnr", "30"], "measured on samples"),
+        (["--weights", "float16", "--exclude", "none"], "no node is called 'none'"),
         (["--data", "x.npy", "--scale", "1/0"], "this is no number"),
         (["--data", "x.npy", "--size", "3"], "this is not HxW"),
         (["--data", "x.npy", "--color", "blue"], "--color is one of rgb, bgr"),

@@ -194,3 +194,30 @@ def test_scales_that_programs_do_not_know_are_spelt_out(node: str) -> None:
       uint8[4] zeros = {{120, 128, 7, 255}}> {{ {node} }}"""
     model, count = run(model_of(text), spell_out_quantisation)
     assert count == 2 and not {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"} & set(counts(model))
+
+
+WIDE = """g (float[2,4,6,6] x) => ({types}) <float s = {{0.0003}}, float t = {{0.0004}}, {kind} z = {{{zero}}},
+  float[4] each = {{0.0003, 0.0004, 0.0005, 0.000625}}, {kind}[4] zeros = {{0, 7, 100, {zero}}}> {{ {nodes} }}"""
+
+
+@pytest.mark.parametrize(
+    ("nodes", "types", "casts"),
+    [
+        ("q = QuantizeLinear (x, s, z) y = DequantizeLinear (q, s, z)", "float[A,B,C,D] y", 0),
+        ("q = QuantizeLinear (x, s, z) d = DequantizeLinear (q, t, z) y = Relu (d)", "float[A,B,C,D] y", 0),
+        ("q = QuantizeLinear (x, s, z) y = DequantizeLinear (q, s, z) m = DequantizeLinear (q, t, z)",
+         "float[A,B,C,D] y, float[A,B,C,D] m", 0),
+        ("q = QuantizeLinear <axis = 1> (x, each, zeros) y = DequantizeLinear <axis = 1> (q, each, zeros)",
+         "float[A,B,C,D] y", 0),
+        ("q = QuantizeLinear (x, s, z) f = Flatten (q) y = DequantizeLinear (f, s, z)", "float[A,B] y", 2),
+        ("q = QuantizeLinear (x, s, z) y = DequantizeLinear (q, s, z)", "float[A,B,C,D] y, {kind}[A,B,C,D] q", 2),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(("kind", "zero"), [("uint16", 40000), ("int16", -1200)])
+def test_sixteen_bits_that_are_only_restored_are_one_program(
+    nodes: str, types: str, casts: int, kind: str, zero: int
+) -> None:
+    text = WIDE.format(types=types.format(kind=kind), kind=kind, zero=zero, nodes=nodes)
+    model, count = run(model_of(text, opset=21), spell_out_quantisation)
+    assert count == 2 + nodes.count("m =") and counts(model)["Cast"] == casts
+    assert not {"QuantizeLinear", "DequantizeLinear"} & set(counts(model))

@@ -42,6 +42,29 @@ def test_what_is_wanted_comes_first():
     assert set(chosen(mobile(), {"": Form.DYNAMIC})) == {"static", "dynamic"}, "convolutions cannot"
 
 
+def test_blocks_are_for_products_of_rows():
+    assert chosen(perceptron("Softmax"), {"": Form.BLOCKS}) == ["int4 weights", "int4 weights"]
+    assert chosen(mobile(), {"": Form.BLOCKS}).count("float") == 5
+
+
+def test_sixteen_bits_are_static():
+    assert chosen(perceptron("Relu"), {"n0": Form.FINE}) == ["int16 weights", "static"]
+    graph = ir.from_proto(onnx.shape_inference.infer_shapes(mobile())).graph
+    names = [str(node.name) for node in graph]
+    wide = select(graph, (), {"n4": Form.WIDE})
+    assert [str(value.name) for value in wide.tensors if value in wide.wide] == ["t3"] and "n4" in names
+    half = select(graph, (), {"n4": Form.HALF})
+    assert [layer.name for layer in half.halves] == ["n4"] and len(half.layers) == 5 and "n4" not in half.forms
+
+
+def test_what_is_moved_from_a_wide_tensor_is_wide():
+    net = Net()
+    wide = net.op("MaxPool", net.conv("x", 4, 4), kernel_shape=[2, 2], strides=[2, 2])
+    proto = net.model(net.conv(wide, 4, 4), [1, 4, 8, 8], [1, 4, 4, 4])
+    found = select(ir.from_proto(onnx.shape_inference.infer_shapes(proto)).graph, (), {"n2": Form.WIDE})
+    assert [str(value.name) for value in found.tensors if value in found.wide] == ["t0", "t1"]
+
+
 def test_the_bias_behind_a_matmul():
     proto = perceptron("Relu")
     nodes = {node.name: node for node in ir.from_proto(proto).graph}
