@@ -63,6 +63,7 @@ def _round_from_last(weight: np.ndarray, factor: np.ndarray) -> np.ndarray:
         for j in range(stop - 1, start - 1, -1):
             q = np.rint(weight[:, :, j] + owed[:, :, j])
             np.minimum(np.maximum(q, -WEIGHT_MAX, out=q), WEIGHT_MAX, out=q)
+            q[weight[:, :, j] == 0] = 0  # weights that were pruned
             rounded[:, :, j] = q
             errors[:, :, j - start] = error = weight[:, :, j] - q
             owed[:, :, start:j] += error[..., np.newaxis] * shares[:, np.newaxis, j, start:j]

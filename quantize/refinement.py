@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from edgeort.passes.edit import opset
 from edgeort.progress import Progress
-from edgeort.quantize import bias_correction, compensation, gptq, parameters
+from edgeort.quantize import bias_correction, compensation, gptq, parameters, thinning
 from edgeort.quantize.calibration import ChannelMean, channel_sums
 from edgeort.quantize.covariance import Moments, Patches, shrunk
 from edgeort.quantize.layers import Layer, after_activation
@@ -110,9 +110,10 @@ def _fit_weight(layer: QuantizedLayer, prefix: Prefix, floats: Prefix, samples: 
     for chunk, found in zip(chunks, ordered_map(moments, chunks), strict=True):
         for total, one in zip(halves[chunk.start % 2], found, strict=False):
             total.add(one)
-    rows = gptq.as_rows(layer.layer, layer.layer.weight)
+    rows = whole = gptq.as_rows(layer.layer, layer.layer.weight)
     if compensate:
         rows = compensation.moved(rows, [half[0] for half in halves], [half[1] for half in halves], centred)
+        rows = thinning.keep_zeros(rows, whole, halves[0][0].merged(halves[1][0]).covariance(centred))
     scales = layer.weight_scales.reshape(rows.shape[:2])
     if steps.gptq and patches.size <= MAX_UNKNOWNS:
         integers = gptq.round_weights(rows, scales, shrunk([half[0] for half in halves], centred))
@@ -144,6 +145,8 @@ def _where(graph: ir.Graph, quantized: Quantized, name: str) -> tuple[ir.Value, 
 def _means(prefix: Prefix, value: ir.Value, bounds: tuple[float, float], axis: int) -> ChannelMean:
     found, measure = ChannelMean(), prefix.evaluator(value)
     bounded = bounds != (-math.inf, math.inf)
-    for total, count in measure(lambda arrays: channel_sums(np.clip(arrays[0], *bounds) if bounded else arrays[0], axis)):
+    for total, count in measure(
+        lambda arrays: channel_sums(np.clip(arrays[0], *bounds) if bounded else arrays[0], axis)
+    ):
         found.add(total, count)
     return found
