@@ -38,6 +38,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "qdepthwise": ("conv", "gemm", "elementwise"),
     "qgemm": ("conv", "gemm", "elementwise"),
     "rnn": ("gemm", "elementwise"),
+    "sparse": ("gemm", "elementwise"),
     "attention": ("gemm", "elementwise", "reduce", "move"),
 }
 

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import onnx_ir as ir
 
 from edgeort.model.shapes import fix_shapes, infer_shapes
+
+if TYPE_CHECKING:
+    from edgeort.lowering.storage import SparseWeights
 
 LARGEST_TENSORS = 10
 
@@ -89,6 +92,7 @@ class Inspection:
     unknown_macs: int  # number of nodes that are not; with any, total_macs is a lower bound
     batch_of_one: bool  # the batch is free, and multiply-accumulates are those of one item
     unsupported: list[Unsupported]
+    sparse: Sequence[SparseWeights] = ()  # stored without zeros, where a device is given that can run every node
     precisions: Precisions | None = None  # where a device is given that can run every node
 
     @property

@@ -73,6 +73,7 @@ def _round_from_last(weight: np.ndarray, factor: np.ndarray, grid: Sequence[np.n
             step, low, high = (array[:, :, j] for array in grid) if grid else (1.0, -WEIGHT_MAX, WEIGHT_MAX)
             q = np.rint((weight[:, :, j] + owed[:, :, j]) / step)
             np.minimum(np.maximum(q, low, out=q), high, out=q)
+            q[weight[:, :, j] == 0] = 0  # weights that were pruned
             rounded[:, :, j] = q
             errors[:, :, j - start] = error = weight[:, :, j] - q * step
             owed[:, :, start:j] += error[..., np.newaxis] * shares[:, np.newaxis, j, start:j]

@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from edgeort.passes.edit import opset
 from edgeort.progress import Progress
-from edgeort.quantize import bias_correction, blocks, compensation, gptq, parameters
+from edgeort.quantize import bias_correction, blocks, compensation, gptq, parameters, thinning
 from edgeort.quantize.calibration import ChannelMean, channel_sums
 from edgeort.quantize.covariance import Moments, Patches, shrunk
 from edgeort.quantize.forms import Form
@@ -113,9 +113,10 @@ def _fit_weight(layer: QuantizedLayer, prefix: Prefix, floats: Prefix, samples: 
     for chunk, found in zip(chunks, ordered_map(moments, chunks), strict=True):
         for total, one in zip(halves[chunk.start % 2], found, strict=False):
             total.add(one)
-    rows = gptq.as_rows(layer.layer, layer.layer.weight)
+    rows = whole = gptq.as_rows(layer.layer, layer.layer.weight)
     if compensate:
         rows = compensation.moved(rows, [half[0] for half in halves], [half[1] for half in halves], centred)
+        rows = thinning.keep_zeros(rows, whole, halves[0][0].merged(halves[1][0]).covariance(centred))
     covariance = None
     if steps.gptq and patches.size <= MAX_UNKNOWNS and layer.form is not Form.FINE:
         covariance = shrunk([half[0] for half in halves], centred)

@@ -27,7 +27,7 @@ def kernel_plans(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
     folder = tmp_path_factory.mktemp("plans")
     found = corpus.node_test_plans(folder)
-    networks = (corpus.chain, corpus.transformer, corpus.network, corpus.winograd)
+    networks = (corpus.chain, corpus.transformer, corpus.network, corpus.winograd, corpus.sparse)
     for make in (*networks, dynamic, compressed, quantised_network):
         found.append(folder / f"{make.__name__}.plan")
         found[-1].write_bytes(corpus.lowered(make(), folder).to_bytes())

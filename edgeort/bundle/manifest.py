@@ -24,7 +24,7 @@ INT8 = "int8"  # the precision of nodes that work on quantised integers
 class Node:
     """A node of the plan: where it runs, in which precision, and why not in int8 where the model would allow it.
 
-    `weights`: how those of a product are stored, f32, f16, int8 or int4.
+    `weights`: how those of a product are stored, f32, f16, int8 or int4, "sparse" before it where without their zeros.
     """
 
     name: str

@@ -31,6 +31,8 @@ from edgeort.errors import InputError
 if TYPE_CHECKING:
     from edgeort.pipeline import BuildResult
     from edgeort.pipeline.accuracy import Precision
+    from edgeort.quantize.pruning import Result as Pruning
+    from edgeort.quantize.sparsity import Result as Sparsity
     from edgeort.validate import Comparison
 
 CONFIG = "edgeort.toml"
@@ -73,6 +75,12 @@ def build(
         str | None,
         typer.Option(
             "--prune", help="Share of the multiply-adds that goes, or auto: needs --data.", rich_help_panel=PANEL
+        ),
+    ] = None,
+    sparsity: Annotated[
+        str | None,
+        typer.Option(
+            "--sparsity", help="Share of the weights that go, N:M or auto: needs --data.", rich_help_panel=PANEL
         ),
     ] = None,
     data: Annotated[
@@ -126,6 +134,7 @@ def build(
             tuple(exclude or ()),
             pictures.preprocessing() if pictures.are_given else None,
             None if prune is None else read_ratio("--prune", prune) or "auto",
+            sparsity,
         )
         shapes = parse_shapes(shape or ())
         result = pipeline.build(
@@ -201,7 +210,7 @@ def _print(result: BuildResult, path: Path, said: str) -> None:
     rows += [(verdict.budget, _verdict(verdict.limit, verdict.measured, verdict.unit)) for verdict in result.budgets]
     rows.append(("time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.seconds.items())))
     if result.pruning is not None:
-        rows.insert(1, ("pruned", f"{result.pruning.ratio:.1%} of the multiply-adds are gone"))
+        rows.insert(1, ("pruned", _pruned(result.pruning)))
     if result.samples:
         rows.insert(1, ("samples", result.samples))
     print_table(f"{result.model} for {result.device}", rows)
@@ -216,6 +225,14 @@ def _print(result: BuildResult, path: Path, said: str) -> None:
         print_evaluation(result.evaluation, "the bundle against the float model")
     for sentence in result.refusals:
         typer.echo(f"note: {sentence}", err=True)
+
+
+def _pruned(done: Pruning | Sparsity) -> str:
+    from edgeort.quantize import sparsity
+
+    if isinstance(done, sparsity.Result):
+        return f"{done.sparsity:.1%} of the weights of {len(done.layers)} layers are zero"
+    return f"{done.ratio:.1%} of the multiply-adds are gone"
 
 
 def _precisions(result: BuildResult) -> str:

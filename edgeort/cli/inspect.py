@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from edgeort.device_profiles import Profile
     from edgeort.inspection import Inspection, Precisions, Tensor, Unsupported
+    from edgeort.lowering.plan import PlanBuilder
+    from edgeort.lowering.storage import SparseWeights
 
 OPERATORS_SHOWN = 40
 
@@ -42,8 +45,13 @@ def inspect(
     if profile is not None:
         cleaned = _prepared(graph, profile)
         unsupported = _unsupported(cleaned)
-        precisions = None if unsupported else _precisions(cleaned, profile)
-        found = dataclasses.replace(found, unsupported=unsupported, precisions=precisions)
+        plan = None if unsupported else _plan(cleaned, profile)
+        found = dataclasses.replace(found, unsupported=unsupported)
+        if plan is not None:
+            from edgeort.lowering.storage import sparse_weights
+
+            weights = list(sparse_weights(plan))
+            found = dataclasses.replace(found, precisions=_precisions(plan), sparse=weights)
     if as_json:
         print_json(found.to_dict())
     else:
@@ -72,19 +80,24 @@ def _unsupported(cleaned: ir.Model) -> list[Unsupported]:
     return found
 
 
-def _precisions(cleaned: ir.Model, profile: Profile) -> Precisions | None:
-    """What runs in which precision, and how weights are stored; None for a model that cannot be lowered."""
-    from collections import Counter
-
+def _plan(cleaned: ir.Model, profile: Profile) -> PlanBuilder | None:
+    """The plan of a model; None where it cannot be lowered."""
     from edgeort.errors import UnsupportedError
-    from edgeort.inspection import Precisions, Unsupported
     from edgeort.lowering import lower
     from edgeort.lowering.where_int8 import rates_of
 
     try:
-        plan = lower(cleaned, rates_of(profile))
+        return lower(cleaned, rates_of(profile))
     except UnsupportedError:
         return None
+
+
+def _precisions(plan: PlanBuilder) -> Precisions:
+    """What runs in which precision, and how weights are stored."""
+    from collections import Counter
+
+    from edgeort.inspection import Precisions, Unsupported
+
     counts = Counter(plan.precision(node) for node in plan.nodes)
     floats = [Unsupported(n.name, n.op, plan.reasons[n.name]) for n in plan.nodes if n.name in plan.reasons]
     stored: Counter[str] = Counter()
@@ -116,6 +129,8 @@ def _print(path: Path, found: Inspection) -> None:
         typer.echo(f"{found.device} can run every node")
     if found.precisions is not None:
         _print_precisions(found.precisions)
+    if found.sparse:
+        _print_sparse(found.sparse)
 
 
 def _print_precisions(found: Precisions) -> None:
@@ -126,6 +141,20 @@ def _print_precisions(found: Precisions) -> None:
     if found.not_int8:
         nodes = [(entry.node, entry.op_type, entry.reason) for entry in found.not_int8]
         print_table("products in float32", nodes, ("node", "operator", "why not int8"))
+
+
+def _print_sparse(found: Sequence[SparseWeights]) -> None:
+    rows = [
+        (
+            one.node,
+            f"{one.zeros:.0%}",
+            size(one.stored_bytes),
+            size(one.dense_bytes),
+            "skips them" if one.kernel else "",
+        )
+        for one in found
+    ]
+    print_table("weights stored without their zeros", rows, ("node", "zeros", "stored", "dense", "the kernel"))
 
 
 def _value(value: Tensor) -> str:

@@ -79,10 +79,10 @@ def pack(ctx: Lowering, name: str, weight: np.ndarray, source: Constant | None, 
 
 
 def panels(matrix: np.ndarray) -> np.ndarray:
-    """[k, n] -> [ceil(n / PANEL), k, PANEL]; columns beyond n are zero."""
+    """[k, n] -> [ceil(n / PANEL), k, PANEL]; columns beyond n are zero, and -0 is +0, which no sum shows."""
     k, n = matrix.shape
     padded = np.zeros((k, -(-n // layout.PANEL) * layout.PANEL), matrix.dtype)
-    padded[:, :n] = matrix
+    padded[:, :n] = matrix + matrix.dtype.type(0)
     return np.ascontiguousarray(padded.reshape(k, -1, layout.PANEL).transpose(1, 0, 2))
 
 

@@ -36,7 +36,7 @@ DTYPES: tuple[tuple[str, int, int], ...] = (
 )
 Q8 = len(DTYPES) - 1
 QUANTISED_PRODUCTS = ("DynamicQGemm", "QConv", "QDepthwiseConv", "QGemm", "QStemConv")
-FLOAT_PRODUCTS = ("Conv", "ConvTranspose", "DepthwiseConv", "Gemm", "StemConv", "WinogradConv")
+FLOAT_PRODUCTS = ("Conv", "ConvTranspose", "DepthwiseConv", "Gemm", "SparseGemm", "StemConv", "WinogradConv")
 COMPRESSED_PRODUCTS = ("CompressedConv", "CompressedGemm")  # whose u8 weights are pairs of 4 bits
 
 HEADER = Struct(
@@ -63,7 +63,8 @@ HEADER = Struct(
 
 TENSOR = Struct(
     "TensorRecord",
-    "A value of the graph. dims: index of its first entry in the dims table; an entry -(k+1) is free dimension k.",
+    "A value of the graph. dims: index of its first entry in the dims table; an entry -(k+1) is free dimension k. "
+    "sparse: a constant of a mask and the entries that are not zero.",
     (
         ("data", "u64", 1),  # constants: offset within the data section
         ("bytes", "u64", 1),
@@ -72,7 +73,8 @@ TENSOR = Struct(
         ("kind", "u8", 1),
         ("dtype", "u8", 1),
         ("rank", "u8", 1),
-        ("reserved", "u8", 5),
+        ("sparse", "u8", 1),
+        ("reserved", "u8", 4),
     ),
 )
 

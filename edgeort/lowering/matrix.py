@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from edgeort.lowering import compressed, layout, winograd
+from edgeort.lowering import compressed, layout, sparse, winograd
 from edgeort.lowering.compressed import Panels, panels
 from edgeort.lowering.context import Group, Lowering, attribute, integer, integers, number, text, unsupported
 from edgeort.lowering.params import PARAMS
@@ -59,6 +59,9 @@ def matmul(ctx: Lowering, node: ir.Node, group: Group) -> None:
     if weight is None or weight.ndim != 2:
         emit_product(ctx, node, group, ctx.value(a), ctx.value(b), -1, alpha=1.0)
         return
+    if sparse.pays(ctx, node, weight):
+        sparse.product(ctx, node, group, weight, padded_bias(np.zeros(1), weight.shape[1]))
+        return
     packed = compressed.pack(ctx, str(b.name), weight, dequantized_constant(b), lambda w: [w])  # type: ignore[union-attr]
     emit_product(ctx, node, group, ctx.value(a), packed, -1, alpha=1.0, packed=1, k=weight.shape[0], n=weight.shape[1])
 
@@ -73,6 +76,12 @@ def gemm(ctx: Lowering, node: ir.Node, group: Group) -> None:
     weight, bias = ctx.constant(b), ctx.constant(c)
     shape: dict[str, Any] = {"transpose_a": integer(node, "transA", 0), "alpha": 1.0}
     operand: int | Panels
+    if weight is not None and (c is None or bias is not None) and not shape["transpose_a"]:
+        matrix = (weight.T if trans_b else weight) * alpha
+        terms = np.zeros(1, np.float32) if bias is None else bias.reshape(-1) * beta
+        if (bias is None or _per_column(bias, matrix.shape[1])) and sparse.pays(ctx, node, matrix):
+            sparse.product(ctx, node, group, matrix, padded_bias(terms, matrix.shape[1]))
+            return
     if weight is None:
         operand = ctx.value(b)
         shape |= {"transpose_b": trans_b, "alpha": float(alpha)}
@@ -108,6 +117,9 @@ def conv(ctx: Lowering, node: ir.Node, group: Group) -> None:
     per_group, kernel = weight.shape[1], weight.shape[2:]
     name, source = str(node.inputs[1].name), dequantized_constant(node.inputs[1])  # type: ignore[union-attr]
     packed: np.ndarray | Panels
+    if _is_product(node, kernel) and sparse.pays(ctx, node, matrix := _columns(weight, 1)[0]):
+        sparse.product(ctx, node, group, matrix, padded_bias(bias, channels))
+        return
     # Winograd transforms float32 weights: where memory is what counts, those that can be smaller do without it.
     small = ctx.rates is None and (source is not None or compressed.is_half(weight))
     if winograd.pays(node, weight, group.output) and not small:
@@ -122,6 +134,12 @@ def conv(ctx: Lowering, node: ir.Node, group: Group) -> None:
         else:
             op, packed = "Conv", compressed.pack(ctx, name, weight, source, lambda w: _columns(w, groups))
     _convolution(ctx, node, group, op, kernel, packed, biases, per_group * groups, channels)
+
+
+def _is_product(node: ir.Node, kernel: tuple[int, ...]) -> bool:
+    """Whether each output pixel is a product of the same input pixel."""
+    plain = set(kernel) == {1} and integer(node, "group", 1) == 1 and not reads_planes(node)
+    return plain and set(integers(node, "strides") or [1]) == {1} and not any(integers(node, "pads") or [0])
 
 
 def _columns(weight: np.ndarray, groups: int) -> list[np.ndarray]:

@@ -71,6 +71,12 @@ _ALL = (
         (("k", "i64", 1), ("n", "i64", 1), ("wide", "u32", 1), ("reserved", "u32", 1), ("epilogue", "Program", 1)),
     ),
     Struct(
+        "SparseGemmParams",
+        "A product of float32 [..., k] by a constant [k, n] with zeros: inputs are x, the weights that are not zero, "
+        "column by column, the mask u64 [n, ceil(k / 64)] of their places, the bias, the program's operands.",
+        (("k", "i64", 1), ("n", "i64", 1), ("epilogue", "Program", 1)),
+    ),
+    Struct(
         "RnnParams",
         "LSTM, GRU and RNN. packed: weights come as panels, recurrent ones a group of gates at a time. flag: "
         "input_forget or linear_before_reset. activations: three a direction, codes of lowering/rnn.py. clip: 0 for "

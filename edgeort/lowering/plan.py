@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeort.errors import UnsupportedError
-from edgeort.lowering import layout
+from edgeort.lowering import layout, storage
 
 _CODES = {onnx_type: code for code, (_, onnx_type, _) in enumerate(layout.DTYPES)}
 _F32 = 0
@@ -84,9 +84,13 @@ class PlanBuilder:
         form = _STORED.get(layout.DTYPES[self.tensors[node.inputs[at]].dtype][0], "")
         if form == "u8" and node.op in layout.COMPRESSED_PRODUCTS:
             form = "int4"
-        scales = node.inputs[3:5] if node.op in layout.COMPRESSED_PRODUCTS else []
-        arrays = [self.tensors[index].data for index in (node.inputs[at], *scales) if index >= 0]
-        return form, sum(array.nbytes for array in arrays if array is not None) if form else 0
+        masked = node.op == "SparseGemm"
+        others = node.inputs[2:3] if masked else node.inputs[3:5] if node.op in layout.COMPRESSED_PRODUCTS else []
+        arrays = [self.tensors[index].data for index in (node.inputs[at], *others) if index >= 0]
+        held = [array if (less := storage.sparse(array)) is None else less for array in arrays if array is not None]
+        if form and (masked or held[0] is not arrays[0]):
+            form = f"sparse {form}"
+        return form, sum(array.nbytes for array in held) if form else 0
 
     def input(self, name: str, dtype: int, dims: Sequence[int | str | None]) -> int:
         """A graph input; a dimension that is a name (or None) is free, and equal names are equal sizes."""
@@ -147,9 +151,12 @@ class _Writer:
     def tensor(self, tensor: _Tensor) -> bytes:
         dims = len(self.dims)
         self.dims += tensor.dims
+        sparse = None if tensor.data is None else storage.sparse(tensor.data)
+        data = tensor.data if sparse is None else sparse
         return layout.TENSOR.pack(
-            data=self.constant(tensor.data) if tensor.data is not None else 0,
-            bytes=tensor.data.nbytes if tensor.data is not None else 0,
+            data=0 if data is None else self.constant(data),
+            bytes=0 if data is None else data.nbytes,
+            sparse=int(sparse is not None),
             name=self.string(tensor.name),
             dims=dims,
             kind=layout.KINDS.index(tensor.kind),

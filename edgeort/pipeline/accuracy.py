@@ -38,7 +38,8 @@ class Accuracy:
     """What calibrates and what judges a build. Where one of `data` and `eval_data` is given, it is split for int8.
 
     `labels`, `task`, `limits`, `output` and `characters` are those of `Exam`; `exclude` names nodes that stay float and
-    whole. `prune` is the share of the multiply-adds that goes, or auto: what the limits allow.
+    whole. `prune` is the share of the multiply-adds that goes, or auto: what the limits allow; `sparsity` is
+    0.7 (of the weights), 2:4 or auto.
     """
 
     precision: Precision = "float32"
@@ -53,11 +54,17 @@ class Accuracy:
     exclude: Sequence[str] = ()
     preprocessing: Preprocessing | None = None
     prune: float | Literal["auto"] | None = None
+    sparsity: str | None = None
+
+    @property
+    def prunes(self) -> bool:
+        """Whether anything is taken from the model."""
+        return self.prune is not None or self.sparsity is not None
 
     @property
     def calibrates(self) -> bool:
         """Whether samples are needed beside those that judge."""
-        return self.precision in ("int8", "int4") or self.prune is not None
+        return self.precision in ("int8", "int4") or self.prunes
 
     def checked(self, profile: Profile) -> Accuracy:
         """With the profile's budget where it applies. InputError for options that do not go together."""
@@ -66,10 +73,14 @@ class Accuracy:
         has_data = self.data is not None or self.eval_data is not None
         if self.precision == "int8" and not has_data:
             raise InputError("int8 needs samples to calibrate with, and there are none", hint="add --data DIR")
-        if self.prune is not None and not has_data:
+        if self.prunes and not has_data:
             raise InputError("pruning needs samples to fit to, and there are none", hint="add --data DIR")
-        if self.prune == "auto" and not self.limits.is_set:
-            raise InputError("--prune auto goes as far as a budget allows, and there is none", hint="add --max-drop 1")
+        if self.prune is not None and self.sparsity is not None:
+            raise InputError(
+                "--prune and --sparsity are two steps", hint="edgeort prune --ratio, then build --sparsity"
+            )
+        if "auto" in (self.prune, self.sparsity) and not self.limits.is_set:
+            raise InputError("pruning by auto goes as far as a budget allows: none is set", hint="add --max-drop 1")
         if (self.limits.is_set or self.labels) and not has_data:
             raise InputError("a budget of accuracy is judged on samples, and there are none", hint="add --data DIR")
         drop = profile.budget.max_drop
@@ -212,14 +223,16 @@ def preprocessing_of(accuracy: Accuracy, sets: Sets) -> dict[str, Any] | None:
 
 
 def record(
-    accuracy: Accuracy, quantised: Quantised | None, found: Evaluation | None, pruned: float | None = None
+    accuracy: Accuracy,
+    quantised: Quantised | None,
+    found: Evaluation | None,
+    pruned: Mapping[str, float] | None = None,
 ) -> dict[str, Any] | None:
     """What the manifest says of accuracy; no times and no paths, so that the same build gives the same bytes."""
     if quantised is None and found is None:
         return None
     told: dict[str, Any] = {"precision": accuracy.precision, "budget": asdict(accuracy.limits)}
-    if pruned is not None:
-        told["pruned"] = pruned  # the share of the multiply-adds that went
+    told |= pruned or {}
     if quantised is not None:
         result = quantised.result
         told |= {
@@ -243,8 +256,8 @@ def judge(trial: Bundle, path: Path, accuracy: Accuracy, sets: Sets, walk: Walk)
     assert sets.judging is not None
     with walk.stage("validate"):
         found = assess(trial, path, exam_of(accuracy, sets.judging), progress=walk.progress)
-    if accuracy.prune is not None and accuracy.precision == "float32":
-        return enforce(found, hint="--prune auto, or a smaller share; or a wider budget")
+    if accuracy.prunes and accuracy.precision == "float32":
+        return enforce(found, hint="--prune auto or --sparsity auto, or a smaller share; or a wider budget")
     if accuracy.precision == "float32":
         return enforce(
             found, hint=f"the float bundle is not what ONNX Runtime computes: edgeort validate --model {path}"

@@ -16,6 +16,7 @@ from edgeort.bundle import Vocabulary, golden, write_bundle
 from edgeort.bundle.writing import check_writable
 from edgeort.device_profiles import Profile
 from edgeort.errors import InputError
+from edgeort.lowering.storage import sparse_weights
 from edgeort.lowering.where_int8 import rates_of
 from edgeort.passes.context import IoLayout
 from edgeort.pipeline import accuracy as accuracies
@@ -66,7 +67,7 @@ def build(
     with walk.stage("clean"):
         graph = walk.keep("clean", model.clean(graph))
     sets = accuracies.open_sets(asked, graph)
-    pruned = None if asked.prune is None else prune(path, shapes, asked, sets, walk)
+    pruned = None if not asked.prunes else prune(path, shapes, asked, sets, walk)
     graph, reference = (graph, path) if pruned is None else (pruned.graph, pruned.model)
     quantised = None
     if asked.precision != "float32":
@@ -95,8 +96,8 @@ def build(
         sizes = packing.sizes_of(contents)
         verdicts = judge(manifest.budgets, sum(sizes.values()), ran.measurement) if ran.measurement else []
         enforce(verdicts)
-        ratio = None if pruned is None else pruned.result.ratio
-        manifest = replace(manifest, quantization=accuracies.record(asked, quantised, evaluation, ratio))
+        shares = None if pruned is None else pruned.shares
+        manifest = replace(manifest, quantization=accuracies.record(asked, quantised, evaluation, shares))
         write_bundle(out, manifest, contents)
     return BuildResult(
         bundle=out,
@@ -116,6 +117,7 @@ def build(
         comparisons=tuple(comparisons),
         samples=sets.told,
         pruning=None if pruned is None else pruned.result,
+        sparse=tuple(sparse_weights(plan)),
         quantization=None if quantised is None else quantised.result,
         evaluation=evaluation,
         measurement=ran.measurement,

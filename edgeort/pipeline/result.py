@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from edgeort.bench import Measurement, Verdict
+from edgeort.lowering.storage import SparseWeights
 from edgeort.quantize import Result
 from edgeort.quantize.pruning import Result as Pruning
+from edgeort.quantize.sparsity import Result as Sparsity
 from edgeort.validate import Comparison, Evaluation
 
 
@@ -17,8 +19,8 @@ class BuildResult:
     """What a build made. Sizes in bytes; `checked_on` says where the outputs came from that were compared.
 
     `precisions` counts nodes by precision, `weights` those with weights by how these are stored, `not_int8` says of
-    quantised layers why they run in float.
-    `samples` says which samples calibrated and which judged, `pruning` which channels went, `quantization` is what made
+    quantised layers why they run in float. `samples` says which samples calibrated and which judged, `pruning` which
+    channels or weights went, `sparse` which weights are stored without their zeros, `quantization` is what made
     the int8 model, `evaluation` what the bundle's answers are worth.
     """
 
@@ -38,7 +40,8 @@ class BuildResult:
     checked_on: str
     comparisons: tuple[Comparison, ...]
     samples: str
-    pruning: Pruning | None
+    pruning: Pruning | Sparsity | None
+    sparse: tuple[SparseWeights, ...]
     quantization: Result | None
     evaluation: Evaluation | None
     measurement: Measurement | None

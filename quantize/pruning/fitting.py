@@ -17,7 +17,7 @@ import onnx_ir as ir
 
 from edgeort.passes.edit import opset
 from edgeort.progress import Progress
-from edgeort.quantize import bias_correction, compensation, gptq
+from edgeort.quantize import bias_correction, compensation, gptq, thinning
 from edgeort.quantize.calibration import ChannelMean, channel_sums
 from edgeort.quantize.covariance import Moments, Patches
 from edgeort.quantize.layers import Layer, after_activation, read_layer
@@ -27,6 +27,9 @@ from edgeort.quantize.segments import Prefix
 from edgeort.quantize.store import Store
 
 FLOATS = "float:"  # in front of the float model's tensors in the store
+
+# (layer, float64 weights [outputs, d], covariance [d, d] of what they multiply) -> the weights that take their place
+Thin = Callable[[Layer, np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,20 @@ class Pair:
 
 
 def fit(
-    model: ir.Model, reference: ir.Graph, pairs: Mapping[str, Pair], store: Store, progress: Progress | None
+    model: ir.Model,
+    reference: ir.Graph,
+    pairs: Mapping[str, Pair],
+    store: Store,
+    progress: Progress | None,
+    thin: Mapping[str, Thin] | None = None,
 ) -> None:
-    """Replaces weights and biases in `model`, from the samples whose inputs `store` has."""
+    """Replaces weights and biases in `model`, from the samples whose inputs `store` has.
+
+    The weights of the layers in `thin`, by name, lose some on the way.
+    """
+    thin = thin or {}
     prefix, floats = Prefix(model.graph, opset(model), store), Prefix(reference, opset(model), store, FLOATS)
-    behind = _behind(model.graph, {pair.node for pair in pairs.values() if _is_cut(pair)})
+    behind = _behind(model.graph, {p.node for p in pairs.values() if _is_cut(p) or p.whole.name in thin})
     todo = [pairs[str(node.name)] for node in model.graph if node in behind and str(node.name) in pairs]
     for number, pair in enumerate(todo, 1):
         if progress:
@@ -77,7 +89,7 @@ def fit(
         prefix.advance(layer.input)
         floats.advance(pair.whole.input)  # of the other graph
         if can_fit(pair.whole, store.samples):
-            _fit_weight(pair, prefix, floats, store.samples)
+            _fit_weight(pair, prefix, floats, store.samples, thin.get(layer.name))
         if layer.takes_bias:
             value, axis = after_activation(layer.node.outputs[0]), layer.output_axis
             wanted = _means(floats, floats.value(str(after_activation(pair.whole.node.outputs[0]).name)), axis).mean
@@ -104,7 +116,7 @@ def _behind(graph: ir.Graph, start: set[ir.Node]) -> set[ir.Node]:
     return found
 
 
-def _fit_weight(pair: Pair, prefix: Prefix, floats: Prefix, samples: int) -> None:
+def _fit_weight(pair: Pair, prefix: Prefix, floats: Prefix, samples: int, thin: Thin | None) -> None:
     layer, whole = pair.layer, pair.whole
     every = Patches(whole, samples)
     few = Patches(layer, samples, every.positions)  # the same ones
@@ -121,8 +133,13 @@ def _fit_weight(pair: Pair, prefix: Prefix, floats: Prefix, samples: int) -> Non
         for total, one in zip(halves[sample % 2], found, strict=True):
             total.add(one)
     both = [first.merged(second) for first, second in zip(*halves, strict=True)]
-    problem = partial(_problem, rows, Moments.covariance if layer.takes_bias else Moments.products)
+    second = Moments.covariance if layer.takes_bias else Moments.products
+    problem = partial(_problem, rows, second)
     moved = rows + compensation.best_step([problem(*half) for half in halves], problem(*both))
+    if thin is None:
+        moved = thinning.keep_zeros(moved, rows, second(both[0]))
+    else:
+        moved = thin(layer, moved[0], second(both[0])[0])[np.newaxis]
     pair.set_weight(moved)
     if layer.takes_bias:
         bias = np.zeros(whole.channels) if whole.bias is None else whole.bias.astype(np.float64)

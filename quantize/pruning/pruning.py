@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,43 +14,33 @@ from threadpoolctl import threadpool_limits
 from edgeort.errors import InputError, ModelError
 from edgeort.model import write
 from edgeort.progress import Progress
-from edgeort.quantize.images import Preprocessing
-from edgeort.quantize.input_checks import InputChecks
-from edgeort.quantize.preparing import Prepared, already_quantised, prepare
+from edgeort.quantize.preparing import already_quantised, prepare
 from edgeort.quantize.pruning.channels import Tracker
 from edgeort.quantize.pruning.choosing import Order, order
 from edgeort.quantize.pruning.groups import Group, find_groups
-from edgeort.quantize.pruning.judging import Budget, Judge, Score
+from edgeort.quantize.pruning.judging import Judge, Score
 from edgeort.quantize.pruning.ledger import Costs, Step, steps
+from edgeort.quantize.pruning.reading import Reads, read
 from edgeort.quantize.pruning.removing import Remover
 from edgeort.quantize.pruning.searching import Plan, search
 from edgeort.quantize.pruning.statistics import gather
 from edgeort.quantize.pruning.tracing import trace
-from edgeort.quantize.samples import Data, Samples, open_samples
+from edgeort.quantize.samples import Data
 from edgeort.quantize.store import Store
 
 PROBE_SAMPLES = 16  # on which a group's reach is measured
-JUDGE_SAMPLES = 1000
-
-Labels = Callable[[Sequence[str]], Mapping[str, int | str]]  # the samples' names -> their classes
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Reads):
     """How to prune. `ratio` is the share of the multiply-adds that go; None: as many as the budget allows.
 
-    Of every group's channels a multiple of `multiple` stays. `fit_samples` at most are fitted to, all others judge.
-    `labels` gives the samples' classes. Layers of `exclude` keep their channels.
+    Of every group's channels a multiple of `multiple` stays. Layers of `exclude` keep their channels.
     """
 
     ratio: float | None = None
     multiple: int = 16
-    samples: int | None = None
-    fit_samples: int = 100
     exclude: Collection[str] = ()
-    preprocessing: Preprocessing | None = None
-    budget: Budget = Budget()
-    labels: Labels | None = None
 
 
 @dataclass(frozen=True)
@@ -107,20 +97,20 @@ def prune(
     tracker = trace(prepared.model.graph)
     groups, left = _groups(tracker, model, options)
     with threadpool_limits(1, "blas"), Store() as store, Store() as rest:  # samples are worked on in parallel
-        read = _read(prepared, data, judging, options, store, rest)
+        samples = read(prepared, data, judging, options, store, rest)
         tell(f"looking at {store.samples} samples")
         layers = gather(prepared, [tied.layer for tied in tracker.layers], store)
         remover = Remover(prepared, layers, store, progress)
         costs = Costs(tracker, {name: layer.positions for name, layer in layers.items()})
         orders = [order(group, layers) for group in groups]
-        plan = Plan(_ledger(orders, options.multiple, costs, remover, read.judge, tell), costs)
-        found = search(plan, remover, read.judge, options.ratio, options.budget, tell)
-    write(output, found.model)
-    alive = tracker.alive(found.gone)
+        plan = Plan(_ledger(orders, options.multiple, costs, remover, samples.judge, tell), costs)
+        made = search(plan, remover, samples.judge, options.ratio, options.budget, tell)
+    write(output, made.model)
+    alive = tracker.alive(made.gone)
     lines = tuple(Line(g.name, g.size - int((~alive(g.roots)).sum()), g.size) for g in groups)
     return Result(
-        str(model), str(output), plan.ratio(found.gone), costs.total(), lines, left, read.fitted, read.judged,
-        found.score, tuple(read.warnings), Path(model).stat().st_size, len(found.model), time.perf_counter() - start,
+        str(model), str(output), plan.ratio(made.gone), costs.total(), lines, left, samples.fitted, samples.judged,
+        made.score, tuple(samples.warnings), Path(model).stat().st_size, len(made.model), time.perf_counter() - start,
     )  # fmt: skip
 
 
@@ -151,58 +141,6 @@ def _groups(tracker: Tracker, model: str | os.PathLike[str], options: Options) -
         reasons = "; ".join(f"{name}: {why}" for name, why in list(left.items())[:3])
         raise ModelError(f"{model}: no layer has channels that may go ({reasons or 'no Conv, Gemm or MatMul'})")
     return groups, left
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """The samples that were kept: how many to fit to, how many to judge by, and warnings about them."""
-
-    fitted: int
-    judged: int
-    judge: Judge
-    warnings: list[str]
-
-
-def _read(
-    prepared: Prepared, data: Data, judging: Data | None, options: Options, store: Store, rest: Store
-) -> _Reading:
-    """Puts samples into both stores: where none are given to judge by, half of them at most to fit to."""
-    samples = open_samples(data, prepared.inputs, options.preprocessing).limited(options.samples)
-    others = None if judging is None else open_samples(judging, prepared.inputs, options.preprocessing)
-    known = samples.names() if options.labels and judging is None else []
-    if others is None and samples.count is not None and samples.count > 1:
-        samples, others = samples.split(min(options.fit_samples, samples.count // 2))
-    checks = InputChecks(prepared.model.graph)
-    names = _fill(store, samples.limited(options.fit_samples), checks)
-    warnings, judged = [], store
-    if others is not None:
-        names, judged = _fill(rest, others.limited(JUDGE_SAMPLES), checks), rest
-        known = known or others.names()
-    else:
-        warnings.append("no samples are left to judge by: the figures are of those that the model was fitted to")
-    classes = options.labels(known) if options.labels else {}
-    labels = [_class(classes.get(name)) for name in names]
-    if options.budget.drop is not None and not any(label is not None for label in labels):
-        warnings.append("there are no labels: every answer that changes counts as a drop")
-    inputs = [value.name for value in prepared.inputs]
-    judge = Judge(prepared.serialized, inputs, judged, labels)
-    return _Reading(store.samples, judged.samples, judge, [*checks.warnings(), *warnings])
-
-
-def _fill(store: Store, samples: Samples, checks: InputChecks) -> list[str]:
-    """The names of the samples, which the store has then."""
-    names = []
-    for name, sample in samples.named():
-        checks.look(sample)
-        for key, array in sample.items():
-            store.put(key, store.samples, array)
-        store.samples += 1
-        names.append(name)
-    return names
-
-
-def _class(label: int | str | None) -> int | None:
-    return None if label is None else int(label)
 
 
 def _ledger(

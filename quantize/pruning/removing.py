@@ -69,6 +69,7 @@ def make_up(tracker: Tracker, tied: Tied, read: Read, keep: np.ndarray) -> None:
     moved, fall = choosing.without(rows, read, keep)
     whole = np.zeros_like(rows)
     whole[:, keep] = moved
+    whole[rows == 0] = 0
     tracker.set_constant(layer.node, 1, choosing.from_input_rows(layer, whole))
     if layer.takes_bias:
         _raise_bias(tracker, layer, fall)

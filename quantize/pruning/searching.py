@@ -5,8 +5,9 @@ The noise rises with every step of the ledger, so bisection finds the last one w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from edgeort.errors import BudgetError, InputError
 from edgeort.progress import Progress
@@ -15,6 +16,8 @@ from edgeort.quantize.pruning.ledger import Costs, Step
 from edgeort.quantize.pruning.removing import Remover
 
 TRIES = 6  # of bisection
+
+G = TypeVar("G")
 
 
 @dataclass(frozen=True)
@@ -42,37 +45,49 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Found:
-    """A pruned model, the channels that are gone, and its score."""
+class Found(Generic[G]):
+    """A pruned model, what is gone from it, and its score."""
 
-    gone: set[int]
+    gone: G
     model: bytes
     score: Score
 
 
-def search(plan: Plan, remover: Remover, judge: Judge, ratio: float | None, budget: Budget, tell: Progress) -> Found:
+def search(
+    plan: Plan, remover: Remover, judge: Judge, ratio: float | None, budget: Budget, tell: Progress
+) -> Found[set[int]]:
     """The model without that share of its multiply-adds, or without as much as the budget allows.
 
     InputError for a share that is not there to go, BudgetError where the budget is not kept.
     """
+
+    def make(share: float) -> Found[set[int]]:
+        gone = plan.gone(plan.first(share))
+        model = remover.remove(gone, refit=False)
+        return Found(gone, model, judge.score(model))
+
+    def fitted(rough: Found[set[int]]) -> Found[set[int]]:
+        model = remover.remove(rough.gone, refit=True)
+        return better(rough, Found(rough.gone, model, judge.score(model)), budget)
+
     most = plan.ratio(plan.gone(len(plan.steps)))
     if ratio is None:
-        return _fitted(_bisect(plan, remover, judge, budget, most, tell), remover, judge, budget)
+        return fitted(furthest(make, most, budget, "fewer multiply-adds", tell))
     if ratio > most:
         raise InputError(f"{ratio:.0%} of the multiply-adds cannot go: at most {most:.0%}", hint=f"--ratio {most:.2f}")
-    found = _fitted(_make(plan.gone(plan.first(ratio)), remover, judge), remover, judge, budget)
-    if not budget.kept(found.score):
-        raise BudgetError(f"the budget ({budget.text()}) is not kept: {_text(found.score)}", hint="--ratio auto")
-    return found
+    return enforced(fitted(make(ratio)), budget, "--ratio auto")
 
 
-def _bisect(plan: Plan, remover: Remover, judge: Judge, budget: Budget, most: float, tell: Progress) -> Found:
-    """Bisection over unfitted models, which are made in a second."""
+def furthest(make: Callable[[float], Found[G]], most: float, budget: Budget, what: str, tell: Progress) -> Found[G]:
+    """The model with the largest share up to `most` that keeps the budget, by bisection over models made in a second.
+
+    `what` names what there is more of. BudgetError where none keeps it.
+    """
     good, bad, best, last = 0.0, most, None, None
     for number in range(TRIES):
         middle = (good + bad) / 2
-        tell(f"trying {middle:.1%} of the multiply-adds ({number + 1} of {TRIES})")
-        last = _make(plan.gone(plan.first(middle)), remover, judge)
+        tell(f"trying {middle:.1%} {what} ({number + 1} of {TRIES})")
+        last = make(middle)
         if budget.kept(last.score):
             good, best = middle, last
         else:
@@ -80,22 +95,23 @@ def _bisect(plan: Plan, remover: Remover, judge: Judge, budget: Budget, most: fl
     if best is None:
         assert last is not None
         raise BudgetError(
-            f"the budget ({budget.text()}) is not kept even with {bad:.1%} fewer multiply-adds: {_text(last.score)}",
+            f"the budget ({budget.text()}) is not kept even with {bad:.1%} {what}: {_text(last.score)}",
             hint="a wider budget; or labels or more samples, if there were few",
         )
     return best
 
 
-def _make(gone: set[int], remover: Remover, judge: Judge, *, refit: bool = False) -> Found:
-    model = remover.remove(gone, refit=refit)
-    return Found(gone, model, judge.score(model))
-
-
-def _fitted(rough: Found, remover: Remover, judge: Judge, budget: Budget) -> Found:
+def better(rough: Found[G], fitted: Found[G], budget: Budget) -> Found[G]:
     """The model with all layers fitted, if that serves samples that it was not fitted to."""
-    found = _make(rough.gone, remover, judge, refit=True)
-    worse = found.score.noise >= rough.score.noise or (budget.kept(rough.score) and not budget.kept(found.score))
-    return rough if worse else found
+    worse = fitted.score.noise >= rough.score.noise or (budget.kept(rough.score) and not budget.kept(fitted.score))
+    return rough if worse else fitted
+
+
+def enforced(found: Found[G], budget: Budget, hint: str) -> Found[G]:
+    """The model. BudgetError where it does not keep the budget."""
+    if not budget.kept(found.score):
+        raise BudgetError(f"the budget ({budget.text()}) is not kept: {_text(found.score)}", hint=hint)
+    return found
 
 
 def _text(score: Score) -> str:

@@ -18,7 +18,7 @@ from edgeort import lowering, model, sample, toolchain
 from edgeort.passes import PassContext, run_passes
 from tests.contract.engines import HOST, levels
 from tests.fuzz.compressed import compressed
-from tests.fuzz.corpus import network, transformer, winograd
+from tests.fuzz.corpus import network, sparse, transformer, winograd
 from tests.fuzz.quantised import quantised_network
 from tests.real_models.find import find
 
@@ -95,6 +95,14 @@ def test_winograd(tmp_path: Path) -> None:
     path = tmp_path / "winograd.onnx"
     path.write_bytes(winograd().SerializeToString())
     for size in ("1x3x27x30", "2x3x121x70"):
+        found = digests(path, tmp_path, CORES[1:2], "--shape", f"x={size}")
+        assert len(set(found.values())) == 1, found
+
+
+def test_sparse_products(tmp_path: Path) -> None:
+    path = tmp_path / "sparse.onnx"
+    path.write_bytes(sparse().SerializeToString())
+    for size in ("1x3x33x37", "2x3x64x64"):
         found = digests(path, tmp_path, CORES[1:2], "--shape", f"x={size}")
         assert len(set(found.values())) == 1, found
 

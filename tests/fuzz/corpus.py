@@ -111,6 +111,35 @@ def winograd() -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
 
+def sparse() -> onnx.ModelProto:
+    """Products by weights of which one in eight is not zero, one in a row stream; a 3x3 layer that is widened."""
+    rng = np.random.default_rng(0)
+    sizes: dict[str, Sequence[int]] = {
+        "w0": (32, 3, 3, 3), "w1": (130, 32, 1, 1), "wd": (130, 1, 3, 3), "w2": (32, 130, 1, 1), "w3": (32, 32, 3, 3),
+        "w4": (32, 75),
+    }  # fmt: skip
+    constants = []
+    for name, shape in sizes.items():
+        array = rng.standard_normal(shape).astype(np.float32) / 4
+        held = rng.random(shape) < (1.0 if name in ("w0", "wd") else 0.125)
+        constants.append(numpy_helper.from_array(np.where(held, array, 0).astype(np.float32), name))
+    nodes = [
+        helper.make_node("Conv", ["x", "w0"], ["a"], pads=[1, 1, 1, 1], strides=[2, 2]),
+        helper.make_node("Conv", ["a", "w1"], ["b"]),
+        helper.make_node("Relu", ["b"], ["c"]),
+        helper.make_node("Conv", ["c", "wd"], ["d"], pads=[1, 1, 1, 1], group=130),
+        helper.make_node("Conv", ["d", "w2"], ["e"]),
+        helper.make_node("Add", ["e", "a"], ["f"]),
+        helper.make_node("Conv", ["f", "w3"], ["g"], pads=[1, 1, 1, 1], dilations=[1, 1]),
+        helper.make_node("Transpose", ["g"], ["h"], perm=[0, 2, 3, 1]),
+        helper.make_node("MatMul", ["h", "w4"], ["y"]),
+    ]
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, "H", "W"])]
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+    graph = helper.make_graph(nodes, "sparse", inputs, outputs, constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
 def network() -> onnx.ModelProto:
     """A small image network with free sizes: convolutions of all kinds, epilogues, branches, views."""
     rng = np.random.default_rng(0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import edgeort
+from edgeort.bundle import open_bundle
 from edgeort.errors import BudgetError, InputError
 from edgeort.pipeline import Accuracy
 from edgeort.validate import Limits
@@ -43,10 +44,35 @@ def test_int8_of_what_is_left(place: Path):
     assert next(f.value for f in result.evaluation.figures if f.name == "sqnr_db") >= 12
 
 
+def test_zeros_make_the_bundle_smaller(place: Path):
+    whole = edgeort.build(place / "m.onnx", "host", place / "dense")
+    asked = Accuracy(data=place / "x.npy", sparsity="0.6", exclude=("n2",))
+    result = edgeort.build(place / "m.onnx", "host", place / "s", accuracy=asked)
+    assert result.pruning is not None and result.pruning.sparsity == pytest.approx(0.6, abs=0.01)
+    assert result.plan_bytes < whole.plan_bytes
+    stored = [{weights.node.removesuffix("_nhwc") for weights in built.sparse} for built in (whole, result)]
+    assert stored == [{"n12"}, {"n6", "n8", "n12"}]  # the 10 classes of n12 are padded to 16
+    assert result.max_difference < 1e-4  # against ONNX Runtime on the model with zeros
+    assert open_bundle(place / "s").manifest.quantization["sparsity"] == result.pruning.sparsity
+    assert result.to_dict()["sparse"][0]["zeros"] > 0.2
+
+
+def test_zeros_of_an_int8_model(place: Path):
+    dense = edgeort.build(place / "m.onnx", "host", place / "i", accuracy=Accuracy("int8", place / "x.npy"))
+    asked = Accuracy("int8", place / "x.npy", sparsity="2:4")
+    result = edgeort.build(place / "m.onnx", "host", place / "si", accuracy=asked)
+    assert result.precisions["int8"] == dense.precisions["int8"] and result.plan_bytes < dense.plan_bytes
+    assert all(weights.zeros >= 0.5 and not weights.kernel for weights in result.sparse)
+
+
 def test_what_does_not_go_together(place: Path):
     for asked, words in (
         (Accuracy(prune=0.3), "pruning needs samples"),
+        (Accuracy(sparsity="0.5"), "pruning needs samples"),
         (Accuracy(data=place / "x.npy", prune="auto"), "as far as a budget allows"),
+        (Accuracy(data=place / "x.npy", sparsity="auto"), "as far as a budget allows"),
+        (Accuracy(data=place / "x.npy", sparsity="0.5", prune=0.3), "two steps"),
+        (Accuracy(data=place / "x.npy", sparsity="much"), "neither a share"),
     ):
         with pytest.raises(InputError, match=words):
             edgeort.build(place / "m.onnx", "host", place / "no", accuracy=asked)

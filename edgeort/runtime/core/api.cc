@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "constants.h"
 #include "model.h"
 #include "ops.h"
 
@@ -44,7 +45,21 @@ Status bind_ops(Model& m) {
   return Status::ok;
 }
 
-void load_tensors(Model& m) {
+// Points the tensor at a constant's data, which is dense in memory.
+bool load_constant(Model& m, const TensorRecord& r, TensorState* t) {
+  u8* data = const_cast<u8*>(m.plan.data + r.data);
+  if (r.sparse) {
+    u8* dense;
+    if (!take(m.memory, &dense, bytes(t->tensor))) return false;
+    widen(data, static_cast<u64>(count(t->tensor)), size_of(t->tensor.dtype), dense);
+    data = dense;
+  }
+  t->tensor.data = data;
+  t->value_known = true;
+  return true;
+}
+
+Status load_tensors(Model& m) {
   for (u32 i = 0; i < m.plan.n_tensors; ++i) {
     const TensorRecord& r = m.plan.tensors[i];
     TensorState& t = m.tensors[i];
@@ -57,10 +72,7 @@ void load_tensors(Model& m) {
       const i64 dim = m.plan.dims[r.dims + static_cast<u32>(d)];
       t.tensor.dims[d] = dim < 0 ? -1 : dim;
     }
-    if (static_cast<Kind>(r.kind) == Kind::constant) {
-      t.tensor.data = const_cast<u8*>(m.plan.data + r.data);
-      t.value_known = true;
-    }
+    if (static_cast<Kind>(r.kind) == Kind::constant && !load_constant(m, r, &t)) return m.fail("out of memory");
   }
   for (u32 i = 0; i < m.plan.n_nodes; ++i) {
     const NodeRecord& r = m.plan.nodes[i];
@@ -78,6 +90,7 @@ void load_tensors(Model& m) {
     m.tensors[m.plan.outputs[i]].last_use = static_cast<i32>(m.plan.n_nodes);
     ++m.tensors[m.plan.outputs[i]].uses;
   }
+  return Status::ok;
 }
 
 // The level of that name, by default the best that library and CPU share.
@@ -110,7 +123,7 @@ Status open_model(Model& m, const u8* data, size_t size, const edgeort_options* 
   if (!take(m.memory, &m.segments, m.max_segments)) return m.fail("out of memory");
   EDGEORT_TRY(choose_isa(m, options ? options->isa : nullptr));
   EDGEORT_TRY(bind_ops(m));
-  load_tensors(m);
+  EDGEORT_TRY(load_tensors(m));
   m.profile = options && options->profile;
   const int threads = options && options->threads > 0 ? options->threads : cpu_count();
   m.pool.start(threads);

@@ -118,8 +118,12 @@ Status Model::plan_segment(u32 begin, u64 limit) {
 
 Status Model::prepare_node(u32 node) {
   Prepare prepare(*this, node);
-  EDGEORT_TRY(nodes[node].op->prepare(prepare));
   const NodeRecord& r = record(node);
+  bool wanted = false;  // by anybody: kernels need not know of outputs that are absent
+  for (u32 k = 0; k < r.outputs; ++k) wanted |= plan.node_outputs(r)[k] >= 0;
+  nodes[node].skipped = !wanted;
+  if (!wanted) return Status::ok;
+  EDGEORT_TRY(nodes[node].op->prepare(prepare));
   bool outputs_known = r.outputs > 0, inputs_known = true, views = true;
   size_t size = 0;
   for (u32 k = 0; k < r.outputs; ++k) {

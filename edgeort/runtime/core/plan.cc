@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "constants.h"
+
 namespace edgeort {
 namespace {
 
@@ -37,6 +39,10 @@ const char* check_tensor(const TensorRecord& t, const Header& h, const Plan& pla
   if (empty) elements = 0;
   if (static_cast<Kind>(t.kind) != Kind::constant) return nullptr;
   if (t.data > h.data[1] || t.bytes > h.data[1] - t.data || t.data % kAlignment) return "a constant's data is out of bounds";
+  if (t.sparse) {
+    const bool fits = t.sparse == 1 && is_sparse(plan.data + t.data, t.bytes, elements, kDTypeSize[t.dtype]);
+    return fits ? nullptr : "a sparse constant's mask disagrees with its shape or its data";
+  }
   if (t.bytes != elements * kDTypeSize[t.dtype]) return "a constant's size disagrees with its shape";
   return nullptr;
 }

@@ -69,7 +69,7 @@ struct Header {
 };
 static_assert(sizeof(Header) == 176);
 
-// A value of the graph. dims: index of its first entry in the dims table; an entry -(k+1) is free dimension k.
+// A value of the graph. dims: index of its first entry in the dims table; an entry -(k+1) is free dimension k. sparse: a constant of a mask and the entries that are not zero.
 struct TensorRecord {
   u64 data;
   u64 bytes;
@@ -78,7 +78,8 @@ struct TensorRecord {
   u8 kind;
   u8 dtype;
   u8 rank;
-  u8 reserved[5];
+  u8 sparse;
+  u8 reserved[4];
 };
 static_assert(sizeof(TensorRecord) == 32);
 
@@ -185,6 +186,14 @@ struct DynamicQGemmParams {
   Program epilogue;
 };
 static_assert(sizeof(DynamicQGemmParams) == 48);
+
+// A product of float32 [..., k] by a constant [k, n] with zeros: inputs are x, the weights that are not zero, column by column, the mask u64 [n, ceil(k / 64)] of their places, the bias, the program's operands.
+struct SparseGemmParams {
+  i64 k;
+  i64 n;
+  Program epilogue;
+};
+static_assert(sizeof(SparseGemmParams) == 40);
 
 // LSTM, GRU and RNN. packed: weights come as panels, recurrent ones a group of gates at a time. flag: input_forget or linear_before_reset. activations: three a direction, codes of lowering/rnn.py. clip: 0 for none.
 struct RnnParams {

@@ -35,9 +35,7 @@ const TileRow& Matrix::main_tile() const {
   return largest_tile(kernels->tiles, kernels->count, round_up(max_of(n, 1), kernels->tiles[kernels->count - 1].columns));
 }
 
-u64 Matrix::scratch_bytes() const {
-  return static_cast<u64>(group_bytes() + widened_bytes()) + (program ? epilogue.scratch_bytes(n * block) : 0);
-}
+u64 Matrix::scratch_bytes() const { return static_cast<u64>(group_bytes() + widened_bytes()) + epilogue_bytes(); }
 
 void Matrix::compressed_columns(const Rows& in, const Weights& weights, bool first, f32* wide, const f32* bias, i64 begin, i64 end,
                                 f32* out, i64 out_stride) const {
@@ -47,8 +45,7 @@ void Matrix::compressed_columns(const Rows& in, const Weights& weights, bool fir
 }
 
 void Matrix::columns(const Rows& in, const f32* panels, const f32* bias, i64 begin, i64 end, f32* out, i64 out_stride) const {
-  const bool clips = lo > -__builtin_inff() || hi < __builtin_inff();
-  Tile tile = {in.pointers, in.offsets, in.taps, in.kc,      nullptr, panel_stride, nullptr, clips,
+  Tile tile = {in.pointers, in.offsets, in.taps, in.kc,      nullptr, panel_stride, nullptr, clips(),
                lo,          hi,         nullptr, out_stride, 0,       in.repeat,    in.step};
   cover(kernels->tiles, kernels->count, in.rows, begin, end, [&](const TileRow& row, i64 column, i64 left) {
     const i64 whole = row.columns < kPanel ? 1 : left / row.columns;

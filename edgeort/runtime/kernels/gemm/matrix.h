@@ -26,6 +26,9 @@ struct Matrix : Blocks {
   // Cuts the work for `rows` rows whose sums have up to `taps` taps.
   void partition(i64 all_rows, i64 taps, int threads);
   u64 scratch_bytes() const;
+  // The part of it that the program takes.
+  u64 epilogue_bytes() const { return program ? epilogue.scratch_bytes(n * block) : 0; }
+  bool clips() const { return lo > -__builtin_inff() || hi < __builtin_inff(); }
 
   // Computes all rows on all threads. `fill(first_row, &rows)` sets a block's pointers, offsets, taps, kc and step. `out` is row 0,
   // column 0; its first row is row `epilogue_row` (and its first column `epilogue_column`) of the epilogue's space.

@@ -1,39 +1,17 @@
-// Transposes of N x N blocks in registers: log2(N) rounds of interleaving row i with row i + N/2.
+// Transposes, block by block in registers.
 #include "move.h"
 
-#include "../../simd/vec.h"
+#include "../../simd/transpose.h"
 
 namespace edgeort {
 namespace {
 
-template <int... I>
-struct Lanes {};
-template <class T, T... I>
-struct Sequence {
-  using type = Lanes<I...>;
-};
-
-template <class V, int... I>
-EDGEORT_INLINE void interleave(V a, V b, V* low, V* high, Lanes<I...>) {
-  constexpr int n = sizeof...(I);
-  *low = __builtin_shufflevector(a, b, (I / 2 + (I & 1) * n)...);
-  *high = __builtin_shufflevector(a, b, (n / 2 + I / 2 + (I & 1) * n)...);
-}
-
 template <class T, int N>
 EDGEORT_INLINE void block(T* out, int64_t out_stride, const T* in, int64_t in_stride) {
-  using V = Vec<T, N>;
-  using Indices = typename __make_integer_seq<Sequence, int, N>::type;
-  V row[N], next[N];
+  Vec<T, N> row[N];
 #pragma clang loop unroll(full)
-  for (int i = 0; i < N; ++i) row[i] = load_as<V>(in + i * in_stride);
-#pragma clang loop unroll(full)
-  for (int s = 1; s < N; s *= 2) {
-#pragma clang loop unroll(full)
-    for (int i = 0; i < N / 2; ++i) interleave(row[i], row[i + N / 2], &next[2 * i], &next[2 * i + 1], Indices{});
-#pragma clang loop unroll(full)
-    for (int i = 0; i < N; ++i) row[i] = next[i];
-  }
+  for (int i = 0; i < N; ++i) row[i] = load_as<Vec<T, N>>(in + i * in_stride);
+  transpose_block(row);
 #pragma clang loop unroll(full)
   for (int i = 0; i < N; ++i) store(out + i * out_stride, row[i]);
 }
