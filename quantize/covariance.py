@@ -37,7 +37,8 @@ class Moments:
     @classmethod
     def of(cls, a: np.ndarray, b: np.ndarray) -> Moments:
         """Those of a sample, from float32 [groups, positions, d]; `second` is float32 still."""
-        first, other = a.sum(axis=1, dtype=np.float64), b.sum(axis=1, dtype=np.float64)
+        ones = np.ones((1, a.shape[1]), np.float32)
+        first, other = (np.matmul(ones, x)[:, 0].astype(np.float64) for x in (a, b))
         return cls(a.shape[1], first, other, np.matmul(a.transpose(0, 2, 1), b))
 
     def add(self, more: Moments) -> None:
@@ -78,14 +79,13 @@ def shrunk(halves: Sequence[Moments], centred: bool = True) -> np.ndarray:
 
         r = n / (s + n)       s = <A, B>       n = |A - B|^2 / 4
 
-    what is off the diagonal is multiplied by 1 - r, and r times the mean of the diagonal is added to it. (Ledoit and Wolf
-    2004, "A well-conditioned estimator for large-dimensional covariance matrices", has the mean of both for a target, and
-    another estimate of r.)
+    what is off the diagonal is multiplied by 1 - r, and r times its mean is added to the diagonal. Rounding would learn
+    chance by heart. (Ledoit and Wolf 2004, "A well-conditioned estimator for large-dimensional covariance matrices",
+    has another target and estimate of r.)
     """
     whole = halves[0].merged(halves[1]).covariance(centred)
     if not all(half.count for half in halves):
         return whole
-    size = whole.shape[1]
     one, other = (half.covariance(centred) for half in halves)
     for each in (one, other):
         np.einsum("gii->gi", each)[...] = 0

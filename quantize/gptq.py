@@ -20,7 +20,7 @@ from edgeort.quantize.layers import Layer
 from edgeort.quantize.parameters import WEIGHT_MAX
 
 DAMPING = 0.01  # of the mean diagonal of C, added to it; ten times as much while C is not positive definite
-BLOCK = 64  # columns, whose effect on all columns behind them is one product of matrices
+BLOCK = 32  # columns, whose effect on all columns behind them is one product of matrices
 _TRIES = 6
 
 
@@ -31,12 +31,12 @@ def round_weights(weight: np.ndarray, scales: np.ndarray, covariance: np.ndarray
     """
     order = np.argsort(np.diagonal(covariance, axis1=1, axis2=2), axis=1, kind="stable")
     factor = cholesky(np.stack([one[np.ix_(rows, rows)] for one, rows in zip(covariance, order, strict=True)]))
-    places = np.broadcast_to(order[:, np.newaxis], weight.shape)
-    steps = np.take_along_axis(weight, places, axis=2) / scales.astype(np.float64)[..., np.newaxis]
-    rounded = _round_from_last(steps, factor)
-    result = np.empty(weight.shape, np.int8)
-    np.put_along_axis(result, places, rounded, axis=2)
-    return result
+    columns = (weight / scales.astype(np.float64)[..., np.newaxis]).transpose(0, 2, 1)
+    places = np.broadcast_to(order[..., np.newaxis], columns.shape)
+    rounded = _round_from_last(np.take_along_axis(columns, places, axis=1), factor)
+    result = np.empty(columns.shape, np.int8)
+    np.put_along_axis(result, places, rounded, axis=1)
+    return result.transpose(0, 2, 1)
 
 
 def cholesky(covariance: np.ndarray) -> np.ndarray:
@@ -52,21 +52,21 @@ def cholesky(covariance: np.ndarray) -> np.ndarray:
     return np.broadcast_to(np.eye(covariance.shape[1]), covariance.shape)  # plain rounding
 
 
-def _round_from_last(weight: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    """`weight` is in steps of its scales."""
-    rounded = np.empty(weight.shape, np.int8)
-    shares = factor / np.einsum("gii->gi", factor)[:, np.newaxis]  # L_ij / L_jj
-    owed = np.zeros_like(weight)  # sum over i > j of e_i L_ij / L_jj, as far as i was rounded
-    for stop in range(weight.shape[2], 0, -BLOCK):
+def _round_from_last(columns: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """`columns` [groups, d, outputs] are the weights in steps of their scales."""
+    rounded, size = np.empty(columns.shape, np.int8), columns.shape[1]
+    shares = (factor / np.einsum("gii->gi", factor)[:, np.newaxis]).transpose(0, 2, 1)  # [g, j, i]: L_ij / L_jj
+    owed = np.zeros_like(columns)  # sum over i > j of e_i L_ij / L_jj, as far as i was rounded
+    for stop in range(size, 0, -BLOCK):
         start = max(stop - BLOCK, 0)
-        errors = np.empty_like(weight[:, :, start:stop])
+        errors = np.empty_like(columns[:, start:stop])
         for j in range(stop - 1, start - 1, -1):
-            q = np.rint(weight[:, :, j] + owed[:, :, j])
+            q = np.rint(columns[:, j] + owed[:, j])
             np.minimum(np.maximum(q, -WEIGHT_MAX, out=q), WEIGHT_MAX, out=q)
-            rounded[:, :, j] = q
-            errors[:, :, j - start] = error = weight[:, :, j] - q
-            owed[:, :, start:j] += error[..., np.newaxis] * shares[:, np.newaxis, j, start:j]
-        owed[:, :, :start] += np.matmul(errors, shares[:, start:stop, :start])
+            rounded[:, j] = q
+            errors[:, j - start] = error = columns[:, j] - q
+            owed[:, start:j] += shares[:, start:j, j, np.newaxis] * error[:, np.newaxis]
+        owed[:, :start] += np.matmul(shares[:, :start, start:stop], errors)
     return rounded
 
 
