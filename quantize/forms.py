@@ -1,8 +1,12 @@
-"""How a layer with int8 weights takes its input.
+"""How a layer takes its input, and how its weights are stored.
 
-    static    eight bits, one range for the tensor, from samples
-    dynamic   eight bits, a range for every row, found as the model runs (MatMul and Gemm)
+    static    eight bits, one range for the tensor, from samples; int8 weights
+    dynamic   eight bits, a range for every row, found as the model runs (MatMul and Gemm); int8 weights
     float     as it is: only the weights are int8
+    fine      as static, but int16 weights
+    wide      as static, but sixteen bits for the tensor
+    blocks    as float, but the weights are four bits, in blocks (blocks.py, MatMul and Gemm)
+    half      as float, but the weights are float16 (half_floats.py)
 
 Rows behind a normalisation, a softmax or a product of two activations, as transformers have them, differ too much from
 each other for one range. So a MatMul or Gemm is static only when what it reads comes from static layers and inputs by
@@ -23,11 +27,24 @@ MAX_DYNAMIC_ROWS = 60_000  # of a weight: 255 * 127 times as much is still an in
 
 
 class Form(StrEnum):
-    """Of a layer's input."""
+    """Of a layer's input and weights."""
 
     STATIC = "static"
     DYNAMIC = "dynamic"
     FLOAT = "float"
+    FINE = "int16 weights"
+    WIDE = "16-bit activations"
+    BLOCKS = "int4 weights"
+    HALF = "float16 weights"
+
+    @property
+    def is_static(self) -> bool:
+        """Whether the input has one range, from samples."""
+        return self in (Form.STATIC, Form.FINE, Form.WIDE)
+
+
+NEWER = frozenset({Form.FINE, Form.WIDE, Form.BLOCKS})  # that need `preparing.WIDE_OPSET`
+ACTIVATIONS = (Form.STATIC, Form.DYNAMIC, Form.FLOAT)  # that may be asked for, all with int8 weights
 
 
 # fmt: off
@@ -50,7 +67,9 @@ def forms(layers: Iterable[Layer], gates: Collection[ir.Node], wanted: Mapping[s
         chosen = wanted.get(layer.name, fitting if fitting is Form.FLOAT else wanted.get("", fitting))
         if chosen is Form.DYNAMIC and not can_be_dynamic(layer):
             chosen = fitting
-        if chosen is Form.STATIC:
+        if chosen is Form.BLOCKS and not can_be_blocks(layer):
+            chosen = Form.FLOAT
+        if chosen.is_static:
             static.add(layer.node)
         found[layer.name] = chosen
     return found
@@ -60,6 +79,11 @@ def can_be_dynamic(layer: Layer) -> bool:
     """Whether it is a product of rows by a matrix, and not too long for int32."""
     rows = layer.weight.shape[1 - layer.weight_axis]
     return layer.node.op_type in ("Gemm", "MatMul") and rows <= MAX_DYNAMIC_ROWS
+
+
+def can_be_blocks(layer: Layer) -> bool:
+    """Whether it is a product of rows by a matrix."""
+    return layer.node.op_type in ("Gemm", "MatMul")
 
 
 def _comes_from(value: ir.Value, static: Collection[ir.Node]) -> bool:

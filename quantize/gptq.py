@@ -14,6 +14,8 @@ Unlike in the paper the mean of x is taken out of C, outputs of a convolution co
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from edgeort.quantize.layers import Layer
@@ -24,16 +26,24 @@ BLOCK = 32  # columns, whose effect on all columns behind them is one product of
 _TRIES = 6
 
 
-def round_weights(weight: np.ndarray, scales: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+def round_weights(
+    weight: np.ndarray, scales: np.ndarray, covariance: np.ndarray, limits: tuple[np.ndarray, np.ndarray] | None = None
+) -> np.ndarray:
     """int8 [groups, outputs, d] for `weight` of that shape; `scales` [groups, outputs]; `covariance` [groups, d, d].
 
-    What varies most is rounded first, while most weights can still make up for it.
+    What varies most is rounded first, while most weights can still make up for it. With `limits`, the least and the
+    largest integer of every weight, `scales` has the shape of `weight`, too.
     """
     order = np.argsort(np.diagonal(covariance, axis1=1, axis2=2), axis=1, kind="stable")
     factor = cholesky(np.stack([one[np.ix_(rows, rows)] for one, rows in zip(covariance, order, strict=True)]))
-    columns = (weight / scales.astype(np.float64)[..., np.newaxis]).transpose(0, 2, 1)
-    places = np.broadcast_to(order[..., np.newaxis], columns.shape)
-    rounded = _round_from_last(np.take_along_axis(columns, places, axis=1), factor)
+    places = np.broadcast_to(order[..., np.newaxis], weight.transpose(0, 2, 1).shape)
+    sort = partial(np.take_along_axis, indices=places, axis=1)
+    grid = [scales.astype(np.float64)[:, np.newaxis], np.array(-WEIGHT_MAX), np.array(WEIGHT_MAX)]
+    if limits is not None:
+        whole = [np.broadcast_to(part, weight.shape) for part in (scales.astype(np.float64), *limits)]
+        grid = [sort(part.transpose(0, 2, 1)) for part in whole]
+    columns = sort(weight.astype(np.float64).transpose(0, 2, 1))
+    rounded = _round_from_last(columns, factor, *(np.broadcast_to(part, columns.shape) for part in grid))
     result = np.empty(columns.shape, np.int8)
     np.put_along_axis(result, places, rounded, axis=1)
     return result.transpose(0, 2, 1)
@@ -52,8 +62,10 @@ def cholesky(covariance: np.ndarray) -> np.ndarray:
     return np.broadcast_to(np.eye(covariance.shape[1]), covariance.shape)  # plain rounding
 
 
-def _round_from_last(columns: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    """`columns` [groups, d, outputs] are the weights in steps of their scales."""
+def _round_from_last(
+    columns: np.ndarray, factor: np.ndarray, scales: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
+    """All but `factor` are [groups, d, outputs], so that a column lies together."""
     rounded, size = np.empty(columns.shape, np.int8), columns.shape[1]
     shares = (factor / np.einsum("gii->gi", factor)[:, np.newaxis]).transpose(0, 2, 1)  # [g, j, i]: L_ij / L_jj
     owed = np.zeros_like(columns)  # sum over i > j of e_i L_ij / L_jj, as far as i was rounded
@@ -61,10 +73,10 @@ def _round_from_last(columns: np.ndarray, factor: np.ndarray) -> np.ndarray:
         start = max(stop - BLOCK, 0)
         errors = np.empty_like(columns[:, start:stop])
         for j in range(stop - 1, start - 1, -1):
-            q = np.rint(columns[:, j] + owed[:, j])
-            np.minimum(np.maximum(q, -WEIGHT_MAX, out=q), WEIGHT_MAX, out=q)
+            q = np.rint((columns[:, j] + owed[:, j]) / scales[:, j])
+            np.minimum(np.maximum(q, low[:, j], out=q), high[:, j], out=q)
             rounded[:, j] = q
-            errors[:, j - start] = error = columns[:, j] - q
+            errors[:, j - start] = error = columns[:, j] - q * scales[:, j]
             owed[:, start:j] += shares[:, start:j, j, np.newaxis] * error[:, np.newaxis]
         owed[:, :start] += np.matmul(shares[:, :start, start:stop], errors)
     return rounded

@@ -11,9 +11,10 @@ from pathlib import Path
 import onnx
 import onnx_ir as ir
 from onnx import version_converter
+from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
 from edgeort.errors import ModelError
-from edgeort.model import clean, load
+from edgeort.model import clean, infer_shapes, load
 from edgeort.passes import PassContext, run_passes
 from edgeort.passes.edit import opset
 from edgeort.passes.fold_batchnorm import fold_batchnorm
@@ -21,6 +22,8 @@ from edgeort.passes.fold_pad import fold_pad
 from edgeort.values import Value
 
 MIN_OPSET = 13  # the first whose QuantizeLinear has an axis, for one scale a channel
+WIDE_OPSET = 21  # the first whose QuantizeLinear and DequantizeLinear have 16 bits, 4 bits and blocks
+MIN_IR_VERSION = 10  # the first with types of 4 bits
 PASSES = (fold_batchnorm, fold_pad)  # those that leave plain ONNX and change what a layer's weights are
 # fmt: off
 QUANTISED = frozenset({
@@ -49,7 +52,7 @@ class Prepared:
 
 def prepare(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int | str]] | None = None) -> Prepared:
     """Loads and prepares the model; `shapes` fixes dimensions of inputs. Raises ModelError."""
-    loaded = _raised(load(path, shapes=shapes))
+    loaded = raised(load(path, shapes=shapes), MIN_OPSET)
     model = clean(loaded)
     run_passes(model, PassContext(), PASSES)
     return Prepared(model, hashlib.sha256(Path(path).read_bytes()).hexdigest())
@@ -71,19 +74,28 @@ def serialize(model: ir.Model) -> bytes:
         ) from error
 
 
-def _raised(model: ir.Model) -> ir.Model:
-    if opset(model) >= MIN_OPSET:
+def raised(model: ir.Model, to: int) -> ir.Model:
+    """The model in that opset or a newer one, by the ONNX project's converter. Raises ModelError."""
+    if opset(model) >= to:
         return model
     try:
-        proto = version_converter.convert_version(ir.to_proto(model), MIN_OPSET)
+        proto = version_converter.convert_version(ir.to_proto(model), to)
         onnx.checker.check_model(proto)
     except Exception as error:  # the converter raises RuntimeError and its own ConvertError
         reason = str(error).strip().split("\n")[0][:200]
         raise ModelError(
-            f"opset {opset(model)} cannot be raised to {MIN_OPSET}: {reason}",
-            hint=f"export it with opset {MIN_OPSET} or newer",
+            f"opset {opset(model)} cannot be raised to {to}: {reason}",
+            hint=f"export it with opset {to} or newer",
         ) from error
     return ir.from_proto(proto)
+
+
+def newer(model: ir.Model) -> ir.Model:
+    """The model in an opset with types of 16 and of 4 bits. Raises ModelError."""
+    found = infer_shapes(raised(model, WIDE_OPSET))
+    LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(found)
+    found.ir_version = max(found.ir_version, MIN_IR_VERSION)
+    return found
 
 
 def _value(value: ir.Value) -> Value:

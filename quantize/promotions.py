@@ -1,9 +1,11 @@
 """The ways to more accuracy for a layer, and the order in which all layers' are taken.
 
-    static -> dynamic (MatMul and Gemm) -> float activations, int8 weights -> float
+    static -> dynamic (MatMul and Gemm) -> sixteen bits for the activations or the weights
+           -> float activations, int8 weights -> float16 weights -> float
 
-Each way is measured with the layer alone in int8. Of a layer's ways those are kept that are on the lower convex hull of
-noise over cost, so that going on along them each step saves less for its cost than the one before.
+and from int4 weights to int8 weights, and on. Each way is measured with the layer alone in int8. Of a layer's ways
+those are kept that are on the lower convex hull of noise over cost, so that going on along them each step saves less
+for its cost than the one before.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from edgeort.quantize.costs import Slowness
 from edgeort.quantize.forms import Form, can_be_dynamic
 from edgeort.quantize.layers import Layer
 
@@ -18,33 +21,48 @@ OVERHEAD_BYTES = 1000  # a float layer costs more than its weights: conversions 
 FLOAT_LAYER = "float"  # weights and activations
 WEIGHTS_ONLY = "int8 weights"
 DYNAMIC = "dynamic"
+FORMS = {WEIGHTS_ONLY: Form.FLOAT} | {str(form): form for form in (Form.DYNAMIC, Form.FINE, Form.WIDE, Form.HALF)}
 
 
 @dataclass(frozen=True)
 class Way:
     """What a layer becomes: `to` is one of the names above, `form` that of its activations, None where it is float.
 
-    `cost` is in bytes, to which lost speed adds (costs.py) where products are float.
+    `cost` is in bytes, to which lost speed adds (costs.py), `added_ms` where the device's rates are known.
     """
 
     to: str
     form: Form | None
     added_bytes: int
     cost: int
+    added_ms: float | None = None
 
 
-def ways(layer: Layer, form: Form, slowness: int, *, weights_alone: bool = True) -> list[Way]:
-    """Those beyond `form`, the cheapest first; `slowness` is what the speed of int8 products weighs, in bytes.
+def ways(layer: Layer, form: Form, slowness: Slowness, *, weights_alone: bool = True) -> list[Way]:
+    """Those beyond `form`, the cheapest first; `slowness` is what the speed of int8 products weighs.
 
-    Without `weights_alone` int8 weights are no way: bundles hold the weights of float products as float32.
+    Without `weights_alone` bundles hold the weights of float products as float32, whatever they are in the model.
+    Sixteen bits are a way only where they are faster than float, those of activations where nothing is known of speed.
     """
     size = layer.weight.size
-    found = [Way(FLOAT_LAYER, None, 3 * size, OVERHEAD_BYTES + 3 * size + slowness)]
-    if form is not Form.FLOAT and weights_alone:
-        found.insert(0, Way(WEIGHTS_ONLY, Form.FLOAT, 0, OVERHEAD_BYTES + slowness))
+    has = 1 / 2 if form is Form.BLOCKS else 1  # bytes a weight
+
+    def slower(to: str, each: float, lost: Slowness) -> Way:
+        added = round((each - has) * size)
+        return Way(to, FORMS.get(to), added, OVERHEAD_BYTES + added + lost.in_bytes, lost.ms)
+
+    found, fine = [slower(FLOAT_LAYER, 4, slowness)], slowness.fine
+    if weights_alone:
+        found.append(slower(Form.HALF, 2, slowness))
+    if weights_alone and form is not Form.FLOAT:
+        found.append(slower(WEIGHTS_ONLY, 1, slowness))
+    if form is Form.STATIC and fine is not None and fine.in_bytes < slowness.in_bytes:
+        found.append(slower(Form.FINE, 2, fine))
+        if fine.ms is None:
+            found.append(slower(Form.WIDE, 1, fine))
     if form is Form.STATIC and can_be_dynamic(layer):
-        found.insert(0, Way(DYNAMIC, Form.DYNAMIC, 0, OVERHEAD_BYTES))
-    return found
+        found.append(Way(DYNAMIC, Form.DYNAMIC, 0, OVERHEAD_BYTES))
+    return sorted(found, key=lambda way: way.cost)
 
 
 def hull(points: Sequence[tuple[float, float]]) -> list[int]:
@@ -83,8 +101,7 @@ def steps(layer: Layer, noise: float, measured: Sequence[tuple[Way, float]]) -> 
 def state(taken: Iterable[tuple[str, str]]) -> tuple[set[str], Mapping[str, Form]]:
     """The layers in float, and the forms of others, after steps of (layer, to)."""
     last = dict(taken)
-    forms = {WEIGHTS_ONLY: Form.FLOAT, DYNAMIC: Form.DYNAMIC}
     return (
         {layer for layer, to in last.items() if to == FLOAT_LAYER},
-        {layer: forms[to] for layer, to in last.items() if to in forms},
+        {layer: FORMS[to] for layer, to in last.items() if to in FORMS},
     )

@@ -18,7 +18,8 @@ import onnx_ir as ir
 
 from edgeort.passes.algebra import clip_bounds
 from edgeort.passes.edit import add_constant, bypass, new_node
-from edgeort.quantize import channels, parameters
+from edgeort.quantize import blocks, channels, gptq, parameters
+from edgeort.quantize.blocks import Grid
 from edgeort.quantize.forms import Form
 from edgeort.quantize.layers import Layer
 from edgeort.quantize.parameters import Quantity
@@ -48,7 +49,8 @@ class Restored:
 class QuantizedLayer:
     """A layer in the graph, what it reads by its name in the float model, and as `quantity` where that is static.
 
-    `source` is the input, or the integers that stand for it. The initializers' numbers may be replaced.
+    `source` is the input, or the integers that stand for it. The initializers' numbers may be replaced. Weights in
+    blocks have a `grid` and its initializers, those of the scales and of the zero points.
     """
 
     layer: Layer
@@ -59,6 +61,8 @@ class QuantizedLayer:
     weight_scales: np.ndarray
     weight: ir.Value
     bias: ir.Value | None
+    grid: Grid | None = None
+    grid_values: tuple[ir.Value, ...] = ()
 
     @property
     def sum_scales(self) -> np.ndarray:
@@ -76,8 +80,15 @@ class QuantizedLayer:
         return np.asarray(found if self.bias.dtype == ir.DataType.FLOAT else found * self.sum_scales)
 
     def set_weight(self, weight: np.ndarray) -> None:
-        """int8, of the shape of the layer's weight."""
+        """Integers of the type that they have, of the shape of the layer's weight."""
         _replace(self.weight, weight)
+
+    def set_blocks(self, grid: Grid, rows: np.ndarray) -> None:
+        """Another grid of the same kind and size, and integers [outputs, d] on it."""
+        arrays = _block_arrays(self.layer, grid, rows)
+        for value, array in zip((self.weight, *self.grid_values), arrays, strict=False):
+            _replace(value, array)
+        self.grid = grid
 
     def set_bias(self, bias: np.ndarray) -> None:
         """Real numbers, one an output channel."""
@@ -101,41 +112,53 @@ class Quantized:
 
 
 def quantities(
-    selection: Selection, ranges: Mapping[str, Range], extremes: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    selection: Selection,
+    ranges: Mapping[str, Range],
+    extremes: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    widest: Mapping[str, Range],
 ) -> dict[str, Quantity]:
     """Scale and zero point of every selected tensor, by name; a moved one has those of its source.
 
-    `extremes` are the lowest and highest numbers of the channels that have scales of their own.
+    `extremes` are the lowest and highest numbers of the channels that have scales of their own, `widest` those of whole
+    tensors, which sixteen bits are enough for.
     """
     found = {}
     for value in selection.tensors:
-        name, whole = str(value.name), ranges[str(selection.source.get(value, value).name)]
+        name, source = str(value.name), str(selection.source.get(value, value).name)
+        whole = ranges[source]
+        if value in selection.wide:
+            found[name] = parameters.activation(*widest.get(source, whole), parameters.WIDE_LEVELS)
+            continue
         found[name] = parameters.activation(*whole)
         if name in extremes and channels.keeps_channels_apart(value):
             found[name] = channels.quantity(whole, *extremes[name], channels.weight_sizes(value))
     return found
 
 
-def insert(graph: ir.Graph, selection: Selection, found: Mapping[str, Quantity], *, with_bias: bool) -> Quantized:
-    """Edits `graph`, the one that `selection` was made from. `with_bias` gives every layer a bias that can take one."""
-    tensors = {
-        str(value.name): _through_eight_bits(graph, value, found[str(value.name)]) for value in selection.tensors
-    }
+def insert(
+    graph: ir.Graph, selection: Selection, found: Mapping[str, Quantity], *, with_bias: bool, block: int
+) -> Quantized:
+    """Edits `graph`, the one that `selection` was made from. `with_bias` gives every layer a bias that can take one.
+
+    `block` is how many weights have a scale where they are stored in blocks.
+    """
+    tensors = {str(value.name): _through_integers(graph, value, found[str(value.name)]) for value in selection.tensors}
     by_result = {tensor.after: tensor for tensor in tensors.values()}
     layers = [
-        _quantize_layer(graph, layer, selection.forms[layer.name], by_result, with_bias) for layer in selection.layers
+        _quantize_layer(graph, layer, selection.forms[layer.name], by_result, with_bias, block)
+        for layer in selection.layers
     ]
     return Quantized(layers, tensors)
 
 
-def _through_eight_bits(graph: ir.Graph, value: ir.Value, quantity: Quantity) -> Restored:
+def _through_integers(graph: ir.Graph, value: ir.Value, quantity: Quantity) -> Restored:
     """Puts Q and DQ behind `value`."""
     name = str(value.name)
     scale = add_constant(graph, np.asarray(quantity.scale, np.float32), f"{name}_scale")
-    zero = add_constant(graph, np.full(np.shape(quantity.scale), quantity.zero, np.uint8), f"{name}_zero_point")
+    zero = add_constant(graph, np.full(np.shape(quantity.scale), quantity.zero, quantity.dtype), f"{name}_zero_point")
     axis = {"axis": channels.AXIS} if np.ndim(quantity.scale) else {}
     quantize = new_node(graph, "QuantizeLinear", [value, scale, zero], axis, stem=f"{name}{QUANTIZED}")
-    quantize.outputs[0].dtype, quantize.outputs[0].shape = ir.DataType.UINT8, value.shape
+    quantize.outputs[0].dtype, quantize.outputs[0].shape = ir.DataType.from_numpy(quantity.dtype), value.shape
     restore = new_node(
         graph, "DequantizeLinear", [quantize.outputs[0], scale, zero], axis, stem=f"{name}{DEQUANTIZED}", like=value
     )
@@ -166,29 +189,56 @@ def _drop_clip(graph: ir.Graph, node: ir.Node, quantity: Quantity) -> tuple[floa
 
 
 def _quantize_layer(
-    graph: ir.Graph, layer: Layer, form: Form, tensors: Mapping[ir.Value, Restored], with_bias: bool
+    graph: ir.Graph, layer: Layer, form: Form, tensors: Mapping[ir.Value, Restored], with_bias: bool, block: int
 ) -> QuantizedLayer:
     node, read = layer.node, tensors.get(layer.input)
     name, source = (read.name, read.after) if read else (str(layer.input.name), layer.input)
     quantity = None
-    if form is Form.STATIC:
+    if form.is_static:
         assert read is not None
         source, quantity = read.integers, read.quantity
     bias = np.zeros(layer.channels, np.float32) if layer.bias is None and with_bias and layer.takes_bias else layer.bias
-    summed = bias if quantity and layer.adds is None else None  # what is added to the integers
-    scales = parameters.weight_scales(
-        layer.weight, layer.weight_axis, summed, _of_outputs(quantity, layer) if quantity else np.float32(1)
-    )
-    integers = parameters.quantize_weight(layer.weight, layer.weight_axis, scales)
-    weight = _constant(graph, node, 1, integers, scales, layer.weight_axis)
-    made = QuantizedLayer(layer, form, name, source, quantity, scales, weight, None)
+    if form is Form.BLOCKS:
+        made = _in_blocks(graph, layer, name, source, block)
+    else:
+        summed = bias if form is Form.STATIC and layer.adds is None else None  # what is added to the integers
+        most = parameters.FINE_MAX if form is Form.FINE else parameters.WEIGHT_MAX
+        scales = parameters.weight_scales(
+            layer.weight, layer.weight_axis, summed, _of_outputs(quantity, layer) if quantity else np.float32(1), most
+        )
+        integers = parameters.quantize_weight(layer.weight, layer.weight_axis, scales, most)
+        weight = _constant(graph, node, 1, integers, scales, layer.weight_axis)
+        made = QuantizedLayer(layer, form, name, source, quantity, scales, weight, None)
     if bias is not None:
         made.bias = _put_bias(graph, made, bias)
     return made
 
 
+def _in_blocks(graph: ir.Graph, layer: Layer, reads: str, source: ir.Value, size: int) -> QuantizedLayer:
+    node, rows = layer.node, gptq.as_rows(layer, layer.weight)[0]
+    grid = blocks.search(rows, size)
+    stem = str(node.inputs[1].name if node.inputs[1] is not None else node.name)
+    arrays = _block_arrays(layer, grid, grid.round(rows))
+    names = (f"{stem}{QUANTIZED}", f"{stem}_scale", f"{stem}_zero_point")
+    values = [add_constant(graph, array, name) for array, name in zip(arrays, names, strict=False)]
+    attributes = {"axis": 1 - layer.weight_axis, "block_size": size}
+    restore = new_node(graph, "DequantizeLinear", values, attributes, stem=f"{stem}{DEQUANTIZED}")
+    restore.outputs[0].dtype, restore.outputs[0].shape = ir.DataType.FLOAT, ir.Shape(layer.weight.shape)
+    graph.insert_before(node, restore)
+    node.replace_input_with(1, restore.outputs[0])
+    return QuantizedLayer(
+        layer, Form.BLOCKS, reads, source, None, np.ones(0, np.float32), values[0], None, grid, tuple(values[1:])
+    )
+
+
+def _block_arrays(layer: Layer, grid: Grid, rows: np.ndarray) -> list[np.ndarray]:
+    """The integers, scales and, where there are any, zero points, as the layer's weight lies."""
+    arrays = [rows.astype(grid.dtype), grid.scales] + ([] if grid.signed else [grid.zeros.astype(grid.dtype)])
+    return [np.ascontiguousarray(array if layer.weight_axis == 0 else array.T) for array in arrays]
+
+
 def _put_bias(graph: ir.Graph, made: QuantizedLayer, bias: np.ndarray) -> ir.Value:
-    """The initializer that becomes the layer's bias: int32 behind static inputs, else, and in an Add, float32."""
+    """The initializer that becomes the layer's bias: int32 for products of eight bits; float32 else, and in an Add."""
     layer, node = made.layer, made.layer.node
     if layer.adds is not None:
         index = next(i for i, value in enumerate(layer.adds.inputs) if value is not node.outputs[0])
@@ -196,7 +246,7 @@ def _put_bias(graph: ir.Graph, made: QuantizedLayer, bias: np.ndarray) -> ir.Val
     if len(node.inputs) < 3:
         node.resize_inputs(3)
     node.attributes.pop("beta", None)
-    if made.quantity is None:
+    if made.form is not Form.STATIC:
         return _float_bias(graph, node, 2, bias)
     return _constant(graph, node, 2, parameters.quantize_bias(bias, made.sum_scales), made.sum_scales, 0)
 

@@ -11,18 +11,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import onnx_ir as ir
 from threadpoolctl import threadpool_limits
 
-from edgeort.errors import InputError, ModelError, OutputError
+from edgeort.errors import BudgetError, InputError, ModelError, OutputError
 from edgeort.passes.edit import dims
 from edgeort.progress import Progress
-from edgeort.quantize import calibration, channels, dynamic, ranges_file
-from edgeort.quantize.attempts import NO_STEPS, Attempt, Attempts, spread_over
+from edgeort.quantize import blocks, calibration, channels, dynamic, equalisation, half_floats, ranges_file
+from edgeort.quantize.attempts import NO_STEPS, Attempt, Attempts, checked, spread_over
 from edgeort.quantize.calibration import Calibration, Kept
 from edgeort.quantize.costs import Rates
 from edgeort.quantize.forms import Form
 from edgeort.quantize.images import Preprocessing
-from edgeort.quantize.measuring import Difference
+from edgeort.quantize.measuring import Difference, compare
 from edgeort.quantize.preparing import Prepared, already_quantised, prepare
 from edgeort.quantize.promotions import FLOAT_LAYER, WEIGHTS_ONLY
 from edgeort.quantize.ranges import METHODS
@@ -38,14 +39,16 @@ JUDGE_SAMPLES = 1000  # that the result is compared on, besides those of refinem
 PROMOTED = {  # why a layer is float, and how far
     FLOAT_LAYER: "the budget needs it",
     WEIGHTS_ONLY: "the budget needs it; only its weights are int8",
+    Form.HALF: "the budget needs it; its weights are float16",
 }
 RUNTIMES = ("onnx", "edgeort")
+WEIGHTS = ("int8", "int4", "float16")
 REFINE_SAMPLES = 100  # that refinement goes over again; more change nothing that can be measured
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was made. `forms` counts the layers by the form of their input, `tables` are embeddings.
+    """What was made. `forms` counts the layers by their form, `tables` are embeddings, `equalised` pairs of layers.
 
     `differences` are those to the float model on the samples given, so they flatter a bit.
     """
@@ -60,6 +63,7 @@ class Result:
     tensors: int
     forms: dict[str, int]
     tables: int
+    equalised: int
     left: dict[str, str]
     warnings: tuple[str, ...]
     differences: tuple[Difference, ...]
@@ -77,7 +81,8 @@ class Result:
 class Options:
     """How to quantise. `ranges` is a file to use instead of calibrating; `exclude` names nodes that stay float.
 
-    `activations` is the form of all layers that can have it, None for what fits each. `runtime` is what the model is
+    `activations` is the form of all layers that can have it, None for what fits each. `weights` is one of `WEIGHTS`:
+    beside int4, in blocks of `block` (None: 32), and float16, activations are float. `runtime` is what the model is
     for: "onnx", any, or "edgeort", which takes a scale for each channel of what only depthwise convolutions read.
     `inline` writes functions out as operators, for runtimes without functions. `budget` is kept by promoting layers, as
     few as needed; `goal` is one to reach in its place. `rates` are those of the device that a bundle is for, and make
@@ -92,6 +97,8 @@ class Options:
     steps: Steps = Steps()
     exclude: Collection[str] = ()
     activations: Form | None = None
+    weights: str = WEIGHTS[0]
+    block: int | None = None
     runtime: str = RUNTIMES[0]
     inline: bool = False
     preprocessing: Preprocessing | None = None
@@ -100,8 +107,15 @@ class Options:
     rates: Rates | None = None
 
     @property
+    def needs_ranges(self) -> bool:
+        """Whether activations are quantised."""
+        return self.weights == "int8" and self.activations is not Form.FLOAT
+
+    @property
     def forms(self) -> dict[str, Form]:
         """As `forms.forms` wants them."""
+        if self.weights == "int4":
+            return {"": Form.BLOCKS}
         return {} if self.activations is None else {"": self.activations}
 
 
@@ -124,10 +138,12 @@ def quantize(
     _check_options(options, data)
     if already_quantised(model):
         size = Path(model).stat().st_size
-        return Result(str(model), str(output), True, "", 0, None, 0, 0, {}, 0, {}, (), (), (), size, size, 0.0)
+        return Result(str(model), str(output), True, "", 0, None, 0, 0, {}, 0, 0, {}, (), (), (), size, size, 0.0)
     prepared = prepare(model, shapes)
-    selection = _select(model, prepared, options)
     samples = _samples(data, prepared, options)
+    if options.weights == "float16":
+        return _in_halves(Path(model), Path(output), prepared, samples, options, start)
+    selection = _select(model, prepared, options)
     if tell and samples is not None:
         _announce(tell, prepared, selection, samples)
     # Samples are worked on in parallel already.
@@ -139,16 +155,53 @@ def quantize(
         if steps.smoothing:
             smooth(prepared, selection, store)
         attempts = Attempts(
-            prepared, found, spread_over(selection, found.ranges), store, judge, steps, options.forms, own, progress
-        )
+            prepared, found, spread_over(selection, found.ranges), store, judge, steps, options.forms,
+            options.block or blocks.BLOCK, own_runtime=own, progress=progress,
+        )  # fmt: skip
+        pairs = 0
+        if steps.equalisation and options.ranges is None:
+            if progress:
+                progress("equalising channels across layers")
+            attempts, pairs = equalisation.equalised(attempts, options.exclude)
         made, ledger = search(attempts, options.exclude, options.goal or options.budget, progress, options.rates)
     _write(Path(output), dynamic.inlined(made.model) if options.inline else made.model)
     left = made.selection.left | {e.layer: PROMOTED[e.to] for e in ledger if e.promoted and e.to in PROMOTED}
     return Result(
         str(model), str(output), False, options.method, found.samples, found.settled_at, len(made.selection.layers),
-        len(made.selection.tensors), _counts(made), made.tables, left, tuple(found.warnings), made.differences,
+        len(made.selection.tensors), _counts(made), made.tables, pairs, left, tuple(found.warnings), made.differences,
         tuple(ledger), Path(model).stat().st_size, len(made.model), time.perf_counter() - start,
     )  # fmt: skip
+
+
+def _in_halves(
+    model: Path, output: Path, prepared: Prepared, samples: Samples | None, options: Options, start: float
+) -> Result:
+    """Stores constants as float16. Raises BudgetError."""
+    stored = prepared.model.clone()
+    _check_names(model, stored.graph, options.exclude)
+    values = half_floats.weights(stored.graph, options.exclude)
+    left = half_floats.store(stored.graph, values)
+    made = checked(stored)
+    differences = compare(prepared.serialized, made, samples) if samples is not None else []
+    budget = options.goal or options.budget
+    attempt = Attempt(made, Selection([], {}, [], {}, left), 0, tuple(differences))
+    if not budget.kept(attempt):
+        raise BudgetError(
+            f"the budget ({budget.text()}) is not kept with float16 weights: {budget.reached(attempt)}",
+            hint=budget.hint,
+        )
+    _write(output, made)
+    count = len(values) - len(left)
+    return Result(
+        str(model), str(output), False, "", (samples.count or 0) if samples else 0, None, count, 0,
+        {str(Form.HALF): count}, 0, 0, left, (), attempt.differences, (), model.stat().st_size, len(made),
+        time.perf_counter() - start,
+    )  # fmt: skip
+
+
+def _check_names(model: str | os.PathLike[str], graph: ir.Graph, names: Collection[str]) -> None:
+    if unknown := sorted(set(names) - {str(node.name) for node in graph}):
+        raise InputError(f"{model}: no node is called {unknown[0]!r}", hint=f"edgeort inspect {model}")
 
 
 def _counts(made: Attempt) -> dict[str, int]:
@@ -166,7 +219,22 @@ def _check_options(options: Options, data: Data | None) -> None:
         raise InputError(f"{options.method!r} is no method of ranges", hint=f"one of {', '.join(METHODS)}")
     if options.runtime not in RUNTIMES:
         raise InputError(f"{options.runtime!r} is no runtime", hint=f"one of {', '.join(RUNTIMES)}")
-    if data is None and options.ranges is None and options.activations is not Form.FLOAT:
+    if options.weights not in WEIGHTS:
+        raise InputError(f"--weights {options.weights}: unknown", hint=f"one of {', '.join(WEIGHTS)}")
+    if options.block is not None and options.block not in blocks.SIZES:
+        raise InputError(f"--block {options.block}: unknown", hint=f"one of {', '.join(map(str, blocks.SIZES))}")
+    if options.block is not None and options.weights != "int4":
+        raise InputError(f"--block is for int4 weights, and these are {options.weights}", hint="add --weights int4")
+    if options.weights != "int8" and options.activations not in (None, Form.FLOAT):
+        raise InputError(
+            f"{options.weights} weights are multiplied by float activations, not {options.activations}",
+            hint="--activations float, or --weights int8",
+        )
+    if options.weights != "int8" and (options.ranges or options.save_ranges):
+        raise InputError(
+            f"ranges are of int8 activations; beside {options.weights} weights there are none", hint="--weights int8"
+        )
+    if data is None and options.ranges is None and options.needs_ranges:
         raise InputError(
             "there is nothing to find ranges from", hint="--data DIR, or --ranges FILE from an earlier run"
         )
@@ -176,8 +244,7 @@ def _check_options(options: Options, data: Data | None) -> None:
 
 def _select(model: str | os.PathLike[str], prepared: Prepared, options: Options) -> Selection:
     graph = prepared.model.graph
-    if unknown := sorted(set(options.exclude) - {str(node.name) for node in graph}):
-        raise InputError(f"{model}: no node is called {unknown[0]!r}", hint=f"edgeort inspect {model}")
+    _check_names(model, graph, options.exclude)
     selection = select(graph, options.exclude, options.forms)
     if not selection.layers:
         reasons = "; ".join(f"{name}: {why}" for name, why in list(selection.left.items())[:3])
@@ -201,6 +268,7 @@ def _calibrate(
         given = ranges_file.read(options.ranges).checked(options.ranges, prepared.sha256, tensors)
     if samples is None:
         return Calibration(dict(given.ranges), {}, given.samples) if given else Calibration({}, {})
+    between = {pair.between for pair in equalisation.pairs(prepared.model.graph)}
     means = dict(measuring_points(selection.layers).values()) if steps.bias_correction else {}
     found = calibration.calibrate(
         prepared,
@@ -208,7 +276,11 @@ def _calibrate(
         () if given else tensors,
         options.method,
         means=means,
-        channels=[str(value.name) for value in selection.tensors if channels.keeps_channels_apart(value)],
+        channels=[
+            str(value.name)
+            for value in selection.tensors
+            if channels.keeps_channels_apart(value) or (steps.equalisation and value in between)
+        ],
         keep=keep,
         progress=progress,
     )

@@ -15,9 +15,10 @@ import onnx_ir as ir
 
 from edgeort.passes.edit import opset
 from edgeort.progress import Progress
-from edgeort.quantize import bias_correction, compensation, gptq, parameters
+from edgeort.quantize import bias_correction, blocks, compensation, gptq, parameters
 from edgeort.quantize.calibration import ChannelMean, channel_sums
 from edgeort.quantize.covariance import Moments, Patches, shrunk
+from edgeort.quantize.forms import Form
 from edgeort.quantize.layers import Layer, after_activation
 from edgeort.quantize.parallel import WORKERS, ordered_map
 from edgeort.quantize.qdq import Quantized, QuantizedLayer
@@ -31,12 +32,14 @@ MAX_UNKNOWNS = 8192  # weights of an output: beyond, a covariance takes too much
 
 @dataclass(frozen=True)
 class Steps:
-    """What is done to the layers. Smoothing is for those whose rows are quantised as the model runs."""
+    """What is done to the layers. Smoothing is for those whose rows are quantised as the model runs, equalisation for
+    static convolutions."""
 
     gptq: bool = True
     bias_correction: bool = True
     compensation: bool = True
     smoothing: bool = True
+    equalisation: bool = True
 
 
 @dataclass(frozen=True)
@@ -117,11 +120,26 @@ def _fit_weight(layer: QuantizedLayer, prefix: Prefix, floats: Prefix, samples: 
     rows = gptq.as_rows(layer.layer, layer.layer.weight)
     if compensate:
         rows = compensation.moved(rows, [half[0] for half in halves], [half[1] for half in halves], centred)
+    covariance = None
+    if steps.gptq and patches.size <= MAX_UNKNOWNS and layer.form is not Form.FINE:
+        covariance = shrunk([half[0] for half in halves], centred)
+    _round(layer, rows, covariance)
+
+
+def _round(layer: QuantizedLayer, rows: np.ndarray, covariance: np.ndarray | None) -> None:
+    """Sets the integers for weights [groups, outputs, d], by GPTQ where `covariance` [groups, d, d] is given."""
+    if layer.grid is not None:
+        own = None if covariance is None else covariance[0]
+        grid, _ = blocks.fit(rows[0], layer.grid.size, layer.grid.signed, None if own is None else np.diagonal(own))
+        layer.set_blocks(grid, grid.round(rows[0], own))
+        return
     scales = layer.weight_scales.reshape(rows.shape[:2])
-    if steps.gptq and patches.size <= MAX_UNKNOWNS:
-        integers = gptq.round_weights(rows, scales, shrunk([half[0] for half in halves], centred))
+    if covariance is not None:
+        integers = gptq.round_weights(rows, scales, covariance)
     else:
-        integers = parameters.quantize_weight(rows.reshape(-1, patches.size), 0, scales.ravel()).reshape(rows.shape)
+        most = parameters.FINE_MAX if layer.form is Form.FINE else parameters.WEIGHT_MAX
+        flat = rows.reshape(-1, rows.shape[2])
+        integers = parameters.quantize_weight(flat, 0, scales.ravel(), most).reshape(rows.shape)
     layer.set_weight(np.ascontiguousarray(gptq.from_rows(layer.layer, integers)))
 
 

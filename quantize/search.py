@@ -17,7 +17,7 @@ from edgeort.quantize import costs, promotions
 from edgeort.quantize.attempts import Attempt, Attempts
 from edgeort.quantize.costs import Rates
 from edgeort.quantize.forms import Form
-from edgeort.quantize.promotions import DYNAMIC, FLOAT_LAYER, Way
+from edgeort.quantize.promotions import FLOAT_LAYER, Way
 from edgeort.quantize.selection import Selection
 
 SAMPLES = 16  # on which a layer's own noise is measured
@@ -140,18 +140,19 @@ def rank(
         if progress:
             progress(f"measuring layer {number} of {len(selection.layers)}")
         others = {*exclude, *(other.name for other in selection.layers)} - {layer.name}
-        form, slower = selection.forms[layer.name], slowness[layer.name]
+        form = selection.forms[layer.name]
         noise, alone_db = _alone(attempts, others, {layer.name: form})
-        ways = promotions.ways(layer, form, slower.in_bytes, weights_alone=rates is None)
+        ways = promotions.ways(layer, form, slowness[layer.name], weights_alone=rates is None)
         measured = [(way, _noise_of(attempts, others, layer.name, way)) for way in ways]
         for step in promotions.steps(layer, noise, measured):
-            ms = None if step.way.to == DYNAMIC else slower.ms
-            found.append((step.rate, Entry(layer.name, alone_db, step.way.added_bytes, to=step.way.to, added_ms=ms)))
+            way = step.way
+            entry = Entry(layer.name, alone_db, way.added_bytes, to=way.to, added_ms=way.added_ms)
+            found.append((step.rate, entry))
     return [entry for _, entry in sorted(found, key=lambda pair: -pair[0])]
 
 
 def _noise_of(attempts: Attempts, others: Collection[str], layer: str, way: Way) -> float:
-    return 0.0 if way.form is None else _alone(attempts, others, {layer: way.form})[0]
+    return 0.0 if way.form in (None, Form.HALF) else _alone(attempts, others, {layer: way.form})[0]
 
 
 def _alone(attempts: Attempts, others: Collection[str], forms: Mapping[str, Form]) -> tuple[float, float]:

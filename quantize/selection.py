@@ -38,13 +38,16 @@ _MANY_INPUTS = frozenset({"Add", "Concat"})
 @dataclass(frozen=True)
 class Selection:
     """`forms` are by the names of the layers; `tensors` in the order of the graph; `source` maps a tensor to the one
-    whose range it shares; `left` why a layer stays float, by name."""
+    whose range it shares; `left` why a layer stays float, by name; `wide` are the tensors of sixteen bits; `halves` the
+    layers whose weights are float16, which count as float."""
 
     layers: list[Layer]
     forms: dict[str, Form]
     tensors: list[ir.Value]
     source: dict[ir.Value, ir.Value]
     left: dict[str, str]
+    wide: frozenset[ir.Value] = frozenset()
+    halves: tuple[Layer, ...] = ()
 
 
 def select(
@@ -54,8 +57,10 @@ def select(
     layers, left = _layers(graph, exclude)
     gates = gate_layers(graph)
     chosen = forms(layers, gates, wanted)
+    halves = tuple(layer for layer in layers if chosen[layer.name] is Form.HALF)
+    layers = [layer for layer in layers if chosen[layer.name] is not Form.HALF]
     left |= {layer.name: GATE for layer in layers if layer.node in gates and chosen[layer.name] is Form.FLOAT}
-    static = [layer for layer in layers if chosen[layer.name] is Form.STATIC]
+    static = [layer for layer in layers if chosen[layer.name].is_static]
     nodes = {layer.node for layer in static}
     alive = _Int8(nodes, {node for node in graph if _capable(node) and node.name not in exclude})
     alive.settle()
@@ -69,7 +74,17 @@ def select(
             ends.add(result)
     order = [*graph.inputs, *(value for node in graph for value in node.outputs)]
     tensors = [value for value in order if value in ends]
-    return Selection(layers, chosen, tensors, _sources(alive.operators, tensors), left)
+    source = _sources(alive.operators, tensors)
+    chosen = {layer.name: chosen[layer.name] for layer in layers}
+    return Selection(layers, chosen, tensors, source, left, _wide(static, chosen, tensors, source), halves)
+
+
+def _wide(
+    layers: list[Layer], chosen: Mapping[str, Form], tensors: list[ir.Value], source: Mapping[ir.Value, ir.Value]
+) -> frozenset[ir.Value]:
+    """The inputs of layers that want them wide, and all that are moved from or to them."""
+    roots = {source.get(layer.input, layer.input) for layer in layers if chosen[layer.name] is Form.WIDE}
+    return frozenset(value for value in tensors if source.get(value, value) in roots)
 
 
 def data(node: ir.Node) -> Iterator[ir.Value]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -30,6 +30,7 @@ from edgeort.errors import InputError
 
 if TYPE_CHECKING:
     from edgeort.pipeline import BuildResult
+    from edgeort.pipeline.accuracy import Precision
     from edgeort.validate import Comparison
 
 CONFIG = "edgeort.toml"
@@ -59,7 +60,10 @@ def build(
         bool, typer.Option("--keep-stages", help="Save the ONNX model after every stage beside the bundle.")
     ] = False,
     precision: Annotated[
-        str, typer.Option("--precision", help="float32, or int8: needs --data.", rich_help_panel=PANEL)
+        str,
+        typer.Option(
+            "--precision", help="float32; int8: needs --data; int4 or float16 weights.", rich_help_panel=PANEL
+        ),
     ] = "float32",
     prune: Annotated[
         str | None,
@@ -92,8 +96,6 @@ def build(
     """Build a checked bundle from an ONNX model for a device."""
     from edgeort import device_profiles
 
-    if precision not in ("float32", "int8"):
-        raise InputError(f"--precision {precision}: it is float32 or int8", hint="--precision int8")
     if io_layout not in ("nchw", "nhwc"):
         raise InputError(f"--io-layout {io_layout}: it is nchw or nhwc", hint="--io-layout nhwc")
     path, said = choose_model(model, Path.cwd())
@@ -105,7 +107,7 @@ def build(
         from edgeort.validate import Limits
 
         accuracy = pipeline.Accuracy(
-            "int8" if precision == "int8" else "float32",
+            cast("Precision", precision),
             data,
             eval_data,
             labels,

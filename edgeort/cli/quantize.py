@@ -37,10 +37,20 @@ def quantize(
     smoothing: Annotated[
         bool, typer.Option(help="Even out the channels that are quantised as the model runs (SmoothQuant).")
     ] = True,
+    equalisation: Annotated[
+        bool, typer.Option(help="Even out channels across convolutions, where that lowers the noise.")
+    ] = True,
     activations: Annotated[
         str,
         typer.Option(help="auto: what fits a layer; static; dynamic: rows as it runs; float: int8 weights alone."),
     ] = "auto",
+    weights: Annotated[
+        str,
+        typer.Option(help="int8; int4: in blocks, float activations; float16: storage alone."),
+    ] = "int8",
+    block: Annotated[
+        int | None, typer.Option(help="How many int4 weights share a scale: 16, 32 (if not given), 64, 128 or 256.")
+    ] = None,
     runtime: Annotated[
         str, typer.Option("--for", help="onnx: any runtime; edgeort: its own, which takes scales for channels.")
     ] = "onnx",
@@ -60,7 +70,7 @@ def quantize(
     pictures: Pictures = NO_PICTURES,
     as_json: Json = False,
 ) -> None:
-    """Make an int8 model (QuantizeLinear/DequantizeLinear) from a float one and samples."""
+    """Make an int8 model (QuantizeLinear/DequantizeLinear) from a float one and samples, or store weights smaller."""
     from edgeort import quantize as quantizer
     from edgeort.model import parse_shapes
 
@@ -69,9 +79,11 @@ def quantize(
         ranges=ranges,
         save_ranges=save_ranges,
         samples=samples,
-        steps=quantizer.Steps(gptq, bias_correction, compensation, smoothing),
+        steps=quantizer.Steps(gptq, bias_correction, compensation, smoothing, equalisation),
         exclude=tuple(exclude or ()),
         activations=_form(activations),
+        weights=weights,
+        block=block,
         runtime=runtime,
         inline=inline,
         preprocessing=pictures.preprocessing(),
@@ -101,7 +113,7 @@ def _print(result: Result) -> None:
     settled = "more may help" if result.settled_at is None else f"ranges settled at {result.settled_at}"
     rows = [
         ("model", f"{result.output}, {shrunk}"),
-        ("int8", _int8(result)),
+        ("layers", _layers(result)),
         ("samples", f"{result.samples}; {settled}" if result.samples else "none"),
         *((f"output {d.output}", _difference(d)) for d in result.differences),
         ("time", f"{result.seconds:.1f} s"),
@@ -110,18 +122,20 @@ def _print(result: Result) -> None:
     print_ledger(result)
 
 
-def _int8(result: Result) -> str:
+def _layers(result: Result) -> str:
     """`50 layer(s) (49 static, 1 dynamic), 60 tensor(s), 2 table(s)`."""
     forms = ", ".join(f"{count} {form}" for form, count in result.forms.items())
+    tensors = f", {result.tensors} tensor(s)" if result.tensors else ""
     tables = f", {result.tables} table(s)" if result.tables else ""
-    return f"{result.layers} layer(s) ({forms}), {result.tensors} tensor(s){tables}"
+    pairs = f", {result.equalised} pair(s) equalised" if result.equalised else ""
+    return f"{result.layers} layer(s) ({forms}){tensors}{tables}{pairs}"
 
 
 def _form(text: str) -> Form | None:
-    from edgeort.quantize import Form
+    from edgeort.quantize.forms import ACTIVATIONS, Form
 
-    if text != "auto" and text not in list(Form):
-        raise InputError(f"--activations {text}: unknown", hint=f"one of auto, {', '.join(Form)}")
+    if text != "auto" and text not in ACTIVATIONS:
+        raise InputError(f"--activations {text}: unknown", hint=f"one of auto, {', '.join(ACTIVATIONS)}")
     return None if text == "auto" else Form(text)
 
 

@@ -79,7 +79,7 @@ def read(ctx: Lowering, node: ir.Node, group: Group) -> Product | str:
     source = dequantized(node.inputs[0])
     weight = dequantized_constant(node.inputs[1])
     if source is None:
-        return "its input is not quantised"
+        return "its input is not quantised to eight bits"
     if weight is None:
         return "its weights are not quantised constants"
     found = quantity(source)

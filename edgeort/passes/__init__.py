@@ -37,6 +37,7 @@ from edgeort.passes.recognise_layernorm import recognise_layernorm
 from edgeort.passes.recognise_one_hot import recognise_one_hot
 from edgeort.passes.spell_out_quantisation import spell_out_quantisation
 from edgeort.passes.split_qlinear import split_qlinear
+from edgeort.passes.split_wide_weights import split_wide_weights
 from edgeort.passes.to_nhwc import to_nhwc
 
 Pass = Callable[[ir.Model, PassContext], int]
@@ -45,6 +46,7 @@ PASSES: tuple[Pass, ...] = (
     name_dims,
     split_qlinear,
     fold_dequantized,
+    split_wide_weights,
     fold_batchnorm,
     recognise_activations,  # before fold_scale, which would take the "+ 3" of a HardSigmoid into the convolution
     recognise_layernorm,

@@ -6,8 +6,9 @@
     DynamicQuantizeLinear(x)    ->   the nodes of its definition
 
 for scales that are computed, one for each slice of an axis, or of 16 and 32 bits; s and z are then reshaped to
-[size, 1, ...]. Sums of integer products are exact in float32 below 2^24; beyond, the integer operators stay, unless
-what reads them makes float32 of them anyway.
+[size, 1, ...]. Where nothing but DequantizeLinear reads a QuantizeLinear's integers of 16 bits, float32 holds them, so
+that both are one program. Sums of integer products are exact in float32 below 2^24; beyond, the integer operators stay,
+unless what reads them makes float32 of them anyway.
 """
 
 from __future__ import annotations
@@ -20,10 +21,22 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeort.passes.context import PassContext
-from edgeort.passes.edit import add_constant, dims, integer, is_op, new_node, operand, opset, rank, replace_node
+from edgeort.passes.edit import (
+    add_constant,
+    constant,
+    dims,
+    integer,
+    is_op,
+    new_node,
+    operand,
+    opset,
+    rank,
+    replace_node,
+)
 from edgeort.passes.quantised import dequantized_constant, integers_of, quantity
 
 _TYPES = frozenset(ir.DataType[name] for name in ("UINT8", "INT8", "UINT16", "INT16", "INT32"))
+_WIDE = frozenset((ir.DataType.UINT16, ir.DataType.INT16))
 _EXACT = 2**24
 _LARGEST_PRODUCT = 255 * 255
 
@@ -66,6 +79,9 @@ class _Builder:
         """The value in another element type; itself when it has it."""
         if value.dtype == to:
             return value
+        known = constant(value)
+        if known is not None:
+            return add_constant(self.graph, known.astype(to.numpy()), f"{value.name}_cast")
         made = self.add("Cast", value, dtype=to, to=to.value)
         made.shape = value.shape
         return made
@@ -94,9 +110,9 @@ class _Builder:
         replace_node(self.graph, self.node, made)
 
 
-def _shape_of(build: _Builder) -> tuple[int, int] | None:
+def _shape_of(node: ir.Node) -> tuple[int, int] | None:
     """Rank and axis of a node with one scale or a vector of them; None for what this pass does not know."""
-    node, scale = build.node, build.node.inputs[1]
+    scale = node.inputs[1]
     full = rank(node.inputs[0])
     if full is None or rank(scale) not in (0, 1) or integer(node, "block_size", 0) or scale is None:
         return None
@@ -107,8 +123,8 @@ def _shape_of(build: _Builder) -> tuple[int, int] | None:
 
 def _dequantize(build: _Builder) -> str | None:
     node = build.node
-    q, scale, found = node.inputs[0], node.inputs[1], _shape_of(build)
-    if found is None or q is None or scale is None or q.dtype not in _TYPES or scale.dtype is None:
+    q, scale, found = node.inputs[0], node.inputs[1], _shape_of(node)
+    if found is None or q is None or scale is None or scale.dtype is None or q.dtype not in {*_TYPES, scale.dtype}:
         return "its integers or scales are of a kind that has no kernel"
     full, axis = found
     numbers = build.less(q, operand(node, 2), full, axis, scale.dtype)
@@ -118,7 +134,7 @@ def _dequantize(build: _Builder) -> str | None:
 
 def _quantize(build: _Builder) -> str | None:
     node = build.node
-    x, scale, found, to = node.inputs[0], node.inputs[1], _shape_of(build), integers_of(node).dtype
+    x, scale, found, to = node.inputs[0], node.inputs[1], _shape_of(node), integers_of(node).dtype
     if found is None or x is None or scale is None or to not in _TYPES or to is None or x.dtype is None:
         return "its integers or scales are of a kind that has no kernel"
     if build.opset < 11:
@@ -129,9 +145,24 @@ def _quantize(build: _Builder) -> str | None:
         zero = build.cast(node.inputs[2], x.dtype)  # type: ignore[arg-type]
         rounded = build.add("Add", rounded, build.along(zero, full, axis))
     limits = np.iinfo(to.numpy())
-    clipped = build.add("Clip", rounded, *(build.number(limit, x.dtype) for limit in (limits.min, limits.max)))
-    build.finish("Cast", clipped, to=to.value)
+    bounds = [build.number(limit, x.dtype) for limit in (limits.min, limits.max)]
+    if _is_restored(node, to):
+        node.outputs[0].dtype = x.dtype
+        build.finish("Clip", rounded, *bounds)
+    else:
+        build.finish("Cast", build.add("Clip", rounded, *bounds), to=to.value)
     return None
+
+
+def _is_restored(node: ir.Node, to: ir.DataType) -> bool:
+    """Whether only DequantizeLinears that this pass knows read the 16-bit integers that a QuantizeLinear makes."""
+    out = node.outputs[0]
+    readers = [use.node for use in out.uses()]
+    return (
+        to in _WIDE
+        and not out.is_graph_output()
+        and all(is_op(reader, "DequantizeLinear") and _shape_of(reader) is not None for reader in readers)
+    )
 
 
 def _dynamic(build: _Builder) -> str | None:

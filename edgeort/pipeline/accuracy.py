@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import onnx_ir as ir
 
@@ -28,7 +28,8 @@ from edgeort.validate import Evaluation, Exam, Limits, assess, enforce
 from edgeort.validate.artefacts import InOnnxRuntime
 from edgeort.validate.evaluation import evaluate
 
-Precision = Literal["float32", "int8"]
+Precision = Literal["float32", "int8", "int4", "float16"]
+PRECISIONS = get_args(Precision)
 CALIBRATE = 100  # samples, at most, where one set both calibrates and judges
 
 
@@ -56,12 +57,12 @@ class Accuracy:
     @property
     def calibrates(self) -> bool:
         """Whether samples are needed beside those that judge."""
-        return self.precision == "int8" or self.prune is not None
+        return self.precision in ("int8", "int4") or self.prune is not None
 
     def checked(self, profile: Profile) -> Accuracy:
         """With the profile's budget where it applies. InputError for options that do not go together."""
-        if self.precision not in ("float32", "int8"):
-            raise InputError(f"--precision {self.precision}: unknown", hint="--precision float32 or int8")
+        if self.precision not in PRECISIONS:
+            raise InputError(f"--precision {self.precision}: unknown", hint=f"one of {', '.join(PRECISIONS)}")
         has_data = self.data is not None or self.eval_data is not None
         if self.precision == "int8" and not has_data:
             raise InputError("int8 needs samples to calibrate with, and there are none", hint="add --data DIR")
@@ -114,7 +115,7 @@ def _apart(data: Samples | None, judging: Samples | None, *, calibrates: bool) -
 
 
 @dataclass
-class Int8:
+class Quantised:
     """The quantised graph, what was done, and its bytes for ONNX Runtime."""
 
     graph: ir.Model
@@ -163,19 +164,25 @@ def quantise(
     profile: Profile,
     walk: Walk,
     pruned: bytes | None = None,
-) -> Int8:
-    """The int8 model of the ONNX file, or of what is left of it, with as few layers in float as the budget needs.
+) -> Quantised:
+    """The int8 model of the ONNX file, or of what is left of it, with as few layers in float as the budget needs; or
+    the one of int4 or float16 weights.
 
     Raises BudgetError.
     """
-    assert sets.calibration is not None and sets.judging is not None
     goal = None
-    if accuracy.limits.is_set:
+    if accuracy.limits.is_set and sets.judging is not None:
         goal = Judge(path, exam_of(accuracy, sets.judging), sets.judging, walk.progress)
     rates = Rates(*macs_per_ms(profile))
-    options = quantizer.Options(exclude=accuracy.exclude, preprocessing=accuracy.preprocessing, goal=goal, rates=rates)
+    options = quantizer.Options(
+        exclude=accuracy.exclude,
+        weights=accuracy.precision,
+        preprocessing=accuracy.preprocessing,
+        goal=goal,
+        rates=rates,
+    )
     with walk.stage("quantize"), tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
-        made, source = Path(folder) / "int8.onnx", path
+        made, source = Path(folder) / "quantised.onnx", path
         if pruned is not None:
             source = Path(folder) / "pruned.onnx"
             source.write_bytes(pruned)
@@ -184,7 +191,7 @@ def quantise(
         )
         source = source if result.was_quantised else made
         graph = models.clean(walk.keep("quantize", models.load(source, shapes=shapes)))
-        return Int8(graph, source.read_bytes(), replace(result, output=""))
+        return Quantised(graph, source.read_bytes(), replace(result, output=""))
 
 
 def ways_out(limits: Limits, found: Evaluation | None) -> str:
@@ -205,16 +212,16 @@ def preprocessing_of(accuracy: Accuracy, sets: Sets) -> dict[str, Any] | None:
 
 
 def record(
-    accuracy: Accuracy, int8: Int8 | None, found: Evaluation | None, pruned: float | None = None
+    accuracy: Accuracy, quantised: Quantised | None, found: Evaluation | None, pruned: float | None = None
 ) -> dict[str, Any] | None:
     """What the manifest says of accuracy; no times and no paths, so that the same build gives the same bytes."""
-    if int8 is None and found is None:
+    if quantised is None and found is None:
         return None
     told: dict[str, Any] = {"precision": accuracy.precision, "budget": asdict(accuracy.limits)}
     if pruned is not None:
         told["pruned"] = pruned  # the share of the multiply-adds that went
-    if int8 is not None:
-        result = int8.result
+    if quantised is not None:
+        result = quantised.result
         told |= {
             "method": result.method,
             "samples": result.samples,

@@ -64,11 +64,11 @@ def build(
     sets = accuracies.open_sets(asked, graph)
     pruned = None if asked.prune is None else prune(path, shapes, asked, sets, walk)
     graph, reference = (graph, path) if pruned is None else (pruned.graph, pruned.model)
-    int8 = None
-    if asked.precision == "int8":
+    quantised = None
+    if asked.precision != "float32":
         left = None if pruned is None else pruned.model
-        int8 = accuracies.quantise(path, shapes, asked, sets, device, walk, left)
-        graph, reference = int8.graph, int8.model
+        quantised = accuracies.quantise(path, shapes, asked, sets, device, walk, left)
+        graph, reference = quantised.graph, quantised.model
     with walk.stage("passes"):
         context = _run_passes(graph, device, io_layout, walk)
     with walk.stage("lower"):
@@ -91,7 +91,7 @@ def build(
         verdicts = judge(manifest.budgets, sum(sizes.values()), ran.measurement) if ran.measurement else []
         enforce(verdicts)
         ratio = None if pruned is None else pruned.result.ratio
-        manifest = replace(manifest, quantization=accuracies.record(asked, int8, evaluation, ratio))
+        manifest = replace(manifest, quantization=accuracies.record(asked, quantised, evaluation, ratio))
         write_bundle(out, manifest, contents)
     return BuildResult(
         bundle=out,
@@ -110,7 +110,7 @@ def build(
         comparisons=tuple(comparisons),
         samples=sets.told,
         pruning=None if pruned is None else pruned.result,
-        quantization=None if int8 is None else int8.result,
+        quantization=None if quantised is None else quantised.result,
         evaluation=evaluation,
         measurement=ran.measurement,
         budgets=tuple(verdicts),

@@ -50,7 +50,7 @@ def prune(
 
 def _budget(accuracy: Accuracy) -> pruning.Budget:
     """That of the build; half of it where int8 needs the rest."""
-    limits, share = accuracy.limits, 0.5 if accuracy.precision == "int8" else 1.0
+    limits, share = accuracy.limits, 0.5 if accuracy.precision in ("int8", "int4") else 1.0
     return pruning.Budget(
         None if limits.min_sqnr_db is None else limits.min_sqnr_db + (3.0 if share < 1 else 0.0),
         None if limits.min_agreement is None else 1 - share * (1 - limits.min_agreement),

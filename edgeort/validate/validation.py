@@ -51,9 +51,10 @@ def validate(
     if model is None:
         return Validation(device.name, found.digest, ())
     _check_same_model(bundle, Path(model))
-    if (bundle.manifest.quantization or {}).get("precision") == INT8:
+    precision = (bundle.manifest.quantization or {}).get("precision", "float32")
+    if precision != "float32":
         raise InputError(
-            f"{bundle.path} was quantised from {model}: on random data int8 and float tell nothing of each other",
+            f"{bundle.path} has {precision} weights, {model} float32: random data tell nothing of the difference",
             hint=f"edgeort validate {bundle.path} --model {model} --data DIR",
         )
     inputs = _inputs(bundle.manifest.inputs, feeds)

@@ -60,7 +60,7 @@ def test_a_budget_out_of_reach(place: Path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--precision", "int4"], "it is float32 or int8"),
+        (["--precision", "int3"], "one of float32, int8, int4, float16"),
         (["--precision", "int8"], "int8 needs samples"),
         (["--min-sqnr", "20"], "judged on samples"),
         (["--data", "x.npy", "--max-drop", "1"], "counted on labels"),

@@ -25,7 +25,9 @@ def test_multiply_adds(layers: list[Layer]):
 
 def test_without_rates_a_weight_weighs_a_byte(layers: list[Layer]):
     found = costs.lost_speed(layers, None)
-    assert all(found[layer.name] == costs.Slowness(layer.weight.size, None) for layer in layers)
+    for layer in layers:
+        size = layer.weight.size
+        assert found[layer.name] == costs.Slowness(size, None, costs.Slowness(size // 2, None))
 
 
 def test_time_weighs_as_much_as_the_same_part_of_the_bytes(layers: list[Layer]):
@@ -35,5 +37,7 @@ def test_time_weighs_as_much_as_the_same_part_of_the_bytes(layers: list[Layer]):
         macs = costs.macs(layer)
         assert found[layer.name].ms == pytest.approx(macs * 3 / 4000)
         assert found[layer.name].in_bytes == round(3 * macs / work * weights)
+        twice = found[layer.name].fine
+        assert twice is not None and twice.ms == pytest.approx(macs * (3 if layer.groups > 1 else 1) / 4000)
     slow = costs.lost_speed(layers, Rates(1000.0, 500.0))
-    assert all(slow[layer.name] == costs.Slowness(0, 0.0) for layer in layers)
+    assert all(slow[layer.name] == costs.Slowness(0, 0.0, costs.Slowness(0, 0.0)) for layer in layers)

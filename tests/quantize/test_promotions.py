@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from edgeort.quantize.costs import Slowness
 from edgeort.quantize.forms import Form
 from edgeort.quantize.layers import Layer
 from edgeort.quantize.promotions import OVERHEAD_BYTES, Way, hull, state, steps, ways
@@ -15,13 +16,29 @@ def layer(op_type: str) -> Layer:
     return Layer(node, np.zeros((10, 20), np.float32), None, 1, -1)
 
 
+UNKNOWN = Slowness(200, None, Slowness(100, None))
+
+
 def test_ways():
-    assert [way.to for way in ways(layer("MatMul"), Form.STATIC, 200)] == ["dynamic", "int8 weights", "float"]
-    assert [way.to for way in ways(layer("Conv"), Form.STATIC, 200)] == ["int8 weights", "float"]
-    assert [way.to for way in ways(layer("MatMul"), Form.DYNAMIC, 200)] == ["int8 weights", "float"]
-    assert [way.to for way in ways(layer("Conv"), Form.STATIC, 200, weights_alone=False)] == ["float"]
-    (last,) = ways(layer("Conv"), Form.FLOAT, 50)
+    plain = ["int8 weights", "16-bit activations", "int16 weights", "float16 weights", "float"]
+    assert [way.to for way in ways(layer("MatMul"), Form.STATIC, UNKNOWN)][0] == "dynamic"
+    assert sorted(way.to for way in ways(layer("Conv"), Form.STATIC, UNKNOWN)) == sorted(plain)
+    above = ["int8 weights", "float16 weights", "float"]
+    assert [way.to for way in ways(layer("MatMul"), Form.DYNAMIC, UNKNOWN)] == above
+    assert [way.to for way in ways(layer("MatMul"), Form.BLOCKS, UNKNOWN)] == above
+    assert [way.added_bytes for way in ways(layer("Gemm"), Form.BLOCKS, UNKNOWN)] == [100, 300, 700]
+    half, last = ways(layer("Conv"), Form.FLOAT, Slowness(50, None))
+    assert (half.to, half.added_bytes, half.form) == ("float16 weights", 200, Form.HALF)
     assert (last.to, last.added_bytes, last.cost) == ("float", 600, OVERHEAD_BYTES + 650)
+
+
+def test_sixteen_bits_are_a_way_where_they_are_faster_than_float():
+    fast, slow = (Slowness(300, 3.0, Slowness(lost, lost / 100)) for lost in (100, 300))
+    found = ways(layer("Conv"), Form.STATIC, fast, weights_alone=False)
+    assert [(way.to, way.added_bytes, way.added_ms) for way in found] == [
+        ("int16 weights", 200, 1.0), ("float", 600, 3.0),
+    ]  # fmt: skip
+    assert [way.to for way in ways(layer("Conv"), Form.STATIC, slow, weights_alone=False)] == ["float"]
 
 
 def test_the_hull():
@@ -41,6 +58,6 @@ def test_steps_save_less_and_less():
 
 
 def test_the_state_after_steps():
-    taken = [("a", "dynamic"), ("b", "int8 weights"), ("a", "int8 weights"), ("b", "float")]
+    taken = [("a", "dynamic"), ("b", "int8 weights"), ("a", "int8 weights"), ("b", "float"), ("c", "int16 weights")]
     assert state(taken[:2]) == (set(), {"a": Form.DYNAMIC, "b": Form.FLOAT})
-    assert state(taken) == ({"b"}, {"a": Form.FLOAT})
+    assert state(taken) == ({"b"}, {"a": Form.FLOAT, "c": Form.FINE})
