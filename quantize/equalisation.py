@@ -31,7 +31,6 @@ from edgeort.quantize.preparing import Prepared
 MARGIN = 1.5  # of a bound over the largest number seen below it
 WIDEST = 16  # factors are in 1 / this .. this
 GAIN = 0.8  # of the noise, at most, that is left
-SAMPLES = 16  # that it is measured on
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,7 @@ def _again(layer: Layer) -> Layer:
 
 
 def _noise(attempts: Attempts, exclude: Collection[str]) -> float:
-    return max(d.noise / d.signal if d.signal else 0.0 for d in attempts.roughly(exclude, {}, SAMPLES))
+    return max(d.noise / d.signal if d.signal else 0.0 for d in attempts.roughly(exclude, {}))
 
 
 def _calibrated(before: Calibration, found: Mapping[str, np.ndarray]) -> Calibration:

@@ -6,7 +6,7 @@ The inputs of a layer come from the quantised layers before it, so that it makes
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -71,17 +71,19 @@ def refine(
     steps: Steps,
     progress: Progress | None = None,
     *,
+    done: Collection[str] = (),
     fuse_qdq: bool = True,
 ) -> None:
     """Replaces weights and biases in `model`, from the samples whose inputs `store` has.
 
-    `fuse_qdq` as `open_session`'s.
+    Layers named in `done` are left as they are. `fuse_qdq` as `open_session`'s.
     """
     prefix = Prefix(model.graph, opset(model), store, fuse_qdq=fuse_qdq)
     floats = Prefix(reference.graph, opset(model), store, "float:")
-    for number, layer in enumerate(quantized.layers, 1):
+    todo = [layer for layer in quantized.layers if layer.layer.name not in done]
+    for number, layer in enumerate(todo, 1):
         if progress:
-            progress(f"refining: layer {number} of {len(quantized.layers)}")
+            progress(f"refining: layer {number} of {len(todo)}")
         prefix.advance(layer.source)
         if layer.layer.node.op_type != "ConvTranspose" and (steps.gptq or steps.compensation):
             _fit_weight(layer, prefix, floats, store.samples, steps)

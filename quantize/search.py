@@ -2,12 +2,13 @@
 
 Every layer's own noise is measured once, for each form that it may take (promotions.py): the model with this layer
 alone in int8, not refined. Layers are then promoted in the order of noise saved per cost. The number of promotions is
-doubled until the budget is kept, then halved in between, each time with the complete model, refined and measured.
+doubled until the budget is kept, then halved in between, with the weights that were refined without promotions. The
+model of the number found is refined, from the first promoted layer on; where that misses the budget, more are promoted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -20,7 +21,6 @@ from edgeort.quantize.forms import Form
 from edgeort.quantize.promotions import FLOAT_LAYER, Way
 from edgeort.quantize.selection import Selection
 
-SAMPLES = 16  # on which a layer's own noise is measured
 NAMED = 5  # layers in the message of a budget that cannot be kept
 
 
@@ -107,24 +107,26 @@ def search(
     if budget.kept(best):
         return best, []
     ledger = rank(attempts, best.selection, exclude, progress, rates)
-    enough, short, found = 0, 0, None
-    while found is None:
-        enough = min(max(2 * short, 1), len(ledger) - 1)
-        trial = _promoted(attempts, exclude, ledger, enough, progress)
-        if budget.kept(trial):
-            found = trial
-        elif enough == len(ledger) - 1 or len(ledger) == 1:
-            raise _over(budget, trial, ledger)
-        else:
-            short = enough
+    most = max(len(ledger) - 1, 1)
+    count = _enough(lambda tried: budget.kept(_promoted(attempts.try_out, exclude, ledger, tried, progress)), most)
+    while True:
+        found = _promoted(attempts.make, exclude, ledger, count, progress)
+        if budget.kept(found):
+            return found, [replace(e, promoted=i < count) for i, e in enumerate(ledger)]
+        if count == most:
+            raise _over(budget, found, ledger)
+        count = min(count + max(count // 8, 1), most)
+
+
+def _enough(is_enough: Callable[[int], bool], most: int) -> int:
+    """The least number in 1 .. `most` that is enough, found by doubling and halving; `most` where none is."""
+    short, enough = 0, 1
+    while enough < most and not is_enough(enough):
+        short, enough = enough, min(2 * enough, most)
     while enough - short > 1:
         middle = (enough + short) // 2
-        trial = _promoted(attempts, exclude, ledger, middle, progress)
-        if budget.kept(trial):
-            enough, found = middle, trial
-        else:
-            short = middle
-    return found, [replace(e, promoted=i < enough) for i, e in enumerate(ledger)]
+        short, enough = (short, middle) if is_enough(middle) else (middle, enough)
+    return enough
 
 
 def rank(
@@ -157,18 +159,22 @@ def _noise_of(attempts: Attempts, others: Collection[str], layer: str, way: Way)
 
 def _alone(attempts: Attempts, others: Collection[str], forms: Mapping[str, Form]) -> tuple[float, float]:
     """The noise, relative to the signal, with all `others` in float; the same as an SQNR in dB."""
-    differences = attempts.roughly(others, forms, SAMPLES)
+    differences = attempts.roughly(others, forms)
     noise = max((d.noise / d.signal if d.signal else 0.0) for d in differences)
     return noise, min(d.sqnr_db for d in differences)
 
 
 def _promoted(
-    attempts: Attempts, exclude: Collection[str], ledger: Sequence[Entry], count: int, progress: Progress | None
+    make: Callable[[Collection[str], Mapping[str, Form]], Attempt],
+    exclude: Collection[str],
+    ledger: Sequence[Entry],
+    count: int,
+    progress: Progress | None,
 ) -> Attempt:
     if progress:
         progress(f"trying {count} of {len(ledger)} promotions")
     floats, forms = promotions.state((entry.layer, entry.to) for entry in ledger[:count])
-    return attempts.make({*exclude, *floats}, forms)
+    return make({*exclude, *floats}, forms)
 
 
 def _over(budget: Goal, trial: Attempt, ledger: Sequence[Entry]) -> BudgetError:
