@@ -12,6 +12,7 @@ import onnx
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
+from edgeort.passes.edit import NAMES
 from edgeort.progress import Progress
 from edgeort.quantize import dynamic, half_floats, measuring, qdq
 from edgeort.quantize.blocks import BLOCK
@@ -130,7 +131,9 @@ class Attempts:
     def _float_model(self, forms: Mapping[str, Form]) -> ir.Model:
         """A copy of the float model, of an opset that has what the forms need."""
         wanted = {*self.wanted.values(), *forms.values()}
-        return (self._newer if wanted & NEWER else self.prepared.model).clone()
+        model = (self._newer if wanted & NEWER else self.prepared.model).clone()
+        model.graph.meta.pop(NAMES, None)  # clones share the set of names taken, and so would know each other's
+        return model
 
     @cached_property
     def _newer(self) -> ir.Model:
