@@ -10,12 +10,11 @@ removes; it stays in where there is no bias to correct.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from edgeort.passes.edit import ints, text
 from edgeort.quantize.layers import Layer
@@ -120,29 +119,34 @@ class Patches:
 
         `zero` is what the padding holds.
         """
-        node, weight = self.layer.node, self.layer.weight
+        node = self.layer.node
         if node.op_type != "Conv":
             rows = x.reshape(1, -1, x.shape[-1])
             return rows[:, self._positions(rows.shape[1])]
-        groups, taps = self.layer.groups, weight.shape[2:]
-        windows = self._windows(x, taps, zero)  # batch, channels, *places, *taps
-        places = windows.shape[2 : 2 + len(taps)]
-        chosen = np.unravel_index(self._positions(int(np.prod(places))), places)
-        index: tuple[Any, ...] = (slice(None), slice(None), *chosen)
-        picked = windows[index]  # batch, channels, positions, *taps
-        split = picked.reshape(len(x), groups, -1, picked.shape[2], int(np.prod(taps)))
-        return split.transpose(1, 0, 3, 2, 4).reshape(groups, -1, self.size)
+        padded, index = self._padded(x, zero)
+        flat = padded.reshape(*padded.shape[:2], -1)
+        everything = index.size == flat.shape[2] and index.shape[1] == 1
+        picked = flat[..., np.newaxis] if everything else np.take(flat, index, axis=2)  # batch, channels, *index.shape
+        split = picked.reshape(len(x), self.layer.groups, -1, *index.shape)
+        return split.transpose(1, 0, 3, 2, 4).reshape(self.layer.groups, -1, self.size)
 
-    def _windows(self, x: np.ndarray, taps: tuple[int, ...], zero: float) -> np.ndarray:
-        """A view of the padded input: the last axes are the taps, those from the third the places of the kernel."""
-        node, rank = self.layer.node, len(taps)
+    def _padded(self, x: np.ndarray, zero: float) -> tuple[np.ndarray, np.ndarray]:
+        """The padded input, and [positions, taps]: where in its flattened planes the kernel reads."""
+        node, taps = self.layer.node, self.layer.weight.shape[2:]
+        rank = len(taps)
         strides, dilations = ints(node, "strides", [1] * rank), ints(node, "dilations", [1] * rank)
         spans = [(size - 1) * step + 1 for size, step in zip(taps, dilations, strict=True)]
         pads = _pads(text(node, "auto_pad", "NOTSET"), ints(node, "pads", [0] * 2 * rank), x.shape[2:], spans, strides)
         padded = np.pad(x, ((0, 0), (0, 0), *pads), constant_values=zero) if any(map(any, pads)) else x
-        windows = sliding_window_view(padded, spans, axis=tuple(range(2, 2 + rank)))
-        places = tuple(slice(None, None, step) for step in strides)
-        return windows[(slice(None), slice(None), *places, *(slice(None, None, step) for step in dilations))]
+        sizes = padded.shape[2:]
+        places = [(size - span) // step + 1 for size, span, step in zip(sizes, spans, strides, strict=True)]
+        starts = np.unravel_index(self._positions(math.prod(places)), places)
+        offsets = np.unravel_index(np.arange(math.prod(taps)), taps)
+        read = [
+            start[:, np.newaxis] * stride + offset * dilation
+            for start, stride, offset, dilation in zip(starts, strides, offsets, dilations, strict=True)
+        ]
+        return padded, np.ravel_multi_index(read, sizes)
 
     @property
     def positions(self) -> int:
