@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from types import MappingProxyType
@@ -12,13 +12,16 @@ import onnx
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
+from edgeort.passes.edit import NAMES
 from edgeort.progress import Progress
-from edgeort.quantize import dynamic, half_floats, qdq
+from edgeort.quantize import dynamic, half_floats, measuring, qdq
 from edgeort.quantize.blocks import BLOCK
 from edgeort.quantize.calibration import Calibration
 from edgeort.quantize.embeddings import quantize_tables
 from edgeort.quantize.forms import NEWER, Form
-from edgeort.quantize.measuring import Difference, compare
+from edgeort.quantize.measuring import Difference, Outputs
+from edgeort.quantize.memory import Memory, marks
+from edgeort.quantize.parallel import ordered_map
 from edgeort.quantize.parameters import Quantity
 from edgeort.quantize.preparing import Prepared, newer, serialize
 from edgeort.quantize.ranges import Range
@@ -28,11 +31,13 @@ from edgeort.quantize.selection import Selection, select
 from edgeort.quantize.store import Store
 
 NO_STEPS = Steps(gptq=False, bias_correction=False, compensation=False, smoothing=False, equalisation=False)
+ROUGH_SAMPLES = 16
+JUDGE_AT_LEAST = 32  # samples, apart from all others
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A quantised model, how many Gathers of tables are in it, and its differences to float on the samples kept."""
+    """A quantised model, how many Gathers of tables are in it, and its differences to float."""
 
     model: bytes
     selection: Selection
@@ -41,8 +46,23 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class _Made:
+    """A quantised graph before it is finished, and what its tensors became. `points` are those of `Reference`."""
+
+    model: ir.Model
+    selection: Selection
+    points: dict[str, tuple[str, int]]
+    tables: int
+    found: dict[str, Quantity]
+    quantized: qdq.Quantized
+
+
+@dataclass(frozen=True)
 class Attempts:
-    """What all attempts share. `store` has the inputs of the samples to refine on, `judge` more to compare on."""
+    """What all attempts share. `store` has the inputs of the samples to refine on, `judge` others.
+
+    Half of these, where they are many, are kept apart: attempts are compared on all but them, the last one on them.
+    """
 
     prepared: Prepared
     calibration: Calibration
@@ -55,59 +75,105 @@ class Attempts:
     original: Prepared | None = None  # what to compare with, where `prepared` is not quite the same
     own_runtime: bool = False  # scales for channels, which ONNX Runtime must not fuse
     progress: Progress | None = None
+    memory: Memory = field(default_factory=Memory)
 
     def make(self, exclude: Collection[str], forms: Mapping[str, Form] = MappingProxyType({})) -> Attempt:
-        """A quantised model in which the nodes of those names stay float, and layers have those forms."""
+        """A quantised model in which the nodes of those names stay float, and layers have those forms.
+
+        What stands before the first difference from the last model made is as it was there, the rest is refined.
+        """
         self.store.drop_all_but(value.name for value in self.prepared.inputs)
-        model, floats = self._float_model(forms), self._float_model(forms).graph
+        made = self._inserted(exclude, forms)
+        if self.store.samples and replace(self.steps, smoothing=False, equalisation=False) != NO_STEPS:
+            floats = self._float_model(forms).graph
+            marked = marks(floats, {**self.wanted, **forms, **made.selection.forms}, made.found, exclude)
+            done = self.memory.restore_unchanged(marked, made.quantized, made.points, floats)
+            reference = Reference(floats, made.points, self.calibration.means)
+            refine(
+                made.model, made.quantized, reference, self.store, self.steps, self.progress,
+                done=done, fuse_qdq=not self.own_runtime,
+            )  # fmt: skip
+            self.memory.remember(marked, made.quantized)
+        return self._finished(made)
+
+    def try_out(self, exclude: Collection[str], forms: Mapping[str, Form] = MappingProxyType({})) -> Attempt:
+        """The same without new refinement: layers have the weights and biases of the last model made."""
+        made = self._inserted(exclude, forms)
+        self.memory.restore(made.quantized)
+        return self._finished(made)
+
+    def roughly(
+        self, exclude: Collection[str], forms: Mapping[str, Form], samples: int = ROUGH_SAMPLES
+    ) -> list[Difference]:
+        """The differences on the first samples, few at most, of a model without refinement."""
+        made = self._inserted(exclude, forms, with_bias=False)
+        finish(made.model, made.quantized, made.selection)
+        run = measuring.runner(serialize(made.model), fuse_qdq=not self.own_runtime)
+        few = self._few[:samples]
+        found = ordered_map(run, (sample for sample, _ in few))
+        return measuring.differences(zip((reference for _, reference in few), found, strict=True))
+
+    def _inserted(self, exclude: Collection[str], forms: Mapping[str, Form], *, with_bias: bool | None = None) -> _Made:
+        model = self._float_model(forms)
         selection = select(model.graph, exclude, {**self.wanted, **forms})
         points = measuring_points(selection.layers)
         tables = quantize_tables(model.graph, exclude)
-        found = self._quantities(selection)
-        quantized = qdq.insert(model.graph, selection, found, with_bias=self.steps.bias_correction, block=self.block)
-        if self.store.samples and replace(self.steps, smoothing=False, equalisation=False) != NO_STEPS:
-            reference = Reference(floats, points, self.calibration.means)
-            refine(model, quantized, reference, self.store, self.steps, self.progress, fuse_qdq=not self.own_runtime)
-        finish(model, quantized, selection)
-        made = checked(model)
+        channels = self.calibration.channels if self.own_runtime else {}
+        found = qdq.quantities(selection, self.ranges, channels, self.calibration.extremes)
+        with_bias = self.steps.bias_correction if with_bias is None else with_bias
+        quantized = qdq.insert(model.graph, selection, found, with_bias=with_bias, block=self.block)
+        return _Made(model, selection, points, tables, found, quantized)
+
+    def _finished(self, made: _Made) -> Attempt:
+        finish(made.model, made.quantized, made.selection)
+        model = checked(made.model)
         if self.progress and self.calibration.samples:
             self.progress("comparing with the float model")
-        return Attempt(made, selection, tables, tuple(self._differences(made)))
-
-    def roughly(self, exclude: Collection[str], forms: Mapping[str, Form], samples: int) -> list[Difference]:
-        """The differences on the first samples of a model without refinement."""
-        model = self._float_model(forms)
-        selection = select(model.graph, exclude, {**self.wanted, **forms})
-        quantize_tables(model.graph, exclude)
-        found = self._quantities(selection)
-        quantized = qdq.insert(model.graph, selection, found, with_bias=False, block=self.block)
-        finish(model, quantized, selection)
-        return self._differences(serialize(model), samples)
-
-    def _quantities(self, selection: Selection) -> dict[str, Quantity]:
-        channels = self.calibration.channels if self.own_runtime else {}
-        return qdq.quantities(selection, self.ranges, channels, self.calibration.extremes)
+        return Attempt(model, made.selection, made.tables, tuple(self._compared(model, self.choosing())))
 
     def _float_model(self, forms: Mapping[str, Form]) -> ir.Model:
         """A copy of the float model, of an opset that has what the forms need."""
         wanted = {*self.wanted.values(), *forms.values()}
-        return (self._newer if wanted & NEWER else self.prepared.model).clone()
+        model = (self._newer if wanted & NEWER else self.prepared.model).clone()
+        model.graph.meta.pop(NAMES, None)  # clones share the set of names taken, and so would know each other's
+        return model
 
     @cached_property
     def _newer(self) -> ir.Model:
         return newer(self.prepared.model)
 
-    def _differences(self, made: bytes, samples: int | None = None) -> list[Difference]:
+    @cached_property
+    def _few(self) -> list[tuple[Sample, Outputs]]:
+        """Samples, and the float model's outputs."""
+        few = list(islice(self.choosing(), ROUGH_SAMPLES))
+        return list(zip(few, ordered_map(measuring.runner(self._reference), few), strict=True))
+
+    @property
+    def _reference(self) -> bytes:
+        return (self.original or self.prepared).serialized
+
+    @property
+    def apart(self) -> int:
+        """How many samples have no part in fitting and choosing; 0 where there are too few for that."""
+        return self.judge.samples // 2 if self.judge.samples >= 2 * JUDGE_AT_LEAST else 0
+
+    def verdict(self, model: bytes) -> list[Difference]:
+        """The differences on the samples that are apart."""
+        return self._compared(model, self._inputs(self.judge, range(1, self.judge.samples, 2)))
+
+    def _compared(self, model: bytes, samples: Iterator[Sample]) -> list[Difference]:
         if not self.store.samples + self.judge.samples:
             return []
-        reference = self.original or self.prepared
-        return compare(reference.serialized, made, islice(self.inputs(), samples), fuse_qdq=not self.own_runtime)
+        return measuring.compare(self._reference, model, samples, fuse_qdq=not self.own_runtime)
 
-    def inputs(self) -> Iterator[Sample]:
-        """The samples kept."""
-        for store in (self.store, self.judge):
-            for index in range(store.samples):
-                yield {value.name: store.get(value.name, index) for value in self.prepared.inputs}
+    def choosing(self) -> Iterator[Sample]:
+        """The samples that are fitted to and that attempts are compared on."""
+        yield from self._inputs(self.store, range(self.store.samples))
+        yield from self._inputs(self.judge, range(0, self.judge.samples, 2 if self.apart else 1))
+
+    def _inputs(self, store: Store, indices: Iterable[int]) -> Iterator[Sample]:
+        for index in indices:
+            yield {value.name: store.get(value.name, index) for value in self.prepared.inputs}
 
 
 def finish(model: ir.Model, quantized: qdq.Quantized, selection: Selection) -> None:

@@ -1,10 +1,11 @@
 """Corrects a layer's bias until the channels' means behind its activation are those of the float model.
 
-    b  +=  E[y] - E[y']             y, y': a channel in the float and in the quantised model, over samples and positions
+    b  +=  (E[y] - E[y']) / p       y, y': a channel in the float and in the quantised model, over samples and positions
 
 The means are compared behind the activation, because that is what the next layer reads: with the means before a Relu6
-equal, those behind it are not. There the correction acts only through what does not saturate, hence the repetition.
-(Nagel et al. 2019, "Data-free quantization through weight equalization and bias correction", section 4.2.)
+equal, those behind it are not. There the correction acts only through the part p that does not saturate, which is found
+by trying p = 1. (Nagel et al. 2019, "Data-free quantization through weight equalization and bias correction", section
+4.2.)
 """
 
 from __future__ import annotations
@@ -30,10 +31,15 @@ class Biased(Protocol):
         """Replaces it."""
 
 
-def correct(layer: Biased, wanted: np.ndarray, measure: Callable[[], ChannelMean]) -> None:
-    """Sets the bias of `layer`. `wanted` are the float means, `measure` finds those of the layer as it is."""
+def correct(layer: Biased, wanted: np.ndarray, measure: Callable[[], ChannelMean], *, is_linear: bool = False) -> None:
+    """Sets the bias of `layer`. `wanted` are the float means, `measure` finds those of the layer as it is.
+
+    `is_linear` says that no activation is in between.
+    """
     bias, step = layer.real_bias, wanted - measure().mean
     layer.set_bias(bias + step)
+    if is_linear:
+        return
     left = wanted - measure().mean
     passed = np.clip(1 - left / np.where(step == 0, 1.0, step), LEAST_PASSED, 1.0)
     layer.set_bias(bias + step + left / passed)

@@ -37,8 +37,6 @@ def moved(rows: np.ndarray, own: Sequence[Moments], cross: Sequence[Moments], ce
     `own` are the moments of (q, q) on each half of the samples, `cross` those of (f, q); `centred` as they know it.
     """
     rows = rows.astype(np.float64)
-    if min(half.count for half in own) < rows.shape[2]:  # what a half says about so many weights is chance
-        return rows
     halves = [_problem(rows, q, f, centred) for q, f in zip(own, cross, strict=True)]
     return rows + best_step(halves, _problem(rows, own[0].merged(own[1]), cross[0].merged(cross[1]), centred))
 

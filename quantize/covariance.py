@@ -10,12 +10,11 @@ removes; it stays in where there is no bias to correct.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from edgeort.passes.edit import ints, text
 from edgeort.quantize.layers import Layer
@@ -37,7 +36,8 @@ class Moments:
     @classmethod
     def of(cls, a: np.ndarray, b: np.ndarray) -> Moments:
         """Those of a sample, from float32 [groups, positions, d]; `second` is float32 still."""
-        first, other = a.sum(axis=1, dtype=np.float64), b.sum(axis=1, dtype=np.float64)
+        ones = np.ones((1, a.shape[1]), np.float32)
+        first, other = (np.matmul(ones, x)[:, 0].astype(np.float64) for x in (a, b))
         return cls(a.shape[1], first, other, np.matmul(a.transpose(0, 2, 1), b))
 
     def add(self, more: Moments) -> None:
@@ -78,14 +78,13 @@ def shrunk(halves: Sequence[Moments], centred: bool = True) -> np.ndarray:
 
         r = n / (s + n)       s = <A, B>       n = |A - B|^2 / 4
 
-    what is off the diagonal is multiplied by 1 - r, and r times the mean of the diagonal is added to it. (Ledoit and Wolf
-    2004, "A well-conditioned estimator for large-dimensional covariance matrices", has the mean of both for a target, and
-    another estimate of r.)
+    what is off the diagonal is multiplied by 1 - r, and r times its mean is added to the diagonal. Rounding would learn
+    chance by heart. (Ledoit and Wolf 2004, "A well-conditioned estimator for large-dimensional covariance matrices",
+    has another target and estimate of r.)
     """
     whole = halves[0].merged(halves[1]).covariance(centred)
     if not all(half.count for half in halves):
         return whole
-    size = whole.shape[1]
     one, other = (half.covariance(centred) for half in halves)
     for each in (one, other):
         np.einsum("gii->gi", each)[...] = 0
@@ -120,29 +119,34 @@ class Patches:
 
         `zero` is what the padding holds.
         """
-        node, weight = self.layer.node, self.layer.weight
+        node = self.layer.node
         if node.op_type != "Conv":
             rows = x.reshape(1, -1, x.shape[-1])
             return rows[:, self._positions(rows.shape[1])]
-        groups, taps = self.layer.groups, weight.shape[2:]
-        windows = self._windows(x, taps, zero)  # batch, channels, *places, *taps
-        places = windows.shape[2 : 2 + len(taps)]
-        chosen = np.unravel_index(self._positions(int(np.prod(places))), places)
-        index: tuple[Any, ...] = (slice(None), slice(None), *chosen)
-        picked = windows[index]  # batch, channels, positions, *taps
-        split = picked.reshape(len(x), groups, -1, picked.shape[2], int(np.prod(taps)))
-        return split.transpose(1, 0, 3, 2, 4).reshape(groups, -1, self.size)
+        padded, index = self._padded(x, zero)
+        flat = padded.reshape(*padded.shape[:2], -1)
+        everything = index.size == flat.shape[2] and index.shape[1] == 1
+        picked = flat[..., np.newaxis] if everything else np.take(flat, index, axis=2)  # batch, channels, *index.shape
+        split = picked.reshape(len(x), self.layer.groups, -1, *index.shape)
+        return split.transpose(1, 0, 3, 2, 4).reshape(self.layer.groups, -1, self.size)
 
-    def _windows(self, x: np.ndarray, taps: tuple[int, ...], zero: float) -> np.ndarray:
-        """A view of the padded input: the last axes are the taps, those from the third the places of the kernel."""
-        node, rank = self.layer.node, len(taps)
+    def _padded(self, x: np.ndarray, zero: float) -> tuple[np.ndarray, np.ndarray]:
+        """The padded input, and [positions, taps]: where in its flattened planes the kernel reads."""
+        node, taps = self.layer.node, self.layer.weight.shape[2:]
+        rank = len(taps)
         strides, dilations = ints(node, "strides", [1] * rank), ints(node, "dilations", [1] * rank)
         spans = [(size - 1) * step + 1 for size, step in zip(taps, dilations, strict=True)]
         pads = _pads(text(node, "auto_pad", "NOTSET"), ints(node, "pads", [0] * 2 * rank), x.shape[2:], spans, strides)
         padded = np.pad(x, ((0, 0), (0, 0), *pads), constant_values=zero) if any(map(any, pads)) else x
-        windows = sliding_window_view(padded, spans, axis=tuple(range(2, 2 + rank)))
-        places = tuple(slice(None, None, step) for step in strides)
-        return windows[(slice(None), slice(None), *places, *(slice(None, None, step) for step in dilations))]
+        sizes = padded.shape[2:]
+        places = [(size - span) // step + 1 for size, span, step in zip(sizes, spans, strides, strict=True)]
+        starts = np.unravel_index(self._positions(math.prod(places)), places)
+        offsets = np.unravel_index(np.arange(math.prod(taps)), taps)
+        read = [
+            start[:, np.newaxis] * stride + offset * dilation
+            for start, stride, offset, dilation in zip(starts, strides, offsets, dilations, strict=True)
+        ]
+        return padded, np.ravel_multi_index(read, sizes)
 
     @property
     def positions(self) -> int:

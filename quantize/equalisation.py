@@ -26,7 +26,7 @@ import onnx_ir as ir
 from edgeort.passes.algebra import clip_bounds
 from edgeort.passes.edit import add_constant, is_op, number, only_user, operand
 from edgeort.quantize import calibration
-from edgeort.quantize.attempts import Attempts
+from edgeort.quantize.attempts import ROUGH_SAMPLES, Attempts
 from edgeort.quantize.calibration import Calibration, ChannelMean
 from edgeort.quantize.channels import is_depthwise
 from edgeort.quantize.layers import Layer, read_layer
@@ -36,7 +36,7 @@ from edgeort.quantize.samples import open_samples
 MARGIN = 1.5  # of the largest number allowed over the largest seen
 WIDEST = 16  # factors are in 1 / this .. this
 GAIN = 0.8  # of the noise, at most, that is left
-SAMPLES, OTHERS = 16, 100  # that the noise is measured on, and that the factors come from then
+OTHERS = 100  # samples that the factors come from while the noise is measured
 
 
 @dataclass(frozen=True)
@@ -125,12 +125,12 @@ def equalised(attempts: Attempts, exclude: Collection[str]) -> tuple[Attempts, i
 
     The noise is measured on the first samples, with factors from others.
     """
-    kept = attempts.store.samples + attempts.judge.samples
-    measured, known = min(SAMPLES, kept // 3), attempts.calibration.channels
+    kept = attempts.store.samples + attempts.judge.samples - attempts.apart
+    measured, known = min(ROUGH_SAMPLES, kept // 3), attempts.calibration.channels
     trial, count = _trial(attempts, exclude, known)
     if not count or not measured:
         return attempts, 0
-    others = open_samples(islice(attempts.inputs(), measured, measured + OTHERS), attempts.prepared.inputs)
+    others = open_samples(islice(attempts.choosing(), measured, measured + OTHERS), attempts.prepared.inputs)
     between = [str(pair.between.name) for pair in pairs(attempts.prepared.model.graph)]
     names = [name for name in between if name in known]
     seen = calibration.calibrate(attempts.prepared, others, names, "minmax", channels=names).channels

@@ -14,7 +14,7 @@ Unlike in the paper the mean of x is taken out of C, outputs of a convolution co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from edgeort.quantize.layers import Layer
 from edgeort.quantize.parameters import WEIGHT_MAX
 
 DAMPING = 0.01  # of the mean diagonal of C, added to it; ten times as much while C is not positive definite
-BLOCK = 64  # columns, whose effect on all columns behind them is one product of matrices
+BLOCK = 32  # columns, whose effect on all columns behind them is one product of matrices
 _TRIES = 6
 
 
@@ -36,16 +36,17 @@ def round_weights(
     """
     order = np.argsort(np.diagonal(covariance, axis1=1, axis2=2), axis=1, kind="stable")
     factor = cholesky(np.stack([one[np.ix_(rows, rows)] for one, rows in zip(covariance, order, strict=True)]))
-    places = np.broadcast_to(order[:, np.newaxis], weight.shape)
-    sorted_weight = np.take_along_axis(weight.astype(np.float64), places, axis=2)
-    if limits is None:
-        rounded = _round_from_last(sorted_weight / scales.astype(np.float64)[..., np.newaxis], factor)
-    else:
-        grid = [np.take_along_axis(array, places, axis=2) for array in (scales.astype(np.float64), *limits)]
-        rounded = _round_from_last(sorted_weight, factor, grid)
-    result = np.empty(weight.shape, np.int8)
-    np.put_along_axis(result, places, rounded, axis=2)
-    return result
+    places = np.broadcast_to(order[..., np.newaxis], weight.transpose(0, 2, 1).shape)
+    sort = partial(np.take_along_axis, indices=places, axis=1)
+    grid = [scales.astype(np.float64)[:, np.newaxis], np.array(-WEIGHT_MAX), np.array(WEIGHT_MAX)]
+    if limits is not None:
+        whole = [np.broadcast_to(part, weight.shape) for part in (scales.astype(np.float64), *limits)]
+        grid = [sort(part.transpose(0, 2, 1)) for part in whole]
+    columns = sort(weight.astype(np.float64).transpose(0, 2, 1))
+    rounded = _round_from_last(columns, factor, *(np.broadcast_to(part, columns.shape) for part in grid))
+    result = np.empty(columns.shape, np.int8)
+    np.put_along_axis(result, places, rounded, axis=1)
+    return result.transpose(0, 2, 1)
 
 
 def cholesky(covariance: np.ndarray) -> np.ndarray:
@@ -61,23 +62,24 @@ def cholesky(covariance: np.ndarray) -> np.ndarray:
     return np.broadcast_to(np.eye(covariance.shape[1]), covariance.shape)  # plain rounding
 
 
-def _round_from_last(weight: np.ndarray, factor: np.ndarray, grid: Sequence[np.ndarray] = ()) -> np.ndarray:
-    """`grid` are scales and limits of every weight; without it `weight` is in steps of its scales."""
-    rounded = np.empty(weight.shape, np.int8)
-    shares = factor / np.einsum("gii->gi", factor)[:, np.newaxis]  # L_ij / L_jj
-    owed = np.zeros_like(weight)  # sum over i > j of e_i L_ij / L_jj, as far as i was rounded
-    for stop in range(weight.shape[2], 0, -BLOCK):
+def _round_from_last(
+    columns: np.ndarray, factor: np.ndarray, scales: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
+    """All but `factor` are [groups, d, outputs], so that a column lies together."""
+    rounded, size = np.empty(columns.shape, np.int8), columns.shape[1]
+    shares = (factor / np.einsum("gii->gi", factor)[:, np.newaxis]).transpose(0, 2, 1)  # [g, j, i]: L_ij / L_jj
+    owed = np.zeros_like(columns)  # sum over i > j of e_i L_ij / L_jj, as far as i was rounded
+    for stop in range(size, 0, -BLOCK):
         start = max(stop - BLOCK, 0)
-        errors = np.empty_like(weight[:, :, start:stop])
+        errors = np.empty_like(columns[:, start:stop])
         for j in range(stop - 1, start - 1, -1):
-            step, low, high = (array[:, :, j] for array in grid) if grid else (1.0, -WEIGHT_MAX, WEIGHT_MAX)
-            q = np.rint((weight[:, :, j] + owed[:, :, j]) / step)
-            np.minimum(np.maximum(q, low, out=q), high, out=q)
-            q[weight[:, :, j] == 0] = 0  # weights that were pruned
-            rounded[:, :, j] = q
-            errors[:, :, j - start] = error = weight[:, :, j] - q * step
-            owed[:, :, start:j] += error[..., np.newaxis] * shares[:, np.newaxis, j, start:j]
-        owed[:, :, :start] += np.matmul(errors, shares[:, start:stop, :start])
+            q = np.rint((columns[:, j] + owed[:, j]) / scales[:, j])
+            np.minimum(np.maximum(q, low[:, j], out=q), high[:, j], out=q)
+            q[columns[:, j] == 0] = 0  # weights that were pruned
+            rounded[:, j] = q
+            errors[:, j - start] = error = columns[:, j] - q * scales[:, j]
+            owed[:, start:j] += shares[:, start:j, j, np.newaxis] * error[:, np.newaxis]
+        owed[:, :start] += np.matmul(shares[:, :start, start:stop], errors)
     return rounded
 
 

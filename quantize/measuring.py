@@ -8,7 +8,7 @@ KL = mean over rows of sum softmax(r) log(softmax(r) / softmax(q)), nats
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -72,10 +72,15 @@ def compare(
 
     `fuse_qdq` as `open_session`'s.
     """
+    return differences(run_both(reference, quantised, samples, fuse_qdq=fuse_qdq))
+
+
+def differences(pairs: Iterable[tuple[Outputs, Outputs]]) -> list[Difference]:
+    """Of the outputs of a reference and of what is compared with it, sample by sample."""
     found: dict[str, Difference] = {}
-    for ours in run_both(reference, quantised, samples, fuse_qdq=fuse_qdq):
-        for name, r in ours[0].items():
-            found.setdefault(name, Difference(name)).add(r, ours[1][name])
+    for reference, other in pairs:
+        for name, r in reference.items():
+            found.setdefault(name, Difference(name)).add(r, other[name])
     return list(found.values())
 
 
@@ -83,17 +88,22 @@ def run_both(
     reference: bytes, other: bytes, samples: Iterable[Sample], *, fuse_qdq: bool = True
 ) -> Iterator[tuple[Outputs, Outputs]]:
     """The float outputs of two models in ONNX Runtime, sample by sample."""
-    sessions = [open_session(model, threads=1, fuse_qdq=fuse_qdq) for model in (reference, other)]
-    names = [output.name for output in sessions[0].get_outputs() if output.type == "tensor(float)"]
+    first, second = (runner(model, fuse_qdq=fuse_qdq) for model in (reference, other))
+    return ordered_map(lambda sample: (first(sample), second(sample)), samples)
 
-    def run(sample: Sample) -> tuple[Outputs, Outputs]:
+
+def runner(model: bytes, *, fuse_qdq: bool = True) -> Callable[[Sample], Outputs]:
+    """A function from a sample to the float outputs of the model in ONNX Runtime, on one thread."""
+    session = open_session(model, threads=1, fuse_qdq=fuse_qdq)
+    names = [output.name for output in session.get_outputs() if output.type == "tensor(float)"]
+
+    def run(sample: Sample) -> Outputs:
         try:
-            first, second = (dict(zip(names, session.run(names, sample), strict=True)) for session in sessions)
+            return dict(zip(names, session.run(names, sample), strict=True))
         except Exception as error:  # its exceptions have no common base
             raise InputError(f"ONNX Runtime cannot run the models: {first_line(error)}") from error
-        return first, second
 
-    return ordered_map(run, samples)
+    return run
 
 
 def _log_softmax(x: np.ndarray) -> np.ndarray:

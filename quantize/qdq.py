@@ -10,7 +10,7 @@ eight bits, so that every runtime sees one tensor; an output of the model keeps 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,6 +78,17 @@ class QuantizedLayer:
             return np.zeros(self.layer.channels)
         found = self.bias.const_value.numpy().astype(np.float64)
         return np.asarray(found if self.bias.dtype == ir.DataType.FLOAT else found * self.sum_scales)
+
+    @property
+    def initializers(self) -> list[ir.Value]:
+        """Those whose numbers may be replaced."""
+        return [self.weight, *self.grid_values, *([] if self.bias is None else [self.bias])]
+
+    def restore(self, arrays: Sequence[np.ndarray], grid: Grid | None) -> None:
+        """Replaces the numbers of all `initializers`, which are on that grid."""
+        for value, array in zip(self.initializers, arrays, strict=True):
+            _replace(value, array)
+        self.grid = grid
 
     def set_weight(self, weight: np.ndarray) -> None:
         """Integers of the type that they have, of the shape of the layer's weight."""

@@ -46,7 +46,8 @@ PROMOTED = {  # why a layer is float, and how far
 class Result:
     """What was made. `forms` counts the layers by their form, `tables` are embeddings, `equalised` pairs of layers.
 
-    `differences` are those to the float model on the samples given, so they flatter a bit.
+    `differences` are those to the float model on `judged_apart` samples, which had no part in fitting weights and
+    choosing promotions; where that is 0, the samples were too few to be split, and the figures flatter a bit.
     """
 
     model: str
@@ -63,6 +64,7 @@ class Result:
     left: dict[str, str]
     warnings: tuple[str, ...]
     differences: tuple[Difference, ...]
+    judged_apart: int
     ledger: tuple[Entry, ...]
     model_bytes: int
     output_bytes: int
@@ -92,7 +94,7 @@ def quantize(
     check_options(options, data)
     if already_quantised(model):
         size = Path(model).stat().st_size
-        return Result(str(model), str(output), True, "", 0, None, 0, 0, {}, 0, 0, {}, (), (), (), size, size, 0.0)
+        return Result(str(model), str(output), True, "", 0, None, 0, 0, {}, 0, 0, {}, (), (), 0, (), size, size, 0.0)
     prepared = prepare(model, shapes)
     samples = _samples(data, prepared, options)
     if options.weights == "float16":
@@ -118,12 +120,13 @@ def quantize(
                 progress("equalising channels across layers")
             attempts, pairs = equalisation.equalised(attempts, options.exclude)
         made, ledger = search(attempts, options.exclude, options.goal or options.budget, progress, options.rates)
+        judged = tuple(attempts.verdict(made.model)) if attempts.apart else made.differences
     write(output, dynamic.inlined(made.model) if options.inline else made.model)
     left = made.selection.left | {e.layer: PROMOTED[e.to] for e in ledger if e.promoted and e.to in PROMOTED}
     return Result(
         str(model), str(output), False, options.method, found.samples, found.settled_at, len(made.selection.layers),
-        len(made.selection.tensors), _counts(made), made.tables, pairs, left, tuple(found.warnings), made.differences,
-        tuple(ledger), Path(model).stat().st_size, len(made.model), time.perf_counter() - start,
+        len(made.selection.tensors), _counts(made), made.tables, pairs, left, tuple(found.warnings), judged,
+        attempts.apart, tuple(ledger), Path(model).stat().st_size, len(made.model), time.perf_counter() - start,
     )  # fmt: skip
 
 
@@ -148,7 +151,7 @@ def _in_halves(
     count = len(values) - len(left)
     return Result(
         str(model), str(output), False, "", (samples.count or 0) if samples else 0, None, count, 0,
-        {str(Form.HALF): count}, 0, 0, left, (), attempt.differences, (), model.stat().st_size, len(made),
+        {str(Form.HALF): count}, 0, 0, left, (), attempt.differences, 0, (), model.stat().st_size, len(made),
         time.perf_counter() - start,
     )  # fmt: skip
 

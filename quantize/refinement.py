@@ -6,7 +6,7 @@ The inputs of a layer come from the quantised layers before it, so that it makes
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,6 +26,7 @@ from edgeort.quantize.segments import Prefix
 from edgeort.quantize.store import Store
 
 CHUNK = 4 * 2**20  # numbers of patches that are multiplied at once
+UNBOUNDED = (-math.inf, math.inf)
 MAX_UNKNOWNS = 8192  # weights of an output: beyond, a covariance takes too much memory and time
 
 
@@ -70,31 +71,36 @@ def refine(
     steps: Steps,
     progress: Progress | None = None,
     *,
+    done: Collection[str] = (),
     fuse_qdq: bool = True,
 ) -> None:
     """Replaces weights and biases in `model`, from the samples whose inputs `store` has.
 
-    `fuse_qdq` as `open_session`'s.
+    Layers named in `done` are left as they are. `fuse_qdq` as `open_session`'s.
     """
     prefix = Prefix(model.graph, opset(model), store, fuse_qdq=fuse_qdq)
     floats = Prefix(reference.graph, opset(model), store, "float:")
-    for number, layer in enumerate(quantized.layers, 1):
+    todo = [layer for layer in quantized.layers if layer.layer.name not in done]
+    for number, layer in enumerate(todo, 1):
         if progress:
-            progress(f"refining: layer {number} of {len(quantized.layers)}")
+            progress(f"refining: layer {number} of {len(todo)}")
         prefix.advance(layer.source)
         if layer.layer.node.op_type != "ConvTranspose" and (steps.gptq or steps.compensation):
             _fit_weight(layer, prefix, floats, store.samples, steps)
         if steps.bias_correction and layer.bias is not None:
             name, axis = reference.points[layer.layer.name]
             value, bounds = _where(model.graph, quantized, name)
-            wanted = reference.means[name].mean
-            bias_correction.correct(layer, wanted, partial(_means, prefix, value, bounds, axis))
+            wanted, is_linear = reference.means[name].mean, name == layer.layer.result.name and bounds == UNBOUNDED
+            measure = partial(_means, prefix, value, bounds, axis)
+            bias_correction.correct(layer, wanted, measure, is_linear=is_linear)
 
 
 def _fit_weight(layer: QuantizedLayer, prefix: Prefix, floats: Prefix, samples: int, steps: Steps) -> None:
     patches, quantity = Patches(layer.layer, samples), layer.quantity
     zero, scale = (quantity.zero, np.asarray(quantity.scale)) if quantity else (0, np.ones((), np.float32))
-    compensate = steps.compensation and samples > 1 and patches.size <= compensation.MAX_UNKNOWNS
+    # what fewer positions than weights say about the weights is chance
+    in_half = samples // 2 * patches.cut(prefix.get(layer.source, 0), zero).shape[1]
+    compensate = steps.compensation and patches.size <= min(in_half, compensation.MAX_UNKNOWNS)
     centred = steps.bias_correction and layer.bias is not None
     read = floats.value(layer.reads)
     if compensate:
@@ -157,14 +163,12 @@ def _where(graph: ir.Graph, quantized: Quantized, name: str) -> tuple[ir.Value, 
     if name in quantized.tensors:
         return quantized.tensors[name].before, quantized.tensors[name].bounds
     value = next(value for node in graph for value in node.outputs if value.name == name)
-    return value, (-math.inf, math.inf)
+    return value, UNBOUNDED
 
 
 def _means(prefix: Prefix, value: ir.Value, bounds: tuple[float, float], axis: int) -> ChannelMean:
     found, measure = ChannelMean(), prefix.evaluator(value)
-    bounded = bounds != (-math.inf, math.inf)
-    for total, count in measure(
-        lambda arrays: channel_sums(np.clip(arrays[0], *bounds) if bounded else arrays[0], axis)
-    ):
+    clipped: Callable[[np.ndarray], np.ndarray] = lambda x: x if bounds == UNBOUNDED else np.clip(x, *bounds)  # noqa: E731
+    for total, count in measure(lambda arrays: channel_sums(clipped(arrays[0]), axis)):
         found.add(total, count)
     return found

@@ -2,12 +2,14 @@
 
 Every layer's own noise is measured once, for each form that it may take (promotions.py): the model with this layer
 alone in int8, not refined. Layers are then promoted in the order of noise saved per cost. The number of promotions is
-doubled until the budget is kept, then halved in between, each time with the complete model, refined and measured.
+doubled until the budget is kept, then halved in between, with the weights that were refined without promotions. The
+model of the number found is refined, from the first promoted layer on; where that misses the budget, more are promoted,
+and where refined models do with less, fewer: to within a quarter of the number, since each takes as long as the first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -17,10 +19,13 @@ from edgeort.quantize import costs, promotions
 from edgeort.quantize.attempts import Attempt, Attempts
 from edgeort.quantize.costs import Rates
 from edgeort.quantize.forms import Form
+from edgeort.quantize.layers import Layer
 from edgeort.quantize.promotions import FLOAT_LAYER, Way
 from edgeort.quantize.selection import Selection
 
-SAMPLES = 16  # on which a layer's own noise is measured
+NEARLY = 4  # the number of promotions is found to within a part of it, one in so many
+NOTICED = 0.01  # of the noise of the worst layer: below, promotions short of float are not measured
+UNMEASURED = (None, Form.HALF)  # forms that make next to no noise
 NAMED = 5  # layers in the message of a budget that cannot be kept
 
 
@@ -107,24 +112,34 @@ def search(
     if budget.kept(best):
         return best, []
     ledger = rank(attempts, best.selection, exclude, progress, rates)
-    enough, short, found = 0, 0, None
-    while found is None:
-        enough = min(max(2 * short, 1), len(ledger) - 1)
-        trial = _promoted(attempts, exclude, ledger, enough, progress)
+    most = max(len(ledger) - 1, 1)
+    count = _enough(lambda tried: budget.kept(_promoted(attempts.try_out, exclude, ledger, tried, progress)), most)
+    found = _promoted(attempts.make, exclude, ledger, count, progress)
+    while not budget.kept(found):
+        if count == most:
+            raise _over(budget, found, ledger)
+        count = min(count + max(count // NEARLY, 1), most)
+        found = _promoted(attempts.make, exclude, ledger, count, progress)
+    short, exact = 0, count // NEARLY + 1
+    while count - short > exact:
+        middle = (count + short) // 2
+        trial = _promoted(attempts.make, exclude, ledger, middle, progress)
         if budget.kept(trial):
-            found = trial
-        elif enough == len(ledger) - 1 or len(ledger) == 1:
-            raise _over(budget, trial, ledger)
-        else:
-            short = enough
-    while enough - short > 1:
-        middle = (enough + short) // 2
-        trial = _promoted(attempts, exclude, ledger, middle, progress)
-        if budget.kept(trial):
-            enough, found = middle, trial
+            count, found = middle, trial
         else:
             short = middle
-    return found, [replace(e, promoted=i < enough) for i, e in enumerate(ledger)]
+    return found, [replace(e, promoted=i < count) for i, e in enumerate(ledger)]
+
+
+def _enough(is_enough: Callable[[int], bool], most: int) -> int:
+    """The least number in 1 .. `most` that is enough, found by doubling and halving; `most` where none is."""
+    short, enough = 0, 1
+    while enough < most and not is_enough(enough):
+        short, enough = enough, min(2 * enough, most)
+    while enough - short > 1:
+        middle = (enough + short) // 2
+        short, enough = (short, middle) if is_enough(middle) else (middle, enough)
+    return enough
 
 
 def rank(
@@ -135,15 +150,24 @@ def rank(
     rates: Rates | None = None,
 ) -> list[Entry]:
     """The steps of all layers by noise saved per cost, the best first."""
+
+    def others(layer: Layer) -> set[str]:
+        return {*exclude, *(other.name for other in selection.layers)} - {layer.name}
+
     found, slowness = [], costs.lost_speed(selection.layers, rates)
+    alone = {}
     for number, layer in enumerate(selection.layers, 1):
         if progress:
             progress(f"measuring layer {number} of {len(selection.layers)}")
-        others = {*exclude, *(other.name for other in selection.layers)} - {layer.name}
-        form = selection.forms[layer.name]
-        noise, alone_db = _alone(attempts, others, {layer.name: form})
+        alone[layer.name] = _alone(attempts, others(layer), {layer.name: selection.forms[layer.name]})
+    least = NOTICED * max(noise for noise, _ in alone.values())
+    for number, layer in enumerate(selection.layers, 1):
+        if progress:
+            progress(f"measuring promotions of layer {number} of {len(selection.layers)}")
+        form, (noise, alone_db) = selection.forms[layer.name], alone[layer.name]
         ways = promotions.ways(layer, form, slowness[layer.name])
-        measured = [(way, _noise_of(attempts, others, layer.name, way)) for way in ways]
+        chosen = [way for way in ways if noise >= least or way.form in UNMEASURED]
+        measured = [(way, _noise_of(attempts, others(layer), layer.name, way)) for way in chosen]
         for step in promotions.steps(layer, noise, measured):
             way = step.way
             entry = Entry(layer.name, alone_db, way.added_bytes, to=way.to, added_ms=way.added_ms)
@@ -152,23 +176,27 @@ def rank(
 
 
 def _noise_of(attempts: Attempts, others: Collection[str], layer: str, way: Way) -> float:
-    return 0.0 if way.form in (None, Form.HALF) else _alone(attempts, others, {layer: way.form})[0]
+    return 0.0 if way.form in UNMEASURED else _alone(attempts, others, {layer: way.form})[0]
 
 
 def _alone(attempts: Attempts, others: Collection[str], forms: Mapping[str, Form]) -> tuple[float, float]:
     """The noise, relative to the signal, with all `others` in float; the same as an SQNR in dB."""
-    differences = attempts.roughly(others, forms, SAMPLES)
+    differences = attempts.roughly(others, forms)
     noise = max((d.noise / d.signal if d.signal else 0.0) for d in differences)
     return noise, min(d.sqnr_db for d in differences)
 
 
 def _promoted(
-    attempts: Attempts, exclude: Collection[str], ledger: Sequence[Entry], count: int, progress: Progress | None
+    make: Callable[[Collection[str], Mapping[str, Form]], Attempt],
+    exclude: Collection[str],
+    ledger: Sequence[Entry],
+    count: int,
+    progress: Progress | None,
 ) -> Attempt:
     if progress:
         progress(f"trying {count} of {len(ledger)} promotions")
     floats, forms = promotions.state((entry.layer, entry.to) for entry in ledger[:count])
-    return attempts.make({*exclude, *floats}, forms)
+    return make({*exclude, *floats}, forms)
 
 
 def _over(budget: Goal, trial: Attempt, ledger: Sequence[Entry]) -> BudgetError:

@@ -115,7 +115,7 @@ def _print(result: Result) -> None:
         ("model", f"{result.output}, {shrunk}"),
         ("layers", _layers(result)),
         ("samples", f"{result.samples}; {settled}" if result.samples else "none"),
-        *((f"output {d.output}", _difference(d)) for d in result.differences),
+        *((f"output {d.output}", _difference(d, result.judged_apart)) for d in result.differences),
         ("time", f"{result.seconds:.1f} s"),
     ]
     print_table(str(result.model), rows)
@@ -139,6 +139,7 @@ def _form(text: str) -> Form | None:
     return None if text == "auto" else Form(text)
 
 
-def _difference(found: Difference) -> str:
-    rows = f"agreement {found.agreement:.2%}, KL {found.kl:.2g}, on the samples given"
+def _difference(found: Difference, apart: int) -> str:
+    where = f"{apart} samples that had no part in it" if apart else "the samples that it was fitted to"
+    rows = f"agreement {found.agreement:.2%}, KL {found.kl:.2g}, on {where}"
     return f"SQNR {found.sqnr_db:.1f} dB, {rows}"

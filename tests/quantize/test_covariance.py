@@ -86,3 +86,32 @@ def test_large_pictures_are_not_cut_everywhere():
     x = np.zeros((1, 5, 99, 99), np.uint8)
     assert covariance.Patches(layer, 100).cut(x, 0).shape[1] == covariance.FEWEST
     assert covariance.Patches(layer, 1).cut(x, 0).shape[1] == covariance.ENOUGH * 5
+
+
+def halves_of(rows: np.ndarray) -> list[covariance.Moments]:
+    return [covariance.Moments.of(half, half) for half in (rows[:, ::2], rows[:, 1::2])]
+
+
+def test_few_rows_say_little_about_pairs_of_channels():
+    rng, size = np.random.default_rng(3), 60
+    mixing = np.eye(size) + 0.3 * rng.standard_normal((size, size)) / np.sqrt(size)
+    true = mixing.T @ mixing
+    rows = (rng.standard_normal((1, 40, size)) @ mixing).astype(np.float32)
+    halves = halves_of(rows)
+    plain, found = halves[0].merged(halves[1]).covariance()[0], covariance.shrunk(halves)[0]
+    off = ~np.eye(size, dtype=bool)
+    assert np.square(found - true)[off].sum() < 0.3 * np.square(plain - true)[off].sum()
+    assert (np.diagonal(found) > np.diagonal(plain)).all()
+
+
+def test_many_rows_are_believed():
+    rng = np.random.default_rng(4)
+    halves = halves_of((rng.standard_normal((2, 4000, 6)) @ rng.standard_normal((6, 6))).astype(np.float32))
+    plain = halves[0].merged(halves[1]).covariance()
+    np.testing.assert_allclose(covariance.shrunk(halves), plain, atol=0.01 * plain.max())
+
+
+def test_one_sample_has_no_halves():
+    rows = np.random.default_rng(5).standard_normal((1, 9, 3)).astype(np.float32)
+    halves = [covariance.Moments.of(rows, rows), covariance.Moments()]
+    np.testing.assert_allclose(covariance.shrunk(halves), halves[0].covariance(), rtol=1e-5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx_ir as ir
+import pytest
 
 from edgeort.ort import open_session
 from edgeort.quantize.calibration import with_outputs
@@ -51,9 +52,10 @@ def test_an_evaluation_moves_nothing():
         assert clip.name not in store
 
 
-def test_the_store_holds_any_shape():
+@pytest.mark.parametrize("in_memory", [0, 30, 1000])  # bytes: none of the arrays, some, all
+def test_the_store_holds_any_shape(in_memory: int):
     arrays = [np.zeros((0, 3), np.float32), np.array(5, np.int64), np.arange(6, dtype=np.uint8).reshape(2, 3)]
-    with Store() as store:
+    with Store(in_memory) as store:
         for index, array in enumerate(arrays):
             store.put("a", index, array)
         for index, array in enumerate(arrays):
@@ -62,3 +64,15 @@ def test_the_store_holds_any_shape():
             assert (found == array).all()
         store.drop("a")
         assert "a" not in store
+
+
+def test_the_store_copies_and_gives_room_back():
+    array = np.arange(8, dtype=np.uint8)
+    with Store(in_memory=8) as store:
+        for name in ("a", "b"):
+            store.put(name, 0, array)
+            store.drop(name)
+        store.put("c", 0, array)
+        array[:] = 0
+        assert store.get("c", 0).tolist() == list(range(8))
+        assert not store.get("c", 0).flags.writeable  # in memory, whatever went before

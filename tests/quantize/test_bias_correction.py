@@ -1,0 +1,49 @@
+"""A bias is corrected behind an activation that saturates."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgeort.quantize.bias_correction import correct
+from edgeort.quantize.calibration import ChannelMean, channel_sums
+
+
+class Clipped:
+    """A layer of one channel behind whose result, x + bias, stands a clip."""
+
+    def __init__(self, x: np.ndarray, low: float, high: float) -> None:
+        self.x, self.bounds, self.measured = x, (low, high), 0
+        self.bias = np.zeros(1)
+
+    @property
+    def real_bias(self) -> np.ndarray:
+        return self.bias
+
+    def set_bias(self, bias: np.ndarray) -> None:
+        self.bias = bias
+
+    def mean(self) -> ChannelMean:
+        self.measured += 1
+        return ChannelMean(*channel_sums(np.clip(self.x + self.bias, *self.bounds), 1))
+
+
+@pytest.mark.parametrize(("low", "high"), [(-np.inf, np.inf), (0, np.inf), (0, 1)])
+def test_means_become_equal(low: float, high: float):
+    x = np.random.default_rng(0).standard_normal((4, 1, 50, 50))
+    layer, wanted = Clipped(x + 0.2, low, high), Clipped(x, low, high).mean().mean
+    before = abs(layer.mean().mean - wanted)
+    correct(layer, wanted, layer.mean)
+    assert abs(layer.mean().mean - wanted) < 0.05 * before
+
+
+def test_a_linear_layer_is_measured_once():
+    layer = Clipped(np.ones((1, 1, 3, 3)), -np.inf, np.inf)
+    correct(layer, np.array([3.0]), layer.mean, is_linear=True)
+    assert layer.measured == 1 and layer.bias == pytest.approx([2.0])
+
+
+def test_a_channel_that_is_all_saturated_moves_by_what_it_lacks():
+    layer = Clipped(np.full((1, 1, 3, 3), 9.0), 0, 6)
+    correct(layer, np.array([5.9]), layer.mean)
+    assert np.isfinite(layer.bias).all() and abs(layer.bias[0]) < 1
