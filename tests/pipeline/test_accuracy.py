@@ -55,7 +55,7 @@ def test_one_set_is_split_and_two_are_not(path: Path, tmp_path: Path):
         (Accuracy(labels="l.csv"), "judged on samples"),
         (Accuracy(data=samples(3), limits=Limits(max_drop=1)), "counted on labels"),
         (Accuracy(data=samples(3), labels="none.csv"), "none.csv"),
-        (Accuracy("int4"), "--precision int4"),  # type: ignore[arg-type]
+        (Accuracy("int5"), "--precision int5"),  # type: ignore[arg-type]
     ],
 )
 def test_what_does_not_go_together(path: Path, tmp_path: Path, accuracy: Accuracy, words: str):
@@ -123,7 +123,7 @@ def test_int8_within_a_budget(path: Path, tmp_path: Path):
     assert promoted and all(entry.added_ms is not None for entry in promoted)
     with open_bundle(tmp_path / "b") as bundle:
         told = bundle.manifest.quantization
-        with pytest.raises(InputError, match="was quantised from") as caught:
+        with pytest.raises(InputError, match="has int8 weights") as caught:
             validate(bundle, open_device(None, bundle.manifest), model=path)
     assert "--data" in str(caught.value.hint)
     assert told is not None and (told["precision"], told["samples"]) == ("int8", 12)

@@ -11,6 +11,7 @@ from onnx import numpy_helper
 
 from edgeort.quantize import Options, compare, quantize
 from edgeort.quantize.channels import FLOOR, MARGIN, keeps_channels_apart, quantity
+from edgeort.quantize.refinement import Steps
 from tests.quantize.models import SIDE, Net, mobile, samples, save
 
 CHANNELS = 16
@@ -50,8 +51,9 @@ def test_the_range_of_every_channel_is_covered():
 def test_a_model_for_edgeort(tmp_path: Path):
     path, outs = save(tmp_path / "m.onnx", network()), {name: tmp_path / f"{name}.onnx" for name in ("onnx", "edgeort")}
     found = {}
+    steps = Steps(equalisation=False)  # which does as much for this network
     for name, out in outs.items():
-        result = quantize(path, out, samples(24), Options(runtime=name))
+        result = quantize(path, out, samples(24), Options(runtime=name, steps=steps))
         (found[name],) = compare(path.read_bytes(), out.read_bytes(), samples(8, seed=5), fuse_qdq=False)
         assert abs(result.differences[0].sqnr_db - found[name].sqnr_db) < 3
     assert found["edgeort"].sqnr_db > found["onnx"].sqnr_db + 3
