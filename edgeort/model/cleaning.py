@@ -12,6 +12,7 @@ import onnx_ir as ir
 
 from edgeort.errors import ModelError
 from edgeort.model.dynamic_products import is_known
+from edgeort.model.function_bodies import add_bodies
 from edgeort.model.shapes import infer_shapes
 
 if TYPE_CHECKING:
@@ -75,6 +76,11 @@ def clean(model: ir.Model) -> ir.Model:
     )
     inline = common.InlinePass(lambda function: not is_known(function))
     current, _ = _apply(model, infer_shapes(model.clone()), (("inline functions", inline),))
+    expand: tuple[Step, ...] = (("expand functions", add_bodies), ("inline bodies", inline))
+    for _ in range(ROUNDS):  # a body may hold operators with a body
+        current, changed = _apply(model, infer_shapes(current), expand)
+        if not changed:
+            break
     for _ in range(ROUNDS):
         current, changed = _apply(model, current, simplify)
         if not changed:
