@@ -153,7 +153,7 @@ def _lower_node(ctx: Lowering, node: ir.Node, group: Group) -> None:
     elif quantised.moves(ctx, node):
         quantised.move(ctx, node, lambda inner: _lower_anchor(inner, node, group))
     elif half.computes(ctx, node):
-        half.in_float32(ctx, node, lambda inner: _lower_anchor(inner, node, group))
+        half.in_wide_type(ctx, node, lambda inner: _lower_anchor(inner, node, group))
     else:
         _lower_anchor(ctx, node, group)
 

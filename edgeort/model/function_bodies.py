@@ -1,6 +1,8 @@
-"""Operators that the ONNX standard defines as functions, and that need no kernel of their own: their standard bodies."""
+"""The standard bodies of operators that ONNX defines as functions, and that need no kernel of their own."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import onnx
 import onnx.defs
@@ -12,9 +14,9 @@ DOMAIN = "edgeort.standard"  # of the model-local functions that hold the bodies
 EXPANDED: dict[str, frozenset[str]] = {
     "": frozenset(
         (
-            "Attention", "Bernoulli", "BlackmanWindow", "CausalConvWithState", "CenterCropPad",
-            "HammingWindow", "HannWindow", "LinearAttention", "NegativeLogLikelihoodLoss", "RotaryEmbedding", "SequenceMap",
-            "SoftmaxCrossEntropyLoss", "SwiGLU",
+            "Attention", "Bernoulli", "BlackmanWindow", "CastLike", "CausalConvWithState", "CenterCropPad",
+            "HammingWindow", "HannWindow", "LinearAttention", "NegativeLogLikelihoodLoss", "RotaryEmbedding",
+            "SequenceMap", "SoftmaxCrossEntropyLoss", "SwiGLU",
         )
     ),
     "ai.onnx.preview": frozenset(("FlexAttention",)),
@@ -52,7 +54,7 @@ def add_bodies(model: ir.Model) -> ir.passes.PassResult:
 
 def _body(node: ir.Node, version: int) -> onnx.FunctionProto | None:
     """The body of the operator of opset `version`; None where the operator has none for these operands."""
-    schema = onnx.defs.get_schema(node.op_type, version, node.domain)
+    schema: Any = onnx.defs.get_schema(node.op_type, version, node.domain)  # its stubs lack the functions
     for name, attribute in schema.attributes.items():
         if name not in node.attributes and attribute.default_value.name:
             node.attributes.add(ir.serde.deserialize_attribute(attribute.default_value))

@@ -18,11 +18,13 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 
 from edgeort import lowering, model, toolchain
 from edgeort.engine import Engine
 from edgeort.errors import EdgeortError
 from edgeort.passes import PassContext, run_passes
+from edgeort.values import BITS
 
 PASSED = "passed"
 TIMEOUT_S = 30
@@ -106,7 +108,7 @@ def _check(case: Any, lib: Path, folder: Path) -> None:
         names = [value.name for value in case.model.graph.input]
         for inputs, outputs in case.data_sets:
             feeds = {name: array_of(value) for name, value in zip(names, inputs, strict=True)}
-            got = engine.run([_held(feeds[info.name]) for info in engine.inputs])
+            got = engine.run([_held(feeds[info.name], info.dtype) for info in engine.inputs])
             for ours, want in zip(got, outputs, strict=True):
                 _compare(ours, array_of(want), case)
     finally:
@@ -118,13 +120,15 @@ def array_of(value: Any) -> np.ndarray:
     return onnx.numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else np.asarray(value)
 
 
-def _held(array: np.ndarray) -> np.ndarray:
-    """As the engine takes it: bfloat16 as its bits."""
-    return array.view(np.uint16) if array.dtype.name == "bfloat16" else array
+def _held(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """As the engine takes it: what NumPy lacks as its bits."""
+    if array.dtype.isbuiltin == 1 or array.dtype.itemsize != dtype.itemsize:
+        return array
+    return array.view(dtype)
 
 
 def _compare(got: np.ndarray, want: np.ndarray, case: Any) -> None:
-    if want.dtype.name == "bfloat16" and got.dtype == np.uint16:
+    if want.dtype.isbuiltin != 1 and got.dtype == np.dtype(BITS[ir.DataType.from_numpy(want.dtype).name.lower()]):
         got = got.view(want.dtype)
     if got.dtype != want.dtype:
         raise Mismatch("wrong element type", f"{got.dtype} instead of {want.dtype}")
