@@ -21,7 +21,7 @@ def weight_shape(node: ir.Node) -> tuple[int, ...]:
     shape = node.inputs[1].shape  # type: ignore[union-attr]
     if shape is None or not shape.is_static():
         raise unsupported(node, "the shape of its computed weights is unknown")
-    return tuple(int(dim) for dim in shape)
+    return tuple(dim for dim in shape if isinstance(dim, int))
 
 
 def conv_weights(ctx: Lowering, node: ir.Node, groups: int) -> int:

@@ -28,45 +28,43 @@ def bodies(node: ir.Node) -> list[ir.Graph]:
 def outlined(graph: ir.Graph) -> tuple[ir.Model, list[ir.Value]]:
     """A model of the body, and the outer values that are its last inputs. Outer constants become its own."""
     body = graph.clone(allow_outer_scope_values=True)
-    own = {*body.inputs, *body.initializers.values()}
-    own |= {v for node in body.all_nodes() for v in node.outputs}
-    own |= {
-        v for node in body.all_nodes() for inner in bodies(node) for v in (*inner.inputs, *inner.initializers.values())
-    }
-    replaced: dict[ir.Value, ir.Value] = {}
+    own = _values_of(body)
+    inside: dict[ir.Value, ir.Value] = {}  # outer value -> the body's
     captured: list[ir.Value] = []
-
-    def inner(value: ir.Value) -> ir.Value:
-        if value not in replaced:
-            new = ir.Value(
-                name=f"{value.name}.outer", type=value.type, shape=value.shape, const_value=value.const_value
-            )
-            if value.const_value is not None and not value.is_graph_input():
-                body.register_initializer(new)
-            else:
-                new.const_value = None
-                body.inputs.append(new)
-                captured.append(value)
-            replaced[value] = new
-        return replaced[value]
-
     for node in body.all_nodes():
         for index, value in enumerate(node.inputs):
-            if value is not None and value not in own:
-                node.replace_input_with(index, inner(value))
-    # A value that a branch only hands on, or hands on twice, gets a node that makes it.
-    for index, value in enumerate(body.outputs):
-        if value not in own or value.is_graph_input() or value.is_initializer() or value in body.outputs[:index]:
-            source = value if value in own else inner(value)
-            copy = ir.Node("", "Identity", [source], name=f"{graph.name}.copy{index}")
-            copy.outputs[0].name, copy.outputs[0].type, copy.outputs[0].shape = (
-                f"{value.name}.{index}",
-                value.type,
-                value.shape,
-            )
-            body.append(copy)
-            body.outputs[index] = copy.outputs[0]
+            if value is None or value in own:
+                continue
+            if value not in inside:
+                inside[value] = new = ir.Value(name=f"{value.name}.outer", type=value.type, shape=value.shape)
+                if value.const_value is not None and not value.is_graph_input():
+                    new.const_value = value.const_value
+                    body.register_initializer(new)
+                else:
+                    body.inputs.append(new)
+                    captured.append(value)
+            node.replace_input_with(index, inside[value])
+    _make_outputs(body)
     return ir.Model(body, ir_version=10), captured
+
+
+def _values_of(graph: ir.Graph) -> set[ir.Value]:
+    """The values of a graph and of the graphs within it."""
+    values = {*graph.inputs, *graph.initializers.values()}
+    for node in graph:
+        values |= set(node.outputs).union(*map(_values_of, bodies(node)))
+    return values
+
+
+def _make_outputs(body: ir.Graph) -> None:
+    """What a body only hands on, or hands on twice, gets a node that makes it."""
+    for index, value in enumerate(body.outputs):
+        if value.producer() is None or value in body.outputs[:index]:
+            copy = ir.Node("", "Identity", [value], name=f"{body.name}.copy{index}")
+            made = copy.outputs[0]
+            made.name, made.type, made.shape = f"{value.name}.{index}", value.type, value.shape
+            body.append(copy)
+            body.outputs[index] = made
 
 
 def _plans(ctx: Lowering, node: ir.Node, graphs: Sequence[ir.Graph]) -> tuple[list[int], list[int]]:
@@ -78,11 +76,10 @@ def _plans(ctx: Lowering, node: ir.Node, graphs: Sequence[ir.Graph]) -> tuple[li
     for model, values in made:
         formal = len(model.graph.inputs) - len(values)
         inputs = dict(zip(values, model.graph.inputs[formal:], strict=True))
-        missing = {
-            v: ir.Value(name=f"{v.name}.unread", type=v.type, shape=v.shape) for v in captured if v not in inputs
-        }
+        for value in captured:
+            inputs.setdefault(value, ir.Value(name=f"{value.name}.unread", type=value.type, shape=value.shape))
         del model.graph.inputs[formal:]
-        model.graph.inputs.extend((inputs | missing)[value] for value in captured)
+        model.graph.inputs.extend(inputs[value] for value in captured)
         plan = ctx.lower_body(model)
         ctx.plan.nested |= set(plan.ops)
         ctx.plan.reasons |= plan.reasons

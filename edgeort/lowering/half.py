@@ -21,8 +21,8 @@ WIDE = {typed.CODES["f16"]: F32, typed.CODES["bf16"]: F32, **typed.SMALL}
 MOVES = frozenset(
     (
         "BitCast", "Cast", "CastLike", "Compress", "Concat", "ConstantOfShape", "DepthToSpace", "Expand", "Flatten",
-        "Gather", "GatherElements", "GatherND", "Identity", "If", "Loop", "Reshape", "ReverseSequence", "Shape", "Size", "Slice",
-        "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Trilu", "Unsqueeze", "Where",
+        "Gather", "GatherElements", "GatherND", "Identity", "If", "Loop", "Reshape", "ReverseSequence", "Shape",
+        "Size", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Trilu", "Unsqueeze", "Where",
     )
 )  # fmt: skip
 

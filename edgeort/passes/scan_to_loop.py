@@ -9,11 +9,16 @@ and what is scanned is transposed where its axis is not the first, and read back
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
 
 from edgeort.passes.context import PassContext
 from edgeort.passes.edit import add_constant, ints, is_op, new_node, opset, rank
+
+_I64 = ir.TensorType(ir.DataType.INT64)
 
 
 def scan_to_loop(model: ir.Model, ctx: PassContext) -> int:
@@ -44,42 +49,47 @@ def _rewrite(graph: ir.Graph, node: ir.Node) -> str | None:
     directions = ints(node, "scan_input_directions", [0] * scanned)
     stem = node.name or "scan"
 
-    def add(
-        where: ir.Graph, op_type: str, *inputs: ir.Value | None, dtype: ir.DataType, **attributes: object
-    ) -> ir.Node:
-        made = new_node(where, op_type, inputs, attributes, stem=f"{where.name}_{stem}_{op_type.lower()}")
-        made.outputs[0].type = ir.TensorType(dtype)
-        return made
-
-    shape = add(graph, "Shape", sources[0], dtype=ir.DataType.INT64)
+    shape = _add(graph, "Shape", [sources[0]], _I64, f"{stem}_shape")
     axis = add_constant(graph, np.array(axes[0]), f"{stem}_axis")
-    trips = add(graph, "Gather", shape.outputs[0], axis, dtype=ir.DataType.INT64, axis=0)
+    trips = _add(graph, "Gather", [shape.outputs[0], axis], _I64, f"{stem}_trips", axis=0)
     one = add_constant(graph, np.array(1), f"{stem}_one")
-    last = add(graph, "Sub", trips.outputs[0], one, dtype=ir.DataType.INT64)
+    last = _add(graph, "Sub", [trips.outputs[0], one], _I64, f"{stem}_last")
     graph.insert_before(node, [shape, trips, last])
 
-    trip = ir.Value(name=f"{stem}_trip", type=ir.TensorType(ir.DataType.INT64), shape=ir.Shape([]))
-    go = ir.Value(name=f"{stem}_go", type=ir.TensorType(ir.DataType.BOOL), shape=ir.Shape([]))
+    inside = f"{stem}_{body.name}"  # names of a body may not be those of the graph around it
+    trip = ir.Value(name=f"{inside}_trip", type=_I64, shape=ir.Shape([]))
+    go = ir.Value(name=f"{inside}_go", type=ir.TensorType(ir.DataType.BOOL), shape=ir.Shape([]))
     first = []
-    slices = list(body.inputs[states:])
-    for slice_, source, along, reversed_ in zip(slices, sources, axes, directions, strict=True):
+    for slice_, source, along, reversed_ in zip(list(body.inputs[states:]), sources, axes, directions, strict=True):
         at = trip
         if reversed_:
-            back = add(body, "Sub", last.outputs[0], trip, dtype=ir.DataType.INT64)
+            back = _add(body, "Sub", [last.outputs[0], trip], _I64, f"{inside}_back")
             first.append(back)
             at = back.outputs[0]
-        pick = new_node(body, "Gather", [source, at], {"axis": along}, stem=f"{body.name}_{stem}_slice")
-        pick.outputs[0].type, pick.outputs[0].shape = source.type, slice_.shape  # type: ignore[union-attr]
+        assert source is not None
+        pick = _add(body, "Gather", [source, at], source.type, f"{inside}_slice", axis=along)
+        pick.outputs[0].shape = slice_.shape
         slice_.replace_all_uses_with(pick.outputs[0], replace_graph_outputs=True)
         first.append(pick)
-    body[0].prepend(first) if len(body) else body.extend(first)
+    if len(body):
+        body.insert_before(body[0], first)
+    else:
+        body.extend(first)
     del body.inputs[states:]
     body.inputs[:0] = [trip, go]
-    still = add(body, "Identity", go, dtype=ir.DataType.BOOL)
+    still = _add(body, "Identity", [go], go.type, f"{inside}_still")
     body.append(still)
     body.outputs.insert(0, still.outputs[0])
     _replace(graph, node, body, trips.outputs[0], states)
     return None
+
+
+def _add(
+    graph: ir.Graph, op_type: str, inputs: Sequence[ir.Value | None], kind: object, stem: str, **attributes: Any
+) -> ir.Node:
+    made = new_node(graph, op_type, inputs, attributes, stem=stem)
+    made.outputs[0].type = kind  # type: ignore[assignment]
+    return made
 
 
 def _replace(graph: ir.Graph, node: ir.Node, body: ir.Graph, trips: ir.Value, states: int) -> None:
@@ -109,15 +119,13 @@ def _arranged(
     """The scanned elements, which lie along the first axis, along `axis` and in the order that was asked for."""
     if backwards:
         ends = [add_constant(graph, np.array([v]), f"{node.name}_end") for v in (-1, -(2**63), 0, -1)]
-        made = new_node(graph, "Slice", [value, *ends], {}, stem=f"{node.name}_backwards")
-        made.outputs[0].type = value.type
+        made = _add(graph, "Slice", [value, *ends], value.type, f"{node.name}_backwards")
         graph.insert_before(node, made)
         value = made.outputs[0]
     if axis and full:
         perm = list(range(1, full))
         perm.insert(axis % full, 0)
-        made = new_node(graph, "Transpose", [value], {"perm": perm}, stem=f"{node.name}_along")
-        made.outputs[0].type = value.type
+        made = _add(graph, "Transpose", [value], value.type, f"{node.name}_along", perm=perm)
         graph.insert_before(node, made)
         value = made.outputs[0]
     return value

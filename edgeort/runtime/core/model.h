@@ -100,7 +100,7 @@ struct Model {
   ThreadPool own_pool;
   ThreadPool* pool;  // a body's is that of the model around it
   int depth;         // how many models are around it
-  static constexpr int kMostNested = 16;
+  static constexpr int kMostNested = 8;
   int isa;
   int economy;  // how far streams save memory at the cost of speed: below kEconomies
   bool profile;
