@@ -25,6 +25,7 @@ from edgeort.lowering import (
     pool,
     program,
     quantised,
+    rare,
     reduce,
     resize,
     rnn,
@@ -61,6 +62,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     **einsum.HANDLERS,
     **attention.HANDLERS,
     **control.HANDLERS,
+    **rare.HANDLERS,
 }
 
 

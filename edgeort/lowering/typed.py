@@ -98,6 +98,11 @@ def _same(ctx: Lowering, node: ir.Node, group: Group) -> None:
     _emit(ctx, node, node.op_type, _SAME[node.op_type])
 
 
+def _of_float64(op: str) -> Callable[[Lowering, ir.Node, Group], None]:
+    """float32 is a program."""
+    return lambda ctx, node, group: _emit(ctx, node, op, _F64)
+
+
 def _swapped(op: str) -> Callable[[Lowering, ir.Node, Group], None]:
     """a > b is b < a."""
     return lambda ctx, node, group: _emit(ctx, node, op, _NUMBERS, ctx.values(node)[::-1])
@@ -218,6 +223,8 @@ def _bit_cast(ctx: Lowering, node: ir.Node, group: Group) -> None:
 
 HANDLERS: dict[tuple[str, str], Callable[[Lowering, ir.Node, Group], None]] = {
     **{("", name): _same for name in _SAME},
+    ("", "Exp"): _of_float64("Exp64"),
+    ("", "Log"): _of_float64("Log64"),
     ("", "Greater"): _swapped("Less"),
     ("", "GreaterOrEqual"): _swapped("LessOrEqual"),
     ("", "Sum"): _fold("Add"),

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from edgeort.errors import ModelError
 from edgeort.model.reading import read_proto
-from edgeort.model.sanity import check_model
+from edgeort.model.sanity import OPSETS, check_model
 from edgeort.model.shapes import fix_shapes, without_weights
 from edgeort.model.tensors import check_tensors
 
@@ -69,6 +69,8 @@ def _normalize(proto: onnx.ModelProto) -> None:
         for entry in imports:
             if entry.domain == "ai.onnx":
                 entry.domain = ""
+    if not any(entry.domain == "" for entry in proto.opset_import):  # nothing uses it, but what replaces a node may
+        proto.opset_import.append(onnx.helper.make_opsetid("", OPSETS[1]))
     _forget_negative_dims((*proto.graph.input, *proto.graph.value_info, *proto.graph.output))
     _make_outputs(proto.graph)
 

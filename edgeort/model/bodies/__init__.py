@@ -1,14 +1,22 @@
-"""The standard bodies of operators that ONNX defines as functions, and that need no kernel of their own."""
+"""Operators that run as their bodies: those that ONNX defines as functions, and others that a few operators say.
+
+A body is a model-local function until it is inlined. `EXPANDED` are ONNX's own; `BODIES` are ours, one module a family:
+(domain, operator) -> a function that is given a `Body` of the node and returns the names of its results.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import onnx
 import onnx.defs
 import onnx_ir as ir
 
-DOMAIN = "edgeort.standard"  # of the model-local functions that hold the bodies until they are inlined
+from edgeort.model.bodies import microsoft, plain, signal, training
+from edgeort.model.bodies.builder import Body, Unknown
+
+DOMAIN = "edgeort.standard"  # of the functions that hold the bodies
 
 # By domain. Other operators with a body have a kernel.
 EXPANDED: dict[str, frozenset[str]] = {
@@ -22,19 +30,32 @@ EXPANDED: dict[str, frozenset[str]] = {
     "ai.onnx.preview": frozenset(("FlexAttention",)),
 }  # fmt: skip
 
+# Operators whose kernels are for float32 alone; their bodies need few operators on float64.
+EXPANDED_OF_DOUBLE = frozenset(
+    (
+        "Celu", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LayerNormalization", "LeakyRelu", "LogSoftmax", "Mish",
+        "ReduceLogSum", "ReduceLogSumExp", "RMSNormalization", "Selu", "Shrink", "Softmax", "Softplus", "Softsign",
+        "Swish", "ThresholdedRelu",
+    )
+)  # fmt: skip
+
+BODIES: dict[tuple[str, str], Callable[[Body], list[str]]] = {
+    **plain.BODIES,
+    **signal.BODIES,
+    **training.BODIES,
+    **microsoft.BODIES,
+}
+
 
 def add_bodies(model: ir.Model) -> ir.passes.PassResult:
-    """Points every node of EXPANDED to a new model-local function with its body, which waits to be inlined.
+    """Points every node that has a body here to a new model-local function with it, which waits to be inlined.
 
     Many bodies depend on attributes and on the types of operands, so that each node gets a function of its own. A node
     whose operands have unknown types stays as it is.
     """
     changed = False
     for node in model.graph.all_nodes():
-        if node.op_type not in EXPANDED.get(node.domain, ()):
-            continue
-        version = model.opset_imports.get(node.domain)
-        proto = None if version is None else _body(node, version)
+        proto = _own_body(node, model) or _standard_body(node, model)
         if proto is None:
             continue
         proto.domain, proto.name = DOMAIN, f"{node.op_type}_{len(model.functions)}"
@@ -52,8 +73,24 @@ def add_bodies(model: ir.Model) -> ir.passes.PassResult:
     return ir.passes.PassResult(model, changed)
 
 
-def _body(node: ir.Node, version: int) -> onnx.FunctionProto | None:
-    """The body of the operator of opset `version`; None where the operator has none for these operands."""
+def _own_body(node: ir.Node, model: ir.Model) -> onnx.FunctionProto | None:
+    write = BODIES.get((node.domain, node.op_type))
+    if write is None:
+        return None
+    body = Body(node, model.opset_imports[""])
+    try:
+        return body.proto(write(body))
+    except Unknown:
+        return None
+
+
+def _standard_body(node: ir.Node, model: ir.Model) -> onnx.FunctionProto | None:
+    """The standard's body; None where the operator has none for these operands, or a kernel."""
+    version = model.opset_imports.get(node.domain)
+    first = node.inputs[0] if node.inputs else None
+    of_double = first is not None and first.dtype == ir.DataType.DOUBLE and node.op_type in EXPANDED_OF_DOUBLE
+    if version is None or not (node.op_type in EXPANDED.get(node.domain, ()) or (of_double and not node.domain)):
+        return None
     schema: Any = onnx.defs.get_schema(node.op_type, version, node.domain)  # its stubs lack the functions
     for name, attribute in schema.attributes.items():
         if name not in node.attributes and attribute.default_value.name:
