@@ -29,6 +29,7 @@ from edgeort.values import BITS
 PASSED = "passed"
 TIMEOUT_S = 30
 PASSING = Path(__file__).parent / "passing.txt"
+FAILING = Path(__file__).parent / "failing.txt"  # NAME: REASON
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,11 @@ def cases() -> list[Any]:
 def passing() -> list[str]:
     """The committed list of cases that must pass."""
     return PASSING.read_text().split()
+
+
+def failing() -> list[str]:
+    """The committed list of cases that fail."""
+    return [line.split(":")[0] for line in FAILING.read_text().splitlines()]
 
 
 def library() -> Path:

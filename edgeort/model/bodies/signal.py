@@ -60,7 +60,7 @@ def mel_weight_matrix(b: Body) -> list[str]:
     down = b.op("Div", b.op("Sub", upper, line), b.op("Where", b.op("Equal", fall, f(0)), one, fall))
     inside = b.op("And", b.op("GreaterOrEqual", line, lower), b.op("Less", line, center))
     behind = b.op("And", b.op("GreaterOrEqual", line, center), b.op("Less", line, upper))
-    peak = b.op("And", b.op("Equal", rise, f(0)), b.op("Equal", line, center))
+    peak = b.op("Equal", line, center)
     made = b.op("Where", inside, up, b.op("Where", behind, down, f(0)))
     to = ir.DataType(int(b.attribute("output_datatype", ir.DataType.FLOAT.value)))
     return [b.cast(b.op("Where", peak, one, made), to)]
