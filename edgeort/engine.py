@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeort.errors import BudgetError, InputError, PlanError
+from edgeort.values import BITS
 
 ABI = 1
 _ERROR_BYTES = 512
@@ -19,14 +20,12 @@ MAX_THREADS = 64  # ThreadPool::kMaxThreads
 _OVER_RAM_LIMIT = 2
 OVER_RAM_LIMIT = "build with a larger --ram-limit, for a smaller input (--shape), or run on fewer threads (--threads)"
 
-# Codes of edgeort_dtype. bfloat16 has no NumPy type: its arrays are uint16.
-DTYPES: tuple[np.dtype, ...] = tuple(
-    np.dtype(name)
-    for name in (
-        "float32", "uint8", "int8", "uint16", "int16", "int32", "int64",
-        "bool", "float16", "float64", "uint32", "uint64", "uint16",
-    )
+# By the codes of edgeort_dtype: NumPy's names, or those of BITS.
+NAMES = (
+    "float32", "uint8", "int8", "uint16", "int16", "int32", "int64", "bool", "float16", "float64", "uint32", "uint64",
+    *BITS,
 )  # fmt: skip
+DTYPES: tuple[np.dtype, ...] = tuple(np.dtype(BITS.get(name, name)) for name in NAMES)
 
 
 class _Tensor(c.Structure):

@@ -16,9 +16,22 @@ _ORT_TYPES = {
     "float32": "tensor(float)",
     "float64": "tensor(double)",
     "float16": "tensor(float16)",
-    "bfloat16": "tensor(bfloat16)",
     **{f"{sign}int{bits}": f"tensor({sign}int{bits})" for sign in ("", "u") for bits in (8, 16, 32, 64)},
     "bool": "tensor(bool)",
+}
+# Element types that NumPy lacks -> the integers that its arrays hold: the bits, one element each.
+BITS = {
+    "bfloat16": "uint16",
+    "float8e4m3fn": "uint8",
+    "float8e4m3fnuz": "uint8",
+    "float8e5m2": "uint8",
+    "float8e5m2fnuz": "uint8",
+    "float8e8m0": "uint8",
+    "float4e2m1": "uint8",
+    "int4": "int8",
+    "uint4": "uint8",
+    "int2": "int8",
+    "uint2": "uint8",
 }
 
 
@@ -26,8 +39,8 @@ _ORT_TYPES = {
 class Value:
     """An input or output.
 
-    `dtype` is NumPy's name of the element type (or bfloat16, whose arrays are uint16); in `shape` a free dimension is
-    its name or None; a `shape` of None is not known before a run.
+    `dtype` is NumPy's name of the element type, or one of BITS; in `shape` a free dimension is its name or None; a
+    `shape` of None is not known before a run.
     """
 
     name: str
@@ -37,14 +50,14 @@ class Value:
     @property
     def type(self) -> str:
         """The type as ONNX Runtime writes it, such as `tensor(float)`."""
-        return _ORT_TYPES[self.dtype]
+        return _ORT_TYPES.get(self.dtype, f"tensor({self.dtype})")
 
     @property
     def array_dtype(self) -> np.dtype:
         """The dtype of its arrays."""
         import numpy as np
 
-        return np.dtype("uint16" if self.dtype == "bfloat16" else self.dtype)
+        return np.dtype(BITS.get(self.dtype, self.dtype))
 
     def text(self) -> str:
         """`name: float32 [1, 3, N]`, for messages."""

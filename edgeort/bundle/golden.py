@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from edgeort.engine import DTYPES
+from edgeort.engine import NAMES
 from edgeort.errors import InputError
 from edgeort.values import Value
 
@@ -20,7 +20,6 @@ FREE_IMAGE = 64
 FREE_OTHER = 16
 KEPT_BYTES = 1 << 20  # outputs up to this size are stored; of larger ones only the digest
 
-_BF16 = len(DTYPES) - 1
 _U64 = np.uint64
 
 
@@ -54,8 +53,8 @@ def random_input(value: Value, index: int, shape: Sequence[int], *, binary: bool
 
 
 def digest(array: np.ndarray, dtype: str | None = None) -> str:
-    """16 hex digits that depend on dtype, shape and every bit but those of NaNs; `dtype`: "bfloat16" for its bits."""
-    code = _BF16 if dtype == "bfloat16" else DTYPES.index(array.dtype)
+    """16 hex digits that depend on dtype, shape and every bit but those of NaNs; `dtype`: where NumPy lacks it."""
+    code = NAMES.index(dtype or array.dtype.name)
     flat = np.ascontiguousarray(array).reshape(-1)
     if array.dtype.kind == "f":
         flat = np.where(np.isnan(flat), flat.dtype.type(np.nan), flat)

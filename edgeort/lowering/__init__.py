@@ -14,6 +14,7 @@ from edgeort.device_profiles.rates import CoreRates
 from edgeort.errors import UnsupportedError
 from edgeort.lowering import (
     attention,
+    control,
     dynamic,
     einsum,
     half,
@@ -26,6 +27,7 @@ from edgeort.lowering import (
     pool,
     program,
     quantised,
+    rare,
     reduce,
     resize,
     rnn,
@@ -34,6 +36,7 @@ from edgeort.lowering import (
 from edgeort.lowering.context import Group, Lowering, unsupported
 from edgeort.lowering.plan import PlanBuilder, dtype_code
 from edgeort.model import dynamic_products
+from edgeort.passes import PassContext, run_passes
 from edgeort.passes.functions import DOMAIN, NHWC
 from edgeort.passes.group_epilogues import GROUP, ROLE
 from edgeort.passes.quantised import quantity
@@ -61,6 +64,8 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     **rnn.HANDLERS,
     **einsum.HANDLERS,
     **attention.HANDLERS,
+    **control.HANDLERS,
+    **rare.HANDLERS,
 }
 
 
@@ -75,14 +80,23 @@ def lower(model: ir.Model, rates: CoreRates | None = None) -> PlanBuilder:
 
     UnsupportedError names the first node without a kernel.
     """
+    for value in model.graph.inputs:
+        if value.shape is None:
+            raise UnsupportedError(
+                f"input {value.name!r} has no shape", hint=f"--shape {value.name}=1x3x224x224 sets it"
+            )
+    return _lower(model, rates)
+
+
+def _lower(model: ir.Model, rates: CoreRates | None) -> PlanBuilder:
+    """The plan of a model, or of a body, whose inputs may be of any rank."""
     ctx = Lowering(opset=model.opset_imports.get("", 17), rates=rates)
+    ctx.lower_body = lambda body: _lower(_prepared(body, model), rates)
     graph = model.graph
     for value in graph.inputs:
-        if value.shape is None or value.dtype is None:
-            raise UnsupportedError(
-                f"input {value.name!r} has no shape or type", hint=f"--shape {value.name}=1x3x224x224 sets it"
-            )
-        dims = [d if isinstance(d, int) else d.value for d in value.shape]
+        if value.dtype is None:
+            raise UnsupportedError(f"input {value.name!r} has no element type")
+        dims = [d if isinstance(d, int) else d.value for d in value.shape or ()]
         ctx.tensors[value] = ctx.plan.input(
             value.name or "", dtype_code(value.dtype.value, f"input {value.name!r}"), dims
         )
@@ -96,6 +110,14 @@ def lower(model: ir.Model, rates: CoreRates | None = None) -> PlanBuilder:
     return ctx.plan
 
 
+def _prepared(body: ir.Model, outer: ir.Model) -> ir.Model:
+    """The body after the passes."""
+    body.graph.opset_imports.update(outer.opset_imports)
+    body.functions.update(outer.functions)
+    run_passes(body, PassContext())
+    return body
+
+
 def unsupported_nodes(model: ir.Model) -> list[tuple[ir.Node, str]]:
     """Every node that `lower` would refuse, with the reason; for reports."""
     found = []
@@ -107,6 +129,8 @@ def unsupported_nodes(model: ir.Model) -> list[tuple[ir.Node, str]]:
             reason = str(error)
         if reason is not None:
             found.append((node, reason))
+        for graph in control.bodies(node):
+            found += unsupported_nodes(_prepared(control.outlined(graph)[0], model))
     return found
 
 
@@ -156,7 +180,7 @@ def _lower_node(ctx: Lowering, node: ir.Node, group: Group) -> None:
     elif integers.moves(ctx, node):
         integers.move(ctx, node, lambda inner: _lower_anchor(inner, node, group))
     elif half.computes(ctx, node):
-        half.in_float32(ctx, node, lambda inner: _lower_anchor(inner, node, group))
+        half.in_wide_type(ctx, node, lambda inner: _lower_anchor(inner, node, group))
     else:
         _lower_anchor(ctx, node, group)
 

@@ -47,6 +47,7 @@ class Lowering:
     deferred: dict[ir.Value, Callable[[], None]] = field(default_factory=dict)  # made when something first reads them
     opset: int = 17  # of the default domain
     rates: CoreRates | None = None  # that say where int8 pays; None: wherever it is possible
+    lower_body: Callable[[ir.Model], PlanBuilder] | None = None  # the plan of a body of control flow
 
     def value(self, value: ir.Value | None) -> int:
         """The plan's tensor of a value; constants are added when first used. -1 for an absent operand."""

@@ -1,7 +1,7 @@
-"""float16 and bfloat16: stored as such, computed in float32.
+"""float16, bfloat16 and types of 8 bits and fewer that are only stored: computed in float32, small integers in int32.
 
-Kernels that only move elements take any type; every other node that reads or writes a half-precision value is lowered
-between casts, so that its results are rounded once, to the type that the model says.
+Kernels that only move elements take any type; every other node that reads or writes such a value is lowered between
+casts, so that its results are rounded once, to the type that the model says.
 """
 
 from __future__ import annotations
@@ -14,36 +14,37 @@ import onnx_ir as ir
 from edgeort.lowering import typed
 from edgeort.lowering.context import F32, Lowering
 
-HALF = frozenset((typed.CODES["f16"], typed.CODES["bf16"]))
+# The type -> the type that it is computed in.
+WIDE = {typed.CODES["f16"]: F32, typed.CODES["bf16"]: F32, **typed.SMALL}
 
 # Operators whose kernels never look at the value of a float.
 MOVES = frozenset(
     (
         "BitCast", "Cast", "CastLike", "Compress", "Concat", "ConstantOfShape", "DepthToSpace", "Expand", "Flatten",
-        "Gather", "GatherElements", "GatherND", "Identity", "Reshape", "ReverseSequence", "Shape", "Size", "Slice",
-        "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Trilu", "Unsqueeze", "Where",
+        "Gather", "GatherElements", "GatherND", "Identity", "If", "Loop", "Reshape", "ReverseSequence", "Shape",
+        "Size", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Trilu", "Unsqueeze", "Where",
     )
 )  # fmt: skip
 
 
 def computes(ctx: Lowering, node: ir.Node) -> bool:
-    """Whether the node computes with float16 or bfloat16 values."""
+    """Whether the node computes with values of a type that has no arithmetic."""
     return node.op_type not in MOVES and any(
-        v is not None and ctx.code(v) in HALF for v in (*node.inputs, *node.outputs)
+        v is not None and ctx.code(v) in WIDE for v in (*node.inputs, *node.outputs)
     )
 
 
-def in_float32(ctx: Lowering, node: ir.Node, lower: Callable[[Lowering], None]) -> None:
-    """Runs `lower` with a Lowering in which every half-precision value is float32, and casts the results."""
-    inner = _Float32(plan=ctx.plan, opset=ctx.opset, rates=ctx.rates)
+def in_wide_type(ctx: Lowering, node: ir.Node, lower: Callable[[Lowering], None]) -> None:
+    """Runs `lower` with a Lowering in which every such value is of its wide type, and casts the results."""
+    inner = _Wide(plan=ctx.plan, opset=ctx.opset, rates=ctx.rates)
     inner.begin(ctx, node)
     lower(inner)
     for value in inner.made:
         typed.cast(ctx, node, inner.tensors[value], ctx.code(value), ctx.result(value))
 
 
-class _Float32(Lowering):
-    """A view of `outer`. Its own tensors are the float32 forms of half-precision values."""
+class _Wide(Lowering):
+    """A view of `outer`. Its own tensors are the wide forms of values whose type has no arithmetic."""
 
     outer: Lowering
     node: ir.Node
@@ -54,30 +55,28 @@ class _Float32(Lowering):
 
     def code(self, value: ir.Value) -> int:
         code = self.outer.code(value)
-        return F32 if code in HALF else code
+        return WIDE.get(code, code)
 
     def constant(self, value: ir.Value | None) -> np.ndarray | None:
         array = self.outer.constant(value)
-        return (
-            array.astype(np.float32)
-            if array is not None and value is not None and self.outer.code(value) in HALF
-            else array
-        )
+        if array is None or value is None or self.outer.code(value) not in WIDE:
+            return array
+        return array.astype(np.float32 if self.code(value) == F32 else np.int32)
 
     def value(self, value: ir.Value | None) -> int:
-        if value is None or self.outer.code(value) not in HALF:
+        if value is None or self.outer.code(value) not in WIDE:
             return self.outer.value(value)
         if value not in self.tensors:
-            array = self.constant(value)
+            array, code = self.constant(value), self.code(value)
             if array is not None:
-                self.tensors[value] = self.weights(value.name or "", array)
+                self.tensors[value] = self.weights(value.name or "", array, code)
             else:
-                self.tensors[value] = typed.cast(self.outer, self.node, self.outer.value(value), F32)
+                self.tensors[value] = typed.cast(self.outer, self.node, self.outer.value(value), code)
         return self.tensors[value]
 
     def result(self, value: ir.Value) -> int:
-        if self.outer.code(value) not in HALF:
+        if self.outer.code(value) not in WIDE:
             return self.outer.result(value)
-        self.tensors[value] = self.plan.activation(f"{value.name}.f32")
+        self.tensors[value] = self.plan.activation(f"{value.name}.wide", self.code(value))
         self.made.append(value)
         return self.tensors[value]

@@ -11,12 +11,13 @@ from __future__ import annotations
 from edgeort.lowering.structs import Struct
 
 MAGIC = b"EDGEORT\x01"
-VERSION = 2
+VERSION = 3
 ALIGNMENT = 64  # of constant data: a cache line, and the widest vector
 MAX_RANK = 8
 PANEL = 16  # columns in a panel of packed matrix weights: one cache line of float32, for every ISA level
 
 # Element types, in the order of their codes in a plan. (name, ONNX TensorProto.DataType, bytes)
+# Types of less than 8 bits lie one element a byte, in its low bits; those of signed integers extend their sign.
 # q8 is the runtime's own: a quantised activation, canonically signed, that no input or output of a graph has.
 DTYPES: tuple[tuple[str, int, int], ...] = (
     ("f32", 1, 4),
@@ -32,6 +33,16 @@ DTYPES: tuple[tuple[str, int, int], ...] = (
     ("u32", 12, 4),
     ("u64", 13, 8),
     ("bf16", 16, 2),
+    ("f8e4m3fn", 17, 1),
+    ("f8e4m3fnuz", 18, 1),
+    ("f8e5m2", 19, 1),
+    ("f8e5m2fnuz", 20, 1),
+    ("f8e8m0", 24, 1),
+    ("f4e2m1", 23, 1),
+    ("i4", 22, 1),
+    ("u4", 21, 1),
+    ("i2", 26, 1),
+    ("u2", 25, 1),
     ("q8", -1, 1),
 )
 Q8 = len(DTYPES) - 1

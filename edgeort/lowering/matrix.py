@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from edgeort.lowering import compressed, layout, sparse, winograd
+from edgeort.lowering import compressed, computed_weights, layout, sparse, winograd
 from edgeort.lowering.compressed import Panels, panels
 from edgeort.lowering.context import Group, Lowering, attribute, integer, integers, number, text, unsupported
 from edgeort.lowering.params import PARAMS
@@ -111,9 +111,18 @@ def _per_column(bias: np.ndarray, n: int) -> bool:
 def conv(ctx: Lowering, node: ir.Node, group: Group) -> None:
     """edgeort.nhwc.Conv: depthwise (a channel a group), of a picture's planes, or a product over row pointers."""
     weight, bias = ctx.constant(node.inputs[1]), ctx.constant(node.inputs[2])
-    if weight is None or bias is None or not ctx.is_f32(node.inputs[0]):
-        raise unsupported(node, "its weights must be float32 constants")
-    groups, channels = integer(node, "group", 1), weight.shape[0]
+    if not ctx.is_f32(*node.inputs):
+        raise unsupported(node, "only float32 convolutions have a kernel")
+    groups = integer(node, "group", 1)
+    if weight is None or bias is None:
+        channels, per_group, *rest = computed_weights.weight_shape(node)
+        operands = (
+            computed_weights.conv_weights(ctx, node, groups),
+            computed_weights.bias(ctx, node, groups, channels // groups),
+        )
+        _emit_convolution(ctx, node, group, "Conv", tuple(rest), operands, per_group * groups, channels)
+        return
+    channels = weight.shape[0]
     per_group, kernel = weight.shape[1], weight.shape[2:]
     name, source = str(node.inputs[1].name), dequantized_constant(node.inputs[1])  # type: ignore[union-attr]
     packed: np.ndarray | Panels
@@ -152,16 +161,25 @@ def _columns(weight: np.ndarray, groups: int) -> list[np.ndarray]:
 def conv_transpose(ctx: Lowering, node: ir.Node, group: Group) -> None:
     """edgeort.nhwc.ConvTranspose: each output gathers the taps that reach it, in order."""
     weight, bias = ctx.constant(node.inputs[1]), ctx.constant(node.inputs[2])
-    if weight is None or bias is None or not ctx.is_f32(node.inputs[0]):
-        raise unsupported(node, "its weights must be float32 constants")
-    groups, channels_in = integer(node, "group", 1), weight.shape[0]
-    n, kernel = weight.shape[1], weight.shape[2:]
+    if not ctx.is_f32(*node.inputs):
+        raise unsupported(node, "only float32 convolutions have a kernel")
+    groups = integer(node, "group", 1)
+    channels_in, n, *kernel = computed_weights.weight_shape(node) if weight is None else weight.shape
     along_x = kernel[-1] if _one_tap_along_x(node, kernel[-1]) else 1
+    if weight is None or bias is None:
+        operands = (
+            computed_weights.conv_transpose_weights(ctx, node, groups, along_x),
+            computed_weights.bias(ctx, node, groups, n, along_x),
+        )
+        _emit_convolution(ctx, node, group, "ConvTranspose", tuple(kernel), operands, channels_in, n * groups)
+        return
     parts = []
     for part in np.split(weight.reshape(channels_in, n, -1, along_x).astype(np.float32), groups):
         parts.append(panels(part.transpose(2, 0, 3, 1).reshape(-1, along_x * n)))  # [tap, c] x [x, o]
     biases = np.concatenate([padded_bias(np.tile(b, along_x), along_x * n) for b in np.split(bias, groups)])
-    _convolution(ctx, node, group, "ConvTranspose", kernel, np.concatenate(parts), biases, channels_in, n * groups)
+    _convolution(
+        ctx, node, group, "ConvTranspose", tuple(kernel), np.concatenate(parts), biases, channels_in, n * groups
+    )
 
 
 def _one_tap_along_x(node: ir.Node, kernel: int) -> bool:
@@ -218,8 +236,22 @@ def _convolution(
 ) -> None:
     name = f"{node.inputs[1].name}.packed"  # type: ignore[union-attr]
     made = packed if isinstance(packed, Panels) else Panels("", ctx.weights(name, packed.reshape(-1)), [])
-    header, code, operands = epilogue(ctx, node.outputs[0], group.program, 3 + len(made.inputs))
+    operands = (made.weights, ctx.weights(f"{node.name}.bias", bias), *made.inputs)
+    _emit_convolution(ctx, node, group, f"{made.prefix}{op}", kernel, operands, c_in, c_out)
+
+
+def _emit_convolution(
+    ctx: Lowering,
+    node: ir.Node,
+    group: Group,
+    op: str,
+    kernel: tuple[int, ...],
+    operands: tuple[int, ...],
+    c_in: int,
+    c_out: int,
+) -> None:
+    """`operands` are the weights, the bias, and what else the kernel of that name reads of weights."""
+    header, code, more = epilogue(ctx, node.outputs[0], group.program, 1 + len(operands))
     params = _params("ConvParams", header, code, **window(node, kernel, c_in, c_out))
-    biases = ctx.weights(f"{node.name}.bias", bias)
-    inputs = [ctx.value(node.inputs[0]), made.weights, biases, *made.inputs, *operands]
-    ctx.emit(f"{made.prefix}{op}", node, params, inputs=inputs, outputs=[ctx.result(group.output)])
+    inputs = [ctx.value(node.inputs[0]), *operands, *more]
+    ctx.emit(op, node, params, inputs=inputs, outputs=[ctx.result(group.output)])

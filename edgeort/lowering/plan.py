@@ -56,13 +56,14 @@ class PlanBuilder:
     outputs: list[int] = field(default_factory=list)
     symbols: dict[str, int] = field(default_factory=dict)
     uops: set[str] = field(default_factory=set)  # micro-operations that its programs use
+    nested: set[str] = field(default_factory=set)  # `ops` of the plans that it holds
     reasons: dict[str, str] = field(default_factory=dict)  # of nodes that run in float32: why not on integers
     ram_limit: int = 0  # bytes that the runtime may take for activations; 0: any
 
     @property
     def ops(self) -> list[str]:
         """What a library for the plan must hold: kernels, and micro-operations as `uop:Name`; sorted."""
-        return sorted({node.op for node in self.nodes} | {f"uop:{name}" for name in self.uops})
+        return sorted({node.op for node in self.nodes} | {f"uop:{name}" for name in self.uops} | self.nested)
 
     @property
     def is_quantised(self) -> bool:

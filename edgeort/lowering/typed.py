@@ -54,16 +54,36 @@ _SAME: dict[str, frozenset[int]] = {
     "Reciprocal": _F64,
     "IsNaN": _FLOATS,
 }
+# Types that are only stored -> those that they are computed in.
+SMALL = {
+    **dict.fromkeys(
+        (CODES[name] for name in ("f8e4m3fn", "f8e4m3fnuz", "f8e5m2", "f8e5m2fnuz", "f8e8m0", "f4e2m1")), F32
+    ),
+    **dict.fromkeys((CODES[name] for name in ("i4", "u4", "i2", "u2")), CODES["i32"]),
+}
+_ROUND_MODES = ("up", "down", "nearest")
 _FLOAT64_HINT = "convert the model to float32: kernels exist for that"
 
 
-def cast(ctx: Lowering, node: ir.Node, tensor: int, to: int, out: int | None = None) -> int:
-    """The tensor in element type `to`, in `out` or in a new tensor."""
+def cast(ctx: Lowering, node: ir.Node, tensor: int, to: int, out: int | None = None, mode: int = 0) -> int:
+    """The tensor in element type `to`, in `out` or in a new tensor; `mode` is for small floats (`_cast_mode`)."""
     if out is None:
         out = ctx.plan.activation(f"{node.name}.cast", to)
-    params = PARAMS["AxisParams"].pack(flag=to)
-    ctx.emit("Cast", node, params, inputs=[tensor], outputs=[out])
+    source = ctx.plan.tensors[tensor].dtype
+    if source in SMALL and to != source:
+        wide = out if to == SMALL[source] else ctx.plan.activation(f"{node.name}.wide", SMALL[source])
+        ctx.emit("FromSmall", node, inputs=[tensor], outputs=[wide])
+        return out if wide == out else cast(ctx, node, wide, to, out, mode)
+    if to in SMALL and source not in (to, SMALL[to]):
+        tensor = cast(ctx, node, tensor, SMALL[to])
+    op = "ToSmall" if to in SMALL and source != to else "Cast"
+    ctx.emit(op, node, PARAMS["AxisParams"].pack(axis=mode, flag=to), inputs=[tensor], outputs=[out])
     return out
+
+
+def _cast_mode(node: ir.Node) -> int:
+    """Bit 0: what is too large becomes infinity or NaN. Above it: how a power of two is rounded."""
+    return (1 - integer(node, "saturate", 1)) | _ROUND_MODES.index(text(node, "round_mode", "up")) << 1
 
 
 def _emit(ctx: Lowering, node: ir.Node, op: str, types: frozenset[int], inputs: Sequence[int] | None = None) -> None:
@@ -76,6 +96,11 @@ def _emit(ctx: Lowering, node: ir.Node, op: str, types: frozenset[int], inputs: 
 
 def _same(ctx: Lowering, node: ir.Node, group: Group) -> None:
     _emit(ctx, node, node.op_type, _SAME[node.op_type])
+
+
+def _of_float64(op: str) -> Callable[[Lowering, ir.Node, Group], None]:
+    """float32 is a program."""
+    return lambda ctx, node, group: _emit(ctx, node, op, _F64)
 
 
 def _swapped(op: str) -> Callable[[Lowering, ir.Node, Group], None]:
@@ -188,7 +213,7 @@ def _where(ctx: Lowering, node: ir.Node, group: Group) -> None:
 def _cast(ctx: Lowering, node: ir.Node, group: Group) -> None:
     like = node.inputs[1] if node.op_type == "CastLike" else None
     to = ctx.code(like) if like is not None else dtype_code(integer(node, "to", 1), f"node {node.name!r}")
-    cast(ctx, node, ctx.value(node.inputs[0]), to, ctx.result(node.outputs[0]))
+    cast(ctx, node, ctx.value(node.inputs[0]), to, ctx.result(node.outputs[0]), _cast_mode(node))
 
 
 def _bit_cast(ctx: Lowering, node: ir.Node, group: Group) -> None:
@@ -198,6 +223,8 @@ def _bit_cast(ctx: Lowering, node: ir.Node, group: Group) -> None:
 
 HANDLERS: dict[tuple[str, str], Callable[[Lowering, ir.Node, Group], None]] = {
     **{("", name): _same for name in _SAME},
+    ("", "Exp"): _of_float64("Exp64"),
+    ("", "Log"): _of_float64("Log64"),
     ("", "Greater"): _swapped("Less"),
     ("", "GreaterOrEqual"): _swapped("LessOrEqual"),
     ("", "Sum"): _fold("Add"),

@@ -11,6 +11,7 @@ import onnx
 import onnx_ir as ir
 
 from edgeort.errors import ModelError
+from edgeort.model.bodies import add_bodies
 from edgeort.model.dynamic_products import is_known
 from edgeort.model.shapes import infer_shapes
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ROUNDS = 4
+BODY_ROUNDS = 64
 SMALL_ELEMENTS = 8192  # of a result that is always worth storing
 LARGE_ELEMENTS = 65536  # of a result that never is, unless it takes the place of inputs that are as large
 
@@ -75,6 +77,11 @@ def clean(model: ir.Model) -> ir.Model:
     )
     inline = common.InlinePass(lambda function: not is_known(function))
     current, _ = _apply(model, infer_shapes(model.clone()), (("inline functions", inline),))
+    expand: tuple[Step, ...] = (("expand functions", add_bodies), ("inline bodies", inline))
+    for _ in range(BODY_ROUNDS):  # a body may hold operators with a body, and tell the shapes of what others read
+        current, changed = _apply(model, infer_shapes(current), expand)
+        if not changed:
+            break
     for _ in range(ROUNDS):
         current, changed = _apply(model, current, simplify)
         if not changed:

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from edgeort.errors import ModelError
 from edgeort.model.reading import read_proto
-from edgeort.model.sanity import check_model
+from edgeort.model.sanity import OPSETS, check_model
 from edgeort.model.shapes import fix_shapes, without_weights
 from edgeort.model.tensors import check_tensors
 
@@ -63,12 +63,28 @@ def _to_ir(proto: onnx.ModelProto, folder: str) -> ir.Model:
 
 
 def _normalize(proto: onnx.ModelProto) -> None:
-    """Spell the default domain one way, and turn the negative dimensions of some exporters into unknown ones."""
+    """Spell the default domain one way, turn negative dimensions of some exporters into unknown ones, and make what
+    bodies hand on."""
     for imports in (proto.opset_import, *(function.opset_import for function in proto.functions)):
         for entry in imports:
             if entry.domain == "ai.onnx":
                 entry.domain = ""
+    if not any(entry.domain == "" for entry in proto.opset_import):  # nothing uses it, but what replaces a node may
+        proto.opset_import.append(onnx.helper.make_opsetid("", OPSETS[1]))
     _forget_negative_dims((*proto.graph.input, *proto.graph.value_info, *proto.graph.output))
+    _make_outputs(proto.graph)
+
+
+def _make_outputs(graph: onnx.GraphProto) -> None:
+    """A body's output that is a value of the graph around it, which onnx-ir has no form for, becomes a copy of it."""
+    for body in (a.g for node in graph.node for a in node.attribute if a.HasField("g")):
+        made = {info.name for info in (*body.input, *body.initializer)} | {n for node in body.node for n in node.output}
+        for info in body.output:
+            if info.name not in made:
+                copy = f"{body.name}.{info.name}"
+                body.node.append(onnx.helper.make_node("Identity", [info.name], [copy], name=copy))
+                info.name = copy
+        _make_outputs(body)
 
 
 def _forget_negative_dims(infos: Iterable[onnx.ValueInfoProto]) -> None:

@@ -51,14 +51,19 @@ def check_versions(proto: onnx.ModelProto) -> None:
         if versions.setdefault(_domain(entry.domain), entry.version) != entry.version:
             raise ModelError(f"opset '{entry.domain or 'ai.onnx'}' is imported in two versions", hint=_DAMAGED)
     supported = f"opsets {OPSETS[0]} to {OPSETS[1]} of ai.onnx are supported"
-    if "" not in versions:
+    if "" not in versions and _uses_default_domain(proto):
         raise ModelError(f"the model does not say which opset of ai.onnx it uses; {supported}", hint=_DAMAGED)
-    if not OPSETS[0] <= versions[""] <= OPSETS[1]:
+    if "" in versions and not OPSETS[0] <= versions[""] <= OPSETS[1]:
         newer = f"export with opset_version={OPSETS[1]}, or: pip install -U onnx"
         raise ModelError(
             f"the model uses opset {versions['']} of ai.onnx, which is not supported; {supported}",
             hint=newer if versions[""] > OPSETS[1] else f"convert it: {_CONVERT}",
         )
+
+
+def _uses_default_domain(proto: onnx.ModelProto) -> bool:
+    """Whether a node of the main graph does, or may through a body or a function."""
+    return bool(proto.functions) or any(not _domain(node.domain) or _subgraphs(node) for node in proto.graph.node)
 
 
 def _domain(name: str) -> str:

@@ -37,6 +37,7 @@ from edgeort.passes.recognise_activations import recognise_activations
 from edgeort.passes.recognise_attention import recognise_attention
 from edgeort.passes.recognise_layernorm import recognise_layernorm
 from edgeort.passes.recognise_one_hot import recognise_one_hot
+from edgeort.passes.scan_to_loop import scan_to_loop
 from edgeort.passes.spell_out_quantisation import spell_out_quantisation
 from edgeort.passes.split_qlinear import split_qlinear
 from edgeort.passes.split_wide_weights import split_wide_weights
@@ -45,6 +46,7 @@ from edgeort.passes.to_nhwc import to_nhwc
 Pass = Callable[[ir.Model, PassContext], int]
 
 PASSES: tuple[Pass, ...] = (
+    scan_to_loop,
     name_dims,
     split_qlinear,
     fold_channel_scales,

@@ -5,10 +5,10 @@
     MatMulInteger(a, b, za, zb) ->   Cast<int32>(MatMul(Cast(a) - Cast(za), Cast(b) - Cast(zb))), and ConvInteger alike
     DynamicQuantizeLinear(x)    ->   the nodes of its definition
 
-for scales that are computed, one for each slice of an axis, or of 16 and 32 bits; s and z are then reshaped to
-[size, 1, ...]. Where nothing but DequantizeLinear reads a QuantizeLinear's integers of 16 bits, float32 holds them, so
-that both are one program. Sums of integer products are exact in float32 below 2^24; beyond, the integer operators stay,
-unless what reads them makes float32 of them anyway.
+for scales that are computed, one for each slice or block of an axis, and types of other than 8 bits; s and z are then
+reshaped to [size, 1, ...], or repeated. Small floats are cast as they are. Where nothing but DequantizeLinear reads a
+QuantizeLinear's integers of 16 bits, float32 holds them, so that both are one program. Sums of integer products are
+exact in float32 below 2^24; beyond, the integer operators stay, unless what reads them makes float32 of them anyway.
 """
 
 from __future__ import annotations
@@ -35,7 +35,12 @@ from edgeort.passes.edit import (
 )
 from edgeort.passes.quantised import dequantized_constant, integers_of, quantity
 
-_TYPES = frozenset(ir.DataType[name] for name in ("UINT8", "INT8", "UINT16", "INT16", "INT32"))
+_INTEGERS = frozenset(
+    ir.DataType[name] for name in ("UINT2", "INT2", "UINT4", "INT4", "UINT8", "INT8", "UINT16", "INT16", "INT32")
+)
+_FLOATS = frozenset(
+    ir.DataType[name] for name in ("FLOAT8E4M3FN", "FLOAT8E4M3FNUZ", "FLOAT8E5M2", "FLOAT8E5M2FNUZ", "FLOAT4E2M1")
+)
 _WIDE = frozenset((ir.DataType.UINT16, ir.DataType.INT16))
 _EXACT = 2**24
 _LARGEST_PRODUCT = 255 * 255
@@ -91,7 +96,12 @@ class _Builder:
         return add_constant(self.graph, np.array(value, dtype.numpy()), f"{self.node.name}_number")
 
     def along(self, value: ir.Value, full: int, axis: int) -> ir.Value:
-        """A vector along `axis` of a tensor of rank `full`, to broadcast with it; a scalar as it is."""
+        """A vector along `axis` of a tensor of rank `full`, to broadcast with it; one of a block, repeated."""
+        if block := integer(self.node, "block_size", 0):
+            size = dims(self.node.inputs[0])[axis]  # type: ignore[arg-type]
+            assert isinstance(size, int)
+            blocks = add_constant(self.graph, np.arange(size) // block, f"{value.name}_blocks")
+            return self.add("Gather", value, blocks, axis=axis)
         if rank(value) == 0 or axis % full == full - 1:
             return value
         shape = add_constant(
@@ -112,11 +122,15 @@ class _Builder:
 
 def _shape_of(node: ir.Node) -> tuple[int, int] | None:
     """Rank and axis of a node with one scale or a vector of them; None for what this pass does not know."""
-    scale = node.inputs[1]
-    full = rank(node.inputs[0])
-    if full is None or rank(scale) not in (0, 1) or integer(node, "block_size", 0) or scale is None:
+    x, scale = node.inputs[:2]
+    full, axis = rank(x), integer(node, "axis", 1)
+    if full is None or x is None or scale is None:
         return None
-    axis = integer(node, "axis", 1)
+    if integer(node, "block_size", 0):
+        known = rank(scale) == full and -full <= axis < full and isinstance(dims(x)[axis], int)
+        return (full, axis) if known else None
+    if rank(scale) not in (0, 1):
+        return None
     single = rank(scale) == 0 or dims(scale) == [1]
     return (full, -1 if single else axis) if single or -full <= axis < full else None
 
@@ -124,7 +138,9 @@ def _shape_of(node: ir.Node) -> tuple[int, int] | None:
 def _dequantize(build: _Builder) -> str | None:
     node = build.node
     q, scale, found = node.inputs[0], node.inputs[1], _shape_of(node)
-    if found is None or q is None or scale is None or scale.dtype is None or q.dtype not in {*_TYPES, scale.dtype}:
+    if found is None or q is None or scale is None or scale.dtype is None:
+        return "its scales are of a kind that has no kernel"
+    if q.dtype not in {*_INTEGERS, *_FLOATS, scale.dtype}:
         return "its integers or scales are of a kind that has no kernel"
     full, axis = found
     numbers = build.less(q, operand(node, 2), full, axis, scale.dtype)
@@ -135,17 +151,21 @@ def _dequantize(build: _Builder) -> str | None:
 def _quantize(build: _Builder) -> str | None:
     node = build.node
     x, scale, found, to = node.inputs[0], node.inputs[1], _shape_of(node), integers_of(node).dtype
-    if found is None or x is None or scale is None or to not in _TYPES or to is None or x.dtype is None:
+    if found is None or x is None or scale is None or to not in _INTEGERS | _FLOATS or to is None or x.dtype is None:
         return "its integers or scales are of a kind that has no kernel"
     if build.opset < 11:
         return "Round exists from opset 11 on"
     full, axis = found
-    rounded = build.add("Round", build.add("Div", x, build.along(build.cast(scale, x.dtype), full, axis)))
+    real = build.add("Div", x, build.along(build.cast(scale, x.dtype), full, axis))
+    if to in _FLOATS:  # whose zero point is 0
+        build.finish("Cast", real, to=to.value, saturate=integer(node, "saturate", 1))
+        return None
+    rounded = build.add("Round", real)
     if operand(node, 2) is not None:
         zero = build.cast(node.inputs[2], x.dtype)  # type: ignore[arg-type]
         rounded = build.add("Add", rounded, build.along(zero, full, axis))
-    limits = np.iinfo(to.numpy())
-    bounds = [build.number(limit, x.dtype) for limit in (limits.min, limits.max)]
+    least = -(2 ** (to.bitwidth - 1)) if to.is_signed() else 0
+    bounds = [build.number(limit, x.dtype) for limit in (least, least + 2**to.bitwidth - 1)]
     if _is_restored(node, to):
         node.outputs[0].dtype = x.dtype
         build.finish("Clip", rounded, *bounds)

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.onnx_node.runner import PASSED, PASSING, Outcome, cases, library, run_all
+from tests.onnx_node.runner import FAILING, PASSED, PASSING, Outcome, cases, library, run_all
 
 
 def report(outcomes: Sequence[Outcome]) -> str:
@@ -40,7 +40,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.onnx_node", description=__doc__)
     parser.add_argument("pattern", nargs="?", default="", help="regular expression: only cases whose name it finds")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the report there instead of printing it")
-    parser.add_argument("--update", action="store_true", help=f"rewrite {PASSING.name} with what passes now")
+    parser.add_argument(
+        "--update", action="store_true", help=f"rewrite {PASSING.name} and {FAILING.name} with what is now"
+    )
     arguments = parser.parse_args()
     if arguments.update and arguments.pattern:
         parser.error("--update needs all cases: leave PATTERN out")
@@ -52,6 +54,15 @@ def main() -> None:
         print(text)
     if arguments.update:
         PASSING.write_text("".join(f"{outcome.name}\n" for outcome in outcomes if outcome.reason == PASSED))
+        failed = (outcome for outcome in outcomes if outcome.reason != PASSED)
+        FAILING.write_text("".join(f"{outcome.name}: {_sentence(outcome)}\n" for outcome in failed))
+
+
+def _sentence(outcome: Outcome) -> str:
+    """Why a case fails, on one line."""
+    refused = outcome.reason.startswith("refused")
+    text = f"refused: {outcome.detail.split(': ', 1)[-1]}" if refused else f"{outcome.reason} ({outcome.detail})"
+    return text.splitlines()[0].removesuffix(" ()")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "constants.h"
 #include "model.h"
 #include "ops.h"
 
@@ -14,84 +13,6 @@ struct edgeort_model : Model {};
 namespace {
 
 const char* name_of(const Model& model, i32 tensor) { return model.plan.strings + model.plan.tensors[tensor].name; }
-
-const OpDef* find_op(const char* name) {
-  for (const OpDef* const* op = kOps; *op; ++op) {
-    if (strcmp((*op)->name, name) == 0) return *op;
-  }
-  return nullptr;
-}
-
-template <class T>
-bool take(Bump& memory, T** out, size_t n) {
-  *out = static_cast<T*>(memory.take((n + 1) * sizeof(T)));
-  return *out != nullptr;
-}
-
-// Resolves every operator name to the library's kernel.
-Status bind_ops(Model& m) {
-  for (u32 i = 0; i < m.plan.n_ops; ++i) {
-    const char* name = m.plan.strings + m.plan.ops[i];
-    m.ops[i] = find_op(name);
-    if (!m.ops[i]) return m.fail("this library has no kernel \"%s\"; it was built for another model", name);
-  }
-  for (u32 i = 0; i < m.plan.n_nodes; ++i) {
-    const NodeRecord& r = m.plan.nodes[i];
-    m.nodes[i].op = m.ops[r.op];
-    if (r.params_bytes < m.nodes[i].op->params_bytes) {
-      return m.fail("node \"%s\" (%s): its parameters are too short", m.plan.strings + r.name, m.nodes[i].op->name);
-    }
-  }
-  return Status::ok;
-}
-
-// Points the tensor at a constant's data, which is dense in memory.
-bool load_constant(Model& m, const TensorRecord& r, TensorState* t) {
-  u8* data = const_cast<u8*>(m.plan.data + r.data);
-  if (r.sparse) {
-    u8* dense;
-    if (!take(m.memory, &dense, bytes(t->tensor))) return false;
-    widen(data, static_cast<u64>(count(t->tensor)), size_of(t->tensor.dtype), dense);
-    data = dense;
-  }
-  t->tensor.data = data;
-  t->value_known = true;
-  return true;
-}
-
-Status load_tensors(Model& m) {
-  for (u32 i = 0; i < m.plan.n_tensors; ++i) {
-    const TensorRecord& r = m.plan.tensors[i];
-    TensorState& t = m.tensors[i];
-    t.storage = t.last_use = t.view_of = t.input = t.producer = t.held = t.slice.root = -1;
-    for (i32& reuse : t.reuse) reuse = -1;
-    t.tensor.dtype = static_cast<DType>(r.dtype);
-    if (static_cast<Kind>(r.kind) == Kind::activation) continue;
-    t.tensor.rank = r.rank;
-    for (int d = 0; d < r.rank; ++d) {
-      const i64 dim = m.plan.dims[r.dims + static_cast<u32>(d)];
-      t.tensor.dims[d] = dim < 0 ? -1 : dim;
-    }
-    if (static_cast<Kind>(r.kind) == Kind::constant && !load_constant(m, r, &t)) return m.fail("out of memory");
-  }
-  for (u32 i = 0; i < m.plan.n_nodes; ++i) {
-    const NodeRecord& r = m.plan.nodes[i];
-    for (u32 k = 0; k < r.inputs; ++k) {
-      if (const i32 t = m.plan.node_inputs(r)[k]; t >= 0) {
-        m.tensors[t].last_use = static_cast<i32>(i);
-        ++m.tensors[t].uses;
-      }
-    }
-    for (u32 k = 0; k < r.outputs; ++k) {
-      if (const i32 t = m.plan.node_outputs(r)[k]; t >= 0) m.tensors[t].producer = static_cast<i32>(i);
-    }
-  }
-  for (u32 i = 0; i < m.plan.n_outputs; ++i) {
-    m.tensors[m.plan.outputs[i]].last_use = static_cast<i32>(m.plan.n_nodes);
-    ++m.tensors[m.plan.outputs[i]].uses;
-  }
-  return Status::ok;
-}
 
 // The level of that name, by default the best that library and CPU share.
 Status choose_isa(Model& m, const char* name) {
@@ -110,23 +31,12 @@ Status choose_isa(Model& m, const char* name) {
 }
 
 Status open_model(Model& m, const u8* data, size_t size, const edgeort_options* options) {
-  if (reinterpret_cast<uintptr_t>(data) % kAlignment) return m.fail("the plan's memory is not 64-byte aligned");
-  if (const char* problem = read_plan(data, size, &m.plan)) return m.fail("%s", problem);
-  m.plan_bytes = size;
-  u8* marks;
-  if (!take(m.memory, &marks, m.plan.n_tensors) || !take(m.memory, &m.tensors, m.plan.n_tensors) ||
-      !take(m.memory, &m.nodes, m.plan.n_nodes) || !take(m.memory, &m.ops, m.plan.n_ops)) {
-    return m.fail("out of memory");
-  }
-  if (const char* problem = check_order(m.plan, marks)) return m.fail("%s", problem);
-  m.max_segments = static_cast<u32>(min_of(m.plan.n_nodes, 1024)) + 1;
-  if (!take(m.memory, &m.segments, m.max_segments)) return m.fail("out of memory");
   EDGEORT_TRY(choose_isa(m, options ? options->isa : nullptr));
-  EDGEORT_TRY(bind_ops(m));
-  EDGEORT_TRY(load_tensors(m));
   m.profile = options && options->profile;
+  m.pool = &m.own_pool;
+  EDGEORT_TRY(open_plan(m, data, size));
   const int threads = options && options->threads > 0 ? options->threads : cpu_count();
-  m.pool.start(threads);
+  m.own_pool.start(threads);
   return Status::ok;
 }
 
@@ -181,7 +91,7 @@ void describe(const Model& m, i32 index, edgeort_tensor* out) {
 }
 
 edgeort_model* create(char* error) {
-  // Zeroed pages are a valid empty model: every member's initial state is zero but the pool's one thread.
+  // Zeroed pages are a valid empty model: every member's initial state is zero
   auto* model = static_cast<edgeort_model*>(allocate_pages(sizeof(edgeort_model)));
   if (!model && error) snprintf(error, EDGEORT_ERROR_BYTES, "out of memory");
   return model;
@@ -216,7 +126,7 @@ edgeort_model* edgeort_open_memory(const void* data, size_t size, const edgeort_
 
 void edgeort_close(edgeort_model* model) {
   if (!model) return;
-  model->pool.stop();
+  model->own_pool.stop();
   model->close();
   free_pages(model, sizeof(edgeort_model));
 }
@@ -266,9 +176,8 @@ int edgeort_run(edgeort_model* model) {
 const char* edgeort_last_error(const edgeort_model* model) { return model->error; }
 
 int edgeort_get_stats(const edgeort_model* model, edgeort_stats* stats) {
-  size_t arena = 0;
-  for (u32 i = 0; i < model->n_segments; ++i) arena += model->segments[i].arena_bytes;
-  *stats = {model->plan_bytes, arena, model->pool.threads(), static_cast<int32_t>(model->plan.n_nodes), isa_name(model->isa)};
+  *stats = {model->plan_bytes, model->arena_bytes(), model->own_pool.threads(), static_cast<int32_t>(model->plan.n_nodes),
+            isa_name(model->isa)};
   return 0;
 }
 

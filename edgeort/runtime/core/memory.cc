@@ -55,7 +55,7 @@ class Planner {
     if (state.row_epilogue) place(state.row_epilogue, node);
     const u32 slot = 2 * (node - segment_.begin);
     scratch_[slot] = state.scratch_bytes ? add_arena(state.scratch_bytes, node, static_cast<i32>(node)) : -1;
-    const size_t threads = static_cast<size_t>(model_.pool.threads());
+    const size_t threads = static_cast<size_t>(model_.pool->threads());
     size_t all;
     too_large_ |= __builtin_mul_overflow(state.thread_bytes, threads, &all);
     scratch_[slot + 1] = all ? add_arena(all, node, static_cast<i32>(node)) : -1;

@@ -41,7 +41,17 @@ void Model::reset_from(u32 segment) {
   n_segments = segment;
 }
 
+size_t Model::arena_bytes() const {
+  size_t sum = 0;
+  for (u32 i = 0; i < n_segments; ++i) sum += segments[i].arena_bytes;
+  for (u32 i = 0; i < plan.n_tensors; ++i) sum += tensors[i].body ? tensors[i].body->arena_bytes() : 0;
+  return sum;
+}
+
 void Model::close() {
+  for (u32 i = 0; tensors && i < plan.n_tensors; ++i) {
+    if (tensors[i].body) tensors[i].body->close();
+  }
   reset_from(0);
   memory.free();
   unmap(mapping);
@@ -157,7 +167,7 @@ Status Model::run_now(u32 node) {
   NodeState& state = nodes[node];
   state.scratch = current->memory.take(state.scratch_bytes);
   size_t all_threads;
-  if (__builtin_mul_overflow(state.thread_bytes, static_cast<size_t>(pool.threads()), &all_threads)) return fail("out of memory");
+  if (__builtin_mul_overflow(state.thread_bytes, static_cast<size_t>(pool->threads()), &all_threads)) return fail("out of memory");
   state.thread_scratch = current->memory.take(all_threads);
   if (!state.scratch || !state.thread_scratch) return fail("out of memory");
   run_node(node);

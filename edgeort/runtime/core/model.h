@@ -41,6 +41,8 @@ struct Storage {
 
 static constexpr int kReuses = 3;
 
+struct Model;
+
 struct TensorState {
   Tensor tensor;
   i32 storage;         // -1: not decided
@@ -58,6 +60,7 @@ struct TensorState {
   bool value_known;    // its data can be read by prepare
   bool shaped;         // its producer declared it
   bool streamed;       // it exists only line by line
+  Model* body;         // a constant that is a plan: the model of it
 };
 
 struct NodeState {
@@ -94,7 +97,10 @@ struct Model {
   Segment* segments;
   u32 n_segments, max_segments;
   Segment* current;  // while it is prepared
-  ThreadPool pool;
+  ThreadPool own_pool;
+  ThreadPool* pool;  // a body's is that of the model around it
+  int depth;         // how many models are around it
+  static constexpr int kMostNested = 8;
   int isa;
   int economy;  // how far streams save memory at the cost of speed: below kEconomies
   bool profile;
@@ -114,6 +120,7 @@ struct Model {
   Status prepare();
   Status run();
   void close();
+  size_t arena_bytes() const;  // of bodies, too
 
  private:
   // Threads read absent operands at the same time: nothing may be written here.
@@ -129,6 +136,9 @@ struct Model {
   void run_segment(const Segment& segment);
   void bind_inputs();
 };
+
+// Reads the plan and binds its operators; isa and pool are set. The data must outlive the model unchanged.
+Status open_plan(Model& model, const u8* data, size_t size);
 
 // Decides the storage of every tensor that nodes [begin, end) produce, lays all of it and the nodes' scratch out in one
 // arena, and points tensors and nodes at it. Status::limit, with the size in the segment, when that is above `limit` bytes.

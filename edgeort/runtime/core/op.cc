@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "body.h"
 #include "model.h"
 
 namespace edgeort {
@@ -98,7 +99,8 @@ void Prepare::cuts_columns(int output, i64 column) {
 void Prepare::ends_rows(int operands) { model_.nodes[node_].row_operands = operands; }
 void Prepare::follows_rows() { model_.nodes[node_].follows_rows = true; }
 
-int Prepare::threads() const { return model_.pool.threads(); }
+Body Prepare::body(int i) const { return Body(*model_.tensors[model_.input(node_, i)].body); }
+int Prepare::threads() const { return model_.pool->threads(); }
 int Prepare::isa() const { return model_.isa; }
 
 Status Prepare::fail(const char* format, ...) {
@@ -124,12 +126,13 @@ void* Run::thread_scratch(int thread) const {
   const NodeState& node = model_.nodes[node_];
   return static_cast<u8*>(node.thread_scratch) + static_cast<size_t>(thread) * node.thread_bytes;
 }
-int Run::threads() const { return model_.pool.threads(); }
+Body Run::body(int i) const { return Body(*model_.tensors[model_.input(node_, i)].body); }
+int Run::threads() const { return model_.pool->threads(); }
 bool Run::has_row_epilogue() const { return model_.nodes[node_].row_epilogue != 0; }
 void Run::end_rows(i64 first, i64 last) const {
   const u32 node = model_.nodes[node_].row_epilogue;
   if (node) model_.nodes[node].op->run_rows(Run(model_, node), first, last);
 }
-void Run::parallel_raw(i64 tasks, void (*call)(const void*, i64, int), const void* body) const { model_.pool.run(tasks, call, body); }
+void Run::parallel_raw(i64 tasks, void (*call)(const void*, i64, int), const void* body) const { model_.pool->run(tasks, call, body); }
 
 }  // namespace edgeort

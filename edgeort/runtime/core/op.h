@@ -54,6 +54,7 @@ static inline i64 round_up(i64 value, i64 multiple) { return ceil_div(value, mul
 
 struct Model;
 struct StreamOps;
+class Body;
 
 // One node while its shapes are inferred and its kernels chosen. Runs when a model is opened with fixed shapes, and
 // again when an input's shape changes. Inputs' shapes and dtypes are known; their data only when `value` says so.
@@ -119,6 +120,9 @@ class Prepare {
   void ends_rows(int operands);
   void follows_rows();
 
+  // The plan that an operand is.
+  Body body(int input) const;
+
   int threads() const;
   int isa() const;  // the CPU's level: see platform.h
 
@@ -153,6 +157,7 @@ class Run {
   void* raw_state() const;
   void* scratch() const;
   void* thread_scratch(int thread) const;
+  Body body(int input) const;
   int threads() const;
 
   // Runs the node's row epilogue, if it has one, for rows [first, last) of output 0, which are whole. From any thread.
@@ -187,6 +192,7 @@ struct OpDef {
   void (*run)(Run&);
   const StreamOps* stream = nullptr;                            // how it works line by line, where it can
   void (*run_rows)(const Run&, i64 first, i64 last) = nullptr;  // the same for rows, of one that follows_rows
+  int bodies = 0;                                               // how many of its first operands are plans (core/body.h)
 };
 
 // Leaves prepare with the error of a failed step.

@@ -17,7 +17,7 @@ using f32 = float;
 using f64 = double;
 
 static constexpr u8 kMagic[8] = {69, 68, 71, 69, 79, 82, 84, 1};
-static constexpr u32 kVersion = 2;
+static constexpr u32 kVersion = 3;
 static constexpr u64 kAlignment = 64;
 static constexpr int kMaxRank = 8;
 static constexpr i64 kPanel = 16;
@@ -37,10 +37,20 @@ enum class DType : u8 {
   u32 = 10,
   u64 = 11,
   bf16 = 12,
-  q8 = 13
+  f8e4m3fn = 13,
+  f8e4m3fnuz = 14,
+  f8e5m2 = 15,
+  f8e5m2fnuz = 16,
+  f8e8m0 = 17,
+  f4e2m1 = 18,
+  i4 = 19,
+  u4 = 20,
+  i2 = 21,
+  u2 = 22,
+  q8 = 23
 };
-static constexpr u8 kDTypeSize[] = {4, 1, 1, 2, 2, 4, 8, 1, 2, 8, 4, 8, 2, 1};
-static constexpr u32 kDTypes = 14;
+static constexpr u8 kDTypeSize[] = {4, 1, 1, 2, 2, 4, 8, 1, 2, 8, 4, 8, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+static constexpr u32 kDTypes = 24;
 
 enum class Kind : u8 { activation, input, constant };
 enum class Uop : u8 {

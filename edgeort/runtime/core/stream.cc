@@ -91,7 +91,7 @@ i32 follower(Model& m, const Segment& segment, u32 node) {
   // Of fewer lines, some threads would have none, or compute mostly what their neighbours do.
   const Tensor& made = m.tensor_out(next, 0);
   const i64 least = max_of(kLeastLines, 2 * (lines.last - lines.first - 1));
-  if (!economy(m).idle_threads && made.dims[0] * (made.dims[1] / least) < m.pool.threads()) return -1;
+  if (!economy(m).idle_threads && made.dims[0] * (made.dims[1] / least) < m.pool->threads()) return -1;
   // Every strip reads the weights again.
   const bool pays = economy(m).any_weights || bytes(t.tensor) > 2 * (weight_bytes(m, node) + weight_bytes(m, next));
   return pays ? static_cast<i32>(next) : -1;

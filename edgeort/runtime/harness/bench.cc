@@ -93,7 +93,7 @@ bool set_inputs(edgeort_model* model, const Options& o, char* error) {
       const int dtype = t.dtype;
       if (!file_path(path, folder, "input", i)) return snprintf(error, EDGEORT_ERROR_BYTES, "the path is too long"), false;
       if (!read_npy(path, &mapping, &t, error)) return false;
-      if (dtype == EDGEORT_BF16 && t.dtype == EDGEORT_U16) t.dtype = dtype;
+      if (t.dtype == stored_dtype(dtype)) t.dtype = dtype;
     } else if (!make_input(o, i, &t, error)) {
       return false;
     }
@@ -129,7 +129,7 @@ int check_output(edgeort_model* model, const char* folder, int index, char* erro
   if (file_path(path, folder, "output", index) && exists(path)) {
     Mapping mapping;
     if (!read_npy(path, &mapping, &want, error)) return 2;
-    if (got.dtype == EDGEORT_BF16 && want.dtype == EDGEORT_U16) want.dtype = got.dtype;
+    if (want.dtype == stored_dtype(got.dtype)) want.dtype = got.dtype;
     should = digest(want);
     unmap(mapping);
   } else if (!expected_digest(folder, index, &should)) {

@@ -9,8 +9,9 @@
 namespace edgeort {
 namespace {
 
-// By the codes of edgeort_dtype. NumPy has no bfloat16: it is stored, and may be read, as uint16.
-constexpr const char* kDescr[] = {"<f4", "|u1", "|i1", "<u2", "<i2", "<i4", "<i8", "|b1", "<f2", "<f8", "<u4", "<u8", "<u2"};
+// By the codes of edgeort_dtype. What NumPy lacks is stored, and may be read, as integers of the same size.
+constexpr const char* kDescr[] = {"<f4", "|u1", "|i1", "<u2", "<i2", "<i4", "<i8", "|b1", "<f2", "<f8", "<u4", "<u8",
+                                  "<u2", "|u1", "|u1", "|u1", "|u1", "|u1", "|u1", "|i1", "|u1", "|i1", "|u1"};
 constexpr char kMagic6[] = "\x93NUMPY";
 
 int dtype_of(const char* descr, size_t length) {
@@ -84,6 +85,8 @@ bool read_npy(const char* path, Mapping* mapping, edgeort_tensor* tensor, char e
   }
   return !problem;
 }
+
+int stored_dtype(int dtype) { return dtype_of(kDescr[dtype], strlen(kDescr[dtype])); }
 
 bool write_npy(const char* path, const edgeort_tensor& t) {
   char header[256];

@@ -7,6 +7,8 @@ namespace edgeort {
 
 // Maps the file; `tensor` gets dtype, shape and data. False: `error` says why. The mapping must outlive the tensor.
 bool read_npy(const char* path, Mapping* mapping, edgeort_tensor* tensor, char error[EDGEORT_ERROR_BYTES]);
+// The type of a file that holds this one.
+int stored_dtype(int dtype);
 bool write_npy(const char* path, const edgeort_tensor& tensor);
 
 }  // namespace edgeort

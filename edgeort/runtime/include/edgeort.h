@@ -60,7 +60,17 @@ typedef enum {
   EDGEORT_F64 = 9,
   EDGEORT_U32 = 10,
   EDGEORT_U64 = 11,
-  EDGEORT_BF16 = 12
+  EDGEORT_BF16 = 12,
+  EDGEORT_F8E4M3FN = 13,
+  EDGEORT_F8E4M3FNUZ = 14,
+  EDGEORT_F8E5M2 = 15,
+  EDGEORT_F8E5M2FNUZ = 16,
+  EDGEORT_F8E8M0 = 17,
+  EDGEORT_F4E2M1 = 18, /* from here on one element a byte, in its low bits; signed integers extend their sign */
+  EDGEORT_I4 = 19,
+  EDGEORT_U4 = 20,
+  EDGEORT_I2 = 21,
+  EDGEORT_U2 = 22
 } edgeort_dtype;
 
 typedef struct {

@@ -86,7 +86,8 @@ Status conv_transpose_geometry(Prepare& p, const ConvParams& c, Geometry* g) {
     if (c.output_shape[d] >= 0 || same) {
       const i64 wanted = c.output_shape[d] >= 0 ? c.output_shape[d] : g->in[d] * g->stride[d];
       total = full - wanted;
-      g->pad[d] = c.auto_pad == kSameUpper ? total / 2 : total - total / 2;
+      const i64 cut = max_of(total, 0);  // what is missing lies at the end
+      g->pad[d] = c.auto_pad == kSameUpper ? cut / 2 : cut - cut / 2;
     } else if (c.auto_pad == kValid) {
       g->pad[d] = 0;
     }

@@ -88,6 +88,7 @@ using Wide = typename Word<T>::type;
 #define EDGEORT_BITS(OP) {nullptr, OP<u8>, OP<u8>, OP<u16>, OP<u16>, OP<u32>, OP<u64>, nullptr, nullptr, nullptr, OP<u32>, OP<u64>, nullptr}
 #define EDGEORT_FLOATS(OP) \
   {OP<f32>, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, OP<f64>, nullptr, nullptr, nullptr}
+#define EDGEORT_F64(OP) {nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, OP, nullptr, nullptr, nullptr}
 #define EDGEORT_BOOLEANS(OP) \
   {nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, OP<u8>, nullptr, nullptr, nullptr, nullptr, nullptr}
 

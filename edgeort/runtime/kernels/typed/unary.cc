@@ -72,7 +72,6 @@ void is_inf(void* out, const void* a, const void*, i64 n) {
 
 #define EDGEORT_SIGNED(OP) \
   {nullptr, nullptr, OP<i8>, nullptr, OP<i16>, OP<i32>, OP<i64>, nullptr, nullptr, OP<f64>, nullptr, nullptr, nullptr}
-#define EDGEORT_F64(OP) {nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, OP, nullptr, nullptr, nullptr}
 
 constexpr TypedOp kNegOp = {EDGEORT_SIGNED(neg), false, false};
 constexpr TypedOp kAbsOp = {EDGEORT_NUMBERS(abs), false, false};

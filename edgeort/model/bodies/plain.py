@@ -1,0 +1,75 @@
+"""Bodies of operators that a few others say, and of operators on float64 that have a kernel for float32 alone."""
+
+from __future__ import annotations
+
+import math
+
+import onnx_ir as ir
+
+from edgeort.model.bodies.builder import FLOAT, INT64, Body, Unknown
+
+
+def tensor_scatter(b: Body) -> list[str]:
+    """Rows of the update go to the cache from a row on that each batch entry names; circular ones wrap."""
+    cache, update = b.input(0), b.input(1)
+    rank = b.rank(0)
+    axis = int(b.attribute("axis", -2)) % rank
+    rows = b.op("Reshape", b.range(b.size(update, axis)), b.ints(*[-1 if d == axis else 1 for d in range(rank)]))
+    if b.has(2):
+        first = b.op("Reshape", b.cast(b.input(2), INT64), b.ints(-1, *[1] * (rank - 1)))
+        rows = b.op("Add", rows, first)
+    if b.attribute("mode", "linear") == "circular":
+        rows = b.op("Mod", rows, b.size(cache, axis))
+    return [b.op("ScatterElements", cache, b.op("Expand", rows, b.op("Shape", update)), update, axis=axis)]
+
+
+def array_feature_extractor(b: Body) -> list[str]:
+    """Columns of the last axis."""
+    x = b.input(0) if b.rank(0) > 1 else b.unsqueeze(b.input(0), 0)
+    return [b.op("Gather", x, b.op("Reshape", b.input(1), b.ints(-1)), axis=-1)]
+
+
+def binarizer(b: Body) -> list[str]:
+    """1 where a value is above the threshold, else 0."""
+    x = b.input(0)
+    return [b.cast(b.op("Greater", x, b.number(float(b.attribute("threshold", 0.0)))), b.dtype(0))]
+
+
+def matmul64(b: Body) -> list[str]:
+    """float64: the sum over k of rows times columns."""
+    if b.dtype(0) != ir.DataType.DOUBLE:
+        raise Unknown
+    x, y = b.names
+    left, right = b.rank(0), b.rank(1)
+    wide = b.unsqueeze(x if left > 1 else b.unsqueeze(x, 0), -1)  # [..., m, k, 1]
+    other = b.unsqueeze(y if right > 1 else b.unsqueeze(y, 1), -3)  # [..., 1, k, n]
+    product = b.reduce("ReduceSum", b.op("Mul", wide, other), [-2], keepdims=0)
+    if left == 1:
+        product = b.squeeze(product, -2)
+    return [product if right > 1 else b.squeeze(product, -1)]
+
+
+def random_normal(b: Body) -> list[str]:
+    """Of two uniform numbers (Box and Muller 1958)."""
+    seed = float(b.attribute("seed", 0.0))
+    shape = {} if b.names else {"shape": list(b.attribute("shape"))}
+    name = "RandomUniformLike" if b.names else "RandomUniform"
+    first, second = (
+        b.op(name, *b.names, dtype=FLOAT.value, seed=at, low=low, high=high, **shape)
+        for at, low, high in ((seed, 2.0**-25, 1.0), (seed + 0.5, 0.0, 2 * math.pi))
+    )
+    radius = b.op("Sqrt", b.op("Mul", b.op("Log", first), b.array(-2.0, FLOAT)))
+    normal = b.op("Mul", radius, b.op("Cos", second))
+    scaled = b.op("Mul", normal, b.array(float(b.attribute("scale", 1.0)), FLOAT))
+    made = b.op("Add", scaled, b.array(float(b.attribute("mean", 0.0)), FLOAT))
+    return [b.cast(made, ir.DataType(int(b.attribute("dtype", FLOAT.value))))]
+
+
+BODIES = {
+    ("", "TensorScatter"): tensor_scatter,
+    ("", "MatMul"): matmul64,
+    ("", "RandomNormal"): random_normal,
+    ("", "RandomNormalLike"): random_normal,
+    ("ai.onnx.ml", "ArrayFeatureExtractor"): array_feature_extractor,
+    ("ai.onnx.ml", "Binarizer"): binarizer,
+}
