@@ -11,6 +11,6 @@ from __future__ import annotations
 
 from edgeort.model.cleaning import clean
 from edgeort.model.loading import load
-from edgeort.model.shapes import fix_shapes, free_dimensions, infer_shapes, parse_shape, parse_shapes
+from edgeort.model.shapes import bounds, fix_shapes, free_dimensions, infer_shapes, parse_shape, parse_shapes
 
-__all__ = ["clean", "fix_shapes", "free_dimensions", "infer_shapes", "load", "parse_shape", "parse_shapes"]
+__all__ = ["bounds", "clean", "fix_shapes", "free_dimensions", "infer_shapes", "load", "parse_shape", "parse_shapes"]
