@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -51,15 +51,21 @@ def plan_of(path: Path, profile: Profile) -> tuple[PlanBuilder, ir.Model]:
 
 def signature(model: ir.Model) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
     """Inputs and outputs of the graph."""
-    return tuple(map(_value, model.graph.inputs)), tuple(map(_value, model.graph.outputs))
+    from edgeort.model import bounds
+
+    limits = bounds(model)
+    inputs, outputs = model.graph.inputs, model.graph.outputs
+    return tuple(_value(value, limits) for value in inputs), tuple(_value(value, {}) for value in outputs)
 
 
-def _value(value: ir.Value) -> Value:
+def _value(value: ir.Value, limits: Mapping[str, tuple[int, int]]) -> Value:
     shape: Dims | None = None
     if value.shape is not None:
         shape = tuple(dim if isinstance(dim, int) else dim.value for dim in value.shape)
     dtype = "float32" if value.dtype is None else value.dtype.name.lower()
-    return Value(str(value.name), {"float": "float32", "double": "float64"}.get(dtype, dtype), shape)
+    named = ((axis, dim) for axis, dim in enumerate(shape or ()) if isinstance(dim, str) and dim in limits)
+    bounds = tuple((axis, *limits[dim]) for axis, dim in named)
+    return Value(str(value.name), {"float": "float32", "double": "float64"}.get(dtype, dtype), shape, bounds)
 
 
 def cached_plan(model_file: Path, profile: Profile, make: Callable[[], tuple[PlanBuilder, ir.Model]]) -> CachedPlan:

@@ -46,6 +46,7 @@ class Value:
     name: str
     dtype: str
     shape: Dims | None
+    bounds: tuple[tuple[int, int, int], ...] = ()  # of free dimensions: axis, least and greatest size
 
     @property
     def type(self) -> str:
@@ -60,20 +61,24 @@ class Value:
         return np.dtype(BITS.get(self.dtype, self.dtype))
 
     def text(self) -> str:
-        """`name: float32 [1, 3, N]`, for messages."""
+        """`name: float32 [1, 3, N, 1-128]`, for messages."""
         if self.shape is None:
             return f"{self.name}: {self.dtype} of unknown shape"
-        return f"{self.name}: {self.dtype} [{', '.join('?' if dim is None else str(dim) for dim in self.shape)}]"
+        ranges = {axis: f"{least}-{most}" for axis, least, most in self.bounds}
+        dims = (ranges.get(axis) or ("?" if dim is None else str(dim)) for axis, dim in enumerate(self.shape))
+        return f"{self.name}: {self.dtype} [{', '.join(dims)}]"
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it."""
-        return {"name": self.name, "dtype": self.dtype, "shape": None if self.shape is None else list(self.shape)}
+        shape = None if self.shape is None else list(self.shape)
+        return {"name": self.name, "dtype": self.dtype, "shape": shape, "bounds": [list(row) for row in self.bounds]}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Value:
         """The inverse of `to_dict`."""
         shape = data["shape"]
-        return cls(data["name"], data["dtype"], None if shape is None else tuple(shape))
+        bounds = tuple((axis, least, most) for axis, least, most in data["bounds"])
+        return cls(data["name"], data["dtype"], None if shape is None else tuple(shape), bounds)
 
 
 def listed(values: Iterable[Value]) -> str:

@@ -15,7 +15,7 @@ from edgeort.engine import NAMES
 from edgeort.errors import InputError
 from edgeort.values import Value
 
-# What is not fixed by the model or --shape: 1 for the first dimension (the batch), else by the rank of the input.
+# What is neither fixed nor bounded: 1 for the first dimension (the batch), else by the rank of the input.
 FREE_IMAGE = 64
 FREE_OTHER = 16
 KEPT_BYTES = 1 << 20  # outputs up to this size are stored; of larger ones only the digest
@@ -68,15 +68,20 @@ def digest(array: np.ndarray, dtype: str | None = None) -> str:
 
 
 def choose_shapes(inputs: Iterable[Value]) -> dict[str, tuple[int, ...]]:
-    """A shape for every input: its own, and sizes for the free dimensions, equal ones for equal names."""
+    """A shape for every input: its own, and sizes for the free dimensions, the largest of those that are bounded.
+
+    Equal names get equal sizes.
+    """
     symbols: dict[str, int] = {}
     chosen: dict[str, tuple[int, ...]] = {}
     for value in inputs:
         if value.shape is None:
             raise InputError(f"input {value.name!r} has no shape", hint=f"--shape {value.name}=1x3x224x224")
         dims = []
+        most = {axis: largest for axis, _, largest in value.bounds}
         for axis, dim in enumerate(value.shape):
-            free = 1 if axis == 0 else FREE_IMAGE if len(value.shape) >= 4 else FREE_OTHER
+            usual = 1 if axis == 0 else FREE_IMAGE if len(value.shape) >= 4 else FREE_OTHER
+            free = most.get(axis, usual)
             dims.append(dim if isinstance(dim, int) else symbols.setdefault(dim, free) if dim else free)
         chosen[value.name] = tuple(dims)
     return chosen

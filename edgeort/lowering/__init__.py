@@ -35,7 +35,7 @@ from edgeort.lowering import (
 )
 from edgeort.lowering.context import Group, Lowering, unsupported
 from edgeort.lowering.plan import PlanBuilder, dtype_code
-from edgeort.model import dynamic_products
+from edgeort.model import bounds, dynamic_products
 from edgeort.passes import PassContext, run_passes
 from edgeort.passes.functions import DOMAIN, NHWC
 from edgeort.passes.group_epilogues import GROUP, ROLE
@@ -93,6 +93,7 @@ def _lower(model: ir.Model, rates: CoreRates | None) -> PlanBuilder:
     ctx = Lowering(opset=model.opset_imports.get("", 17), rates=rates)
     ctx.lower_body = lambda body: _lower(_prepared(body, model), rates)
     graph = model.graph
+    ctx.plan.bounds = bounds(model)
     for value in graph.inputs:
         if value.dtype is None:
             raise UnsupportedError(f"input {value.name!r} has no element type")

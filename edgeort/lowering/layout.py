@@ -11,7 +11,7 @@ from __future__ import annotations
 from edgeort.lowering.structs import Struct
 
 MAGIC = b"EDGEORT\x01"
-VERSION = 3
+VERSION = 4
 ALIGNMENT = 64  # of constant data: a cache line, and the widest vector
 MAX_RANK = 8
 PANEL = 16  # columns in a panel of packed matrix weights: one cache line of float32, for every ISA level
@@ -64,6 +64,7 @@ HEADER = Struct(
         ("ops", "u64", 2),
         ("operands", "u64", 2),
         ("dims", "u64", 2),
+        ("bounds", "u64", 2),  # of the first free dimensions: least and greatest size, i64 each
         ("strings", "u64", 2),
         ("params", "u64", 2),
         ("data", "u64", 2),

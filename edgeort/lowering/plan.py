@@ -15,6 +15,7 @@ _CODES = {onnx_type: code for code, (_, onnx_type, _) in enumerate(layout.DTYPES
 _F32 = 0
 _PRODUCTS = (*layout.FLOAT_PRODUCTS, *layout.COMPRESSED_PRODUCTS, *layout.QUANTISED_PRODUCTS)
 _STORED = {"f32": "f32", "f16": "f16", "bf16": "bf16", "i8": "int8", "q8": "int8", "u8": "u8"}
+_UNBOUNDED = 2**63 - 1
 
 
 def dtype_code(onnx_type: int, where: str) -> int:
@@ -55,6 +56,7 @@ class PlanBuilder:
     inputs: list[int] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
     symbols: dict[str, int] = field(default_factory=dict)
+    bounds: dict[str, tuple[int, int]] = field(default_factory=dict)  # of symbols: least and greatest size
     uops: set[str] = field(default_factory=set)  # micro-operations that its programs use
     nested: set[str] = field(default_factory=set)  # `ops` of the plans that it holds
     reasons: dict[str, str] = field(default_factory=dict)  # of nodes that run in float32: why not on integers
@@ -179,6 +181,11 @@ class _Writer:
             outputs=len(node.outputs),
         )
 
+    def bounds(self) -> bytes:
+        """Of every free dimension, in the order of their numbers."""
+        bounded = self.plan.bounds
+        return np.array([bounded.get(symbol, (0, _UNBOUNDED)) for symbol in self.plan.symbols], "<i8").tobytes()
+
     def write(self) -> bytes:
         plan = self.plan
         ops = sorted({node.op for node in plan.nodes})
@@ -196,6 +203,7 @@ class _Writer:
             "ops": (names, len(ops)),
             "operands": (np.array(self.operands, "<i4").tobytes(), len(self.operands)),
             "dims": (np.array(self.dims, "<i8").tobytes(), len(self.dims)),
+            "bounds": (self.bounds(), len(plan.symbols)),
             "strings": (bytes(self.string_bytes), len(self.string_bytes)),
             "params": (bytes(self.params), len(self.params)),
         }

@@ -11,7 +11,17 @@ from __future__ import annotations
 
 from edgeort.model.cleaning import clean
 from edgeort.model.loading import load
-from edgeort.model.shapes import fix_shapes, free_dimensions, infer_shapes, parse_shape, parse_shapes
+from edgeort.model.shapes import bounds, fix_shapes, free_dimensions, infer_shapes, parse_shape, parse_shapes
 from edgeort.model.writing import write
 
-__all__ = ["clean", "fix_shapes", "free_dimensions", "infer_shapes", "load", "parse_shape", "parse_shapes", "write"]
+__all__ = [
+    "bounds",
+    "clean",
+    "fix_shapes",
+    "free_dimensions",
+    "infer_shapes",
+    "load",
+    "parse_shape",
+    "parse_shapes",
+    "write",
+]

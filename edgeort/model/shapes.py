@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import re
@@ -45,13 +46,19 @@ _PROPAGATING = frozenset(
 )
 _OPAQUE = "edgeort.opaque"
 
-_FORM = "write --shape NAME=1x3x224x224; a dimension is a number, a name, or ? for unknown (with commas: NAME=1,seq,80)"
+_FORM = (
+    "write --shape NAME=1x3x224x224; a dimension is a number, a range such as 1-128, a name, or ? for unknown "
+    "(with commas: NAME=1,seq,80)"
+)
+_RANGE = re.compile(r"([0-9]{1,10})-([0-9]{1,10})")
+_BOUNDS = "edgeort.bounds"  # metadata of a model: JSON, symbol -> [least, greatest]
 
 
 def parse_shape(text: str) -> tuple[str, tuple[int | str, ...]]:
     """`"x=1x3x224x224"` -> `("x", (1, 3, 224, 224))`.
 
-    A dimension is a whole number from 1, a name (symbolic), or `?`; with commas between them, names may contain an x.
+    A dimension is a whole number from 1, a range of them such as `1-128` (free within it), a name (symbolic), or `?`;
+    with commas between them, names may contain an x.
     Raises ShapeError, whose hint shows the right form.
     """
     name, equals, dims = text.rpartition("=")
@@ -75,10 +82,25 @@ def parse_shapes(texts: Iterable[str]) -> dict[str, tuple[int | str, ...]]:
 def _parse_dim(part: str, text: str) -> int | str:
     if part == UNKNOWN or re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]*", part):
         return part
+    if ends := _RANGE.fullmatch(part):
+        least, most = map(int, ends.groups())
+        if not 1 <= least <= most <= DIM_LIMIT:
+            raise ShapeError(f"'{text}' is not a shape: {part} is no range from 1 to {DIM_LIMIT}", hint=_FORM)
+        return part if least < most else most
     if not re.fullmatch(r"[0-9]{1,10}", part) or not 1 <= int(part) <= DIM_LIMIT:
         what = f"'{part}' is not a dimension from 1 to {DIM_LIMIT}" if part else "a dimension is empty"
         raise ShapeError(f"'{text}' is not a shape: {what}", hint=_FORM)
     return int(part)
+
+
+def bounds(model: ir.Model) -> dict[str, tuple[int, int]]:
+    """Least and greatest size of the symbolic dimensions that `fix_shapes` gave a range."""
+    try:
+        found = json.loads(model.metadata_props.get(_BOUNDS, "{}"))
+        ends = {symbol: (int(least), int(most)) for symbol, (least, most) in found.items()}
+    except (ValueError, TypeError, AttributeError, OverflowError):  # not ours
+        return {}
+    return {symbol: pair for symbol, pair in ends.items() if 1 <= pair[0] <= pair[1] <= DIM_LIMIT}
 
 
 def free_dimensions(model: ir.Model) -> dict[str, tuple[int | str, ...] | None]:
@@ -94,11 +116,13 @@ def free_dimensions(model: ir.Model) -> dict[str, tuple[int | str, ...] | None]:
 def fix_shapes(model: ir.Model, shapes: Mapping[str, Sequence[int | str]]) -> ir.Model:
     """Set dimensions of graph inputs, in place, and infer the shapes of everything behind them; returns `model`.
 
-    A name sets (or renames) a symbolic dimension, `?` leaves one as it is. A symbol that gets a number gets it
-    everywhere. Raises ShapeError for an unknown input, another rank, and contradictions with the model or in `shapes`.
+    A name sets (or renames) a symbolic dimension, `?` leaves one as it is, a range such as "1-128" bounds it: see
+    `bounds`. A symbol that gets a number gets it everywhere. Raises ShapeError for an unknown input, another rank, and
+    contradictions with the model or in `shapes`.
     """
     inputs = {str(value.name): value for value in model.graph.inputs}
     symbols: dict[str, int | str] = {}
+    limits = bounds(model)
     for name, dims in shapes.items():
         if name not in inputs:
             listed = ", ".join(f"{key} ({_text(value.shape)})" for key, value in inputs.items()) or "none"
@@ -107,7 +131,9 @@ def fix_shapes(model: ir.Model, shapes: Mapping[str, Sequence[int | str]]) -> ir
                 f"the model has no input '{name}'; its inputs are {listed}",
                 hint=f"write --shape {example}={'x'.join(map(str, dims))}",
             )
-        inputs[name].shape = ir.Shape([_ir_dim(dim) for dim in _merge(name, inputs[name].shape, dims, symbols)])
+        inputs[name].shape = ir.Shape([_ir_dim(dim) for dim in _merge(name, inputs[name].shape, dims, symbols, limits)])
+    if limits:
+        model.metadata_props[_BOUNDS] = json.dumps(limits)
     outputs = set(model.graph.outputs)
     declared = {value: value.shape for value in _produced(model) if value.shape is not None}
     for value in (*inputs.values(), *declared):
@@ -124,8 +150,14 @@ def fix_shapes(model: ir.Model, shapes: Mapping[str, Sequence[int | str]]) -> ir
     return model
 
 
-def _merge(name: str, old: ir.Shape | None, new: Sequence[int | str], symbols: dict[str, int | str]) -> list[int | str]:
-    """Dimensions of input `name`; records in `symbols` what the model's own symbols now stand for."""
+def _merge(
+    name: str,
+    old: ir.Shape | None,
+    new: Sequence[int | str],
+    symbols: dict[str, int | str],
+    limits: dict[str, tuple[int, int]],
+) -> list[int | str]:
+    """Dimensions of input `name`; records in `symbols` what the model's own stand for, in `limits` their ranges."""
     was = tuple(UNKNOWN for _ in new) if old is None else _dims(old)
     given = "x".join(map(str, new))
     hint = f"write --shape {name}={'x'.join(map(str, was))} with a number from 1 in place of each name and ?"
@@ -133,10 +165,16 @@ def _merge(name: str, old: ir.Shape | None, new: Sequence[int | str], symbols: d
         raise ShapeError(
             f"input '{name}' has {len(was)} dimensions ({_text(old)}), but {given} has {len(new)}", hint=hint
         )
-    if math.prod(dim for dim in new if isinstance(dim, int)) > ELEMENT_LIMIT:
+    if math.prod(map(_largest, new)) > ELEMENT_LIMIT:
         raise ShapeError(f"{given} for input '{name}' is absurdly large", hint=hint)
     merged: list[int | str] = []
-    for before, after in zip(was, new, strict=True):
+    for axis, (before, after) in enumerate(zip(was, new, strict=True)):
+        if isinstance(after, str) and _RANGE.fullmatch(after):
+            symbol = before if isinstance(before, int) or _is_symbol(before) else f"{name}_{axis}"
+            if why := _limit(symbol, after, limits):
+                raise ShapeError(f"{given} does not fit input '{name}' ({_text(old)}): {after}, but {why}", hint=hint)
+            merged.append(symbol)
+            continue
         if after == UNKNOWN:
             merged.append(before)
             continue
@@ -148,6 +186,21 @@ def _merge(name: str, old: ir.Shape | None, new: Sequence[int | str], symbols: d
             raise ShapeError(f"{given} does not fit input '{name}' ({_text(old)}): {after}, but {why}", hint=hint)
         merged.append(after)
     return merged
+
+
+def _limit(dim: int | str, text: str, limits: dict[str, tuple[int, int]]) -> str | None:
+    """Records the range `text` of a symbol; of that, or of a fixed size, why it cannot be, or None."""
+    least, most = map(int, text.split("-"))
+    if isinstance(dim, int):
+        return None if least <= dim <= most else f"the model fixes {dim} there"
+    known = limits.setdefault(dim, (least, most))
+    return None if known == (least, most) else f"'{dim}' is {known[0]}-{known[1]} already"
+
+
+def _largest(dim: int | str) -> int:
+    if isinstance(dim, int):
+        return dim
+    return int(ends[2]) if (ends := _RANGE.fullmatch(dim)) else 1
 
 
 def _is_symbol(name: str) -> bool:

@@ -77,7 +77,7 @@ def build() -> Path:
     jobs = [([*base, "-DkOps=kUnwatchedOps"], tables), ([*base, "-fno-access-control", operators], HERE / "checked.cc")]
     jobs.append((base, HERE / "plan_fuzz.cc"))
     for source in [*sorted((runtime / "core").glob("*.cc")), *sorted((runtime / "kernels").glob("*/*.cc"))]:
-        if source.name == "bump.cc":
+        if source.name in ("bump.cc", "pages.cc"):
             continue  # checked.cc has its own
         own = toolchain.family_levels(source.parent.name, tuple(levels))
         table = "-DEDGEORT_LEVELS(X, ...)=" + " ".join(f"X({level}, __VA_ARGS__)" for level in own)

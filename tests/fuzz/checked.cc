@@ -216,6 +216,9 @@ void watched_run_stream(Model& model, const Stream& stream) {
 
 namespace edgeort {  // in the place of core/bump.cc
 void* Bump::take(size_t size) { return ::take(size, this); }
+void* Pages::take(size_t size) { return allocate_pages(size); }
+void Pages::give(void* data) { free_pages(data, 0); }
+void Pages::free() {}
 void Bump::free() {
   release([this](const Piece& b) { return b.owner == this; });
 }

@@ -30,16 +30,6 @@ Status choose_isa(Model& m, const char* name) {
   return Status::ok;
 }
 
-Status open_model(Model& m, const u8* data, size_t size, const edgeort_options* options) {
-  EDGEORT_TRY(choose_isa(m, options ? options->isa : nullptr));
-  m.profile = options && options->profile;
-  m.pool = &m.own_pool;
-  EDGEORT_TRY(open_plan(m, data, size));
-  const int threads = options && options->threads > 0 ? options->threads : cpu_count();
-  m.own_pool.start(threads);
-  return Status::ok;
-}
-
 // Fails unless the input may have this shape.
 Status check_shape(Model& m, i32 index, const edgeort_tensor& given) {
   const TensorRecord& record = m.plan.tensors[index];
@@ -48,17 +38,56 @@ Status check_shape(Model& m, i32 index, const edgeort_tensor& given) {
   if (given.rank != record.rank) return m.fail("input \"%s\" has rank %d, not %d", name, record.rank, given.rank);
   u64 elements = 1;
   for (int d = 0; d < given.rank; ++d) {
-    const i64 fixed = m.plan.dims[record.dims + static_cast<u32>(d)], dim = given.dims[d];
+    const i64 dim = given.dims[d];
+    i64 least, most;
+    m.plan.bounds_of(record, d, &least, &most);
     if (dim < 0) return m.fail("input \"%s\": dimension %d is negative", name, d);
-    if (fixed >= 0 && dim != fixed) {
-      return m.fail("input \"%s\": dimension %d must be %lld, not %lld", name, d, static_cast<long long>(fixed),
-                    static_cast<long long>(dim));
+    if (dim != least && least == most) {
+      return m.fail("input \"%s\": dimension %d must be %lld, not %lld", name, d, (long long)most, (long long)dim);
+    }
+    if (dim < least || dim > most) {
+      return m.fail("input \"%s\": dimension %d must be %lld to %lld, not %lld", name, d, (long long)least, (long long)most,
+                    (long long)dim);
     }
     if (__builtin_mul_overflow(elements, static_cast<u64>(max_of(dim, 1)), &elements) || elements > kMostElements ||
         elements > (~size_t{0} >> 2) / size_of(static_cast<DType>(record.dtype)))
       return m.fail("input \"%s\" is too large", name);
   }
   return Status::ok;
+}
+
+// Prepares the largest inputs, if all are bounded: smaller ones then find their memory among what that took. Where the plan's limit
+// forbids it, inputs that need more will be refused, and others may do.
+Status reserve(Model& m) {
+  bool bounded = m.plan.n_bounds > 0;
+  for (u32 i = 0; i < m.plan.n_inputs; ++i) {
+    const i32 index = m.plan.inputs[i];
+    const TensorRecord& record = m.plan.tensors[index];
+    edgeort_tensor largest = {nullptr, nullptr, 0, record.dtype, record.rank, {}};
+    for (int d = 0; d < record.rank; ++d) {
+      i64 least;
+      m.plan.bounds_of(record, d, &least, &largest.dims[d]);
+      bounded &= largest.dims[d] != kUnbounded;
+    }
+    if (!bounded) return Status::ok;
+    EDGEORT_TRY(check_shape(m, index, largest));
+    memcpy(m.tensors[index].tensor.dims, largest.dims, sizeof(largest.dims));
+  }
+  const FloatMode mode;
+  const Status status = m.prepare();
+  m.reserved_bytes = m.arena_bytes();
+  m.prepared = false;
+  return status == Status::limit ? Status::ok : status;
+}
+
+Status open_model(Model& m, const u8* data, size_t size, const edgeort_options* options) {
+  EDGEORT_TRY(choose_isa(m, options ? options->isa : nullptr));
+  m.profile = options && options->profile;
+  m.pool = &m.own_pool;
+  EDGEORT_TRY(open_plan(m, data, size));
+  const int threads = options && options->threads > 0 ? options->threads : cpu_count();
+  m.own_pool.start(threads);
+  return reserve(m);
 }
 
 Status set_input(Model& m, i32 index, const edgeort_tensor& given) {
@@ -148,6 +177,13 @@ int edgeort_input(const edgeort_model* model, int index, edgeort_tensor* tensor)
   return 0;
 }
 
+int edgeort_input_bounds(const edgeort_model* model, int index, int64_t* least, int64_t* most) {
+  if (index < 0 || index >= edgeort_input_count(model)) return 1;
+  const TensorRecord& record = model->plan.tensors[model->plan.inputs[index]];
+  for (int d = 0; d < record.rank; ++d) model->plan.bounds_of(record, d, &least[d], &most[d]);
+  return 0;
+}
+
 int edgeort_output(const edgeort_model* model, int index, edgeort_tensor* tensor) {
   if (index < 0 || index >= edgeort_output_count(model)) return 1;
   const i32 t = model->plan.outputs[index];
@@ -176,8 +212,9 @@ int edgeort_run(edgeort_model* model) {
 const char* edgeort_last_error(const edgeort_model* model) { return model->error; }
 
 int edgeort_get_stats(const edgeort_model* model, edgeort_stats* stats) {
-  *stats = {model->plan_bytes, model->arena_bytes(), model->own_pool.threads(), static_cast<int32_t>(model->plan.n_nodes),
-            isa_name(model->isa)};
+  const size_t arena = model->arena_bytes();
+  *stats = {model->plan_bytes, arena > model->reserved_bytes ? arena : model->reserved_bytes, model->own_pool.threads(),
+            static_cast<int32_t>(model->plan.n_nodes), isa_name(model->isa)};
   return 0;
 }
 

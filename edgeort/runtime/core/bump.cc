@@ -8,7 +8,7 @@ void* Bump::take(size_t size) {
   if (!blocks_ || blocks_->size - blocks_->used < need) {
     constexpr size_t kBlock = 1 << 16, kHead = 64;
     const size_t bytes = need + kHead > kBlock ? need + kHead : kBlock;
-    auto* block = static_cast<Block*>(allocate_pages(bytes));
+    auto* block = static_cast<Block*>(pages_ ? pages_->take(bytes) : allocate_pages(bytes));
     if (!block) return nullptr;
     *block = {blocks_, bytes, kHead};
     blocks_ = block;
@@ -21,7 +21,10 @@ void* Bump::take(size_t size) {
 void Bump::free() {
   while (Block* block = blocks_) {
     blocks_ = block->next;
-    free_pages(block, block->size);
+    if (pages_)
+      pages_->give(block);
+    else
+      free_pages(block, block->size);
   }
 }
 

@@ -29,7 +29,7 @@ class Planner {
     if (!too_large_) lay_out();
     if (too_large_) return out_of_memory();
     if (segment_.arena_bytes > limit) return Status::limit;
-    segment_.arena = static_cast<u8*>(allocate_pages(segment_.arena_bytes));
+    segment_.arena = static_cast<u8*>(model_.pages.take(segment_.arena_bytes));
     if (!segment_.arena) return out_of_memory();
     point();
     return Status::ok;

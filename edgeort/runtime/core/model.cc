@@ -34,7 +34,7 @@ void Model::reset_from(u32 segment) {
     }
   }
   for (u32 i = segment; i < n_segments; ++i) {
-    free_pages(segments[i].arena, segments[i].arena_bytes);
+    pages.give(segments[i].arena);
     segments[i].memory.free();
     segments[i].arena = nullptr;
   }
@@ -53,6 +53,7 @@ void Model::close() {
     if (tensors[i].body) tensors[i].body->close();
   }
   reset_from(0);
+  pages.free();
   memory.free();
   unmap(mapping);
 }
@@ -110,7 +111,7 @@ Status Model::prepare_segment(u32 begin) {
 
 Status Model::plan_segment(u32 begin, u64 limit) {
   Segment& segment = segments[n_segments++];
-  segment = {begin, begin, {}, nullptr, 0};
+  segment = {begin, begin, Bump(&pages), nullptr, 0};
   current = &segment;
   Status status = Status::ok;
   u32 node = begin;

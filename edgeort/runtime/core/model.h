@@ -11,9 +11,27 @@
 
 namespace edgeort {
 
-// Memory that is freed at once.
+// Pages that a model gave back, for its next shapes: once the largest were prepared, the system is asked for no more.
+class Pages {
+ public:
+  void* take(size_t size);  // zeroed, 64-byte aligned; null when memory is out
+  void give(void* data);    // null is allowed
+  void free();
+
+ private:
+  struct Block {
+    Block* next;
+    size_t size;  // behind the head
+  };
+  static constexpr size_t kHead = 64;
+  Block* free_ = nullptr;
+};
+
+// Memory that is freed at once: to the pages, if it has some.
 class Bump {
  public:
+  Bump() = default;
+  explicit Bump(Pages* pages) : pages_(pages) {}
   void* take(size_t size);  // zeroed, 64-byte aligned; null when memory is out
   void free();
 
@@ -23,6 +41,7 @@ class Bump {
     size_t size;  // of the whole block
     size_t used;
   };
+  Pages* pages_ = nullptr;
   Block* blocks_ = nullptr;
 };
 
@@ -91,6 +110,7 @@ struct Model {
   Mapping mapping;
   size_t plan_bytes;
   Bump memory;  // lives as long as the model
+  Pages pages;
   TensorState* tensors;
   NodeState* nodes;
   const OpDef** ops;
@@ -102,7 +122,8 @@ struct Model {
   int depth;         // how many models are around it
   static constexpr int kMostNested = 8;
   int isa;
-  int economy;  // how far streams save memory at the cost of speed: below kEconomies
+  int economy;            // how far streams save memory at the cost of speed: below kEconomies
+  size_t reserved_bytes;  // the arena of the largest inputs, where those are bounded
   bool profile;
   bool prepared;  // the first segment fits the inputs' shapes
   bool running;   // the inputs' data may be looked at

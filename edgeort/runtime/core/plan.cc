@@ -78,14 +78,18 @@ const char* read_plan(const u8* data, size_t size, Plan* plan) {
   const Reader reader = {data, size};
   const bool fits = reader.table(h.tensors, &plan->tensors, 1u << 24) && reader.table(h.nodes, &plan->nodes, 1u << 24) &&
                     reader.table(h.ops, &plan->ops) && reader.table(h.operands, &plan->operands) && reader.table(h.dims, &plan->dims) &&
-                    reader.table(h.strings, &plan->strings) && reader.table(h.params, &plan->params, size) &&
-                    reader.table(h.data, &plan->data, size);
+                    reader.table(h.bounds, &plan->bounds) && reader.table(h.strings, &plan->strings) &&
+                    reader.table(h.params, &plan->params, size) && reader.table(h.data, &plan->data, size);
   if (!fits || h.params[0] % 8 || h.data[0] % kAlignment) return "a table of the plan is out of bounds";
   if (h.strings[1] == 0 || plan->strings[h.strings[1] - 1] != 0) return "the plan's names are not terminated";
   plan->ram_limit = h.ram_limit ? h.ram_limit : ~u64{0};
   plan->n_tensors = static_cast<u32>(h.tensors[1]);
   plan->n_nodes = static_cast<u32>(h.nodes[1]);
   plan->n_ops = static_cast<u32>(h.ops[1]);
+  plan->n_bounds = static_cast<u32>(h.bounds[1]);
+  for (u32 i = 0; i < plan->n_bounds; ++i) {
+    if (plan->bounds[i][0] < 0 || plan->bounds[i][1] < plan->bounds[i][0]) return "the bounds of a dimension are upside down";
+  }
   for (u32 i = 0; i < plan->n_ops; ++i) {
     if (plan->ops[i] >= h.strings[1]) return "an operator's name is out of bounds";
   }

@@ -17,7 +17,7 @@ using f32 = float;
 using f64 = double;
 
 static constexpr u8 kMagic[8] = {69, 68, 71, 69, 79, 82, 84, 1};
-static constexpr u32 kVersion = 3;
+static constexpr u32 kVersion = 4;
 static constexpr u64 kAlignment = 64;
 static constexpr int kMaxRank = 8;
 static constexpr i64 kPanel = 16;
@@ -71,13 +71,14 @@ struct Header {
   u64 ops[2];
   u64 operands[2];
   u64 dims[2];
+  u64 bounds[2];
   u64 strings[2];
   u64 params[2];
   u64 data[2];
   u32 inputs[2];
   u32 outputs[2];
 };
-static_assert(sizeof(Header) == 176);
+static_assert(sizeof(Header) == 192);
 
 // A value of the graph. dims: index of its first entry in the dims table; an entry -(k+1) is free dimension k. sparse: a constant of a mask and the entries that are not zero.
 struct TensorRecord {

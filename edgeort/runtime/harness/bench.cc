@@ -55,22 +55,24 @@ bool know_shapes(edgeort_model* model, const Options& o, char* error) {
   return true;
 }
 
-// The input's own shape, with what --shape says, and 1 for dimensions that are free still.
-bool choose_shape(const Options& o, edgeort_tensor* t, char* error) {
+// The input's own shape, with what --shape says; dimensions that are free still are as large as they may be, or 1.
+bool choose_shape(const edgeort_model* model, const Options& o, int index, edgeort_tensor* t, char* error) {
   for (int i = 0; i < o.n_shapes; ++i) {
     const Shape& s = o.shapes[i];
     if (!is_of(s, t->name)) continue;
     if (s.rank != t->rank) return snprintf(error, EDGEORT_ERROR_BYTES, "input \"%s\" has rank %d, not %d", t->name, t->rank, s.rank), false;
     memcpy(t->dims, s.dims, sizeof(s.dims));
   }
+  int64_t least[EDGEORT_MAX_RANK], most[EDGEORT_MAX_RANK];
+  edgeort_input_bounds(model, index, least, most);
   for (int d = 0; d < t->rank; ++d) {
-    if (t->dims[d] < 0) t->dims[d] = 1;
+    if (t->dims[d] < 0) t->dims[d] = most[d] == INT64_MAX ? 1 : most[d];
   }
   return true;
 }
 
-bool make_input(const Options& o, int index, edgeort_tensor* t, char* error) {
-  if (!choose_shape(o, t, error)) return false;
+bool make_input(const edgeort_model* model, const Options& o, int index, edgeort_tensor* t, char* error) {
+  if (!choose_shape(model, o, index, t, error)) return false;
   t->bytes = dtype_bytes(t->dtype);
   for (int d = 0; d < t->rank; ++d) {
     if (__builtin_mul_overflow(t->bytes, static_cast<size_t>(t->dims[d]), &t->bytes)) t->bytes = ~size_t{0} >> 1;
@@ -94,7 +96,7 @@ bool set_inputs(edgeort_model* model, const Options& o, char* error) {
       if (!file_path(path, folder, "input", i)) return snprintf(error, EDGEORT_ERROR_BYTES, "the path is too long"), false;
       if (!read_npy(path, &mapping, &t, error)) return false;
       if (t.dtype == stored_dtype(dtype)) t.dtype = dtype;
-    } else if (!make_input(o, i, &t, error)) {
+    } else if (!make_input(model, o, i, &t, error)) {
       return false;
     }
     if (edgeort_set_input(model, i, &t)) return snprintf(error, EDGEORT_ERROR_BYTES, "%s", edgeort_last_error(model)), false;

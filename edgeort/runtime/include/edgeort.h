@@ -90,7 +90,7 @@ typedef struct {
 
 typedef struct {
   size_t weights_bytes; /* the plan, mapped */
-  size_t arena_bytes;   /* activations and scratch, valid after edgeort_prepare or edgeort_run */
+  size_t arena_bytes;   /* activations and scratch, valid after edgeort_prepare or edgeort_run; of the largest inputs, where bounded */
   int32_t threads;
   int32_t nodes;
   const char* isa;
@@ -115,6 +115,9 @@ EDGEORT_API int edgeort_input_count(const edgeort_model* model);
 EDGEORT_API int edgeort_output_count(const edgeort_model* model);
 /* Describes input `index` of 0 .. count - 1 as the model declares it, with the data of the last edgeort_set_input or NULL. */
 EDGEORT_API int edgeort_input(const edgeort_model* model, int index, edgeort_tensor* tensor);
+/* What each dimension of an input may be, least and greatest; INT64_MAX: as large as memory allows. Both have room for
+ * EDGEORT_MAX_RANK. Where all are bounded, opening the model took the memory that the largest inputs need, and no others need more. */
+EDGEORT_API int edgeort_input_bounds(const edgeort_model* model, int index, int64_t* least, int64_t* most);
 /* Before the first run an output's shape may be unknown (rank -1). After a run, data points at the result, which the caller
  * may read until the next call of edgeort_prepare, edgeort_run or edgeort_close. */
 EDGEORT_API int edgeort_output(const edgeort_model* model, int index, edgeort_tensor* tensor);
