@@ -42,6 +42,7 @@ from edgeort.passes.spell_out_quantisation import spell_out_quantisation
 from edgeort.passes.split_qlinear import split_qlinear
 from edgeort.passes.split_wide_weights import split_wide_weights
 from edgeort.passes.to_nhwc import to_nhwc
+from edgeort.passes.zero_subnormals import zero_subnormals
 
 Pass = Callable[[ir.Model, PassContext], int]
 
@@ -62,6 +63,7 @@ PASSES: tuple[Pass, ...] = (
     fold_scale,
     fold_scale_forward,
     factor_residual,
+    zero_subnormals,  # behind the passes that scale weights
     average_first,
     channel_shuffle,
     drop_clips,

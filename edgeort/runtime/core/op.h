@@ -173,9 +173,8 @@ class Run {
   // Cuts [0, total) into ranges of at least `grain` and calls body(begin, end, thread) for each.
   template <class F>
   void ranges(i64 total, i64 grain, const F& body) const {
-    const i64 pieces = max_of(1, min_of(ceil_div(total, max_of(grain, 1)), threads() * i64{4}));
-    const i64 step = max_of(1, ceil_div(total, pieces));
-    parallel(ceil_div(total, step), [&](i64 task, int thread) { body(task * step, min_of(total, (task + 1) * step), thread); });
+    const i64 pieces = min_of(ceil_div(total, max_of(grain, 1)), threads() * i64{4});
+    parallel(pieces, [&](i64 task, int thread) { body(total * task / pieces, total * (task + 1) / pieces, thread); });
   }
 
  private:

@@ -32,6 +32,8 @@ struct State {
 
 // Multiplications that make a task worth a thread's while.
 constexpr i64 kTaskWork = 1 << 19;
+// Rows of a block that are whole tiles of most kinds, and scores that stay in level 1.
+constexpr i64 kBlockRows = 24, kBlockScores = 6 * 1024;
 
 i64 padded(i64 n) { return ceil_div(n, kPanel) * kPanel; }
 
@@ -132,8 +134,9 @@ Status prepare(Prepare& p) {
   const Program none = {};
   EDGEORT_TRY(s->scores.bind(p, none, sizeof(AttentionParams), &s->rows, 1, s->keys, s->depth));
   EDGEORT_TRY(s->values.bind(p, none, sizeof(AttentionParams), &s->rows, 1, s->width, s->keys));
-  s->block = max_of(1, min_of(s->rows, s->scores.main_tile().rows));
   s->stride = padded(s->keys);
+  const i64 tile_rows = max_of(s->scores.main_tile().rows, s->values.main_tile().rows);
+  s->block = max_of(1, min_of(s->rows, max_of(tile_rows, min_of(kBlockRows, kBlockScores / max_of(1, s->stride)))));
   s->k_floats = padded(s->keys) * s->depth;
   s->all_floats = s->k_floats + padded(s->width) * s->keys;
   s->together = p.threads() > 1 ? min_of(s->batch * s->heads, 8 * p.threads()) : 1;
@@ -159,17 +162,25 @@ void pack(const State& s, f32* panels, const f32* b, i64 rows, i64 columns, i64 
   }
 }
 
-// Rows [row, row + count) of one head, at most a block.
-void attend(const State& s, const f32* panels, const f32* q, const f32* mask, f32* out, i64 row, i64 count, f32* scores) {
+// `rows` rows of a product, a tile at a time.
+void multiply(const Matrix& matrix, const f32* a, i64 a_stride, i64 k, i64 rows, const f32* panels, i64 columns, f32* out, i64 out_stride) {
   const f32* pointers[kMaxTileRows];
   i64 offset = 0;
-  Matrix::Rows rows = {pointers, &offset, 1, s.depth, static_cast<int>(count)};
-  for (i64 i = 0; i < count; ++i) pointers[i] = q + (row + i) * s.q.strides[2];
-  s.scores.columns(rows, panels, nullptr, 0, s.keys, scores, s.stride);
+  for (i64 row = 0; row < rows;) {
+    const i64 size = min_of(rows - row, matrix.main_tile().rows), repeat = (rows - row) / size;
+    for (i64 i = 0; i < size; ++i) pointers[i] = a + (row + i) * a_stride;
+    matrix.columns({pointers, &offset, 1, k, static_cast<int>(size), repeat, size * a_stride}, panels, nullptr, 0, columns,
+                   out + row * out_stride, out_stride);
+    row += size * repeat;
+  }
+}
+
+// Rows [row, row + count) of one head, at most a block.
+void attend(const State& s, const f32* panels, const f32* q, const f32* mask, f32* out, i64 row, i64 count, f32* scores) {
+  const i64 q_row = s.q.strides[2], out_row = s.out.strides[2];
+  multiply(s.scores, q + row * q_row, q_row, s.depth, count, panels, s.keys, scores, s.stride);
   s.softmax->rows(scores, scores, s.keys, count, s.stride, mask ? mask + row * s.mask.strides[2] : nullptr, s.mask.strides[2]);
-  rows.kc = s.keys;
-  for (i64 i = 0; i < count; ++i) pointers[i] = scores + i * s.stride;
-  s.values.columns(rows, panels + s.k_floats, nullptr, 0, s.width, out + row * s.out.strides[2], s.out.strides[2]);
+  multiply(s.values, scores, s.stride, s.keys, count, panels + s.k_floats, s.width, out + row * out_row, out_row);
 }
 
 // Heads [first, first + heads): all threads pack, then all share their blocks of rows.

@@ -6,10 +6,11 @@
 namespace edgeort {
 
 struct Blocks {
-  i64 n, panel_stride;  // columns, and elements between panels
-  i64 rows, block;      // rows in all, and of a block (the last may be smaller)
-  i64 rows_per_task, columns_per_task;
-  i64 group, chunk;  // so many blocks share so many columns of weights before the next ones
+  i64 n, panel_stride;          // columns, and elements between panels
+  i64 rows, block;              // rows in all, and of a block (the last may be smaller)
+  i64 row_parts, column_parts;  // tasks
+  i64 width;                    // columns of a tile: tasks are whole ones
+  i64 group, chunk;             // so many blocks share so many columns of weights before the next ones
   i64 max_taps;
   bool even;  // rows are evenly spaced in memory: equal blocks are one entry of TapRows
 
@@ -19,15 +20,16 @@ struct Blocks {
   };
 
   // Cuts the work for `all_rows` rows whose sums have up to `taps` taps, into blocks of up to `tile_rows` rows and chunks of
-  // whole tiles of `width` columns, whose weights have `element` bytes.
-  void cut(i64 all_rows, i64 taps, int threads, i64 tile_rows, i64 width, i64 element);
-  i64 row_tasks() const { return ceil_div(rows, rows_per_task); }
-  i64 column_tasks() const { return ceil_div(n, columns_per_task); }
-  // Of task 0 <= task < row_tasks() * column_tasks(); neighbours share rows.
+  // whole tiles of `tile_columns` columns, whose weights have `element` bytes.
+  void cut(i64 all_rows, i64 taps, int threads, i64 tile_rows, i64 tile_columns, i64 element);
+  i64 tasks() const { return row_parts * column_parts; }
+  // Of task 0 <= task < tasks(); neighbours share rows. Any run of neighbours is a fair share of the whole.
   Part part(i64 task) const {
-    const i64 first = task / column_tasks() * rows_per_task, begin = task % column_tasks() * columns_per_task;
-    return {first, min_of(rows, first + rows_per_task), begin, min_of(n, begin + columns_per_task)};
+    const i64 row = task / column_parts, column = task % column_parts;
+    return {rows * row / row_parts, rows * (row + 1) / row_parts, edge(column), edge(column + 1)};
   }
+  // Of the widest task.
+  i64 most_columns() const { return min_of(n, ceil_div(ceil_div(n, width), column_parts) * width); }
   // Scratch for the entries of a group.
   i64 group_bytes() const { return group * (pointer_bytes() + max_taps * i64{sizeof(i64)}); }
 
@@ -69,6 +71,8 @@ struct Blocks {
 
  private:
   static constexpr int kMaxGroup = 16;
+  // Where the columns of a task begin.
+  i64 edge(i64 column_part) const { return min_of(n, ceil_div(n, width) * column_part / column_parts * width); }
   i64 pointer_bytes() const { return round_up(max_taps * block * i64{sizeof(void*)}, 8); }
   template <class T>
   u8* place(TapRows<T>* out, u8* scratch) const {

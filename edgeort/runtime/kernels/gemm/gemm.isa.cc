@@ -8,8 +8,6 @@ namespace {
 
 constexpr int kVectorsPerPanel = static_cast<int>(kPanel) / kLanes;
 constexpr int kWidest = 8;  // vectors of the widest tile
-constexpr int kLine = 16;   // floats of a cache line
-constexpr i64 kFar = 256;   // floats of a row that take about as long as a line from level 3
 // Rows of panels that the loop over them has at once: two multiply-adds a cycle leave no room for counting.
 #if defined(__AVX512F__)
 constexpr int kUnroll = 4;
@@ -47,36 +45,6 @@ EDGEORT_INLINE void clear(vf (&sum)[M][V]) {
   for (int m = 0; m < M; ++m) {
 #pragma clang loop unroll(full)
     for (int v = 0; v < V; ++v) sum[m][v] = splat(0.0f);
-  }
-}
-
-// What a wide core fetches while it multiplies, in floats ahead: of rows, the blocks to come; of panels, the next tile's. 0: nothing.
-struct Ahead {
-  i64 rows, panels;
-};
-
-// Few rows need the memory alone, which the hardware's own prefetcher then keeps busiest.
-template <int M>
-constexpr bool prefetches() {
-#if defined(__x86_64__)
-  return M >= 6;
-#else
-  return false;
-#endif
-}
-
-template <int M, int P>
-EDGEORT_INLINE void prefetch(const f32* const (&rows)[M], const f32* const (&panels)[P], i64 k, const Ahead& ahead) {
-  if (ahead.rows) {
-#pragma clang loop unroll(full)
-    for (int m = 0; m < M; ++m) __builtin_prefetch(rows[m] + k + ahead.rows);
-  }
-  if (ahead.panels) {
-#pragma clang loop unroll(full)
-    for (int p = 0; p < P; ++p) {
-#pragma clang loop unroll(disable)
-      for (int i = 0; i < kLine; ++i) __builtin_prefetch(panels[p] + (k + i) * kPanel + ahead.panels);
-    }
   }
 }
 
@@ -153,8 +121,7 @@ EDGEORT_INLINE i64 all_fours(vf (&sum)[M][V], bool begin, const f32* (&panels)[p
 
 // Begins sums, or adds to them: kc products each, of rows[m][shift...] and the panels whose first one begins at `first`.
 template <int M, int V>
-EDGEORT_INLINE void tap(vf (&sum)[M][V], bool begin, const f32* const* rows, i64 shift, i64 kc, const f32* first, i64 panel_stride,
-                        const Ahead& ahead) {
+EDGEORT_INLINE void tap(vf (&sum)[M][V], bool begin, const f32* const* rows, i64 shift, i64 kc, const f32* first, i64 panel_stride) {
   const f32* a[M];
   const f32* panels[panels_of(V)];
 #pragma clang loop unroll(full)
@@ -166,19 +133,12 @@ EDGEORT_INLINE void tap(vf (&sum)[M][V], bool begin, const f32* const* rows, i64
 #else
   if (begin) clear<M, V>(sum);
 #endif
-  for (i64 k = 0; k < kc;) {
-    i64 end = kc;
-    if constexpr (prefetches<M>()) {
-      prefetch(a, panels, k, ahead);
-      if (ahead.rows | ahead.panels) end = kc < k + kLine ? kc : k + kLine;
-    }
 #pragma clang loop unroll_count(kUnroll)
-    for (; k < end; ++k) {
-      float values[M];
+  for (i64 k = 0; k < kc; ++k) {
+    float values[M];
 #pragma clang loop unroll(full)
-      for (int m = 0; m < M; ++m) values[m] = a[m][k];
-      step<M, V>(sum, panels, k, values);
-    }
+    for (int m = 0; m < M; ++m) values[m] = a[m][k];
+    step<M, V>(sum, panels, k, values);
   }
 }
 
@@ -223,7 +183,6 @@ void tile(const Tile& t) {
   const i64 taps = t.taps, kc = t.kc, panel_stride = t.panel_stride, out_stride = t.out_stride, bias_step = t.bias ? kWidth : 0;
   const f32 lo = t.lo, hi = t.hi;
   const bool clips = t.clips;
-  const i64 far = prefetches<M>() && kc > 0 ? (kFar + kc - 1) / kc * t.step : 0;
   f32* block = t.out;
   for (i64 i = 0, shift = 0; i < t.repeat; ++i, shift += t.step, block += M * out_stride) {
     const f32 *panels = t.panels, *bias = t.bias ? t.bias : kNoBias;
@@ -232,9 +191,7 @@ void tile(const Tile& t) {
       vf sum[M][V];
       if (taps == 0) clear<M, V>(sum);
       const f32* const* rows = t.rows;
-      const Ahead ahead = {left == t.columns ? far : 0, i == 0 ? panels_of(V) * panel_stride : 0};
-      for (i64 k = 0; k < taps; ++k, rows += M)
-        tap<M, V>(sum, k == 0, rows, shift, kc, panels + t.offsets[k] * kPanel, panel_stride, ahead);
+      for (i64 k = 0; k < taps; ++k, rows += M) tap<M, V>(sum, k == 0, rows, shift, kc, panels + t.offsets[k] * kPanel, panel_stride);
       finish<M, V>(sum, bias, clips, lo, hi);
       if (left >= kWidth) {
         put<M, V>(sum, out, out_stride);

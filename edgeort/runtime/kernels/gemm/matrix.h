@@ -35,11 +35,10 @@ struct Matrix : Blocks {
   template <class Fill>
   void multiply(const Run& r, const Weights& weights, const f32* bias, f32* out, i64 out_stride, i64 epilogue_row, i64 epilogue_column,
                 const Fill& fill) const {
-    const i64 column_tasks = this->column_tasks();
-    r.parallel(row_tasks() * column_tasks, [&](i64 task, int thread) {
+    r.parallel(tasks(), [&](i64 task, int thread) {
       const Part part = this->part(task);
       range(r, weights, bias, out, out_stride, epilogue_row, epilogue_column, part, r.thread_scratch(thread), fill);
-      if (ended && r.has_row_epilogue() && is_last(task / column_tasks, column_tasks)) r.end_rows(part.first, part.last);
+      if (ended && r.has_row_epilogue() && is_last(task / column_parts)) r.end_rows(part.first, part.last);
     });
   }
 
@@ -78,10 +77,10 @@ struct Matrix : Blocks {
   i64 widened_bytes() const {
     return compression.kernels && !few ? kLine + min_of(chunk, round_up(n, kPanel)) * (panel_stride / kPanel) * i64{sizeof(f32)} : 0;
   }
-  // Whether the task that ends here is the last of the `tasks` that compute the same rows.
-  bool is_last(i64 row_task, i64 tasks) const {
-    if (__atomic_add_fetch(&ended[row_task], 1, __ATOMIC_ACQ_REL) != static_cast<u32>(tasks)) return false;
-    __atomic_store_n(&ended[row_task], 0, __ATOMIC_RELAXED);  // for the next run
+  // Whether the task that ends here is the last of those that compute the same rows.
+  bool is_last(i64 row_part) const {
+    if (__atomic_add_fetch(&ended[row_part], 1, __ATOMIC_ACQ_REL) != static_cast<u32>(column_parts)) return false;
+    __atomic_store_n(&ended[row_part], 0, __ATOMIC_RELAXED);  // for the next run
     return true;
   }
 };

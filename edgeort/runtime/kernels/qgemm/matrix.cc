@@ -75,11 +75,11 @@ Status QMatrix::bind_rows(Prepare& p, bool wide, const Program& code, size_t par
 void QMatrix::partition(i64 all_rows, i64 taps, int threads) {
   const QTileRow& main = largest_tile(tiles, tile_count, max_of(padded(), kPanel));
   cut(all_rows, taps, threads, main.rows, main.columns, sizeof(i8));
-  if (between()) group = max_of(1, min_of(group, kBetweenBytes / (block * min_of(n, columns_per_task) * i64{sizeof(f32)} + 1)));
+  if (between()) group = max_of(1, min_of(group, kBetweenBytes / (block * most_columns() * i64{sizeof(f32)} + 1)));
 }
 
 u64 QMatrix::scratch_bytes() const {
-  const i64 values = between() ? group * block * min_of(n, columns_per_task) * i64{sizeof(f32)} : 0;
+  const i64 values = between() ? group * block * most_columns() * i64{sizeof(f32)} : 0;
   return static_cast<u64>(group_bytes() + values + kAlignment) + (program() ? epilogue.scratch_bytes(n * block) : 0);
 }
 

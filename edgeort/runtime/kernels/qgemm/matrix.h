@@ -46,7 +46,7 @@ struct QMatrix : Blocks {
   // Computes all rows on all threads. `fill(first_row, &rows)` sets a block's pointers, taps, kc and step.
   template <class Fill>
   void multiply(const Run& r, const Place& to, const Fill& fill) const {
-    r.parallel(row_tasks() * column_tasks(), [&](i64 task, int thread) { range(r, to, part(task), r.thread_scratch(thread), fill); });
+    r.parallel(tasks(), [&](i64 task, int thread) { range(r, to, part(task), r.thread_scratch(thread), fill); });
   }
 
   // The same for a part, on this thread; `scratch` has scratch_bytes().
