@@ -144,7 +144,7 @@ void allow_all(const Model& m, u32 node) {
   }
   const NodeState& n = m.nodes[node];
   allow(n.scratch, n.scratch_bytes);
-  allow(n.thread_scratch, n.thread_bytes * static_cast<size_t>(m.pool.threads()));
+  allow(n.thread_scratch, n.thread_bytes * static_cast<size_t>(m.pool->threads()));
 }
 
 // `node` ends a stream, or runs alone, but for its row epilogue. The nodes of its stream are those whose image exists only line by
@@ -186,7 +186,8 @@ namespace edgeort {
 OPERATORS
 #undef X
 namespace {
-#define X(op) const OpDef op##Watched = {k##op.name, k##op.params_bytes, k##op.prepare, watched<&k##op>, k##op.stream, k##op.run_rows};
+#define X(op) \
+  const OpDef op##Watched = {k##op.name, k##op.params_bytes, k##op.prepare, watched<&k##op>, k##op.stream, k##op.run_rows, k##op.bodies};
 OPERATORS
 #undef X
 }  // namespace

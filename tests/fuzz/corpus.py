@@ -59,11 +59,11 @@ def write_inputs(plan: Path, arrays: Sequence[np.ndarray]) -> None:
     """For plan_fuzz in PLAN.inputs, for the harness in PLAN.npy/input0.npy, ..."""
     packed = b"".join(np.array([a.ndim, *a.shape, a.nbytes], "<u8").tobytes() + a.tobytes() for a in arrays)
     Path(f"{plan}.inputs").write_bytes(packed)
-    if all(array.dtype.name != "bfloat16" for array in arrays):  # .npy files know no such type
-        folder = Path(f"{plan}.npy")
-        folder.mkdir()
-        for index, array in enumerate(arrays):
-            np.save(folder / f"input{index}.npy", array)
+    folder = Path(f"{plan}.npy")
+    folder.mkdir()
+    for index, array in enumerate(arrays):
+        known = array.dtype.isbuiltin == 1  # to .npy files; others are stored as their bits
+        np.save(folder / f"input{index}.npy", array if known else array.view(f"u{array.dtype.itemsize}"))
 
 
 def chain() -> onnx.ModelProto:

@@ -26,6 +26,7 @@ from edgeort.errors import (
     ShapeError,
     UnsupportedError,
 )
+from edgeort.passes import PASSES
 from edgeort.pipeline import checking
 from tests.models import mlp, model
 
@@ -141,7 +142,7 @@ def test_stages_are_models_that_onnx_runtime_runs(tmp_path: Path):
     plain = edgeort.build(conv(tmp_path), "host", tmp_path / "plain")
     assert tree(result.bundle) == tree(plain.bundle)
     stages = sorted((tmp_path / "b.stages").glob("*.onnx"))
-    assert [path.name for path in stages][:3] == ["00-load.onnx", "01-clean.onnx", "02-name_dims.onnx"]
+    assert [path.name for path in stages][:3] == ["00-load.onnx", "01-clean.onnx", f"02-{PASSES[0].__name__}.onnx"]
     x = np.random.default_rng(0).standard_normal((1, 3, 8, 8)).astype(np.float32)
     outputs = [onnxruntime.InferenceSession(stage).run(None, {"x": x})[0] for stage in stages]
     for output in outputs[1:]:

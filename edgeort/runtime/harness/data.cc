@@ -6,6 +6,7 @@ namespace edgeort {
 namespace {
 
 constexpr size_t kSizes[] = {4, 1, 1, 2, 2, 4, 8, 1, 2, 8, 4, 8, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+static_assert(sizeof(kSizes) / sizeof(*kSizes) == EDGEORT_U2 + 1);
 
 // IEEE bits of n * 2^(1 - width) - 1, for n of `width` bits: exact in a format with at least width - 1 fraction bits.
 u64 on_grid(u64 n, int width, int exponent_bits, int fraction_bits) {

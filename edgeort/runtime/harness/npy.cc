@@ -12,6 +12,7 @@ namespace {
 // By the codes of edgeort_dtype. What NumPy lacks is stored, and may be read, as integers of the same size.
 constexpr const char* kDescr[] = {"<f4", "|u1", "|i1", "<u2", "<i2", "<i4", "<i8", "|b1", "<f2", "<f8", "<u4", "<u8",
                                   "<u2", "|u1", "|u1", "|u1", "|u1", "|u1", "|u1", "|i1", "|u1", "|i1", "|u1"};
+static_assert(sizeof(kDescr) / sizeof(*kDescr) == EDGEORT_U2 + 1);
 constexpr char kMagic6[] = "\x93NUMPY";
 
 int dtype_of(const char* descr, size_t length) {
