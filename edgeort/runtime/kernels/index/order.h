@@ -39,8 +39,10 @@ static inline u64 key_of(DType dtype, const void* data, i64 i) {
       return static_cast<const u16*>(data)[i];
     case DType::u32:
       return static_cast<const u32*>(data)[i];
-    default:
+    case DType::u64:
       return static_cast<const u64*>(data)[i];
+    default:  // types of a byte or less, by their bits
+      return static_cast<const u8*>(data)[i];
   }
 }
 

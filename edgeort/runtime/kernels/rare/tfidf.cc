@@ -25,7 +25,7 @@ Status prepare(Prepare& p) {
     grams += (end - counts[k]) / (k + 1);
   }
   for (i64 k = 0; k < columns.n; ++k) {
-    if (columns[k] < 0) return p.fail("a column is negative");
+    if (columns[k] < 0 || columns[k] >> 32) return p.fail("column %lld is out of range", static_cast<long long>(columns[k]));
     width = max_of(width, columns[k] + 1);
   }
   if (columns.n != grams || p.in(4).dtype != DType::f32 || count(p.in(4)) != grams)

@@ -126,6 +126,8 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(declare(p));
   if (!p.wants(0)) return Status::ok;
   const Tensor& in = p.in(0);
+  if (in.dtype > DType::bf16 || p.out(0).dtype > DType::bf16)
+    return p.fail("converts neither small floats nor integers of less than 8 bits");
   if (in.dtype == p.out(0).dtype) {
     p.alias(0, 0);
   } else if (size_of(in.dtype) == size_of(p.out(0).dtype)) {
