@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import onnx_ir as ir
 
-from edgeort.model.shapes import fix_shapes, infer_shapes
+from edgeort.model.inference import infer_shapes
+from edgeort.model.shapes import fix_shapes
 
 if TYPE_CHECKING:
     from edgeort.lowering.storage import SparseWeights

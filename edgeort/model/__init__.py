@@ -10,8 +10,9 @@ the model's own folder.
 from __future__ import annotations
 
 from edgeort.model.cleaning import clean
+from edgeort.model.inference import infer_shapes
 from edgeort.model.loading import load
-from edgeort.model.shapes import bounds, fix_shapes, free_dimensions, infer_shapes, parse_shape, parse_shapes
+from edgeort.model.shapes import bounds, fix_shapes, free_dimensions, parse_shape, parse_shapes
 from edgeort.model.writing import write
 
 __all__ = [

@@ -13,7 +13,7 @@ import onnx_ir as ir
 from edgeort.errors import ModelError
 from edgeort.model.bodies import add_bodies
 from edgeort.model.dynamic_products import is_known
-from edgeort.model.shapes import infer_shapes
+from edgeort.model.inference import infer_shapes
 
 if TYPE_CHECKING:
     from onnxscript.rewriter import RewriteRule

@@ -9,9 +9,10 @@ import onnx
 import onnx_ir as ir
 
 from edgeort.errors import ModelError
+from edgeort.model.inference import without_weights
 from edgeort.model.reading import read_proto
 from edgeort.model.sanity import OPSETS, check_model
-from edgeort.model.shapes import fix_shapes, without_weights
+from edgeort.model.shapes import fix_shapes
 from edgeort.model.tensors import check_tensors
 
 FUNCTIONS_IR_VERSION = 8  # the first that knows model-local functions, which our passes add

@@ -1,0 +1,156 @@
+"""ONNX's shape inference, and what it lacks: operators that ONNX does not know, shapes that are computed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+
+import onnx
+import onnx_ir as ir
+
+log = logging.getLogger(__name__)
+
+RANK_LIMIT = 64  # NumPy's
+INFERENCE_ROUNDS = 16  # each needs a Reshape to a computed shape behind that of the round before
+VECTOR_LIMIT = 1024  # entries of a shape, generously
+BIG_INITIALIZER_BYTES = 1024  # shape inference reads values of small initializers (shapes, axes), never of weights
+
+# operator -> which input holds the shape of the output
+_SHAPE_INPUT = {"ConstantOfShape": 0, "Expand": 1, "Reshape": 1}
+# operators through which inference follows the values of shapes
+_PROPAGATING = frozenset(
+    {
+        "Add",
+        "Cast",
+        "Ceil",
+        "Concat",
+        "Div",
+        "Floor",
+        "Gather",
+        "Identity",
+        "Mul",
+        "Size",
+        "Slice",
+        "Squeeze",
+        "Sub",
+        "Unsqueeze",
+    }
+)
+_OPAQUE = "edgeort.opaque"
+
+
+def infer_shapes(model: ir.Model) -> ir.Model:
+    """Fill in types and shapes of the values that nodes produce, in place, by ONNX shape inference; returns `model`.
+
+    Where a target shape is computed at run time, its length still gives the rank. Never contradicts what is declared;
+    leaves the model alone where inference has no answer.
+    """
+    for _ in range(INFERENCE_ROUNDS):
+        learnt = _infer_once(model, data_prop=False) | _set_products(model)
+        if not model.functions:  # through whose bodies inference would follow values, too
+            learnt |= _set_ranks(model)
+            learnt |= _infer_once(model, data_prop=True)
+        if not learnt:
+            break
+    return model
+
+
+def _infer_once(model: ir.Model, *, data_prop: bool) -> bool:
+    """One run of inference, with `data_prop` following the values of shapes; returns whether anything was learnt."""
+    try:
+        light = without_weights(model, small_only=data_prop)
+        inferred = ir.from_proto(onnx.shape_inference.infer_shapes(light, data_prop=data_prop))
+    except Exception as error:  # the C++ library and onnx-ir raise their own types, without a common base
+        log.warning("shape inference failed, shapes stay as they are: %s", str(error).split("\n")[0])
+        return False
+    changed = False
+    for graph, other in zip(model.graphs(), inferred.graphs(), strict=True):
+        found = {value.name: value for node in other for value in node.outputs}
+        changed |= _copy_shapes((value for node in graph for value in node.outputs), found)
+    return changed
+
+
+def _set_ranks(model: ir.Model) -> bool:
+    """Give the outputs that have no shape one of unknown dimensions, as many as the operator's shape input has entries.
+
+    Returns whether there was one, so that inference can go on behind it. ONNX's own leaves these without a rank.
+    """
+    changed = False
+    for node in model.graph.all_nodes():
+        position = _SHAPE_INPUT.get(node.op_type) if node.domain == "" else None
+        if position is None or len(node.inputs) <= position or node.outputs[0].shape is not None:
+            continue
+        target = node.inputs[position]
+        if target is None or target.shape is None or len(target.shape) != 1 or not isinstance(target.shape[0], int):
+            continue
+        rank = target.shape[0]
+        if node.op_type == "Expand":
+            data = node.inputs[0]
+            if data is None or data.shape is None:
+                continue
+            rank = max(rank, len(data.shape))
+        if rank <= RANK_LIMIT:
+            node.outputs[0].shape = ir.Shape([None] * rank)
+            changed = True
+    return changed
+
+
+def _set_products(model: ir.Model) -> bool:
+    """Give the results of com.microsoft's MatMulNBits, which ONNX does not know, types and shapes; whether it did."""
+    changed = False
+    for node in model.graph.all_nodes():
+        if (node.domain, node.op_type) != ("com.microsoft", "MatMulNBits") or node.inputs[0] is None:
+            continue
+        x, out = node.inputs[0], node.outputs[0]
+        if out.type is None and x.type is not None:
+            out.type, changed = x.type, True
+        if out.shape is None and x.shape is not None and "N" in node.attributes:
+            out.shape, changed = ir.Shape([*list(x.shape)[:-1], node.attributes["N"].as_int()]), True
+    return changed
+
+
+def _copy_shapes(values: Iterable[ir.Value], found: Mapping[str | None, ir.Value]) -> bool:
+    changed = False
+    for value in values:
+        source = found.get(value.name)
+        if source is None:
+            continue
+        if value.type is None and source.type is not None:
+            value.type = source.type
+            changed = True
+        if source.shape is not None and source.shape != value.shape:
+            value.shape = ir.Shape(list(source.shape))  # not the source's own: deserialised shapes are frozen
+            changed = True
+    return changed
+
+
+def without_weights(model: ir.Model, *, small_only: bool = False) -> onnx.ModelProto:
+    """The model as a small message: large initializers are declared as inputs, which inference cannot tell apart.
+
+    With `small_only`, shape arithmetic on anything but short vectors is hidden behind operators without a definition:
+    inference writes out the elements of every vector that it follows, of however many millions (onnx 1.23).
+    """
+    light = model.clone()
+    graph = light.graph
+    for name, value in list(graph.initializers.items()):
+        if value.const_value is not None and value.const_value.nbytes > BIG_INITIALIZER_BYTES:
+            value.type, value.shape = ir.TensorType(value.const_value.dtype), ir.Shape(value.const_value.shape.numpy())
+            del graph.initializers[name]
+            value.const_value = None
+            graph.inputs.append(value)
+    if small_only:
+        for node in graph.all_nodes():
+            if node.domain == "" and node.op_type in _PROPAGATING and not _is_small(node):
+                node.domain = _OPAQUE
+                light.opset_imports[_OPAQUE] = 1
+    return ir.to_proto(light)
+
+
+def _is_small(node: ir.Node) -> bool:
+    """Whether following the values through `node` is cheap: it never happens from rank 2, and vectors must be short."""
+    for value in (*node.inputs, *node.outputs):
+        if value is None or (value.shape is not None and len(value.shape) > 1):
+            continue
+        if value.shape is None or any(not isinstance(dim, int) or dim > VECTOR_LIMIT for dim in value.shape):
+            return False
+    return True
