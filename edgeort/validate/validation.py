@@ -54,7 +54,7 @@ def validate(
     precision = (bundle.manifest.quantization or {}).get("precision", "float32")
     if precision != "float32":
         raise InputError(
-            f"{bundle.path} has {precision} weights, {model} float32: random data tell nothing of the difference",
+            f"{bundle.path} was made with {precision} weights from {model}: random data tell nothing of the difference",
             hint=f"edgeort validate {bundle.path} --model {model} --data DIR",
         )
     inputs = _inputs(bundle.manifest.inputs, feeds)

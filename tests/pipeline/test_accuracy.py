@@ -123,7 +123,7 @@ def test_int8_within_a_budget(path: Path, tmp_path: Path):
     assert promoted and all(entry.added_ms is not None for entry in promoted)
     with open_bundle(tmp_path / "b") as bundle:
         told = bundle.manifest.quantization
-        with pytest.raises(InputError, match="has int8 weights") as caught:
+        with pytest.raises(InputError, match="made with int8 weights from") as caught:
             validate(bundle, open_device(None, bundle.manifest), model=path)
     assert "--data" in str(caught.value.hint)
     assert told is not None and (told["precision"], told["samples"]) == ("int8", 12)
