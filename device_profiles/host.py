@@ -15,8 +15,8 @@ from typing import Any
 from edgeort.device_profiles import host_linux
 from edgeort.errors import ProfileError
 
-_ARCHS = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64", "armv7l": "armv7"}
-_OSES = {"Linux": "linux", "Darwin": "macos", "Windows": "windows"}
+ARCHS = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64", "armv7l": "armv7"}
+OSES = {"Linux": "linux", "Darwin": "macos", "Windows": "windows"}
 _OLDEST_GLIBC = (2, 28)  # what every Linux profile builds for: a newer host keeps to it, so that one libc build serves
 _PROVIDERS = {"linux": ["cpu"], "macos": ["cpu", "coreml"], "windows": ["cpu", "directml"]}
 ASSUMED_MHZ, ASSUMED_L1D_KB, ASSUMED_L2_KB, ASSUMED_RAM_MB, ASSUMED_GBS = 1000, 32, 256, 1024, 10.0
@@ -37,7 +37,7 @@ class Facts:
 def detect() -> dict[str, Any]:
     """This machine as a profile table. Raises ProfileError when the runtime has no kernels for it."""
     system, machine = platform.system(), platform.machine()
-    arch, os_name = _ARCHS.get(machine.lower()), _OSES.get(system)
+    arch, os_name = ARCHS.get(machine.lower()), OSES.get(system)
     wide = ctypes.sizeof(ctypes.c_void_p) == 8
     if arch is None or os_name is None or (arch == "x86_64" and not wide):
         raise ProfileError(

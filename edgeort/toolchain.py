@@ -40,6 +40,7 @@ __all__ = [
     "TARGETS",
     "TEXT",
     "Target",
+    "adapter_and_harness",
     "all_kernels",
     "cache_dir",
     "families",
@@ -249,6 +250,28 @@ def harness(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None)
         _zig([*flags, *(str(o) for o in objects), "-o", str(path)])
 
     return _cached(to.exe, (*flags, *(o.name for o in objects)), make)
+
+
+def adapter_and_harness(to: Target, engine: str) -> tuple[Path, Path]:
+    """A library with the C API of edgeort.h over another engine (runtime/adapters), and the harness with the same inside.
+
+    Neither is static: they load the engine's own library when a model is opened.
+    """
+    pic = () if to.os == "windows" else ("-fPIC",)
+    base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
+    adapters = RUNTIME / "adapters"
+    own = [adapters / f"{name}.cc" for name in ("adapter", "loading", "settings", engine)]
+    rest = [*sorted((RUNTIME / "core").glob("platform_*.cc")), *sorted((RUNTIME / "harness").glob("*.cc"))]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        objects = list(pool.map(lambda path: _Unit(path, to.triple, base).compile(), [*own, *rest]))
+    shared = ["-target", to.triple, "-shared", "-s", "-O3", *to.library_flags]
+    program = ["-target", to.triple, "-s", "-O3", *(flag for flag in to.exe_flags if flag != "-static")]
+
+    def link(name: str, flags: Sequence[str], parts: Sequence[Path]) -> Path:
+        made: Callable[[Path], None] = lambda path: _zig([*flags, *map(str, parts), "-o", str(path)])  # noqa: E731
+        return _cached(name, (*flags, *(part.name for part in parts)), made)
+
+    return link(to.library, shared, objects[: len(own)]), link(to.exe, program, objects)
 
 
 def library_and_harness(

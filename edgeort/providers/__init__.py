@@ -1,1 +1,21 @@
-"""Who runs a node: one module a provider. The runtime that edgeort compiles itself is `cpu`."""
+"""Who runs a model: one module a provider, PROVIDERS is the list. The runtime that edgeort compiles itself is `cpu`."""
+
+from __future__ import annotations
+
+from edgeort.errors import InputError
+from edgeort.providers.cpu import Cpu
+from edgeort.providers.openvino import OpenVino
+from edgeort.providers.provider import Made, Node, Provider, Refusal, Request
+
+PROVIDERS: tuple[Provider, ...] = (Cpu(), OpenVino())
+
+
+def provider(name: str) -> Provider:
+    """The provider of that name; InputError when there is none."""
+    for candidate in PROVIDERS:
+        if candidate.name == name:
+            return candidate
+    raise InputError(f"unknown provider {name!r}; known are {', '.join(p.name for p in PROVIDERS)}", hint="--provider auto")
+
+
+__all__ = ["PROVIDERS", "Made", "Node", "Provider", "Refusal", "Request", "provider"]

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "data.h"
+#include "noise.h"
 #include "npy.h"
 #include "options.h"
 #include "report.h"
@@ -121,32 +122,47 @@ bool expected_digest(const char* folder, int index, u64* out) {
   return found;
 }
 
+// Whether output `got` is near enough to the one in a file; `error` says how near it is.
+bool is_near(const edgeort_tensor& got, const edgeort_tensor& want, double min_sqnr_db, char* error) {
+  const double is = sqnr_db(got, want);
+  if (is >= min_sqnr_db) return true;
+  snprintf(error, EDGEORT_ERROR_BYTES, "output \"%s\" differs: its SQNR is %.1f dB, below %.1f dB", got.name, is, min_sqnr_db);
+  return false;
+}
+
+bool has_digest(const edgeort_tensor& got, u64 should, char* error) {
+  const u64 is = digest(got);
+  if (is == should) return true;
+  snprintf(error, EDGEORT_ERROR_BYTES, "output \"%s\" differs: its digest is %016llx, not %016llx", got.name,
+           static_cast<unsigned long long>(is), static_cast<unsigned long long>(should));
+  return false;
+}
+
 // 0 when output `index` is what the folder says, 1 when it differs, 2 when the folder does not say.
-int check_output(edgeort_model* model, const char* folder, int index, char* error) {
+int check_output(edgeort_model* model, const Options& o, int index, char* error) {
   edgeort_tensor got, want;
   edgeort_output(model, index, &got);
-  const u64 is = digest(got);
   u64 should;
   char path[kPathBytes];
-  if (file_path(path, folder, "output", index) && exists(path)) {
+  if (file_path(path, o.check, "output", index) && exists(path)) {
     Mapping mapping;
     if (!read_npy(path, &mapping, &want, error)) return 2;
     if (want.dtype == stored_dtype(got.dtype)) want.dtype = got.dtype;
-    should = digest(want);
+    const bool good = o.min_sqnr_db > 0 ? is_near(got, want, o.min_sqnr_db, error) : has_digest(got, digest(want), error);
     unmap(mapping);
-  } else if (!expected_digest(folder, index, &should)) {
-    snprintf(error, EDGEORT_ERROR_BYTES, "%s has neither output%d.npy nor a line for it in digests.txt", folder, index);
+    return good ? 0 : 1;
+  }
+  if (o.min_sqnr_db > 0 || !expected_digest(o.check, index, &should)) {
+    snprintf(error, EDGEORT_ERROR_BYTES, "%s has no output%d.npy%s", o.check, index,
+             o.min_sqnr_db > 0 ? "" : ", nor a line for it in digests.txt");
     return 2;
   }
-  if (is == should) return 0;
-  snprintf(error, EDGEORT_ERROR_BYTES, "output \"%s\" differs: its digest is %016llx, not %016llx", got.name,
-           static_cast<unsigned long long>(is), static_cast<unsigned long long>(should));
-  return 1;
+  return has_digest(got, should, error) ? 0 : 1;
 }
 
 int check_outputs(edgeort_model* model, const Options& o, Result* r, char* error) {
   int worst = 0;
-  for (int i = 0; o.check && i < edgeort_output_count(model) && !worst; ++i) worst = check_output(model, o.check, i, error);
+  for (int i = 0; o.check && i < edgeort_output_count(model) && !worst; ++i) worst = check_output(model, o, i, error);
   if (o.check && worst < 2) r->check = worst ? "failed" : "passed";
   if (worst) {
     fprintf(stderr, "edgeort_bench: %s\n", error);

@@ -21,6 +21,7 @@ constexpr char kUsage[] =
     "  --outputs DIR      write output0.npy, output1.npy, ... there\n"
     "  --each N           only run, once on each of the folders 0 to N - 1 of --inputs, into those of --outputs\n"
     "  --check DIR        compare with output0.npy, ... or digests.txt there, bit for bit; inputs come from there too\n"
+    "  --min-sqnr DB      the least signal-to-noise ratio of a check, instead of bit for bit\n"
     "  --isa NAME         use the kernels of a lower ISA level\n"
     "  --profile          time every node\n"
     "  --json             print one JSON object\n"
@@ -33,6 +34,12 @@ bool parse_count(const char* text, int low, int* out) {
   if (end == text || *end || value < low || value > 1000000) return false;
   *out = static_cast<int>(value);
   return true;
+}
+
+bool parse_db(const char* text, double* out) {
+  char* end;
+  *out = strtod(text, &end);
+  return end != text && !*end && *out > 0 && *out <= 150;
 }
 
 bool parse_shape(const char* text, Shape* shape) {
@@ -77,6 +84,7 @@ Took take(Options* o, const char* name, const char* value) {
   for (const auto& text : texts) {
     if (strcmp(name, text.name) == 0) return took((*text.to = value) != nullptr);
   }
+  if (strcmp(name, "--min-sqnr") == 0) return took(value && parse_db(value, &o->min_sqnr_db));
   if (strcmp(name, "--shape") != 0) return Took::unknown;
   return took(value && o->n_shapes < kMaxShapes && parse_shape(value, &o->shapes[o->n_shapes++]));
 }

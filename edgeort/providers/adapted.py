@@ -1,0 +1,96 @@
+"""What providers of other engines share: an adapter with the C API of edgeort.h, its settings, models as ONNX has them."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import onnx
+import onnx.inliner
+import onnx_ir as ir
+
+from edgeort import toolchain
+from edgeort.device_profiles import Profile
+from edgeort.device_profiles.host import ARCHS, OSES
+from edgeort.errors import UnsupportedError
+from edgeort.providers.provider import Node, Request
+
+FOLDER = "model"  # of the bundle: the model and its settings
+SETTINGS = f"{FOLDER}/provider.conf"
+INT8 = "int8"
+# What another run of the same float or quantised model is apart, at most: other orders of sums, other kernels of the engine.
+FLOAT_DB, QUANTISED_DB = 60.0, 20.0
+
+_QUANTISED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
+
+
+def adapter_files(
+    profile: Profile, engine: str, settings: Mapping[str, str]
+) -> tuple[dict[str, bytes | Path], str, str]:
+    """What lets `engine` be called as edgeort is, by path in the bundle, and which of it are library and harness."""
+    target = toolchain.target(profile.target.os, profile.target.arch)
+    library, harness = toolchain.adapter_and_harness(target, engine)
+    paths = f"lib/{target.library}", f"bin/{target.exe}"
+    text = "".join(f"{key} = {value}\n" for key, value in settings.items())
+    header = toolchain.RUNTIME / "include/edgeort.h"
+    return {SETTINGS: text.encode(), paths[0]: library, paths[1]: harness, "include/edgeort.h": header}, *paths
+
+
+def unmet(request: Request, systems: Iterable[tuple[str, str]]) -> str | None:
+    """Why an engine for those (operating system, architecture) cannot serve what is asked for; None: it can."""
+    target = request.profile.target
+    if (target.os, target.arch) not in systems:
+        return f"it does not run on {target.os}/{target.arch}"
+    try:
+        toolchain.target(target.os, target.arch)
+    except UnsupportedError as error:
+        return str(error)
+    if request.ram_limit is not None:
+        return "it has no limit of memory, and --ram-limit asks for one"
+    if request.io_layout != "nchw":
+        return "it keeps inputs and outputs as the model has them, and --io-layout asks for others"
+    return "it has no tokenizer, and --vocab asks for one" if request.parts else None
+
+
+def installed(package: str) -> str | None:
+    """The version of a package that can be imported, or None. Nothing is imported."""
+    try:
+        return version(package) if importlib.util.find_spec(package.partition(".")[0].replace("-", "_")) else None
+    except (ImportError, ValueError):
+        return None
+
+
+def is_here(profile: Profile) -> bool:
+    """Whether this machine has the system of the profile, so that libraries installed here are those of the device."""
+    system, arch = OSES.get(platform.system()), ARCHS.get(platform.machine().lower())
+    return (profile.target.os, profile.target.arch) == (system, arch)
+
+
+def inlined(graph: ir.Model) -> onnx.ModelProto:
+    """The model with its functions spelled out, as engines read it that know ONNX's own operators only."""
+    return onnx.inliner.inline_local_functions(ir.to_proto(graph))
+
+
+def is_quantised(graph: ir.Model) -> bool:
+    """Whether the model has integers between quantisation and dequantisation."""
+    return any(node.op_type in _QUANTISED for node in graph.graph.all_nodes())
+
+
+def nodes_of(graph: ir.Model, provider: str, precision: str) -> tuple[Node, ...]:
+    """The model's nodes, all run by `provider` in `precision`, but int8 where their data came from integers."""
+    found = []
+    for node in graph.graph:
+        if node.op_type in _QUANTISED or node.op_type == "Constant":
+            continue
+        name = node.name or str(node.outputs[0].name)
+        found.append(Node(name, node.op_type, provider, INT8 if _reads_integers(node) else precision))
+    return tuple(found)
+
+
+def _reads_integers(node: ir.Node) -> bool:
+    """Whether every float tensor that the node reads was dequantised just before."""
+    makers = [value.producer() for value in node.inputs if value is not None and value.dtype == ir.DataType.FLOAT]
+    return bool(makers) and all(maker is not None and maker.op_type == "DequantizeLinear" for maker in makers)

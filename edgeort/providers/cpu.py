@@ -1,0 +1,113 @@
+"""The runtime of this project, with the kernels of this one model: the only provider with the numeric contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx_ir as ir
+
+from edgeort import lowering, passes, toolchain
+from edgeort.compiling import signature
+from edgeort.errors import UnsupportedError
+from edgeort.lowering.plan import PlanBuilder
+from edgeort.lowering.storage import sparse_weights
+from edgeort.lowering.where_int8 import rates_of
+from edgeort.providers.provider import Made, Node, Refusal, Request
+
+NAME = "cpu"
+PLAN = "model.plan"
+
+
+class Cpu:
+    """Compiles; see edgeort/runtime."""
+
+    name = NAME
+
+    def missing(self) -> str | None:
+        """Nothing: the compiler comes with edgeort."""
+        return None
+
+    def cannot_serve(self, request: Request) -> str | None:
+        """Where there is no code for the system."""
+        try:
+            _target(request)
+        except UnsupportedError as error:
+            return str(error)
+        return None
+
+    def refusals(self, graph: ir.Model, request: Request) -> list[Refusal]:
+        """What is left without a kernel behind the passes."""
+        lowered = graph.clone()
+        passes.run_passes(lowered, passes.PassContext(profile=request.profile, io_layout=request.io_layout))
+        return [_refusal(node, reason) for node, reason in lowering.unsupported_nodes(lowered)]
+
+    def make(self, graph: ir.Model, request: Request) -> Made:
+        """Plan, library and harness."""
+        lowered, profile, stages = graph.clone(), request.profile, request.stages
+        with stages.stage("passes"):
+            context = _run_passes(lowered, request)
+        with stages.stage("lower"):
+            plan = lowering.lower(lowered, None if request.ram_limit else rates_of(profile))
+            plan.ram_limit = request.ram_limit or 0
+        with stages.stage("compile"):
+            target = _target(request)
+            levels = _levels(request, target, plan)
+            library, harness = toolchain.library_and_harness(target, plan.ops, levels, request.parts)
+        inputs, outputs = signature(lowered)
+        return Made(
+            NAME,
+            _files(target, plan, library, harness),
+            PLAN,
+            f"lib/{target.library}",
+            f"bin/{target.exe}",
+            inputs,
+            outputs,
+            _nodes(plan),
+            levels=levels,
+            kernels=tuple(plan.ops),
+            sparse=tuple(sparse_weights(plan)),
+            rewrites=dict(context.counts),
+            refused=tuple(map(str, context.log)),
+        )
+
+
+def _target(request: Request) -> toolchain.Target:
+    return toolchain.target(request.profile.target.os, request.profile.target.arch)
+
+
+def _levels(request: Request, target: toolchain.Target, plan: PlanBuilder) -> tuple[str, ...]:
+    """The levels of the profile that the runtime has kernels of the plan for."""
+    levels = tuple(level for level in target.levels if level in request.profile.cpu.isa)
+    return toolchain.held_levels(plan.ops, levels)
+
+
+def _run_passes(graph: ir.Model, request: Request) -> passes.PassContext:
+    context = passes.PassContext(profile=request.profile, io_layout=request.io_layout)
+    if not request.stages.keeps:
+        passes.run_passes(graph, context)
+        return context
+    for step in passes.PASSES:
+        passes.run_passes(graph, context, (step,))
+        request.stages.keep(step.__name__, graph)
+    return context
+
+
+def _refusal(node: ir.Node, reason: str) -> Refusal:
+    op = f"{node.domain}::{node.op_type}" if node.domain else node.op_type
+    return Refusal(node.name or str(node.outputs[0].name), op, reason)
+
+
+def _nodes(plan: PlanBuilder) -> tuple[Node, ...]:
+    return tuple(
+        Node(node.name, node.op, NAME, plan.precision(node), plan.reasons.get(node.name, ""), plan.weights(node)[0])
+        for node in plan.nodes
+    )
+
+
+def _files(target: toolchain.Target, plan: PlanBuilder, library: Path, harness: Path) -> dict[str, bytes | Path]:
+    return {
+        PLAN: plan.to_bytes(),
+        f"lib/{target.library}": library,
+        f"bin/{target.exe}": harness,
+        "include/edgeort.h": toolchain.RUNTIME / "include/edgeort.h",
+    }
