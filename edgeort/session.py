@@ -21,7 +21,7 @@ import numpy as np
 from edgeort import toolchain
 from edgeort.bundle import Bundle, looks_like_bundle, open_bundle
 from edgeort.engine import MAX_THREADS, Engine, NodeTime, Stats
-from edgeort.errors import InputError, OutputError
+from edgeort.errors import BundleError, InputError, OutputError
 from edgeort.progress import announce_slow
 from edgeort.values import Value, listed
 
@@ -56,7 +56,7 @@ class InferenceSession:
         levels = (isa,) if isa else best_levels(host)
         if isinstance(model, (str, os.PathLike)) and looks_like_bundle(model):
             self._bundle = open_bundle(model)
-            plan, library = self._bundle.plan, _library_of(self._bundle, host, levels)
+            plan, library = self._bundle.artefact, _library_of(self._bundle, host, levels)
             self._inputs, self._outputs = self._bundle.manifest.inputs, self._bundle.manifest.outputs
         else:
             with announce_slow(f"edgeort: compiling for this CPU (once; kept in {toolchain.cache_dir()})"):
@@ -194,8 +194,16 @@ def open_plan(plan: Path, kernels: Sequence[str], threads: int | None = None) ->
 
 def _library_of(bundle: Bundle, host: Profile, levels: tuple[str, ...]) -> Path:
     """The bundle's own library when it runs here; else one compiled for this CPU, which gives the same bytes."""
-    target = bundle.manifest.target
-    if (target.os, target.arch) == (host.target.os, host.target.arch) and set(target.isa) & set(host.cpu.isa):
+    manifest, target = bundle.manifest, bundle.manifest.target
+    here = (target.os, target.arch) == (host.target.os, host.target.arch)
+    if manifest.provider != "cpu":
+        if here and manifest.library:
+            return bundle.library
+        raise BundleError(
+            f"{bundle.path} runs by {manifest.provider} on {target.os}/{target.arch}, not on this machine",
+            hint="edgeort build MODEL --device NAME --provider cpu",
+        )
+    if here and set(target.isa) & set(host.cpu.isa):
         return bundle.library
     with announce_slow(f"edgeort: compiling for this CPU (once; kept in {toolchain.cache_dir()})"):
         return toolchain.library(_target(host), bundle.manifest.kernels, levels)

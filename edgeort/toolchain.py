@@ -43,6 +43,7 @@ __all__ = [
     "adapter_and_harness",
     "all_kernels",
     "cache_dir",
+    "compiler_version",
     "families",
     "family_levels",
     "harness",
@@ -94,6 +95,13 @@ def _compiler() -> str:
         if program.exists():
             return str(program)
     raise ToolchainError("the compiler is not installed", hint="pip install ziglang==0.17.1")
+
+
+def compiler_version() -> str:
+    """The compiler and its version. ToolchainError where there is none."""
+    from importlib.metadata import version
+
+    return f"{Path(_compiler()).name} {version('ziglang')}"
 
 
 def _zig(arguments: Sequence[str]) -> None:

@@ -1,12 +1,13 @@
 """The bundle: everything that a device needs to run one model, as a folder or as one .zip with the same content.
 
     manifest.json       what it is, for which device, the hash of every file, its own digest
-    model.plan          graph and packed weights
-    lib/                the runtime, with this model's kernels only
+    model.plan          graph and packed weights; of other providers model/, with the settings of their engine
+    lib/                the runtime, with this model's kernels only, or an adapter and another engine's libraries
     include/edgeort.h   its C API
     bin/edgeort_bench   loads, runs, measures and checks the plan on the device
-    golden/             inputs, and the outputs (or, where large, their digests) that every device must give bit for bit
+    golden/             inputs, and the outputs (or, where large, their digests) that every device must give bit for bit, or nearly
     tokenizer/          the vocabulary of a model that reads text
+    requirements.txt    pip packages that the device needs, where a provider does not bring its engine
     licences/           ours and those of what is linked in
 
 The same input gives the same bytes: no times, no paths, sorted names. A bundle is written beside its place and renamed.

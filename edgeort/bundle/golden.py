@@ -93,13 +93,18 @@ def make_inputs(inputs: Sequence[Value], *, binary: bool = False) -> dict[str, n
     return {v.name: random_input(v, index, shapes[v.name], binary=binary) for index, v in enumerate(inputs)}
 
 
-def files(inputs: Sequence[np.ndarray], outputs: Mapping[Value, np.ndarray]) -> dict[str, bytes]:
-    """The content of golden/: every input, the digest of every output, and the outputs that are small."""
+def files(
+    inputs: Sequence[np.ndarray], outputs: Mapping[Value, np.ndarray], *, whole: bool = False
+) -> dict[str, bytes]:
+    """The content of golden/: every input, the digest of every output, and the outputs that are small, or all of them.
+
+    What is compared by how near it is has to be there as a `whole`.
+    """
     found = {f"golden/input{index}.npy": npy_bytes(array) for index, array in enumerate(inputs)}
     lines = []
     for index, (value, array) in enumerate(outputs.items()):
         lines.append(f"output{index} {digest(array, value.dtype)} {value.name}\n")
-        if array.nbytes <= KEPT_BYTES:
+        if whole or array.nbytes <= KEPT_BYTES:
             found[f"golden/output{index}.npy"] = npy_bytes(array)
     found["golden/digests.txt"] = "".join(lines).encode()
     return found

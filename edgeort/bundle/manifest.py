@@ -12,27 +12,13 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from edgeort.errors import BundleError
+from edgeort.providers import Node
 from edgeort.values import Value
 
-FORMAT = 1
+FORMAT = 2
 NAME = "manifest.json"
 MAX_BYTES = 64 << 20
 INT8 = "int8"  # the precision of nodes that work on quantised integers
-
-
-@dataclass(frozen=True)
-class Node:
-    """A node of the plan: where it runs, in which precision, and why not in int8 where the model would allow it.
-
-    `weights`: how those of a product are stored, f32, f16, int8 or int4, "sparse" before it where without their zeros.
-    """
-
-    name: str
-    op: str
-    provider: str
-    precision: str
-    reason: str = ""
-    weights: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,12 +42,19 @@ class File:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a bundle says about itself. `budgets` are the profile's limits; `files` maps a path with `/` to its hash."""
+    """What a bundle says about itself. `budgets` are the profile's limits; `files` maps a path with `/` to its hash.
+
+    `artefact` is the file that `edgeort_open` takes, made by `provider`. Outputs are the golden ones bit for bit where
+    `min_sqnr_db` is None, else so near to them. `requirements` are pip packages that the device needs, `candidates` the
+    table from which the provider was chosen.
+    """
 
     edgeort: str
     model: str
     model_sha256: str
     device: str
+    provider: str
+    artefact: str
     target: Target
     threads: int
     ram_limit: int  # bytes that activations may take; 0: any
@@ -72,8 +65,11 @@ class Manifest:
     kernels: tuple[str, ...]  # what a library for the plan must hold
     budgets: dict[str, float]
     tools: dict[str, str]
-    library: str  # path in the bundle
+    library: str  # path in the bundle; "": there is none
     harness: str
+    min_sqnr_db: float | None = None
+    requirements: tuple[str, ...] = ()
+    candidates: tuple[dict[str, Any], ...] = ()
     preprocessing: dict[str, Any] | None = None  # of the pictures that the build saw: the fields of Preprocessing
     quantization: dict[str, Any] | None = None  # how int8 was made, its budget, and what was measured
     tokenizer: dict[str, Any] | None = None  # `type`, the path of its `vocabulary` in the bundle, whether it is `cased`
@@ -125,7 +121,8 @@ def _parse(data: dict[str, Any]) -> Manifest:
     plain["target"] = Target(**{**data["target"], "isa": tuple(data["target"]["isa"])})
     plain["inputs"] = tuple(Value.from_dict(value) for value in data["inputs"])
     plain["outputs"] = tuple(Value.from_dict(value) for value in data["outputs"])
-    plain["kernels"] = tuple(data["kernels"])
+    for name in ("kernels", "requirements", "candidates"):
+        plain[name] = tuple(data[name])
     plain["nodes"] = tuple(Node(**node) for node in data["nodes"])
     plain["files"] = {path: File(**entry) for path, entry in data["files"].items()}
     return Manifest(**plain)

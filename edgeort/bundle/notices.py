@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 # name, SPDX expression, where the source and the licence's text are, what of it is in a bundle
 _PARTS: tuple[tuple[str, str, str, str], ...] = (
     (
@@ -32,10 +34,10 @@ _PARTS: tuple[tuple[str, str, str, str], ...] = (
 )
 
 
-def files() -> dict[str, bytes]:
-    """The content of licences/."""
+def files(others: Iterable[tuple[str, str, str, str]] = ()) -> dict[str, bytes]:
+    """The content of licences/; `others` are parts that are in this bundle only, as those above."""
     lines = ["Software in this bundle, and the terms it comes under.", ""]
-    for name, spdx, where, what in _PARTS:
+    for name, spdx, where, what in (*_PARTS, *others):
         lines += [name, f"  licence: {spdx}", f"  source:  {where}", f"  used as: {what}", ""]
     lines += ["The model and its weights keep the licence of whoever made them.", ""]
     return {"licences/NOTICE.txt": "\n".join(lines).encode()}

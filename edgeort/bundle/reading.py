@@ -15,7 +15,9 @@ from edgeort.bundle.manifest import MAX_BYTES, NAME, Manifest
 from edgeort.errors import BundleError, OutputError
 
 # What a bundle has at its top.
-TOPS = frozenset({NAME, "model.plan", "lib", "include", "bin", "golden", "licences", "tokenizer"})
+TOPS = frozenset(
+    {NAME, "model.plan", "model", "lib", "include", "bin", "golden", "licences", "tokenizer", "requirements.txt"}
+)
 MAX_FILES = 10_000
 MAX_TOTAL_BYTES = 8 << 30
 MAX_RATIO = 200  # unpacked to packed, of a whole archive: weights do not compress tenfold
@@ -33,9 +35,9 @@ class Bundle:
     _unpacked: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
 
     @property
-    def plan(self) -> Path:
-        """model.plan."""
-        return self.folder / "model.plan"
+    def artefact(self) -> Path:
+        """The file that `edgeort_open` takes."""
+        return self.folder / self.manifest.artefact
 
     @property
     def library(self) -> Path:
@@ -136,8 +138,8 @@ def _verify(folder: Path, where: str) -> Manifest:
             raise BundleError(f"{where}: {name} is missing", hint=_AGAIN)
         if _sha256(folder / name, where) != entry.sha256:
             raise BundleError(f"{where}: {name} was changed", hint=_AGAIN)
-    for role in (manifest.library, manifest.harness, "model.plan"):
-        if role not in manifest.files:
+    for role in filter(None, (manifest.library, manifest.harness, manifest.artefact)):
+        if role not in manifest.files and not any(name.startswith(f"{role}/") for name in manifest.files):
             raise BundleError(f"{where}: {NAME} lists no {role}", hint=_AGAIN)
     return manifest
 

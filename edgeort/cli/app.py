@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import edgeort
-from edgeort.cli import bench, build, convert, inspect, profiles, prune, quantize, run, validate
+from edgeort.cli import bench, build, convert, inspect, profiles, providers, prune, quantize, run, validate, why
 
 app = typer.Typer(
     help="Turns an ONNX model into a small runtime for one device, and checks it.",
@@ -23,6 +23,9 @@ app.command("quantize")(quantize.quantize)
 app.command("prune")(prune.prune)
 app.command("run")(run.run)
 app.command("inspect")(inspect.inspect)
+app.command("why")(why.why)
+app.command("providers")(providers.providers)
+app.command("doctor")(providers.doctor)
 app.add_typer(profiles.app, name="profiles")
 
 

@@ -25,11 +25,12 @@ from edgeort.cli.judging import (
     print_ledger,
 )
 from edgeort.cli.pictures import NO_PICTURES, Pictures, takes_pictures
+from edgeort.cli.providers import Provider, ProviderOptions, Require, print_candidates
 from edgeort.cli.prune import read_ratio
 from edgeort.errors import InputError
 
 if TYPE_CHECKING:
-    from edgeort.pipeline import BuildResult
+    from edgeort.pipeline import BuildResult, Wish
     from edgeort.pipeline.accuracy import Precision
     from edgeort.quantize.pruning import Result as Pruning
     from edgeort.quantize.sparsity import Result as Sparsity
@@ -61,6 +62,9 @@ def build(
     keep_stages: Annotated[
         bool, typer.Option("--keep-stages", help="Save the ONNX model after every stage beside the bundle.")
     ] = False,
+    provider: Provider = "auto",
+    require: Require = None,
+    provider_option: ProviderOptions = None,
     vocab: Annotated[
         Path | None, typer.Option("--vocab", help="A WordPiece vocab.txt: the library gets a tokenizer.")
     ] = None,
@@ -146,6 +150,7 @@ def build(
             threads=threads,
             ram_limit=None if ram_limit is None else parse_size("--ram-limit", ram_limit),
             accuracy=accuracy,
+            wish=_wish(provider, require, provider_option or ()),
             vocabulary=None if vocab is None else Vocabulary(vocab, cased),
             keep_stages=keep_stages,
             progress=progress,
@@ -154,6 +159,21 @@ def build(
         print_json({**result.to_dict(), "model_path": str(path), "model_source": said})
     else:
         _print(result, path, said)
+
+
+def _wish(provider: str, required: str | None, options: Sequence[str]) -> Wish:
+    """The options about providers. InputError where they contradict each other or are malformed."""
+    from edgeort.pipeline import Wish
+
+    if required is not None and provider not in ("auto", required):
+        raise InputError(f"--provider {provider} and --require {required} are not the same")
+    pairs = [option.partition("=") for option in options]
+    for option, (key, equals, value) in zip(options, pairs, strict=True):
+        if not equals or not key.strip() or set(option) & set("\r\n#"):
+            raise InputError(
+                f"--provider-option {option!r}: this is not KEY=VALUE", hint="--provider-option NUM_STREAMS=1"
+            )
+    return Wish(required or provider, required is not None, {key.strip(): value.strip() for key, _, value in pairs})
 
 
 def choose_model(given: Path | None, folder: Path) -> tuple[Path, str]:
@@ -187,17 +207,19 @@ def _configured(config: Path) -> str:
 
 
 def _print(result: BuildResult, path: Path, said: str) -> None:
+    ours = result.provider == "cpu"
     limit = "" if result.ram_limit is None else f" (limit {size(result.ram_limit)})"
     rows = [
         ("model", f"{path} ({said})"),
         ("bundle", f"{result.bundle}, {size(result.bundle_bytes)}"),
         ("library", size(result.library_bytes)),
         ("harness", size(result.harness_bytes)),
-        ("plan", f"{size(result.plan_bytes)} of graph and weights{_weights(result)}"),
-        ("arena", f"{size(result.arena_bytes)} of activations{limit}"),
-        ("nodes", f"{result.nodes}, all on the cpu provider{_precisions(result)}"),
+        ("plan" if ours else "model", f"{size(result.model_bytes)} of graph and weights{_weights(result)}"),
+        *([("arena", f"{size(result.arena_bytes)} of activations{limit}")] if ours else []),
+        ("nodes", f"{result.nodes}, all on the {result.provider} provider{_precisions(result)}"),
+        *([("needs", f"pip install {' '.join(result.requirements)}")] if result.requirements else []),
         ("ran on", result.checked_on),
-        ("check", _check(result.comparisons)),
+        *([("check", _check(result.comparisons))] if result.comparisons else []),
     ]
     found = result.measurement
     if found is not None and found.is_real:
@@ -214,6 +236,8 @@ def _print(result: BuildResult, path: Path, said: str) -> None:
     if result.samples:
         rows.insert(1, ("samples", result.samples))
     print_table(f"{result.model} for {result.device}", rows)
+    if len(result.candidates) > 1:
+        print_candidates(result.candidates)
     if result.quantization is not None:
         for warning in result.quantization.warnings:
             typer.echo(f"warning: {warning}", err=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from edgeort.bundle import Bundle
+from edgeort.bundle import Bundle, Manifest
 from edgeort.errors import DeviceError
 
 TIMEOUT_S = 1800.0
@@ -31,12 +31,26 @@ class Job:
     isa: str | None = None
     profile: bool = False
 
-    def arguments(self, plan: str, golden: str, inputs: str | None, outputs: str | None) -> list[str]:
-        """The harness's arguments, with paths as they are where it runs. Without `inputs` the golden ones are used."""
-        found = [plan, "--json", "--threads", str(self.threads), "--runs", str(self.runs), "--warmup", str(self.warmup)]
+    def arguments(self, root: str, manifest: Manifest, inputs: str | None, outputs: str | None) -> list[str]:
+        """The harness's arguments, with paths as they are where it runs: the bundle stands at `root`.
+
+        Without `inputs` the golden ones are used. A check is bit for bit where the provider promises that.
+        """
+        golden, near = f"{root}/golden", manifest.min_sqnr_db
+        found = [
+            f"{root}/{manifest.artefact}",
+            "--json",
+            "--threads",
+            str(self.threads),
+            "--runs",
+            str(self.runs),
+            "--warmup",
+            str(self.warmup),
+        ]
         found += ["--inputs", inputs or golden]
         found += ["--outputs", outputs] if outputs else []
         found += ["--check", golden] if self.check else []
+        found += ["--min-sqnr", str(near)] if self.check and near is not None else []
         found += ["--each", str(self.each)] if self.each else []
         found += ["--isa", self.isa] if self.isa else []
         return found + (["--profile"] if self.profile else [])

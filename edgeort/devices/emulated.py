@@ -28,6 +28,8 @@ class Emulated:
                 f"there is no emulator for {target.os}/{target.arch}",
                 hint="edgeort bench BUNDLE --on local" if here else _COPY,
             )
+        if manifest.provider != "cpu":
+            raise DeviceError(f"{manifest.provider} does not run under the emulator", hint=_COPY)
         if target.qemu is None:
             raise DeviceError(
                 f"the profile of {manifest.device} names no CPU to emulate", hint="add cpu.qemu to the profile"
@@ -41,7 +43,7 @@ class Emulated:
     def run(self, bundle: Bundle, job: Job) -> Output:
         """Runs the harness."""
         folders = (None if path is None else str(path) for path in (job.inputs, job.outputs))
-        arguments = job.arguments(str(bundle.plan), str(bundle.golden), *folders)
+        arguments = job.arguments(str(bundle.folder), bundle.manifest, *folders)
         output = call([*self._command, str(bundle.harness), *arguments], hint=_INSTALL)
         if output.status in _SIGILL:
             raise DeviceError(f"the code uses an instruction that {self._command[-1]} lacks: {output.stderr.strip()}")

@@ -19,11 +19,13 @@ class Local:
     is_real = True
 
     def __init__(self, manifest: Manifest) -> None:
+        target = manifest.target
         if not self.fits(manifest):
-            target = manifest.target
             raise DeviceError(
                 f"this machine cannot run code for {target.os}/{target.arch}", hint="edgeort bench BUNDLE --on emulated"
             )
+        if not manifest.harness:
+            raise DeviceError(f"a bundle of {manifest.provider} has no program that measures it")
 
     @staticmethod
     def fits(manifest: Manifest) -> bool:
@@ -35,5 +37,5 @@ class Local:
     def run(self, bundle: Bundle, job: Job) -> Output:
         """Runs the harness."""
         folders = (None if path is None else str(path) for path in (job.inputs, job.outputs))
-        arguments = job.arguments(str(bundle.plan), str(bundle.golden), *folders)
+        arguments = job.arguments(str(bundle.folder), bundle.manifest, *folders)
         return call([str(bundle.harness), *arguments], hint=f"chmod +x {bundle.harness}")

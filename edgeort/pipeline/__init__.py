@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgeort.pipeline.accuracy import Accuracy
 from edgeort.pipeline.building import build
+from edgeort.pipeline.choosing import Candidate, Wish, survey
 from edgeort.pipeline.result import BuildResult
 
-__all__ = ["Accuracy", "BuildResult", "build"]
+__all__ = ["Accuracy", "BuildResult", "Candidate", "Wish", "build", "survey"]

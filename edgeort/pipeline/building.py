@@ -5,28 +5,27 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-import onnx_ir as ir
-
-from edgeort import lowering, model, passes, toolchain
+from edgeort import model, toolchain
 from edgeort.bench import enforce, judge
-from edgeort.bundle import Vocabulary, golden, write_bundle
+from edgeort.bundle import Vocabulary, write_bundle
 from edgeort.bundle.writing import check_writable
 from edgeort.device_profiles import Profile
 from edgeort.errors import InputError
-from edgeort.lowering.storage import sparse_weights
-from edgeort.lowering.where_int8 import rates_of
 from edgeort.passes.context import IoLayout
 from edgeort.pipeline import accuracy as accuracies
-from edgeort.pipeline import checking, packing
+from edgeort.pipeline import packing
 from edgeort.pipeline.accuracy import Accuracy
+from edgeort.pipeline.choosing import Wish, check_any, choose
 from edgeort.pipeline.pruning import prune
 from edgeort.pipeline.result import BuildResult
+from edgeort.pipeline.trying import Workshop
 from edgeort.pipeline.walk import Walk
 from edgeort.progress import Progress
-from edgeort.validate.validation import compare_with_reference
+from edgeort.providers import Request
 
 
 def build(
@@ -40,6 +39,7 @@ def build(
     ram_limit: int | None = None,
     accuracy: Accuracy | None = None,
     vocabulary: Vocabulary | None = None,
+    wish: Wish | None = None,
     keep_stages: bool = False,
     progress: Progress | None = None,
 ) -> BuildResult:
@@ -48,19 +48,24 @@ def build(
     `shapes` fixes dimensions of inputs; `io_layout` is that of rank-4 inputs and outputs; `threads` is the bundle's
     default, the profile's when None. `ram_limit` is what activations may take, in bytes: the runtime works in smaller
     strips to keep it, or BudgetError says the least that it needs. `accuracy` asks for pruning, int8 and a verdict on
-    samples. With a `vocabulary` the library has a tokenizer. With `keep_stages`, `<out>.stages/` gets the ONNX model
+    samples. With a `vocabulary` the library has a tokenizer. `wish` says which provider is wanted; by default the fastest
+    of the profile's, where the device is here to measure. With `keep_stages`, `<out>.stages/` gets the ONNX model
     after every stage.
     Raises an EdgeortError; then nothing stands at `out` that was not there before.
     """
     if ram_limit is not None and not 0 < ram_limit < 2**63:
         raise InputError(f"ram_limit is {ram_limit}; it is a number of bytes, 1 or more")
-    path, out, device = Path(model_path), Path(out), _load_profile(profile)
+    path, out, device, wanted = Path(model_path), Path(out), _load_profile(profile), wish or Wish()
     asked = (accuracy or Accuracy()).checked(device)
-    toolchain.target(device.target.os, device.target.arch)  # before any work: is there one?
+    walk = Walk(progress, out.with_name(f"{out.name}.stages") if keep_stages else None)
+    parts = toolchain.TEXT if vocabulary else ()
+    request = Request(
+        device, io_layout, threads or device.runtime.threads, ram_limit, walk, parts, dict(wanted.options)
+    )
+    check_any(wanted, request)
     check_writable(out)
     if vocabulary:
         vocabulary.check()
-    walk = Walk(progress, out.with_name(f"{out.name}.stages") if keep_stages else None)
 
     with walk.stage("load"):
         graph = walk.keep("load", model.load(path, shapes=shapes))
@@ -74,56 +79,52 @@ def build(
         left = None if pruned is None else pruned.model
         quantised = accuracies.quantise(path, shapes, asked, sets, device, walk, left)
         graph, reference = quantised.graph, quantised.model
-    with walk.stage("passes"):
-        context = _run_passes(graph, device, io_layout, walk)
-    with walk.stage("lower"):
-        plan = lowering.lower(graph, None if ram_limit else rates_of(device))
-        plan.ram_limit = ram_limit or 0
-    with walk.stage("compile"):
-        library, harness = packing.compile_for(device, plan, vocabulary)
-    manifest = packing.make_manifest(path, device, graph, plan, io_layout, threads)
-    manifest = replace(manifest, preprocessing=accuracies.preprocessing_of(asked, sets))
-    manifest = replace(manifest, tokenizer=vocabulary.about if vocabulary else None)
-    contents = packing.make_contents(manifest, plan, library, harness, vocabulary)
-    inputs = checking.golden_inputs(reference, manifest)
-    with checking.trial(out, manifest, contents, inputs) as trial:
-        with walk.stage("check"):
-            ran = checking.run(trial, inputs)
-            comparisons = compare_with_reference(reference, manifest, inputs, ran.outputs)
-        evaluation = accuracies.judge(trial, path, asked, sets, walk) if sets.judging else None
+    preprocessing = accuracies.preprocessing_of(asked, sets)
+    workshop = Workshop(path, out, graph, reference, request, walk, vocabulary, preprocessing)
+    with ExitStack() as trials:
+        attempt, candidates = choose(wanted, workshop, trials)
+        made, ran = attempt.made, attempt.ran
+        evaluation = accuracies.judge(attempt.bundle, path, asked, sets, walk) if sets.judging else None
     with walk.stage("bundle"):
-        contents |= golden.files(inputs, dict(zip(manifest.outputs, ran.outputs, strict=True)))
+        contents = {**attempt.contents, **workshop.golden(attempt)}
         sizes = packing.sizes_of(contents)
-        verdicts = judge(manifest.budgets, sum(sizes.values()), ran.measurement) if ran.measurement else []
+        verdicts = judge(attempt.manifest.budgets, sum(sizes.values()), ran.measurement) if ran.measurement else []
         enforce(verdicts)
         shares = None if pruned is None else pruned.shares
-        manifest = replace(manifest, quantization=accuracies.record(asked, quantised, evaluation, shares))
+        manifest = replace(
+            attempt.manifest,
+            quantization=accuracies.record(asked, quantised, evaluation, shares),
+            candidates=tuple(row.to_dict() for row in candidates),
+        )
         write_bundle(out, manifest, contents)
     return BuildResult(
         bundle=out,
         model=path.stem,
         device=device.name,
+        provider=made.provider,
+        candidates=candidates,
         bundle_bytes=sum(sizes.values()),
-        library_bytes=sizes[manifest.library],
-        harness_bytes=sizes[manifest.harness],
-        plan_bytes=sizes["model.plan"],
+        library_bytes=sum(size for name, size in sizes.items() if name.startswith("lib/")),
+        harness_bytes=sizes.get(made.harness, 0),
+        model_bytes=sum(size for name, size in sizes.items() if name == made.model or name.startswith("model/")),
         arena_bytes=ran.arena_bytes,
         ram_limit=ram_limit,
-        nodes=len(plan.nodes),
-        precisions=dict(Counter(node.precision for node in manifest.nodes)),
-        weights=dict(Counter(node.weights for node in manifest.nodes if node.weights)),
-        not_int8={node.name: node.reason for node in manifest.nodes if node.reason},
+        nodes=len(made.nodes),
+        precisions=dict(Counter(node.precision for node in made.nodes)),
+        weights=dict(Counter(node.weights for node in made.nodes if node.weights)),
+        not_int8={node.name: node.reason for node in made.nodes if node.reason},
         checked_on=ran.where,
-        comparisons=tuple(comparisons),
+        requirements=made.requirements,
+        comparisons=tuple(attempt.comparisons),
         samples=sets.told,
         pruning=None if pruned is None else pruned.result,
-        sparse=tuple(sparse_weights(plan)),
+        sparse=made.sparse,
         quantization=None if quantised is None else quantised.result,
         evaluation=evaluation,
         measurement=ran.measurement,
         budgets=tuple(verdicts),
-        rewrites=dict(context.counts),
-        refusals=tuple(map(str, context.log)),
+        rewrites=dict(made.rewrites),
+        refusals=made.refused,
         seconds=walk.seconds,
     )
 
@@ -132,14 +133,3 @@ def _load_profile(profile: Profile | str) -> Profile:
     from edgeort import device_profiles
 
     return device_profiles.load(profile) if isinstance(profile, str) else profile
-
-
-def _run_passes(graph: ir.Model, profile: Profile, io_layout: IoLayout, walk: Walk) -> passes.PassContext:
-    context = passes.PassContext(profile=profile, io_layout=io_layout)
-    if walk.folder is None:
-        passes.run_passes(graph, context)
-        return context
-    for step in passes.PASSES:
-        passes.run_passes(graph, context, (step,))
-        walk.keep(step.__name__, graph)
-    return context

@@ -47,9 +47,9 @@ def trial(out: Path, manifest: Manifest, contents: Contents, inputs: Sequence[np
 
 @dataclass(frozen=True)
 class Ran:
-    """A run on the golden inputs."""
+    """A run on the golden inputs. Where nothing here can run the bundle, `where` says why and `outputs` is None."""
 
-    outputs: list[np.ndarray]
+    outputs: list[np.ndarray] | None
     where: str
     arena_bytes: int
     measurement: Measurement | None
@@ -58,13 +58,15 @@ class Ran:
 def run(trial: Bundle, inputs: list[np.ndarray]) -> Ran:
     """The outputs that the bundle gives on the golden inputs.
 
-    From its own harness, here or emulated, where that can be; else from the same plan in a library for this CPU, which
-    has to give the same bytes.
+    From its own harness, here or emulated, where that can be; else, of the cpu provider, from the same plan in a library for
+    this CPU, which has to give the same bytes; else from nothing.
     """
     manifest = trial.manifest
     try:
         device = open_device(None, manifest)
     except DeviceError as error:
+        if manifest.provider != "cpu":
+            return Ran(None, f"not run on hardware: {error}", 0, None)
         return _run_here(trial, inputs, error)
     runs = 10 if device.is_real else 1
     with tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
@@ -76,7 +78,7 @@ def run(trial: Bundle, inputs: list[np.ndarray]) -> Ran:
 
 
 def _run_here(trial: Bundle, inputs: list[np.ndarray], why: DeviceError) -> Ran:
-    engine = open_plan(trial.plan, trial.manifest.kernels, trial.manifest.threads)
+    engine = open_plan(trial.artefact, trial.manifest.kernels, trial.manifest.threads)
     try:
         outputs = engine.run(inputs)
         hint = f" ({why.hint})" if why.hint else ""

@@ -8,6 +8,7 @@ from typing import Any
 
 from edgeort.bench import Measurement, Verdict
 from edgeort.lowering.storage import SparseWeights
+from edgeort.pipeline.choosing import Candidate
 from edgeort.quantize import Result
 from edgeort.quantize.pruning import Result as Pruning
 from edgeort.quantize.sparsity import Result as Sparsity
@@ -18,6 +19,8 @@ from edgeort.validate import Comparison, Evaluation
 class BuildResult:
     """What a build made. Sizes in bytes; `checked_on` says where the outputs came from that were compared.
 
+    `candidates` is the table from which the `provider` was chosen, `requirements` are pip packages that the device needs.
+
     `precisions` counts nodes by precision, `weights` those with weights by how these are stored, `not_int8` says of
     quantised layers why they run in float. `samples` says which samples calibrated and which judged, `pruning` which
     channels or weights went, `sparse` which weights are stored without their zeros, `quantization` is what made
@@ -27,10 +30,12 @@ class BuildResult:
     bundle: Path
     model: str
     device: str
+    provider: str
+    candidates: tuple[Candidate, ...]
     bundle_bytes: int
     library_bytes: int
     harness_bytes: int
-    plan_bytes: int
+    model_bytes: int
     arena_bytes: int
     ram_limit: int | None
     nodes: int
@@ -38,6 +43,7 @@ class BuildResult:
     weights: dict[str, int]
     not_int8: dict[str, str]
     checked_on: str
+    requirements: tuple[str, ...]
     comparisons: tuple[Comparison, ...]
     samples: str
     pruning: Pruning | Sparsity | None

@@ -23,6 +23,11 @@ class Walk:
     seconds: dict[str, float] = field(default_factory=dict)
     kept: int = 0
 
+    @property
+    def keeps(self) -> bool:
+        """Whether models are saved."""
+        return self.folder is not None
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Times the block."""
@@ -30,7 +35,7 @@ class Walk:
             self.progress(name)
         start = time.perf_counter()
         yield
-        self.seconds[name] = time.perf_counter() - start
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
     def keep(self, name: str, graph: ir.Model) -> ir.Model:
         """The graph, saved when models are kept. OutputError where it cannot be written."""

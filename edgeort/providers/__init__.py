@@ -15,7 +15,9 @@ def provider(name: str) -> Provider:
     for candidate in PROVIDERS:
         if candidate.name == name:
             return candidate
-    raise InputError(f"unknown provider {name!r}; known are {', '.join(p.name for p in PROVIDERS)}", hint="--provider auto")
+    raise InputError(
+        f"unknown provider {name!r}; known are {', '.join(p.name for p in PROVIDERS)}", hint="--provider auto"
+    )
 
 
 __all__ = ["PROVIDERS", "Made", "Node", "Provider", "Refusal", "Request", "provider"]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import platform
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import onnx
@@ -39,6 +38,11 @@ def adapter_files(
     return {SETTINGS: text.encode(), paths[0]: library, paths[1]: harness, "include/edgeort.h": header}, *paths
 
 
+def triple_of(profile: Profile) -> str:
+    """What the adapter is compiled for."""
+    return toolchain.target(profile.target.os, profile.target.arch).triple
+
+
 def unmet(request: Request, systems: Iterable[tuple[str, str]]) -> str | None:
     """Why an engine for those (operating system, architecture) cannot serve what is asked for; None: it can."""
     target = request.profile.target
@@ -56,10 +60,10 @@ def unmet(request: Request, systems: Iterable[tuple[str, str]]) -> str | None:
 
 
 def installed(package: str) -> str | None:
-    """The version of a package that can be imported, or None. Nothing is imported."""
+    """The version of a package, or None. Nothing is imported."""
     try:
-        return version(package) if importlib.util.find_spec(package.partition(".")[0].replace("-", "_")) else None
-    except (ImportError, ValueError):
+        return version(package)
+    except PackageNotFoundError:
         return None
 
 

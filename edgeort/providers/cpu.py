@@ -27,6 +27,10 @@ class Cpu:
         """Nothing: the compiler comes with edgeort."""
         return None
 
+    def describe(self) -> str:
+        """The runtime is as old as edgeort."""
+        return "the runtime of edgeort, compiled for the device"
+
     def cannot_serve(self, request: Request) -> str | None:
         """Where there is no code for the system."""
         try:
@@ -56,6 +60,7 @@ class Cpu:
         inputs, outputs = signature(lowered)
         return Made(
             NAME,
+            target.triple,
             _files(target, plan, library, harness),
             PLAN,
             f"lib/{target.library}",

@@ -31,7 +31,14 @@ _SYSTEMS = (
     ("macos", "aarch64"),
 )
 # Of the package's libs/: the C API, the core, the reader of IR, the CPU, its threads.
-_LIBRARIES = ("openvino_c", "openvino", "openvino_ir_frontend", "openvino_intel_cpu_plugin", "openvino_arm_cpu_plugin", "tbb")
+_LIBRARIES = (
+    "openvino_c",
+    "openvino",
+    "openvino_ir_frontend",
+    "openvino_intel_cpu_plugin",
+    "openvino_arm_cpu_plugin",
+    "tbb",
+)
 _NOTICES = (
     ("OpenVINO", "Apache-2.0", "openvino in PyPI, https://github.com/openvinotoolkit/openvino", "lib/, the engine"),
     ("oneTBB", "Apache-2.0", "https://github.com/uxlfoundation/oneTBB", "lib/, the engine's threads"),
@@ -47,6 +54,10 @@ class OpenVino:
     def missing(self) -> str | None:
         """The openvino package."""
         return None if adapted.installed("openvino") else f"openvino is not installed: {_INSTALL}"
+
+    def describe(self) -> str:
+        """The package's version."""
+        return f"openvino {adapted.installed('openvino')}"
 
     def cannot_serve(self, request: Request) -> str | None:
         """It has CPUs of four systems."""
@@ -80,9 +91,12 @@ class OpenVino:
         with request.stages.stage("compile"):
             files, library, harness = adapted.adapter_files(request.profile, NAME, settings)
         model = f"{adapted.FOLDER}/model.xml"
-        precision = {"f32": "float32", "f16": "float16", "bf16": "bfloat16"}.get(settings["INFERENCE_PRECISION_HINT"], "?")
+        precision = {"f32": "float32", "f16": "float16", "bf16": "bfloat16"}.get(
+            settings["INFERENCE_PRECISION_HINT"], "?"
+        )
         return Made(
             NAME,
+            adapted.triple_of(request.profile),
             {**files, **libraries, model: xml, f"{adapted.FOLDER}/model.bin": weights},
             model,
             library,
@@ -145,7 +159,7 @@ def _libraries() -> dict[str, bytes | Path]:
     for file in files_of("openvino") or ():
         stem = file.name.removeprefix("lib").split(".")[0]
         path = Path(str(file.locate()))
-        if "libs" in file.parts and stem in _LIBRARIES and path.suffix != ".lib":
+        if "libs" in file.parts and stem in _LIBRARIES and path.suffix not in (".lib", ".pc"):
             found[f"lib/{file.name}"] = path
         if "licenses" in file.parts and file.name == "LICENSE":
             found["licences/openvino.txt"] = path

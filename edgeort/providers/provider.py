@@ -80,10 +80,12 @@ class Made:
 
     `model` is the file that `edgeort_open` takes, `library` has the C API, `harness` measures ("": there is none).
     `min_sqnr_db` is how near outputs come to those of another run; None: they are the same bytes everywhere.
-    `requirements` are pip packages, pinned, that the device needs beside the bundle. `notices` are of what `files` hold of others'.
+    `requirements` are pip packages, pinned, that the device needs beside the bundle. `notices` are of what `files` hold of
+    others' (name, SPDX expression, source, what it is used as), `tools` the versions of what made it.
     """
 
     provider: str
+    triple: str
     files: Mapping[str, bytes | Path]
     model: str
     library: str
@@ -97,6 +99,7 @@ class Made:
     min_sqnr_db: float | None = None
     requirements: tuple[str, ...] = ()
     notices: tuple[tuple[str, str, str, str], ...] = ()
+    tools: Mapping[str, str] = field(default_factory=dict)
     rewrites: Mapping[str, int] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
 
@@ -120,6 +123,9 @@ class Provider(Protocol):
 
     def missing(self) -> str | None:
         """What this machine lacks to make artefacts, with the command that installs it; None: nothing."""
+
+    def describe(self) -> str:
+        """What of it is installed here, and its version."""
 
     def cannot_serve(self, request: Request) -> str | None:
         """Why the profile's device, or what is asked for, is not for this provider; None: it is."""

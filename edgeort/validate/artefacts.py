@@ -131,15 +131,15 @@ def open_artefact(bundle: Bundle, on: str | None = None) -> Iterator[Artefact]:
     try:
         device = open_device(on, manifest)
     except DeviceError as error:
-        if on is not None:
+        if on is not None or manifest.provider != "cpu":
             raise
-        engine = open_plan(bundle.plan, manifest.kernels, manifest.threads)
+        engine = open_plan(bundle.artefact, manifest.kernels, manifest.threads)
         where = f"this machine's build of the same plan; not as built: {error}"
     else:
         if not isinstance(device, Local) or not _loads_here(manifest):
             yield ByHarness(bundle, device)
             return
-        engine, where = Engine(bundle.library, bundle.plan, threads=manifest.threads), device.name
+        engine, where = Engine(bundle.library, bundle.artefact, threads=manifest.threads), device.name
     with contextlib.closing(engine):
         yield ByLibrary(engine, manifest, where)
 

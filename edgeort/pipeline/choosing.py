@@ -1,0 +1,191 @@
+"""Which provider a bundle gets: every one that can serve the device is built and, where the device answers, timed in turns."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from edgeort import model as models
+from edgeort import providers
+from edgeort.bench import measure
+from edgeort.device_profiles import Profile
+from edgeort.devices import Job, open_device
+from edgeort.errors import (
+    CheckError,
+    DeviceError,
+    EdgeortError,
+    MissingExtraError,
+    ToolchainError,
+    UnsupportedError,
+)
+from edgeort.pipeline.trying import Attempt, Workshop
+from edgeort.pipeline.walk import Walk
+from edgeort.providers import Provider, Refusal, Request
+
+AUTO = "auto"
+ROUNDS, RUNS, WARMUP = 3, 20, 3
+# A provider that the profile prefers is kept unless another is faster by more: less is within what two runs differ by, and the
+# libraries of other engines are large.
+MARGIN = 0.05
+_EXCUSED = (CheckError, DeviceError, MissingExtraError, ToolchainError, UnsupportedError)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Which provider is wanted: AUTO, the fastest; or a name, and cpu where that cannot be unless it is `required`.
+
+    `options` are settings of its engine by their own names.
+    """
+
+    provider: str = AUTO
+    required: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def candidates(self, preferred: Sequence[str]) -> tuple[Provider, ...]:
+        """Those to try, of a profile that has `preferred`. InputError for an unknown name."""
+        if self.provider == AUTO:
+            names = dict.fromkeys((*preferred, "cpu"))
+        else:
+            names = dict.fromkeys((self.provider,) if self.required else (self.provider, "cpu"))
+        return tuple(map(providers.provider, names))
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A row of the table: what a provider would give, or why it does not.
+
+    `latency_ms` is the median of this machine as the device, `predicted` when it comes from the profile's rates instead.
+    `max_difference` is that from ONNX Runtime relative to an output's range, or `sqnr_db` of quantised models.
+    """
+
+    provider: str
+    chosen: bool = False
+    latency_ms: float | None = None
+    predicted: bool = False
+    size_bytes: int | None = None
+    peak_rss_bytes: int | None = None
+    max_difference: float | None = None
+    sqnr_db: float | None = None
+    refusals: tuple[Refusal, ...] = ()
+    reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return asdict(self)
+
+
+def check_any(wish: Wish, request: Request) -> None:
+    """Raises, before any work, where no provider that may be taken can serve the device: the first one's reason."""
+    reasons = [_obstacle(provider, request) for provider in wish.candidates(request.profile.runtime.providers)]
+    if all(reasons):
+        raise reasons[0] or AssertionError
+
+
+def _obstacle(provider: Provider, request: Request) -> EdgeortError | None:
+    """What stands in the way of a provider before a model is looked at."""
+    if reason := provider.cannot_serve(request):
+        hint = f"edgeort providers --device {request.profile.name}"
+        return UnsupportedError(f"{provider.name} cannot serve {request.profile.name}: {reason}", hint=hint)
+    if reason := provider.missing():
+        what, _, install = reason.partition(": ")
+        return MissingExtraError(f"{provider.name}: {what}", hint=install)
+    return None
+
+
+def choose(wish: Wish, workshop: Workshop, trials: ExitStack) -> tuple[Attempt, tuple[Candidate, ...]]:
+    """The attempt of the provider that is taken, and the table. Where no provider can, the first one's error is raised."""
+    tried: list[Attempt] = []
+    rows, errors = [], []
+    for provider in wish.candidates(workshop.request.profile.runtime.providers):
+        try:
+            if obstacle := _obstacle(provider, workshop.request):
+                raise obstacle
+            tried.append(workshop.attempt(provider, trials))
+        except _EXCUSED as error:
+            if isinstance(error, CheckError) and provider.name == "cpu":
+                raise  # a fault of ours
+            errors.append(error)
+            rows.append(Candidate(provider.name, refusals=_refused(provider, workshop, error), reason=_sentence(error)))
+        if tried and wish.provider != AUTO:
+            break
+    if not tried:
+        raise errors[0]
+    latencies = _measure_in_turns(tried)
+    best = _best(tried, latencies)
+    return best, tuple([*(_row(one, latencies, one is best) for one in tried), *rows])
+
+
+def _refused(provider: Provider, workshop: Workshop, error: Exception) -> tuple[Refusal, ...]:
+    """The nodes that stand behind an error; of one that is about no node, none."""
+    if not isinstance(error, UnsupportedError) or _obstacle(provider, workshop.request):
+        return ()
+    return tuple(provider.refusals(workshop.graph, workshop.request))
+
+
+def survey(profile: Profile, model: Path | None = None) -> tuple[Candidate, ...]:
+    """Every provider, those of the profile first: why it cannot serve the device, which nodes of the model it cannot take.
+
+    Nothing is made. Raises what loading the model does.
+    """
+    graph = None if model is None else models.clean(models.load(model))
+    request = Request(profile, "nchw", profile.runtime.threads, None, Walk(None, None))
+    names = dict.fromkeys((*profile.runtime.providers, *(p.name for p in providers.PROVIDERS)))
+    rows = []
+    for provider in map(providers.provider, names):
+        obstacle = _obstacle(provider, request)
+        nodes = () if obstacle or graph is None else tuple(provider.refusals(graph, request))
+        rows.append(Candidate(provider.name, refusals=nodes, reason=_sentence(obstacle) if obstacle else ""))
+    return tuple(rows)
+
+
+def _sentence(error: Exception) -> str:
+    hint = getattr(error, "hint", None)
+    return f"{error} ({hint})" if hint and isinstance(error, MissingExtraError) else str(error)
+
+
+def _measure_in_turns(tried: Sequence[Attempt]) -> dict[str, float]:
+    """Medians in ms by provider, of those whose device is here; each of several gets `ROUNDS` turns."""
+    here = [one for one in tried if one.measurement is not None]
+    if len(here) < 2:
+        return {one.made.provider: one.measurement.latency_ms["p50"] for one in here if one.measurement}
+    turns: dict[str, list[float]] = {one.made.provider: [] for one in here}
+    for _ in range(ROUNDS):
+        for one in here:
+            device = open_device(None, one.manifest)
+            job = Job(threads=one.manifest.threads, runs=RUNS, warmup=WARMUP)
+            turns[one.made.provider].append(measure(one.bundle, device, job).latency_ms["p50"])
+    return {name: statistics.median(found) for name, found in turns.items()}
+
+
+def _best(tried: Sequence[Attempt], latencies: Mapping[str, float]) -> Attempt:
+    """The fastest of those that were measured; else cpu, whose answers are known without its device; else the first."""
+    measured = [one for one in tried if one.made.provider in latencies]
+    if measured:
+        best = measured[0]
+        for one in measured[1:]:
+            if latencies[one.made.provider] < (1 - MARGIN) * latencies[best.made.provider]:
+                best = one
+        return best
+    return next((one for one in tried if one.made.provider == "cpu"), tried[0])
+
+
+def _row(one: Attempt, latencies: Mapping[str, float], chosen: bool) -> Candidate:
+    name, found = one.made.provider, one.measurement
+    noises = [c.sqnr_db for c in one.comparisons if c.sqnr_db is not None]
+    row = Candidate(
+        name,
+        chosen,
+        latencies.get(name),
+        size_bytes=one.size_bytes,
+        peak_rss_bytes=None if found is None else found.peak_rss_bytes,
+        max_difference=max((c.max_difference for c in one.comparisons), default=None),
+        sqnr_db=min(noises, default=None),
+        reason="" if name in latencies else "not measured: the device is not here",
+    )
+    if name not in latencies and one.predicted_ms is not None:
+        return replace(row, latency_ms=one.predicted_ms, predicted=True)
+    return row

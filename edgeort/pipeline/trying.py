@@ -1,0 +1,90 @@
+"""A provider's bundle on trial: made, run on the golden inputs where something here can run it, compared with ONNX Runtime."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from edgeort import inspection
+from edgeort.bench import Measurement
+from edgeort.bundle import Bundle, Contents, Manifest, Vocabulary, golden
+from edgeort.comparison import Comparison
+from edgeort.device_profiles.rates import macs_per_ms
+from edgeort.pipeline import checking, packing
+from edgeort.pipeline.checking import Model, Ran
+from edgeort.pipeline.walk import Walk
+from edgeort.providers import Made, Provider, Request
+from edgeort.validate import reference_outputs
+from edgeort.validate.validation import compare_with_reference, feeds_of
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A provider's bundle, not yet in its place. `predicted_ms` is what the profile's rates let expect of it, if they do."""
+
+    made: Made
+    manifest: Manifest
+    contents: Contents
+    bundle: Bundle
+    inputs: list[np.ndarray]
+    ran: Ran
+    comparisons: list[Comparison]
+    size_bytes: int
+    predicted_ms: float | None
+
+    @property
+    def measurement(self) -> Measurement | None:
+        """What the device itself measured, if it is here."""
+        found = self.ran.measurement
+        return found if found is not None and found.is_real else None
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What all attempts start from: the model in `path`, cleaned (`graph`) and as ONNX Runtime is to run it (`reference`)."""
+
+    path: Path
+    out: Path
+    graph: ir.Model
+    reference: Model
+    request: Request
+    walk: Walk
+    vocabulary: Vocabulary | None
+    preprocessing: dict[str, Any] | None
+
+    def attempt(self, provider: Provider, trials: ExitStack) -> Attempt:
+        """The provider's bundle in a folder that lasts as long as `trials`. Raises an EdgeortError."""
+        made = provider.make(self.graph, self.request)
+        manifest = packing.make_manifest(self.path, self.request, made)
+        tokenizer = self.vocabulary.about if self.vocabulary else None
+        manifest = replace(manifest, preprocessing=self.preprocessing, tokenizer=tokenizer)
+        contents = packing.make_contents(made, self.vocabulary)
+        inputs = checking.golden_inputs(self.reference, manifest)
+        bundle = trials.enter_context(checking.trial(self.out, manifest, contents, inputs))
+        with self.walk.stage("check"):
+            ran = checking.run(bundle, inputs)
+            comparisons = []
+            if ran.outputs is not None:
+                comparisons = compare_with_reference(self.reference, manifest, inputs, ran.outputs)
+        size = sum(packing.sizes_of(contents).values())
+        return Attempt(made, manifest, contents, bundle, inputs, ran, comparisons, size, self._predicted_ms(provider))
+
+    def _predicted_ms(self, provider: Provider) -> float | None:
+        """The model's multiply-adds by the rates of the profile, which has them of our own kernels only."""
+        if provider.name != "cpu":
+            return None
+        found = inspection.inspect(self.graph)
+        return found.total_macs / macs_per_ms(self.request.profile)[0] if not found.unknown_macs else None
+
+    def golden(self, attempt: Attempt) -> dict[str, bytes]:
+        """The content of golden/: the bundle's own answers, or ONNX Runtime's where nothing here ran it."""
+        manifest, outputs = attempt.manifest, attempt.ran.outputs
+        if outputs is None:
+            outputs = reference_outputs(self.reference, feeds_of(manifest, attempt.inputs))
+        by_value = dict(zip(manifest.outputs, outputs, strict=True))
+        return golden.files(attempt.inputs, by_value, whole=manifest.min_sqnr_db is not None)
