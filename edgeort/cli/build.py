@@ -168,7 +168,7 @@ def _wish(provider: str, required: str | None, options: Sequence[str]) -> Wish:
     if required is not None and provider not in ("auto", required):
         raise InputError(f"--provider {provider} and --require {required} are not the same")
     pairs = [option.partition("=") for option in options]
-    for option, (key, equals, value) in zip(options, pairs, strict=True):
+    for option, (key, equals, _) in zip(options, pairs, strict=True):
         if not equals or not key.strip() or set(option) & set("\r\n#"):
             raise InputError(
                 f"--provider-option {option!r}: this is not KEY=VALUE", hint="--provider-option NUM_STREAMS=1"

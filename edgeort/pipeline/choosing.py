@@ -1,4 +1,7 @@
-"""Which provider a bundle gets: every one that can serve the device is built and, where the device answers, timed in turns."""
+"""Which provider a bundle gets.
+
+Every one that can serve the device is built and, where the device answers, they are timed in turns.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,8 @@ from edgeort.providers import Provider, Refusal, Request
 
 AUTO = "auto"
 ROUNDS, RUNS, WARMUP = 3, 20, 3
-# A provider that the profile prefers is kept unless another is faster by more: less is within what two runs differ by, and the
-# libraries of other engines are large.
+# A provider that the profile prefers is kept unless another is faster by more: less is within what two runs differ by,
+# and the libraries of other engines are large.
 MARGIN = 0.05
 _EXCUSED = (CheckError, DeviceError, MissingExtraError, ToolchainError, UnsupportedError)
 
@@ -58,8 +61,8 @@ class Wish:
 class Candidate:
     """A row of the table: what a provider would give, or why it does not.
 
-    `latency_ms` is the median of this machine as the device, `predicted` when it comes from the profile's rates instead.
-    `max_difference` is that from ONNX Runtime relative to an output's range, or `sqnr_db` of quantised models.
+    `latency_ms` is the median of this machine as the device, `predicted` when it comes from the profile's rates
+    instead. `max_difference` is that from ONNX Runtime relative to an output's range, or `sqnr_db` of quantised models.
     """
 
     provider: str
@@ -97,7 +100,7 @@ def _obstacle(provider: Provider, request: Request) -> EdgeortError | None:
 
 
 def choose(wish: Wish, workshop: Workshop, trials: ExitStack) -> tuple[Attempt, tuple[Candidate, ...]]:
-    """The attempt of the provider that is taken, and the table. Where no provider can, the first one's error is raised."""
+    """The attempt of the provider that is taken, and the table. Raises the first one's error where no provider can."""
     tried: list[Attempt] = []
     rows, errors = [], []
     for provider in wish.candidates(workshop.request.profile.runtime.providers):
@@ -116,7 +119,7 @@ def choose(wish: Wish, workshop: Workshop, trials: ExitStack) -> tuple[Attempt, 
         raise errors[0]
     latencies = _measure_in_turns(tried)
     best = _best(tried, latencies)
-    return best, tuple([*(_row(one, latencies, one is best) for one in tried), *rows])
+    return best, (*(_row(one, latencies, one is best) for one in tried), *rows)
 
 
 def _refused(provider: Provider, workshop: Workshop, error: Exception) -> tuple[Refusal, ...]:
@@ -127,7 +130,7 @@ def _refused(provider: Provider, workshop: Workshop, error: Exception) -> tuple[
 
 
 def survey(profile: Profile, model: Path | None = None) -> tuple[Candidate, ...]:
-    """Every provider, those of the profile first: why it cannot serve the device, which nodes of the model it cannot take.
+    """Every provider, those of the profile first: why it cannot serve the device, which nodes it cannot take.
 
     Nothing is made. Raises what loading the model does.
     """

@@ -1,4 +1,4 @@
-"""What providers of other engines share: an adapter with the C API of edgeort.h, its settings, models as ONNX has them."""
+"""What providers of other engines share: adapters with the C API of edgeort.h, settings, models as ONNX has them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edgeort.providers.provider import Node, Request
 FOLDER = "model"  # of the bundle: the model and its settings
 SETTINGS = f"{FOLDER}/provider.conf"
 INT8 = "int8"
-# What another run of the same float or quantised model is apart, at most: other orders of sums, other kernels of the engine.
+# What two runs of the same float or quantised model are apart, at most: other orders of sums, other kernels.
 FLOAT_DB, QUANTISED_DB = 60.0, 20.0
 
 _QUANTISED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
