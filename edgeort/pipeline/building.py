@@ -94,7 +94,8 @@ def build(
         manifest = replace(
             attempt.manifest,
             quantization=accuracies.record(asked, quantised, evaluation, shares),
-            candidates=tuple(row.to_dict() for row in candidates),
+            # Times differ from build to build, so that a bundle without a choice has none, and the same bytes each time.
+            candidates=tuple(row.to_dict() for row in candidates) if len(candidates) > 1 else (),
         )
         write_bundle(out, manifest, contents)
     return BuildResult(

@@ -29,7 +29,7 @@ def test_a_share_of_the_float_model(place: Path):
     asked = Accuracy(data=place / "x.npy", labels=str(place / "labels.npy"), limits=Limits(max_drop=100), prune=0.3)
     result = edgeort.build(place / "m.onnx", "host", place / "b", accuracy=asked)
     assert result.pruning is not None and result.pruning.ratio >= 0.3
-    assert result.model_bytes < whole.plan_bytes
+    assert result.model_bytes < whole.model_bytes
     assert result.max_difference < 1e-4  # against ONNX Runtime on the pruned model
     assert result.evaluation is not None and result.evaluation.samples == 12
     assert 10 < next(f.value for f in result.evaluation.figures if f.name == "sqnr_db") < 60  # against the whole one
@@ -49,7 +49,7 @@ def test_zeros_make_the_bundle_smaller(place: Path):
     asked = Accuracy(data=place / "x.npy", sparsity="0.6", exclude=("n2",))
     result = edgeort.build(place / "m.onnx", "host", place / "s", accuracy=asked)
     assert result.pruning is not None and result.pruning.sparsity == pytest.approx(0.6, abs=0.01)
-    assert result.model_bytes < whole.plan_bytes
+    assert result.model_bytes < whole.model_bytes
     stored = [{weights.node.removesuffix("_nhwc") for weights in built.sparse} for built in (whole, result)]
     assert stored == [{"n12"}, {"n6", "n8", "n12"}]  # the 10 classes of n12 are padded to 16
     assert result.max_difference < 1e-4  # against ONNX Runtime on the model with zeros
@@ -61,7 +61,7 @@ def test_zeros_of_an_int8_model(place: Path):
     dense = edgeort.build(place / "m.onnx", "host", place / "i", accuracy=Accuracy("int8", place / "x.npy"))
     asked = Accuracy("int8", place / "x.npy", sparsity="2:4")
     result = edgeort.build(place / "m.onnx", "host", place / "si", accuracy=asked)
-    assert result.precisions["int8"] == dense.precisions["int8"] and result.model_bytes < dense.plan_bytes
+    assert result.precisions["int8"] == dense.precisions["int8"] and result.model_bytes < dense.model_bytes
     assert all(weights.zeros >= 0.5 and not weights.kernel for weights in result.sparse)
 
 
