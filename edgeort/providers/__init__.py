@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from edgeort.errors import InputError
+from edgeort.providers.coreml import CoreMl
 from edgeort.providers.cpu import Cpu
 from edgeort.providers.openvino import OpenVino
 from edgeort.providers.provider import Made, Node, Provider, Refusal, Request
 
-PROVIDERS: tuple[Provider, ...] = (Cpu(), OpenVino())
+PROVIDERS: tuple[Provider, ...] = (Cpu(), OpenVino(), CoreMl())
 
 
 def provider(name: str) -> Provider:
