@@ -132,6 +132,12 @@ def module(path: Path) -> ModuleType:
 
 _IMAGE = {"input": Input((1, 3, 224, 224), normal)}
 _TOKENS = (1, 128)
+# A chunk of 32 ms at 16 kHz behind the end of the chunk before.
+_SOUND = {
+    "input": Input((1, 576), normal),
+    "state": Input((2, 1, 128), normal),
+    "sr": Input((), integers(16000, 16001)),
+}
 _OCR = "rapidocr_onnxruntime"
 
 MODELS: dict[str, Source] = {
@@ -157,6 +163,8 @@ MODELS: dict[str, Source] = {
     "magika": Source(
         packaged("magika", "models/standard_v3_3/model.onnx"), {"bytes": Input((1, 2048), integers(0, 256, np.int32))}
     ),
+    "silero_vad": Source(packaged("silero_vad", "data/silero_vad.onnx"), _SOUND),
+    "silero_vad_op15": Source(packaged("silero_vad", "data/silero_vad_16k_op15.onnx"), _SOUND),
     "digits": Source(sample.path, {"image": Input((1, 1, 8, 8), normal)}),
 }
 

@@ -87,13 +87,13 @@ class NodeTime:
     skipped: bool
 
 
-@dataclass
 class _Given:
-    """An input: what the runtime is told, with the element type (uint16 may be bfloat16), and what it was told last."""
+    """An input: what the runtime is told, with the element type (uint16 may be bfloat16), and the shape it took."""
 
-    tensor: _Tensor
-    address: int = 0
-    shape: tuple[int, ...] | None = None
+    def __init__(self, tensor: _Tensor) -> None:
+        self.tensor = tensor
+        self.pointer = c.pointer(tensor)
+        self.shape: tuple[int, ...] | None = None
 
 
 class _Made:
@@ -224,18 +224,21 @@ class Engine:
         flags = array.flags
         if not (flags.c_contiguous and flags.aligned):
             array = np.require(array, requirements=("C", "ALIGNED"))
-        address = _address(array)
-        if address == given.address and array.shape == given.shape:
+        address, tensor = _address(array), given.tensor
+        if array.shape != given.shape:
+            if array.ndim > _MAX_RANK:
+                raise InputError(f'input "{info.name}" has rank {array.ndim}; the limit is {_MAX_RANK}')
+            given.shape = None  # until the runtime has taken it
+            tensor.rank, tensor.bytes = array.ndim, array.nbytes
+            tensor.dims[: array.ndim] = array.shape
+        elif address == tensor.data:
             return array
-        if array.ndim > _MAX_RANK:
-            raise InputError(f'input "{info.name}" has rank {array.ndim}; the limit is {_MAX_RANK}')
-        tensor = given.tensor
-        tensor.rank = array.ndim
-        tensor.dims[: array.ndim] = array.shape
-        tensor.data, tensor.bytes = address, array.nbytes
-        given.shape = None  # until the runtime has taken it
-        self._check(self._lib.edgeort_set_input(self._model, index, tensor), InputError)
-        given.address, given.shape = address, array.shape
+        tensor.data = address
+        failed = self._lib.edgeort_set_input(self._model, index, given.pointer)
+        if failed:
+            given.shape = None
+            self._check(failed, InputError)
+        given.shape = array.shape
         return array
 
     def _output(self, index: int) -> np.ndarray:
