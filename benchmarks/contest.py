@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.engines import FLOAT, OURS, REFERENCE, Engine
+from benchmarks.engines import FLOAT, OURS, REFERENCE, Engine, Feeds
 from benchmarks.models import ROOT, Model
 
 # Largest difference to ONNX Runtime, relative to the largest value of the output. Winograd's transforms cost ncnn
@@ -90,9 +90,19 @@ def _ratio(times: Mapping[str, float | None]) -> float | None:
 class Worker:
     """A process of benchmarks.worker that has the model loaded, or has said why not."""
 
-    def __init__(self, entry: Engine, model: Model, threads: int, folder: Path, tflite: Path | None) -> None:
+    def __init__(
+        self,
+        entry: Engine,
+        model: Model,
+        threads: int,
+        folder: Path,
+        tflite: Path | None = None,
+        others: Sequence[Feeds] = (),
+    ) -> None:
+        """`others`: further inputs, for which the model's free dimensions stay free."""
         folder.mkdir()
-        np.savez(folder / "feeds.npz", **model.feeds)  # type: ignore[arg-type]
+        for index, feeds in enumerate((model.feeds, *others)):
+            np.savez(folder / f"feeds-{index}.npz", **feeds)  # type: ignore[arg-type]
         self.folder = folder
         self.entrant = Entrant(entry.name)
         command = [sys.executable, "-m", "benchmarks.worker", entry.name, str(model.path), str(threads), str(folder)]
@@ -118,16 +128,16 @@ class Worker:
             return json.loads(line)
         return {"unavailable": f"its process dies with status {self.process.wait()}"}
 
-    def outputs(self) -> list[np.ndarray]:
-        """Those of the first run."""
-        with np.load(self.folder / "outputs.npz") as stored:
+    def outputs(self, which: int = 0) -> list[np.ndarray]:
+        """Those of the first run on the inputs of that number."""
+        with np.load(self.folder / f"outputs-{which}.npz") as stored:
             return [stored[name] for name in stored.files]
 
-    def turn(self, milliseconds: float) -> None:
-        """One turn; its times are added to the entrant's."""
+    def turn(self, milliseconds: float, which: str = "") -> None:
+        """One turn; its times are added to the entrant's. `which`: the number of the inputs, or worker.ALL."""
         assert self.process.stdin is not None
         try:
-            print(milliseconds, file=self.process.stdin, flush=True)
+            print(milliseconds, which, file=self.process.stdin, flush=True)
         except BrokenPipeError:
             self.entrant.out = "its process dies"
             return
@@ -154,16 +164,16 @@ def difference(got: Sequence[np.ndarray], want: Sequence[np.ndarray]) -> float:
     return worst
 
 
-def check(workers: Sequence[Worker], tolerance: float) -> None:
-    """Puts those out whose outputs are not the reference's."""
+def check(workers: Sequence[Worker], tolerance: float, which: int = 0) -> None:
+    """Puts those out whose outputs on the inputs of that number are not the reference's."""
     reference = next(worker for worker in workers if worker.entrant.name == REFERENCE.name)
-    want = [] if reference.entrant.out else reference.outputs()
+    want = [] if reference.entrant.out else reference.outputs(which)
     for worker in workers:
         entrant = worker.entrant
         if entrant.out is None and not want:
             entrant.out = f"not checked: {REFERENCE.name} {reference.entrant.out}"
         elif entrant.out is None:
-            entrant.difference = difference(worker.outputs(), want)
+            entrant.difference = difference(worker.outputs(which), want)
             if entrant.difference > tolerance and entrant.name != FLOAT.name:
                 entrant.out = f"wrong output, off by {entrant.difference:.1e} of the range"
 

@@ -7,8 +7,15 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeort.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+
+
+NAME = "all-minilm-l6-v2"
 
 
 def weights() -> Path:
@@ -19,37 +26,36 @@ def weights() -> Path:
     return Path(spec.origin).parent / "model"
 
 
-def export(path: Path) -> None:
-    """Writes the model: input_ids, attention_mask int64 [batch, length] -> last_hidden_state [batch, length, 384]."""
+def network(attention: str) -> torch.nn.Module:
+    """The module, for inference; `attention` is the library's name of an implementation. ModelError without it."""
     try:
-        import torch
         from transformers import AutoModel
     except ImportError as error:
         raise ModelError(f"{error.name} is not installed", hint="pip install torch onnxscript transformers") from error
+    return AutoModel.from_pretrained(str(weights()), local_files_only=True, attn_implementation=attention).eval()
 
-    network = AutoModel.from_pretrained(str(weights()), local_files_only=True, attn_implementation="eager")
+
+def export(path: Path) -> None:
+    """Writes the model: input_ids, attention_mask int64 [batch, length] -> last_hidden_state [batch, length, 384].
+
+    It is checked against PyTorch: exporters take two inputs that are one tensor for each other.
+    """
+    states = network("eager")
+    import torch
+
+    from edgeort import converters
 
     class States(torch.nn.Module):
-        """The tensor alone, not the library's tuple of outputs."""
+        """The tensor alone, not the library's object of outputs."""
 
         def __init__(self) -> None:
             super().__init__()
-            self.network = network
+            self.network = states
 
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-            return self.network(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> dict[str, torch.Tensor]:
+            found = self.network(input_ids=input_ids, attention_mask=attention_mask)
+            return {"last_hidden_state": found.last_hidden_state}
 
-    free = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length", max=512)}
-    example = torch.ones(2, 16, dtype=torch.int64)
-    program = torch.onnx.export(
-        States().eval(),
-        (example, example),
-        input_names=["input_ids", "attention_mask"],
-        output_names=["last_hidden_state"],
-        dynamic_shapes={"input_ids": free, "attention_mask": free},
-        opset_version=18,
-        dynamo=True,
-        verbose=False,
-    )
-    assert program is not None
-    path.write_bytes(program.model_proto.SerializeToString())
+    ids = torch.arange(32).reshape(2, 16) + 1000
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    converters.from_pytorch(States(), inputs, path, shapes=dict.fromkeys(inputs, ("batch", "length")))

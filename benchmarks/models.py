@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import tempfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from types import ModuleType
 import numpy as np
 import onnx
 
+from benchmarks import minilm
 from edgeort import sample
 from edgeort.errors import InputError, ModelError
 from edgeort.toolchain import cache_dir
@@ -104,8 +106,6 @@ def _efficientnet_lite0(path: Path) -> None:
 
 
 def _minilm(path: Path) -> None:
-    from benchmarks import minilm  # torch and transformers, which only the export needs
-
     minilm.export(path)
 
 
@@ -132,6 +132,12 @@ def module(path: Path) -> ModuleType:
 
 _IMAGE = {"input": Input((1, 3, 224, 224), normal)}
 _TOKENS = (1, 128)
+# A chunk of 32 ms at 16 kHz behind the end of the chunk before.
+_SOUND = {
+    "input": Input((1, 576), normal),
+    "state": Input((2, 1, 128), normal),
+    "sr": Input((), integers(16000, 16001)),
+}
 _OCR = "rapidocr_onnxruntime"
 
 MODELS: dict[str, Source] = {
@@ -146,7 +152,7 @@ MODELS: dict[str, Source] = {
     ),
     "yolov8n": Source(packaged("nudenet", "320n.onnx"), {"images": Input((1, 3, 320, 320), normal)}),
     "minilm": Source(
-        made("minilm", _minilm),
+        made(minilm.NAME, _minilm),
         {"input_ids": Input(_TOKENS, integers(1000, 30000)), "attention_mask": Input(_TOKENS, integers(1, 2))},
     ),
     "ppocr_det": Source(packaged(_OCR, "models/ch_PP-OCRv4_det_infer.onnx"), {"x": Input((1, 3, 320, 320), page)}),
@@ -157,6 +163,8 @@ MODELS: dict[str, Source] = {
     "magika": Source(
         packaged("magika", "models/standard_v3_3/model.onnx"), {"bytes": Input((1, 2048), integers(0, 256, np.int32))}
     ),
+    "silero_vad": Source(packaged("silero_vad", "data/silero_vad.onnx"), _SOUND),
+    "silero_vad_op15": Source(packaged("silero_vad", "data/silero_vad_16k_op15.onnx"), _SOUND),
     "digits": Source(sample.path, {"image": Input((1, 1, 8, 8), normal)}),
 }
 
@@ -199,7 +207,8 @@ def _quantised(name: str, kind: str, activations: str | None) -> Model:
         form = None if activations is None else Form(activations)
         quantize(model.path, path, samples(name), Options(steps=steps, activations=form))
 
-    return Model(f"{name}.int8", made(f"{name}.{kind}", make)(), model.feeds)
+    stored = f"{name}.{kind}.{zlib.crc32(model.path.read_bytes()):08x}"  # of this very model
+    return Model(f"{name}.int8", made(stored, make)(), model.feeds)
 
 
 def find(name: str) -> Model:

@@ -2,9 +2,11 @@
 
     python -m benchmarks.worker ENGINE MODEL THREADS FOLDER [TFLITE]
 
-FOLDER has feeds.npz; the outputs of the first run go to outputs.npz there. Then each line on standard input is a number
-of milliseconds, and is answered by a line of JSON on standard output: the times in ns of the runs made in that
-long, the first run left out. What engines print themselves goes to standard error.
+FOLDER has feeds-0.npz, feeds-1.npz, ...; the outputs of the first run on each go to outputs-0.npz, ... there. Where
+there are several, the model's free dimensions stay free. Then each line on standard input, a number of milliseconds
+and perhaps which feeds, or `all`, is answered by a line of JSON on standard output: the times in ns of the runs made in
+that long, the first left out. Of `all`, a time is that of one run on each of them, giving them included. What engines
+print themselves goes to standard error.
 """
 
 from __future__ import annotations
@@ -13,46 +15,78 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 
-from benchmarks.engines import Engine, Job, Runner, Unavailable, engine, open_runner
+from benchmarks.engines import Engine, Feeds, Job, Runner, Unavailable, engine, open_runner
 
 LEAST_RUNS = 3
 
 
-def turn(runner: Runner, milliseconds: float) -> list[int]:
+ALL = "all"
+
+
+def turn(run: Callable[[], object], milliseconds: float) -> list[int]:
     """Times in ns of runs for that long, at least LEAST_RUNS; one run before them wakes caches and threads."""
-    runner.run()
+    run()
     times: list[int] = []
     end = time.perf_counter_ns() + int(milliseconds * 1e6)
     while len(times) < LEAST_RUNS or time.perf_counter_ns() < end:
         start = time.perf_counter_ns()
-        runner.run()
+        run()
         times.append(time.perf_counter_ns() - start)
     return times
 
 
-def start(entry: Engine, job: Job) -> tuple[Runner | None, dict[str, str]]:
-    """Loads the model, runs it once, writes the outputs; what to tell the parent."""
+def start(entry: Engine, job: Job, others: Sequence[Feeds] = ()) -> tuple[Runner | None, dict[str, str]]:
+    """Loads the model, runs it once on each feeds, writes the outputs; what to tell the parent."""
     try:
         runner = open_runner(entry, job)
-        runner.run()
-        arrays = [np.asarray(array) for array in runner.outputs()]
+        for index, feeds in enumerate((job.feeds, *others)):
+            if index:
+                give(runner, feeds)
+            runner.run()
+            np.savez(job.folder / f"outputs-{index}.npz", *map(np.asarray, runner.outputs()))
     except Unavailable as error:
         return None, {"unavailable": str(error)}
     except Exception as error:  # a peer may raise anything for a model that it does not take
         return None, {"unavailable": f"refuses the model: {str(error).strip().splitlines()[0][:160]}"}
-    np.savez(job.folder / "outputs.npz", *arrays)
     return runner, {"version": str(getattr(sys.modules[entry.package], "__version__", "unknown"))}
 
 
-def serve(runner: Runner, lines: TextIO, answers: TextIO) -> None:
+def give(runner: Runner, feeds: Feeds) -> None:
+    """Sets other inputs."""
+    if runner.give is None:
+        raise Unavailable("takes no inputs of another shape")
+    runner.give(feeds)
+
+
+def serve(runner: Runner, every: Sequence[Feeds], lines: TextIO, answers: TextIO) -> None:
     """Answers until the input ends."""
+
+    def run_all() -> None:
+        for feeds in every:
+            give(runner, feeds)
+            runner.run()
+
     for line in lines:
-        print(json.dumps(turn(runner, float(line))), file=answers, flush=True)
+        milliseconds, *which = line.split()
+        if which and which != [ALL]:
+            give(runner, every[int(which[0])])
+        times = turn(run_all if which == [ALL] else runner.run, float(milliseconds))
+        print(json.dumps(times), file=answers, flush=True)
+
+
+def read_feeds(folder: Path) -> list[Feeds]:
+    """What the parent wrote."""
+    found = []
+    for index in range(len(list(folder.glob("feeds-*.npz")))):
+        with np.load(folder / f"feeds-{index}.npz") as stored:
+            found.append({key: stored[key] for key in stored.files})
+    return found
 
 
 def main(arguments: list[str]) -> None:
@@ -60,13 +94,12 @@ def main(arguments: list[str]) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     name, model, threads, folder, *tflite = arguments
-    with np.load(Path(folder) / "feeds.npz") as stored:
-        feeds = {key: stored[key] for key in stored.files}
-    job = Job(Path(model), feeds, int(threads), Path(folder), Path(tflite[0]) if tflite else None)
-    runner, told = start(engine(name), job)
+    first, *others = every = read_feeds(Path(folder))
+    job = Job(Path(model), first, int(threads), Path(folder), Path(tflite[0]) if tflite else None, free=bool(others))
+    runner, told = start(engine(name), job, others)
     print(json.dumps(told), file=answers, flush=True)
     if runner is not None:
-        serve(runner, sys.stdin, answers)
+        serve(runner, every, sys.stdin, answers)
 
 
 if __name__ == "__main__":

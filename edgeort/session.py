@@ -63,6 +63,8 @@ class InferenceSession:
                 cached = _compile(model, host)
                 plan, library = cached.path, toolchain.library(_target(host), cached.ops, levels)
             self._inputs, self._outputs = cached.inputs, cached.outputs
+        self._names = frozenset(value.name for value in self._inputs)
+        self._positions = {value.name: index for index, value in enumerate(self._outputs)}
         self._engine = Engine(library, plan, threads=threads or host.runtime.threads, isa=isa, profile=profile)
 
     def get_inputs(self) -> list[Value]:
@@ -89,24 +91,23 @@ class InferenceSession:
         C-contiguous arrays of the right dtype are read where they are. Raises InputError: a name, dtype or shape that
         does not fit the model.
         """
-        wanted = self._wanted(output_names)
         arrays = self._arrays(feeds)
+        wanted = self._wanted(output_names)
         with self._lock:
             outputs = self._engine.run(arrays)
-        return [outputs[index] for index in wanted]
+        return [outputs[index] for index in wanted] if wanted else outputs
 
     def _wanted(self, names: Sequence[str] | None) -> list[int]:
-        known = [value.name for value in self._outputs]
+        """Where those outputs are; none for all."""
         for name in names or ():
-            if name not in known:
+            if name not in self._positions:
                 raise InputError(f"the model has no output {name!r}; its outputs are {listed(self._outputs)}")
-        return [known.index(name) for name in names] if names else list(range(len(known)))
+        return [self._positions[name] for name in names or ()]
 
     def _arrays(self, feeds: Mapping[str, Any]) -> list[np.ndarray]:
-        known = [value.name for value in self._inputs]
-        if feeds.keys() != set(known):
-            unknown = sorted(set(feeds) - set(known))
-            missing = [name for name in known if name not in feeds]
+        if feeds.keys() != self._names:
+            unknown = sorted(set(feeds) - self._names)
+            missing = [value.name for value in self._inputs if value.name not in feeds]
             what = f"the model has no input {unknown[0]!r}" if unknown else f"input {missing[0]!r} is missing"
             raise InputError(f"{what}; the inputs are {listed(self._inputs)}")
         return [checked(value, feeds[value.name]) for value in self._inputs]
@@ -163,11 +164,11 @@ def _converted(value: Value, data: Any) -> np.ndarray:
 
 def fits(shape: Sequence[int], declared: Sequence[int | str | None]) -> bool:
     """Whether the fixed dimensions agree."""
-    return (
-        shape == declared
-        or len(shape) == len(declared)
-        and all(not isinstance(want, int) or want == got for got, want in zip(shape, declared, strict=True))
-    )
+    return len(shape) == len(declared) and all(map(_fits_one, shape, declared))
+
+
+def _fits_one(got: int, want: int | str | None) -> bool:
+    return got == want or not isinstance(want, int)
 
 
 def _host() -> Profile:

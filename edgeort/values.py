@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Value:
         """The type as ONNX Runtime writes it, such as `tensor(float)`."""
         return _ORT_TYPES.get(self.dtype, f"tensor({self.dtype})")
 
-    @property
+    @cached_property
     def array_dtype(self) -> np.dtype:
         """The dtype of its arrays."""
         import numpy as np

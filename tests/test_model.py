@@ -563,6 +563,27 @@ def test_an_input_that_is_an_output_keeps_its_name() -> None:
     assert [value.name for value in model.graph.outputs] == ["x", "y"]
 
 
+def test_a_branch_may_hand_on_what_is_outside() -> None:
+    """As PyTorch's exporter writes a squeeze of unknown rank: one branch squeezes, the other one is an Identity."""
+    text = """g (float[n,1] x, bool c) => (float[m] z, float[n,1] w) {
+      r = Relu(x)
+      p, q = If (c) <
+        then_branch = a () => (float[n,1] a0, float[n,1] a1) { a0 = Identity(r)  a1 = Identity(r) },
+        else_branch = b () => (float[n,1] b0, float[n,1] b1) { t = Neg(r)  b0 = Identity(t)  b1 = Identity(b0) }
+      >
+      u = Identity(p)  s = Flatten<axis=0>(u)  z = Relu(s)  w = Identity(q) }"""
+    proto = make(text)
+    model = clean(ir.from_proto(proto))
+    # What stays hands on an outer value, or an output for the second time.
+    assert sorted(node.op_type for node in model.graph.all_nodes()) == [
+        "Flatten", "Identity", "Identity", "Identity", "If", "Neg", "Relu", "Relu",
+    ]  # fmt: skip
+    x = np.array([[1], [-2], [3]], np.float32)
+    for c in (True, False):
+        for ours, theirs in zip(run(model, x=x, c=np.array(c)), run(proto, x=x, c=np.array(c)), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
 def test_a_failing_step_is_left_out(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     def broken(model: ir.Model) -> ir.passes.PassResult:
         model.graph.outputs.clear()

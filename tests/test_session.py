@@ -58,6 +58,28 @@ def test_strided_input_is_read_as_it_looks(session: edgeort.InferenceSession):
     assert session.run(None, {"x": wide[:, ::2]})[0].tobytes() == session.run(None, {"x": X})[0].tobytes()
 
 
+def test_the_same_memory_with_another_shape_and_memory_that_may_not_be_written(session: edgeort.InferenceSession):
+    """What a run was told of an input is not told again: only where it is the same."""
+    memory = np.linspace(-1, 1, 24, dtype=np.float32)
+    for rows in (1, 3, 2, 3):
+        x = memory[: rows * 8].reshape(rows, 8)
+        x += 1
+        x.flags.writeable = rows != 2
+        (got,) = session.run(None, {"x": x})
+        np.testing.assert_allclose(got, reference(mlp(), {"x": x})[0], rtol=1e-5, atol=1e-5)
+
+
+def test_later_runs_leave_results_alone(session: edgeort.InferenceSession):
+    x = np.ones((2, 8), np.float32)
+    (first,) = session.run(None, {"x": x})
+    kept = first.copy()
+    first[:] = 7  # nor do they read them
+    (second,) = session.run(None, {"x": x})
+    (third,) = session.run(None, {"x": -x})
+    np.testing.assert_array_equal(second, kept)
+    assert not np.array_equal(third, kept) and (first == 7).all()
+
+
 def test_outputs_come_in_the_order_asked():
     nodes = [helper.make_node("Relu", ["x"], ["a"]), helper.make_node("Neg", ["x"], ["b"])]
     two = edgeort.InferenceSession(model(nodes, [("x", [4])], [("a", [4]), ("b", [4])]))

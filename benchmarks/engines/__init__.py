@@ -1,13 +1,13 @@
 """What edgeort is compared with: one file an engine, each with `open(job) -> Runner`. ENGINES is the list.
 
-INT8 are those that run int8 models, and edgeort with the float model for comparison.
+INT8 are those that run int8 models, and edgeort with the float model for comparison; FREE are those for free shapes.
 """
 
 from __future__ import annotations
 
 import importlib
 
-from benchmarks.engines.engine import Engine, Job, Runner, Unavailable
+from benchmarks.engines.engine import Engine, Feeds, Job, Runner, Unavailable
 
 ENGINES: tuple[Engine, ...] = (
     Engine("edgeort", "benchmarks.engines.ours", "edgeort", "pip install -e ."),
@@ -18,12 +18,15 @@ ENGINES: tuple[Engine, ...] = (
 )
 OURS, REFERENCE = ENGINES[0], ENGINES[1]
 FLOAT = Engine("edgeort float32", OURS.module, OURS.package, OURS.install)
+TORCH = Engine("PyTorch", "benchmarks.engines.pytorch", "torch", "pip install torch transformers")
+# Those that take inputs of any shape while a model is open.
+FREE = (*ENGINES[:3], TORCH)
 INT8 = (OURS, FLOAT, *ENGINES[1:4])
 
 
 def engine(name: str) -> Engine:
     """The engine of that name."""
-    return next(entry for entry in (*ENGINES, FLOAT) if entry.name == name)
+    return next(entry for entry in (*ENGINES, FLOAT, TORCH) if entry.name == name)
 
 
 def open_runner(entry: Engine, job: Job) -> Runner:
@@ -37,10 +40,12 @@ def open_runner(entry: Engine, job: Job) -> Runner:
 __all__ = [
     "ENGINES",
     "FLOAT",
+    "FREE",
     "INT8",
     "OURS",
     "REFERENCE",
     "Engine",
+    "Feeds",
     "Job",
     "Runner",
     "Unavailable",

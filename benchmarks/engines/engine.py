@@ -23,20 +23,31 @@ class Engine:
     install: str
 
 
+Feeds = dict[str, np.ndarray]
+
+
 @dataclass(frozen=True)
 class Job:
-    """A model and its data. `folder` is scratch of this job; `tflite` is the model converted elsewhere, if it was."""
+    """A model and its data. `folder` is scratch of this job; `tflite` is the model converted elsewhere, if it was.
+
+    `free`: the model's free dimensions stay free, because other data will follow.
+    """
 
     model: Path
-    feeds: dict[str, np.ndarray]
+    feeds: Feeds
     threads: int
     folder: Path
     tflite: Path | None = None
+    free: bool = False
 
 
 @dataclass(frozen=True)
 class Runner:
-    """A loaded model. `run` is what is timed; `outputs` are those of the last run, in the order of the ONNX graph."""
+    """A loaded model. `run` is what is timed; `outputs` are those of the last run, in the order of the ONNX graph.
+
+    `give` sets other inputs, of any shapes that the model takes, for an engine that can.
+    """
 
     run: Callable[[], object]
     outputs: Callable[[], list[np.ndarray]]
+    give: Callable[[Feeds], None] | None = None

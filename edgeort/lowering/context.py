@@ -20,16 +20,25 @@ F32 = 0
 
 @dataclass(frozen=True)
 class Group:
-    """Nodes that run as one: an anchor (or none) and the elementwise program after it, in the graph's order."""
+    """Nodes that run as one: an anchor (or none) and the elementwise program after it, in the graph's order.
+
+    `within`: a node between the two that the anchor's kernel does itself.
+    """
 
     name: str
     anchor: ir.Node | None
     program: tuple[ir.Node, ...]
+    within: ir.Node | None = None
+
+    @property
+    def tile(self) -> ir.Value:
+        """The value that the anchor's kernel makes and the program begins with."""
+        return (self.within or self.anchor).outputs[0]  # type: ignore[union-attr]
 
     @property
     def output(self) -> ir.Value:
         """The one value that the group leaves."""
-        return (self.program[-1] if self.program else self.anchor).outputs[0]  # type: ignore[union-attr]
+        return self.program[-1].outputs[0] if self.program else self.tile
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from edgeort.lowering.bias import take_bias
 from edgeort.lowering.context import Group, Lowering, unsupported
 from edgeort.lowering.params import PARAMS
 from edgeort.lowering.program import epilogue
@@ -23,12 +24,13 @@ def product(ctx: Lowering, node: ir.Node, group: Group) -> None:
     k, n = integers.shape
     if k > MOST:
         raise unsupported(node, f"its sums of {k} products may not fit int32")
-    header, code, operands = epilogue(ctx, node.outputs[0], group.program, 5)
+    bias, group = take_bias(ctx, group, n)
+    header, code, operands = epilogue(ctx, group.tile, group.program, 5)
     wide = int(integers.min(initial=0) == -128)
     params = PARAMS["DynamicQGemmParams"].pack(k=k, n=n, wide=wide, epilogue=header)
     constants = [
         ctx.weights(f"{node.name}.weights", panels(integers[None]), CODES["i8"]),
-        -1,
+        -1 if bias is None else ctx.weights(f"{node.name}.bias", padded(bias)),
         ctx.weights(f"{node.name}.sums", padded(integers.sum(axis=0, dtype=np.int32)), CODES["i32"]),
         ctx.weights(f"{node.name}.scale", padded(scales), CODES["f32"]),
     ]

@@ -13,6 +13,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeort.lowering import compressed, computed_weights, layout, sparse, winograd
+from edgeort.lowering.bias import take_bias
 from edgeort.lowering.compressed import Panels, panels
 from edgeort.lowering.context import Group, Lowering, attribute, integer, integers, number, text, unsupported
 from edgeort.lowering.params import PARAMS
@@ -39,7 +40,7 @@ def emit_product(
 ) -> None:
     """Emits a product of two tensors, with the group's program; `fields` are those of GemmParams."""
     packed = b if isinstance(b, Panels) else Panels("", b, [])
-    header, code, operands = epilogue(ctx, node.outputs[0], group.program, 3 + len(packed.inputs))
+    header, code, operands = epilogue(ctx, group.tile, group.program, 3 + len(packed.inputs))
     params = _params("GemmParams", header, code, **fields)
     ctx.emit(
         f"{packed.prefix}Gemm",
@@ -59,11 +60,14 @@ def matmul(ctx: Lowering, node: ir.Node, group: Group) -> None:
     if weight is None or weight.ndim != 2:
         emit_product(ctx, node, group, ctx.value(a), ctx.value(b), -1, alpha=1.0)
         return
+    k, n = weight.shape
+    bias, group = take_bias(ctx, group, n)
     if sparse.pays(ctx, node, weight):
-        sparse.product(ctx, node, group, weight, padded_bias(np.zeros(1), weight.shape[1]))
+        sparse.product(ctx, node, group, weight, padded_bias(np.zeros(1) if bias is None else bias, n))
         return
     packed = compressed.pack(ctx, str(b.name), weight, dequantized_constant(b), lambda w: [w])  # type: ignore[union-attr]
-    emit_product(ctx, node, group, ctx.value(a), packed, -1, alpha=1.0, packed=1, k=weight.shape[0], n=weight.shape[1])
+    padded = -1 if bias is None else ctx.weights(f"{node.name}.bias", padded_bias(bias, n))
+    emit_product(ctx, node, group, ctx.value(a), packed, padded, alpha=1.0, packed=1, k=k, n=n)
 
 
 def gemm(ctx: Lowering, node: ir.Node, group: Group) -> None:

@@ -57,7 +57,7 @@ def pack(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def product(ctx: Lowering, node: ir.Node, group: Group, matrix: np.ndarray, bias: np.ndarray) -> None:
     """SparseGemm of the node's first input by `matrix`; `bias` is padded."""
-    header, code, operands = epilogue(ctx, node.outputs[0], group.program, 4)
+    header, code, operands = epilogue(ctx, group.tile, group.program, 4)
     weights, mask = pack(matrix)
     name = node.inputs[1].name  # type: ignore[union-attr]
     inputs = [

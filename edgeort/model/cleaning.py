@@ -13,6 +13,7 @@ import onnx_ir as ir
 from edgeort.errors import ModelError
 from edgeort.model.bodies import add_bodies
 from edgeort.model.dynamic_products import is_known
+from edgeort.model.identities import eliminate_identities
 from edgeort.model.inference import infer_shapes
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def clean(model: ir.Model) -> ir.Model:
     simplify: tuple[Step, ...] = (
         ("fold constants", _fold),
         ("rewrite", RewritePass(_rules())),
-        ("eliminate identities", common.IdentityEliminationPass()),
+        ("eliminate identities", eliminate_identities),
         ("remove unused nodes", common.RemoveUnusedNodesPass()),
     )
     finish: tuple[Step, ...] = (

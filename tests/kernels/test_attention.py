@@ -1,4 +1,4 @@
-"""Attention against ONNX Runtime, and against the same products and Softmax node by node."""
+"""Attention against ONNX Runtime, and against the same products and a Softmax that divides last, node by node."""
 
 from __future__ import annotations
 
@@ -20,13 +20,17 @@ def floats(*shape: int) -> np.ndarray:
 
 
 def model(mask: str = "", spelt_out: bool = False, batch: str = "N") -> onnx.ModelProto:
-    """Three projections with the heads behind the rows; with `spelt_out` others read the weights: nothing is fused."""
+    """Three projections with the heads behind the rows; with `spelt_out` as the kernel computes it, and not fused."""
     scores = "c = MatMul (qt, ks) a = Add (c, mask)" if mask else "a = MatMul (qt, ks)"
+    soften = "p = Softmax <axis = -1> (a) o = MatMul (p, vt)"
+    if spelt_out:
+        soften = """m = ReduceMax (a, last) d = Sub (a, m) e = Exp (d) n = ReduceSum (e, last)
+          w = MatMul (e, vt) o = Div (w, n)"""
     more = f", {mask} mask" if mask else ""
     text = f"""g (float[N,R,H,D] q, float[{batch},C,H,D] k, float[{batch},C,H,E] v{more})
-      => (float[N,R,H,E] y{", float[N,H,R,C] p" if spelt_out else ""}) <float s = {{0.35}}> {{
+      => (float[N,R,H,E] y) <float s = {{0.35}}, int64[1] last = {{-1}}> {{
       qt = Transpose <perm = [0,2,1,3]> (q) kt = Transpose <perm = [0,2,3,1]> (k) vt = Transpose <perm = [0,2,1,3]> (v)
-      ks = Mul (kt, s) {scores} p = Softmax <axis = -1> (a) o = MatMul (p, vt)
+      ks = Mul (kt, s) {scores} {soften}
       y = Transpose <perm = [0,2,1,3]> (o) }}"""
     return parse(text)
 
@@ -51,6 +55,23 @@ def test_same_bits_as_node_by_node(mask: str, tmp_path: Path) -> None:
             sizes = {"N": n, "R": rows, "C": columns, "H": 3, "1": 1}
             inputs.append(floats(*(sizes[dim] for dim in mask[6:-1].split(","))) * 3)
         assert same_bits(fused(inputs)[0], separate(inputs)[0])
+
+
+def test_masks_that_are_one_row_or_nothing(tmp_path: Path) -> None:
+    """Such a mask is read as one row, or not at all: of each batch entry, as it is in this run."""
+    fused, separate = (everywhere(model("float[N,1,R,C]", spelt_out), tmp_path) for spelt_out in (False, True))
+    inputs = [floats(4, 13, 3, 8), floats(4, 29, 3, 8), floats(4, 29, 3, 16)]
+    mask = np.zeros((4, 1, 13, 29), np.float32)
+    mask[1, ..., 20:] = -np.inf
+    mask[2, ..., 5:] = np.finfo(np.float32).min
+    mask[3, 0, 12, 28] = -np.inf  # one element of the last row
+    for order in ([0, 1, 2, 3], [3, 2, 1, 0], [1, 1, 0, 3]):
+        assert same_bits(fused([*inputs, mask[order]])[0], separate([*inputs, mask[order]])[0])
+
+
+def test_no_keys_give_zeros(tmp_path: Path) -> None:
+    run = everywhere(model(), tmp_path)
+    assert not run([floats(2, 3, 2, 8), floats(2, 0, 2, 8), floats(2, 0, 2, 8)])[0].any()
 
 
 def test_against_onnxruntime(tmp_path: Path) -> None:

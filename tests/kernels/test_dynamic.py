@@ -17,6 +17,7 @@ from edgeort.passes import PassContext, run_passes
 from tests.contract.engines import HOST, THREADS, int8_levels
 from tests.contract.test_emulated import ARM, bench, qemu
 from tests.kernels.test_qgemm import CORES
+from tests.reference import library
 
 SHAPES = [(1, 1, 1), (1, 3, 5), (7, 37, 33), (13, 64, 16), (2, 130, 100), (50, 1, 17)]  # rows, k, columns
 
@@ -119,6 +120,20 @@ def test_programs_follow_in_the_same_node(tmp_path: Path) -> None:
     want = np.maximum(reference(x, w, s) + np.linspace(-1, 1, 24, dtype=np.float32), 0)
     for where, got in results(made, x, tmp_path / "model.onnx").items():
         np.testing.assert_array_equal(got, want, err_msg=where)
+
+
+def test_a_norm_runs_on_rows_as_they_are_made(tmp_path: Path) -> None:
+    w, s = constants(40, 200)
+    made = model(w, s, "h = Add(p, b) g = Add(h, h) y = LayerNormalization<epsilon=0.01>(g, b, b)")
+    assert lowered(made) == ["DynamicQGemm", "LayerNorm"]
+    x, bias = rows(33, 40), np.linspace(-1, 1, 200, dtype=np.float32)
+    h = reference(x, w, s) + bias
+    want = library().layer_norm((h + h).reshape(-1, 200), bias, bias, 0.01).reshape(h.shape)
+    for where, got in results(made, x, tmp_path / "model.onnx").items():
+        np.testing.assert_array_equal(got, want, err_msg=where)
+    session = InferenceSession(tmp_path / "model.onnx", threads=2)
+    session.run(None, {"x": x})
+    assert [node.skipped for node in session.nodes] == [False, True]
 
 
 def test_another_function_of_that_name_is_what_its_body_says(tmp_path: Path) -> None:

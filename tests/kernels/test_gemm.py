@@ -11,7 +11,7 @@ import pytest
 from onnx import helper
 
 from edgeort.lowering import compressed, matrix
-from tests.kernels.support import parse, run_both, run_everywhere, same_bits
+from tests.kernels.support import parse, plan_of, run_both, run_everywhere, same_bits
 from tests.reference import library
 
 RNG = np.random.default_rng(1)
@@ -83,6 +83,32 @@ def test_epilogue_runs_on_the_tiles(tmp_path: Path) -> None:
         {"w": random(20, 50), "b": random(50), "v": random(33, 1)},
     )
     run_both(model, [random(33, 20), random(33, 50)], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "tail", "taken"),
+    [
+        ((5,), "y = Add(p, b)", True), ((1, 5), "y = Add(b, p)", True), ((), "q = Add(p, b) y = Relu(q)", True),
+        ((5,), "q = Add(p, b) s = Sigmoid(q) y = Mul(q, s)", True),
+        ((5, 1), "y = Add(p, b)", False), ((5, 5), "y = Add(p, b)", False), ((5,), "y = Sub(p, b)", False),
+        ((5,), "q = Add(p, b) y = Mul(q, p)", False),
+    ],
+)  # fmt: skip
+def test_what_is_added_to_each_row_is_a_bias(shape: tuple[int, ...], tail: str, taken: bool, tmp_path: Path) -> None:
+    constants = {"w": random(7, 5), "b": random(*shape)}
+    model = parse(f"g (float[5,7] a) => (float[5,5] y) {{ p = MatMul(a, w) {tail} }}", constants)
+    (node,) = plan_of(model).nodes
+    assert (node.inputs[2] >= 0) == taken
+    run_both(model, [random(5, 7)], tmp_path)
+
+
+def test_a_sparse_product_has_that_bias_too(tmp_path: Path) -> None:
+    weights = random(128, 96)
+    weights[RNG.random(weights.shape) < 0.95] = 0
+    text = "g (float[64,128] a) => (float[64,96] y) { p = MatMul(a, w) q = Add(p, b) y = Relu(q) }"
+    model = parse(text, {"w": weights, "b": random(96)})
+    assert [node.op for node in plan_of(model).nodes] == ["SparseGemm"]
+    run_both(model, [random(64, 128)], tmp_path)
 
 
 @pytest.mark.parametrize("b", [(20, 1), (20,)])

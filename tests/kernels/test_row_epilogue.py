@@ -65,6 +65,21 @@ def test_a_norm_follows_its_product(rows: int, k: int, n: int, tmp_path: Path) -
     check(model, [x, r], [y, norm(y, constants)], tmp_path, alone=0)
 
 
+@pytest.mark.parametrize(("rows", "k", "n"), [(37, 20, 19), (13, 16, 300)])
+def test_a_norm_follows_a_product_of_bytes(rows: int, k: int, n: int, tmp_path: Path) -> None:
+    constants, x = operands(k, n), normal(rows, k)
+    constants["w"] = RNG.integers(-127, 128, (k, n)).astype(np.int8)
+    model = parse(
+        f"""g (float[{rows}, {k}] x) => (float[{rows}, {n}] y, float[{rows}, {n}] l)
+            <float xs = {{0.03}}, uint8 xz = {{90}}, float ws = {{0.01}}, int8 wz = {{0}}> {{
+            q = QuantizeLinear (x, xs, xz) d = DequantizeLinear (q, xs, xz) v = DequantizeLinear (w, ws, wz)
+            y = MatMul (d, v) {NORM} }}""",
+        constants,
+    )
+    y = engine(model, tmp_path).run([x])[0]
+    check(model, [x], [y, norm(y, constants)], tmp_path, alone=0)
+
+
 def test_a_root_mean_square_norm_follows_too(tmp_path: Path) -> None:
     constants, x = {"w": normal(20, 33), "scale": normal(33)}, normal(2, 21, 20)
     text = """g (float[2, 21, 20] x) => (float[2, 21, 33] l) {

@@ -22,6 +22,8 @@ PACKAGED = {
     "ppocr_det": ("rapidocr-onnxruntime", "rapidocr_onnxruntime", "models/ch_PP-OCRv4_det_infer.onnx"),
     "ppocr_rec": ("rapidocr-onnxruntime", "rapidocr_onnxruntime", "models/ch_PP-OCRv4_rec_infer.onnx"),
     "ppocr_cls": ("rapidocr-onnxruntime", "rapidocr_onnxruntime", "models/ch_ppocr_mobile_v2.0_cls_infer.onnx"),
+    "silero_vad": ("silero-vad", "silero_vad", "data/silero_vad.onnx"),
+    "silero_vad_16k_op15": ("silero-vad", "silero_vad", "data/silero_vad_16k_op15.onnx"),
     "magika": ("magika", "magika", "models/standard_v3_3/model.onnx"),
 }
 

@@ -1,5 +1,6 @@
 // Attention: softmax(q (scale k)^T + mask) v of each batch entry and head, a block of rows at a time, so that only a block's
-// scores exist, in the thread's work space. The operations are those of MatMul, Add, Softmax and MatMul, in their order.
+// scores exist, in the thread's work space. The operations are those of MatMul, Add, Softmax and MatMul, in their order, but that
+// Softmax's division comes last: of the result, which is narrower.
 #include <string.h>
 
 #include "../gemm/matrix.h"
@@ -19,6 +20,10 @@ struct View {
   i64 at(i64 batch, i64 head) const { return first + batch * strides[0] + head * strides[1]; }
 };
 
+// A mask that all heads share is looked at before: where it only hides padding its rows are one row, and where there is none it
+// adds nothing.
+enum class MaskRows : u8 { own, one, none };
+
 struct State {
   const SoftmaxKernels* softmax;
   TransposeFn transpose;
@@ -28,6 +33,7 @@ struct State {
   i64 block, stride;         // rows of a block, floats between rows of its scores
   i64 together;              // heads that are packed before their rows are shared out
   i64 k_floats, all_floats;  // of a packed k, of a packed head
+  MaskRows* masks;           // of each batch entry
 };
 
 // Multiplications that make a task worth a thread's while.
@@ -122,6 +128,8 @@ Status shapes(Prepare& p, State* s) {
     return p.fail("neither rows nor columns of an operand are contiguous");
   }
   if (p.has(3)) EDGEORT_TRY(view_mask(p, s));
+  s->masks = static_cast<MaskRows*>(p.keep(static_cast<u64>(s->batch)));
+  if (!s->masks) return p.fail("out of memory");
   return view_output(p, s);
 }
 
@@ -141,7 +149,7 @@ Status prepare(Prepare& p) {
   s->all_floats = s->k_floats + padded(s->width) * s->keys;
   s->together = p.threads() > 1 ? min_of(s->batch * s->heads, 8 * p.threads()) : 1;
   p.scratch(static_cast<u64>(s->together) * static_cast<u64>(s->all_floats) * sizeof(f32));
-  p.thread_scratch(static_cast<u64>(s->block) * static_cast<u64>(s->stride) * sizeof(f32));
+  p.thread_scratch(static_cast<u64>(s->block) * (static_cast<u64>(s->stride) + 1) * sizeof(f32));
   return Status::ok;
 }
 
@@ -175,12 +183,27 @@ void multiply(const Matrix& matrix, const f32* a, i64 a_stride, i64 k, i64 rows,
   }
 }
 
-// Rows [row, row + count) of one head, at most a block.
-void attend(const State& s, const f32* panels, const f32* q, const f32* mask, f32* out, i64 row, i64 count, f32* scores) {
+// How a batch entry's mask, which begins at `mask`, can be read.
+MaskRows look(const State& s, const f32* mask) {
+  if (s.mask.strides[1] != 0) return MaskRows::own;
+  const auto row_bytes = static_cast<size_t>(s.keys) * sizeof(f32);
+  for (i64 row = 1; row < s.rows && s.mask.strides[2] != 0; ++row) {
+    if (memcmp(mask, mask + row * s.mask.strides[2], row_bytes) != 0) return MaskRows::own;
+  }
+  for (i64 i = 0; i < s.keys; ++i) {
+    if (mask[i] != 0.0f) return MaskRows::one;
+  }
+  return MaskRows::none;
+}
+
+// Rows [row, row + count) of one head, at most a block; `mask` may be null, and its rows are `mask_row` apart.
+void attend(const State& s, const f32* panels, const f32* q, const f32* mask, i64 mask_row, f32* out, i64 row, i64 count, f32* scores) {
   const i64 q_row = s.q.strides[2], out_row = s.out.strides[2];
   multiply(s.scores, q + row * q_row, q_row, s.depth, count, panels, s.keys, scores, s.stride);
-  s.softmax->rows(scores, scores, s.keys, count, s.stride, mask ? mask + row * s.mask.strides[2] : nullptr, s.mask.strides[2]);
+  f32* sums = scores + s.block * s.stride;
+  s.softmax->weights(scores, s.keys, count, s.stride, mask ? mask + row * mask_row : nullptr, mask_row, sums);
   multiply(s.values, scores, s.stride, s.keys, count, panels + s.k_floats, s.width, out + row * out_row, out_row);
+  if (s.keys > 0) s.softmax->divide(out + row * out_row, s.width, count, out_row, sums);
 }
 
 // Heads [first, first + heads): all threads pack, then all share their blocks of rows.
@@ -204,9 +227,10 @@ void run_heads(const Run& r, const State& s, i64 first, i64 heads) {
   r.parallel(ceil_div(all, step), [&](i64 task, int thread) {
     for (i64 i = task * step; i < min_of(all, task * step + step); ++i) {
       const i64 batch = (first + i / blocks) / s.heads, head = (first + i / blocks) % s.heads, row = i % blocks * s.block;
+      const bool masked = mask && s.masks[batch] != MaskRows::none;
       attend(s, panels + i / blocks * s.all_floats, r.in(0).as<const f32>() + s.q.at(batch, head),
-             mask ? mask + s.mask.at(batch, head) : nullptr, r.out(0).as<f32>() + s.out.at(batch, head), row, min_of(s.block, s.rows - row),
-             static_cast<f32*>(r.thread_scratch(thread)));
+             masked ? mask + s.mask.at(batch, head) : nullptr, s.masks[batch] == MaskRows::one ? 0 : s.mask.strides[2],
+             r.out(0).as<f32>() + s.out.at(batch, head), row, min_of(s.block, s.rows - row), static_cast<f32*>(r.thread_scratch(thread)));
     }
   });
 }
@@ -215,6 +239,7 @@ void run(Run& r) {
   const State& s = r.state<State>();
   const i64 heads = s.batch * s.heads;
   if (count(r.out(0)) == 0) return;
+  for (i64 batch = 0; r.has(3) && batch < s.batch; ++batch) s.masks[batch] = look(s, r.in(3).as<const f32>() + s.mask.at(batch, 0));
   for (i64 first = 0; first < heads; first += s.together) run_heads(r, s, first, min_of(s.together, heads - first));
 }
 

@@ -12,7 +12,8 @@ struct Blocks {
   i64 width;                    // columns of a tile: tasks are whole ones
   i64 group, chunk;             // so many blocks share so many columns of weights before the next ones
   i64 max_taps;
-  bool even;  // rows are evenly spaced in memory: equal blocks are one entry of TapRows
+  u32* ended;  // for each task's rows, how many of their tasks are over; null: nobody waits for whole rows
+  bool even;   // rows are evenly spaced in memory: equal blocks are one entry of TapRows
 
   struct Part {
     i64 first, last;  // rows
@@ -27,6 +28,18 @@ struct Blocks {
   Part part(i64 task) const {
     const i64 row = task / column_parts, column = task % column_parts;
     return {rows * row / row_parts, rows * (row + 1) / row_parts, edge(column), edge(column + 1)};
+  }
+  // Memory for `ended`: somebody waits for whole rows. False when there is none.
+  bool count_ended(Prepare& p) {
+    ended = static_cast<u32*>(p.keep(static_cast<u64>(row_parts) * sizeof(u32)));
+    return ended != nullptr;
+  }
+  // Whether a task that ends here is the last of those that compute the same rows.
+  bool is_last(i64 task) const {
+    u32* rows_ended = ended + task / column_parts;
+    if (__atomic_add_fetch(rows_ended, 1, __ATOMIC_ACQ_REL) != static_cast<u32>(column_parts)) return false;
+    __atomic_store_n(rows_ended, 0, __ATOMIC_RELAXED);  // for the next run
+    return true;
   }
   // Of the widest task.
   i64 most_columns() const { return min_of(n, ceil_div(ceil_div(n, width), column_parts) * width); }

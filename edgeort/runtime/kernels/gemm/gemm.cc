@@ -117,8 +117,7 @@ Status prepare_with(Prepare& p, const CompressedKernels* kernels) {
   p.thread_scratch(s->matrix.scratch_bytes());
   const Tensor& y = p.out(0);
   if (s->batch != 1 || s->m * s->n == 0 || y.rank == 0 || y.dims[y.rank - 1] != s->n) return Status::ok;
-  s->matrix.ended = static_cast<u32*>(p.keep(static_cast<u64>(s->matrix.row_parts) * sizeof(u32)));
-  if (!s->matrix.ended) return p.fail("out of memory");
+  if (!s->matrix.count_ended(p)) return p.fail("out of memory");
   // An operand of the epilogue may be a as well: its rows are read by the tasks of the same rows, or are copied before.
   p.ends_rows(static_cast<int>(max_of(3, g.epilogue.first_operand)));
   return Status::ok;

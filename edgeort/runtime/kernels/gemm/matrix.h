@@ -15,7 +15,6 @@ struct Matrix : Blocks {
   f32 lo, hi;             // a clamp done in registers; else -inf, inf
   bool program;           // the epilogue is more than that clamp
   i64 row_step;           // between neighbouring rows in the epilogue's space
-  u32* ended;             // for each task's rows, how many of their tasks are over; null: nobody waits for whole rows
 
   using Rows = TapRows<f32>;
 
@@ -38,7 +37,7 @@ struct Matrix : Blocks {
     r.parallel(tasks(), [&](i64 task, int thread) {
       const Part part = this->part(task);
       range(r, weights, bias, out, out_stride, epilogue_row, epilogue_column, part, r.thread_scratch(thread), fill);
-      if (ended && r.has_row_epilogue() && is_last(task / column_parts)) r.end_rows(part.first, part.last);
+      if (ended && r.has_row_epilogue() && is_last(task)) r.end_rows(part.first, part.last);
     });
   }
 
@@ -76,12 +75,6 @@ struct Matrix : Blocks {
   // Scratch for the float32 panels that compressed weights are widened to at a time.
   i64 widened_bytes() const {
     return compression.kernels && !few ? kLine + min_of(chunk, round_up(n, kPanel)) * (panel_stride / kPanel) * i64{sizeof(f32)} : 0;
-  }
-  // Whether the task that ends here is the last of those that compute the same rows.
-  bool is_last(i64 row_part) const {
-    if (__atomic_add_fetch(&ended[row_part], 1, __ATOMIC_ACQ_REL) != static_cast<u32>(column_parts)) return false;
-    __atomic_store_n(&ended[row_part], 0, __ATOMIC_RELAXED);  // for the next run
-    return true;
   }
 };
 

@@ -20,7 +20,8 @@ struct QConstants {
 inline bool is_byte(i32 x) { return x >= -128 && x <= 127; }
 inline bool fits(const Tensor& t, DType dtype, i64 n) { return t.dtype == dtype && t.rank == 1 && t.dims[0] == n; }
 
-// Checks the inputs behind x: `weights` int8, and `columns` each of sums, scales and, if `biased`, biases. All are constants.
+// Checks the inputs behind x: `weights` int8, and `columns` each of sums, scales and, if `biased`, biases, which else are the
+// caller's. All are constants.
 Status q_constants(Prepare& p, i64 weights, i64 columns, bool biased, QConstants* c);
 // The result of a kernel but for bias and scale. quantised: it is bytes.
 Status q_result(Prepare& p, const Quantisation& q, bool quantised, QResult* r);

@@ -10,7 +10,6 @@ struct QResult {
   const f32* scale;
   i32 zero_point, lo, hi;
   bool quantised;  // else the result is float32
-  bool sums;       // the result is the sums themselves, int32
   bool rectified;  // quantised with the zero point -128 and no limits but those of a byte; no |sum * scale| reaches 2^15
 };
 

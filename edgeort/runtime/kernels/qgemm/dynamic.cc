@@ -36,6 +36,10 @@ Status prepare(Prepare& p) {
   p.thread_scratch(m.scratch_bytes());
   p.reads_slice(0);
   p.writes_slice(0);
+  if (m.rows * m.n == 0) return Status::ok;
+  if (!m.count_ended(p)) return p.fail("out of memory");
+  // x, which may be an operand of the epilogue as well, is quantised before.
+  p.ends_rows(static_cast<int>(max_of(kOperands, g.epilogue.first_operand)));
   return Status::ok;
 }
 

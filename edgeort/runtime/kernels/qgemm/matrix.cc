@@ -68,7 +68,11 @@ Status QMatrix::bind_rows(Prepare& p, bool wide, const Program& code, size_t par
   row_kernels = &qgemm_rows(p.isa());
   const auto* zeros = static_cast<const i32*>(p.keep(static_cast<u64>(padded() * bias_lanes) * sizeof(i32)));
   if (!zeros) return p.fail("out of memory");
-  result = {zeros, c.scale, 0, 0, 0, false, true, false};
+  result = {zeros, c.scale, 0, 0, 0, false, false};
+  by_row = {nullptr, c.sums, nullptr};
+  if (!p.has(kBias)) return Status::ok;
+  by_row.offset = static_cast<const f32*>(p.value(kBias));
+  if (!fits(p.in(kBias), DType::f32, padded()) || !by_row.offset) return p.fail("its bias must be %lld constants", (long long)padded());
   return Status::ok;
 }
 
@@ -92,27 +96,20 @@ void QMatrix::compute(const Run& r, const Place& to, const Rows* entries, i64 co
   tile.result = result;
   tile.result.bias += products * bias_lanes;
   tile.result.scale += products;
+  tile.by_row = by_row;
   tile.panel_stride = panel_stride;
   tile.out_stride = between() ? width : to.stride;
   const i64 size = between() ? i64{sizeof(f32)} : element();
   char* out = between() ? reinterpret_cast<char*>(values - part.begin) : to.out + part.first * to.stride * size;
-  chunks(entries, count, part, out, tile.out_stride * size,
-         [&](const Rows& entry, i64 begin, i64 end, char* at) { columns(entry, tile, panels, begin, end, at); });
-  if (to.scales) restore(r, to, part, reinterpret_cast<f32*>(out));
+  chunks(entries, count, part, out, tile.out_stride * size, [&](const Rows& entry, i64 begin, i64 end, char* at) {
+    if (to.scales) tile.by_row.rows = to.scales + part.first + (at - out) / (tile.out_stride * size);
+    columns(entry, tile, panels, begin, end, at);
+  });
   if (!program()) return;
   if (between()) {
     finish(r, to, part, values, width, values + (part.last - part.first) * width);
   } else {
     finish(r, to, part, reinterpret_cast<f32*>(out) + part.begin, to.stride, values);
-  }
-}
-
-// Float32 from the sums of a part at `out`, whose rows have scales of their own.
-void QMatrix::restore(const Run& r, const Place& to, const Part& part, f32* out) const {
-  const i32* sums = r.in(kSums).as<const i32>() + part.begin;
-  for (i64 m = part.first; m < part.last; ++m, out += to.stride) {
-    f32* row = out + part.begin;
-    row_kernels->restore(reinterpret_cast<const i32*>(row), to.scales[m], sums, result.scale + part.begin, part.end - part.begin, row);
   }
 }
 

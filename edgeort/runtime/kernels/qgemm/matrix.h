@@ -14,6 +14,7 @@ struct QMatrix : Blocks {
   int tile_count;
   int bias_lanes;                 // of `tiles`
   const RowKernels* row_kernels;  // of rows that are quantised as the model runs
+  ByRow by_row;                   // of them, but for the rows
   BoundProgram epilogue;          // over the space [rows..., columns]
   QResult result;                 // of tiles: float32 where a program follows; at column 0
   bool quantised;                 // the output is
@@ -24,7 +25,8 @@ struct QMatrix : Blocks {
   // Checks the inputs behind x for `products` products of `n` columns each, whose panels have `quads` quads, folds zero points
   // into the bias, and binds the epilogue behind the params struct of `params_bytes` to the space of output 0.
   Status bind(Prepare& p, const Quantisation& q, const Program& code, size_t params_bytes, i64 products, i64 columns, i64 quads);
-  // The same for one product of rows that are quantised as the model runs; input kBias is absent. wide: some weight is -128.
+  // The same for one product of rows that are quantised as the model runs; input kBias is float32, or absent. wide: some weight
+  // is -128.
   Status bind_rows(Prepare& p, bool wide, const Program& code, size_t params_bytes, i64 columns, i64 quads);
   // Cuts the work for `all_rows` rows whose sums have up to `taps` taps.
   void partition(i64 all_rows, i64 taps, int threads);
@@ -46,7 +48,11 @@ struct QMatrix : Blocks {
   // Computes all rows on all threads. `fill(first_row, &rows)` sets a block's pointers, taps, kc and step.
   template <class Fill>
   void multiply(const Run& r, const Place& to, const Fill& fill) const {
-    r.parallel(tasks(), [&](i64 task, int thread) { range(r, to, part(task), r.thread_scratch(thread), fill); });
+    r.parallel(tasks(), [&](i64 task, int thread) {
+      const Part part = this->part(task);
+      range(r, to, part, r.thread_scratch(thread), fill);
+      if (ended && r.has_row_epilogue() && is_last(task)) r.end_rows(part.first, part.last);
+    });
   }
 
   // The same for a part, on this thread; `scratch` has scratch_bytes().
@@ -62,7 +68,6 @@ struct QMatrix : Blocks {
   Status fold(Prepare& p, const Quantisation& q, const QConstants& c, i64 columns);
   bool between() const { return program() && quantised; }
   void compute(const Run& r, const Place& to, const Rows* entries, i64 count, const Part& part, u8* scratch) const;
-  void restore(const Run& r, const Place& to, const Part& part, f32* out) const;
   void columns(const Rows& in, const QTile& tile, const i8* panels, i64 begin, i64 end, char* out) const;
   void finish(const Run& r, const Place& to, const Part& part, f32* values, i64 stride, void* scratch) const;
 };

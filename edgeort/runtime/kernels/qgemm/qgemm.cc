@@ -30,6 +30,9 @@ Status prepare(Prepare& p) {
   p.thread_scratch(m.scratch_bytes());
   p.reads_slice(0);
   p.writes_slice(0);
+  if (m.rows == 0 || g.quantisation.quantised) return Status::ok;
+  if (!m.count_ended(p)) return p.fail("out of memory");
+  p.ends_rows(static_cast<int>(max_of(kOperands, g.epilogue.first_operand)));
   return Status::ok;
 }
 

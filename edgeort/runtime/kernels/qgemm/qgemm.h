@@ -3,17 +3,29 @@
 //   acc[m, n] = bias[n] + sum over taps t, k < kc of rows[t][m][k] * weights[t, k, n]        int32
 //   out[m, n] = float32(acc) * scale[n], or clip(round_even(that) + zero_point, lo, hi) as bytes
 //
+// Of rows with scales of their own:
+//
+//   out[m, n] = (float32(acc - row[m].zero * sums[n]) * scale[n]) * row[m].scale, and that + offset[n]
+//
 // Weights are panels of kPanel columns, in each [tap][quad of four k][column][four k], so that kQuad bytes in a row are
 // what one value of four k multiplies; k beyond kc are zero there.
 #pragma once
 #include "../../core/dispatch.h"
 #include "../../core/q8.h"
 #include "../gemm/qresult.h"
+#include "rows.h"
 
 namespace edgeort {
 
 static constexpr i64 kDepth = 4;               // k of a quad
 static constexpr i64 kQuad = kPanel * kDepth;  // bytes of a panel's quad
+
+// What the results of rows with scales of their own are made with; else nulls.
+struct ByRow {
+  const RowScale* rows;  // of the first row
+  const i32* sums;       // of each column's weights; whole panels, and so is the offset
+  const f32* offset;     // null: none
+};
 
 struct QTile {
   const q8* const* rows;  // [taps][m]
@@ -21,6 +33,7 @@ struct QTile {
   const i8* panels;
   i64 panel_stride;  // bytes
   QResult result;
+  ByRow by_row;
   void* out;       // column 0
   i64 out_stride;  // elements between rows
   i64 begin, end;  // columns to store: whole tiles, the last of which may be a part of one

@@ -7,7 +7,7 @@
 namespace edgeort {
 namespace {
 
-enum class Kind { floats, bytes, rectified, sums };
+enum class Kind { floats, bytes, rectified };
 
 // Results of a row from its sums.
 template <int C>
@@ -27,7 +27,7 @@ struct Finish {
 #pragma clang loop unroll(full)
     for (int m = 0; m < M; ++m) {
 #pragma clang loop unroll(full)
-      for (int i = 0; i < kVectors; ++i) y[m][i] = kKind == Kind::sums ? bitcast<vf>(sum[m][i]) : to_float(sum[m][i]) * scale[i];
+      for (int i = 0; i < kVectors; ++i) y[m][i] = to_float(sum[m][i]) * scale[i];
     }
     if constexpr (kKind == Kind::bytes || kKind == Kind::rectified) {
       to_bytes.template rows<kKind == Kind::rectified>(y, out, stride);
@@ -37,6 +37,32 @@ struct Finish {
     }
   }
 };
+
+// `rows` rows of C sums, each by its own scale.
+template <int C, bool kOffset>
+__attribute__((noinline)) void restore_rows(const vi* sum, i64 rows, const f32* scales, const ByRow& by, i64 column, char* out,
+                                            i64 stride) {
+  constexpr int kVectors = C / kLanes;
+  vi sums[kVectors];
+  vf scale[kVectors], offset[kVectors];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < kVectors; ++i) {
+    sums[i] = load(by.sums + column + i * kLanes);
+    scale[i] = load(scales + column + i * kLanes);
+    if constexpr (kOffset) offset[i] = load(by.offset + column + i * kLanes);
+  }
+#pragma clang loop unroll(disable)
+  for (i64 m = 0; m < rows; ++m, out += stride, sum += kVectors) {
+    const vi zero = splat_int(by.rows[m].zero);
+    const vf step = splat(by.rows[m].scale);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < kVectors; ++i) {
+      vf y = (to_float(sum[i] - zero * sums[i]) * scale[i]) * step;
+      if constexpr (kOffset) y += offset[i];
+      store(reinterpret_cast<f32*>(out) + i * kLanes, y);
+    }
+  }
+}
 
 #if defined(__x86_64__)
 // Tiles are many and large there: what follows their sums is one function for all of a width.
@@ -55,15 +81,19 @@ __attribute__((noinline)) void finish_rows(const vi* sums, i64 rows, const QResu
 
 // Results of a tile, `stride` bytes between rows.
 template <int M, int C, class Sums>
-EDGEORT_INLINE void put(const Sums& sums, const QResult& r, i64 column, char* out, i64 stride) {
+EDGEORT_INLINE void put(const Sums& sums, const QResult& r, const ByRow& by, i64 column, char* out, i64 stride) {
   vi sum[M][C / kLanes];
 #pragma clang loop unroll(full)
   for (int m = 0; m < M; ++m) {
 #pragma clang loop unroll(full)
     for (int i = 0; i < C / kLanes; ++i) sum[m][i] = sums.get(m, i);
   }
+  if (by.rows) {
+    const auto restore = by.offset ? restore_rows<C, true> : restore_rows<C, false>;
+    return restore(&sum[0][0], M, r.scale, by, column, out, stride);
+  }
 #if defined(__x86_64__)
-  const auto finish = r.quantised ? finish_rows<C, Kind::bytes> : r.sums ? finish_rows<C, Kind::sums> : finish_rows<C, Kind::floats>;
+  const auto finish = r.quantised ? finish_rows<C, Kind::bytes> : finish_rows<C, Kind::floats>;
   finish(&sum[0][0], M, r, column, out, stride);
 #else
   const Finish<C> finish(r, column);
@@ -71,8 +101,6 @@ EDGEORT_INLINE void put(const Sums& sums, const QResult& r, i64 column, char* ou
     finish.template rows<Kind::rectified>(sum, out, stride);
   } else if (r.quantised) {
     finish.template rows<Kind::bytes>(sum, out, stride);
-  } else if (r.sums) {
-    finish.template rows<Kind::sums>(sum, out, stride);
   } else {
     finish.template rows<Kind::floats>(sum, out, stride);
   }
@@ -87,10 +115,11 @@ template <int M, int C, bool kWide>
 void tile(const QTile& t) {
   const i64 taps = t.taps, quads = t.kc / kDepth, rest = t.kc % kDepth, end = t.end, step = t.step;
   const QResult result = t.result;
+  ByRow by = t.by_row;
   const q8* const* const pointers = t.rows;
   const i64 element = result.quantised ? 1 : i64{sizeof(f32)}, stride = t.out_stride * element;
   char* block = static_cast<char*>(t.out) + t.begin * element;
-  for (i64 i = 0, shift = 0; i < t.repeat; ++i, shift += step, block += M * stride) {
+  for (i64 i = 0, shift = 0; i < t.repeat; ++i, shift += step, block += M * stride, by.rows += by.rows ? M : 0) {
     char* out = block;
     for (i64 column = t.begin; column < end; column += C, out += C * element) {
       Dots<M, C, kWide> dots;
@@ -117,10 +146,10 @@ void tile(const QTile& t) {
         rows += M;
       } while (--left > 0);
       if (end - column >= C) {
-        put<M, C>(dots, result, column, out, stride);
+        put<M, C>(dots, result, by, column, out, stride);
       } else {
         char cut[M * C * i64{sizeof(f32)}];
-        put<M, C>(dots, result, column, cut, C * element);
+        put<M, C>(dots, result, by, column, cut, C * element);
         copy_columns(cut, C * element, out, stride, M, (end - column) * element);
       }
     }

@@ -1,4 +1,4 @@
-// Rows of float32 that are quantised as the model runs, each by its own range, and what makes float32 of their products.
+// Rows of float32 that are quantised as the model runs, each by its own range.
 #pragma once
 #include "../../core/dispatch.h"
 #include "../../core/q8.h"
@@ -15,8 +15,6 @@ struct RowKernels {
   // low = min(x, 0), high = max(x, 0), scale = max((high - low) / 255, 2^-126), i = 1 / scale, z = round(-low * i), or 0 for NaN:
   // to[k] = clip(round(x[k] * i) + z, 0, 255) for k < n, and its row's RowScale. A NaN gives any byte.
   RowScale (*quantise)(const f32* x, i64 n, q8* to);
-  // y[k] = (float32(acc[k] - row.zero * sums[k]) * scale[k]) * row.scale for k < n; y may be acc's memory.
-  void (*restore)(const i32* acc, const RowScale& row, const i32* sums, const f32* scale, i64 n, f32* y);
 };
 
 }  // namespace edgeort

@@ -1,6 +1,7 @@
 #include "rows.h"
 
 #include "../../simd/bytes.h"
+#include "../../simd/lanes16.h"
 
 namespace edgeort {
 namespace {
@@ -13,18 +14,27 @@ EDGEORT_INLINE void steps(i64 total, const F& f) {
 
 EDGEORT_INLINE vf load_some(const f32* p, int n) { return n == kLanes ? load(p) : load_n(p, n); }
 
+struct Least {
+  template <class T>
+  EDGEORT_INLINE T operator()(T a, T b) const {
+    return vmin<T>(a, b);
+  }
+};
+struct Most {
+  template <class T>
+  EDGEORT_INLINE T operator()(T a, T b) const {
+    return vmax<T>(a, b);
+  }
+};
+
 RowScale quantise(const f32* x, i64 n, q8* to) {
   vf low = {}, high = {};
   steps(n, [&](i64 i, int m) {
     const vf v = load_some(x + i, m);
-    low = vmin(v, low);
-    high = vmax(v, high);
+    low = vmin(low, v);  // a NaN is passed over
+    high = vmax(high, v);
   });
-  f32 least = 0, most = 0;
-  for (int i = 0; i < kLanes; ++i) {
-    least = low[i] < least ? low[i] : least;
-    most = high[i] > most ? high[i] : most;
-  }
+  const f32 least = tree(low, Least{}), most = tree(high, Most{});
   constexpr f32 kLeastScale = 0x1p-126f;
   const f32 step = (most - least) / 255.0f, scale = step > kLeastScale ? step : kLeastScale, inverse = 1.0f / scale;
   const f32 place = -least * inverse;
@@ -34,19 +44,8 @@ RowScale quantise(const f32* x, i64 n, q8* to) {
   return {zero - 128 + kQ8Bias, scale};
 }
 
-void restore(const i32* acc, const RowScale& row, const i32* sums, const f32* scale, i64 n, f32* y) {
-  const vi zero = splat_int(row.zero);
-  const vf step = splat(row.scale);
-  steps(n, [&](i64 i, int m) {
-    // Packed sums and scales are whole panels; those of the accumulators may end here.
-    const vi a = bitcast<vi>(load_some(reinterpret_cast<const f32*>(acc + i), m));
-    const vf v = (to_float(a - zero * load(sums + i)) * load(scale + i)) * step;
-    m == kLanes ? store(y + i, v) : store_n(y + i, v, m);
-  });
-}
-
 }  // namespace
 
-EDGEORT_KERNEL(RowKernels, qgemm_rows, {quantise, restore})
+EDGEORT_KERNEL(RowKernels, qgemm_rows, {quantise})
 
 }  // namespace edgeort

@@ -23,9 +23,13 @@ struct FoldKernels {
 using FinishFn = void (*)(f32* y, i64 n, Finish finish, i64 length, const f32* shift);
 
 struct SoftmaxKernels {
-  // y = softmax(x) of `count` rows of n elements, `stride` apart; y may be x. With a mask, of x + mask, its rows `mask_stride`
-  // apart; 0: all the same.
-  void (*rows)(f32* y, const f32* x, i64 n, i64 count, i64 stride, const f32* mask, i64 mask_stride);
+  // y = softmax(x) of `count` rows of n elements, one behind the other; y may be x.
+  void (*rows)(f32* y, const f32* x, i64 n, i64 count);
+  // The same in place, rows `stride` apart, but for the division: sums[i] = what row i is to be divided by. With a mask, of
+  // x + mask, its rows `mask_stride` apart; 0: all the same.
+  void (*weights)(f32* x, i64 n, i64 count, i64 stride, const f32* mask, i64 mask_stride, f32* sums);
+  // Rows of n elements, `stride` apart, each by its sum.
+  void (*divide)(f32* x, i64 n, i64 count, i64 stride, const f32* sums);
   // y = log(softmax(x)) of n contiguous elements; y may be x.
   void (*log_row)(f32* y, const f32* x, i64 n);
   // softmax, or its logarithm, of each of `columns` sequences: element r of sequence i is x[r * stride + i].

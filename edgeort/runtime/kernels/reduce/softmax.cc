@@ -59,7 +59,7 @@ void run_softmax(Run& r) {
   if (s.outer * s.n == 0 || !r.wants(0)) return;
   r.ranges(s.outer, max_of(1, kFloatsPerTask / s.n), [&](i64 begin, i64 end, int) {
     const i64 at = begin * s.n;
-    s.kernels->rows(r.out(0).as<f32>() + at, r.in(0).as<const f32>() + at, s.n, end - begin, s.n, nullptr, 0);
+    s.kernels->rows(r.out(0).as<f32>() + at, r.in(0).as<const f32>() + at, s.n, end - begin);
   });
 }
 

@@ -21,6 +21,11 @@ EDGEORT_INLINE void store_some(f32* y, vf v, int n) {
   }
 }
 
+template <int R>
+struct Rows {
+  static constexpr int kRows = R;
+};
+
 // The larger one; a NaN in b is passed over, for it makes the sum NaN and so every result.
 struct Larger {
   EDGEORT_INLINE float operator()(float a, float b) const { return vmax(a, b); }
@@ -34,11 +39,11 @@ struct Larger {
   }
 };
 
-// R rows at once, so that the processor need not wait for one row's maximum and sum. `x` has the mask added already.
+// y = exp(x - most) and its sum, R rows at once, so that the processor need not wait for one row's maximum and sum.
 template <int R>
-EDGEORT_INLINE void soften(f32* y, const f32* x, i64 n, i64 stride, const vf (&most)[R]) {
+EDGEORT_INLINE void exponents(f32* y, const f32* x, i64 n, i64 stride, const vf (&most)[R], f32* sums) {
   Lanes16 lanes[R];
-  vf m[R], sum[R];
+  vf m[R];
   for (int r = 0; r < R; ++r) lanes[r] = Lanes16::of(0.0f), m[r] = splat(tree(most[r], Larger{}));
   i64 i = 0;
   for (; i + 16 <= n; i += 16) {
@@ -63,14 +68,11 @@ EDGEORT_INLINE void soften(f32* y, const f32* x, i64 n, i64 stride, const vf (&m
       lanes[r].v[k] += e;
     }
   }
-  for (int r = 0; r < R; ++r) sum[r] = splat(lanes[r].reduce_tree());
-  vectors(n, [&](i64 at, int some) __attribute__((always_inline)) {
-    for (int r = 0; r < R; ++r) store_some(y + r * stride + at, load_some(y + r * stride + at, some) / sum[r], some);
-  });
+  for (int r = 0; r < R; ++r) sums[r] = lanes[r].reduce_tree();
 }
 
 template <int R>
-void rows_at_once(f32* y, const f32* x, i64 n, i64 stride, const f32* mask, i64 mask_stride) {
+void weights_at_once(f32* y, const f32* x, i64 n, i64 stride, const f32* mask, i64 mask_stride, f32* sums) {
   vf most[R];
   for (int r = 0; r < R; ++r) most[r] = splat(-kInf);
   vectors(n, [&](i64 at, int some) __attribute__((always_inline)) {
@@ -84,15 +86,39 @@ void rows_at_once(f32* y, const f32* x, i64 n, i64 stride, const f32* mask, i64 
       most[r] = some == kLanes ? larger : select(iota() < some, larger, most[r]);
     }
   });
-  soften<R>(y, mask ? y : x, n, stride, most);
+  exponents<R>(y, mask ? y : x, n, stride, most, sums);
 }
 
-void rows(f32* y, const f32* x, i64 n, i64 count, i64 stride, const f32* mask, i64 mask_stride) {
-  constexpr int R = Lanes16::kCount == 1 ? 4 : 2;
+constexpr int kTogether = Lanes16::kCount == 1 ? 4 : 2;
+
+void weights(f32* x, i64 n, i64 count, i64 stride, const f32* mask, i64 mask_stride, f32* sums) {
   i64 r = 0;
-  for (; r + R <= count; r += R)
-    rows_at_once<R>(y + r * stride, x + r * stride, n, stride, mask ? mask + r * mask_stride : nullptr, mask_stride);
-  for (; r < count; ++r) rows_at_once<1>(y + r * stride, x + r * stride, n, stride, mask ? mask + r * mask_stride : nullptr, mask_stride);
+  const auto next = [&](auto rows) __attribute__((always_inline)) {
+    weights_at_once<decltype(rows)::kRows>(x + r * stride, x + r * stride, n, stride, mask ? mask + r * mask_stride : nullptr, mask_stride,
+                                           sums + r);
+    r += decltype(rows)::kRows;
+  };
+  while (r + kTogether <= count) next(Rows<kTogether>{});
+  while (r < count) next(Rows<1>{});
+}
+
+void divide(f32* x, i64 n, i64 count, i64 stride, const f32* sums) {
+  for (i64 r = 0; r < count; ++r, x += stride) {
+    const vf sum = splat(sums[r]);
+    vectors(n, [&](i64 at, int some) __attribute__((always_inline)) { store_some(x + at, load_some(x + at, some) / sum, some); });
+  }
+}
+
+void rows(f32* y, const f32* x, i64 n, i64 count) {
+  f32 sums[kTogether];
+  for (; count >= kTogether; count -= kTogether, x += kTogether * n, y += kTogether * n) {
+    weights_at_once<kTogether>(y, x, n, n, nullptr, 0, sums);
+    divide(y, n, kTogether, n, sums);
+  }
+  for (; count > 0; --count, x += n, y += n) {
+    weights_at_once<1>(y, x, n, n, nullptr, 0, sums);
+    divide(y, n, 1, n, sums);
+  }
 }
 
 void log_row(f32* y, const f32* x, i64 n) {
@@ -122,6 +148,6 @@ void columns(f32* y, const f32* x, i64 n, i64 stride, i64 columns, bool log_of) 
 
 }  // namespace
 
-EDGEORT_KERNEL(SoftmaxKernels, softmax, {rows, log_row, columns})
+EDGEORT_KERNEL(SoftmaxKernels, softmax, {rows, weights, divide, log_row, columns})
 
 }  // namespace edgeort
