@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import onnx
 import onnx.defs
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import AttributeProto, TensorProto, helper
 
 from tests.mutation.places import (
@@ -476,7 +477,7 @@ def mutant(proto: onnx.ModelProto, seed: int) -> tuple[bytes, str]:
             mutation = rng.choice(MUTATIONS + OFTEN)
             try:
                 mutation(changed, rng)
-            except (Nowhere, IndexError):
+            except (Nowhere, IndexError, DecodeError):  # a graph within itself too often
                 continue
             told.append(mutation.__name__)
             break

@@ -14,7 +14,7 @@ from tests.forked import run_forked
 from tests.mutation.judge import BUG, Verdict, judge
 from tests.mutation.mutations import mutant
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 20.0
 MEMORY_BYTES = 4 << 30
 
 
@@ -35,9 +35,9 @@ def run(models: Mapping[str, onnx.ModelProto], seed: int, count: int, library: P
 
         def job(index: int, place: Path) -> tuple[str, Verdict]:
             name, own = chosen[index]
-            data, told = mutant(models[name], own)
             where = Path(folder) / str(index)
             where.write_text("mutate")
+            data, told = mutant(models[name], own)
             verdict = judge(data, library, place, where)
             return told, verdict
 
