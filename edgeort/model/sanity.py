@@ -28,6 +28,7 @@ def check_model(proto: onnx.ModelProto) -> None:
     check_versions(proto)
     _check_functions(proto)
     domains = {_domain(entry.domain) for entry in proto.opset_import}
+    _check_reserved(proto)
     if not proto.graph.output:
         raise ModelError("the graph has no outputs", hint=DAMAGED)
     _check_graph(proto.graph, [], domains)
@@ -40,6 +41,24 @@ def check_model(proto: onnx.ModelProto) -> None:
         names = _declare(function.input, (), function.node, where)
         _check_nodes(function.node, [names], imported, where)
         _check_outputs(function.output, names, where)
+
+
+def _check_reserved(proto: onnx.ModelProto) -> None:
+    """Domains of our own are those of functions that models bring along."""
+    functions = {(function.domain, function.name) for function in proto.functions}
+
+    def check(nodes: Iterable[onnx.NodeProto]) -> None:
+        for node in nodes:
+            if node.domain.split(".")[0] == "edgeort" and (node.domain, node.op_type) not in functions:
+                raise ModelError(
+                    f"{label(node)} is of domain '{node.domain}', but the model has no function of that name",
+                    hint="start from the model that this one was made of",
+                )
+            for graph in bodies(node):
+                check(graph.node)
+
+    for nodes in (proto.graph.node, *(function.node for function in proto.functions)):
+        check(nodes)
 
 
 def check_versions(proto: onnx.ModelProto) -> None:
@@ -155,6 +174,8 @@ def _check_nodes(nodes: Sequence[onnx.NodeProto], scopes: list[set[str]], domain
             if not any(name in scope for scope in scopes):
                 raise ModelError(f"input '{name!s}' of {label(node)} is produced by no node", hint=DAMAGED)
         for graph in bodies(node):
+            if graph.input and node.op_type == "If" and not _domain(node.domain):
+                raise ModelError(f"a branch of {label(node)} has inputs, which it cannot have", hint=DAMAGED)
             used |= _check_graph(graph, scopes, domains)
         needs.append(used & local)
         captured |= used - local

@@ -142,7 +142,7 @@ def _set(attribute: AttributeProto, kind: int, rng: random.Random) -> None:
     if kind == AttributeProto.FLOAT:
         attribute.f = rng.choice(FLOATS)
     elif kind == AttributeProto.INT:
-        attribute.i = rng.choice([*INTEGERS, old.i + 1, old.i - 1, -old.i if old.i > -(2**63) else 0])
+        attribute.i = rng.choice([*INTEGERS, min(old.i + 1, 2**63 - 1), max(old.i - 1, -(2**63)), ~old.i])
     elif kind == AttributeProto.STRING:
         attribute.s = rng.choice([*(name.encode() for name in NAMES), b"\xff\xfe", b"NOTSET", b"SAME_UPPER", b"linear"])
     elif kind == AttributeProto.TENSOR:
@@ -405,7 +405,7 @@ def change_body(proto: onnx.ModelProto, rng: random.Random) -> None:
     elif what == 3:
         body.output[0].name = rng.choice(names(a_scope(proto, rng)))
     else:
-        body.CopyFrom(rng.choice(graphs(proto)))
+        body.CopyFrom(onnx.GraphProto.FromString(rng.choice(graphs(proto)).SerializeToString()))
 
 
 MUTATIONS: tuple[Mutation, ...] = (

@@ -38,15 +38,14 @@ def run(models: Mapping[str, onnx.ModelProto], seed: int, count: int, library: P
             where = Path(folder) / str(index)
             where.write_text("mutate")
             data, told = mutant(models[name], own)
-            verdict = judge(data, library, place, where)
+            verdict = judge(data, library, place, lambda stage: where.write_text(f"{told}; {stage}"))
             return told, verdict
 
         results = []
         for index, result, death in run_forked(job, count, timeout_s=TIMEOUT_S, workers=1, memory_bytes=MEMORY_BYTES):
             name, own = chosen[index]
             if death:
-                stage = (Path(folder) / str(index)).read_text()
-                result = mutant(models[name], own)[1], Verdict(BUG, stage, death)
+                result = (Path(folder) / str(index)).read_text(), Verdict(BUG, "?", death)
             told, verdict = result
             results.append((Mutated(name, own, told), verdict))
     return results
