@@ -174,6 +174,16 @@ def _is_elementwise(node: ir.Node) -> bool:
 
 
 def _lower_node(ctx: Lowering, node: ir.Node, group: Group) -> None:
+    """UnsupportedError names the node, whatever raises it."""
+    try:
+        _lower_group(ctx, node, group)
+    except UnsupportedError as error:
+        if str(error).startswith("node "):
+            raise
+        raise unsupported(node, str(error), error.hint) from error
+
+
+def _lower_group(ctx: Lowering, node: ir.Node, group: Group) -> None:
     if group.anchor is None:
         program.elementwise(ctx, group.program)
     elif integers.is_late(node):

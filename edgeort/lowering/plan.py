@@ -21,9 +21,9 @@ _UNBOUNDED = 2**63 - 1
 def dtype_code(onnx_type: int, where: str) -> int:
     """A plan's code of an ONNX TensorProto.DataType; UnsupportedError names `where` when the runtime lacks it."""
     if onnx_type not in _CODES:
-        name = ir.DataType(onnx_type).name.lower()
+        names = {kind.value: kind.name.lower() for kind in ir.DataType}
         raise UnsupportedError(
-            f"{where} has element type {name}, which the runtime cannot hold",
+            f"{where} has element type {names.get(onnx_type, onnx_type)}, which the runtime cannot hold",
             hint="cast it outside the model, and export the model without it",
         )
     return _CODES[onnx_type]

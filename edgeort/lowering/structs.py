@@ -6,6 +6,8 @@ import struct as _struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from edgeort.errors import UnsupportedError
+
 _FORMATS = {"u8": "B", "i8": "b", "u16": "H", "i16": "h", "u32": "I", "i32": "i", "u64": "Q", "i64": "q", "f32": "f"}
 
 Field = tuple[
@@ -47,13 +49,18 @@ class Struct:
         return _struct.calcsize(self.format)
 
     def pack(self, **values: int | float | bytes | Sequence[int] | Sequence[float]) -> bytes:
-        """The record's bytes. Fields left out are zero, short sequences are padded with zeros."""
+        """The record's bytes. Fields left out are zero, short sequences are padded with zeros.
+
+        UnsupportedError where a field cannot hold its value: values come from a model's attributes.
+        """
         flat: list[int | float | bytes] = []
         for name, ctype, count in self.fields:
             value = values.pop(name, b"" if ctype in _STRUCTS else 0)
             items = list(value) if isinstance(value, Sequence) and not isinstance(value, bytes) else [value]
             if len(items) > count:
-                raise ValueError(f"{self.name}.{name} holds {count} elements, not {len(items)}")
+                raise UnsupportedError(f"its {name} has {len(items)} entries; kernels take {count} at most")
+            if ctype in _FORMATS:
+                _check(name, ctype, items)
             flat += items + [0] * (count - len(items))
         if values:
             raise ValueError(f"{self.name} has no field {', '.join(values)}")
@@ -67,3 +74,11 @@ class Struct:
             out[name] = flat[at : at + count]
             at += count
         return out
+
+
+def _check(name: str, ctype: str, items: Sequence[int | float | bytes]) -> None:
+    for item in items:
+        try:
+            _struct.pack(f"<{_FORMATS[ctype]}", item)
+        except (_struct.error, OverflowError) as error:
+            raise UnsupportedError(f"its {name} is {item!r}; kernels take what {ctype} can hold") from error

@@ -94,16 +94,18 @@ def clean(model: ir.Model) -> ir.Model:
 def _apply(original: ir.Model, model: ir.Model, steps: Sequence[Step]) -> tuple[ir.Model, bool]:
     """Run the steps one after the other; returns the model after those that succeeded, and whether any changed it."""
     changed = False
+    trial = model.clone()
     for name, step in steps:
-        trial = model.clone()
         try:
             result = step(trial)
             _check_signature(model, trial)
+            following = trial.clone()  # which fails where the step left something broken
         except Exception as error:  # the optimizer raises whatever the operator at hand made it raise
             _blame_model(original)
             log.warning("clean-up step '%s' failed and was left out: %s", name, str(error).split("\n")[0])
+            trial = model.clone()
         else:
-            model = trial
+            model, trial = trial, following
             changed |= result.modified
     return model, changed
 

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 import onnx
 import onnx_ir as ir
 
+from edgeort.model.tensors import RANK_LIMIT
+
 log = logging.getLogger(__name__)
 
-RANK_LIMIT = 64  # NumPy's
 INFERENCE_ROUNDS = 16  # each needs a Reshape to a computed shape behind that of the round before
 VECTOR_LIMIT = 1024  # entries of a shape, generously
 BIG_INITIALIZER_BYTES = 1024  # shape inference reads values of small initializers (shapes, axes), never of weights
@@ -68,6 +69,21 @@ def _infer_once(model: ir.Model, *, data_prop: bool) -> bool:
         found = {value.name: value for node in other for value in node.outputs}
         changed |= _copy_shapes((value for node in graph for value in node.outputs), found)
     return changed
+
+
+def adopt_shapes(model: ir.Model, inferred: onnx.ModelProto) -> None:
+    """Takes the shapes of `inferred` where those that the model declares for what its nodes make contradict them."""
+    for graph, other in zip(model.graphs(), ir.from_proto(inferred).graphs(), strict=True):
+        found = {value.name: value.shape for node in other for value in node.outputs}
+        for value in (value for node in graph for value in node.outputs):
+            shape = found.get(value.name)
+            if shape is not None and value.shape is not None and _contradict(shape, value.shape):
+                value.shape = ir.Shape(list(shape))
+
+
+def _contradict(one: ir.Shape, other: ir.Shape) -> bool:
+    pairs = zip(one, other, strict=False)
+    return len(one) != len(other) or any(isinstance(a, int) and isinstance(b, int) and a != b for a, b in pairs)
 
 
 def _set_ranks(model: ir.Model) -> bool:
@@ -133,8 +149,9 @@ def without_weights(model: ir.Model, *, small_only: bool = False) -> onnx.ModelP
     light = model.clone()
     graph = light.graph
     for name, value in list(graph.initializers.items()):
-        if value.const_value is not None and value.const_value.nbytes > BIG_INITIALIZER_BYTES:
-            value.type, value.shape = ir.TensorType(value.const_value.dtype), ir.Shape(value.const_value.shape.numpy())
+        tensor = value.const_value
+        if tensor is not None and (tensor.nbytes > BIG_INITIALIZER_BYTES or isinstance(tensor, ir.ExternalTensor)):
+            value.type, value.shape = ir.TensorType(tensor.dtype), ir.Shape(tensor.shape.numpy())
             del graph.initializers[name]
             value.const_value = None
             graph.inputs.append(value)

@@ -9,7 +9,8 @@ import onnx
 import onnx_ir as ir
 
 from edgeort.errors import ModelError
-from edgeort.model.inference import without_weights
+from edgeort.model.inference import adopt_shapes, without_weights
+from edgeort.model.operators import check_operators
 from edgeort.model.reading import read_proto
 from edgeort.model.sanity import OPSETS, check_model
 from edgeort.model.shapes import fix_shapes
@@ -35,7 +36,8 @@ def load(path: str | os.PathLike[str], *, shapes: Mapping[str, Sequence[int | st
             check_model(proto)
             check_tensors(proto, folder)
             model = _to_ir(proto, folder)
-            without_weights(model)  # what cannot be written again, such as a name that is not UTF-8, fails here
+            # What cannot be written again, such as a name that is not UTF-8, fails here, too.
+            adopt_shapes(model, check_operators(without_weights(model)))
         except ModelError:
             raise
         except Exception as error:

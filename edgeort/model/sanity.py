@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 import onnx
 
 from edgeort.errors import ModelError
+from edgeort.model.attributes import check_attributes
+from edgeort.model.labels import DAMAGED, bodies, label
 from edgeort.model.tensors import check_dims
 
 IR_VERSIONS = (3, onnx.IR_VERSION)
@@ -15,7 +17,6 @@ OPSETS = (7, onnx.defs.onnx_opset_version())
 EXPANDED_NODE_LIMIT = 1_000_000  # nodes after inlining functions; a few nested doublings would otherwise fill memory
 CALL_DEPTH_LIMIT = 100  # of functions calling functions
 
-_DAMAGED = "the model is invalid: export it again, or see: python -m onnx.bin.checker MODEL"
 _CONVERT = (
     'python -c "import onnx, onnx.version_converter as v; '
     "onnx.save(v.convert_version(onnx.load('model.onnx'), 17), 'model17.onnx')\""
@@ -27,16 +28,37 @@ def check_model(proto: onnx.ModelProto) -> None:
     check_versions(proto)
     _check_functions(proto)
     domains = {_domain(entry.domain) for entry in proto.opset_import}
+    _check_reserved(proto)
     if not proto.graph.output:
-        raise ModelError("the graph has no outputs", hint=_DAMAGED)
+        raise ModelError("the graph has no outputs", hint=DAMAGED)
     _check_graph(proto.graph, [], domains)
     _check_inputs(proto.graph)
+    check_attributes(proto.graph.node, frozenset())
     for function in proto.functions:
+        check_attributes(function.node, {*function.attribute, *(a.name for a in function.attribute_proto)})
         imported = {_domain(entry.domain) for entry in function.opset_import} or domains
         where = f"function '{function.name}'"
         names = _declare(function.input, (), function.node, where)
         _check_nodes(function.node, [names], imported, where)
         _check_outputs(function.output, names, where)
+
+
+def _check_reserved(proto: onnx.ModelProto) -> None:
+    """Domains of our own are those of functions that models bring along."""
+    functions = {(function.domain, function.name) for function in proto.functions}
+
+    def check(nodes: Iterable[onnx.NodeProto]) -> None:
+        for node in nodes:
+            if node.domain.split(".")[0] == "edgeort" and (node.domain, node.op_type) not in functions:
+                raise ModelError(
+                    f"{label(node)} is of domain '{node.domain}', but the model has no function of that name",
+                    hint="start from the model that this one was made of",
+                )
+            for graph in bodies(node):
+                check(graph.node)
+
+    for nodes in (proto.graph.node, *(function.node for function in proto.functions)):
+        check(nodes)
 
 
 def check_versions(proto: onnx.ModelProto) -> None:
@@ -49,10 +71,10 @@ def check_versions(proto: onnx.ModelProto) -> None:
     versions: dict[str, int] = {}
     for entry in proto.opset_import:
         if versions.setdefault(_domain(entry.domain), entry.version) != entry.version:
-            raise ModelError(f"opset '{entry.domain or 'ai.onnx'}' is imported in two versions", hint=_DAMAGED)
+            raise ModelError(f"opset '{entry.domain or 'ai.onnx'}' is imported in two versions", hint=DAMAGED)
     supported = f"opsets {OPSETS[0]} to {OPSETS[1]} of ai.onnx are supported"
     if "" not in versions and _uses_default_domain(proto):
-        raise ModelError(f"the model does not say which opset of ai.onnx it uses; {supported}", hint=_DAMAGED)
+        raise ModelError(f"the model does not say which opset of ai.onnx it uses; {supported}", hint=DAMAGED)
     if "" in versions and not OPSETS[0] <= versions[""] <= OPSETS[1]:
         newer = f"export with opset_version={OPSETS[1]}, or: pip install -U onnx"
         raise ModelError(
@@ -63,20 +85,11 @@ def check_versions(proto: onnx.ModelProto) -> None:
 
 def _uses_default_domain(proto: onnx.ModelProto) -> bool:
     """Whether a node of the main graph does, or may through a body or a function."""
-    return bool(proto.functions) or any(not _domain(node.domain) or _subgraphs(node) for node in proto.graph.node)
+    return bool(proto.functions) or any(not _domain(node.domain) or bodies(node) for node in proto.graph.node)
 
 
 def _domain(name: str) -> str:
     return "" if name == "ai.onnx" else name
-
-
-def _label(node: onnx.NodeProto) -> str:
-    return f"node '{node.name or next(iter(node.output), '?')}' ({node.op_type})"
-
-
-def _subgraphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
-    found = [attribute.g for attribute in node.attribute if attribute.HasField("g")]
-    return found + [graph for attribute in node.attribute for graph in attribute.graphs]
 
 
 def _check_inputs(graph: onnx.GraphProto) -> None:
@@ -86,7 +99,7 @@ def _check_inputs(graph: onnx.GraphProto) -> None:
         if info.name in initialized:
             continue
         if kind is None or (kind == "tensor_type" and not info.type.tensor_type.elem_type):
-            raise ModelError(f"input '{info.name}' of the graph has no type", hint=_DAMAGED)
+            raise ModelError(f"input '{info.name}' of the graph has no type", hint=DAMAGED)
         if kind == "tensor_type":
             dims = info.type.tensor_type.shape.dim
             check_dims((d.dim_value for d in dims if d.dim_value > 0), f"input '{info.name}' of the graph")
@@ -110,10 +123,10 @@ def _check_outputs(outputs: Iterable[str], names: set[str], where: str) -> None:
     seen: set[str] = set()
     for name in outputs:
         if name in seen:
-            raise ModelError(f"{where} has two outputs named '{name}'", hint=_DAMAGED)
+            raise ModelError(f"{where} has two outputs named '{name}'", hint=DAMAGED)
         seen.add(name)
         if name not in names:
-            raise ModelError(f"output '{name}' of {where} is produced by no node", hint=_DAMAGED)
+            raise ModelError(f"output '{name}' of {where} is produced by no node", hint=DAMAGED)
 
 
 def _declare(
@@ -126,17 +139,17 @@ def _declare(
         seen: set[str] = set()
         for name in group:
             if not isinstance(name, str) or not name:  # protobuf hands out bytes where the text is not UTF-8
-                raise ModelError(f"{where} has an {kind} without a readable name", hint=_DAMAGED)
+                raise ModelError(f"{where} has an {kind} without a readable name", hint=DAMAGED)
             if name in seen:
-                raise ModelError(f"{where} has two {kind}s named '{name}'", hint=_DAMAGED)
+                raise ModelError(f"{where} has two {kind}s named '{name}'", hint=DAMAGED)
             seen.add(name)
         names |= seen
     for node in nodes:
         for name in node.output:
             if not isinstance(name, str):
-                raise ModelError(f"an output of {_label(node)} has an unreadable name", hint=_DAMAGED)
+                raise ModelError(f"an output of {label(node)} has an unreadable name", hint=DAMAGED)
             if name and name in names:
-                raise ModelError(f"value '{name}' has two producers in {where}, one is {_label(node)}", hint=_DAMAGED)
+                raise ModelError(f"value '{name}' has two producers in {where}, one is {label(node)}", hint=DAMAGED)
             names.add(name)
     names.discard("")
     return names
@@ -149,18 +162,20 @@ def _check_nodes(nodes: Sequence[onnx.NodeProto], scopes: list[set[str]], domain
     captured: set[str] = set()
     for node in nodes:
         if not node.op_type:
-            raise ModelError(f"{_label(node)} of {where} has no operator", hint=_DAMAGED)
+            raise ModelError(f"{label(node)} of {where} has no operator", hint=DAMAGED)
         if _domain(node.domain) not in domains:
             raise ModelError(
-                f"{_label(node)} is of domain '{node.domain}', of which the model imports no opset; it imports "
+                f"{label(node)} is of domain '{node.domain}', of which the model imports no opset; it imports "
                 f"{', '.join(sorted(domain or 'ai.onnx' for domain in domains))}",
-                hint=_DAMAGED,
+                hint=DAMAGED,
             )
         used = {name for name in node.input if name}
         for name in used:
             if not any(name in scope for scope in scopes):
-                raise ModelError(f"input '{name!s}' of {_label(node)} is produced by no node", hint=_DAMAGED)
-        for graph in _subgraphs(node):
+                raise ModelError(f"input '{name!s}' of {label(node)} is produced by no node", hint=DAMAGED)
+        for graph in bodies(node):
+            if graph.input and node.op_type == "If" and not _domain(node.domain):
+                raise ModelError(f"a branch of {label(node)} has inputs, which it cannot have", hint=DAMAGED)
             used |= _check_graph(graph, scopes, domains)
         needs.append(used & local)
         captured |= used - local
@@ -185,7 +200,7 @@ def _check_acyclic(nodes: Sequence[onnx.NodeProto], needs: list[set[str]], where
                 ready.append(user)
     if len(ready) < len(nodes):
         stuck = next(index for index, count in enumerate(missing) if count)
-        raise ModelError(f"{where} has a cycle: {_label(nodes[stuck])} waits for its own output", hint=_DAMAGED)
+        raise ModelError(f"{where} has a cycle: {label(nodes[stuck])} waits for its own output", hint=DAMAGED)
 
 
 def _check_functions(proto: onnx.ModelProto) -> None:
@@ -194,7 +209,7 @@ def _check_functions(proto: onnx.ModelProto) -> None:
     for function in proto.functions:
         key = (_domain(function.domain), function.name, function.overload)
         if functions.setdefault(key, function) is not function:
-            raise ModelError(f"function '{function.domain}::{function.name}' is declared twice", hint=_DAMAGED)
+            raise ModelError(f"function '{function.domain}::{function.name}' is declared twice", hint=DAMAGED)
     sizes: dict[tuple[str, str, str], int] = {}
 
     def size_of(nodes: Iterable[onnx.NodeProto], callers: tuple[tuple[str, str, str], ...]) -> int:
@@ -203,10 +218,10 @@ def _check_functions(proto: onnx.ModelProto) -> None:
             key = (_domain(node.domain), node.op_type, node.overload)
             if key in callers or len(callers) > CALL_DEPTH_LIMIT:
                 fault = "calls itself" if key in callers else f"is called {len(callers)} levels deep"
-                raise ModelError(f"function '{node.domain}::{node.op_type}' {fault}", hint=_DAMAGED)
+                raise ModelError(f"function '{node.domain}::{node.op_type}' {fault}", hint=DAMAGED)
             if key in functions and key not in sizes:
                 sizes[key] = size_of(functions[key].node, (*callers, key))
-            total += sizes.get(key, 1) + sum(size_of(graph.node, callers) for graph in _subgraphs(node))
+            total += sizes.get(key, 1) + sum(size_of(graph.node, callers) for graph in bodies(node))
         return total
 
     expanded = max([size_of(proto.graph.node, ()), *(size_of(f.node, (k,)) for k, f in functions.items())])

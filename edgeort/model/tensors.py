@@ -15,6 +15,8 @@ from edgeort.errors import ModelError
 
 ELEMENT_LIMIT = 2**40  # no tensor of any real model; beyond it sizes in bytes start to overflow 64-bit arithmetic
 
+RANK_LIMIT = 64  # NumPy's
+_EXPORT = "the file is damaged: download or export the model again"
 _FIELDS = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data")
 # dtype -> (field of TensorProto, entries per 1 element); every other dtype sits in int32_data (onnx.proto, TensorProto)
 _TYPED_FIELD: dict[ir.DataType, tuple[str, int]] = {
@@ -50,6 +52,8 @@ def check_tensors(proto: onnx.ModelProto, folder: str) -> None:
 def check_dims(dims: Iterable[int], what: str) -> int:
     """Number of elements of a tensor of these dimensions; raises ModelError for negative and absurd ones."""
     sizes = list(dims)
+    if len(sizes) > RANK_LIMIT:
+        raise ModelError(f"{what} has {len(sizes)} dimensions; {RANK_LIMIT} are allowed")
     if any(size < 0 for size in sizes):
         raise ModelError(f"{what} has a negative dimension: {sizes}")
     if math.prod(max(size, 1) for size in sizes) > ELEMENT_LIMIT:
@@ -104,11 +108,13 @@ def _size_bytes(dtype: ir.DataType, count: int, what: str) -> int:
 
 
 def _check_raw(tensor: onnx.TensorProto, what: str, dtype: ir.DataType, count: int) -> None:
+    if any(len(getattr(tensor, field)) for field in _FIELDS):
+        raise ModelError(f"{what} holds its data twice, as raw bytes and as numbers", hint=_EXPORT)
     expected, actual = _size_bytes(dtype, count, what), len(tensor.raw_data)
     if actual != expected:
         raise ModelError(
             f"{what} says {dtype.name}{list(tensor.dims)}, which is {expected} bytes, but holds {actual}",
-            hint="the file is damaged: download or export the model again",
+            hint=_EXPORT,
         )
 
 
@@ -123,7 +129,7 @@ def _check_typed(tensor: onnx.TensorProto, what: str, dtype: ir.DataType, count:
             raise ModelError(
                 f"{what} says {dtype.name}{list(tensor.dims)}, which is {expected} entries of {field}, but it has "
                 f"{actual} entries of {other}",
-                hint="the file is damaged: download or export the model again",
+                hint=_EXPORT,
             )
 
 

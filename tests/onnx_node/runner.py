@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing as mp
-import os
 import platform
 import re
-import tempfile
-import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +19,7 @@ from edgeort.engine import Engine
 from edgeort.errors import EdgeortError
 from edgeort.passes import PassContext, run_passes
 from edgeort.values import BITS
+from tests.forked import run_forked
 
 PASSED = "passed"
 TIMEOUT_S = 30
@@ -150,82 +145,13 @@ def _compare(got: np.ndarray, want: np.ndarray, case: Any) -> None:
             raise Mismatch("wrong value", f"largest difference {np.nanmax(np.abs(a - b))} in {want.size}")
 
 
-def _work(todo: Sequence[Any], lib: Path, pipe: Connection) -> None:
-    warnings.simplefilter("ignore")
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, 1)
-    os.dup2(devnull, 2)
-    with tempfile.TemporaryDirectory() as folder:
-        while (index := pipe.recv()) is not None:
-            pipe.send(run_case(todo[index], lib, Path(folder)))
-
-
-class _Worker:
-    """A forked process and the case it is busy with."""
-
-    def __init__(self, todo: Sequence[Any], lib: Path) -> None:
-        context = mp.get_context("fork")  # the cases are large and already here
-        self.pipe, theirs = context.Pipe()
-        self.process: BaseProcess = context.Process(target=_work, args=(todo, lib, theirs), daemon=True)
-        self.process.start()
-        theirs.close()
-        self.index: int | None = None
-        self.spent_s = 0.0
-
-    def give(self, index: int | None) -> None:
-        self.index, self.spent_s = index, 0.0
-        self.pipe.send(index)
-        if index is None:
-            self.process.join()
-
-    def take(self) -> Outcome | str:
-        """The outcome, or how the process died."""
-        try:
-            return self.pipe.recv()
-        except (EOFError, ConnectionResetError):
-            self.process.join()
-            return f"crash: signal {-(self.process.exitcode or 0)}"
-
-    def late(self, seconds: float) -> bool:
-        """Whether the case has had its time, with these seconds; those of a machine that was stopped do not count."""
-        self.spent_s += min(seconds, 2.0)
-        return self.spent_s > TIMEOUT_S
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.join()
-
-
 def run_all(todo: Sequence[Any], lib: Path, workers: int | None = None) -> list[Outcome]:
     """The outcome of every case, in order of names."""
-    queue = iter(range(len(todo)))
-    return sorted(_run(todo, lib, queue, workers or os.cpu_count() or 1), key=lambda outcome: outcome.name)
-
-
-def _run(todo: Sequence[Any], lib: Path, queue: Iterator[int], count: int) -> Iterable[Outcome]:
-    pool = []
-    for index, _ in zip(queue, range(count), strict=False):
-        pool.append(_Worker(todo, lib))
-        pool[-1].give(index)
-    now = time.monotonic()
-    while pool:
-        ready = wait([worker.pipe for worker in pool], timeout=1)
-        before, now = now, time.monotonic()
-        for position, worker in reversed(list(enumerate(pool))):
-            if worker.pipe in ready:
-                result: Outcome | str = worker.take()
-            elif worker.late(now - before):
-                worker.end()
-                result = f"no answer in {TIMEOUT_S} s"
-            else:
-                continue
-            if isinstance(result, str):
-                case = todo[worker.index]  # type: ignore[index]
-                yield Outcome(case.name, f"{result}: {_operator(case.model.graph)}")
-                pool[position] = worker = _Worker(todo, lib)
-            else:
-                yield result
-            following = next(queue, None)
-            worker.give(following)
-            if following is None:
-                pool.pop(position)
+    outcomes = []
+    jobs = run_forked(
+        lambda index, folder: run_case(todo[index], lib, folder), len(todo), timeout_s=TIMEOUT_S, workers=workers
+    )
+    for index, outcome, death in jobs:
+        case = todo[index]
+        outcomes.append(outcome or Outcome(case.name, f"{death}: {_operator(case.model.graph)}"))
+    return sorted(outcomes, key=lambda outcome: outcome.name)

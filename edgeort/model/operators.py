@@ -1,0 +1,62 @@
+"""The ONNX project's own checker and type inference: do nodes have the inputs, outputs and attributes that the standard
+gives them, and do types and shapes agree?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import onnx
+
+from edgeort.errors import ModelError
+
+_CHECKED = re.compile(r"Bad node spec for node\. Name: (.*) OpType: (.*)")
+_INFERRED = re.compile(r"\(op_type:([^,)]*)(?:, node name: ([^)]*))?\): *(?:\[\w+\] *)?(.*)")
+_HINT = "the model is invalid: export it again with a newer exporter, or see: python -m onnx.bin.checker MODEL"
+_NESTED = "[ShapeInferenceError] Inference error(s)"  # within the body of an operator that is a function
+
+
+def check_operators(light: onnx.ModelProto) -> onnx.ModelProto:
+    """Raise ModelError where the checker or inference finds fault; the message names the node.
+
+    `light` has its nodes in topological order, weights may be left out; nodes without a name are named in place.
+    Returns the model with what its nodes make of the inputs' shapes: exporters write down those of the one size that
+    they traced, also where another one is right.
+    """
+    for node in light.graph.node:
+        node.name = node.name or next(iter(node.output), "")
+    try:
+        onnx.checker.check_model(light)
+    except onnx.checker.ValidationError as error:
+        lines = str(error).strip().splitlines()
+        where = next((found for line in lines if (found := _CHECKED.search(line))), None)
+        node = f"node '{where[1]}' ({where[2]})" if where else "the model"
+        raise ModelError(f"{node} is not valid ONNX: {lines[0].rstrip('.')}", hint=_HINT) from error
+    for info in _declarations(light.graph):
+        if info.type.HasField("tensor_type"):
+            info.type.tensor_type.ClearField("shape")
+    try:
+        return onnx.shape_inference.infer_shapes(light, check_type=True, strict_mode=True)
+    except onnx.shape_inference.InferenceError as error:
+        if _NESTED in str(error).partition(_NESTED)[2]:  # inference cannot follow attributes into such a body
+            return light
+        raise ModelError(_inferred(str(error)), hint=_HINT) from error
+
+
+def _declarations(graph: onnx.GraphProto) -> Iterator[onnx.ValueInfoProto]:
+    """Of all that nodes make."""
+    yield from (*graph.value_info, *graph.output)
+    for node in graph.node:
+        for attribute in node.attribute:
+            for body in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
+                yield from _declarations(body)
+
+
+def _inferred(text: str) -> str:
+    """The innermost node that inference complains of, and how."""
+    lines = text.strip().splitlines()
+    found = [match for line in lines for match in _INFERRED.finditer(line)]
+    if not found:
+        return f"types and shapes of the model disagree: {lines[0]}"
+    operator, name, reason = found[-1].groups()
+    return f"node '{name or '?'}' ({operator}) does not fit its inputs: {reason.strip().rstrip('.')}"
