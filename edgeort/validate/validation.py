@@ -77,7 +77,7 @@ def compare_with_reference(
     want = reference_outputs(model, feeds)
     if any(node.precision == INT8 for node in manifest.nodes):
         other = reference_outputs(model, feeds, optimised=False)
-        return accept(compare_all(names, found, want, other, quantised=True))
+        return accept(compare_all(names, found, want, other, quantised=True, least_db=manifest.min_sqnr_db))
     if any(result.problem for result in compare_all(names, found, want)):
         # Is it us, or is the model so badly conditioned that the reference does not agree with itself either?
         return accept(compare_all(names, found, want, reference_outputs(model, feeds, optimised=False)))
