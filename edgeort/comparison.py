@@ -72,14 +72,9 @@ def _judge_noise(
     name: str, ours: np.ndarray, want: np.ndarray, other: np.ndarray | None, least_db: float | None
 ) -> Comparison:
     found, own = sqnr_db(ours, want), None if other is None else sqnr_db(other, want)
-    limit = (
-        least_db
-        if least_db is not None
-        else QUANTISED_LIMIT_DB
-        if own is None
-        else min(QUANTISED_LIMIT_DB, own - OWN_MARGIN_DB)
-    )
-    problem = None if found >= limit else f"its SQNR is {found:.1f} dB, below {limit:.1f} dB"
+    if least_db is None:
+        least_db = QUANTISED_LIMIT_DB if own is None else min(QUANTISED_LIMIT_DB, own - OWN_MARGIN_DB)
+    problem = None if found >= least_db else f"its SQNR is {found:.1f} dB, below {least_db:.1f} dB"
     return Comparison(name, _relative(ours, want), problem, sqnr_db=found, reference_sqnr_db=own)
 
 
