@@ -67,6 +67,9 @@ def from_module(module: torch.nn.Module, inputs: Sequence[Any] | Mapping[str, An
     elif not isinstance(inputs, Mapping):
         inputs = dict(zip(arguments, inputs, strict=False))
     named = {key: torch.as_tensor(value) if isinstance(value, np.ndarray) else value for key, value in inputs.items()}
+    # Inputs that are one tensor would become one input of the graph, under both names.
+    apart = lambda leaf: leaf.detach().clone() if isinstance(leaf, torch.Tensor) else leaf  # noqa: E731
+    named = torch.utils._pytree.tree_map(apart, named)
     for key, shape in shapes.items():
         _check_shape(key, shape, named, arguments)
     # Ranges and relations of free dimensions are the exporter's to find; it would not do so for named ones.

@@ -85,6 +85,17 @@ def test_inputs_by_name(tmp_path: Path):
     assert found.checked == ({"image": [2, 3, 8, 8], "scale": [1]},)
 
 
+def test_inputs_that_are_one_tensor_stay_two(tmp_path: Path):
+    class Sum(torch.nn.Module):
+        def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+            return a * 2 + b
+
+    path, both = tmp_path / "m.onnx", torch.ones(2, 3)
+    converters.from_pytorch(Sum(), {"a": both, "b": both}, path)
+    a, b = np.full((2, 3), 5, np.float32), np.full((2, 3), 7, np.float32)
+    np.testing.assert_array_equal(edgeort.InferenceSession(path).run(None, {"a": a, "b": b})[0], a * 2 + b)
+
+
 def test_exported_program(tmp_path: Path):
     n = torch.export.Dim("n")
     program = torch.export.export(Features().eval(), (IMAGE,), dynamic_shapes={"image": {0: n}})
