@@ -159,6 +159,14 @@ def text(node: ir.Node, name: str, default: str = "") -> str:
     return str(attribute(node, name, default))
 
 
+def choice(node: ir.Node, name: str, names: Sequence[str], default: str) -> int:
+    """The place of a string attribute among the values that it may have. UnsupportedError for another one."""
+    value = text(node, name, default)
+    if value not in names:
+        raise unsupported(node, f"its {name} is {value!r}", f"what kernels know is {', '.join(names)}")
+    return list(names).index(value)
+
+
 def unsupported(node: ir.Node, reason: str, hint: str | None = None) -> UnsupportedError:
     """The error for a node that no kernel can run."""
     operator = f"{node.domain}.{node.op_type}" if node.domain else node.op_type

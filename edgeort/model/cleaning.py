@@ -14,6 +14,7 @@ from edgeort.errors import ModelError
 from edgeort.model.bodies import add_bodies
 from edgeort.model.dynamic_products import is_known
 from edgeort.model.inference import infer_shapes
+from edgeort.model.sequences import resolve_sequences
 
 if TYPE_CHECKING:
     from onnxscript.rewriter import RewriteRule
@@ -60,6 +61,7 @@ def clean(model: ir.Model) -> ir.Model:
 
     simplify: tuple[Step, ...] = (
         ("fold constants", _fold),
+        ("resolve sequences", resolve_sequences),
         ("rewrite", RewritePass(_rules())),
         ("eliminate identities", common.IdentityEliminationPass()),
         ("remove unused nodes", common.RemoveUnusedNodesPass()),

@@ -109,7 +109,7 @@ class Constant:
 def dequantized_constant(value: ir.Value | None) -> Constant | None:
     """The constant behind a value that a DequantizeLinear makes, of any integer type, per tensor, axis or block."""
     node = None if value is None else value.producer()
-    if node is None or not is_op(node, "DequantizeLinear") or node.inputs[0] is None:
+    if node is None or not is_op(node, "DequantizeLinear") or operand(node, 0) is None:
         return None
     array, scale, zero = constant(node.inputs[0]), constant(operand(node, 1)), _zero_points(node)
     if array is None or scale is None or zero is None:
