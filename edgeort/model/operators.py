@@ -19,6 +19,10 @@ _HINT = "the model is invalid: export it again with a newer exporter, or see: py
 _NESTED = "[ShapeInferenceError] Inference error(s)"  # within the body of an operator that is a function
 
 
+# What code raises that is given operands which it did not expect.
+_CONFUSED = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+
+
 def check_operators(light: onnx.ModelProto) -> onnx.ModelProto:
     """Raise ModelError where the checker or inference finds fault; the message names the node.
 
@@ -48,7 +52,7 @@ def blaming(model: ir.Model) -> Iterator[None]:
         yield
     except EdgeortError:
         raise
-    except Exception as error:
+    except _CONFUSED as error:
         try:
             light = without_weights(model)
         except Exception:

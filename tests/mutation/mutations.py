@@ -241,7 +241,7 @@ def change_numbers(proto: onnx.ModelProto, rng: random.Random) -> None:
     tensor = one_of([t for t in held if t.raw_data or t.int64_data or t.int32_data], rng)
     try:
         array = onnx.numpy_helper.to_array(tensor).copy()
-    except ValueError:
+    except (ValueError, onnx.checker.ValidationError):  # of another mutation
         raise Nowhere from None
     flat = array.reshape(-1)
     if not flat.size:
