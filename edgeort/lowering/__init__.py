@@ -72,10 +72,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
 }
 
 
-_NO_KERNEL = (
-    "edgeort inspect MODEL --device NAME lists every such node; export the model without them, "
-    "or cut it there with onnx.utils.extract_model"
-)
+_SEQUENCE_HINT = "export it with fixed sizes, or with Split, Concat and Gather in place of operators on sequences"
 
 
 def lower(model: ir.Model, rates: CoreRates | None = None) -> PlanBuilder:
@@ -234,7 +231,7 @@ def _lower_float(ctx: Lowering, node: ir.Node, group: Group) -> None:
     elif key in HANDLERS:
         HANDLERS[key](ctx, node, Group(group.name, node, ()))
     else:
-        raise unsupported(node, str(_missing(ctx, node)), _NO_KERNEL)
+        raise unsupported(node, str(_missing(ctx, node)), _SEQUENCE_HINT if key in SEQUENCE_OPERATORS else None)
     if group.program:
         program.elementwise(ctx, group.program)
 

@@ -101,6 +101,8 @@ def _apply(original: ir.Model, model: ir.Model, steps: Sequence[Step]) -> tuple[
             result = step(trial)
             _check_signature(model, trial)
             following = trial.clone()  # which fails where the step left something broken
+        except ModelError:
+            raise
         except Exception as error:  # the optimizer raises whatever the operator at hand made it raise
             _blame_model(original)
             log.warning("clean-up step '%s' failed and was left out: %s", name, str(error).split("\n")[0])

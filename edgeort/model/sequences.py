@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from edgeort.errors import ModelError
+
 SEQUENCE_OPERATORS = frozenset(
     (
         *(("", f"Sequence{name}") for name in ("At", "Construct", "Empty", "Erase", "Insert", "Length", "Map")),
@@ -162,10 +164,14 @@ def _operand(node: ir.Node, index: int) -> ir.Value | None:
     return node.inputs[index] if index < len(node.inputs) else None
 
 
-def _place(number: int, length: int) -> int:
-    """An index into a sequence, counted from the end where it is negative."""
+def _place(node: ir.Node, number: int, length: int) -> int:
+    """An index into a sequence, counted from the end where it is negative. ModelError where there is no such entry."""
     if not -length <= number < length:
-        raise _Unknown
+        raise ModelError(
+            f"node '{node.name or node.outputs[0].name}' ({node.op_type}) reads entry {number} of a "
+            f"sequence of {length} tensors",
+            hint="export the model for the sizes that it will be given",
+        )
     return number % length
 
 
@@ -188,7 +194,7 @@ def _insert(r: _Resolver, node: ir.Node) -> bool:
 
 def _erase(r: _Resolver, node: ir.Node) -> bool:
     tensors = list(r.tensors(node.inputs[0]))
-    del tensors[_place(-1 if _operand(node, 1) is None else _number(node.inputs[1]), len(tensors))]
+    del tensors[_place(node, -1 if _operand(node, 1) is None else _number(node.inputs[1]), len(tensors))]
     return r.keep(node, tensors)
 
 
@@ -228,7 +234,7 @@ def _at(r: _Resolver, node: ir.Node) -> bool:
         at = _number(index)
     except _Unknown:
         return _replace(node, r.add(node, "Gather", [_stacked(r, node, found, 0), index], axis=0))
-    return _replace(node, found[_place(at, len(found))])
+    return _replace(node, found[_place(node, at, len(found))])
 
 
 def _part(r: _Resolver, node: ir.Node, parts: _Parts) -> ir.Value:
