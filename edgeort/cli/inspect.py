@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -44,8 +45,9 @@ def inspect(
     found = inspection.inspect(graph, profile)
     if profile is not None:
         cleaned = _prepared(graph, profile)
-        unsupported = _unsupported(cleaned)
-        plan = None if unsupported else _plan(cleaned, profile)
+        unsupported, plan = _unsupported(cleaned), None
+        if not unsupported:
+            plan, unsupported = _plan(cleaned, profile)
         found = dataclasses.replace(found, unsupported=unsupported)
         if plan is not None:
             from edgeort.lowering.storage import sparse_weights
@@ -80,16 +82,19 @@ def _unsupported(cleaned: ir.Model) -> list[Unsupported]:
     return found
 
 
-def _plan(cleaned: ir.Model, profile: Profile) -> PlanBuilder | None:
-    """The plan of a model; None where it cannot be lowered."""
+def _plan(cleaned: ir.Model, profile: Profile) -> tuple[PlanBuilder | None, list[Unsupported]]:
+    """The plan of a model; where it cannot be lowered, what a build would say."""
     from edgeort.errors import UnsupportedError
+    from edgeort.inspection import Unsupported
     from edgeort.lowering import lower
     from edgeort.lowering.where_int8 import rates_of
 
     try:
-        return lower(cleaned, rates_of(profile))
-    except UnsupportedError:
-        return None
+        return lower(cleaned, rates_of(profile)), []
+    except UnsupportedError as error:
+        where = re.fullmatch(r"(?:node '(.*)' \((.*?)\): )?(.*)", str(error), re.DOTALL)
+        assert where is not None
+        return None, [Unsupported(where[1] or "the model", where[2] or "", where[3])]
 
 
 def _precisions(plan: PlanBuilder) -> Precisions:

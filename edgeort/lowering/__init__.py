@@ -6,7 +6,8 @@ ANCHORS run a group's program themselves; for the others the program follows as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from types import NoneType
 
 import onnx_ir as ir
 
@@ -36,6 +37,8 @@ from edgeort.lowering import (
 from edgeort.lowering.context import Group, Lowering, unsupported
 from edgeort.lowering.plan import PlanBuilder, dtype_code
 from edgeort.model import bounds, dynamic_products
+from edgeort.model.operators import blaming
+from edgeort.model.sequences import SEQUENCE_OPERATORS
 from edgeort.passes import PassContext, run_passes
 from edgeort.passes.functions import DOMAIN, NHWC
 from edgeort.passes.group_epilogues import GROUP, ROLE
@@ -69,23 +72,30 @@ HANDLERS: dict[tuple[str, str], Handler] = {
 }
 
 
-_NO_KERNEL = (
-    "edgeort inspect MODEL --device NAME lists every such node; export the model without them, "
-    "or cut it there with onnx.utils.extract_model"
-)
+_SEQUENCE_HINT = "export it with fixed sizes, or with Split, Concat and Gather in place of operators on sequences"
 
 
 def lower(model: ir.Model, rates: CoreRates | None = None) -> PlanBuilder:
     """The plan of a model that went through the passes. `rates` say which products int8 pays for; None: all.
 
-    UnsupportedError names the first node without a kernel.
+    UnsupportedError names the first node without a kernel, ModelError one whose operands do not fit it.
     """
+    _check_tensors(model.graph.inputs, "input", "make an input of each of its tensors")
+    _check_tensors(model.graph.outputs, "output", "make an output of each of its tensors, or of ConcatFromSequence")
     for value in model.graph.inputs:
         if value.shape is None:
             raise UnsupportedError(
                 f"input {value.name!r} has no shape", hint=f"--shape {value.name}=1x3x224x224 sets it"
             )
-    return _lower(model, rates)
+    with blaming(model):
+        return _lower(model, rates)
+
+
+def _check_tensors(values: Iterable[ir.Value], kind: str, hint: str) -> None:
+    for value in values:
+        if not isinstance(value.type, (ir.TensorType, NoneType)):
+            name = type(value.type).__name__.removesuffix("Type").lower()
+            raise UnsupportedError(f"{kind} {value.name!r} is of type {name}; the runtime has tensors alone", hint=hint)
 
 
 def _lower(model: ir.Model, rates: CoreRates | None) -> PlanBuilder:
@@ -140,6 +150,8 @@ def _missing(ctx: Lowering, node: ir.Node) -> str | None:
     key = (node.domain, node.op_type)
     if key in ANCHORS or key in HANDLERS or _is_program(ctx, node) or integers.is_late(node):
         return None
+    if key in SEQUENCE_OPERATORS:
+        return "which tensors its sequence holds is not known before the model runs"
     if not _is_elementwise(node):
         return "the runtime has no kernel for this operator"
     if half.computes(ctx, node):
@@ -219,7 +231,7 @@ def _lower_float(ctx: Lowering, node: ir.Node, group: Group) -> None:
     elif key in HANDLERS:
         HANDLERS[key](ctx, node, Group(group.name, node, ()))
     else:
-        raise unsupported(node, str(_missing(ctx, node)), _NO_KERNEL)
+        raise unsupported(node, str(_missing(ctx, node)), _SEQUENCE_HINT if key in SEQUENCE_OPERATORS else None)
     if group.program:
         program.elementwise(ctx, group.program)
 

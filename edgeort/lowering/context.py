@@ -13,9 +13,14 @@ from edgeort.errors import UnsupportedError
 from edgeort.lowering import layout
 from edgeort.lowering.params import PARAMS
 from edgeort.lowering.plan import PlanBuilder, dtype_code
+from edgeort.passes.functions import DOMAIN, NHWC
 from edgeort.passes.quantised import Quantity, numbers_of
 
 F32 = 0
+NO_KERNEL_HINT = (
+    "edgeort inspect MODEL --device NAME lists every such node; export the model without them, "
+    "or cut it there with onnx.utils.extract_model"
+)
 
 
 @dataclass(frozen=True)
@@ -168,7 +173,17 @@ def text(node: ir.Node, name: str, default: str = "") -> str:
     return str(attribute(node, name, default))
 
 
+def choice(node: ir.Node, name: str, names: Sequence[str], default: str) -> int:
+    """The place of a string attribute among the values that it may have. UnsupportedError for another one."""
+    value = text(node, name, default)
+    if value not in names:
+        raise unsupported(node, f"its {name} is {value!r}", f"what kernels know is {', '.join(names)}")
+    return list(names).index(value)
+
+
 def unsupported(node: ir.Node, reason: str, hint: str | None = None) -> UnsupportedError:
-    """The error for a node that no kernel can run."""
-    operator = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
-    return UnsupportedError(f"node {node.name!r} ({operator}): {reason}", hint=hint)
+    """The error for a node that no kernel can run. One of the passes' own domains is named as the model has it."""
+    ours = node.domain in (DOMAIN, NHWC)
+    operator = node.op_type if ours or not node.domain else f"{node.domain}.{node.op_type}"
+    name = (node.name or "").removesuffix("_nhwc") if ours else node.name
+    return UnsupportedError(f"node {name!r} ({operator}): {reason}", hint=hint or NO_KERNEL_HINT)

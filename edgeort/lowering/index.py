@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeort.lowering.compressed import FLOAT16, is_half
-from edgeort.lowering.context import F32, Group, Lowering, attribute, integer, text, unsupported
+from edgeort.lowering.context import F32, Group, Lowering, attribute, choice, integer
 from edgeort.lowering.move import axis_params, integer_list, operand
 from edgeort.lowering.typed import cast
 
@@ -41,10 +41,8 @@ def gather(ctx: Lowering, node: ir.Node, group: Group) -> None:
 
 def _scatter(op: str) -> Handler:
     def handler(ctx: Lowering, node: ir.Node, group: Group) -> None:
-        reduction = text(node, "reduction", "none")
-        if reduction not in _REDUCTIONS:
-            raise unsupported(node, f"its reduction {reduction!r} is unknown")
-        ctx.emit(op, node, axis_params(axis=integer(node, "axis", 0), flag=_REDUCTIONS.index(reduction)))
+        reduction = choice(node, "reduction", _REDUCTIONS, "none")
+        ctx.emit(op, node, axis_params(axis=integer(node, "axis", 0), flag=reduction))
 
     return handler
 

@@ -15,7 +15,7 @@ import onnx_ir as ir
 from edgeort.lowering import compressed, computed_weights, layout, sparse, winograd
 from edgeort.lowering.bias import take_bias
 from edgeort.lowering.compressed import Panels, panels
-from edgeort.lowering.context import Group, Lowering, attribute, integer, integers, number, text, unsupported
+from edgeort.lowering.context import Group, Lowering, attribute, choice, integer, integers, number, unsupported
 from edgeort.lowering.params import PARAMS
 from edgeort.lowering.program import add_scaled, elementwise, epilogue
 from edgeort.passes.quantised import dequantized_constant
@@ -221,7 +221,7 @@ def window(node: ir.Node, kernel: tuple[int, ...], c_in: int, c_out: int) -> dic
         "pad_end": three(pads[spatial:], 0),
         "output_padding": three(integers(node, "output_padding"), 0),
         "output_shape": three(integers(node, "output_shape"), -1) if attribute(node, "output_shape") else [-1] * 3,
-        "auto_pad": _AUTO_PAD.index(text(node, "auto_pad", "NOTSET")),
+        "auto_pad": choice(node, "auto_pad", _AUTO_PAD, "NOTSET"),
         "channels_in": c_in,
         "channels_out": c_out,
     }

@@ -12,7 +12,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeort.lowering import layout
-from edgeort.lowering.context import Group, Lowering, attribute, integer, integers, number, text, unsupported
+from edgeort.lowering.context import Group, Lowering, attribute, choice, integer, integers, number, unsupported
 from edgeort.lowering.params import PARAMS
 from edgeort.lowering.plan import dtype_code
 
@@ -99,9 +99,7 @@ def slice_(ctx: Lowering, node: ir.Node, group: Group) -> None:
 
 def pad(ctx: Lowering, node: ir.Node, group: Group) -> None:
     """Pad, its pads and value inputs or (opset < 11) attributes."""
-    mode = text(node, "mode", "constant")
-    if mode not in _PAD_MODES:
-        raise unsupported(node, f"its mode {mode!r} is unknown", f"modes are {', '.join(_PAD_MODES)}")
+    mode = choice(node, "mode", _PAD_MODES, "constant")
     data = node.inputs[0]
     value = -1
     if operand(node, 2) is not None:
@@ -113,7 +111,7 @@ def pad(ctx: Lowering, node: ir.Node, group: Group) -> None:
         )
     pads = operand_or_attribute(ctx, node, 1, "pads")
     axes = -1 if operand(node, 3) is None else ctx.value(node.inputs[3])
-    ctx.emit("Pad", node, axis_params(flag=_PAD_MODES.index(mode)), inputs=[ctx.value(data), pads, value, axes])
+    ctx.emit("Pad", node, axis_params(flag=mode), inputs=[ctx.value(data), pads, value, axes])
 
 
 def shape(ctx: Lowering, node: ir.Node, group: Group) -> None:

@@ -24,7 +24,7 @@ _BITS = (4, 8)
 
 def matmul_nbits(ctx: Lowering, node: ir.Node, group: Group) -> None:
     """The product, with the group's program."""
-    packed, scale = (ctx.constant(value) for value in node.inputs[1:3])
+    packed, scale = (ctx.constant(operand(node, index)) for index in (1, 2))
     if packed is None or scale is None:
         raise unsupported(node, "its weights and scales must be constants")
     k, n, bits, block = (integer(node, name, 0) for name in ("K", "N", "bits", "block_size"))

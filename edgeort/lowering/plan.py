@@ -29,6 +29,14 @@ def dtype_code(onnx_type: int, where: str) -> int:
     return _CODES[onnx_type]
 
 
+def _check_rank(where: str, rank: int) -> None:
+    if rank > layout.MAX_RANK:
+        raise UnsupportedError(
+            f"{where} has {rank} dimensions; kernels exist for up to {layout.MAX_RANK}",
+            hint="join some of them, with a Reshape outside the model",
+        )
+
+
 @dataclass
 class _Tensor:
     name: str
@@ -97,6 +105,7 @@ class PlanBuilder:
 
     def input(self, name: str, dtype: int, dims: Sequence[int | str | None]) -> int:
         """A graph input; a dimension that is a name (or None) is free, and equal names are equal sizes."""
+        _check_rank(f"input {name!r}", len(dims))
         coded = []
         for axis, dim in enumerate(dims):
             if isinstance(dim, int):
@@ -115,6 +124,7 @@ class PlanBuilder:
     def constant(self, name: str, data: np.ndarray, dtype: int) -> int:
         """A constant; `data` is C-contiguous, little-endian, of the element size of `dtype`."""
         data = np.ascontiguousarray(data).reshape(data.shape)  # ascontiguousarray makes scalars vectors
+        _check_rank(f"constant {name!r}", data.ndim)
         assert data.dtype.itemsize == layout.DTYPES[dtype][2], (name, data.dtype, dtype)
         self.tensors.append(_Tensor(name, "constant", dtype, data.shape, data))
         return len(self.tensors) - 1

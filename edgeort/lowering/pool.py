@@ -8,7 +8,7 @@ from collections.abc import Callable
 import onnx_ir as ir
 
 from edgeort.lowering import layout
-from edgeort.lowering.context import Group, Lowering, integer, integers, number, text, unsupported
+from edgeort.lowering.context import Group, Lowering, choice, integer, integers, number, unsupported
 from edgeort.lowering.params import PARAMS
 from edgeort.lowering.program import read_integers
 from edgeort.passes.functions import NHWC
@@ -35,7 +35,7 @@ def _params(node: ir.Node) -> bytes:
         dilation=three(integers(node, "dilations"), 1),
         pad_begin=three(pads[:spatial], 0),
         pad_end=three(pads[spatial:], 0),
-        auto_pad=_AUTO_PAD.index(text(node, "auto_pad", "NOTSET")),
+        auto_pad=choice(node, "auto_pad", _AUTO_PAD, "NOTSET"),
         ceil_mode=integer(node, "ceil_mode", 0),
         count_include_pad=integer(node, "count_include_pad", 0),
         column_major=integer(node, "storage_order", 0),

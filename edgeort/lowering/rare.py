@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 import onnx_ir as ir
 
-from edgeort.lowering.context import F32, Group, Lowering, attribute, integer, integers, number, text, unsupported
+from edgeort.lowering.context import F32, Group, Lowering, attribute, choice, integer, integers, number, unsupported
 from edgeort.lowering.move import axis_params, integer_list, operand
 from edgeort.lowering.params import PARAMS
 from edgeort.lowering.typed import CODES, cast
@@ -48,7 +48,7 @@ def tfidf(ctx: Lowering, node: ir.Node, group: Group) -> None:
     weights = np.array(attribute(node, "weights") or np.ones(len(columns)), np.float32)
     values = [
         *(integer(node, name, 0) for name in ("min_gram_length", "max_gram_length", "max_skip_count")),
-        _TFIDF_MODES.index(text(node, "mode", "TF")),
+        choice(node, "mode", _TFIDF_MODES, "TF"),
     ]
     inputs = [ctx.value(node.inputs[0]), *operands, ctx.weights(f"{node.name}.weights", weights)]
     ctx.emit("TfIdfVectorizer", node, PARAMS["ListParams"].pack(count=4, values=values), inputs=inputs)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import onnx_ir as ir
 
-from edgeort.lowering.context import Group, Lowering, integer, integers, number, text, unsupported
+from edgeort.lowering.context import Group, Lowering, choice, integer, integers, number, unsupported
 from edgeort.lowering.params import PARAMS
 from edgeort.passes.functions import NHWC
 
@@ -30,19 +30,12 @@ _GRID_MODES = {"nearest": 0, "linear": 1, "bilinear": 1, "cubic": 2, "bicubic": 
 _PADDINGS = ("zeros", "border", "reflection")
 
 
-def _number_of(node: ir.Node, attribute: str, names: Sequence[str], default: str) -> int:
-    value = text(node, attribute, default)
-    if value not in names:
-        raise unsupported(node, f"its {attribute} is {value!r}")
-    return names.index(value)
-
-
 def _resize(ctx: Lowering, node: ir.Node, group: Group) -> None:
     """Resize of opset 11 and later: x, region, scales, sizes; before: x, scales, with asymmetric coordinates."""
     old = ctx.opset < 11
     inputs = [node.inputs[0], None, node.inputs[1], None] if old else [*node.inputs, None, None, None][:4]
-    mode = _number_of(node, "mode", _MODES, "nearest")
-    transform = _number_of(node, "coordinate_transformation_mode", _TRANSFORMS, "asymmetric" if old else "half_pixel")
+    mode = choice(node, "mode", _MODES, "nearest")
+    transform = choice(node, "coordinate_transformation_mode", _TRANSFORMS, "asymmetric" if old else "half_pixel")
     crop = _TRANSFORMS[transform] == "tf_crop_and_resize"
     if (mode or crop) and not ctx.is_f32(node.inputs[0]):
         raise unsupported(node, "only mode = nearest has a kernel for this element type")
@@ -50,8 +43,8 @@ def _resize(ctx: Lowering, node: ir.Node, group: Group) -> None:
     params = PARAMS["ResizeParams"].pack(
         mode=mode,
         transform=transform,
-        nearest=_number_of(node, "nearest_mode", _NEAREST, "simple" if old else "round_prefer_floor"),
-        policy=_number_of(node, "keep_aspect_ratio_policy", _POLICIES, "stretch"),
+        nearest=choice(node, "nearest_mode", _NEAREST, "simple" if old else "round_prefer_floor"),
+        policy=choice(node, "keep_aspect_ratio_policy", _POLICIES, "stretch"),
         exclude_outside=integer(node, "exclude_outside", 0),
         antialias=integer(node, "antialias", 0),
         cubic_a=number(node, "cubic_coeff_a", -0.75),
@@ -72,7 +65,7 @@ def _operand(ctx: Lowering, value: ir.Value | None) -> int:
 
 def _upsample(ctx: Lowering, node: ir.Node, group: Group) -> None:
     """Upsample is the Resize of opset 10; before opset 9 its scales are an attribute."""
-    mode = _number_of(node, "mode", _MODES, "nearest")
+    mode = choice(node, "mode", _MODES, "nearest")
     if mode and not ctx.is_f32(node.inputs[0]):
         raise unsupported(node, "only mode = nearest has a kernel for this element type")
     params = PARAMS["ResizeParams"].pack(
@@ -87,7 +80,7 @@ def _upsample(ctx: Lowering, node: ir.Node, group: Group) -> None:
 
 def _depth_and_space(ctx: Lowering, node: ir.Node, group: Group) -> None:
     """DepthToSpace, SpaceToDepth. flag: bit 0 is channels first, bit 1 is column-row-depth order."""
-    column_row_depth = text(node, "mode", "DCR") == "CRD"
+    column_row_depth = choice(node, "mode", ("DCR", "CRD"), "DCR") == 1
     flag = int(node.domain != NHWC) + 2 * int(column_row_depth)
     ctx.emit(node.op_type, node, PARAMS["AxisParams"].pack(axis=integer(node, "blocksize", 1), flag=flag))
 
@@ -96,8 +89,8 @@ def _grid_sample(ctx: Lowering, node: ir.Node, group: Group) -> None:
     """axis: the mode; flag: the padding, plus 4 where corners are aligned."""
     if not ctx.is_f32(*node.inputs):
         raise unsupported(node, "only float32 has a kernel")
-    mode = _GRID_MODES[text(node, "mode", "linear")]
-    padding = _number_of(node, "padding_mode", _PADDINGS, "zeros")
+    mode = tuple(_GRID_MODES.values())[choice(node, "mode", tuple(_GRID_MODES), "linear")]
+    padding = choice(node, "padding_mode", _PADDINGS, "zeros")
     flag = padding + 4 * integer(node, "align_corners", 0)
     ctx.emit("GridSample", node, PARAMS["AxisParams"].pack(axis=mode, flag=flag))
 
@@ -112,14 +105,14 @@ def _roi_align(ctx: Lowering, node: ir.Node, group: Group) -> None:
     if not ctx.is_f32(*node.inputs[:2]):
         raise unsupported(node, "only float32 has a kernel")
     default = "half_pixel" if ctx.opset >= 16 else "output_half_pixel"
-    half = text(node, "coordinate_transformation_mode", default) == "half_pixel"
+    half = choice(node, "coordinate_transformation_mode", ("output_half_pixel", "half_pixel"), default) == 1
     params = PARAMS["RoiAlignParams"].pack(
         height=integer(node, "output_height", 1),
         width=integer(node, "output_width", 1),
         samples=integer(node, "sampling_ratio", 0),
         scale=number(node, "spatial_scale", 1.0),
         offset=0.5 if half else 0.0,
-        maximum=int(text(node, "mode", "avg") == "max"),
+        maximum=choice(node, "mode", ("avg", "max"), "avg"),
     )
     ctx.emit("RoiAlign", node, params)
 

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeort.lowering.compressed import panels
-from edgeort.lowering.context import Group, Lowering, attribute, integer, number, text, unsupported
+from edgeort.lowering.context import Group, Lowering, attribute, choice, integer, number, unsupported
 from edgeort.lowering.params import PARAMS
 
 # Activation functions in the order of their codes (kernels/rnn/rnn.isa.cc): default alpha and beta; None: not used.
@@ -27,6 +27,7 @@ ACTIVATIONS: tuple[tuple[str, float | None, float | None], ...] = (
     ("scaledtanh", 1.0, 1.0),
 )
 _CODES = {name: code for code, (name, _, _) in enumerate(ACTIVATIONS)}
+_DIRECTIONS = ("forward", "reverse", "bidirectional")
 _SLOTS = 3  # activations of a direction in RnnParams
 
 
@@ -75,8 +76,8 @@ def _recurrent(ctx: Lowering, node: ir.Node, group: Group) -> None:
     cell = _CELLS[node.op_type]
     if not ctx.is_f32(node.inputs[0]):
         raise unsupported(node, "has a kernel for float32 alone", "convert its operands to float32 with a Cast")
-    direction = text(node, "direction", "forward")
-    directions = 2 if direction == "bidirectional" else 1
+    direction = choice(node, "direction", _DIRECTIONS, "forward")
+    directions = 2 if _DIRECTIONS[direction] == "bidirectional" else 1
     inputs = ctx.values(node)
     weights, recurrent = ctx.constant(node.inputs[1]), ctx.constant(node.inputs[2])
     packed = weights is not None and recurrent is not None
@@ -87,7 +88,7 @@ def _recurrent(ctx: Lowering, node: ir.Node, group: Group) -> None:
         hidden=recurrent.shape[2] if recurrent is not None else 0,
         inputs=weights.shape[2] if weights is not None else 0,
         directions=directions,
-        reverse=int(direction == "reverse"),
+        reverse=int(_DIRECTIONS[direction] == "reverse"),
         layout=integer(node, "layout", 0),
         packed=int(packed),
         flag=integer(node, "input_forget", 0) | integer(node, "linear_before_reset", 0),

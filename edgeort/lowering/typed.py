@@ -12,7 +12,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeort.lowering import layout
-from edgeort.lowering.context import F32, Group, Lowering, attribute, integer, text, unsupported
+from edgeort.lowering.context import F32, Group, Lowering, attribute, choice, integer, unsupported
 from edgeort.lowering.params import PARAMS
 from edgeort.lowering.plan import dtype_code
 
@@ -83,7 +83,7 @@ def cast(ctx: Lowering, node: ir.Node, tensor: int, to: int, out: int | None = N
 
 def _cast_mode(node: ir.Node) -> int:
     """Bit 0: what is too large becomes infinity or NaN. Above it: how a power of two is rounded."""
-    return (1 - integer(node, "saturate", 1)) | _ROUND_MODES.index(text(node, "round_mode", "up")) << 1
+    return (1 - integer(node, "saturate", 1)) | choice(node, "round_mode", _ROUND_MODES, "up") << 1
 
 
 def _emit(ctx: Lowering, node: ir.Node, op: str, types: frozenset[int], inputs: Sequence[int] | None = None) -> None:
@@ -149,7 +149,7 @@ def _mod(ctx: Lowering, node: ir.Node, group: Group) -> None:
 
 
 def _shift(ctx: Lowering, node: ir.Node, group: Group) -> None:
-    _emit(ctx, node, "ShiftLeft" if text(node, "direction") == "LEFT" else "ShiftRight", _INTEGERS)
+    _emit(ctx, node, ("ShiftLeft", "ShiftRight")[choice(node, "direction", ("LEFT", "RIGHT"), "")], _INTEGERS)
 
 
 def _is_inf(ctx: Lowering, node: ir.Node, group: Group) -> None:

@@ -20,13 +20,16 @@ def check_attributes(nodes: Iterable[onnx.NodeProto], formal: Collection[str]) -
             if attribute.name in seen:
                 raise ModelError(f"{label(node)} has two attributes named '{attribute.name}'", hint=DAMAGED)
             seen.add(attribute.name)
-            if attribute.ref_attr_name and attribute.ref_attr_name not in formal:
+            if attribute.HasField("ref_attr_name") and attribute.ref_attr_name not in formal:
                 raise ModelError(
                     f"attribute '{attribute.name}' of {label(node)} stands for '{attribute.ref_attr_name}' of a "
                     "function, which there is not",
                     hint=DAMAGED,
                 )
             _check_axes(node, attribute)
+            if node.domain in ("", "ai.onnx") and not _is_text(attribute):
+                raise ModelError(f"attribute '{attribute.name}' of {label(node)} is no text", hint=DAMAGED)
+        _check_count(node)
         for body in bodies(node):
             check_attributes(body.node, formal)
 
@@ -37,3 +40,27 @@ def _check_axes(node: onnx.NodeProto, attribute: onnx.AttributeProto) -> None:
         for axis in (attribute.i, *attribute.ints):
             if not -RANK_LIMIT <= axis < RANK_LIMIT:
                 raise ModelError(f"{label(node)} has the {attribute.name} {axis}, beyond any rank", hint=DAMAGED)
+
+
+def _is_text(attribute: onnx.AttributeProto) -> bool:
+    try:
+        return all(text.decode() is not None for text in (attribute.s, *attribute.strings))
+    except UnicodeDecodeError:
+        return False
+
+
+def _check_count(node: onnx.NodeProto) -> None:
+    """What ONNX's inference takes for granted of Split, and its checker of a Constant in a function."""
+    if node.domain not in ("", "ai.onnx"):
+        return
+    if node.op_type == "Constant" and len(node.attribute) != 1:
+        raise ModelError(f"{label(node)} has {len(node.attribute)} attributes; it has one, its value", hint=DAMAGED)
+    counts = {"num_outputs": lambda a: a.i, "split": lambda a: len(a.ints)}
+    if node.op_type == "Split":
+        for attribute in node.attribute:
+            if attribute.name in counts and counts[attribute.name](attribute) != len(node.output):
+                raise ModelError(
+                    f"{label(node)} has {len(node.output)} outputs, but its {attribute.name} is of "
+                    f"{counts[attribute.name](attribute)}",
+                    hint=DAMAGED,
+                )

@@ -15,6 +15,7 @@ from edgeort.model.bodies import add_bodies
 from edgeort.model.dynamic_products import is_known
 from edgeort.model.identities import eliminate_identities
 from edgeort.model.inference import infer_shapes
+from edgeort.model.sequences import resolve_sequences
 
 if TYPE_CHECKING:
     from onnxscript.rewriter import RewriteRule
@@ -61,6 +62,7 @@ def clean(model: ir.Model) -> ir.Model:
 
     simplify: tuple[Step, ...] = (
         ("fold constants", _fold),
+        ("resolve sequences", resolve_sequences),
         ("rewrite", RewritePass(_rules())),
         ("eliminate identities", eliminate_identities),
         ("remove unused nodes", common.RemoveUnusedNodesPass()),
@@ -100,6 +102,8 @@ def _apply(original: ir.Model, model: ir.Model, steps: Sequence[Step]) -> tuple[
             result = step(trial)
             _check_signature(model, trial)
             following = trial.clone()  # which fails where the step left something broken
+        except ModelError:
+            raise
         except Exception as error:  # the optimizer raises whatever the operator at hand made it raise
             _blame_model(original)
             log.warning("clean-up step '%s' failed and was left out: %s", name, str(error).split("\n")[0])

@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from edgeort.errors import ModelError
 from edgeort.model.inference import adopt_shapes, without_weights
+from edgeort.model.labels import DAMAGED
 from edgeort.model.operators import check_operators
 from edgeort.model.reading import read_proto
 from edgeort.model.sanity import OPSETS, check_model
@@ -45,7 +46,7 @@ def load(path: str | os.PathLike[str], *, shapes: Mapping[str, Sequence[int | st
             raise ModelError(f"the model cannot be read: {_root_cause(error)}") from error
         return fix_shapes(model, shapes) if shapes else model
     except ModelError as error:
-        raise type(error)(f"{name}: {error}", hint=error.hint) from error.__cause__
+        raise type(error)(f"{name}: {error}", hint=error.hint or DAMAGED) from error.__cause__
 
 
 def _to_ir(proto: onnx.ModelProto, folder: str) -> ir.Model:

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import onnx
+import onnx_ir as ir
 
-from edgeort.errors import ModelError
+from edgeort.errors import EdgeortError, ModelError
+from edgeort.model.inference import without_weights
 
 _CHECKED = re.compile(r"Bad node spec for node\. Name: (.*) OpType: (.*)")
 _INFERRED = re.compile(r"\(op_type:([^,)]*)(?:, node name: ([^)]*))?\): *(?:\[\w+\] *)?(.*)")
@@ -16,12 +19,16 @@ _HINT = "the model is invalid: export it again with a newer exporter, or see: py
 _NESTED = "[ShapeInferenceError] Inference error(s)"  # within the body of an operator that is a function
 
 
+# What code raises that is given operands which it did not expect.
+_CONFUSED = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+
+
 def check_operators(light: onnx.ModelProto) -> onnx.ModelProto:
     """Raise ModelError where the checker or inference finds fault; the message names the node.
 
-    `light` has its nodes in topological order, weights may be left out; nodes without a name are named in place.
-    Returns the model with what its nodes make of the inputs' shapes: exporters write down those of the one size that
-    they traced, also where another one is right.
+    `light` has its nodes in topological order, weights may be left out; it is changed. Returns it with the shapes that
+    its nodes make of those of the inputs: exporters write down those of the one size that they traced, also where
+    another one is right.
     """
     for node in light.graph.node:
         node.name = node.name or next(iter(node.output), "")
@@ -32,6 +39,29 @@ def check_operators(light: onnx.ModelProto) -> onnx.ModelProto:
         where = next((found for line in lines if (found := _CHECKED.search(line))), None)
         node = f"node '{where[1]}' ({where[2]})" if where else "the model"
         raise ModelError(f"{node} is not valid ONNX: {lines[0].rstrip('.')}", hint=_HINT) from error
+    return _inferred_strictly(light)
+
+
+@contextmanager
+def blaming(model: ir.Model) -> Iterator[None]:
+    """ModelError in place of what the block raises, where types and shapes of `model` disagree: that was why.
+
+    Not checked before, since some contradictions harm nobody: bodies of ONNX's own functions have them.
+    """
+    try:
+        yield
+    except EdgeortError:
+        raise
+    except _CONFUSED as error:
+        try:
+            light = without_weights(model)
+        except Exception:
+            raise error from None
+        _inferred_strictly(light)
+        raise
+
+
+def _inferred_strictly(light: onnx.ModelProto) -> onnx.ModelProto:
     for info in _declarations(light.graph):
         if info.type.HasField("tensor_type"):
             info.type.tensor_type.ClearField("shape")
@@ -40,7 +70,7 @@ def check_operators(light: onnx.ModelProto) -> onnx.ModelProto:
     except onnx.shape_inference.InferenceError as error:
         if _NESTED in str(error).partition(_NESTED)[2]:  # inference cannot follow attributes into such a body
             return light
-        raise ModelError(_inferred(str(error)), hint=_HINT) from error
+        raise ModelError(_message(str(error)), hint=_HINT) from error
 
 
 def _declarations(graph: onnx.GraphProto) -> Iterator[onnx.ValueInfoProto]:
@@ -52,7 +82,7 @@ def _declarations(graph: onnx.GraphProto) -> Iterator[onnx.ValueInfoProto]:
                 yield from _declarations(body)
 
 
-def _inferred(text: str) -> str:
+def _message(text: str) -> str:
     """The innermost node that inference complains of, and how."""
     lines = text.strip().splitlines()
     found = [match for line in lines for match in _INFERRED.finditer(line)]

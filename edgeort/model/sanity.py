@@ -3,7 +3,7 @@ the IR is made, so that a message can name what the file says."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import onnx
 
@@ -174,13 +174,32 @@ def _check_nodes(nodes: Sequence[onnx.NodeProto], scopes: list[set[str]], domain
             if not any(name in scope for scope in scopes):
                 raise ModelError(f"input '{name!s}' of {label(node)} is produced by no node", hint=DAMAGED)
         for graph in bodies(node):
-            if graph.input and node.op_type == "If" and not _domain(node.domain):
-                raise ModelError(f"a branch of {label(node)} has inputs, which it cannot have", hint=DAMAGED)
+            _check_body(node, graph)
             used |= _check_graph(graph, scopes, domains)
         needs.append(used & local)
         captured |= used - local
     _check_acyclic(nodes, needs, where)
     return captured
+
+
+# operator -> inputs and outputs of its body, by those of the node; ONNX's own checks do not count them
+_BODIES: dict[str, Callable[[int, int], tuple[int, int]]] = {
+    "If": lambda inputs, outputs: (0, outputs),
+    "Loop": lambda inputs, outputs: (max(inputs, 2), outputs + 1),
+}
+
+
+def _check_body(node: onnx.NodeProto, graph: onnx.GraphProto) -> None:
+    if _domain(node.domain) or node.op_type not in _BODIES:
+        return
+    expected = _BODIES[node.op_type](len(node.input), len(node.output))
+    found = (len(graph.input), len(graph.output))
+    if found != expected:
+        raise ModelError(
+            f"the body '{graph.name}' of {label(node)} has {found[0]} inputs and {found[1]} outputs; it should have "
+            f"{expected[0]} and {expected[1]}",
+            hint=DAMAGED,
+        )
 
 
 def _check_acyclic(nodes: Sequence[onnx.NodeProto], needs: list[set[str]], where: str) -> None:

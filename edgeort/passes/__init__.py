@@ -13,6 +13,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
 from edgeort.model import infer_shapes
+from edgeort.model.operators import blaming
 from edgeort.passes.average_first import average_first
 from edgeort.passes.average_integers import average_integers
 from edgeort.passes.cancel_transposes import cancel_transposes
@@ -84,14 +85,17 @@ def run_passes(model: ir.Model, ctx: PassContext, passes: tuple[Pass, ...] = PAS
     """Runs `passes` in order on `model`; `ctx` receives the counts and the log.
 
     Shapes are inferred anew after every pass that changed something; symbolic dimensions stay symbolic.
+    Raises ModelError where a pass stumbles over types or shapes that disagree.
     Raises onnx.checker.ValidationError under `ctx.check` when a pass left an invalid model: a bug of ours.
     """
     model.ir_version = max(model.ir_version, MIN_IR_VERSION)
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     infer_shapes(model)
     model.graph.meta.pop(NAMES, None)  # another stage may have added names since the last run
+    original = model.clone()
     for step in passes:
-        count = step(model, ctx)
+        with blaming(original):
+            count = step(model, ctx)
         ctx.counts[step.__name__] = count
         if count or step is name_dims:
             infer_shapes(model)

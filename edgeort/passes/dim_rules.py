@@ -43,7 +43,17 @@ _REDUCE = (
 
 
 def output_dims(node: ir.Node) -> list[list[Dim] | None]:
-    """The dimensions of the outputs, as far as this module knows better than ONNX's inference."""
+    """The dimensions of the outputs, as far as this module knows better than ONNX's inference.
+
+    Nothing where the operands are of ranks that the operator cannot have: the runtime will say so.
+    """
+    try:
+        return _output_dims(node)
+    except (LookupError, StopIteration, ValueError, ZeroDivisionError):
+        return []
+
+
+def _output_dims(node: ir.Node) -> list[list[Dim] | None]:
     x = node.inputs[0] if node.inputs else None
     if x is None or node.domain not in ("", "edgeort"):
         return []

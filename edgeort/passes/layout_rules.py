@@ -129,6 +129,8 @@ def _slice(model: ir.Model, node: ir.Node) -> Flexible | None:
     axes, known = read_axes(node, 3)
     if full is None or starts is None or not known or starts.shape is None:
         return None
+    if rank(starts) != 1:
+        return None
     length = dims(starts)[0]
     if axes is None and not isinstance(length, int):
         return None

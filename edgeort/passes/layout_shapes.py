@@ -138,6 +138,8 @@ def _reshape_rule(
 ) -> Flexible | None:
     """Writes 0 (copy) as the dimension itself, which is only needed away from axis 0, and reorders the target."""
     result = dims(node.outputs[0])
+    if len(result) != target.size:
+        return None
     entries: list[int] = []
     for axis, entry in enumerate(int(e) for e in target.reshape(-1)):
         size = result[axis]

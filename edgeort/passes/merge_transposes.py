@@ -23,6 +23,7 @@ from edgeort.passes.edit import (
     is_op,
     new_node,
     opset,
+    rank,
     replace_node,
     set_attribute,
 )
@@ -98,7 +99,7 @@ def reshape_transposes(model: ir.Model, ctx: PassContext) -> int:
     for node in list(model.graph):
         x = node.inputs[0] if is_op(node, "Transpose") else None
         perm = perm_of(node) if x is not None else None
-        if x is None or perm is None or x.shape is None or not layout.keeps_order(dims(x), perm):
+        if x is None or perm is None or rank(x) != len(perm) or not layout.keeps_order(dims(x), perm):
             continue
         _move_nothing(model.graph, node, x, perm, opset(model))
         count += 1

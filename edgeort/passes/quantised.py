@@ -109,12 +109,12 @@ class Constant:
 def dequantized_constant(value: ir.Value | None) -> Constant | None:
     """The constant behind a value that a DequantizeLinear makes, of any integer type, per tensor, axis or block."""
     node = None if value is None else value.producer()
-    if node is None or not is_op(node, "DequantizeLinear") or node.inputs[0] is None:
+    if node is None or not is_op(node, "DequantizeLinear") or (stored := operand(node, 0)) is None:
         return None
-    array, scale, zero = constant(node.inputs[0]), constant(operand(node, 1)), _zero_points(node)
+    array, scale, zero = constant(stored), constant(operand(node, 1)), _zero_points(node)
     if array is None or scale is None or zero is None:
         return None
-    if scale.dtype != np.float32 or node.inputs[0].dtype not in _INTEGERS:
+    if scale.dtype != np.float32 or stored.dtype not in _INTEGERS:
         return None
     axis, block, zero = integer(node, "axis", 1), integer(node, "block_size", 0), zero.astype(np.int32)
     if scale.size == 1 and not block:

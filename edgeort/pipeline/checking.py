@@ -14,7 +14,7 @@ import numpy as np
 from edgeort.bench import Measurement, measure
 from edgeort.bundle import Bundle, Contents, Manifest, golden, write_bundle
 from edgeort.devices import Job, open_device
-from edgeort.errors import CheckError, DeviceError, OutputError
+from edgeort.errors import CheckError, DeviceError, OutputError, ShapeError
 from edgeort.session import open_plan
 from edgeort.validate import reference_outputs
 from edgeort.validate.validation import feeds_of
@@ -24,7 +24,12 @@ Model = str | os.PathLike[str] | bytes
 
 def golden_inputs(model: Model, manifest: Manifest) -> list[np.ndarray]:
     """Golden inputs; integers are small where the model looks them up in a table that ends before 127."""
-    inputs = list(golden.make_inputs(manifest.inputs).values())
+    try:
+        inputs = list(golden.make_inputs(manifest.inputs).values())
+    except MemoryError as error:
+        raise ShapeError(
+            f"the inputs are too large for this machine: {error}", hint="--shape makes them smaller"
+        ) from error
     if any(array.dtype.kind in "iu" and array.itemsize > 1 for array in inputs):
         try:
             reference_outputs(model, feeds_of(manifest, inputs))

@@ -1,4 +1,4 @@
-"""python -m tests.mutation [--count N] [--seed S] [--large] [--one NAME:SEED] [PATTERN]: mutants, and what became of them."""
+"""python -m tests.mutation [--count N] [--seed S] [--large] [--one NAME:SEED] [PATTERN]: what became of mutants."""
 
 from __future__ import annotations
 
@@ -40,10 +40,14 @@ def main() -> None:
         if verdict.end == BUG:
             groups[f"BUG in {verdict.stage}: {re.sub(r'[0-9]+', '#', verdict.text)}"].append((mutated, verdict))
         elif verdict.checker:
-            groups[f"BUILT, though the checker says: {re.sub(r'[0-9]+', '#', verdict.checker)[:80]}"].append((mutated, verdict))
+            groups[f"BUILT, though the checker says: {re.sub(r'[0-9]+', '#', verdict.checker)[:80]}"].append(
+                (mutated, verdict)
+            )
         elif arguments.messages:
-            groups[f"{verdict.end} in {verdict.stage} {verdict.kind} {'h' if verdict.hint else '-'}: "
-                   + re.sub(r"'[^']*'|\"[^\"]*\"|[0-9]+", "#", verdict.text)[:150]].append((mutated, verdict))
+            groups[
+                f"{verdict.end} in {verdict.stage} {verdict.kind} {'h' if verdict.hint else '-'}: "
+                + re.sub(r"'[^']*'|\"[^\"]*\"|[0-9]+", "#", verdict.text)[:150]
+            ].append((mutated, verdict))
     for text, members in sorted(groups.items(), key=lambda item: -len(item[1])):
         print(f"{len(members):5} {text}")
         for mutated, verdict in members[:3]:

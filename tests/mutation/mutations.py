@@ -30,7 +30,7 @@ INTEGERS = (0, 1, -1, 2, 3, -2, 5, 7, 8, 63, 64, 255, 1000, 2**16, 2**31 - 1, 2*
 INTEGERS += (2**63 - 1, -(2**63))
 FLOATS = (0.0, -0.0, 1.0, -1.0, float("nan"), float("inf"), float("-inf"), 1e-45, 3e38, -3e38, 0.5, 1e10)
 NAMES = ("", "x", "nothing", "a" * 5000, "a\0b", "../../x", "é界", "%s%n", "a b", "__proto__", "edgeort.quantised")
-TYPES = (*range(0, 27), 99, -1)  # TensorProto.DataType
+TYPES = (*range(27), 99, -1)  # TensorProto.DataType
 # Of our own, which a file may hold, too.
 KEYS = ("edgeort.group", "edgeort.role", "edgeort.bounds", "edgeort.names", "edgeort.activation")
 
@@ -128,7 +128,7 @@ def change_domain(proto: onnx.ModelProto, rng: random.Random) -> None:
 def change_attribute(proto: onnx.ModelProto, rng: random.Random) -> None:
     """Another value of the same type, or of another."""
     attribute = an_attribute(proto, rng)
-    kind = attribute.type if rng.random() < 0.6 else rng.choice([*range(0, 15), 99])
+    kind = attribute.type if rng.random() < 0.6 else rng.choice([*range(15), 99])
     _set(attribute, kind, rng)
 
 
@@ -241,7 +241,7 @@ def change_numbers(proto: onnx.ModelProto, rng: random.Random) -> None:
     tensor = one_of([t for t in held if t.raw_data or t.int64_data or t.int32_data], rng)
     try:
         array = onnx.numpy_helper.to_array(tensor).copy()
-    except ValueError:
+    except (ValueError, onnx.checker.ValidationError):  # of another mutation
         raise Nowhere from None
     flat = array.reshape(-1)
     if not flat.size:

@@ -80,8 +80,8 @@ def _own_body(node: ir.Node, model: ir.Model) -> onnx.FunctionProto | None:
     body = Body(node, model.opset_imports[""])
     try:
         return body.proto(write(body))
-    except Unknown:
-        return None
+    except (Unknown, ArithmeticError, LookupError, TypeError, ValueError):
+        return None  # operands or attributes that the operator cannot have: nobody checks those of com.microsoft's
 
 
 def _standard_body(node: ir.Node, model: ir.Model) -> onnx.FunctionProto | None:

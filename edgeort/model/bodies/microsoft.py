@@ -249,6 +249,9 @@ def _quantised(op: Callable[[Body, list[str]], str], operands: int) -> Callable[
 
 
 def _present(b: Body, first: int) -> list[str]:
+    """x, its scale, its zero point where it has one."""
+    if not b.has(first) or not b.has(first + 1):
+        raise Unknown
     return [name for name in (b.input(first + k) for k in range(3)) if name]
 
 
