@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes as c
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,7 +89,7 @@ class NodeTime:
 
 def _declare(lib: c.CDLL) -> c.CDLL:
     model, text, out = c.c_void_p, c.c_char_p, c.POINTER
-    signatures: Mapping[str, tuple[type | None, Sequence[type]]] = {
+    signatures: dict[str, tuple[type | None, Sequence[type]]] = {
         "edgeort_open": (model, (text, out(_Options), text)),
         "edgeort_close": (None, (model,)),
         "edgeort_input_count": (c.c_int, (model,)),
@@ -104,6 +104,11 @@ def _declare(lib: c.CDLL) -> c.CDLL:
         "edgeort_get_node": (c.c_int, (model, c.c_int, out(_Node))),
         "edgeort_abi": (c.c_int, ()),
     }
+    if hasattr(lib, "edgeort_bind_state"):  # bundles of older versions have none
+        signatures |= {
+            "edgeort_bind_state": (c.c_int, (model, c.c_int, c.c_int, c.c_int64)),
+            "edgeort_rewind_states": (c.c_int, (model, c.c_int64)),
+        }
     for name, (result, arguments) in signatures.items():
         function = getattr(lib, name)
         function.restype, function.argtypes = result, arguments
@@ -140,6 +145,9 @@ class Engine:
         # What each run fills in, and only their element types stay: they tell uint16 from bfloat16.
         self._given = [self._tensor(self._lib.edgeort_input, i) for i in range(len(self.inputs))]
         self._made = _Tensor()
+        # Those that the runtime keeps: neither given nor copied.
+        self._state_inputs: set[int] = set()
+        self._state_outputs: set[int] = set()
 
     def __del__(self) -> None:
         self.close()
@@ -167,17 +175,38 @@ class Engine:
         if failed:
             raise error(self._lib.edgeort_last_error(self._model).decode(errors="replace"))
 
+    def bind_state(self, input_name: str, output_name: str, capacity: int, shape: Sequence[int]) -> None:
+        """Has an input of that shape, but for its rows, go on from an output: see edgeort_bind_state in edgeort.h."""
+        if not hasattr(self._lib, "edgeort_bind_state"):
+            raise PlanError("the bundle's library is too old to keep states", hint="edgeort build makes a new one")
+        index = [info.name for info in self.inputs].index(input_name)
+        output = [info.name for info in self.outputs].index(output_name)
+        self._give(index, np.empty((*shape[:-2], 0, shape[-1]), self.inputs[index].dtype))
+        self._check(self._lib.edgeort_bind_state(self._model, index, output, capacity), InputError)
+        self._state_inputs.add(index)
+        self._state_outputs.add(output)
+
+    def rewind_states(self, rows: int) -> None:
+        """Keeps the first rows of every state."""
+        self._check(self._lib.edgeort_rewind_states(self._model, rows), InputError)
+
     def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Runs on one array for each input (read in place when C-contiguous and aligned); copies each output."""
+        """Runs on one array for each input (read in place when C-contiguous and aligned); copies each output.
+
+        Those that are states are left out of both.
+        """
         if not self._model:
             raise PlanError("the model is closed")
         if os.getpid() != self._process:
             raise PlanError("the model was opened in the process that forked this one; open it here anew")
-        kept = [self._give(index, array) for index, array in enumerate(arrays)]  # alive until the run has read them
-        if len(kept) != len(self.inputs):
-            raise InputError(f"the model has {len(self.inputs)} inputs, not {len(kept)}")
+        given = [index for index in range(len(self.inputs)) if index not in self._state_inputs]
+        if len(arrays) != len(given):
+            raise InputError(f"the model has {len(given)} inputs, not {len(arrays)}")
+        # Alive until the run has read them.
+        kept = [self._give(index, array) for index, array in zip(given, arrays, strict=True)]
         self._check(self._lib.edgeort_run(self._model))
-        return [self._output(index) for index in range(len(self.outputs))]
+        del kept
+        return [self._output(index) for index in range(len(self.outputs)) if index not in self._state_outputs]
 
     def _give(self, index: int, array: np.ndarray) -> np.ndarray:
         """Points an input at the array, or at a copy that the runtime can read, which is returned."""

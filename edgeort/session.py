@@ -111,6 +111,30 @@ class InferenceSession:
             raise InputError(f"{what}; the inputs are {listed(self._inputs)}")
         return [checked(value, feeds[value.name]) for value in self._inputs]
 
+    def bind_state(self, input_name: str, output_name: str, capacity: int) -> None:
+        """Makes an input go on from an output, which is the input with more rows along its last axis but one.
+
+        From now on `run` is not fed the one and does not return the other: the runtime keeps both, in one memory with
+        room for `capacity` rows, to which every run adds some; it begins empty. Free dimensions beside the rows are 1.
+        Raises InputError: names, an output that is not the input with more rows, too many rows for the model.
+        """
+        given = next((value for value in self._inputs if value.name == input_name), None)
+        if given is None:
+            raise InputError(f"the model has no input {input_name!r}; the inputs are {listed(self._inputs)}")
+        self._wanted([output_name])
+        shape = [dim if isinstance(dim, int) else 1 for dim in given.shape or ()]
+        if len(shape) < 2:
+            raise InputError(f"input {given.text()} has no rows")
+        with self._lock:
+            self._engine.bind_state(input_name, output_name, capacity, shape)
+        self._inputs = tuple(value for value in self._inputs if value.name != input_name)
+        self._outputs = tuple(value for value in self._outputs if value.name != output_name)
+
+    def rewind(self, rows: int = 0) -> None:
+        """Keeps the first `rows` rows of every state. Raises InputError if one has fewer."""
+        with self._lock:
+            self._engine.rewind_states(rows)
+
     def close(self) -> None:
         """Frees the model; later runs fail."""
         with self._lock:

@@ -74,8 +74,8 @@ class Planner {
         i32& storage = model_.tensors[root].storage;
         if (storage < 0) storage = add_arena(bytes(model_.tensors[root].tensor), first, last_of(model_.tensors[root], node));
         join(t, storage, node);
-      } else if (t.view_of >= 0) {
-        join(t, model_.tensors[t.view_of].storage, node);
+      } else if (t.view_of >= 0 || t.tensor.capacity) {
+        join(t, model_.tensors[t.view_of >= 0 ? t.view_of : t.grows_from].storage, node);
       } else if (const i32 taken = reusable(t, node, first); taken >= 0) {
         join(t, taken, node);
       } else {

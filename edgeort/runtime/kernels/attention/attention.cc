@@ -49,8 +49,9 @@ Status view_operand(Prepare& p, int i, View* view) {
   i64 strides[5], step = 1;
   for (int d = 4; d >= 0; --d) {
     strides[d] = step;
-    step *= t.dims[d];
+    step *= d == 3 && t.capacity ? t.capacity : t.dims[d];
   }
+  p.reads_state(i);
   const i64 part = params.part[i];
   if (part < 0 || part >= t.dims[perm[0]]) return p.fail("operand %d has no part %lld", i, (long long)part);
   view->first = part * strides[perm[0]];

@@ -1,0 +1,130 @@
+"""A decoder whose keys and values stay in the runtime.
+
+The model has an input `input_ids` int64 [1, new], and logits [1, any, vocabulary] as its output of that name, or as its
+first, of which the last row counts. Inputs `past_key_values.N.key`, `past_N`, ... of earlier keys and values go with
+outputs `present.N.key`, `present_N`, ...; where there are `position_ids` [1, new] and `attention_mask` [1, past + new],
+int64, they are filled in.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgeort.errors import InputError
+from edgeort.generation.sampling import GREEDY, Sampler, Sampling
+from edgeort.session import InferenceSession
+
+if TYPE_CHECKING:
+    import onnx
+
+_PREFIXES = (("past_key_values.", "present."), ("past_key_values.", "present_key_values."), ("past_", "present_"))
+_IDS, _POSITIONS, _MASK, _LOGITS = "input_ids", "position_ids", "attention_mask", "logits"
+
+
+class Decoder:
+    """One sequence of tokens, which grows."""
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | bytes | onnx.ModelProto | InferenceSession,
+        capacity: int,
+        threads: int | None = None,
+    ) -> None:
+        """Opens a model, or takes an open session for its own; there is room for `capacity` tokens.
+
+        Raises InputError for a model that is no decoder, and what InferenceSession raises.
+        """
+        self._session = model if isinstance(model, InferenceSession) else InferenceSession(model, threads)
+        pairs = _states(self._session)
+        for past, present in pairs:
+            self._session.bind_state(past, present, capacity)
+        self.capacity = capacity
+        self._length = 0
+        self._inputs = [value.name for value in self._session.get_inputs()]
+        outputs = [value.name for value in self._session.get_outputs()]
+        unknown = [name for name in self._inputs if name not in (_IDS, _POSITIONS, _MASK)]
+        if unknown or _IDS not in self._inputs or not outputs or not pairs:
+            raise InputError(
+                f"this is no decoder with a cache: its inputs are {', '.join(self._inputs)}",
+                hint=f"it has {_IDS}, and past_key_values.N.key and .value that go with present.N.key and .value",
+            )
+        self._logits = _LOGITS if _LOGITS in outputs else outputs[0]
+
+    @property
+    def length(self) -> int:
+        """How many tokens the sequence has."""
+        return self._length
+
+    def append(self, tokens: Sequence[int]) -> np.ndarray:
+        """Adds tokens to the sequence; the logits of what follows the last, float32 [vocabulary].
+
+        Raises InputError where there is no room; the sequence is then as it was.
+        """
+        new = np.asarray(tokens, np.int64).reshape(1, -1)
+        total = self._length + new.size
+        if not new.size:
+            raise InputError("there are no tokens to add")
+        if total > self.capacity:
+            raise InputError(
+                f"{total} tokens are more than the decoder has room for: {self.capacity}",
+                hint="open it with a larger capacity, or reset() it",
+            )
+        feeds = {_IDS: new, _POSITIONS: np.arange(self._length, total)[None], _MASK: np.ones((1, total), np.int64)}
+        (logits,) = self._session.run([self._logits], {name: feeds[name] for name in self._inputs})
+        self._length = total
+        return logits.reshape(-1, logits.shape[-1])[-1]
+
+    def reset(self, length: int = 0) -> None:
+        """Forgets all tokens but the first `length`."""
+        self._session.rewind(length)
+        self._length = length
+
+    def generate(
+        self,
+        tokens: Sequence[int],
+        max_tokens: int | None = None,
+        sampling: Sampling = GREEDY,
+        stop_ids: Collection[int] = (),
+    ) -> Iterator[int]:
+        """Adds `tokens`, then yields what follows, one by one, until a stop id, which is not yielded, or no more room.
+
+        The token that was yielded last is not part of the sequence yet: a further call begins with it.
+        """
+        sampler = Sampler(sampling)
+        logits = self.append(tokens)
+        made = 0
+        while max_tokens is None or made < max_tokens:
+            token = sampler.choose(logits)
+            if token in stop_ids:
+                return
+            yield token
+            made += 1
+            if self._length == self.capacity or made == max_tokens:
+                return
+            logits = self.append([token])
+
+    def close(self) -> None:
+        """Frees the model."""
+        self._session.close()
+
+    def __enter__(self) -> Decoder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _states(session: InferenceSession) -> list[tuple[str, str]]:
+    """Inputs and the outputs that they go on from, by their names."""
+    outputs = {value.name for value in session.get_outputs()}
+    found = []
+    for name in (value.name for value in session.get_inputs()):
+        for past, present in _PREFIXES:
+            if name.startswith(past) and (to := present + name.removeprefix(past)) in outputs:
+                found.append((name, to))
+                break
+    return found
