@@ -145,9 +145,9 @@ class Engine:
         # What each run fills in, and only their element types stay: they tell uint16 from bfloat16.
         self._given = [self._tensor(self._lib.edgeort_input, i) for i in range(len(self.inputs))]
         self._made = _Tensor()
-        # Those that the runtime keeps: neither given nor copied.
-        self._state_inputs: set[int] = set()
-        self._state_outputs: set[int] = set()
+        # Those that are no states: given and copied.
+        self._fed = list(range(len(self.inputs)))
+        self._returned = list(range(len(self.outputs)))
 
     def __del__(self) -> None:
         self.close()
@@ -183,30 +183,28 @@ class Engine:
         output = [info.name for info in self.outputs].index(output_name)
         self._give(index, np.empty((*shape[:-2], 0, shape[-1]), self.inputs[index].dtype))
         self._check(self._lib.edgeort_bind_state(self._model, index, output, capacity), InputError)
-        self._state_inputs.add(index)
-        self._state_outputs.add(output)
+        self._fed.remove(index)
+        self._returned.remove(output)
 
     def rewind_states(self, rows: int) -> None:
         """Keeps the first rows of every state."""
         self._check(self._lib.edgeort_rewind_states(self._model, rows), InputError)
 
-    def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Runs on one array for each input (read in place when C-contiguous and aligned); copies each output.
+    def run(self, arrays: Sequence[np.ndarray], *, copy: bool = True) -> list[np.ndarray]:
+        """Runs on one array for each input (read in place when C-contiguous and aligned); gives each output.
 
-        Those that are states are left out of both.
+        Those that are states are left out of both. Without `copy`, outputs hold until the next run only.
         """
         if not self._model:
             raise PlanError("the model is closed")
         if os.getpid() != self._process:
             raise PlanError("the model was opened in the process that forked this one; open it here anew")
-        given = [index for index in range(len(self.inputs)) if index not in self._state_inputs]
-        if len(arrays) != len(given):
-            raise InputError(f"the model has {len(given)} inputs, not {len(arrays)}")
-        # Alive until the run has read them.
-        kept = [self._give(index, array) for index, array in zip(given, arrays, strict=True)]
+        kept = [self._give(index, array) for index, array in zip(self._fed, arrays, strict=False)]  # until the run has read
+        if len(arrays) != len(self._fed):
+            raise InputError(f"the model has {len(self._fed)} inputs, not {len(arrays)}")
         self._check(self._lib.edgeort_run(self._model))
         del kept
-        return [self._output(index) for index in range(len(self.outputs)) if index not in self._state_outputs]
+        return [self._output(index, copy) for index in self._returned]
 
     def _give(self, index: int, array: np.ndarray) -> np.ndarray:
         """Points an input at the array, or at a copy that the runtime can read, which is returned."""
@@ -218,17 +216,18 @@ class Engine:
         array = np.require(array, requirements=("C", "ALIGNED"))
         tensor.rank = array.ndim
         tensor.dims[: array.ndim] = array.shape
-        tensor.data, tensor.bytes = array.ctypes.data, array.nbytes
+        tensor.data, tensor.bytes = array.__array_interface__["data"][0], array.nbytes
         self._check(self._lib.edgeort_set_input(self._model, index, tensor), InputError)
         return array
 
-    def _output(self, index: int) -> np.ndarray:
+    def _output(self, index: int, copy: bool) -> np.ndarray:
         tensor = self._made
         self._lib.edgeort_output(self._model, index, tensor)
-        result = np.empty(tensor.dims[: tensor.rank], DTYPES[tensor.dtype])
-        if result.nbytes:
-            c.memmove(result.ctypes.data, tensor.data, result.nbytes)
-        return result
+        shape, dtype = tensor.dims[: tensor.rank], DTYPES[tensor.dtype]
+        if not tensor.bytes:
+            return np.empty(shape, dtype)
+        shown = np.frombuffer((c.c_uint8 * tensor.bytes).from_address(tensor.data), dtype).reshape(shape)
+        return shown.copy() if copy else shown
 
     @property
     def stats(self) -> Stats:

@@ -83,16 +83,19 @@ class InferenceSession:
         """The plan's nodes, with their time over all runs when the session profiles."""
         return self._engine.nodes
 
-    def run(self, output_names: Sequence[str] | None, feeds: Mapping[str, Any]) -> list[np.ndarray]:
+    def run(
+        self, output_names: Sequence[str] | None, feeds: Mapping[str, Any], *, copy: bool = True
+    ) -> list[np.ndarray]:
         """Outputs of that name, in that order (None: all), for one array for each input.
 
-        C-contiguous arrays of the right dtype are read where they are. Raises InputError: a name, dtype or shape that
+        C-contiguous arrays of the right dtype are read where they are. Without `copy`, outputs are the runtime's memory,
+        which the next run or close() makes invalid. Raises InputError: a name, dtype or shape that
         does not fit the model.
         """
         wanted = self._wanted(output_names)
         arrays = self._arrays(feeds)
         with self._lock:
-            outputs = self._engine.run(arrays)
+            outputs = self._engine.run(arrays, copy=copy)
         return [outputs[index] for index in wanted]
 
     def _wanted(self, names: Sequence[str] | None) -> list[int]:

@@ -60,7 +60,7 @@ class Decoder:
         return self._length
 
     def append(self, tokens: Sequence[int]) -> np.ndarray:
-        """Adds tokens to the sequence; the logits of what follows the last, float32 [vocabulary].
+        """Adds tokens to the sequence; the logits of what follows the last, float32 [vocabulary], until the next call.
 
         Raises InputError where there is no room; the sequence is then as it was.
         """
@@ -74,7 +74,7 @@ class Decoder:
                 hint="open it with a larger capacity, or reset() it",
             )
         feeds = {_IDS: new, _POSITIONS: np.arange(self._length, total)[None], _MASK: np.ones((1, total), np.int64)}
-        (logits,) = self._session.run([self._logits], {name: feeds[name] for name in self._inputs})
+        (logits,) = self._session.run([self._logits], {name: feeds[name] for name in self._inputs}, copy=False)
         self._length = total
         return logits.reshape(-1, logits.shape[-1])[-1]
 

@@ -53,6 +53,7 @@ void Model::close() {
     if (tensors[i].body) tensors[i].body->close();
   }
   reset_from(0);
+  layout.free();
   pages.free();
   memory.free();
   unmap(mapping);

@@ -57,6 +57,18 @@ struct Storage {
   i32 first, last;  // node indices between which the bytes are in use, both included
   i32 input;        // Place::input: which
   Place place;
+  bool same(const Storage& s) const { return bytes == s.bytes && first == s.first && last == s.last && place == s.place; }
+};
+
+// Where the storages of the first segment lay when they were laid out last.
+struct Layout {
+  Storage* storages;
+  i32 count, room;
+  size_t arena_bytes;
+  void free() {
+    if (storages) free_pages(storages, static_cast<size_t>(room) * sizeof(Storage));
+    *this = {};
+  }
 };
 
 static constexpr int kReuses = 3;
@@ -113,6 +125,7 @@ struct Model {
   size_t plan_bytes;
   Bump memory;  // lives as long as the model
   Pages pages;
+  Layout layout;
   TensorState* tensors;
   NodeState* nodes;
   const OpDef** ops;

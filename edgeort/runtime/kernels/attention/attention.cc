@@ -5,9 +5,11 @@
 #include "../gemm/matrix.h"
 #include "../move/move.h"
 #include "../reduce/reduce.h"
+#include "few.h"
 
 namespace edgeort {
 
+EDGEORT_KERNELS(FewKernels, attention_few)
 EDGEORT_KERNELS(MoveKernels, move)
 EDGEORT_KERNELS(SoftmaxKernels, softmax)
 
@@ -21,6 +23,7 @@ struct View {
 
 struct State {
   const SoftmaxKernels* softmax;
+  const FewKernels* few;  // where keys and values are read as they lie; else null
   TransposeFn transpose;
   Matrix scores, values;
   View q, k, v, mask, out;
@@ -131,11 +134,16 @@ Status prepare(Prepare& p) {
   if (!s) return p.fail("out of memory");
   EDGEORT_TRY(shapes(p, s));
   s->softmax = &softmax(p.isa());
+  s->stride = padded(s->keys);
+  if (s->rows <= kFewQueries && s->k.strides[3] == 1 && s->v.strides[3] == 1) {
+    s->few = &attention_few(p.isa());
+    p.thread_scratch(static_cast<u64>(s->rows) * static_cast<u64>(s->stride) * sizeof(f32));
+    return Status::ok;
+  }
   s->transpose = move(p.isa()).transpose[2];
   const Program none = {};
   EDGEORT_TRY(s->scores.bind(p, none, sizeof(AttentionParams), &s->rows, 1, s->keys, s->depth));
   EDGEORT_TRY(s->values.bind(p, none, sizeof(AttentionParams), &s->rows, 1, s->width, s->keys));
-  s->stride = padded(s->keys);
   const i64 tile_rows = max_of(s->scores.main_tile().rows, s->values.main_tile().rows);
   s->block = max_of(1, min_of(s->rows, max_of(tile_rows, min_of(kBlockRows, kBlockScores / max_of(1, s->stride)))));
   s->k_floats = padded(s->keys) * s->depth;
@@ -184,6 +192,26 @@ void attend(const State& s, const f32* panels, const f32* q, const f32* mask, f3
   multiply(s.values, scores, s.stride, s.keys, count, panels + s.k_floats, s.width, out + row * out_row, out_row);
 }
 
+// All rows of one head, which are few.
+void attend_few(const State& s, const f32* q, const f32* k, const f32* v, const f32* mask, f32 scale, f32* out, f32* scores) {
+  s.few->dots({q, s.rows, s.q.strides[2], k, s.keys, s.depth, s.k.strides[2], scale, scores, s.stride});
+  s.softmax->rows(scores, scores, s.keys, s.rows, s.stride, mask, s.mask.strides[2]);
+  s.few->sums({scores, s.rows, s.stride, v, s.keys, s.width, s.v.strides[2], 1.0f, out, s.out.strides[2]});
+}
+
+void run_few(const Run& r, const State& s) {
+  const i64 grain = max_of(1, kTaskWork / 16 / max_of(1, s.keys * (s.depth + s.width)));
+  r.ranges(s.batch * s.heads, grain, [&](i64 begin, i64 end, int thread) {
+    for (i64 i = begin; i < end; ++i) {
+      const i64 batch = i / s.heads, head = i % s.heads;
+      attend_few(s, r.in(0).as<const f32>() + s.q.at(batch, head), r.in(1).as<const f32>() + s.k.at(batch, head),
+                 r.in(2).as<const f32>() + s.v.at(batch, head), r.has(3) ? r.in(3).as<const f32>() + s.mask.at(batch, head) : nullptr,
+                 r.params<AttentionParams>().scale, r.out(0).as<f32>() + s.out.at(batch, head),
+                 static_cast<f32*>(r.thread_scratch(thread)));
+    }
+  });
+}
+
 // Heads [first, first + heads): all threads pack, then all share their blocks of rows.
 void run_heads(const Run& r, const State& s, i64 first, i64 heads) {
   const f32* mask = r.has(3) ? r.in(3).as<const f32>() : nullptr;
@@ -216,6 +244,7 @@ void run(Run& r) {
   const State& s = r.state<State>();
   const i64 heads = s.batch * s.heads;
   if (count(r.out(0)) == 0) return;
+  if (s.few) return run_few(r, s);
   for (i64 first = 0; first < heads; first += s.together) run_heads(r, s, first, min_of(s.together, heads - first));
 }
 

@@ -40,9 +40,10 @@ Status prepare_concat(Prepare& p) {
     if (axis == first.rank - 1) p.joins_columns();
     p.writes_slice(0);
   }
-  i64 strides[kMaxRank], offset = 0;
+  i64 strides[kMaxRank];
   strides_of(p.out(0), strides);
-  for (int i = grows; i < p.inputs(); ++i) {
+  i64 offset = grows ? first.dims[axis] * strides[axis] : 0;
+  for (int i = grows ? 1 : 0; i < p.inputs(); ++i) {
     p.reads_slice(i);
     parts[i].offset = offset;
     parts[i].copy.start_part(p.in(i), p.out(0), true);
