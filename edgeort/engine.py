@@ -202,8 +202,13 @@ class Engine:
         kept = [self._give(index, array) for index, array in zip(self._fed, arrays, strict=False)]  # until the run has read
         if len(arrays) != len(self._fed):
             raise InputError(f"the model has {len(self._fed)} inputs, not {len(arrays)}")
-        self._check(self._lib.edgeort_run(self._model))
+        outputs = self.run_again(copy=copy)
         del kept
+        return outputs
+
+    def run_again(self, *, copy: bool = True) -> list[np.ndarray]:
+        """Runs on the arrays of the last run, which the caller has kept, C-contiguous and aligned, with other contents."""
+        self._check(self._lib.edgeort_run(self._model))
         return [self._output(index, copy) for index in self._returned]
 
     def _give(self, index: int, array: np.ndarray) -> np.ndarray:

@@ -74,6 +74,11 @@ class InferenceSession:
         return _public(self._outputs)
 
     @property
+    def engine(self) -> Engine:
+        """What runs the model, for callers that check what they feed and take turns themselves."""
+        return self._engine
+
+    @property
     def stats(self) -> Stats:
         """Sizes in bytes, threads and ISA level; the arena's once something ran."""
         return self._engine.stats

@@ -52,7 +52,11 @@ class Decoder:
                 f"this is no decoder with a cache: its inputs are {', '.join(self._inputs)}",
                 hint=f"it has {_IDS}, and past_key_values.N.key and .value that go with present.N.key and .value",
             )
-        self._logits = _LOGITS if _LOGITS in outputs else outputs[0]
+        self._logits = outputs.index(_LOGITS) if _LOGITS in outputs else 0
+        shape = self._session.get_outputs()[self._logits].shape or [None]
+        self._vocabulary = shape[-1] if isinstance(shape[-1], int) else None
+        self._token = np.zeros((1, 1), np.int64)
+        self._is_token_given = False  # the last run read self._token and nothing else
 
     @property
     def length(self) -> int:
@@ -73,10 +77,22 @@ class Decoder:
                 f"{total} tokens are more than the decoder has room for: {self.capacity}",
                 hint="open it with a larger capacity, or reset() it",
             )
-        feeds = {_IDS: new, _POSITIONS: np.arange(self._length, total)[None], _MASK: np.ones((1, total), np.int64)}
-        (logits,) = self._session.run([self._logits], {name: feeds[name] for name in self._inputs}, copy=False)
+        if new.min() < 0 or (self._vocabulary is not None and new.max() >= self._vocabulary):
+            raise InputError(f"token {new.max() if new.min() >= 0 else new.min()} is not one of {self._vocabulary}")
+        logits = self._run(new, total)[self._logits]
         self._length = total
         return logits.reshape(-1, logits.shape[-1])[-1]
+
+    def _run(self, new: np.ndarray, total: int) -> list[np.ndarray]:
+        engine, was_given = self._session.engine, self._is_token_given
+        self._is_token_given = False
+        if new.size == 1 and self._inputs == [_IDS]:
+            self._token[0, 0] = new[0, 0]
+            made = engine.run_again(copy=False) if was_given else engine.run([self._token], copy=False)
+            self._is_token_given = True
+            return made
+        feeds = {_IDS: new, _POSITIONS: np.arange(self._length, total)[None], _MASK: np.ones((1, total), np.int64)}
+        return engine.run([feeds[name] for name in self._inputs], copy=False)
 
     def reset(self, length: int = 0) -> None:
         """Forgets all tokens but the first `length`."""

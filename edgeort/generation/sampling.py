@@ -31,6 +31,7 @@ class Sampling:
             raise InputError(f"top_p is {self.top_p}; it is above 0 and at most 1")
 
 
+_FEW = 256  # tokens that hold top_p of the probability nearly always: to sort all takes as long as a small network
 GREEDY = Sampling(temperature=0)
 
 
@@ -55,7 +56,15 @@ def nucleus(logits: np.ndarray, temperature: float, top_p: float) -> tuple[np.nd
     scaled = logits.astype(np.float64) / temperature
     chances = np.exp(scaled - scaled.max())
     chances /= chances.sum()
-    order = np.argsort(-chances, kind="stable")
-    count = int(np.searchsorted(chances[order].cumsum(), top_p)) + 1
-    kept = order[:count]
+    few = _likeliest(chances, _FEW) if len(chances) > _FEW else None
+    if few is None or chances[few].sum() < top_p:
+        few = _likeliest(chances, len(chances))
+    count = int(np.searchsorted(chances[few].cumsum(), top_p)) + 1
+    kept = few[:count]
     return kept, chances[kept]
+
+
+def _likeliest(chances: np.ndarray, count: int) -> np.ndarray:
+    """The tokens of the `count` largest chances, and of those equal to the least of them, largest first."""
+    tokens = np.flatnonzero(chances >= np.partition(chances, -count)[-count])
+    return tokens[np.argsort(-chances[tokens], kind="stable")]

@@ -61,14 +61,14 @@ class Sizes:
 
 def build(sizes: Sizes, state: Mapping[str, np.ndarray], weights: Weights) -> ir.Model:
     """The decoder with the tensors of `LlamaForCausalLM.state_dict()`, whose matrices are stored as `weights` says."""
-    return _Builder(sizes, state, weights).model()
+    return Builder(sizes, state, weights).model()
 
 
 def _is_float(value: ir.Value, *shape: int | str) -> None:
     value.type, value.shape = ir.TensorType(ir.DataType.FLOAT), ir.Shape(shape)
 
 
-class _Builder:
+class Builder:
     def __init__(self, sizes: Sizes, state: Mapping[str, np.ndarray], weights: Weights) -> None:
         self.sizes, self.state, self.weights, self.tape = sizes, state, weights, Tape()
         self.inputs: list[ir.Value] = []
@@ -205,7 +205,7 @@ class _Builder:
 class _Places:
     """What follows from where the new rows stand: their angles, and which keys they see."""
 
-    def __init__(self, b: _Builder, ids: ir.Value, past: ir.Value) -> None:
+    def __init__(self, b: Builder, ids: ir.Value, past: ir.Value) -> None:
         self.b = b
         self.new = b.op("Shape", ids, start=1, end=2)
         zero, one = b.array(np.int64(0)), b.array(np.int64(1))

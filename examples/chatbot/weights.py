@@ -10,7 +10,7 @@ import onnx_ir as ir
 from edgeort.model import dynamic_products
 
 if TYPE_CHECKING:
-    from examples.chatbot.decoder import _Builder
+    from examples.chatbot.decoder import Builder
 
 BLOCK = 32  # numbers along k that share a scale
 
@@ -18,11 +18,11 @@ BLOCK = 32  # numbers along k that share a scale
 class Weights:
     """float32."""
 
-    def multiply(self, b: _Builder, x: ir.Value, matrix: np.ndarray, name: str) -> ir.Value:
+    def multiply(self, b: Builder, x: ir.Value, matrix: np.ndarray, name: str) -> ir.Value:
         """x [..., k] times `matrix` [k, n]."""
         return b.op("MatMul", x, b.array(matrix, f"{name}.weight"), name=f"{name}.y")
 
-    def embed(self, b: _Builder, ids: ir.Value, table: np.ndarray) -> ir.Value:
+    def embed(self, b: Builder, ids: ir.Value, table: np.ndarray) -> ir.Value:
         """Rows of a table."""
         return b.op("Gather", b.array(table, "embedding"), ids, axis=0)
 
@@ -33,14 +33,14 @@ class Weights:
 class Int8(Weights):
     """int8 with a scale for each column; rows of activations become int8 as the model runs."""
 
-    def multiply(self, b: _Builder, x: ir.Value, matrix: np.ndarray, name: str) -> ir.Value:
+    def multiply(self, b: Builder, x: ir.Value, matrix: np.ndarray, name: str) -> ir.Value:
         """DynamicQuantMatMul."""
         scale = np.maximum(np.abs(matrix).max(axis=0) / np.float32(127), np.finfo(np.float32).tiny)
         q = np.rint(matrix / scale).astype(np.int8)
         operands = b.array(q, f"{name}.weight"), b.array(scale, f"{name}.scale")
         return b.op(dynamic_products.NAME, x, *operands, domain=dynamic_products.DOMAIN, name=f"{name}.y")
 
-    def embed(self, b: _Builder, ids: ir.Value, table: np.ndarray) -> ir.Value:
+    def embed(self, b: Builder, ids: ir.Value, table: np.ndarray) -> ir.Value:
         """Rows of int8, with a scale each."""
         scale = np.maximum(np.abs(table).max(axis=1, keepdims=True) / np.float32(127), np.finfo(np.float32).tiny)
         row = b.op("Gather", b.array(np.rint(table / scale).astype(np.int8), "embedding"), ids, axis=0)
@@ -58,7 +58,7 @@ class Blocks(Int8):
     def __init__(self, bits: int, accuracy: int = 0) -> None:
         self.bits, self.accuracy = bits, accuracy
 
-    def multiply(self, b: _Builder, x: ir.Value, matrix: np.ndarray, name: str) -> ir.Value:
+    def multiply(self, b: Builder, x: ir.Value, matrix: np.ndarray, name: str) -> ir.Value:
         """MatMulNBits."""
         k, n = matrix.shape
         middle = 2 ** (self.bits - 1)

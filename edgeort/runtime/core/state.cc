@@ -30,6 +30,17 @@ Status check(Model& m, i32 input, i32 output, i64 capacity) {
   return Status::ok;
 }
 
+// Zeroed memory. Its matrices lie far apart: in small pages, each would cost a walk of the page table.
+void* take(Model& m, u64 size) {
+  if (size > ~size_t{0} / 4) return nullptr;
+  if (size < kLargePage) return m.memory.take(static_cast<size_t>(size));
+  auto* data = static_cast<u8*>(m.memory.take(static_cast<size_t>(size) + kLargePage));
+  if (!data) return nullptr;
+  data += (kLargePage - reinterpret_cast<uintptr_t>(data) % kLargePage) % kLargePage;
+  prefer_large_pages(data, static_cast<size_t>(size));
+  return data;
+}
+
 }  // namespace
 
 Status bind_state(Model& m, int input_index, int output_index, i64 capacity) {
@@ -44,7 +55,7 @@ Status bind_state(Model& m, int input_index, int output_index, i64 capacity) {
   for (int d = 0; d < t.rank; ++d) {
     if (__builtin_mul_overflow(size, static_cast<u64>(t.dims[d]), &size)) size = ~u64{0};
   }
-  void* data = size / size_of(t.dtype) < kMostElements && size < ~size_t{0} / 4 ? m.memory.take(static_cast<size_t>(size)) : nullptr;
+  void* data = size / size_of(t.dtype) < kMostElements ? take(m, size) : nullptr;
   if (!m.states || !data) return m.fail("out of memory for %lld rows of input \"%s\"", (long long)capacity, name_of(m, input));
   rows_of(t) = 0;
   t.capacity = capacity;

@@ -192,22 +192,25 @@ void attend(const State& s, const f32* panels, const f32* q, const f32* mask, f3
   multiply(s.values, scores, s.stride, s.keys, count, panels + s.k_floats, s.width, out + row * out_row, out_row);
 }
 
-// All rows of one head, which are few.
-void attend_few(const State& s, const f32* q, const f32* k, const f32* v, const f32* mask, f32 scale, f32* out, f32* scores) {
-  s.few->dots({q, s.rows, s.q.strides[2], k, s.keys, s.depth, s.k.strides[2], scale, scores, s.stride});
+// All rows of one head, which are few. `next`: keys of the head after it, or null.
+void attend_few(const State& s, const f32* q, const f32* k, const f32* v, const f32* mask, f32 scale, f32* out, f32* scores,
+                const f32* next) {
+  const i64 k_row = s.k.strides[2], v_row = s.v.strides[2];
+  s.few->dots({q, s.rows, s.q.strides[2], k, s.keys, s.depth, k_row, scale, v, v_row, scores, s.stride});
   s.softmax->rows(scores, scores, s.keys, s.rows, s.stride, mask, s.mask.strides[2]);
-  s.few->sums({scores, s.rows, s.stride, v, s.keys, s.width, s.v.strides[2], 1.0f, out, s.out.strides[2]});
+  s.few->sums({scores, s.rows, s.stride, v, s.keys, s.width, v_row, 1.0f, next, k_row, out, s.out.strides[2]});
 }
 
 void run_few(const Run& r, const State& s) {
   const i64 grain = max_of(1, kTaskWork / 16 / max_of(1, s.keys * (s.depth + s.width)));
+  const auto keys_of = [&](i64 i) { return r.in(1).as<const f32>() + s.k.at(i / s.heads, i % s.heads); };
   r.ranges(s.batch * s.heads, grain, [&](i64 begin, i64 end, int thread) {
     for (i64 i = begin; i < end; ++i) {
       const i64 batch = i / s.heads, head = i % s.heads;
-      attend_few(s, r.in(0).as<const f32>() + s.q.at(batch, head), r.in(1).as<const f32>() + s.k.at(batch, head),
-                 r.in(2).as<const f32>() + s.v.at(batch, head), r.has(3) ? r.in(3).as<const f32>() + s.mask.at(batch, head) : nullptr,
-                 r.params<AttentionParams>().scale, r.out(0).as<f32>() + s.out.at(batch, head),
-                 static_cast<f32*>(r.thread_scratch(thread)));
+      attend_few(s, r.in(0).as<const f32>() + s.q.at(batch, head), keys_of(i), r.in(2).as<const f32>() + s.v.at(batch, head),
+                 r.has(3) ? r.in(3).as<const f32>() + s.mask.at(batch, head) : nullptr, r.params<AttentionParams>().scale,
+                 r.out(0).as<f32>() + s.out.at(batch, head), static_cast<f32*>(r.thread_scratch(thread)),
+                 i + 1 < end ? keys_of(i + 1) : nullptr);
     }
   });
 }

@@ -11,6 +11,10 @@ struct FewRows {
   const f32* vectors;
   i64 count, size, step;
   f32 scale;  // of the vectors; sums ignore it
+  // What is read after this: as many vectors, `next_step` floats apart; null: nothing. It comes from memory, as caches hold nothing of
+  // it from token to token, and by itself each head's beginning would come late.
+  const f32* next;
+  i64 next_step;
   f32* out;
   i64 out_step;
 };
