@@ -225,7 +225,7 @@ class Engine:
         self._check(self._lib.edgeort_set_input(self._model, index, tensor), InputError)
         return array
 
-    def _output(self, index: int, copy: bool) -> np.ndarray:
+    def _output(self, index: int, copy: bool = True) -> np.ndarray:
         tensor = self._made
         self._lib.edgeort_output(self._model, index, tensor)
         shape, dtype = tensor.dims[: tensor.rank], DTYPES[tensor.dtype]

@@ -131,6 +131,8 @@ class Prepare {
 
   int threads() const;
   int isa() const;  // the CPU's level: see platform.h
+  // Whether the model's constants are so many that caches hold nothing of them from run to run.
+  bool outgrows_caches() const;
 
   __attribute__((format(printf, 2, 3))) Status fail(const char* format, ...);
 

@@ -106,6 +106,8 @@ struct Dots {
   }
 
   // Of one row, which reads weights once: panel after panel, as they lie in memory, in sums enough for the latency of a dot.
+  // kOnce: what is fetched leaves level 1 for nowhere, so that level 2 keeps what the next operators read.
+  template <bool kOnce>
   EDGEORT_INLINE void row_quads(const q8* row, i64 n, const i8* const (&panels)[panels_of(C)]) {
     constexpr int kSums = 4;
     constexpr i64 kAhead = 8192;  // bytes, beyond what caches fetch by themselves when a page ends
@@ -117,7 +119,7 @@ struct Dots {
       for (; q + kSums <= n; q += kSums) {
 #pragma clang loop unroll(full)
         for (int i = 0; i < kSums; ++i) {
-          __builtin_prefetch(panels[p] + (q + i) * kQuad + kAhead);
+          __builtin_prefetch(panels[p] + (q + i) * kQuad + kAhead, 0, kOnce ? 0 : 3);
           more[i] = dot(more[i], values(load_as<u32>(row + (q + i) * kDepth)), weights(panels[p] + (q + i) * kQuad));
         }
       }
@@ -126,9 +128,9 @@ struct Dots {
     }
   }
 
-  EDGEORT_INLINE void quads(const q8* (&rows)[M], i64 n, const i8* (&panels)[panels_of(C)]) {
+  EDGEORT_INLINE void quads(const q8* (&rows)[M], i64 n, const i8* (&panels)[panels_of(C)], bool once) {
     if constexpr (M == 1 && kPanelParts == 1) {
-      row_quads(rows[0], n, panels);
+      once ? row_quads<true>(rows[0], n, panels) : row_quads<false>(rows[0], n, panels);
       skip(panels, n);
       return;
     }
