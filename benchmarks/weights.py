@@ -3,8 +3,9 @@
     python -m benchmarks.weights [--size 768 2048 4096] [--threads 1] [--isa LEVEL] [--seconds 2] [--json FILE]
 
 A chain of products with square matrices, as many as make 32 MiB of stored weights, so that a core's own caches hold
-nothing of them ("int8 rows" also makes x int8, row by row); edgeort, ONNX Runtime on the same model, and ONNX Runtime on the float32 weights in turns, the best run
-of each counts. What is read is the stored weights with their scales. Beside it: a loop that only reads as much.
+nothing of them ("int8 rows" also makes x int8, row by row); edgeort, ONNX Runtime on the same model, and ONNX Runtime
+on the float32 weights in turns, the best run of each counts. What is read is the stored weights with their scales.
+Beside it: a loop that only reads as much.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def chain(size: int, form: str) -> onnx.ModelProto:
     """x [1, size] times a matrix of that form, again and again."""
     rng = np.random.default_rng(0)
     weight = (rng.standard_normal((size, size)) / np.sqrt(size)).astype(np.float32)
-    bits = {"float32": 32.0, "float16": 16.0, "int8 columns": 8.0, "int8 rows": 8.0, "int8 blocks": 9.0, "int4 blocks": 5.0}[form]
+    bits = dict(zip(FORMS, (32.0, 16.0, 8.0, 8.0, 9.0, 5.0), strict=True))[form]
     layers = max(1, round(STORED * 8 / bits / weight.size))
     stored, first, op, attributes = _stored(weight, form)
     tensors, nodes = [], []

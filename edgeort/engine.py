@@ -199,15 +199,16 @@ class Engine:
             raise PlanError("the model is closed")
         if os.getpid() != self._process:
             raise PlanError("the model was opened in the process that forked this one; open it here anew")
-        kept = [self._give(index, array) for index, array in zip(self._fed, arrays, strict=False)]  # until the run has read
         if len(arrays) != len(self._fed):
             raise InputError(f"the model has {len(self._fed)} inputs, not {len(arrays)}")
+        # Alive until the run has read them.
+        kept = [self._give(index, array) for index, array in zip(self._fed, arrays, strict=True)]
         outputs = self.run_again(copy=copy)
         del kept
         return outputs
 
     def run_again(self, *, copy: bool = True) -> list[np.ndarray]:
-        """Runs on the arrays of the last run, which the caller has kept, C-contiguous and aligned, with other contents."""
+        """Runs on the arrays of the last run with other contents: the caller kept them, C-contiguous and aligned."""
         self._check(self._lib.edgeort_run(self._model))
         return [self._output(index, copy) for index in self._returned]
 

@@ -93,9 +93,9 @@ class InferenceSession:
     ) -> list[np.ndarray]:
         """Outputs of that name, in that order (None: all), for one array for each input.
 
-        C-contiguous arrays of the right dtype are read where they are. Without `copy`, outputs are the runtime's memory,
-        which the next run or close() makes invalid. Raises InputError: a name, dtype or shape that
-        does not fit the model.
+        C-contiguous arrays of the right dtype are read where they are. Without `copy`, outputs are the runtime's
+        memory, which the next run or close() makes invalid. Raises InputError: a name, dtype or shape that does not fit
+        the model.
         """
         wanted = self._wanted(output_names)
         arrays = self._arrays(feeds)

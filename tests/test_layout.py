@@ -27,7 +27,7 @@ LAYERS = (
     ("lowering", "families", "toolchain", "engine", "compiling"),
     ("providers",),
     ("bundle", "devices", "session", "text"),
-    ("bench", "validate", "report", "inspection"),
+    ("bench", "generation", "validate", "report", "inspection"),
     ("pipeline",),
     ("cli",),
 )

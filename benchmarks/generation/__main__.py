@@ -1,6 +1,6 @@
 """Tokens per second of a decoder of 110 million parameters, batch 1, in edgeort, ONNX Runtime and PyTorch.
 
-    python -m benchmarks.generation [--threads 1] [--rounds 6] [--only NAME...] [--folder build/generation] [--json FILE]
+    python -m benchmarks.generation [--threads 1] [--rounds 6] [--only NAME...] [--folder DIR] [--json FILE]
 
 Each contender is a process of its own; they take turns. A turn reads a prompt of 64 tokens and then 24 tokens, one by
 one, whose times count: the median of all, and the fastest. Beside them a loop reads as many bytes as the int8 weights
@@ -66,13 +66,9 @@ class Worker:
     def __init__(self, name: str, folder: Path, threads: int) -> None:
         self.name = name
         self.times: list[float] = []
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.generation", "--worker", name, "--folder", folder, "--threads", str(threads)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        options = ["--worker", name, "--folder", str(folder), "--threads", str(threads)]
+        command = [sys.executable, "-m", "benchmarks.generation", *options]
+        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.logits_file = folder / f"{name}.npy"
 
     def answer(self) -> list[float]:

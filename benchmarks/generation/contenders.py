@@ -59,17 +59,14 @@ class OnnxRuntime:
             self._bind(binding, name, array, list(array.shape), False)
         for name in self._names:
             memory, present = self._memory[name], name.replace("past_key_values", "present")
-            rows = (self._capacity, self._capacity) if self._grouped else (self._length, total)
-            for array, name_, count, output in ((memory[0], name, rows[0], False), (memory[-1], present, rows[1], True)):
-                self._bind(binding, name_, array, [1, self._heads, count, self._columns], output)
+            before, after = (self._capacity, self._capacity) if self._grouped else (self._length, total)
+            self._bind(binding, name, memory[0], [1, self._heads, before, self._columns], False)
+            self._bind(binding, present, memory[-1], [1, self._heads, after, self._columns], True)
             memory.reverse()
         binding.bind_output("logits", "cpu")
         self._session.run_with_iobinding(binding)
         self._length = total
-        return binding.get_outputs()[-1 if self._grouped and False else self._at()].numpy().reshape(-1)
-
-    def _at(self) -> int:
-        return len(self._names)  # outputs come in the order in which they were bound
+        return binding.get_outputs()[-1].numpy().reshape(-1)  # in the order in which they were bound
 
 
 class PyTorch:
@@ -138,7 +135,7 @@ class Reader:
     def reset(self) -> None:
         """See Contender."""
 
-    def append(self, tokens: list[int]) -> np.ndarray:  # noqa: ARG002
+    def append(self, tokens: list[int]) -> np.ndarray:
         """Reads all of it once."""
         first, share = self._memory.ctypes.data + 63 & ~63, self._bytes // self._threads & ~63
         if self._threads == 1:

@@ -1,4 +1,4 @@
-"""The decoder as ONNX Runtime runs it fastest: com.microsoft GroupQueryAttention, whose past and present share memory."""
+"""The decoder as ONNX Runtime runs it fastest: by GroupQueryAttention, whose past and present share memory."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Grouped(Builder):
             ]
         return self._shared
 
-    def attention(self, x: ir.Value, layer: int, places: object) -> ir.Value:  # noqa: ARG002
+    def attention(self, x: ir.Value, layer: int, places: object) -> ir.Value:
         """One operator, which also turns queries and keys."""
         s, stem = self.sizes, f"model.layers.{layer}.self_attn"
         rows = self.linear(x, f"{stem}.q_proj", f"{stem}.k_proj", f"{stem}.v_proj")

@@ -8,6 +8,7 @@ int64, they are filled in.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -43,7 +44,8 @@ class Decoder:
         for past, present in pairs:
             self._session.bind_state(past, present, capacity)
         self.capacity = capacity
-        self._length = 0
+        self._length = 0  # of what the model has read
+        self._unread: list[int] = []  # the token that was generated last: it is read with what follows
         self._inputs = [value.name for value in self._session.get_inputs()]
         outputs = [value.name for value in self._session.get_outputs()]
         unknown = [name for name in self._inputs if name not in (_IDS, _POSITIONS, _MASK)]
@@ -61,14 +63,14 @@ class Decoder:
     @property
     def length(self) -> int:
         """How many tokens the sequence has."""
-        return self._length
+        return self._length + len(self._unread)
 
     def append(self, tokens: Sequence[int]) -> np.ndarray:
         """Adds tokens to the sequence; the logits of what follows the last, float32 [vocabulary], until the next call.
 
         Raises InputError where there is no room; the sequence is then as it was.
         """
-        new = np.asarray(tokens, np.int64).reshape(1, -1)
+        new = np.array([*self._unread, *tokens], np.int64)[None]
         total = self._length + new.size
         if not new.size:
             raise InputError("there are no tokens to add")
@@ -77,10 +79,11 @@ class Decoder:
                 f"{total} tokens are more than the decoder has room for: {self.capacity}",
                 hint="open it with a larger capacity, or reset() it",
             )
-        if new.min() < 0 or (self._vocabulary is not None and new.max() >= self._vocabulary):
-            raise InputError(f"token {new.max() if new.min() >= 0 else new.min()} is not one of {self._vocabulary}")
+        for token in (new.min(), new.max()):
+            if token < 0 or (self._vocabulary is not None and token >= self._vocabulary):
+                raise InputError(f"token {token} is none of the model's {self._vocabulary or 'own'}")
         logits = self._run(new, total)[self._logits]
-        self._length = total
+        self._length, self._unread = total, []
         return logits.reshape(-1, logits.shape[-1])[-1]
 
     def _run(self, new: np.ndarray, total: int) -> list[np.ndarray]:
@@ -96,8 +99,10 @@ class Decoder:
 
     def reset(self, length: int = 0) -> None:
         """Forgets all tokens but the first `length`."""
+        if length == self.length:
+            return
         self._session.rewind(length)
-        self._length = length
+        self._length, self._unread = length, []
 
     def generate(
         self,
@@ -108,20 +113,19 @@ class Decoder:
     ) -> Iterator[int]:
         """Adds `tokens`, then yields what follows, one by one, until a stop id, which is not yielded, or no more room.
 
-        The token that was yielded last is not part of the sequence yet: a further call begins with it.
+        All that was yielded is part of the sequence, also where the caller stops earlier.
         """
         sampler = Sampler(sampling)
         logits = self.append(tokens)
-        made = 0
-        while max_tokens is None or made < max_tokens:
+        for made in itertools.count(1):
             token = sampler.choose(logits)
-            if token in stop_ids:
+            if token in stop_ids or made - 1 == max_tokens or self._length == self.capacity:
                 return
+            self._unread = [token]
             yield token
-            made += 1
-            if self._length == self.capacity or made == max_tokens:
+            if made == max_tokens or self.length == self.capacity:
                 return
-            logits = self.append([token])
+            logits = self.append([])
 
     def close(self) -> None:
         """Frees the model."""

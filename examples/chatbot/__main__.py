@@ -24,17 +24,21 @@ from examples.chatbot.decoder import Sizes, build
 from examples.chatbot.network import Network, Tokens, random_network, stored_network
 from examples.chatbot.weights import FORMS
 
+_MOST_INSIDE = 1 << 30  # bytes of weights within the file, which holds 2 GiB
+
 
 def export(network: Network, weights: str, path: Path) -> Sizes:
     """Writes the network as ONNX."""
     sizes = Sizes.of(network.config)
     path.parent.mkdir(parents=True, exist_ok=True)
-    ir.save(build(sizes, network.state(), FORMS[weights]), path, external_data=f"{path.name}.data")
+    model = build(sizes, network.state(), FORMS[weights])
+    numbers = sum(value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value)
+    ir.save(model, path, external_data=f"{path.name}.data" if numbers > _MOST_INSIDE else None)
     return sizes
 
 
-def answer(decoder: Decoder, tokens: Tokens, ids: Sequence[int], sampling: Sampling, most: int) -> list[int]:
-    """Prints what follows as it comes, and how fast; the tokens."""
+def answer(decoder: Decoder, tokens: Tokens, ids: Sequence[int], sampling: Sampling, most: int) -> None:
+    """Prints what follows as it comes, and how fast."""
     made: list[int] = []
     shown = ""
     start = first = time.perf_counter()
@@ -49,33 +53,29 @@ def answer(decoder: Decoder, tokens: Tokens, ids: Sequence[int], sampling: Sampl
     spent = time.perf_counter() - first
     speed = f"{(len(made) - 1) / spent:.1f} tokens/s" if len(made) > 1 else "no speed of one token"
     print(f"\n[{len(made)} tokens, {speed}; {len(ids)} read in {1000 * (first - start):.0f} ms]")
-    return made
 
 
 def chat(decoder: Decoder, tokens: Tokens, sampling: Sampling, most: int) -> None:
     """Line by line from standard input, until an empty one."""
-    left: list[int] = []  # the answer's last token, which the decoder has not read
     while True:
         print("> ", end="", flush=True)
         line = sys.stdin.readline().strip()
         if not line:
             return
-        ids = left + tokens.turn(line, first=decoder.length == 0)
+        ids = tokens.turn(line, first=decoder.length == 0)
         if decoder.length + len(ids) >= decoder.capacity:
             print("[there is no more room; the chat begins anew]")
             decoder.reset()
             ids = tokens.turn(line, first=True)
         if len(ids) >= decoder.capacity:
             print(f"[these are {len(ids)} tokens; there is room for {decoder.capacity}]")
-            left = []
             continue
-        made = answer(decoder, tokens, ids, sampling, most)
-        left = made[-1:]
+        answer(decoder, tokens, ids, sampling, most)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m examples.chatbot", description="a chat with a small language model")
+    parser = argparse.ArgumentParser("python -m examples.chatbot", description="a chat with a small language model")
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--weights", choices=FORMS, default="int8")
     parser.add_argument("--temperature", type=float, default=0.8, help="0: always the likeliest token")

@@ -1,11 +1,12 @@
 """A Llama-like decoder as ONNX, from a configuration and the weights of `transformers`.
 
     input_ids int64 [1, new], past_key_values.L.key and .value float32 [1, kv head, past, column]
-      -> logits float32 [1, 1, vocabulary] of the last position, present.L.key and .value [1, kv head, past + new, column]
+      -> logits float32 [1, 1, vocabulary] of the last position,
+         present.L.key and .value [1, kv head, past + new, column]
 
-Batch 1; `new` and `past` are free. Rows of the heads that share keys lie under one another, so that nobody repeats keys:
-queries are [1, kv head, group x new, column]. (Llama: Touvron et al. 2023, arXiv:2302.13971; grouped queries: Ainslie et
-al. 2023, arXiv:2305.13245; positions: Su et al. 2021, arXiv:2104.09864.)
+Batch 1; `new` and `past` are free. Rows of the heads that share keys lie under one another, so that nobody repeats
+keys: queries are [1, kv head, group x new, column]. (Llama: Touvron et al. 2023, arXiv:2302.13971; grouped queries:
+Ainslie et al. 2023, arXiv:2305.13245; positions: Su et al. 2021, arXiv:2104.09864.)
 """
 
 from __future__ import annotations
@@ -79,11 +80,10 @@ class Builder:
     def op(self, kind: str, *inputs: ir.Value | None, name: str = "", domain: str = "", **attributes: Any) -> ir.Value:
         """The one output of a new node."""
         self.count += 1
-        named = ir.Value(name=name or f"{kind.lower()}_{self.count}")
-        self.tape.op(
-            kind, inputs, attributes=attributes, domain=domain, output=named, name=f"{kind}_{self.count}_{name}".strip("_")
-        )
-        return named
+        made = ir.Value(name=name or f"{kind.lower()}_{self.count}")
+        stem = f"{kind}_{self.count}_{name}".strip("_")
+        self.tape.op(kind, inputs, attributes=attributes, domain=domain, output=made, name=stem)
+        return made
 
     def array(self, array: np.ndarray, name: str = "") -> ir.Value:
         """A constant."""
@@ -196,7 +196,8 @@ class Builder:
         chances = self.op("Softmax", self.op("Add", scores, places.mask(group)), axis=-1)
         out = self.op("MatMul", chances, v)
         if group > 1:
-            out = self.op("Reshape", out, self.op("Concat", self.ints(1, s.heads), places.new, self.ints(s.columns), axis=0))
+            shape = self.op("Concat", self.ints(1, s.heads), places.new, self.ints(s.columns), axis=0)
+            out = self.op("Reshape", out, shape)
         out = self.op("Transpose", out, perm=[0, 2, 1, 3])
         joined = self.op("Reshape", out, self.ints(1, -1, s.heads * s.columns))
         return self.linear(joined, f"{stem}.o_proj")

@@ -1,4 +1,4 @@
-"""The network of the example: a folder of Hugging Face's, or one with random weights, and how text becomes its tokens."""
+"""The network of the example, Hugging Face's or one of random weights, and how text becomes its tokens."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Bytes:
 
     stop_ids: frozenset[int] = frozenset()
 
-    def turn(self, text: str, first: bool) -> list[int]:  # noqa: ARG002
+    def turn(self, text: str, first: bool) -> list[int]:
         """See Tokens."""
         return list(f"{text}\n".encode())
 

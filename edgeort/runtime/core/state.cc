@@ -21,7 +21,8 @@ Status check(Model& m, i32 input, i32 output, i64 capacity) {
     if (m.states[i].input == input || m.states[i].output == output) return m.fail("input \"%s\" is a state already", name);
   }
   for (int d = 0; d < t.rank; ++d) {
-    if (d != t.rank - 2 && t.dims[d] < 0) return m.fail("input \"%s\" has a free dimension (%d) beside its rows: set its shape first", name, d);
+    if (d != t.rank - 2 && t.dims[d] < 0)
+      return m.fail("input \"%s\" has a free dimension (%d) beside its rows: set its shape first", name, d);
   }
   i64 least, most;
   m.plan.bounds_of(m.plan.tensors[input], t.rank - 2, &least, &most);
