@@ -3,8 +3,9 @@
     python -m benchmarks.weights [--size 768 2048 4096] [--threads 1] [--isa LEVEL] [--seconds 2] [--json FILE]
 
 A chain of products with square matrices, as many as make 32 MiB of stored weights, so that a core's own caches hold
-nothing of them; edgeort, ONNX Runtime on the same model, and ONNX Runtime on the float32 weights in turns, the best run
-of each counts. What is read is the stored weights with their scales. Beside it: a loop that only reads as much.
+nothing of them ("int8 rows" also makes x int8, row by row); edgeort, ONNX Runtime on the same model, and ONNX Runtime
+on the float32 weights in turns, the best run of each counts. What is read is the stored weights with their scales.
+Beside it: a loop that only reads as much.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
@@ -30,12 +32,14 @@ from edgeort import device_profiles, toolchain
 from edgeort.compiling import plan_of
 from edgeort.engine import Engine
 from edgeort.errors import EdgeortError
+from edgeort.families import held_levels
+from edgeort.model import dynamic_products
 from edgeort.targets import levels_without
 
 READ = Path(__file__).parent / "read.cc"
 STORED = 32 << 20  # bytes of a model's weights, at least
 BLOCK = 32  # rows that share a scale
-FORMS = ("float32", "float16", "int8 columns", "int8 blocks", "int4 blocks")
+FORMS = ("float32", "float16", "int8 columns", "int8 rows", "int8 blocks", "int4 blocks")
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def chain(size: int, form: str) -> onnx.ModelProto:
     """x [1, size] times a matrix of that form, again and again."""
     rng = np.random.default_rng(0)
     weight = (rng.standard_normal((size, size)) / np.sqrt(size)).astype(np.float32)
-    bits = {"float32": 32.0, "float16": 16.0, "int8 columns": 8.0, "int8 blocks": 9.0, "int4 blocks": 5.0}[form]
+    bits = dict(zip(FORMS, (32.0, 16.0, 8.0, 8.0, 9.0, 5.0), strict=True))[form]
     layers = max(1, round(STORED * 8 / bits / weight.size))
     stored, first, op, attributes = _stored(weight, form)
     tensors, nodes = [], []
@@ -74,14 +78,19 @@ def chain(size: int, form: str) -> onnx.ModelProto:
             nodes.append(own)
             operands = [f"w{layer}"]
         into, out = f"x{layer}" if layer else "x", f"x{layer + 1}" if layer + 1 < layers else "y"
-        domain = "com.microsoft" if op == "MatMulNBits" else ""
+        domain = {"MatMulNBits": "com.microsoft", dynamic_products.NAME: dynamic_products.DOMAIN}.get(op, "")
         nodes.append(
             helper.make_node(op, [into, *operands], [out], name=f"product{layer}", domain=domain, **attributes)
         )
     infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size]) for name in ("x", "y")]
     graph = helper.make_graph(nodes, "chain", infos[:1], infos[1:], tensors)
     opsets = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
+    if form != "int8 rows":
+        return model
+    called = ir.from_proto(model)
+    dynamic_products.add_function(called)
+    return ir.to_proto(called)
 
 
 def _stored(weight: np.ndarray, form: str) -> tuple[list[onnx.TensorProto], onnx.NodeProto | None, str, dict[str, int]]:
@@ -96,6 +105,10 @@ def _stored(weight: np.ndarray, form: str) -> tuple[list[onnx.TensorProto], onnx
         arrays = {"q": np.rint(weight / scale).astype(np.int8), "s": scale}
         restored = helper.make_node("DequantizeLinear", ["q", "s"], ["w"], axis=1)
         return [numpy_helper.from_array(a, n) for n, a in arrays.items()], restored, "MatMul", {}
+    if form == "int8 rows":
+        scale = np.abs(weight).max(axis=0) / 127
+        arrays = {"q": np.rint(weight / scale).astype(np.int8), "s": scale}
+        return [numpy_helper.from_array(a, n) for n, a in arrays.items()], None, dynamic_products.NAME, {}
     bits = 8 if form == "int8 blocks" else 4
     middle, parts = 2 ** (bits - 1), weight.T.reshape(size, -1, BLOCK)
     scale = np.abs(parts).max(axis=2) / (middle - 1)
@@ -146,7 +159,7 @@ def session(model: onnx.ModelProto, threads: int) -> Callable[[], object] | None
     return lambda: opened.run(None, feed)
 
 
-def measure(size: int, form: str, threads: int, isa: str, seconds: float) -> Row:
+def measure(size: int, form: str, threads: int, levels: tuple[str, ...], seconds: float) -> Row:
     """One row of the table."""
     model, floats = chain(size, form), chain(size, "float32")
     with tempfile.TemporaryDirectory(prefix="edgeort-") as name:
@@ -155,17 +168,17 @@ def measure(size: int, form: str, threads: int, isa: str, seconds: float) -> Row
         plan, _ = plan_of(path, device_profiles.load("host"))
         (Path(name) / "model.plan").write_bytes(plan.to_bytes())
         library = toolchain.library(
-            toolchain.target("linux", device_profiles.load("host").target.arch), plan.ops, (isa,)
+            toolchain.target("linux", device_profiles.load("host").target.arch), plan.ops, levels
         )
-        engine = Engine(library, Path(name) / "model.plan", threads=threads, isa=isa)
+        engine = Engine(library, Path(name) / "model.plan", threads=threads, isa=held_levels(plan.ops, levels)[-1])
         feed = [np.ones((1, size), np.float32)]
-        calls = {"edgeort": lambda: engine.run(feed), "read": Reader(isa, threads)}
+        calls = {"edgeort": lambda: engine.run(feed), "read": Reader(levels_without(levels)[-1], threads)}
         for key, each in (("onnxruntime", model), ("float32", floats)):
             if (run := session(each, threads)) is not None:
                 calls[key] = run
         best = best_of(calls, seconds)
         engine.close()
-    layers, wide = (sum(node.op_type.startswith("MatMul") for node in m.graph.node) for m in (model, floats))
+    layers, wide = (sum("MatMul" in node.op_type for node in m.graph.node) for m in (model, floats))
     stored = sum(plan.weights(node)[1] for node in plan.nodes)
     theirs = best["onnxruntime"] / layers * 1e6 if "onnxruntime" in best else None
     return Row(
@@ -208,9 +221,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args(arguments)
     where = tables.machine()
-    isa = args.isa or levels_without(where["isa"])[-1]
+    isa = args.isa or where["isa"][-1]
+    levels = (isa,) if args.isa else tuple(where["isa"])
     try:
-        rows = [measure(size, form, args.threads, isa, args.seconds) for size in args.size for form in args.form]
+        rows = [measure(size, form, args.threads, levels, args.seconds) for size in args.size for form in args.form]
         tables.write_json(args.json, {"machine": where, "threads": args.threads, "rows": [asdict(row) for row in rows]})
     except EdgeortError as error:
         print(f"{error}" + (f"\nhint: {error.hint}" if error.hint else ""), file=sys.stderr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes as c
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,7 +125,7 @@ def _view(tensor: _Tensor) -> np.ndarray:
 
 def _declare(lib: c.CDLL) -> c.CDLL:
     model, text, out = c.c_void_p, c.c_char_p, c.POINTER
-    signatures: Mapping[str, tuple[type | None, Sequence[type]]] = {
+    signatures: dict[str, tuple[type | None, Sequence[type]]] = {
         "edgeort_open": (model, (text, out(_Options), text)),
         "edgeort_close": (None, (model,)),
         "edgeort_input_count": (c.c_int, (model,)),
@@ -140,6 +140,11 @@ def _declare(lib: c.CDLL) -> c.CDLL:
         "edgeort_get_node": (c.c_int, (model, c.c_int, out(_Node))),
         "edgeort_abi": (c.c_int, ()),
     }
+    if hasattr(lib, "edgeort_bind_state"):  # bundles of older versions have none
+        signatures |= {
+            "edgeort_bind_state": (c.c_int, (model, c.c_int, c.c_int, c.c_int64)),
+            "edgeort_rewind_states": (c.c_int, (model, c.c_int64)),
+        }
     for name, (result, arguments) in signatures.items():
         function = getattr(lib, name)
         function.restype, function.argtypes = result, arguments
@@ -175,6 +180,9 @@ class Engine:
 
         self._given = [_Given(self._tensor(self._lib.edgeort_input, i)) for i in range(len(self.inputs))]
         self._made = [_Made() for _ in self.outputs]
+        # Those that are no states: given and copied.
+        self._fed = list(range(len(self.inputs)))
+        self._returned = list(range(len(self.outputs)))
 
     def __del__(self) -> None:
         self.close()
@@ -202,19 +210,42 @@ class Engine:
         if failed:
             raise error(self._lib.edgeort_last_error(self._model).decode(errors="replace"))
 
-    def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Runs on one array for each input (read in place when C-contiguous and aligned); copies each output."""
+    def bind_state(self, input_name: str, output_name: str, capacity: int, shape: Sequence[int]) -> None:
+        """Has an input of that shape, but for its rows, go on from an output: see edgeort_bind_state in edgeort.h."""
+        if not hasattr(self._lib, "edgeort_bind_state"):
+            raise PlanError("the bundle's library is too old to keep states", hint="edgeort build makes a new one")
+        index = [info.name for info in self.inputs].index(input_name)
+        output = [info.name for info in self.outputs].index(output_name)
+        self._give(index, np.empty((*shape[:-2], 0, shape[-1]), self.inputs[index].dtype))
+        self._check(self._lib.edgeort_bind_state(self._model, index, output, capacity), InputError)
+        self._fed.remove(index)
+        self._returned.remove(output)
+
+    def rewind_states(self, rows: int) -> None:
+        """Keeps the first rows of every state."""
+        self._check(self._lib.edgeort_rewind_states(self._model, rows), InputError)
+
+    def run(self, arrays: Sequence[np.ndarray], *, copy: bool = True) -> list[np.ndarray]:
+        """Runs on one array for each input (read in place when C-contiguous and aligned); gives each output.
+
+        Those that are states are left out of both. Without `copy`, outputs hold until the next run only.
+        """
         if not self._model:
             raise PlanError("the model is closed")
         if os.getpid() != self._process:
             raise PlanError("the model was opened in the process that forked this one; open it here anew")
-        if len(arrays) != len(self.inputs):
-            raise InputError(f"the model has {len(self.inputs)} inputs, not {len(arrays)}")
-        arrays = [self._give(index, array) for index, array in enumerate(arrays)]  # alive until the run has read them
+        if len(arrays) != len(self._fed):
+            raise InputError(f"the model has {len(self._fed)} inputs, not {len(arrays)}")
+        # Alive until the run has read them.
+        arrays = [self._give(index, array) for index, array in zip(self._fed, arrays, strict=True)]
+        return self.run_again(copy=copy)
+
+    def run_again(self, *, copy: bool = True) -> list[np.ndarray]:
+        """Runs on the arrays of the last run with other contents: the caller kept them, C-contiguous and aligned."""
         failed = self._lib.edgeort_run(self._model)
         if failed:
             self._check(failed)
-        return [self._output(index) for index in range(len(self.outputs))]
+        return [self._output(index, copy) for index in self._returned]
 
     def _give(self, index: int, array: np.ndarray) -> np.ndarray:
         """Points an input at the array, or at a copy that the runtime can read, which is returned."""
@@ -241,13 +272,13 @@ class Engine:
         given.shape = array.shape
         return array
 
-    def _output(self, index: int) -> np.ndarray:
+    def _output(self, index: int, copy: bool = True) -> np.ndarray:
         made = self._made[index]
         self._lib.edgeort_output(self._model, index, made.pointer)
         described = bytes(made.tensor)
         if described != made.described:
             made.described, made.view = described, _view(made.tensor)
-        return made.view.copy()
+        return made.view.copy() if copy else made.view
 
     @property
     def stats(self) -> Stats:

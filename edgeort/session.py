@@ -76,6 +76,11 @@ class InferenceSession:
         return _public(self._outputs)
 
     @property
+    def engine(self) -> Engine:
+        """What runs the model, for callers that check what they feed and take turns themselves."""
+        return self._engine
+
+    @property
     def stats(self) -> Stats:
         """Sizes in bytes, threads and ISA level; the arena's once something ran."""
         return self._engine.stats
@@ -85,16 +90,19 @@ class InferenceSession:
         """The plan's nodes, with their time over all runs when the session profiles."""
         return self._engine.nodes
 
-    def run(self, output_names: Sequence[str] | None, feeds: Mapping[str, Any]) -> list[np.ndarray]:
+    def run(
+        self, output_names: Sequence[str] | None, feeds: Mapping[str, Any], *, copy: bool = True
+    ) -> list[np.ndarray]:
         """Outputs of that name, in that order (None: all), for one array for each input.
 
-        C-contiguous arrays of the right dtype are read where they are. Raises InputError: a name, dtype or shape that
-        does not fit the model.
+        C-contiguous arrays of the right dtype are read where they are. Without `copy`, outputs are the runtime's
+        memory, which the next run or close() makes invalid. Raises InputError: a name, dtype or shape that does not fit
+        the model.
         """
         arrays = self._arrays(feeds)
         wanted = self._wanted(output_names)
         with self._lock:
-            outputs = self._engine.run(arrays)
+            outputs = self._engine.run(arrays, copy=copy)
         return [outputs[index] for index in wanted] if wanted else outputs
 
     def _wanted(self, names: Sequence[str] | None) -> list[int]:
@@ -111,6 +119,30 @@ class InferenceSession:
             what = f"the model has no input {unknown[0]!r}" if unknown else f"input {missing[0]!r} is missing"
             raise InputError(f"{what}; the inputs are {listed(self._inputs)}")
         return [checked(value, feeds[value.name]) for value in self._inputs]
+
+    def bind_state(self, input_name: str, output_name: str, capacity: int) -> None:
+        """Makes an input go on from an output, which is the input with more rows along its last axis but one.
+
+        From now on `run` is not fed the one and does not return the other: the runtime keeps both, in one memory with
+        room for `capacity` rows, to which every run adds some; it begins empty. Free dimensions beside the rows are 1.
+        Raises InputError: names, an output that is not the input with more rows, too many rows for the model.
+        """
+        given = next((value for value in self._inputs if value.name == input_name), None)
+        if given is None:
+            raise InputError(f"the model has no input {input_name!r}; the inputs are {listed(self._inputs)}")
+        self._wanted([output_name])
+        shape = [dim if isinstance(dim, int) else 1 for dim in given.shape or ()]
+        if len(shape) < 2:
+            raise InputError(f"input {given.text()} has no rows")
+        with self._lock:
+            self._engine.bind_state(input_name, output_name, capacity, shape)
+        self._inputs = tuple(value for value in self._inputs if value.name != input_name)
+        self._outputs = tuple(value for value in self._outputs if value.name != output_name)
+
+    def rewind(self, rows: int = 0) -> None:
+        """Keeps the first `rows` rows of every state. Raises InputError if one has fewer."""
+        with self._lock:
+            self._engine.rewind_states(rows)
 
     def close(self) -> None:
         """Frees the model; later runs fail."""

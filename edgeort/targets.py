@@ -69,8 +69,8 @@ TARGETS: tuple[Target, ...] = (
 # takes no struct whose layout musl and bionic could see differently.
 BIONIC = (
     "close", "clock_gettime", "free", "getauxval", "lseek", "malloc", "memcmp", "memcpy", "memmove", "memset", "mmap",
-    "munmap", "open", "pthread_create", "pthread_join", "read", "snprintf", "strcmp", "strlen", "strncmp", "strstr",
-    "strtoul", "syscall", "vsnprintf",
+    "madvise", "munmap", "open", "pthread_create", "pthread_join", "read", "snprintf", "strcmp", "strlen", "strncmp",
+    "strstr", "strtoul", "syscall", "vsnprintf",
 )  # fmt: skip
 
 

@@ -91,6 +91,7 @@ Status open_model(Model& m, const u8* data, size_t size, const edgeort_options* 
 }
 
 Status set_input(Model& m, i32 index, const edgeort_tensor& given) {
+  if (is_state(m, index)) return m.fail("input \"%s\" is a state, which runs alone change", name_of(m, index));
   EDGEORT_TRY(check_shape(m, index, given));
   Tensor t = m.tensors[index].tensor;
   bool changed = false;
@@ -117,6 +118,7 @@ void describe(const Model& m, i32 index, edgeort_tensor* out) {
     fixed &= t.dims[d] >= 0;
   }
   out->bytes = fixed ? bytes(t) : 0;
+  if (t.capacity) out->bytes = static_cast<size_t>(count(t, 0, t.rank - 2) * t.capacity * t.dims[t.rank - 1]) * size_of(t.dtype);
 }
 
 edgeort_model* create(char* error) {
@@ -198,6 +200,12 @@ int edgeort_set_input(edgeort_model* model, int index, const edgeort_tensor* giv
   if (index < 0 || index >= edgeort_input_count(model)) return model->fail("there is no input %d", index), 1;
   return set_input(*model, model->plan.inputs[index], *given) == Status::ok ? 0 : 1;
 }
+
+int edgeort_bind_state(edgeort_model* model, int input, int output, int64_t capacity) {
+  return code(bind_state(*model, input, output, capacity));
+}
+
+int edgeort_rewind_states(edgeort_model* model, int64_t rows) { return code(rewind_states(*model, rows)); }
 
 int edgeort_prepare(edgeort_model* model) {
   const FloatMode mode;

@@ -26,7 +26,7 @@ class Planner {
       model_.tensors[model_.plan.inputs[i]].storage = add({nullptr, 0, 0, 0, 0, static_cast<i32>(i), Place::input});
     }
     for (u32 node = segment_.begin; node < segment_.end; ++node) visit(node);
-    if (!too_large_) lay_out();
+    if (!too_large_ && !laid_out_before()) lay_out();
     if (too_large_) return out_of_memory();
     if (segment_.arena_bytes > limit) return Status::limit;
     segment_.arena = static_cast<u8*>(model_.pages.take(segment_.arena_bytes));
@@ -74,8 +74,8 @@ class Planner {
         i32& storage = model_.tensors[root].storage;
         if (storage < 0) storage = add_arena(bytes(model_.tensors[root].tensor), first, last_of(model_.tensors[root], node));
         join(t, storage, node);
-      } else if (t.view_of >= 0) {
-        join(t, model_.tensors[t.view_of].storage, node);
+      } else if (t.view_of >= 0 || t.tensor.capacity) {
+        join(t, model_.tensors[t.view_of >= 0 ? t.view_of : t.grows_from].storage, node);
       } else if (const i32 taken = reusable(t, node, first); taken >= 0) {
         join(t, taken, node);
       } else {
@@ -122,6 +122,35 @@ class Planner {
     return true;
   }
 
+  // Where the last model of these shapes, or of some like them, has the same storages, they lie as they did: a decoder's next token
+  // changes few sizes, and seldom.
+  bool laid_out_before() {
+    Layout& last = model_.layout;
+    if (last.count == n_ && segment_.begin == 0) {
+      i32 same = 0;
+      while (same < n_ && last.storages[same].same(storages_[same])) ++same;
+      for (i32 i = 0; same == n_ && i < n_; ++i) storages_[i].offset = last.storages[i].offset;
+      if (same == n_) segment_.arena_bytes = last.arena_bytes;
+      return same == n_;
+    }
+    return false;
+  }
+
+  void remember() {
+    Layout& last = model_.layout;
+    if (segment_.begin != 0) return;
+    last.count = 0;
+    if (n_ > last.room) {
+      if (last.storages) free_pages(last.storages, static_cast<size_t>(last.room) * sizeof(Storage));
+      last.storages = static_cast<Storage*>(allocate_pages(static_cast<size_t>(n_) * sizeof(Storage)));
+      last.room = last.storages ? n_ : 0;
+    }
+    if (n_ > last.room) return;
+    for (i32 i = 0; i < n_; ++i) last.storages[i] = storages_[i];
+    last.count = n_;
+    last.arena_bytes = segment_.arena_bytes;
+  }
+
   // Largest first, each at the lowest offset that is free during its life (Pisarchyk and Lee 2020, greedy by size).
   void lay_out() {
     i32 n = 0;
@@ -150,6 +179,7 @@ class Planner {
       for (; at > 0 && storages_[placed[at - 1]].offset > offset; --at) placed[at] = placed[at - 1];
       placed[at] = index;
     }
+    if (!too_large_) remember();
   }
 
   void point() {

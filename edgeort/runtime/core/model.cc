@@ -29,7 +29,7 @@ void Model::reset_from(u32 segment) {
       t.value_known = t.shaped = t.streamed = t.slice_writer = false;
       t.view_of = t.input = t.held = t.slice.root = -1;
       t.slice_readers = 0;
-      t.tensor.pitch = 0;
+      t.tensor.pitch = t.tensor.capacity = 0;
       for (i32& reuse : t.reuse) reuse = -1;
     }
   }
@@ -53,6 +53,7 @@ void Model::close() {
     if (tensors[i].body) tensors[i].body->close();
   }
   reset_from(0);
+  layout.free();
   pages.free();
   memory.free();
   unmap(mapping);
@@ -135,6 +136,7 @@ Status Model::prepare_node(u32 node) {
   nodes[node].skipped = !wanted;
   if (!wanted) return Status::ok;
   EDGEORT_TRY(nodes[node].op->prepare(prepare));
+  for (u32 k = 0; n_states && k < r.inputs; ++k) EDGEORT_TRY(spread_state(prepare, static_cast<int>(k)));
   bool outputs_known = r.outputs > 0, inputs_known = true, views = true;
   size_t size = 0;
   for (u32 k = 0; k < r.outputs; ++k) {
@@ -157,6 +159,25 @@ Status Model::prepare_node(u32 node) {
   // What depends on shapes alone is computed once. Large results are cheaper to make than to keep.
   constexpr size_t kMostKept = 1 << 16;
   return inputs_known && !nodes[node].skipped && size <= kMostKept && r.inputs > 0 && !running ? run_now(node) : Status::ok;
+}
+
+// What reads a state knows how far apart its matrices lie, or is a view that shows whole ones.
+Status Model::spread_state(const Prepare& prepare, int input) {
+  const Tensor& in = prepare.in(input);
+  if (!in.capacity || prepare.state_readers_ >> min_of(input, 63) & 1) return Status::ok;
+  const NodeRecord& r = record(prepare.node_);
+  for (int k = 0; k < r.outputs; ++k) {
+    const i32 index = output(prepare.node_, k);
+    if (index < 0) continue;
+    Tensor& t = tensors[index].tensor;
+    const bool whole = t.rank >= 2 && t.dims[t.rank - 1] == in.dims[in.rank - 1] && t.dims[t.rank - 2] == in.dims[in.rank - 2];
+    if (tensors[index].view_of != this->input(prepare.node_, input) || !whole) {
+      return fail("node \"%s\" (%s) reads a state, and cannot skip the room between its rows", plan.strings + r.name,
+                  nodes[prepare.node_].op->name);
+    }
+    t.capacity = in.capacity;
+  }
+  return Status::ok;
 }
 
 Status Model::run_now(u32 node) {
@@ -220,6 +241,7 @@ Status Model::run() {
     bind_inputs();
     run_segment(segments[n_segments - 1]);
   }
+  advance_states(*this);
   return Status::ok;
 }
 

@@ -6,6 +6,7 @@
 #include "platform.h"
 #include "row_epilogue.h"
 #include "slices.h"
+#include "state.h"
 #include "stream.h"
 #include "threads.h"
 
@@ -56,6 +57,18 @@ struct Storage {
   i32 first, last;  // node indices between which the bytes are in use, both included
   i32 input;        // Place::input: which
   Place place;
+  bool same(const Storage& s) const { return bytes == s.bytes && first == s.first && last == s.last && place == s.place; }
+};
+
+// Where the storages of the first segment lay when they were laid out last.
+struct Layout {
+  Storage* storages;
+  i32 count, room;
+  size_t arena_bytes;
+  void free() {
+    if (storages) free_pages(storages, static_cast<size_t>(room) * sizeof(Storage));
+    *this = {};
+  }
 };
 
 static constexpr int kReuses = 3;
@@ -71,6 +84,7 @@ struct TensorState {
   i32 view_of;         // tensor, or -1
   i32 reuse[kReuses];  // tensors whose memory it may take, or -1
   i32 uses;            // how many operands and graph outputs it is
+  i32 grows_from;      // the graph input whose memory it extends (core/state.h), or -1
   i32 held;            // node index until which a stream reads it; -1: none does
   Slice slice;         // the tensor whose columns it is, by itself or among others; root -1: none
   i64 cut_column;      // where a Split takes it from
@@ -111,11 +125,14 @@ struct Model {
   size_t plan_bytes;
   Bump memory;  // lives as long as the model
   Pages pages;
+  Layout layout;
   TensorState* tensors;
   NodeState* nodes;
   const OpDef** ops;
   Segment* segments;
   u32 n_segments, max_segments;
+  State* states;
+  u32 n_states;
   Segment* current;  // while it is prepared
   ThreadPool own_pool;
   ThreadPool* pool;  // a body's is that of the model around it
@@ -152,6 +169,7 @@ struct Model {
   Status prepare_segment(u32 begin);
   Status plan_segment(u32 begin, u64 limit);
   Status prepare_node(u32 node);
+  Status spread_state(const Prepare& prepare, int input);
   void run_node(u32 node);
   Status run_now(u32 node);
   void run_segment(const Segment& segment);

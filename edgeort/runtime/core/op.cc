@@ -96,12 +96,23 @@ void Prepare::cuts_columns(int output, i64 column) {
   if (wants(output)) model_.tensors[model_.output(node_, output)].cut_column = column;
 }
 
+void Prepare::reads_state(int input) { state_readers_ |= u64{1} << min_of(input, 63); }
+
+bool Prepare::grows(int output, int input) {
+  if (!wants(output)) return false;
+  TensorState& t = model_.tensors[model_.output(node_, output)];
+  if (t.grows_from < 0 || t.grows_from != model_.input(node_, input)) return false;
+  t.tensor.capacity = in(input).capacity;
+  return true;
+}
+
 void Prepare::ends_rows(int operands) { model_.nodes[node_].row_operands = operands; }
 void Prepare::follows_rows() { model_.nodes[node_].follows_rows = true; }
 
 Body Prepare::body(int i) const { return Body(*model_.tensors[model_.input(node_, i)].body); }
 int Prepare::threads() const { return model_.pool->threads(); }
 int Prepare::isa() const { return model_.isa; }
+bool Prepare::outgrows_caches() const { return model_.plan_bytes > size_t{64} << 20; }
 
 Status Prepare::fail(const char* format, ...) {
   char reason[256];

@@ -18,7 +18,8 @@ enum class Status : u8 {
 struct Tensor {
   void* data;
   i64 dims[kMaxRank];
-  i64 pitch;  // of a slice (core/slices.h): the columns of the tensor that it is cut from; else 0
+  i64 pitch;     // of a slice (core/slices.h): the columns of the tensor that it is cut from; else 0
+  i64 capacity;  // of a state (core/state.h): the rows from one matrix of the last two axes to the next; else 0
   u8 rank;
   DType dtype;
 
@@ -114,6 +115,11 @@ class Prepare {
   void joins_columns();
   void cuts_columns(int output, i64 column);
 
+  // States (core/state.h): this kernel reads an operand whose matrices lie Tensor::capacity rows apart. And whether the output is the
+  // input's memory, with more rows: then the kernel, whose OpDef grows, writes the new ones alone.
+  void reads_state(int input);
+  bool grows(int output, int input);
+
   // Row epilogues (core/row_epilogue.h): this kernel calls Run::end_rows for all rows of output 0, and then reads no more of those
   // rows of operands of that shape, from number `operands` on; or row i of this operator's outputs needs of input 0 row i alone, and
   // its OpDef says how to compute some.
@@ -125,6 +131,8 @@ class Prepare {
 
   int threads() const;
   int isa() const;  // the CPU's level: see platform.h
+  // Whether the model's constants are so many that caches hold nothing of them from run to run.
+  bool outgrows_caches() const;
 
   __attribute__((format(printf, 2, 3))) Status fail(const char* format, ...);
 
@@ -132,6 +140,7 @@ class Prepare {
   friend struct Model;
   Model& model_;
   u32 node_;
+  u64 state_readers_ = 0;  // of the inputs, those that the kernel reads as states: a bit each, the last for all behind
 };
 
 // One node while it runs.
@@ -192,6 +201,7 @@ struct OpDef {
   const StreamOps* stream = nullptr;                            // how it works line by line, where it can
   void (*run_rows)(const Run&, i64 first, i64 last) = nullptr;  // the same for rows, of one that follows_rows
   int bodies = 0;                                               // how many of its first operands are plans (core/body.h)
+  bool grows = false;                                           // output 0 may be input 0 with more rows (Prepare::grows)
 };
 
 // Leaves prepare with the error of a failed step.

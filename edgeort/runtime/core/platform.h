@@ -44,6 +44,9 @@ void unmap(Mapping& mapping);
 
 // Zeroed pages, 64-byte aligned, or null.
 void* allocate_pages(size_t size);
+// Of memory of many kLargePage, which begins one: that it should be in large pages, where the system has such.
+void prefer_large_pages(void* data, size_t size);
+static constexpr size_t kLargePage = size_t{2} << 20;
 void free_pages(void* data, size_t size);
 
 u64 now_ns();

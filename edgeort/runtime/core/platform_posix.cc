@@ -52,6 +52,14 @@ void* allocate_pages(size_t size) {
   return data == MAP_FAILED ? nullptr : data;
 }
 
+void prefer_large_pages(void* data, size_t size) {
+#if defined(MADV_HUGEPAGE)
+  madvise(data, size, MADV_HUGEPAGE);
+#else
+  (void)data, (void)size;
+#endif
+}
+
 void free_pages(void* data, size_t size) {
   if (data) munmap(data, size ? size : 1);
 }

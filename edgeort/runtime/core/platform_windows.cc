@@ -43,6 +43,8 @@ void unmap(Mapping& mapping) {
   mapping = {nullptr, 0, nullptr};
 }
 
+void prefer_large_pages(void*, size_t) {}
+
 void* allocate_pages(size_t size) { return VirtualAlloc(nullptr, size ? size : 1, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE); }
 void free_pages(void* data, size_t) {
   if (data) VirtualFree(data, 0, MEM_RELEASE);

@@ -125,6 +125,14 @@ EDGEORT_API int edgeort_output(const edgeort_model* model, int index, edgeort_te
 /* Gives an input its shape and data; dtype and fixed dimensions must agree, and data is aligned to its elements. The name is
  * not read. */
 EDGEORT_API int edgeort_set_input(edgeort_model* model, int index, const edgeort_tensor* tensor);
+/* Makes an input go on from an output: Concat(input, new rows) along the last axis but one, such as the keys of earlier tokens and
+ * of all. From now on the runtime holds both in one memory with room for `capacity` rows, to which a run adds the new ones, and
+ * copies nothing; it begins empty. The caller no longer sets the input. The output's matrices of the last two axes lie `capacity`
+ * rows apart, of which the first are there. Dimensions of the input but its rows are fixed, or set before. A run that needs more
+ * rows than there is room for fails and changes nothing. */
+EDGEORT_API int edgeort_bind_state(edgeort_model* model, int input, int output, int64_t capacity);
+/* Keeps the first `rows` rows of every state; 0 makes them empty. */
+EDGEORT_API int edgeort_rewind_states(edgeort_model* model, int64_t rows);
 /* Infers shapes, picks kernels, allocates. edgeort_run does it when needed. */
 EDGEORT_API int edgeort_prepare(edgeort_model* model);
 EDGEORT_API int edgeort_run(edgeort_model* model);

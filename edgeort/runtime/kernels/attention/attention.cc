@@ -6,9 +6,11 @@
 #include "../gemm/matrix.h"
 #include "../move/move.h"
 #include "../reduce/reduce.h"
+#include "few.h"
 
 namespace edgeort {
 
+EDGEORT_KERNELS(FewKernels, attention_few)
 EDGEORT_KERNELS(MoveKernels, move)
 EDGEORT_KERNELS(SoftmaxKernels, softmax)
 
@@ -26,6 +28,7 @@ enum class MaskRows : u8 { own, one, none };
 
 struct State {
   const SoftmaxKernels* softmax;
+  const FewKernels* few;  // where keys and values are read as they lie; else null
   TransposeFn transpose;
   Matrix scores, values;
   View q, k, v, mask, out;
@@ -55,8 +58,9 @@ Status view_operand(Prepare& p, int i, View* view) {
   i64 strides[5], step = 1;
   for (int d = 4; d >= 0; --d) {
     strides[d] = step;
-    step *= t.dims[d];
+    step *= d == 3 && t.capacity ? t.capacity : t.dims[d];
   }
+  p.reads_state(i);
   const i64 part = params.part[i];
   if (part < 0 || part >= t.dims[perm[0]]) return p.fail("operand %d has no part %lld", i, (long long)part);
   view->first = part * strides[perm[0]];
@@ -138,11 +142,16 @@ Status prepare(Prepare& p) {
   if (!s) return p.fail("out of memory");
   EDGEORT_TRY(shapes(p, s));
   s->softmax = &softmax(p.isa());
+  s->stride = padded(s->keys);
+  if (s->rows <= kFewQueries && s->k.strides[3] == 1 && s->v.strides[3] == 1) {
+    s->few = &attention_few(p.isa());
+    p.thread_scratch(static_cast<u64>(s->rows) * (static_cast<u64>(s->stride) + 1) * sizeof(f32));
+    return Status::ok;
+  }
   s->transpose = move(p.isa()).transpose[2];
   const Program none = {};
   EDGEORT_TRY(s->scores.bind(p, none, sizeof(AttentionParams), &s->rows, 1, s->keys, s->depth));
   EDGEORT_TRY(s->values.bind(p, none, sizeof(AttentionParams), &s->rows, 1, s->width, s->keys));
-  s->stride = padded(s->keys);
   const i64 tile_rows = max_of(s->scores.main_tile().rows, s->values.main_tile().rows);
   s->block = max_of(1, min_of(s->rows, max_of(tile_rows, min_of(kBlockRows, kBlockScores / max_of(1, s->stride)))));
   s->k_floats = padded(s->keys) * s->depth;
@@ -206,6 +215,31 @@ void attend(const State& s, const f32* panels, const f32* q, const f32* mask, i6
   if (s.keys > 0) s.softmax->divide(out + row * out_row, s.width, count, out_row, sums);
 }
 
+// All rows of one head, which are few. `next`: keys of the head after it, or null.
+void attend_few(const State& s, const f32* q, const f32* k, const f32* v, const f32* mask, f32 scale, f32* out, f32* scores,
+                const f32* next) {
+  const i64 k_row = s.k.strides[2], v_row = s.v.strides[2];
+  s.few->dots({q, s.rows, s.q.strides[2], k, s.keys, s.depth, k_row, scale, v, v_row, scores, s.stride});
+  f32* sums = scores + s.rows * s.stride;
+  s.softmax->weights(scores, s.keys, s.rows, s.stride, mask, s.mask.strides[2], sums);
+  s.few->sums({scores, s.rows, s.stride, v, s.keys, s.width, v_row, 1.0f, next, k_row, out, s.out.strides[2]});
+  if (s.keys > 0) s.softmax->divide(out, s.width, s.rows, s.out.strides[2], sums);
+}
+
+void run_few(const Run& r, const State& s) {
+  const i64 grain = max_of(1, kTaskWork / 16 / max_of(1, s.keys * (s.depth + s.width)));
+  const auto keys_of = [&](i64 i) { return r.in(1).as<const f32>() + s.k.at(i / s.heads, i % s.heads); };
+  r.ranges(s.batch * s.heads, grain, [&](i64 begin, i64 end, int thread) {
+    for (i64 i = begin; i < end; ++i) {
+      const i64 batch = i / s.heads, head = i % s.heads;
+      attend_few(s, r.in(0).as<const f32>() + s.q.at(batch, head), keys_of(i), r.in(2).as<const f32>() + s.v.at(batch, head),
+                 r.has(3) ? r.in(3).as<const f32>() + s.mask.at(batch, head) : nullptr, r.params<AttentionParams>().scale,
+                 r.out(0).as<f32>() + s.out.at(batch, head), static_cast<f32*>(r.thread_scratch(thread)),
+                 i + 1 < end ? keys_of(i + 1) : nullptr);
+    }
+  });
+}
+
 // Heads [first, first + heads): all threads pack, then all share their blocks of rows.
 void run_heads(const Run& r, const State& s, i64 first, i64 heads) {
   const f32* mask = r.has(3) ? r.in(3).as<const f32>() : nullptr;
@@ -239,6 +273,7 @@ void run(Run& r) {
   const State& s = r.state<State>();
   const i64 heads = s.batch * s.heads;
   if (count(r.out(0)) == 0) return;
+  if (s.few) return run_few(r, s);
   for (i64 batch = 0; r.has(3) && batch < s.batch; ++batch) s.masks[batch] = look(s, r.in(3).as<const f32>() + s.mask.at(batch, 0));
   for (i64 first = 0; first < heads; first += s.together) run_heads(r, s, first, min_of(s.together, heads - first));
 }

@@ -30,11 +30,20 @@ Status prepare_concat(Prepare& p) {
   }
   auto* parts = static_cast<Part*>(p.state(sizeof(Part) * static_cast<u64>(p.inputs())));
   if (!parts) return p.fail("out of memory");
-  if (axis == first.rank - 1) p.joins_columns();
-  p.writes_slice(0);
-  i64 strides[kMaxRank], offset = 0;
+  const bool grows = p.grows(0, 0);
+  if (grows) {
+    if (axis != first.rank - 2) return p.fail("a state has its rows along the last axis but one");
+    if (dims[axis] > first.capacity)
+      return p.fail("%lld rows are more than its state has room for: %lld", (long long)dims[axis], (long long)first.capacity);
+    p.reads_state(0);
+  } else {
+    if (axis == first.rank - 1) p.joins_columns();
+    p.writes_slice(0);
+  }
+  i64 strides[kMaxRank];
   strides_of(p.out(0), strides);
-  for (int i = 0; i < p.inputs(); ++i) {
+  i64 offset = grows ? first.dims[axis] * strides[axis] : 0;
+  for (int i = grows ? 1 : 0; i < p.inputs(); ++i) {
     p.reads_slice(i);
     parts[i].offset = offset;
     parts[i].copy.start_part(p.in(i), p.out(0), true);
@@ -109,7 +118,7 @@ void run_split(Run& r) {
 }  // namespace
 
 extern const OpDef kConcat, kSplit;
-const OpDef kConcat = {"Concat", sizeof(AxisParams), prepare_concat, run_concat};
+const OpDef kConcat = {"Concat", sizeof(AxisParams), prepare_concat, run_concat, nullptr, nullptr, 0, true};
 const OpDef kSplit = {"Split", sizeof(AxisParams), prepare_split, run_split};
 
 }  // namespace edgeort

@@ -7,6 +7,7 @@ namespace {
 // values: the first axis and the one behind the last, as Slice counts them.
 Status prepare_shape(Prepare& p) {
   EDGEORT_TRY(need(p, 1, 1));
+  p.reads_state(0);
   const Tensor& in = p.in(0);
   const auto& params = p.params<ListParams>();
   const auto clamp = [&](i64 at) { return at < 0 ? max_of(0, at < -in.rank ? 0 : at + in.rank) : min_of(at, in.rank); };
@@ -20,6 +21,7 @@ Status prepare_shape(Prepare& p) {
 
 Status prepare_size(Prepare& p) {
   EDGEORT_TRY(need(p, 1, 1));
+  p.reads_state(0);
   EDGEORT_TRY(p.set(0, DType::i64, nullptr, 0));
   auto* out = static_cast<i64*>(p.known(0));
   if (!out) return p.fail("out of memory");

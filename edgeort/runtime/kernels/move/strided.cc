@@ -40,7 +40,7 @@ void strides_of(const Tensor& tensor, i64* strides) {
   for (int i = tensor.rank - 1; i >= 0; --i) {
     strides[i] = stride;
     // Without elements the other dimensions may be anything.
-    const i64 step = i == tensor.rank - 1 ? pitch_of(tensor) : tensor.dims[i];
+    const i64 step = i == tensor.rank - 1 ? pitch_of(tensor) : i == tensor.rank - 2 && tensor.capacity ? tensor.capacity : tensor.dims[i];
     if (__builtin_mul_overflow(stride, step, &stride)) stride = 0;
   }
 }

@@ -2,7 +2,7 @@
 //
 // struct Dots<M, C, kWide> has
 //   begin(bias)                  sums that hold the bias, kBiasLanes int32 a column: it, and zeros
-//   quads(rows, n, panels)       adds n whole quads of each row; steps both
+//   quads(rows, n, panels, once)  adds n whole quads of each row; steps both. once: caches should not keep the panels
 //   quad(values, panels)         adds one, of which each row's bytes are given
 //   get(m, i)                    sums of row m: columns i * kLanes...
 // kWide: some weight is -128.

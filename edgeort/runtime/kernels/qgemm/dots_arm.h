@@ -41,7 +41,7 @@ struct Dots {
     }
   }
 
-  EDGEORT_INLINE void quads(const q8* (&rows)[M], i64 n, const i8* (&panels)[1]) {
+  EDGEORT_INLINE void quads(const q8* (&rows)[M], i64 n, const i8* (&panels)[1], bool) {
     for (; n >= 2; n -= 2, panels[0] += 2 * kQuad) {
       int8x16_t a[kPairs];
 #pragma clang loop unroll(full)
@@ -90,7 +90,7 @@ struct Dots {
     }
   }
 
-  EDGEORT_INLINE void quads(const q8* (&rows)[M], i64 n, const i8* (&panels)[1]) {
+  EDGEORT_INLINE void quads(const q8* (&rows)[M], i64 n, const i8* (&panels)[1], bool) {
     for (; n >= 4; n -= 4, panels[0] += 4 * kQuad) {
       int8x16_t x[M];
 #pragma clang loop unroll(full)
@@ -215,7 +215,7 @@ struct Dots {
   }
 #endif
 
-  EDGEORT_INLINE void quads(const q8* (&rows)[M], i64 n, const i8* (&panels)[1]) {
+  EDGEORT_INLINE void quads(const q8* (&rows)[M], i64 n, const i8* (&panels)[1], bool) {
     if constexpr (!kWide) {
       for (i64 pairs = n / 2; pairs > 0; --pairs) {
         Quad w[2][kGroups];

@@ -66,6 +66,7 @@ Status QMatrix::bind_rows(Prepare& p, bool wide, const Program& code, size_t par
   EDGEORT_TRY(bind_program(p, code, params_bytes));
   pick(p, wide);
   row_kernels = &qgemm_rows(p.isa());
+  once = p.outgrows_caches();
   const auto* zeros = static_cast<const i32*>(p.keep(static_cast<u64>(padded() * bias_lanes) * sizeof(i32)));
   if (!zeros) return p.fail("out of memory");
   result = {zeros, c.scale, 0, 0, 0, false, false};
@@ -99,6 +100,7 @@ void QMatrix::compute(const Run& r, const Place& to, const Rows* entries, i64 co
   tile.by_row = by_row;
   tile.panel_stride = panel_stride;
   tile.out_stride = between() ? width : to.stride;
+  tile.once = once && rows == 1;
   const i64 size = between() ? i64{sizeof(f32)} : element();
   char* out = between() ? reinterpret_cast<char*>(values - part.begin) : to.out + part.first * to.stride * size;
   chunks(entries, count, part, out, tile.out_stride * size, [&](const Rows& entry, i64 begin, i64 end, char* at) {

@@ -18,6 +18,7 @@ struct QMatrix : Blocks {
   BoundProgram epilogue;          // over the space [rows..., columns]
   QResult result;                 // of tiles: float32 where a program follows; at column 0
   bool quantised;                 // the output is
+  bool once;                      // QTile::once, of one row
   q8 outside;                     // what padding reads
 
   using Rows = TapRows<q8>;

@@ -39,6 +39,7 @@ struct QTile {
   i64 begin, end;  // columns to store: whole tiles, the last of which may be a part of one
   i64 repeat;      // so many blocks of m rows, one below the other
   i64 step;        // bytes that a row's pointers move from block to block
+  bool once;       // a run reads the panels once, and caches should not keep them
 };
 
 using QTileFn = void (*)(const QTile&);

@@ -136,7 +136,7 @@ void tile(const QTile& t) {
         const q8* a[M];
 #pragma clang loop unroll(full)
         for (int m = 0; m < M; ++m) a[m] = rows[m] + shift;
-        dots.quads(a, quads, panels);
+        dots.quads(a, quads, panels, t.once);
         if (rest) {
           Quads<M> last;
 #pragma clang loop unroll(full)

@@ -1,0 +1,1 @@
+"""Tokens per second of a decoder: see __main__.py."""

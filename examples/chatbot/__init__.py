@@ -1,0 +1,1 @@
+"""Talks with a decoder: see __main__.py."""

@@ -1,0 +1,147 @@
+"""States: inputs that go on from outputs in one memory; what may be bound, and who may read it."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from edgeort.engine import Engine, _Tensor
+from edgeort.errors import InputError, PlanError
+from tests.kernels.support import engine, everywhere, parse, same_bits
+
+GROWING = "g (float[2,p,3] past, float[2,n,3] new) => (float[2,t,3] all) { all = Concat <axis = 1> (past, new) }"
+RNG = np.random.default_rng(3)
+
+
+def bind(opened: Engine, index: int, output: int, capacity: int) -> None:
+    opened._check(opened._lib.edgeort_bind_state(opened._model, index, output, capacity), InputError)
+
+
+def test_rows_are_added_where_they_are(tmp_path: Path) -> None:
+    opened = engine(parse(GROWING), tmp_path)
+    opened.bind_state("past", "all", 7, (2, 0, 3))
+    parts = [RNG.standard_normal((2, n, 3)).astype(np.float32) for n in (3, 1, 0, 2)]
+    places = set()
+    for part in parts:
+        assert opened.run([part]) == []
+        tensor = _Tensor()
+        opened._lib.edgeort_output(opened._model, 0, ctypes.byref(tensor))
+        places.add(tensor.data)
+        assert tensor.bytes == 2 * 7 * 3 * 4
+    assert len(places) == 1 and tuple(tensor.dims[:3]) == (2, 6, 3)
+    memory = np.ctypeslib.as_array(ctypes.cast(tensor.data, ctypes.POINTER(ctypes.c_float)), (2, 7, 3))
+    assert same_bits(memory[:, :6].copy(), np.concatenate(parts, axis=1))
+
+
+def test_large_states_begin_empty_and_zero(tmp_path: Path) -> None:
+    opened = engine(parse(GROWING), tmp_path)
+    opened.bind_state("past", "all", 1 << 20, (2, 0, 3))  # beyond a large page
+    opened.run([np.ones((2, 2, 3), np.float32)])
+    tensor = _Tensor()
+    opened._lib.edgeort_output(opened._model, 0, ctypes.byref(tensor))
+    memory = np.ctypeslib.as_array(ctypes.cast(tensor.data, ctypes.POINTER(ctypes.c_float)), (2, 1 << 20, 3))
+    assert memory.sum() == 12 and (memory[:, :2] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((2, 0, 4), "there is no input 2"),
+        ((-1, 0, 4), "there is no input -1"),
+        ((0, 1, 4), "there is no output 1"),
+        ((0, -7, 4), "there is no output -7"),
+        ((1, 0, 4), '"all" is not input "new" with more rows'),
+        ((0, 0, 0), "no room for 0 rows"),
+        ((0, 0, -5), "no room for -5 rows"),
+        ((0, 0, 1 << 62), "out of memory"),
+        ((0, 0, 1 << 50), "out of memory"),
+    ],
+)
+def test_what_cannot_be_bound_is_refused(arguments: tuple[int, int, int], message: str, tmp_path: Path) -> None:
+    opened = engine(parse(GROWING), tmp_path)
+    with pytest.raises(InputError, match=message):
+        bind(opened, *arguments)
+    x = np.ones((2, 1, 3), np.float32)
+    assert opened.run([x, x])[0].shape == (2, 2, 3)  # and it can be used
+
+
+def test_a_state_is_bound_once_and_not_set(tmp_path: Path) -> None:
+    opened = engine(parse(GROWING), tmp_path)
+    bind(opened, 0, 0, 4)
+    with pytest.raises(InputError, match="a state already"):
+        bind(opened, 0, 0, 4)
+    with pytest.raises(InputError, match="is a state, which runs alone change"):
+        opened._give(0, np.ones((2, 1, 3), np.float32))
+
+
+def test_free_dimensions_beside_the_rows_come_first(tmp_path: Path) -> None:
+    text = "g (float[b,p,3] past, float[b,n,3] new) => (float[b,t,3] all) { all = Concat <axis = 1> (past, new) }"
+    opened = engine(parse(text), tmp_path)
+    with pytest.raises(InputError, match=r'"past" has a free dimension \(0\) beside its rows'):
+        bind(opened, 0, 0, 4)
+    opened.bind_state("past", "all", 4, (5, 0, 3))
+    opened.run([np.ones((5, 2, 3), np.float32)])
+    with pytest.raises(PlanError, match="disagrees"):
+        opened.run([np.ones((4, 2, 3), np.float32)])
+
+
+def test_rows_lie_along_the_last_axis_but_one(tmp_path: Path) -> None:
+    text = "g (float[2,p,3] past, float[2,n,3] new) => (float[2,t,3] all) { all = Concat <axis = 0> (past, new) }"
+    opened = engine(parse(text), tmp_path)
+    opened.bind_state("past", "all", 4, (2, 0, 3))
+    with pytest.raises(PlanError, match="rows along the last axis but one"):
+        opened.run([np.ones((2, 0, 3), np.float32)])
+
+
+@pytest.mark.parametrize(
+    ("more", "node"),
+    [
+        ("y = Relu (all)", "Elementwise"),
+        ("y = Relu (past)", "Elementwise"),
+        ("y = Transpose <perm = [0, 2, 1]> (all)", "Transpose"),
+        ("y = Reshape (all, flat)", "Reshape"),
+        ("a, b = Split <axis = 2> (all, sizes) y = Relu (a)", "Split"),
+        ("y = Concat <axis = 1> (all, past)", "Concat"),
+    ],
+)
+def test_who_cannot_skip_the_room_between_rows_says_so(more: str, node: str, tmp_path: Path) -> None:
+    text = f"""g (float[2,p,3] past, float[2,n,3] new) => (float[2,t,3] all, float[A] y)
+      <int64[1] flat = {{-1}}, int64[2] sizes = {{1, 2}}> {{ all = Concat <axis = 1> (past, new) {more} }}"""
+    model = parse(text)
+    del model.graph.output[1].type.tensor_type.shape.dim[:]
+    model.graph.output[1].type.tensor_type.ClearField("shape")
+    opened = engine(model, tmp_path)
+    opened.bind_state("past", "all", 9, (2, 0, 3))
+    with pytest.raises(PlanError, match=rf"\({node}\) reads a state"):
+        opened.run([np.ones((2, 2, 3), np.float32)])
+
+
+def attention(spelt_out: bool = False) -> onnx.ModelProto:
+    """Queries over all keys and values so far."""
+    more = ", float[1,4,n,t] p" if spelt_out else ""
+    return parse(
+        f"""g (float[1,4,n,24] q, float[1,4,c,24] pk, float[1,4,c,20] pv, float[1,4,n,24] k, float[1,4,n,20] v)
+          => (float[1,4,n,20] y, float[1,4,t,24] ak, float[1,4,t,20] av{more}) <float s = {{0.3}}> {{
+          ak = Concat <axis = 2> (pk, k) av = Concat <axis = -2> (pv, v) kt = Transpose <perm = [0, 1, 3, 2]> (ak)
+          ks = Mul (kt, s) m = MatMul (q, ks) p = Softmax <axis = -1> (m) y = MatMul (p, av) }}"""
+    )
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("isa", ["v3", "v4"])
+def test_attention_reads_states_where_they_lie(threads: int, isa: str, tmp_path: Path) -> None:
+    """The bits of Concat, MatMul and Softmax, for few and for many rows."""
+    opened = engine(attention(), tmp_path, threads=threads, isa=isa)
+    separate = everywhere(attention(spelt_out=True), tmp_path)
+    for name, columns in (("k", 24), ("v", 20)):
+        opened.bind_state(f"p{name}", f"a{name}", 90, (1, 4, 0, columns))
+    past = [np.zeros((1, 4, 0, columns), np.float32) for columns in (24, 20)]
+    for count in (3, 1, 1, 30, 1, 17, 1):
+        q, k, v = (RNG.standard_normal((1, 4, count, columns)).astype(np.float32) for columns in (24, 24, 20))
+        y, *past, _ = separate([q, *past, k, v])
+        (got,) = opened.run([q, k, v])
+        assert same_bits(got, y)
