@@ -63,9 +63,13 @@ class InferenceSession:
                 cached = _compile(model, host)
                 plan, library = cached.path, toolchain.library(_target(host), cached.ops, levels)
             self._inputs, self._outputs = cached.inputs, cached.outputs
+        self._index()
+        self._engine = Engine(library, plan, threads=threads or host.runtime.threads, isa=isa, profile=profile)
+
+    def _index(self) -> None:
+        """What a run looks names up in."""
         self._names = frozenset(value.name for value in self._inputs)
         self._positions = {value.name: index for index, value in enumerate(self._outputs)}
-        self._engine = Engine(library, plan, threads=threads or host.runtime.threads, isa=isa, profile=profile)
 
     def get_inputs(self) -> list[Value]:
         """What `run` must be fed: objects with `name`, `type` such as 'tensor(float)', and `shape`."""
@@ -138,6 +142,7 @@ class InferenceSession:
             self._engine.bind_state(input_name, output_name, capacity, shape)
         self._inputs = tuple(value for value in self._inputs if value.name != input_name)
         self._outputs = tuple(value for value in self._outputs if value.name != output_name)
+        self._index()
 
     def rewind(self, rows: int = 0) -> None:
         """Keeps the first `rows` rows of every state. Raises InputError if one has fewer."""
