@@ -125,7 +125,7 @@ def _view(tensor: _Tensor) -> np.ndarray:
 
 def _declare(lib: c.CDLL) -> c.CDLL:
     model, text, out = c.c_void_p, c.c_char_p, c.POINTER
-    signatures: dict[str, tuple[type | None, Sequence[type]]] = {
+    signatures: Mapping[str, tuple[type | None, Sequence[type]]] = {
         "edgeort_open": (model, (text, out(_Options), text)),
         "edgeort_close": (None, (model,)),
         "edgeort_input_count": (c.c_int, (model,)),
@@ -133,6 +133,8 @@ def _declare(lib: c.CDLL) -> c.CDLL:
         "edgeort_input": (c.c_int, (model, c.c_int, out(_Tensor))),
         "edgeort_output": (c.c_int, (model, c.c_int, out(_Tensor))),
         "edgeort_set_input": (c.c_int, (model, c.c_int, out(_Tensor))),
+        "edgeort_bind_state": (c.c_int, (model, c.c_int, c.c_int, c.c_int64)),
+        "edgeort_rewind_states": (c.c_int, (model, c.c_int64)),
         "edgeort_prepare": (c.c_int, (model,)),
         "edgeort_run": (c.c_int, (model,)),
         "edgeort_last_error": (text, (model,)),
@@ -140,11 +142,6 @@ def _declare(lib: c.CDLL) -> c.CDLL:
         "edgeort_get_node": (c.c_int, (model, c.c_int, out(_Node))),
         "edgeort_abi": (c.c_int, ()),
     }
-    if hasattr(lib, "edgeort_bind_state"):  # bundles of older versions have none
-        signatures |= {
-            "edgeort_bind_state": (c.c_int, (model, c.c_int, c.c_int, c.c_int64)),
-            "edgeort_rewind_states": (c.c_int, (model, c.c_int64)),
-        }
     for name, (result, arguments) in signatures.items():
         function = getattr(lib, name)
         function.restype, function.argtypes = result, arguments
@@ -212,8 +209,6 @@ class Engine:
 
     def bind_state(self, input_name: str, output_name: str, capacity: int, shape: Sequence[int]) -> None:
         """Has an input of that shape, but for its rows, go on from an output: see edgeort_bind_state in edgeort.h."""
-        if not hasattr(self._lib, "edgeort_bind_state"):
-            raise PlanError("the bundle's library is too old to keep states", hint="edgeort build makes a new one")
         index = [info.name for info in self.inputs].index(input_name)
         output = [info.name for info in self.outputs].index(output_name)
         self._give(index, np.empty((*shape[:-2], 0, shape[-1]), self.inputs[index].dtype))

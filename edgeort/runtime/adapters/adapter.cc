@@ -168,6 +168,13 @@ int edgeort_set_input(edgeort_model* model, int index, const edgeort_tensor* ten
   return 0;
 }
 
+int edgeort_bind_state(edgeort_model* model, int, int, int64_t) {
+  model->fail("states are kept by edgeort's own runtime only, not by other engines");
+  return 1;
+}
+
+int edgeort_rewind_states(edgeort_model*, int64_t) { return 0; }
+
 int edgeort_prepare(edgeort_model* model) {
   for (int i = 0; i < model->n_inputs; ++i) {
     const Port& port = model->inputs[i];
