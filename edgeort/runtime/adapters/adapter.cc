@@ -125,6 +125,7 @@ int edgeort_output(const edgeort_model* model, int index, edgeort_tensor* tensor
   if (!is_port(index, model->n_outputs)) return 1;
   const Port& port = model->outputs[index];
   *tensor = port.now.data ? port.now : declared(port);
+  if (port.now.data) tensor_bytes(tensor->dtype, tensor->rank, tensor->dims, &tensor->bytes);
   tensor->name = port.name;
   return 0;
 }
