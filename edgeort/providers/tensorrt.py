@@ -1,0 +1,85 @@
+"""TensorRT compiles the model for the very GPU at the first open, by ONNX Runtime; what it does not take runs by CUDA.
+
+The compiled engines are kept in the user's cache folder on the device, in one named after the model's bytes, the GPU, its
+driver and the version of ONNX Runtime: they fit nothing else, and whoever changes one of these is told to delete them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import onnx_ir as ir
+
+from edgeort.device_profiles import Profile
+from edgeort.providers import adapted, cuda
+from edgeort.providers.onnxruntime import REDUCED_DB, TENSORRT, OnnxRuntime
+from edgeort.providers.provider import Refusal, Request
+
+PROVIDER = "TensorrtExecutionProvider"
+FP16, INT8 = f"{PROVIDER}.trt_fp16_enable", f"{PROVIDER}.trt_int8_enable"
+_BOARD_HAS_IT = "aarch64"  # JetPack brings TensorRT
+
+
+class TensorRt(OnnxRuntime):
+    """See the module."""
+
+    name = "tensorrt"
+    execution_providers = (PROVIDER, cuda.PROVIDER)
+    systems = cuda.SYSTEMS
+
+    def requirements(self, profile: Profile) -> tuple[str, ...]:
+        """Those of CUDA, and TensorRT."""
+        own = () if profile.target.arch == _BOARD_HAS_IT else (f"tensorrt-cu13=={TENSORRT}",)
+        return (*cuda.Cuda().requirements(profile), *own)
+
+    def library(self, profile: Profile) -> str:
+        """That of CUDA."""
+        return cuda.library(profile)
+
+    def options(self, graph: ir.Model) -> dict[str, str]:
+        """float16 where the model has float16 weights, int8 where it is quantised; engines are kept."""
+        folder = f"{{cache}}/tensorrt/{_digest(graph)}-{{gpu}}-onnxruntime-{{version}}"
+        return {
+            FP16: str(int(_has_halves(graph))),
+            INT8: str(int(adapted.is_quantised(graph))),
+            f"{PROVIDER}.trt_engine_cache_enable": "1",
+            f"{PROVIDER}.trt_engine_cache_path": folder,
+            f"{PROVIDER}.trt_timing_cache_enable": "1",
+            f"{PROVIDER}.trt_timing_cache_path": folder,
+            **cuda.OPTIONS,
+        }
+
+    def min_sqnr_db(self, graph: ir.Model, settings: Mapping[str, str]) -> float:
+        """TensorRT multiplies in TF32 where the GPU has it, whatever is asked for."""
+        return min(super().min_sqnr_db(graph, settings), REDUCED_DB)
+
+    def refusals(self, graph: ir.Model, request: Request) -> list[Refusal]:
+        """Quantisation that TensorRT has no layer for, wherever it runs, and what it is not seen to take here."""
+        return [*_foreign_quantisation(graph), *super().refusals(graph, request)]
+
+
+def _foreign_quantisation(graph: ir.Model) -> list[Refusal]:
+    """Activations with zero points other than 0, and unsigned ones: its quantisation is symmetric and signed.
+
+    Source: NVIDIA, TensorRT operators' reference, IQuantizeLayer.
+    """
+    found = []
+    for node in graph.graph.all_nodes():
+        if node.op_type not in ("QuantizeLinear", "DequantizeLinear") or len(node.inputs) < 3 or node.inputs[2] is None:
+            continue
+        zero = node.inputs[2].const_value
+        if zero is None or zero.dtype in (ir.DataType.UINT8, ir.DataType.UINT16) or zero.numpy().any():
+            name = node.name or str(node.outputs[0].name)
+            reason = f"TensorRT quantises with signed integers and zero points of 0 only; {cuda.PROVIDER} takes it"
+            found.append(Refusal(name, node.op_type, reason))
+    return found
+
+
+def _has_halves(graph: ir.Model) -> bool:
+    return any(value.dtype == ir.DataType.FLOAT16 for value in graph.graph.initializers.values())
+
+
+def _digest(graph: ir.Model) -> str:
+    """16 hex digits of the model's bytes."""
+    return hashlib.sha256(adapted.inlined(graph).SerializeToString(deterministic=True)).hexdigest()[:16]
