@@ -100,13 +100,12 @@ def environment() -> dict[str, str]:
 
 
 def _call(arguments: list[str]) -> tuple[int, str, str]:
-    """Exit status, stdout and stderr of this Python; -P: the folder of a program is no place to import from."""
-    command = [sys.executable, "-P", *arguments]
-    environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1"}
+    """Exit status, stdout and stderr of this Python."""
+    # The program's folder is no place to import from: it has an onnxruntime.py of its own.
+    variables = {**os.environ, "ORT_DISABLE_TELEMETRY": "1", "PYTHONSAFEPATH": "1"}
+    command = [sys.executable, *arguments]
     try:
-        done = subprocess.run(
-            command, capture_output=True, stdin=subprocess.DEVNULL, timeout=TIMEOUT_S, env=environment
-        )
+        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=TIMEOUT_S, env=variables)
     except subprocess.TimeoutExpired:
         return -1, "", f"it did not answer within {TIMEOUT_S:.0f} s"
     return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
