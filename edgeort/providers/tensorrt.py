@@ -1,7 +1,7 @@
 """TensorRT compiles the model for the very GPU at the first open, by ONNX Runtime; what it does not take runs by CUDA.
 
-The compiled engines are kept in the user's cache folder on the device, in one named after the model's bytes, the GPU, its
-driver and the version of ONNX Runtime: they fit nothing else, and whoever changes one of these is told to delete them.
+The compiled engines are kept in the user's cache folder on the device, in one named after the model's bytes, the GPU,
+its driver and the version of ONNX Runtime: they fit nothing else; whoever changes one of these is told to delete them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import onnx_ir as ir
 
+from edgeort.compiling import signature
 from edgeort.device_profiles import Profile
 from edgeort.providers import adapted, cuda
 from edgeort.providers.onnxruntime import REDUCED_DB, TENSORRT, OnnxRuntime
@@ -47,8 +48,13 @@ class TensorRt(OnnxRuntime):
             f"{PROVIDER}.trt_engine_cache_path": folder,
             f"{PROVIDER}.trt_timing_cache_enable": "1",
             f"{PROVIDER}.trt_timing_cache_path": folder,
+            **_profile(graph),
             **cuda.OPTIONS,
         }
+
+    def precision(self, settings: Mapping[str, str]) -> str:
+        """float16 where that is allowed; TensorRT decides layer by layer."""
+        return "float16" if settings[FP16] == "1" else "float32"
 
     def min_sqnr_db(self, graph: ir.Model, settings: Mapping[str, str]) -> float:
         """TensorRT multiplies in TF32 where the GPU has it, whatever is asked for."""
@@ -57,6 +63,25 @@ class TensorRt(OnnxRuntime):
     def refusals(self, graph: ir.Model, request: Request) -> list[Refusal]:
         """Quantisation that TensorRT has no layer for, wherever it runs, and what it is not seen to take here."""
         return [*_foreign_quantisation(graph), *super().refusals(graph, request)]
+
+
+def _profile(graph: ir.Model) -> dict[str, str]:
+    """The shapes that an engine is made for, fastest at the largest, where all free dimensions are bounded.
+
+    Elsewhere TensorRT makes an engine anew when an input has a shape beyond those that it saw.
+    """
+    free = [value for value in signature(graph)[0] if any(not isinstance(dim, int) for dim in value.shape or (None,))]
+    bounded = all(len(v.bounds) == sum(not isinstance(dim, int) for dim in v.shape or (None,)) for v in free)
+    if not free or not bounded:
+        return {}
+
+    def told(which: int) -> str:
+        shapes = ({**dict(enumerate(v.shape or ())), **{b[0]: b[which] for b in v.bounds}} for v in free)
+        return ",".join(f"{v.name}:{'x'.join(map(str, s.values()))}" for v, s in zip(free, shapes, strict=True))
+
+    return {
+        f"{PROVIDER}.trt_profile_{kind}_shapes": told(which) for kind, which in (("min", 1), ("opt", 2), ("max", 2))
+    }
 
 
 def _foreign_quantisation(graph: ir.Model) -> list[Refusal]:

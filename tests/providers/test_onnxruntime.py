@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -258,6 +259,39 @@ def read_pe(raw: bytes) -> tuple[int, list[str], list[str]]:
     return machine, imported, exported
 
 
+@pytest.mark.slow
+def test_the_program_of_windows_runs_under_wine(tmp_path: Path):
+    """With onnxruntime.dll of the package that the bundle names, on the CPU: DirectML needs a GPU."""
+    wine = next(
+        (path for path in ("/usr/lib/wine/wine64", shutil.which("wine64")) if path and Path(path).exists()), None
+    )
+    if wine is None:
+        pytest.skip("needs wine: apt install wine wine64")
+    build(sample.path(), "windows-laptop", tmp_path / "b", wish=Wish("directml", required=True))
+
+    def run(libraries: str) -> tuple[int, str]:
+        quiet = {"WINEPREFIX": str(tmp_path / "wine"), "WINEDEBUG": "-all", "WINEDLLOVERRIDES": "mscoree,mshtml="}
+        environment = {**os.environ, **quiet, "EDGEORT_LIBRARIES": libraries}
+        command = [wine, "bin/edgeort_bench.exe", "model/model.onnx", "--check", "golden", "--min-sqnr", "60"]
+        with (tmp_path / "said").open("wb") as said:  # a pipe would be kept open by what Wine leaves running
+            status = subprocess.run(
+                command, cwd=tmp_path / "b", env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said
+            ).returncode
+        return status, (tmp_path / "said").read_text(errors="replace")
+
+    status, said = run("Z:\\nowhere")
+    assert status == 2 and "ONNX Runtime's library (onnxruntime.dll) is not found" in said
+    package = os.environ.get("EDGEORT_TEST_DIRECTML", "")  # where onnxruntime/capi of the unpacked Windows wheel is
+    if not package:
+        pytest.skip(f"the rest needs EDGEORT_TEST_DIRECTML, a folder with onnxruntime-directml {onnxruntime.DIRECTML}")
+    libraries = "Z:" + package.replace("/", "\\") + "\\onnxruntime\\capi"
+    status, said = run(libraries)
+    assert status == 2 and f"ONNX Runtime {onnxruntime.DIRECTML}: DmlExecutionProvider: " in said
+    (tmp_path / "b/model/provider.conf").write_text("library = onnxruntime.dll\n")
+    status, said = run(libraries)
+    assert status == 0 and "CPUExecutionProvider 19 nodes" in said and "check        passed" in said
+
+
 # ---- settings and refusals
 
 
@@ -291,6 +325,17 @@ def test_tensorrt_uses_int8_and_float16_where_the_model_has_them(tmp_path: Path)
         settings = tensorrt.settings(graph_of(proto, tmp_path), asked)
         found[name] = [settings[f"TensorrtExecutionProvider.trt_{kind}_enable"] for kind in ("int8", "fp16")]
     assert found == {"float": ["0", "0"], "int8": ["1", "0"], "half": ["0", "1"]}
+
+
+def test_tensorrt_is_told_of_the_shapes_where_they_are_bounded(tmp_path: Path):
+    onnx.save(mlp(), tmp_path / "m.onnx")
+    tensorrt, asked = providers.provider("tensorrt"), request("jetson-orin-nano")
+    assert isinstance(tensorrt, OnnxRuntime)
+    free = tensorrt.settings(model.load(tmp_path / "m.onnx"), asked)
+    assert not [key for key in free if "profile" in key]
+    bounded = tensorrt.settings(model.load(tmp_path / "m.onnx", shapes={"x": ("2-9", 8)}), asked)
+    found = {kind: bounded[f"TensorrtExecutionProvider.trt_profile_{kind}_shapes"] for kind in ("min", "opt", "max")}
+    assert found == {"min": "x:2x8", "opt": "x:9x8", "max": "x:9x8"}
 
 
 def test_engines_are_kept_apart_by_weights_gpu_and_version(tmp_path: Path):
