@@ -261,7 +261,7 @@ def harness(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None)
 
 
 def adapter_and_harness(to: Target, engine: str) -> tuple[Path, Path]:
-    """A library with the C API of edgeort.h over another engine (runtime/adapters), and the harness with the same inside.
+    """A library with the C API of edgeort.h over another engine (runtime/adapters), and the harness on the same.
 
     Neither is static: they load the engine's own library when a model is opened.
     """

@@ -5,7 +5,8 @@
     lib/                the runtime, with this model's kernels only, or an adapter and another engine's libraries
     include/edgeort.h   its C API
     bin/edgeort_bench   loads, runs, measures and checks the plan on the device
-    golden/             inputs, and the outputs (or, where large, their digests) that every device must give bit for bit, or nearly
+    golden/             inputs, and the outputs (or, where large, their digests) that every device must give, bit
+                        for bit, or nearly where the provider does not promise that
     tokenizer/          the vocabulary of a model that reads text
     requirements.txt    pip packages that the device needs, where a provider does not bring its engine
     README.md, run.py   of those that run by ONNX Runtime: how to install it, and the harness as a Python program

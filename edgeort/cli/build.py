@@ -168,7 +168,7 @@ def _wish(provider: str, required: str | None, options: Sequence[str]) -> Wish:
     if required is not None and provider not in ("auto", required):
         raise InputError(f"--provider {provider} and --require {required} are not the same")
     pairs = [option.partition("=") for option in options]
-    for option, (key, equals, value) in zip(options, pairs, strict=True):
+    for option, (key, equals, _) in zip(options, pairs, strict=True):
         if not equals or not key.strip() or set(option) & set("\r\n#"):
             raise InputError(
                 f"--provider-option {option!r}: this is not KEY=VALUE", hint="--provider-option NUM_STREAMS=1"
@@ -207,13 +207,12 @@ def _configured(config: Path) -> str:
 
 
 def _print(result: BuildResult, path: Path, said: str) -> None:
-    ours = result.provider == "cpu"
+    ours, has_code = result.provider == "cpu", result.library_bytes > 0
     limit = "" if result.ram_limit is None else f" (limit {size(result.ram_limit)})"
     rows = [
         ("model", f"{path} ({said})"),
         ("bundle", f"{result.bundle}, {size(result.bundle_bytes)}"),
-        ("library", size(result.library_bytes)),
-        ("harness", size(result.harness_bytes)),
+        *([("library", size(result.library_bytes)), ("harness", size(result.harness_bytes))] if has_code else []),
         ("plan" if ours else "model", f"{size(result.model_bytes)} of graph and weights{_weights(result)}"),
         *([("arena", f"{size(result.arena_bytes)} of activations{limit}")] if ours else []),
         ("nodes", f"{result.nodes}, all on the {result.provider} provider{_precisions(result)}"),

@@ -48,9 +48,9 @@ def build(
     `shapes` fixes dimensions of inputs; `io_layout` is that of rank-4 inputs and outputs; `threads` is the bundle's
     default, the profile's when None. `ram_limit` is what activations may take, in bytes: the runtime works in smaller
     strips to keep it, or BudgetError says the least that it needs. `accuracy` asks for pruning, int8 and a verdict on
-    samples. With a `vocabulary` the library has a tokenizer. `wish` says which provider is wanted; by default the fastest
-    of the profile's, where the device is here to measure. With `keep_stages`, `<out>.stages/` gets the ONNX model
-    after every stage.
+    samples. With a `vocabulary` the library has a tokenizer. `wish` says which provider is wanted; by default the
+    fastest of the profile's, where the device is here to measure. With `keep_stages`, `<out>.stages/` gets the ONNX
+    model after every stage.
     Raises an EdgeortError; then nothing stands at `out` that was not there before.
     """
     if ram_limit is not None and not 0 < ram_limit < 2**63:
@@ -94,7 +94,8 @@ def build(
         manifest = replace(
             attempt.manifest,
             quantization=accuracies.record(asked, quantised, evaluation, shares),
-            candidates=tuple(row.to_dict() for row in candidates),
+            # Times differ from build to build: a bundle that was no choice has none, and the same bytes each time.
+            candidates=tuple(row.to_dict() for row in candidates) if len(candidates) > 1 else (),
         )
         write_bundle(out, manifest, contents)
     return BuildResult(

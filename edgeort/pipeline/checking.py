@@ -58,8 +58,8 @@ class Ran:
 def run(trial: Bundle, inputs: list[np.ndarray]) -> Ran:
     """The outputs that the bundle gives on the golden inputs.
 
-    From its own harness, here or emulated, where that can be; else, of the cpu provider, from the same plan in a library for
-    this CPU, which has to give the same bytes; else from nothing.
+    From its own harness, here or emulated, where that can be; else, of the cpu provider, from the same plan in a
+    library for this CPU, which has to give the same bytes; else from nothing.
     """
     manifest = trial.manifest
     try:

@@ -19,10 +19,9 @@ from edgeort.validate import Comparison, Evaluation
 class BuildResult:
     """What a build made. Sizes in bytes; `checked_on` says where the outputs came from that were compared.
 
-    `candidates` is the table from which the `provider` was chosen, `requirements` are pip packages that the device needs.
-
-    `precisions` counts nodes by precision, `weights` those with weights by how these are stored, `not_int8` says of
-    quantised layers why they run in float. `samples` says which samples calibrated and which judged, `pruning` which
+    `candidates` is the table from which the `provider` was chosen, `requirements` are pip packages that the device
+    needs. `precisions` counts nodes by precision, `weights` those with weights by how these are stored, `not_int8` says
+    of quantised layers why they run in float. `samples` says which samples calibrated and which judged, `pruning` which
     channels or weights went, `sparse` which weights are stored without their zeros, `quantization` is what made
     the int8 model, `evaluation` what the bundle's answers are worth.
     """

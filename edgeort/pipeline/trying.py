@@ -1,4 +1,7 @@
-"""A provider's bundle on trial: made, run on the golden inputs where something here can run it, compared with ONNX Runtime."""
+"""A provider's bundle on trial.
+
+It is made, run on the golden inputs where something here can run it, and compared with ONNX Runtime.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ from edgeort.validate.validation import compare_with_reference, feeds_of
 
 @dataclass(frozen=True)
 class Attempt:
-    """A provider's bundle, not yet in its place. `predicted_ms` is what the profile's rates let expect of it, if they do."""
+    """A provider's bundle, not yet in its place. `predicted_ms` is what the profile's rates let expect."""
 
     made: Made
     manifest: Manifest
@@ -46,7 +49,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Workshop:
-    """What all attempts start from: the model in `path`, cleaned (`graph`) and as ONNX Runtime is to run it (`reference`)."""
+    """What all attempts start from: the model in `path`, cleaned (`graph`), as ONNX Runtime runs it (`reference`)."""
 
     path: Path
     out: Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgeort.errors import InputError
 from edgeort.providers import probing
+from edgeort.providers.coreml import CoreMl
 from edgeort.providers.cpu import Cpu
 from edgeort.providers.cuda import Cuda
 from edgeort.providers.directml import DirectMl
@@ -12,7 +13,7 @@ from edgeort.providers.openvino import OpenVino
 from edgeort.providers.provider import Made, Node, Provider, Refusal, Request
 from edgeort.providers.tensorrt import TensorRt
 
-PROVIDERS: tuple[Provider, ...] = (Cpu(), OpenVino(), DirectMl(), Cuda(), TensorRt())
+PROVIDERS: tuple[Provider, ...] = (Cpu(), OpenVino(), CoreMl(), DirectMl(), Cuda(), TensorRt())
 
 
 def provider(name: str) -> Provider:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import onnx
 import onnx_ir as ir
 
 from edgeort.compiling import signature
@@ -31,6 +32,7 @@ NO_FALLBACK = "session.disable_cpu_ep_fallback"
 # TF32 and float16 have ten bits of fraction: noise of 2^-11/sqrt(3) a factor, 68 dB below a product; a hundred layers
 # in a row add up to 20 dB more. Reckoned with 8 dB to spare, not measured.
 REDUCED_DB = 40.0
+_DOMAINS = ("com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc")  # of ONNX Runtime itself
 _MAX_BYTES = (1 << 31) - 1  # of a protobuf message
 # The newest that OLDEST reads. Later ones added element types: a model that has them does not run there anyway.
 _IR_VERSION = 10
@@ -82,6 +84,8 @@ class OnnxRuntime:
 
     def refusals(self, graph: ir.Model, request: Request) -> list[Refusal]:
         """The nodes that ONNX Runtime gives to its CPU, where the provider runs here; elsewhere they are not known."""
+        if unknown := _unknown(graph):
+            return unknown
         if reason := self.not_here():
             return [Refusal("", "", f"which nodes it takes is not known before it runs on the device ({reason})")]
         settings = {**self.settings(graph, request), NO_FALLBACK: "0"}
@@ -100,8 +104,15 @@ class OnnxRuntime:
         return {"library": self.library(request.profile), **providers, **self.options(graph), **asked}
 
     def make(self, graph: ir.Model, request: Request) -> Made:
-        """Model, settings, adapter, run.py, README.md. UnsupportedError where the model is too large for one file."""
+        """Model, settings, adapter, run.py, README.md.
+
+        UnsupportedError for an operator that ONNX Runtime lacks, and where the model is too large for one file.
+        """
         profile = request.profile
+        for refusal in _unknown(graph):
+            raise UnsupportedError(
+                f"node {refusal.node} ({refusal.op}): {refusal.reason}", hint="edgeort providers MODEL"
+            )
         with request.stages.stage("convert"):
             model, settings = _serialised(graph), self.settings(graph, request)
         with request.stages.stage("compile"):
@@ -123,6 +134,19 @@ class OnnxRuntime:
             requirements=requirements,
             refused=() if is_run else (note,),
         )
+
+
+def _unknown(graph: ir.Model) -> list[Refusal]:
+    """Nodes of operators that neither ONNX nor ONNX Runtime nor the model itself declares."""
+    reason = "ONNX Runtime has no such operator"
+    own = {(function.domain, function.name) for function in graph.functions.values()}
+    return [
+        adapted.refusal(node, reason)
+        for node in graph.graph.all_nodes()
+        if node.domain not in _DOMAINS
+        and (node.domain, node.op_type) not in own
+        and not onnx.defs.has(node.op_type, node.domain)
+    ]
 
 
 def _serialised(graph: ir.Model) -> bytes:

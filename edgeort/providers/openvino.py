@@ -1,7 +1,7 @@
 """OpenVINO, Intel's engine: an IR model, its C library behind an adapter, on x86-64 and Arm CPUs.
 
-The precision is set, for its own choice on some CPUs is bfloat16. The bundle holds the least set of its libraries where this machine
-has those of the device, else it names the pip package that does.
+The precision is set, for its own choice on some CPUs is bfloat16. The bundle holds the least set of its libraries where
+this machine has those of the device, else it names the pip package that does.
 """
 
 from __future__ import annotations
@@ -31,14 +31,9 @@ _SYSTEMS = (
     ("macos", "aarch64"),
 )
 # Of the package's libs/: the C API, the core, the reader of IR, the CPU, its threads.
-_LIBRARIES = (
-    "openvino_c",
-    "openvino",
-    "openvino_ir_frontend",
-    "openvino_intel_cpu_plugin",
-    "openvino_arm_cpu_plugin",
-    "tbb",
-)
+_CPUS = ("openvino_intel_cpu_plugin", "openvino_arm_cpu_plugin")
+_LIBRARIES = ("openvino_c", "openvino", "openvino_ir_frontend", *_CPUS, "tbb")
+_PRECISIONS = {"f32": "float32", "f16": "float16", "bf16": "bfloat16"}
 _NOTICES = (
     ("OpenVINO", "Apache-2.0", "openvino in PyPI, https://github.com/openvinotoolkit/openvino", "lib/, the engine"),
     ("oneTBB", "Apache-2.0", "https://github.com/uxlfoundation/oneTBB", "lib/, the engine's threads"),
@@ -91,9 +86,7 @@ class OpenVino:
         with request.stages.stage("compile"):
             files, library, harness = adapted.adapter_files(request.profile, NAME, settings)
         model = f"{adapted.FOLDER}/model.xml"
-        precision = {"f32": "float32", "f16": "float16", "bf16": "bfloat16"}.get(
-            settings["INFERENCE_PRECISION_HINT"], "?"
-        )
+        precision = _PRECISIONS.get(settings["INFERENCE_PRECISION_HINT"], "as OpenVINO chooses")
         return Made(
             NAME,
             adapted.triple_of(request.profile),
@@ -139,7 +132,7 @@ def _refusal(graph: ir.Model, error: Exception) -> Refusal:
     """The first node of an operator that the message names."""
     for node in graph.graph.all_nodes():
         if re.search(rf"\b{node.op_type}\b", str(error)):
-            return Refusal(node.name or str(node.outputs[0].name), node.op_type, str(error))
+            return adapted.refusal(node, str(error))
     return Refusal("", "", str(error))
 
 

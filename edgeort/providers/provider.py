@@ -1,19 +1,18 @@
 """What a provider is: it runs models on some devices, and makes what a bundle needs for that.
 
-A provider answers four questions: can it serve this profile (`cannot_serve`, `missing`); which nodes can it not take, and
-why (`refusals`); the artefact (`make`); how it is run and measured: through the C API of edgeort.h, which every `Made` with a
-library has, so that sessions, `bench`, `validate` and apps do not ask who is behind it.
+A provider answers four questions: can it serve this profile (`cannot_serve`, `missing`); which nodes can it not take,
+and why (`refusals`); the artefact (`make`); how it is run and measured: through the C API of edgeort.h, which every
+`Made` with a library has, so that sessions, `bench`, `validate` and apps do not ask who is behind it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import onnx_ir as ir
 
 from edgeort.device_profiles import Profile
@@ -62,8 +61,11 @@ class Stages(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be made. `parts` are further folders of the runtime that the library has; `options` are the engine's own
-    settings by name, which stand before those that a provider chooses."""
+    """What is to be made.
+
+    `parts` are further folders of the runtime that the library has; `options` are the engine's own settings by name,
+    which stand before those that a provider chooses.
+    """
 
     profile: Profile
     io_layout: IoLayout
@@ -80,8 +82,8 @@ class Made:
 
     `model` is the file that `edgeort_open` takes, `library` has the C API, `harness` measures ("": there is none).
     `min_sqnr_db` is how near outputs come to those of another run; None: they are the same bytes everywhere.
-    `requirements` are pip packages, pinned, that the device needs beside the bundle. `notices` are of what `files` hold of
-    others' (name, SPDX expression, source, what it is used as), `tools` the versions of what made it.
+    `requirements` are pip packages, pinned, that the device needs beside the bundle. `notices` are of what `files` hold
+    of others' (name, SPDX expression, source, what it is used as), `tools` the versions of what made it.
     """
 
     provider: str
@@ -102,16 +104,6 @@ class Made:
     tools: Mapping[str, str] = field(default_factory=dict)
     rewrites: Mapping[str, int] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
-
-
-class Runner(Protocol):
-    """An open model: arrays in the order of its inputs to arrays in the order of its outputs."""
-
-    def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The outputs."""
-
-    def close(self) -> None:
-        """Frees it."""
 
 
 class Provider(Protocol):

@@ -95,9 +95,8 @@ def _foreign_quantisation(graph: ir.Model) -> list[Refusal]:
             continue
         zero = node.inputs[2].const_value
         if zero is None or zero.dtype in (ir.DataType.UINT8, ir.DataType.UINT16) or zero.numpy().any():
-            name = node.name or str(node.outputs[0].name)
             reason = f"TensorRT quantises with signed integers and zero points of 0 only; {cuda.PROVIDER} takes it"
-            found.append(Refusal(name, node.op_type, reason))
+            found.append(adapted.refusal(node, reason))
     return found
 
 

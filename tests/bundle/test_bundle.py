@@ -21,6 +21,8 @@ MANIFEST = Manifest(
     model="m",
     model_sha256="00",
     device="d",
+    provider="cpu",
+    artefact="model.plan",
     target=manifests.Target("linux", "aarch64", "t", ("neon",), "cortex-a72"),
     threads=2,
     ram_limit=0,
@@ -50,7 +52,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("name", PLACES)
 def test_what_is_written_is_read(tmp_path: Path, name: str):
     with open_bundle(write_bundle(tmp_path / "new" / name, MANIFEST, CONTENTS)) as bundle:
-        assert bundle.plan.read_bytes() == CONTENTS["model.plan"]
+        assert bundle.artefact.read_bytes() == CONTENTS["model.plan"]
         assert bundle.harness.stat().st_mode & stat.S_IXUSR
         assert set(bundle.manifest.files) == set(CONTENTS)
         assert bundle.manifest.inputs == MANIFEST.inputs and bundle.manifest.target == MANIFEST.target
@@ -167,7 +169,7 @@ def test_a_bundle_replaces_a_bundle(tmp_path: Path, name: str):
     write_bundle(tmp_path / name, MANIFEST, CONTENTS)
     write_bundle(tmp_path / name, MANIFEST, {**CONTENTS, "model.plan": b"other"})
     with open_bundle(tmp_path / name) as bundle:
-        assert bundle.plan.read_bytes() == b"other"
+        assert bundle.artefact.read_bytes() == b"other"
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 

@@ -225,6 +225,7 @@ bool get_output(Adapted* model, int index) {
     return failed(model, port.name);
   port.now = {port.name, nullptr, 0, port.dtype, 0, {}};
   if (e->api.tensor_data(e->outputs[index], &port.now.data)) return failed(model, port.name);
+  if (port.rank == 0) return true;  // of a scalar it tells no shape
   if (e->api.tensor_get_shape(e->outputs[index], &shape)) return failed(model, port.name);
   const bool fits = shape.rank <= EDGEORT_MAX_RANK;
   for (int d = 0; fits && d < shape.rank; ++d) port.now.dims[d] = shape.dims[d];
