@@ -47,5 +47,7 @@ class Cuda(OnnxRuntime):
 
 
 def library(profile: Profile) -> str:
-    """The C library of onnxruntime-gpu."""
-    return "onnxruntime.dll" if profile.target.os == "windows" else f"libonnxruntime.so.{GPU}"
+    """The C library of onnxruntime-gpu. Jetson boards have one of another version."""
+    if profile.target.os == "windows":
+        return "onnxruntime.dll"
+    return "libonnxruntime.so.1" if profile.target.arch == "aarch64" else f"libonnxruntime.so.{GPU}"

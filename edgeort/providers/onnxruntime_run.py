@@ -8,13 +8,10 @@ the bundle holds, and then the provider must not be used; 2 for the rest.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import ctypes
 import importlib.util
 import json
 import os
-import re
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -41,21 +38,22 @@ def environment() -> dict[str, str]:
     if spec is None or spec.origin is None:
         raise Failure("onnxruntime is not installed: pip install -r requirements.txt")
     package = Path(spec.origin).parent
-    beside = [*package.parent.glob("nvidia/*/lib"), *package.parent.glob("nvidia/*/bin/x86_64")]
-    beside += [*package.parent.glob("nvidia/*/bin"), *package.parent.glob("tensorrt_libs")]
-    folders = [str(package / "capi"), *map(str, sorted(beside))]
+    patterns = ("nvidia/*/lib", "nvidia/*/bin", "nvidia/*/bin/x86_64", "tensorrt_libs")
+    folders = [str(package / "capi"), *(str(at) for one in patterns for at in sorted(package.parent.glob(one)))]
     searched = [*folders, *filter(None, [os.environ.get(_SEARCHED)])]
-    return {"EDGEORT_LIBRARIES": folders[0], _SEARCHED: os.pathsep.join(searched), "ORT_DISABLE_TELEMETRY": "1"}
+    libraries = [*map(str, sorted((package / "capi").glob("libonnxruntime.so.*"))), folders[0]]
+    return {
+        "EDGEORT_LIBRARIES": os.pathsep.join(libraries),
+        _SEARCHED: os.pathsep.join(searched),
+        "ORT_DISABLE_TELEMETRY": "1",
+    }
 
 
 def read_settings(path: Path) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
     """Of provider.conf: the options of each provider, in order, and the entries of the session's configuration."""
-    pairs: dict[str, str] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        key, equals, value = line.partition("=")
-        if equals and not line.lstrip().startswith("#"):
-            pairs[key.strip()] = value.strip()
-    providers: dict[str, dict[str, str]] = {name: {} for name in re.split(r"[ ,]+", pairs.pop("provider", "")) if name}
+    lines = [line.partition("=") for line in path.read_text(encoding="utf-8").splitlines() if line.strip()[:1] != "#"]
+    pairs = {key.strip(): value.strip() for key, equals, value in lines if equals}
+    providers: dict[str, dict[str, str]] = {name: {} for name in pairs.pop("provider", "").replace(",", " ").split()}
     entries = {NO_FALLBACK: "1"} if providers else {}
     pairs.pop("library", None)
     for key, value in pairs.items():
@@ -97,18 +95,18 @@ def gpu_name(device: int) -> str:
         raise Failure(f"no NVIDIA GPU answers: {error}") from error
     name, version, handle = ctypes.create_string_buffer(128), ctypes.c_int(), ctypes.c_int()
     failed = driver.cuInit(0) or driver.cuDriverGetVersion(ctypes.byref(version))
-    failed = failed or driver.cuDeviceGet(ctypes.byref(handle), device) or driver.cuDeviceGetName(name, 128, handle)
-    if failed:
-        raise Failure(f"no NVIDIA GPU number {device} answers: CUDA's error {failed}")
-    return f"{re.sub('[^0-9A-Za-z]', '-', name.value.decode())}-driver-{version.value}"
+    if failed or driver.cuDeviceGet(ctypes.byref(handle), device) or driver.cuDeviceGetName(name, 128, handle):
+        raise Failure(f"no NVIDIA GPU number {device} answers")
+    plain = "".join(c if c.isascii() and c.isalnum() else "-" for c in name.value.decode())
+    return f"{plain}-driver-{version.value}"
 
 
-def open_session(model: Path, conf: Path, threads: int, profile: Path) -> Any:
-    """The session that provider.conf asks for, by those providers or not at all."""
+def open_session(model: Path, threads: int, profile: Path) -> Any:
+    """The session that provider.conf beside the model asks for, by those providers or not at all."""
     import onnxruntime as ort
 
     ort.disable_telemetry_events()
-    providers, entries = read_settings(conf)
+    providers, entries = read_settings(model.with_name("provider.conf"))
     if lacking := [name for name in providers if name not in ort.get_available_providers()]:
         offered = ", ".join(ort.get_available_providers())
         raise Failure(f"onnxruntime {ort.__version__} here has no {lacking[0]}; it has {offered}")
@@ -116,6 +114,27 @@ def open_session(model: Path, conf: Path, threads: int, profile: Path) -> Any:
         (name, {k: filled(v, int(own.get("device_id", 0)), ort.__version__) for k, v in own.items()})
         for name, own in providers.items()
     ]
+    options = session_options(list(providers), entries, threads, profile)
+    try:
+        session = ort.InferenceSession(str(model), options, providers=wanted or None, enable_fallback=0)
+    except Exception as error:  # its exceptions have no common base
+        why = str(error).strip()
+        if providers and "fallback to CPU EP" in why:
+            options.add_session_config_entry(NO_FALLBACK, "0")
+            options.log_severity_level = 3
+            fallen = ort.InferenceSession(str(model), options, providers=wanted, enable_fallback=0)
+            why = missed(fallen, list(providers))
+        raise Failure(f"onnxruntime {ort.__version__}: {why}") from error
+    session.disable_fallback()
+    if left_out := not_started(session, list(providers)):
+        raise Failure(left_out)
+    return session
+
+
+def session_options(providers: list[str], entries: dict[str, str], threads: int, profile: Path) -> Any:
+    """Options of a session that tells which node runs where."""
+    import onnxruntime as ort
+
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = threads
@@ -126,23 +145,7 @@ def open_session(model: Path, conf: Path, threads: int, profile: Path) -> Any:
         options.enable_profiling, options.profile_file_prefix = True, str(profile)
     for key, value in entries.items():
         options.add_session_config_entry(key, value)
-
-    def make() -> Any:
-        return ort.InferenceSession(str(model), options, providers=wanted or None, enable_fallback=0)
-
-    try:
-        session = make()
-    except Exception as error:  # its exceptions have no common base
-        why = str(error).strip()
-        if providers and "fallback to CPU EP" in why:
-            options.add_session_config_entry(NO_FALLBACK, "0")
-            options.log_severity_level = 3
-            why = missed(make(), list(providers))
-        raise Failure(f"onnxruntime {ort.__version__}: {why}") from error
-    session.disable_fallback()
-    if left_out := not_started(session, list(providers)):
-        raise Failure(left_out)
-    return session
+    return options
 
 
 def not_started(session: Any, providers: list[str]) -> str:
@@ -173,11 +176,8 @@ def placement(session: Any) -> list[dict[str, str]]:
         parts = session.get_provider_graph_assignment_info()
         return [{"name": n.name, "op": n.op_type, "provider": p.ep_name} for p in parts for n in p.get_nodes()]
     events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
-    nodes = {
-        event["name"].removesuffix("_kernel_time"): event["args"]
-        for event in events
-        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")
-    }
+    end = "_kernel_time"
+    nodes = {e["name"].removesuffix(end): e["args"] for e in events if e["cat"] == "Node" and e["name"].endswith(end)}
     return [{"name": name, "op": args["op_name"], "provider": args["provider"]} for name, args in nodes.items()]
 
 
@@ -191,27 +191,31 @@ def sqnr_db(got: np.ndarray, want: np.ndarray) -> float:
         return -np.inf
     a, b = a[finite], b[finite]
     noise = float(((a - b) ** 2).sum())
-    if noise == 0:
-        return EQUAL_DB
-    return min(EQUAL_DB, 10 * np.log10(max(float((b**2).sum()), 1e-300) / noise))
+    signal = max(float((b**2).sum()), 1e-300)
+    return EQUAL_DB if noise == 0 else min(EQUAL_DB, 10 * np.log10(signal / noise))
 
 
 def nodes_of(folder: Path) -> list[dict[str, str]]:
     """Which node runs where, told by the session without a run."""
     if not has_placement():
         raise Failure("this onnxruntime tells where nodes run only behind a run; 1.24 or newer tells before")
-    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    model = folder / manifest["artefact"]
-    return placement(open_session(model, model.with_name("provider.conf"), 0, model))
+    model = folder / manifest_of(folder)["artefact"]
+    return placement(open_session(model, 0, model))
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """What the bundle says of itself."""
+    found: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    return found
 
 
 def run(folder: Path, runs: int, warmup: int, threads: int) -> dict[str, Any]:
     """What was found. `check` is "passed" or says which output is too far from the one that the bundle holds."""
-    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest = manifest_of(folder)
     model, golden = folder / manifest["artefact"], folder / "golden"
     with tempfile.TemporaryDirectory(prefix="edgeort-") as scratch:
         start = time.perf_counter()
-        session = open_session(model, model.with_name("provider.conf"), threads, Path(scratch) / "profile")
+        session = open_session(model, threads, Path(scratch) / "profile")
         open_ms = (time.perf_counter() - start) * 1e3
         feeds = {one.name: np.load(golden / f"input{i}.npy") for i, one in enumerate(session.get_inputs())}
         check, least_db = checked(session, run_once(session, feeds), golden, manifest["min_sqnr_db"])
@@ -225,7 +229,7 @@ def run(folder: Path, runs: int, warmup: int, threads: int) -> dict[str, Any]:
         "providers": session.get_providers(),
         "nodes": nodes,
         "open_ms": open_ms,
-        "latency_ms": {"runs": runs, "min": min(times), "p50": statistics.median(times)} if times else {},
+        "latency_ms": {"runs": runs, "min": min(times), "p50": float(np.median(times))} if times else {},
         "check": check,
         "sqnr_db": least_db,
     }
@@ -290,8 +294,7 @@ def main() -> int:
     except (Failure, OSError, KeyError, ValueError) as error:
         print(f"run.py: {error}", file=sys.stderr)
         return 2
-    with contextlib.suppress(BrokenPipeError):
-        print(json.dumps(found)) if options.json else print_text(found)
+    print(json.dumps(found)) if options.json else print_text(found)
     if found["check"] != "passed":
         print(f"run.py: DO NOT USE THIS PROVIDER HERE: {found['check']}", file=sys.stderr)
         return 1

@@ -148,7 +148,7 @@ def open_artefact(bundle: Bundle, on: str | None = None) -> Iterator[Artefact]:
 def _loads_here(manifest: Manifest) -> bool:
     """Whether the bundle's library can be loaded into this process.
 
-    Android's links against another libc; where the engine is not in the bundle, a new process gets variables to find it.
+    Android's links against another libc; an engine beside the bundle is found by the variables of a new process.
     """
     return manifest.target.os != "android" and not providers.environment(manifest.provider)
 

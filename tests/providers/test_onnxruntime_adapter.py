@@ -171,6 +171,16 @@ def test_a_missing_library_is_named_with_what_to_do(tmp_path: Path, monkeypatch:
     assert "(libonnxruntime.so.9) is not found: install what requirements.txt names, and set EDGEORT_LIB" in done.stderr
 
 
+def test_a_library_of_another_version_is_taken_where_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (library,) = CAPI.glob("libonnxruntime.so.*")
+    path = write(tmp_path, mlp())
+    path.with_name("provider.conf").write_text("library = libonnxruntime.so.1.17.99\n")
+    for place, status in ((CAPI, 2), (library, 0), (library.with_name("libonnxruntime_providers_shared.so"), 2)):
+        monkeypatch.setenv("EDGEORT_LIBRARIES", str(place))
+        done = subprocess.run([str(adapter()[1]), str(path)], capture_output=True, text=True)
+        assert done.returncode == status, done.stderr
+
+
 def test_a_library_of_something_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     shutil.copy(adapter()[0], tmp_path / "libother.so")
     monkeypatch.setenv("EDGEORT_LIBRARIES", str(tmp_path))
