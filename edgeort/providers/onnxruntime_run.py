@@ -42,11 +42,8 @@ def environment() -> dict[str, str]:
     folders = [str(package / "capi"), *(str(at) for one in patterns for at in sorted(package.parent.glob(one)))]
     searched = [*folders, *filter(None, [os.environ.get(_SEARCHED)])]
     libraries = [*map(str, sorted((package / "capi").glob("libonnxruntime.so.*"))), folders[0]]
-    return {
-        "EDGEORT_LIBRARIES": os.pathsep.join(libraries),
-        _SEARCHED: os.pathsep.join(searched),
-        "ORT_DISABLE_TELEMETRY": "1",
-    }
+    found = {"EDGEORT_LIBRARIES": libraries, _SEARCHED: searched, "ORT_DISABLE_TELEMETRY": ["1"]}
+    return {key: os.pathsep.join(parts) for key, parts in found.items()}
 
 
 def read_settings(path: Path) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
@@ -67,15 +64,13 @@ def read_settings(path: Path) -> tuple[dict[str, dict[str, str]], dict[str, str]
 
 def filled(value: str, device: int, version: str) -> str:
     """An option with {cache}, {gpu} and {version} filled in. A folder in the cache is made."""
-    is_folder = "{cache}" in value
-    if is_folder:
-        value = value.replace("{cache}", str(cache_folder()))
-    if "{gpu}" in value:
-        value = value.replace("{gpu}", gpu_name(device))
     value = value.replace("{version}", version)
-    if is_folder:
-        Path(value).mkdir(parents=True, exist_ok=True)
-    return value
+    value = value.replace("{gpu}", gpu_name(device)) if "{gpu}" in value else value
+    if "{cache}" not in value:
+        return value
+    folder = Path(value.replace("{cache}", str(cache_folder())))
+    folder.mkdir(parents=True, exist_ok=True)
+    return str(folder)
 
 
 def cache_folder() -> Path:
@@ -244,7 +239,7 @@ def run_once(session: Any, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
 
 
 def checked(session: Any, outputs: list[np.ndarray], golden: Path, min_sqnr_db: float) -> tuple[str, float]:
-    """ "passed" or which output is too far from the golden one, and the least SQNR, dB."""
+    """That they "passed" or which output is too far from the golden one, and the least SQNR, dB."""
     least = EQUAL_DB
     for i, (output, got) in enumerate(zip(session.get_outputs(), outputs, strict=True)):
         least = min(least, found := sqnr_db(got, np.load(golden / f"output{i}.npy")))
