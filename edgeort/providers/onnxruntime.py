@@ -72,7 +72,10 @@ class OnnxRuntime:
     def describe(self) -> str:
         """Whether this machine also runs such bundles."""
         reason = self.not_here()
-        return "makes bundles, and runs them" if reason is None else f"makes bundles; here they do not run: {reason}"
+        needs = f"(edgeort[{self.name}] in an environment of its own has the packages)"
+        return (
+            "makes bundles, and runs them" if reason is None else f"makes bundles; does not run them: {reason} {needs}"
+        )
 
     def not_here(self) -> str | None:
         """Why bundles of this provider cannot run on this machine; None: they can."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -118,15 +119,17 @@ def test_run_py_says_loudly_that_outputs_are_wrong(here: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     ("conf", "why"),
     [
-        ("provider = CUDAExecutionProvider", "here has no CUDAExecutionProvider; it has "),
+        ("provider = CUDAExecutionProvider", "here has no CUDAExecutionProvider; it has |CUDAEx.* does not start here"),
         (f"{onnxruntime.NO_FALLBACK} = 1", "fallback to CPU EP has been explicitly disabled"),
     ],
 )
 def test_run_py_never_falls_back(here: Path, tmp_path: Path, conf: str, why: str):
+    if "CUDA" in conf and probing.obstacle("CUDAExecutionProvider") is None:
+        pytest.skip("this machine has the GPU")
     bundle = copied(here, tmp_path / "b")
     (bundle / "model/provider.conf").write_text(conf + "\n")
     done = run_py(bundle)
-    assert done.returncode == 2 and why in done.stderr and not done.stdout
+    assert done.returncode == 2 and re.search(why, done.stderr) and not done.stdout
 
 
 @on_linux
@@ -209,7 +212,7 @@ def test_a_pc_without_the_gpu_makes_the_bundle_all_the_same(tmp_path: Path):
         pytest.skip("this machine has the GPU")
     result = build(sample.path(), "x86-64", tmp_path / "b", wish=Wish("cuda", required=True))
     assert "not run on hardware: cuda does not run on this machine: " in result.checked_on
-    with open_bundle(tmp_path / "b") as bundle, pytest.raises(DeviceError, match="has no CUDAExecutionProvider"):
+    with open_bundle(tmp_path / "b") as bundle, pytest.raises(DeviceError, match="CUDAExecutionProvider"):
         open_device("local", bundle.manifest)
 
 
@@ -430,7 +433,7 @@ def test_doctor_says_that_bundles_are_made_and_whether_they_run_here():
         finding = found[f"provider {provider.name}"]
         assert finding.works and finding.detail.startswith("makes bundles")
         if reason := provider.not_here():
-            assert finding.detail == f"makes bundles; here they do not run: {reason}"
+            assert finding.detail.startswith(f"makes bundles; does not run them: {reason} (edgeort[{provider.name}]")
 
 
 def test_extras_are_the_versions_that_bundles_name():
