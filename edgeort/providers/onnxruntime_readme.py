@@ -12,7 +12,8 @@ one for yours (`head -1 /etc/nv_tegra_release` tells which that is). The C libra
 newer versions; older ones run `run.py` only.
 """
 _PC = """
-The device also needs NVIDIA's driver, one that knows CUDA 13. pip fetches CUDA and cuDNN from PyPI, TensorRT from NVIDIA.
+The device also needs NVIDIA's driver, one that knows CUDA 13. pip fetches CUDA and cuDNN from PyPI, TensorRT from
+NVIDIA.
 """
 _WINDOWS = """
 The device also needs the Microsoft Visual C++ runtime (vc_redist.x64.exe).
@@ -60,18 +61,12 @@ until the check below passes on the device."""
 _INSTALL = """    python3 -m venv ~/edgeort-venv
     ~/edgeort-venv/bin/pip install -r requirements.txt
     ~/edgeort-venv/bin/python run.py"""
-_INSTALL_PC = """
-The device also needs NVIDIA's driver, one that knows CUDA 13. pip fetches CUDA and cuDNN from PyPI, TensorRT from NVIDIA.
-"""
-_WINDOWS = """    py -m venv %LOCALAPPDATA%\\edgeort-venv
+_INSTALL_WINDOWS = """    py -m venv %LOCALAPPDATA%\\edgeort-venv
     %LOCALAPPDATA%\\edgeort-venv\\Scripts\\pip install -r requirements.txt
     %LOCALAPPDATA%\\edgeort-venv\\Scripts\\python run.py"""
 _MEASURE = """    export $(~/edgeort-venv/bin/python run.py --environment)
     {harness} {model} --check golden --min-sqnr {near}"""
-_MEASURE_PC = """
-The device also needs NVIDIA's driver, one that knows CUDA 13. pip fetches CUDA and cuDNN from PyPI, TensorRT from NVIDIA.
-"""
-_WINDOWS = """    set PY=%LOCALAPPDATA%\\edgeort-venv\\Scripts\\python
+_MEASURE_WINDOWS = """    set PY=%LOCALAPPDATA%\\edgeort-venv\\Scripts\\python
     for /f "delims=" %e in ('%PY% run.py --environment') do set "%e"
     {harness} {model} --check golden --min-sqnr {near}"""
 _TEXT = """# This bundle runs by {provider}
