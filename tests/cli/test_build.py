@@ -66,7 +66,7 @@ def test_promotions_stand_in_the_ledger(place: Path):
 
 def test_a_budget_out_of_reach(place: Path):
     (place / "gone").mkdir()
-    result = call(*int8(place, "--min-sqnr", 300)[:5], place / "gone/b", *int8(place, "--min-sqnr", 300)[6:])
+    result = call(*int8(place, "--min-sqnr", 300, "-o", place / "gone/b"))
     assert result.exit_code == 1
     assert "the most noise comes from" in result.stderr and "what was reached keeps --min-sqnr" in result.stderr
     assert not list((place / "gone").iterdir())

@@ -57,7 +57,7 @@ def test_library_and_harness_give_the_same_bytes_in_the_models_layout(path: Path
 @needs_qemu
 def test_an_emulated_harness_gives_the_same_bytes(path: Path, tmp_path: Path):
     edgeort.build(path, "raspberrypi4", tmp_path / "pi")
-    edgeort.build(path, "host", tmp_path / HOST)
+    edgeort.build(path, HOST, tmp_path / "host")
     found = []
     for name in ("pi", "host"):
         with open_bundle(tmp_path / name) as bundle, open_artefact(bundle) as artefact:
