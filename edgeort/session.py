@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgeort import toolchain
+from edgeort import providers, toolchain
 from edgeort.bundle import Bundle, looks_like_bundle, open_bundle
 from edgeort.engine import MAX_THREADS, Engine, NodeTime, Stats
 from edgeort.errors import BundleError, InputError, OutputError
 from edgeort.progress import announce_slow
 from edgeort.values import Value, listed
+
+LIBRARIES = "EDGEORT_LIBRARIES"  # runtime/adapters/loading.h
 
 if TYPE_CHECKING:
     import onnx
@@ -236,6 +238,8 @@ def _library_of(bundle: Bundle, host: Profile, levels: tuple[str, ...]) -> Path:
     here = (target.os, target.arch) == (host.target.os, host.target.arch)
     if manifest.provider != "cpu":
         if here and manifest.library:
+            if folder := providers.environment(manifest.provider).get(LIBRARIES):
+                os.environ.setdefault(LIBRARIES, folder)  # which the library reads
             return bundle.library
         raise BundleError(
             f"{bundle.path} runs by {manifest.provider} on {target.os}/{target.arch}, not on this machine",

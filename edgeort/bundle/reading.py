@@ -16,7 +16,8 @@ from edgeort.errors import BundleError, OutputError
 
 # What a bundle has at its top.
 TOPS = frozenset(
-    {NAME, "model.plan", "model", "lib", "include", "bin", "golden", "licences", "tokenizer", "requirements.txt"}
+    {NAME, "model.plan", "model", "lib", "include", "bin", "golden", "licences", "tokenizer"}
+    | {"requirements.txt", "run.py", "README.md"}
 )
 MAX_FILES = 10_000
 MAX_TOTAL_BYTES = 8 << 30

@@ -120,7 +120,7 @@ def _choice(bundle: Bundle) -> str:
     others = [row for row in rows if not row["chosen"]]
     taken = next((row for row in rows if row["chosen"]), None)
     if taken is None or not others:
-        return "the only one that was tried"
+        return "; ".join(filter(None, ("the only one that was tried", taken["reason"] if taken else "")))
     told = [f"{row['provider']} {_against(taken, row)}" for row in others]
     return (
         f"{'measured' if taken['latency_ms'] and not taken['predicted'] else 'not measured on the device'}; "

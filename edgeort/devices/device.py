@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -81,10 +82,16 @@ class Device(Protocol):
         """Runs the harness. Raises DeviceError when it cannot be started or does not end."""
 
 
-def call(command: Sequence[str], hint: str | None = None, timeout_s: float = TIMEOUT_S) -> Output:
-    """Runs a program on this machine to its end."""
+def call(
+    command: Sequence[str],
+    hint: str | None = None,
+    timeout_s: float = TIMEOUT_S,
+    environment: Mapping[str, str] | None = None,
+) -> Output:
+    """Runs a program on this machine to its end; `environment` has variables beside those of this process."""
+    variables = {**os.environ, **(environment or {})}
     try:
-        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=timeout_s)
+        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=timeout_s, env=variables)
     except subprocess.TimeoutExpired as error:
         raise DeviceError(f"{command[0]} did not end within {timeout_s:.0f} s") from error
     except OSError as error:

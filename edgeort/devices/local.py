@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 
+from edgeort import providers
 from edgeort.bundle import Bundle, Manifest
 from edgeort.devices.device import Job, Output, call
 from edgeort.errors import DeviceError
@@ -26,6 +27,9 @@ class Local:
             )
         if not manifest.harness:
             raise DeviceError(f"a bundle of {manifest.provider} has no program that measures it")
+        if reason := providers.not_here(manifest.provider):
+            raise DeviceError(f"{manifest.provider} does not run on this machine: {reason}")
+        self._environment = providers.environment(manifest.provider)
 
     @staticmethod
     def fits(manifest: Manifest) -> bool:
@@ -38,4 +42,5 @@ class Local:
         """Runs the harness."""
         folders = (None if path is None else str(path) for path in (job.inputs, job.outputs))
         arguments = job.arguments(str(bundle.folder), bundle.manifest, *folders)
-        return call([str(bundle.harness), *arguments], hint=f"chmod +x {bundle.harness}")
+        hint = f"chmod +x {bundle.harness}"
+        return call([str(bundle.harness), *arguments], hint=hint, environment=self._environment)

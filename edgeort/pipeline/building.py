@@ -94,8 +94,9 @@ def build(
         manifest = replace(
             attempt.manifest,
             quantization=accuracies.record(asked, quantised, evaluation, shares),
-            # Times differ from build to build: a bundle that was no choice has none, and the same bytes each time.
-            candidates=tuple(row.to_dict() for row in candidates) if len(candidates) > 1 else (),
+            # Times differ from build to build: a bundle that was no choice has none, and the same bytes each time. One
+            # that was not run says so.
+            candidates=tuple(row.to_dict() for row in candidates) if len(candidates) > 1 or ran.outputs is None else (),
         )
         write_bundle(out, manifest, contents)
     return BuildResult(

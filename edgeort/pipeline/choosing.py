@@ -190,6 +190,7 @@ def _best(tried: Sequence[Attempt], latencies: Mapping[str, float]) -> Attempt:
 def _row(one: Attempt, latencies: Mapping[str, float], chosen: bool) -> Candidate:
     name, found = one.made.provider, one.measurement
     noises = [c.sqnr_db for c in one.comparisons if c.sqnr_db is not None]
+    unmeasured = one.ran.where if one.ran.outputs is None else "not measured: the device is not here"
     row = Candidate(
         name,
         chosen,
@@ -198,7 +199,7 @@ def _row(one: Attempt, latencies: Mapping[str, float], chosen: bool) -> Candidat
         peak_rss_bytes=None if found is None else found.peak_rss_bytes,
         max_difference=max((c.max_difference for c in one.comparisons), default=None),
         sqnr_db=min(noises, default=None),
-        reason="" if name in latencies else "not measured: the device is not here",
+        reason="" if name in latencies else unmeasured,
     )
     if name not in latencies and one.predicted_ms is not None:
         return replace(row, latency_ms=one.predicted_ms, predicted=True)

@@ -16,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
+from edgeort import providers
 from edgeort.bench import call_harness
 from edgeort.bundle import Bundle, Manifest, golden
 from edgeort.devices import Device, Job, open_device
@@ -145,8 +146,11 @@ def open_artefact(bundle: Bundle, on: str | None = None) -> Iterator[Artefact]:
 
 
 def _loads_here(manifest: Manifest) -> bool:
-    """Whether the bundle's library can be loaded where its harness runs; Android's links against another libc."""
-    return manifest.target.os != "android"
+    """Whether the bundle's library can be loaded into this process.
+
+    Android's links against another libc; an engine beside the bundle is found by the variables of a new process.
+    """
+    return manifest.target.os != "android" and not providers.environment(manifest.provider)
 
 
 def arrays_of(manifest: Manifest, sample: Sample) -> list[np.ndarray]:

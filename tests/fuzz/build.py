@@ -103,6 +103,23 @@ def build_wordpiece() -> Path:
     return _link("wordpiece_fuzz", [_compile(base, source, _headers()) for source in sources])
 
 
+def build_adapter(engine: str) -> Path:
+    """The program edgeort_bench over the library of another engine."""
+    runtime, clang = toolchain.RUNTIME, compiler()
+    assert clang
+    adapters = runtime / "adapters"
+    common = (adapters / f"{name}.cc" for name in ("adapter", "loading", "settings"))
+    sources = (
+        *common,
+        *sorted(adapters.glob(f"{engine}*.cc")),
+        *sorted((runtime / "harness").glob("*.cc")),
+        runtime / "core" / "platform_posix.cc",
+    )
+    base = [clang, *_FLAGS, f"-I{runtime / 'core'}", f"-I{runtime / 'include'}"]
+    objects = [_compile(base, source, _headers()) for source in sources]
+    return _link(f"{engine}_bench", objects, ["-ldl"])
+
+
 def _headers() -> bytes:
     files = (path for suffix in ("h", "inc") for path in sorted(toolchain.RUNTIME.rglob(f"*.{suffix}")))
     return b"".join(path.read_bytes() for path in (*files, HERE / "checked.h"))

@@ -155,6 +155,7 @@ int edgeort_output(const edgeort_model* model, int index, edgeort_tensor* tensor
   if (!is_within(index, model->n_outputs)) return 1;
   const Port& port = model->outputs[index];
   *tensor = port.now.data ? port.now : declared(port);
+  if (port.now.data) tensor_bytes(tensor->dtype, tensor->rank, tensor->dims, &tensor->bytes);
   tensor->name = port.name;
   if (port.now.data && !tensor_bytes(tensor->dtype, tensor->rank, tensor->dims, &tensor->bytes)) return 1;
   return 0;

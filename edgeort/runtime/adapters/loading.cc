@@ -36,11 +36,21 @@ void* open_in(const char* folder, size_t length, const char* between, const char
   return open_library(path);
 }
 
+// Whether a path of that length is of the library, whatever version stands behind its ".so".
+bool is_library(const char* path, size_t length, const char* name) {
+  const char* version = strstr(name, ".so");
+  const size_t stem = version ? static_cast<size_t>(version - name) + 3 : strlen(name);
+  size_t base = length;
+  while (base && path[base - 1] != '/' && path[base - 1] != '\\') --base;
+  return length - base >= stem && strncmp(path + base, name, stem) == 0;
+}
+
 void* open_in_list(const char* list, const char* name) {
   for (const char* at = list; at && *at;) {
     const char* end = strchr(at, kListSeparator);
     const size_t length = end ? static_cast<size_t>(end - at) : strlen(at);
     if (void* found = open_in(at, length, "/", name)) return found;
+    if (void* found = is_library(at, length, name) ? open_in(at, length, "", "") : nullptr) return found;
     at = end ? end + 1 : nullptr;
   }
   return nullptr;
