@@ -106,17 +106,17 @@ class InferenceSession:
         the model.
         """
         arrays = self._arrays(feeds)
-        wanted = self._wanted(output_names)
+        wanted = self._wanted(output_names) if output_names else ()
         with self._lock:
             outputs = self._engine.run(arrays, copy=copy)
         return [outputs[index] for index in wanted] if wanted else outputs
 
-    def _wanted(self, names: Sequence[str] | None) -> list[int]:
-        """Where those outputs are; none for all."""
-        for name in names or ():
+    def _wanted(self, names: Sequence[str]) -> list[int]:
+        """Where those outputs are."""
+        for name in names:
             if name not in self._positions:
                 raise InputError(f"the model has no output {name!r}; its outputs are {listed(self._outputs)}")
-        return [self._positions[name] for name in names or ()]
+        return [self._positions[name] for name in names]
 
     def _arrays(self, feeds: Mapping[str, Any]) -> list[np.ndarray]:
         if feeds.keys() != self._names:
@@ -175,8 +175,7 @@ def checked(value: Value, data: Any) -> np.ndarray:
 
     Raises InputError unless dtype and shape fit.
     """
-    array = data if isinstance(data, (np.ndarray, np.generic)) else _converted(value, data)
-    array = np.asarray(array)
+    array = data if type(data) is np.ndarray else _converted(value, data)
     if array.dtype != value.array_dtype:
         raise InputError(
             f"input {value.name!r} must be {value.array_dtype}, not {array.dtype}",
@@ -189,7 +188,12 @@ def checked(value: Value, data: Any) -> np.ndarray:
 
 
 def _converted(value: Value, data: Any) -> np.ndarray:
-    """Python's numbers in the dtype of the input; as they are where that would change more than their precision."""
+    """Python's numbers in the dtype of the input; as they are where that would change more than their precision.
+
+    What has a dtype keeps it.
+    """
+    if isinstance(data, (np.ndarray, np.generic)):
+        return np.asarray(data)
     try:
         array = np.asarray(data)
     except ValueError as error:  # rows of different lengths

@@ -52,8 +52,10 @@ def check(
         assert sum("Norm" in node.op and not node.skipped for node in ours.nodes) == alone
 
 
-# Few columns: tasks are whole rows. Many: several tasks share them.
-@pytest.mark.parametrize(("rows", "k", "n"), [(1, 3, 1), (37, 20, 19), (67, 33, 48), (13, 16, 300), (40, 64, 515)])
+# Few columns: tasks are whole rows. Many: several tasks share them. Few rows, many weights: neighbours share columns.
+@pytest.mark.parametrize(
+    ("rows", "k", "n"), [(1, 3, 1), (37, 20, 19), (67, 33, 48), (13, 16, 300), (40, 64, 515), (16, 384, 384)]
+)
 def test_a_norm_follows_its_product(rows: int, k: int, n: int, tmp_path: Path) -> None:
     constants, x, r = operands(k, n), normal(rows, k), normal(rows, n)
     model = parse(

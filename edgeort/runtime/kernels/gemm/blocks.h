@@ -12,8 +12,9 @@ struct Blocks {
   i64 width;                    // columns of a tile: tasks are whole ones
   i64 group, chunk;             // so many blocks share so many columns of weights before the next ones
   i64 max_taps;
-  u32* ended;  // for each task's rows, how many of their tasks are over; null: nobody waits for whole rows
-  bool even;   // rows are evenly spaced in memory: equal blocks are one entry of TapRows
+  bool columns_first;  // neighbouring tasks share columns, not rows
+  u32* ended;          // for each task's rows, how many of their tasks are over; null: nobody waits for whole rows
+  bool even;           // rows are evenly spaced in memory: equal blocks are one entry of TapRows
 
   struct Part {
     i64 first, last;  // rows
@@ -24,9 +25,9 @@ struct Blocks {
   // whole tiles of `tile_columns` columns, whose weights have `element` bytes.
   void cut(i64 all_rows, i64 taps, int threads, i64 tile_rows, i64 tile_columns, i64 element);
   i64 tasks() const { return row_parts * column_parts; }
-  // Of task 0 <= task < tasks(); neighbours share rows. Any run of neighbours is a fair share of the whole.
+  // Of task 0 <= task < tasks(); neighbours share rows, or columns. Any run of neighbours is a fair share of the whole.
   Part part(i64 task) const {
-    const i64 row = task / column_parts, column = task % column_parts;
+    const i64 row = row_part(task), column = columns_first ? task / row_parts : task % column_parts;
     return {rows * row / row_parts, rows * (row + 1) / row_parts, edge(column), edge(column + 1)};
   }
   // Memory for `ended`: somebody waits for whole rows. False when there is none.
@@ -36,7 +37,7 @@ struct Blocks {
   }
   // Whether a task that ends here is the last of those that compute the same rows.
   bool is_last(i64 task) const {
-    u32* rows_ended = ended + task / column_parts;
+    u32* rows_ended = ended + row_part(task);
     if (__atomic_add_fetch(rows_ended, 1, __ATOMIC_ACQ_REL) != static_cast<u32>(column_parts)) return false;
     __atomic_store_n(rows_ended, 0, __ATOMIC_RELAXED);  // for the next run
     return true;
@@ -84,6 +85,7 @@ struct Blocks {
 
  private:
   static constexpr int kMaxGroup = 16;
+  i64 row_part(i64 task) const { return columns_first ? task % row_parts : task / column_parts; }
   // Where the columns of a task begin.
   i64 edge(i64 column_part) const { return min_of(n, ceil_div(n, width) * column_part / column_parts * width); }
   i64 pointer_bytes() const { return round_up(max_taps * block * i64{sizeof(void*)}, 8); }
