@@ -83,6 +83,10 @@ REFUSED: dict[str, tuple[onnx.ModelProto, str]] = {
         ),
         "is no text",
     ),
+    "an equation that is none": (  # where inference never ends
+        make('(float[2,3] x) => (float[3,2] y) { y = Einsum<equation = "a#b">(x) }'),
+        "the equation 'a#b' of node 'y' (Einsum)",
+    ),
     "a branch with inputs": (
         make(
             "(bool c, float[2] x) => (float[2] y) { y = If(c)<then_branch = t (float[2] z) => (float[2] a) "

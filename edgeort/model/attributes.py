@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 
 import onnx
@@ -9,6 +10,8 @@ import onnx
 from edgeort.errors import ModelError
 from edgeort.model.labels import DAMAGED, bodies, label
 from edgeort.model.tensors import RANK_LIMIT
+
+_EQUATION = re.compile(r"[A-Za-z., ]*(->[A-Za-z. ]*)?")
 
 
 def check_attributes(nodes: Iterable[onnx.NodeProto], formal: Collection[str]) -> None:
@@ -27,8 +30,8 @@ def check_attributes(nodes: Iterable[onnx.NodeProto], formal: Collection[str]) -
                     hint=DAMAGED,
                 )
             _check_axes(node, attribute)
-            if node.domain in ("", "ai.onnx") and not _is_text(attribute):
-                raise ModelError(f"attribute '{attribute.name}' of {label(node)} is no text", hint=DAMAGED)
+            if node.domain in ("", "ai.onnx"):
+                _check_text(node, attribute)
         _check_count(node)
         for body in bodies(node):
             check_attributes(body.node, formal)
@@ -42,11 +45,14 @@ def _check_axes(node: onnx.NodeProto, attribute: onnx.AttributeProto) -> None:
                 raise ModelError(f"{label(node)} has the {attribute.name} {axis}, beyond any rank", hint=DAMAGED)
 
 
-def _is_text(attribute: onnx.AttributeProto) -> bool:
+def _check_text(node: onnx.NodeProto, attribute: onnx.AttributeProto) -> None:
+    """Inference never ends at some equations that are none."""
     try:
-        return all(text.decode() is not None for text in (attribute.s, *attribute.strings))
+        texts = [text.decode() for text in (attribute.s, *attribute.strings)]
     except UnicodeDecodeError:
-        return False
+        raise ModelError(f"attribute '{attribute.name}' of {label(node)} is no text", hint=DAMAGED) from None
+    if (node.op_type, attribute.name) == ("Einsum", "equation") and not _EQUATION.fullmatch(texts[0]):
+        raise ModelError(f"the equation {texts[0]!r} of {label(node)} is none of Einsum's", hint=DAMAGED)
 
 
 def _check_count(node: onnx.NodeProto) -> None:

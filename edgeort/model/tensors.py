@@ -134,6 +134,8 @@ def _check_typed(tensor: onnx.TensorProto, what: str, dtype: ir.DataType, count:
 
 
 def _check_external(tensor: onnx.TensorProto, what: str, dtype: ir.DataType, count: int, folder: str) -> None:
+    if tensor.raw_data or any(len(getattr(tensor, field)) for field in _FIELDS):
+        raise ModelError(f"{what} holds its data twice, here and in another file", hint=_EXPORT)
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location = entries.get("location", "")
     path = _contained_path(location, what, folder)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import onnx
 
+NAMES = ("", "x", "nothing", "a" * 5000, "a\0b", "../../x", "é界", "%s%n", "a b", "__proto__", "edgeort.quantised")
+
 Scope = onnx.GraphProto | onnx.FunctionProto
 
 
