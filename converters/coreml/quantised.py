@@ -100,7 +100,7 @@ def _blocks(e: Emission, node: ir.Node, data: np.ndarray) -> Stored:
     wide = [np.repeat(part, block, axis).take(range(data.shape[axis]), axis) for part in (scale, zero_point)]
     floats = (data.astype(np.float32) - wide[1]) * wide[0].astype(np.float32)
     e.note(node, "weights with a scale for each block are stored as float")
-    return Stored(floats, np.float32(1), np.float32(0), None)
+    return Stored(floats, np.array(1, np.float32), np.array(0, np.float32), None)
 
 
 def weight_matrix(e: Emission, value: ir.Value | None, *, transposed: bool) -> Var | None:
@@ -160,7 +160,7 @@ def byte_table(e: Emission, node: ir.Node) -> Var | None:
         return None
     if not readers or not all(_widens(reader) for reader in readers):
         return None
-    return affine(data, np.float32(1), data.dtype.type(0), None)
+    return affine(data, np.array(1, np.float32), np.array(0, data.dtype), None)
 
 
 def _widens(node: ir.Node) -> bool:
@@ -185,9 +185,7 @@ def _parameters(
     return scale, zero_point, positive(edit.integer(node, "axis", 1), rank)
 
 
-def _clipped(
-    e: Emission, node: ir.Node, x: Var, scale: np.ndarray, zero_point: np.ndarray, axis: int | None
-) -> Var:
+def _clipped(e: Emission, node: ir.Node, x: Var, scale: np.ndarray, zero_point: np.ndarray, axis: int | None) -> Var:
     ends = np.iinfo(zero_point.dtype)
     shape = [1] * x.rank if axis is None else [-1 if index == axis else 1 for index in range(x.rank)]
     low, high = ((np.float32(end) - zero_point.astype(np.float32)) * scale for end in (ends.min, ends.max))

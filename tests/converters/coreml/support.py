@@ -16,7 +16,11 @@ from edgeort.converters import coreml
 from tests.converters.coreml.evaluator import Program
 
 FLOAT32 = coreml.Options(precision="float32", min_os="17.0")
-TYPES = {np.dtype("float32"): TensorProto.FLOAT, np.dtype("int64"): TensorProto.INT64, np.dtype("bool"): TensorProto.BOOL}
+TYPES = {
+    np.dtype("float32"): TensorProto.FLOAT,
+    np.dtype("int64"): TensorProto.INT64,
+    np.dtype("bool"): TensorProto.BOOL,
+}
 
 
 class Graph:
@@ -54,9 +58,7 @@ class Graph:
         ]
         read = {name for node in self.nodes for name in node.input}
         outputs = [onnx.ValueInfoProto(name=name) for name in self.outputs]
-        graph = helper.make_graph(
-            self.nodes, "g", [one for one in inputs if one.name in read], outputs, self.constants
-        )
+        graph = helper.make_graph(self.nodes, "g", [one for one in inputs if one.name in read], outputs, self.constants)
         opsets = [helper.make_opsetid("", self.opset)]
         return onnx.shape_inference.infer_shapes(helper.make_model(graph, opset_imports=opsets, ir_version=10))
 
