@@ -179,5 +179,7 @@ def _along(e: Emission, node: ir.Node, formula: Callable[[Var, int], Var]) -> Va
     axis = positive(edit.integer(node, "axis", 1), x.rank)
     if axis == x.rank - 1:
         return formula(x, -1)
-    flat = mb.reshape(x=x, shape=mb.concat(values=[mb.slice_by_size(x=mb.shape(x=x), begin=[0], size=[axis]), [-1]], axis=0))
+    flat = mb.reshape(
+        x=x, shape=mb.concat(values=[mb.slice_by_size(x=mb.shape(x=x), begin=[0], size=[axis]), [-1]], axis=0)
+    )
     return mb.reshape(x=formula(flat, -1), shape=mb.shape(x=x))

@@ -6,6 +6,7 @@ from typing import Any
 
 import coremltools as ct
 import coremltools.optimize as cto
+import numpy as np
 import onnx_ir as ir
 
 from edgeort.converters.coreml.options import Options
@@ -16,6 +17,7 @@ from edgeort.errors import UnsupportedError
 from edgeort.ort import first_line
 
 _COMPRESSED_ELEMENTS = 2048  # weights of fewer stay float, as coremltools has it
+_THIN = 32  # numbers of an output channel
 
 
 def emit(model: ir.Model, options: Options) -> Package:
@@ -51,12 +53,17 @@ def _convert(built: Built, options: Options) -> Any:
 
 
 def _compress(mlmodel: Any, options: Options) -> Any:
+    """coremltools' own compression. What has few numbers a channel, such as depthwise filters, needs a scale each:
+    16 values for all of them fit no channel, so that they get int8 in both."""
     if options.weights == "float":
         return mlmodel
+    linear = cto.coreml.OpLinearQuantizerConfig(mode="linear_symmetric", weight_threshold=_COMPRESSED_ELEMENTS)
     if options.weights == "int8":
-        own = cto.coreml.OpLinearQuantizerConfig(mode="linear_symmetric", weight_threshold=_COMPRESSED_ELEMENTS)
-        compress = cto.coreml.linear_quantize_weights
-    else:
-        own = cto.coreml.OpPalettizerConfig(mode="kmeans", nbits=4, weight_threshold=_COMPRESSED_ELEMENTS)
-        compress = cto.coreml.palettize_weights
-    return compress(mlmodel, cto.coreml.OptimizationConfig(global_config=own))
+        return cto.coreml.linear_quantize_weights(mlmodel, cto.coreml.OptimizationConfig(global_config=linear))
+    found = cto.coreml.get_weights_metadata(mlmodel, weight_threshold=_COMPRESSED_ELEMENTS)
+    thin = {name for name, one in found.items() if np.prod(one.val.shape[1:]) < _THIN}
+    if thin:
+        by_name = cto.coreml.OptimizationConfig(op_name_configs=dict.fromkeys(sorted(thin), linear))
+        mlmodel = cto.coreml.linear_quantize_weights(mlmodel, by_name)
+    palette = cto.coreml.OpPalettizerConfig(mode="kmeans", nbits=4, weight_threshold=_COMPRESSED_ELEMENTS)
+    return cto.coreml.palettize_weights(mlmodel, cto.coreml.OptimizationConfig(global_config=palette))

@@ -62,7 +62,8 @@ class Input:
 
 def inputs(model: ir.Model, options: Options, names: NameSanitizer) -> list[Input]:
     """The inputs of the graph. ShapeError where a free dimension has no range, UnsupportedError for other types."""
-    limits, symbols = bounds(model), {}
+    limits = bounds(model)
+    symbols: dict[str, Any] = {}
     found = []
     values = [value for value in model.graph.inputs if value.name not in model.graph.initializers]
     for value in values:
@@ -81,7 +82,9 @@ def inputs(model: ir.Model, options: Options, names: NameSanitizer) -> list[Inpu
 
 def _dims(value: ir.Value, limits: dict[str, tuple[int, int]], symbols: dict[str, Any]) -> list[Any]:
     if value.shape is None:
-        raise ShapeError(f"the rank of input {value.name!r} is not known", hint=f"write --shape {value.name}=1x3x224x224")
+        raise ShapeError(
+            f"the rank of input {value.name!r} is not known", hint=f"write --shape {value.name}=1x3x224x224"
+        )
     found: list[Any] = []
     for dim in edit.dims(value):
         if isinstance(dim, int):

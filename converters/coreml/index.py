@@ -10,6 +10,7 @@ from coremltools.converters.mil import Builder as mb
 from coremltools.converters.mil.mil import Var, types
 
 from edgeort.converters.coreml.emission import Emission, Refused, Results, cast, positive
+from edgeort.converters.coreml.quantised import byte_table
 from edgeort.passes import edit
 
 Read = Callable[[Var, Var], Var]
@@ -19,7 +20,8 @@ def gather(e: Emission, node: ir.Node) -> Results:
     """Gather."""
     axis = edit.integer(node, "axis", 0)
     indices = e.known(node, 1)
-    x = e.input(node)
+    table = byte_table(e, node)
+    x = e.input(node) if table is None else table
     size = x.shape[axis]
     if indices is None or not isinstance(size, (int, np.integer)):
         return _read(x, lambda data: mb.gather(x=data, indices=e.input(node, 1), axis=axis))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
 from coremltools.converters.mil import Builder as mb
@@ -113,7 +116,7 @@ def _contract(x: Var, y: Var, terms: list[str], out: str) -> Var:
     return _ordered(z, order, out)
 
 
-def _grouped(x: Var, groups: tuple[str, str, str], sizes: dict[str, object]) -> Var:
+def _grouped(x: Var, groups: tuple[str, str, str], sizes: dict[str, Any]) -> Var:
     batch, *pair = groups
     if all(len(group) == 1 for group in pair):
         return x
@@ -121,7 +124,7 @@ def _grouped(x: Var, groups: tuple[str, str, str], sizes: dict[str, object]) -> 
     for group in pair:
         inner = [sizes[letter] for letter in group]
         known = all(isinstance(size, (int, np.integer)) for size in inner)
-        shape.append(int(np.prod(inner, dtype=int)) if known else -1)
+        shape.append(int(math.prod(inner)) if known else -1)
     if sum(not isinstance(size, (int, np.integer)) or size == -1 for size in shape) > 1:
         static_shape(x, "a dimension that it merges")
     return mb.reshape(x=x, shape=[int(n) if isinstance(n, (int, np.integer)) else -1 for n in shape])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -52,6 +53,8 @@ def split(e: Emission, node: ir.Node) -> Results:
 def slice_axes(e: Emission, node: ir.Node) -> Results:
     """Slice, with fixed axes and steps."""
     x = e.input(node)
+    starts: np.ndarray | None
+    ends: np.ndarray | None
     if "starts" in node.attributes:
         starts, ends = (np.array(edit.ints(node, key, ())) for key in ("starts", "ends"))
         axes, steps = edit.ints(node, "axes", range(len(starts))), [1] * len(starts)
@@ -68,9 +71,7 @@ def slice_axes(e: Emission, node: ir.Node) -> Results:
     for start, stop, axis, step in zip(starts.tolist(), ends.tolist(), axes, steps, strict=True):
         stride[axis] = step
         begin[axis], begin_mask[axis], end[axis], end_mask[axis] = _ends(start, stop, step, x.shape[axis])
-    return mb.slice_by_index(
-        x=x, begin=begin, end=end, stride=stride, begin_mask=begin_mask, end_mask=end_mask
-    )
+    return mb.slice_by_index(x=x, begin=begin, end=end, stride=stride, begin_mask=begin_mask, end_mask=end_mask)
 
 
 def _list(e: Emission, node: ir.Node, index: int, default: Sequence[int], what: str) -> list[int]:
@@ -78,7 +79,7 @@ def _list(e: Emission, node: ir.Node, index: int, default: Sequence[int], what: 
 
 
 def _ends(start: int, stop: int, step: int, size: object) -> tuple[int, bool, int, bool]:
-    """begin, whether it is the axis's own, end, whether that is its own. Clamped as ONNX does where the size is known."""
+    """begin, whether it is the axis's own, end, whether that is. Clamped as ONNX does where the size is known."""
     if isinstance(size, (int, np.integer)):
         begin, end, _ = slice(start, stop, step).indices(int(size))
         if len(range(begin, end, step)) == 0:
@@ -97,7 +98,8 @@ def _computed(e: Emission, node: ir.Node, x: Var, axes: Sequence[int], steps: Se
     """The same with starts and ends that the graph computes."""
     if any(step != 1 for step in steps):
         raise Refused("its starts are computed by the graph, and its steps are not 1")
-    begins, ends = [], []
+    begins: list[Any] = []
+    ends: list[Any] = []
     for axis in range(x.rank):
         for index, found, default in ((1, begins, 0), (2, ends, _END)):
             if axis in axes:

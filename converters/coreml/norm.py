@@ -21,9 +21,7 @@ def batch_norm(e: Emission, node: ir.Node) -> Results:
     gamma, beta, mean, variance = (e.constant(node, index, "its statistics") for index in range(1, 5))
     epsilon = edit.number(node, "epsilon", _EPSILON)
     if 3 <= x.rank <= 5:
-        return mb.batch_norm(
-            x=x, mean=mean, variance=variance, gamma=gamma, beta=beta, epsilon=scalar(x, epsilon)
-        )
+        return mb.batch_norm(x=x, mean=mean, variance=variance, gamma=gamma, beta=beta, epsilon=scalar(x, epsilon))
     factor = gamma / np.sqrt(variance + gamma.dtype.type(epsilon))
     shape = [1, -1] + [1] * (x.rank - 2)
     return mb.add(x=mb.mul(x=x, y=factor.reshape(shape)), y=(beta - mean * factor).reshape(shape))

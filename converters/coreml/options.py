@@ -19,9 +19,10 @@ class Options:
 
     `precision` is what the program computes in; inputs and outputs stay float32. `weights` are those of convolutions
     and products: "int8" is linear and symmetric, a scale for each output channel, "palette4" 16 values for each tensor
-    (k-means); both need iOS 16 or macOS 13. `image` makes the model's only input, of rank 4, a picture that the program
-    normalises as `Preprocessing` says: see `edgeort.converters.coreml.inputs`. `os` and `min_os` are those of the
-    profile's target.
+    (k-means; depthwise filters get int8); both need iOS 16 or macOS 13. They are rounded without data: int8 of
+    `edgeort quantize --activations float` is closer to the float model. `image` makes the model's only input, of rank
+    4, a picture that the program normalises as `Preprocessing` says: see `features`. `os` and `min_os` are those of
+    the profile's target.
     """
 
     os: str = "ios"

@@ -1,9 +1,9 @@
 """An .mlpackage: what it holds, writing it so that the same model gives the same bytes, running it on macOS.
 
-    NAME.mlpackage/
-      Manifest.json                              two items, by identifiers that are hashes of what they name
-      Data/com.apple.CoreML/model.mlmodel        the specification (protobuf)
-      Data/com.apple.CoreML/weights/weight.bin
+NAME.mlpackage/
+  Manifest.json                              two items, by identifiers that are hashes of what they name
+  Data/com.apple.CoreML/model.mlmodel        the specification (protobuf)
+  Data/com.apple.CoreML/weights/weight.bin
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def from_mlmodel(
     file = Path(model.weights_dir or "") / "weight.bin"
     weights = file.read_bytes() if model.weights_dir and file.is_file() else b""
     data = specification.SerializeToString(deterministic=True)
-    return Package(data, weights, tuple(inputs), tuple(outputs), tuple(tuple(note) for note in notes), oldest)
+    return Package(data, weights, tuple(inputs), tuple(outputs), tuple((node, text) for node, text in notes), oldest)
 
 
 def predict(

@@ -1,8 +1,8 @@
 """Pad: what MIL's own takes, and the rest as slices, reversals and concatenations.
 
-    reflect     x[p], ..., x[1] | x | x[-2], ..., x[-1-q]
-    edge        x[0], ..., x[0] | x | x[-1], ..., x[-1]
-    wrap        x[-p], ..., x[-1] | x | x[0], ..., x[q-1]
+reflect     x[p], ..., x[1] | x | x[-2], ..., x[-1-q]
+edge        x[0], ..., x[0] | x | x[-1], ..., x[-1]
+wrap        x[-p], ..., x[-1] | x | x[0], ..., x[q-1]
 """
 
 from __future__ import annotations

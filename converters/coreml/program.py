@@ -126,7 +126,14 @@ def _emit(emission: Emission, node: ir.Node) -> None:
 
 
 def _stand_in(emission: Emission, function: Function, value: ir.Value) -> bool:
-    """Gives a value that was not made a variable of the declared type and shape; False where they are not declared."""
+    """Gives a value that was not made a variable of the declared type and shape; False where they are not declared.
+
+    What a QuantizeLinear was to make stands in as float, so that the layers behind are not refused for it.
+    """
+    producer = value.producer()
+    if producer is not None and producer.op_type == "QuantizeLinear" and producer.inputs[0] in emission.variables:
+        emission.variables[value] = emission.variables[producer.inputs[0]]
+        return True
     dtype, shape = declared(value)
     if dtype is None or shape is None:
         return False

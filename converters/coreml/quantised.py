@@ -16,12 +16,12 @@ import onnx_ir as ir
 from coremltools.converters.mil import Builder as mb
 from coremltools.converters.mil.mil import Var, types
 
-from edgeort.converters.coreml.emission import Emission, Refused, Results, positive
+from edgeort.converters.coreml.emission import Emission, Refused, Results, cast, is_float, positive
 from edgeort.passes import edit
 
 _BYTES = {"int8": types.int8, "uint8": types.uint8}
 _WIDE = ("int16", "uint16")
-_LEAST_HALF = 2.0**-14  # scales below have fewer digits in float16
+_LEAST_HALF = 2.0**-16  # float16 rounds scales from here on by at most 2^-9 of them, less than int8 rounds weights
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,13 @@ def dequantize(e: Emission, node: ir.Node) -> Results:
     if stored is not None:
         return _weight(e, node, stored)
     x = e.input(node)
-    if x.dtype not in _BYTES.values():  # 16 bits, which stayed float
+    if is_float(x):  # of 16 bits, which stayed so
         return mb.identity(x=x)
     scale, zero_point, axis = _parameters(e, node, x.rank)
+    if x.dtype not in _BYTES.values():
+        shape = [1] * x.rank if axis is None else [-1 if index == axis else 1 for index in range(x.rank)]
+        moved = mb.sub(x=cast(x, types.fp32), y=zero_point.astype(np.float32).reshape(shape))
+        return mb.mul(x=moved, y=scale.reshape(shape))
     given = {} if axis is None else {"axis": axis}
     return mb.dequantize(input=x, scale=scale, zero_point=zero_point, **given)
 
@@ -96,7 +100,7 @@ def _blocks(e: Emission, node: ir.Node, data: np.ndarray) -> Stored:
     wide = [np.repeat(part, block, axis).take(range(data.shape[axis]), axis) for part in (scale, zero_point)]
     floats = (data.astype(np.float32) - wide[1]) * wide[0].astype(np.float32)
     e.note(node, "weights with a scale for each block are stored as float")
-    return Stored(floats, np.float32(1), np.float32(0), None)
+    return Stored(floats, np.array(1, np.float32), np.array(0, np.float32), None)
 
 
 def weight_matrix(e: Emission, value: ir.Value | None, *, transposed: bool) -> Var | None:
@@ -116,20 +120,52 @@ def weight_matrix(e: Emission, value: ir.Value | None, *, transposed: bool) -> V
 
 
 def _weight(e: Emission, node: ir.Node, stored: Stored) -> Var:
-    """Compressed where Core ML can: bytes, and scales that float16 holds."""
-    is_half = e.options.precision == "float16"
-    fits = not is_half or float(np.min(stored.scale)) >= _LEAST_HALF
-    if stored.data.dtype.name not in _BYTES or stored.data.ndim < 2 or not fits or e.options.release < 16:
-        if stored.data.ndim >= 2 and stored.data.dtype.kind != "f":
-            why = "scales too small for float16" if not fits else f"min_os {e.options.min_os}"
-            e.note(node, f"int8 weights are stored as float: {why}" if fits or is_half else "stored as float")
+    """Compressed where Core ML can: bytes of matrices and filters, with scales that float16 holds."""
+    if stored.data.dtype.name not in _BYTES or stored.data.ndim < 2:
         return mb.const(val=e.mil_array(stored.floats()))
+    why = None
+    if e.options.release < 16:
+        why = f"compressed weights need {e.options.version(16)}"
+    elif e.options.precision == "float16" and float(np.max(stored.scale)) < _LEAST_HALF:
+        why = "float16 has too few digits for their scales"
+    if why:
+        e.note(node, f"its int8 weights are stored as float: {why}")
+        return mb.const(val=e.mil_array(stored.floats()))
+    if e.options.precision == "float16" and float(np.min(stored.scale)) < _LEAST_HALF:
+        stored = _coarser(stored)
+    return affine(stored.data, stored.scale, stored.zero_point, stored.axis)
+
+
+def _coarser(stored: Stored) -> Stored:
+    """Channels whose scale is too small for float16 on the least one that is not: they lose less by it than the channel
+    of the largest scale loses anyway."""
+    scale = np.maximum(stored.scale, np.float32(_LEAST_HALF))
+    numbers = _spread(stored.data.astype(np.float32), stored.zero_point, stored.scale / scale, stored.axis)
+    moved = np.rint(_spread(numbers, -stored.zero_point.astype(np.float32), np.ones_like(scale), stored.axis))
+    return Stored(moved.astype(stored.data.dtype), scale, stored.zero_point, stored.axis)
+
+
+def affine(data: np.ndarray, scale: np.ndarray, zero_point: np.ndarray, axis: int | None) -> Var:
+    """Bytes that Core ML widens when it loads the model."""
     return mb.constexpr_affine_dequantize(
-        quantized_data=stored.data,
-        zero_point=stored.zero_point,
-        scale=stored.scale.astype(np.float32),
-        axis=0 if stored.axis is None else stored.axis,
+        quantized_data=data, zero_point=zero_point, scale=scale.astype(np.float32), axis=axis or 0
     )
+
+
+def byte_table(e: Emission, node: ir.Node) -> Var | None:
+    """The bytes that a Gather reads and its only readers cast to float, as float numbers stored as bytes; else None."""
+    data = edit.constant(edit.operand(node, 0))
+    readers = [use.node for use in node.outputs[0].uses()]
+    if data is None or data.dtype.name not in _BYTES or e.options.release < 16 or node.outputs[0].is_graph_output():
+        return None
+    if not readers or not all(_widens(reader) for reader in readers):
+        return None
+    return affine(data, np.array(1, np.float32), np.array(0, data.dtype), None)
+
+
+def _widens(node: ir.Node) -> bool:
+    floats = (ir.DataType.FLOAT.value, ir.DataType.FLOAT16.value)
+    return edit.is_op(node, "Cast") and edit.integer(node, "to", 0) in floats
 
 
 def _parameters(
@@ -149,9 +185,7 @@ def _parameters(
     return scale, zero_point, positive(edit.integer(node, "axis", 1), rank)
 
 
-def _clipped(
-    e: Emission, node: ir.Node, x: Var, scale: np.ndarray, zero_point: np.ndarray, axis: int | None
-) -> Var:
+def _clipped(e: Emission, node: ir.Node, x: Var, scale: np.ndarray, zero_point: np.ndarray, axis: int | None) -> Var:
     ends = np.iinfo(zero_point.dtype)
     shape = [1] * x.rank if axis is None else [-1 if index == axis else 1 for index in range(x.rank)]
     low, high = ((np.float32(end) - zero_point.astype(np.float32)) * scale for end in (ends.min, ends.max))

@@ -20,7 +20,7 @@ _HALF_PIXEL = ("half_pixel", "pytorch_half_pixel")
 class Axis(NamedTuple):
     """One resized axis: sizes (None: free), and the factor that coordinates are computed with."""
 
-    index: int
+    axis: int
     size: int | None
     out: int | None
     scale: float
@@ -46,12 +46,12 @@ def resize(e: Emission, node: ir.Node) -> Results:
 
 def _own_linear(e: Emission, x: Var, axes: Sequence[Axis], transform: str) -> Var:
     """MIL's bilinear, where it has the mode and the size; else by matrices."""
-    plane = all(axis.index >= x.rank - 2 for axis in axes) and x.rank >= 3
+    plane = all(axis.axis >= x.rank - 2 for axis in axes) and x.rank >= 3
     sampling_mode = {"align_corners": "STRICT_ALIGN_CORNERS", **dict.fromkeys(_HALF_PIXEL, "UNALIGN_CORNERS")}
     sizes = [x.shape[-2], x.shape[-1]]
     for axis in axes:
         if plane:
-            sizes[axis.index - x.rank] = axis.out
+            sizes[axis.axis - x.rank] = axis.out
     known = all(isinstance(size, (int, np.integer)) for size in (*sizes, *x.shape[-2:]))
     if plane and known and transform in sampling_mode and all(_is_exact(axis) for axis in axes):
         return mb.resize_bilinear(
@@ -61,7 +61,7 @@ def _own_linear(e: Emission, x: Var, axes: Sequence[Axis], transform: str) -> Va
             sampling_mode=sampling_mode[transform],
         )
     if plane and not known and transform in (*_HALF_PIXEL, "align_corners"):
-        scales = {axis.index - x.rank: axis.scale for axis in axes}
+        scales = {axis.axis - x.rank: axis.scale for axis in axes}
         return mb.upsample_bilinear(
             x=x,
             scale_factor_height=np.float32(scales.get(-2, 1.0)),
@@ -77,7 +77,7 @@ def _is_exact(axis: Axis) -> bool:
 
 
 def _nearest(x: Var, axes: Sequence[Axis], transform: str, rounding: str) -> Var:
-    factors = {axis.index - x.rank: int(axis.scale) for axis in axes}
+    factors = {axis.axis - x.rank: int(axis.scale) for axis in axes}
     plane = x.rank >= 3 and all(index >= -2 for index in factors)
     if plane and all(_repeats(axis, transform, rounding) for axis in axes):
         return mb.upsample_nearest_neighbor(
@@ -87,7 +87,7 @@ def _nearest(x: Var, axes: Sequence[Axis], transform: str, rounding: str) -> Var
         size, out = _known(axis)
         places = sampling.coordinates(size, out, axis.scale, transform)
         indices = np.array(sampling.nearest(places, size, rounding), np.int32)
-        x = mb.gather(x=x, indices=indices, axis=axis.index)
+        x = mb.gather(x=x, indices=indices, axis=axis.axis)
     return x
 
 
@@ -112,7 +112,7 @@ def _by_matrix(node: ir.Node | None, x: Var, axes: Sequence[Axis], transform: st
             assert node is not None
             a, outside = edit.number(node, "cubic_coeff_a", -0.75), edit.integer(node, "exclude_outside", 0)
             matrix = sampling.cubic_matrix(places, size, a, outside == 1)
-        x = _along(x, axis.index, matrix)
+        x = _along(x, axis.axis, matrix)
     return x
 
 
@@ -130,7 +130,7 @@ def _along(x: Var, axis: int, matrix: np.ndarray) -> Var:
 
 def _known(axis: Axis) -> tuple[int, int]:
     if axis.size is None or axis.out is None:
-        raise Refused(f"axis {axis.index} is free, and Core ML has no such resize of a free size")
+        raise Refused(f"axis {axis.axis} is free, and Core ML has no such resize of a free size")
     return axis.size, axis.out
 
 

@@ -1,8 +1,8 @@
 """LSTM, GRU and RNN.
 
-    LSTM, RNN   MIL's own, one direction or (LSTM) both; gates in the order of ONNX's weights become MIL's
-    GRU         MIL's own has one bias for both products, so that it serves linear_before_reset without Rb of the new
-                gate; other GRUs are written out step by step where the number of steps is fixed
+LSTM, RNN   MIL's own, one direction or (LSTM) both; gates in the order of ONNX's weights become MIL's
+GRU         MIL's own has one bias for both products, so that it serves linear_before_reset without Rb of the new
+            gate; other GRUs are written out step by step where the number of steps is fixed
 """
 
 from __future__ import annotations
@@ -162,9 +162,7 @@ def _check(e: Emission, node: ir.Node, defaults: list[str] | None) -> str:
     return names[0].lower()
 
 
-def _weights(
-    e: Emission, node: ir.Node, gates: Sequence[int], peepholes: int | None
-) -> list[dict[str, np.ndarray]]:
+def _weights(e: Emission, node: ir.Node, gates: Sequence[int], peepholes: int | None) -> list[dict[str, np.ndarray]]:
     """MIL's arguments for each direction."""
     w, r = (e.constant(node, index, "its weights") for index in (1, 2))
     b = None if edit.operand(node, 3) is None else e.constant(node, 3, "its bias")

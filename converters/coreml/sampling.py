@@ -1,6 +1,6 @@
 """Where Resize reads: an output's weights over the inputs of one axis, as a matrix (ONNX, Resize, its formulas).
 
-    x_in = the coordinate of output i by the mode; y[i] = sum over k of matrix[k, i] * x[k]
+x_in = the coordinate of output i by the mode; y[i] = sum over k of matrix[k, i] * x[k]
 """
 
 from __future__ import annotations
@@ -20,19 +20,22 @@ _ROUND = {
 
 
 def coordinates(size: int, out: int, scale: float, mode: str) -> list[float]:
-    """The place in an axis of `size` that each of `out` outputs reads."""
-    if mode == "half_pixel":
-        return [(i + 0.5) / scale - 0.5 for i in range(out)]
-    if mode == "pytorch_half_pixel":
-        return [(i + 0.5) / scale - 0.5 if out > 1 else 0.0 for i in range(out)]
-    if mode == "half_pixel_symmetric":
-        adjustment = out / (scale * size)
-        return [size / 2 * (1 - adjustment) + (i + 0.5) / scale - 0.5 for i in range(out)]
-    if mode == "align_corners":
-        return [i * (size - 1) / (out - 1) if out > 1 else 0.0 for i in range(out)]
-    if mode == "asymmetric":
-        return [i / scale for i in range(out)]
-    raise Refused(f"its coordinate_transformation_mode is {mode}")
+    """The place in an axis of `size` that each of `out` outputs reads, in float32, as ONNX Runtime decides ties."""
+    i, factor, half = np.arange(out, dtype=np.float32), np.float32(scale), np.float32(0.5)
+    if mode == "half_pixel" or (mode == "pytorch_half_pixel" and out > 1):
+        places = (i + half) / factor - half
+    elif mode == "half_pixel_symmetric":
+        adjustment = np.float32(out) / (factor * np.float32(size))
+        places = np.float32(size / 2) * (1 - adjustment) + (i + half) / factor - half
+    elif mode == "align_corners" and out > 1:
+        places = i * np.float32(size - 1) / np.float32(out - 1)
+    elif mode in ("align_corners", "pytorch_half_pixel"):
+        places = np.zeros_like(i)
+    elif mode == "asymmetric":
+        places = i / factor
+    else:
+        raise Refused(f"its coordinate_transformation_mode is {mode}")
+    return places.tolist()
 
 
 def nearest(places: list[float], size: int, rounding: str) -> list[int]:
