@@ -1,4 +1,4 @@
-"""ONNX -> .tflite, for LiteRT (TensorFlow Lite): float32, float16 weights, and int8 from QuantizeLinear/DequantizeLinear.
+"""ONNX -> .tflite, for LiteRT (TensorFlow Lite): float32, float16 weights, int8 from QuantizeLinear/DequantizeLinear.
 
     graph = edgeort.model.clean(edgeort.model.load("model.onnx", shapes=...))
     for node, reason in refusals(graph): ...
@@ -16,15 +16,16 @@ from edgeort.converters.tflite.running import interpreter
 from edgeort.converters.tflite.writer import Options
 from edgeort.errors import UnsupportedError
 
+DEFAULT = Options()
 _SHOWN = 3  # refusals in a message
 
 
-def refusals(model: ir.Model, options: Options = Options()) -> list[Remark]:  # noqa: B008: frozen
+def refusals(model: ir.Model, options: Options = DEFAULT) -> list[Remark]:
     """(node, reason) for every node that LiteRT cannot compute; nothing is written. ShapeError as `lower`."""
     return lower(model, options).refusals
 
 
-def write(model: ir.Model, options: Options = Options()) -> bytes:  # noqa: B008: frozen
+def write(model: ir.Model, options: Options = DEFAULT) -> bytes:
     """The .tflite file of a clean model.
 
     Raises UnsupportedError with the nodes that LiteRT cannot compute, ShapeError where dimensions are free,
@@ -40,7 +41,8 @@ def to_bytes(lowered: Lowered) -> bytes:
         more = len(lowered.refusals) - _SHOWN
         lines += [f"and {more} more"] if more > 0 else []
         raise UnsupportedError(
-            "LiteRT cannot run this model: " + "; ".join(lines), hint="build it for the cpu provider, which has these kernels"
+            "LiteRT cannot run this model: " + "; ".join(lines),
+            hint="build it for the cpu provider, which has these kernels",
         )
     return lowered.graph.to_bytes()
 

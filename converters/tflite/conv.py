@@ -7,11 +7,11 @@ Pads that are neither those of SAME nor zero become a PAD before the operator, w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
-from edgeort.converters.tflite import schema
 from edgeort.converters.tflite.graph import Quant
 from edgeort.converters.tflite.refusal import Refuse
 from edgeort.converters.tflite.weights import Weights, bias
@@ -44,7 +44,7 @@ def conv(ctx: Writer, node: ir.Node) -> None:
         weights = weights.transpose((0, 2, 3, 1))
     given = _operands(ctx, node, weights, 3 if depthwise else 0)
     x, padding = pad(ctx, _spread(ctx, node, given.x), found)
-    options = found.options(padding) | {"fused_activation_function": schema.ACTIVATIONS[given.site.activation]}
+    options = found.options(padding) | given.site.fused
     options |= {"dilation_h_factor": found.dilations[0], "dilation_w_factor": found.dilations[1]}
     if depthwise:
         options["depth_multiplier"] = weights.numbers.shape[3] // channels
@@ -61,7 +61,7 @@ def transposed(ctx: Writer, node: ir.Node) -> None:
     x = _spread(ctx, node, given.x)
     batch, *sizes, _ = ctx.about(x).shape
     out = _plane_shape(ctx, node)
-    crop = [p for p in found.pads[:2]]
+    crop = list(found.pads[:2])
     same = all(o == s * i for o, s, i in zip(out[1:3], found.strides, sizes, strict=True))
     same = same and [same_begin(o, k, s) for o, k, s in zip(out[1:3], kernel, found.strides, strict=True)] == crop
     whole = [max((i - 1) * s + k, c + o) for i, s, k, c, o in
@@ -87,8 +87,12 @@ def _operands(ctx: Writer, node: ir.Node, weights: Weights, axis: int, *, fuses:
         raise Refuse("its bias is computed as the model runs")
     if site.quant is None or x is None:
         stored = weights if weights.fits(axis) else weights.floats()
-        return _Operands(site, ctx.tensor(node.inputs[0]), stored.tensor(ctx, name), bias(ctx, f"{name}_bias", numbers, None))
-    return _Operands(site, x, weights.raw(ctx, name), bias(ctx, f"{name}_bias", numbers, product_scale(ctx, x, weights)))
+        return _Operands(
+            site, ctx.tensor(node.inputs[0]), stored.tensor(ctx, name), bias(ctx, f"{name}_bias", numbers, None)
+        )
+    return _Operands(
+        site, x, weights.raw(ctx, name), bias(ctx, f"{name}_bias", numbers, product_scale(ctx, x, weights))
+    )
 
 
 def product_scale(ctx: Writer, x: int, weights: Weights) -> np.ndarray:
@@ -98,7 +102,7 @@ def product_scale(ctx: Writer, x: int, weights: Weights) -> np.ndarray:
     return np.asarray(np.float32(quant.scale[0]) * weights.scale, np.float32)
 
 
-def _write(ctx: Writer, node: ir.Node, name: str, inputs: list[int], given: _Operands, options: dict[str, int]) -> None:
+def _write(ctx: Writer, node: ir.Node, name: str, inputs: list[int], given: _Operands, options: dict[str, Any]) -> None:
     """The operator on planes; a value with one spatial axis is reshaped behind it."""
     shape = ctx.shape(node.outputs[0])
     if len(shape) == 4:
@@ -141,7 +145,7 @@ def _dense(weights: Weights, groups: int) -> Weights:
     return Weights(made)
 
 
-def _dilated(weights: Weights, dilations: tuple[int, int]) -> Weights:
+def _dilated(weights: Weights, dilations: tuple[int, ...]) -> Weights:
     """Transposed weights with the zeros of a dilated kernel between them."""
     if dilations == (1, 1):
         return weights

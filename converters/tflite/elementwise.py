@@ -6,6 +6,7 @@ What LiteRT has no operator for is written as a few that it has; the formulas st
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -49,7 +50,7 @@ def binary(ctx: Writer, node: ir.Node) -> None:
     fits = None not in pair and len(ctx.shape(node.outputs[0])) <= _MOST_DIMS
     site = ctx.site(node, fuses=name in _FUSING, integers=fits)
     inputs = pair if site.quant is not None else [ctx.tensor(value) for value in node.inputs]
-    options = {"fused_activation_function": schema.ACTIVATIONS[site.activation]} if name in _FUSING else {}
+    options = site.fused if name in _FUSING else {}
     ctx.write(site, name, [i for i in inputs if i is not None], **options)
 
 
@@ -70,20 +71,18 @@ def _as_integers(ctx: Writer, value: ir.Value | None) -> int | None:
     single = float(numbers.reshape(()))
     if not math.isfinite(single) or single == 0:
         return None
-    quant = Quant.symmetric(np.float32(abs(single) / 127))
+    quant = Quant.symmetric(np.asarray(abs(single) / 127))
     return ctx.graph.constant("number_int8", np.full(numbers.shape, 127 if single > 0 else -127, np.int8), quant)
 
 
 def nary(ctx: Writer, node: ir.Node) -> None:
     """Max, Min and Sum of any number of operands, two at a time."""
-    name, options = NARY[node.op_type], {}
-    if name == "ADD":
-        options = {"fused_activation_function": schema.ACTIVATIONS["NONE"]}
+    name = NARY[node.op_type]
     made = ctx.tensor(node.inputs[0])
     for value in node.inputs[1:]:
         other = ctx.tensor(value)
         shape = np.broadcast_shapes(ctx.about(made).shape, ctx.about(other).shape)
-        made = ctx.step(name, [made, other], shape, **options)
+        made = ctx.step(name, [made, other], shape)
     _end(ctx, node, made)
 
 
@@ -122,7 +121,7 @@ def cast(ctx: Writer, node: ir.Node) -> None:
         return
     if ctx.about(x).quant is not None:
         raise Refuse("it casts integers that stand for real numbers")
-    kinds = {"in_data_type": schema.TYPES[source], "out_data_type": schema.TYPES[target]}
+    kinds: dict[str, Any] = {"in_data_type": schema.TYPES[source], "out_data_type": schema.TYPES[target]}
     ctx.write(ctx.site(node), "CAST", [x], **kinds)
 
 
@@ -169,21 +168,22 @@ def tanh(ctx: Writer, node: ir.Node) -> None:
 
 
 def hard_swish(ctx: Writer, node: ir.Node) -> None:
-    """HARD_SWISH, on integers where both sides are."""
-    _fixed(ctx, node, "HARD_SWISH", None)
+    """HARD_SWISH of float32: XNNPACK has none of integers, and the kernel beside it takes several times as long."""
+    ctx.write(ctx.site(node), "HARD_SWISH", [ctx.tensor(node.inputs[0])])
 
 
 def gelu(ctx: Writer, node: ir.Node) -> None:
     """GELU; by tanh where the node or its name says so."""
     approximate = node.op_type == "GeluTanh" or text(node, "approximate", "none") == "tanh"
-    _fixed(ctx, node, "GELU", None, approximate=approximate)
+    ctx.write(ctx.site(node), "GELU", [ctx.tensor(node.inputs[0])], approximate=approximate)
 
 
-def _fixed(ctx: Writer, node: ir.Node, name: str, quant: Quant | None, **options: object) -> None:
+def _fixed(ctx: Writer, node: ir.Node, name: str, quant: Quant) -> None:
+    """On integers where both sides are, which then are of `quant`."""
     x = ctx.integers(node.inputs[0])
     site = ctx.site(node, integers=x is not None)
     source = ctx.tensor(node.inputs[0]) if site.quant is None or x is None else x
-    ctx.write(site, name, [source], quant, **options)
+    ctx.write(site, name, [source], quant)
 
 
 def silu(ctx: Writer, node: ir.Node) -> None:
@@ -193,7 +193,7 @@ def silu(ctx: Writer, node: ir.Node) -> None:
     source = ctx.tensor(node.inputs[0]) if site.quant is None or x is None else x
     gate = ctx.temporary(f"{node.name}_gate", ctx.about(source).shape, source, None if site.quant is None else _UNIT)
     ctx.graph.add("LOGISTIC", [source], [gate])
-    ctx.write(site, "MUL", [source, gate], fused_activation_function=schema.ACTIVATIONS["NONE"])
+    ctx.write(site, "MUL", [source, gate])
 
 
 def _end(ctx: Writer, node: ir.Node, made: int) -> None:

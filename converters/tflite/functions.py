@@ -113,5 +113,4 @@ def _below(ctx: Writer, x: int, alpha: float, inner: float = 1.0) -> int:
 def _end(ctx: Writer, node: ir.Node, name: str, left: int, right: int) -> None:
     """The last step, which gives the node's value."""
     site = ctx.site(node, fuses=True)
-    options = {"fused_activation_function": schema.ACTIVATIONS[site.activation]}
-    ctx.write(site, name, [left, right], **options)
+    ctx.write(site, name, [left, right], **site.fused)

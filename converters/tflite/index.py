@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx_ir as ir
 
@@ -72,5 +74,5 @@ def lrn(ctx: Writer, node: ir.Node) -> None:
         node.attributes[n].as_float() if n in node.attributes else d
         for n, d in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0))
     )
-    options = {"radius": size // 2, "bias": bias, "alpha": alpha / size, "beta": beta}
+    options: dict[str, Any] = {"radius": size // 2, "bias": bias, "alpha": alpha / size, "beta": beta}
     ctx.write(ctx.site(node), "LOCAL_RESPONSE_NORMALIZATION", [ctx.tensor(node.inputs[0])], **options)

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import onnx_ir as ir
 
-from edgeort.converters.tflite import schema
 from edgeort.converters.tflite.conv import product_scale
 from edgeort.converters.tflite.refusal import Refuse
 from edgeort.converters.tflite.weights import Weights, bias
@@ -101,8 +100,7 @@ def _connected(
 
 
 def _write(ctx: Writer, site: Site, inputs: list[int]) -> None:
-    options = {"fused_activation_function": schema.ACTIVATIONS[site.activation], "keep_num_dims": True}
-    ctx.write(site, "FULLY_CONNECTED", inputs, **options)
+    ctx.write(site, "FULLY_CONNECTED", inputs, keep_num_dims=True, **site.fused)
 
 
 def _batched(ctx: Writer, node: ir.Node) -> None:

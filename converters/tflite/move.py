@@ -34,17 +34,19 @@ def concat(ctx: Writer, node: ir.Node) -> None:
     if len(quants) > 1:
         raise Refuse("it joins integers of several scales")
     axis = integer(node, "axis", 0) % len(ctx.shape(node.outputs[0]))
-    options = {"axis": axis, "fused_activation_function": schema.ACTIVATIONS["NONE"]}
-    ctx.forward(node, "CONCATENATION", inputs, **options)
+    ctx.forward(node, "CONCATENATION", inputs, axis=axis)
 
 
 def split(ctx: Writer, node: ir.Node) -> None:
-    """SPLIT_V."""
+    """SPLIT into equal parts, which XNNPACK has, or SPLIT_V."""
     x, axis = ctx.tensor(node.inputs[0]), integer(node, "axis", 0) % len(ctx.shape(node.inputs[0]))
     shapes = [ctx.shape(out) for out in node.outputs]
     made = [ctx.temporary(str(out.name), shape, x) for out, shape in zip(node.outputs, shapes, strict=True)]
-    sizes = ctx.ints([shape[axis] for shape in shapes])
-    ctx.graph.add("SPLIT_V", [x, sizes, ctx.number(axis, "int32")], made, num_splits=len(made))
+    sizes, where = [shape[axis] for shape in shapes], ctx.number(axis, "int32")
+    if len(set(sizes)) == 1:
+        ctx.graph.add("SPLIT", [where, x], made, num_splits=len(made))
+    else:
+        ctx.graph.add("SPLIT_V", [x, ctx.ints(sizes), where], made, num_splits=len(made))
     for out, index in zip(node.outputs, made, strict=True):
         ctx.put(out, index)
 

@@ -1,4 +1,4 @@
-"""Which function writes which operator. HANDLERS are ONNX's own and this project's, CHANNELS_LAST those of edgeort.nhwc."""
+"""Which function writes which operator. HANDLERS are of ONNX and this project, CHANNELS_LAST of edgeort.nhwc."""
 
 from __future__ import annotations
 

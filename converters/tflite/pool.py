@@ -1,8 +1,8 @@
 """Pools over windows and over whole images, channels last.
 
-    MaxPool with pads         PADV2 of the least number before it; PAD of zeros where no input is negative
-    MaxPool with dilations    the maxima of strided slices
-    AveragePool with pads     PAD of zeros before it; times size / count where padding does not count
+MaxPool with pads         PADV2 of the least number before it; PAD of zeros where no input is negative
+MaxPool with dilations    the maxima of strided slices
+AveragePool with pads     PAD of zeros before it; times size / count where padding does not count
 """
 
 from __future__ import annotations

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
 from edgeort.converters.tflite import schema
-from edgeort.converters.tflite.graph import Quant
 from edgeort.converters.tflite.refusal import Refuse
 from edgeort.converters.tflite.weights import Weights
 from edgeort.converters.tflite.writer import Writer
@@ -20,7 +20,6 @@ REDUCE: dict[str, str] = {
 }  # fmt: skip
 _BEFORE: dict[str, str] = {"ReduceL1": "ABS", "ReduceL2": "SQUARE", "ReduceSumSquare": "SQUARE", "ReduceLogSum": ""}
 _AFTER: dict[str, str] = {"ReduceL2": "SQRT", "ReduceLogSum": "LOG"}
-_SOFTMAX = Quant((1 / 256,), (-128,))  # the integers that LiteRT's SOFTMAX gives
 
 
 def _axes(ctx: Writer, node: ir.Node) -> tuple[int, ...]:
@@ -73,7 +72,7 @@ def cumsum(ctx: Writer, node: ir.Node) -> None:
     axis = constant(node.inputs[1])
     if axis is None:
         raise Refuse("its axis is computed as the model runs")
-    options = {name: bool(integer(node, name, 0)) for name in ("exclusive", "reverse")}
+    options: dict[str, Any] = {name: bool(integer(node, name, 0)) for name in ("exclusive", "reverse")}
     where = ctx.number(int(axis.reshape(())) % len(ctx.shape(node.inputs[0])), "int32")
     ctx.write(ctx.site(node), "CUMSUM", [ctx.tensor(node.inputs[0]), where], **options)
 
@@ -98,19 +97,16 @@ def top_k(ctx: Writer, node: ir.Node) -> None:
 
 
 def softmax(ctx: Writer, node: ir.Node) -> None:
-    """SOFTMAX and LOG_SOFTMAX work along the last axis: another is transposed there. Before opset 13: over all from it."""
+    """SOFTMAX and LOG_SOFTMAX work along the last axis: another is transposed. Before opset 13: over all from it."""
     shape = ctx.shape(node.inputs[0])
     old = opset(ctx.model) < 13
     axis = integer(node, "axis", 1 if old else -1) % max(len(shape), 1)
-    name, options = ("SOFTMAX", {"beta": 1.0}) if node.op_type == "Softmax" else ("LOG_SOFTMAX", {})
-    plain = axis == len(shape) - 1
-    x = ctx.integers(node.inputs[0]) if plain and name == "SOFTMAX" else None
-    if plain:
-        site = ctx.site(node, integers=x is not None)
-        source = ctx.tensor(node.inputs[0]) if site.quant is None or x is None else x
-        ctx.write(site, name, [source], _SOFTMAX, **options)
-        return
+    name = "SOFTMAX" if node.op_type == "Softmax" else "LOG_SOFTMAX"
+    options: dict[str, Any] = {"beta": 1.0} if name == "SOFTMAX" else {}
     source = ctx.tensor(node.inputs[0])
+    if axis == len(shape) - 1:
+        ctx.write(ctx.site(node), name, [source], **options)
+        return
     if old:
         flat = (int(np.prod(shape[:axis])), int(np.prod(shape[axis:])))
         source = ctx.step("RESHAPE", [source, ctx.ints(flat)], flat, new_shape=flat)
@@ -175,12 +171,11 @@ def _scaled(ctx: Writer, node: ir.Node, x: int, scale: int, shift: int | None) -
     if shift is not None:
         x = _plain(ctx, "MUL", x, scale)
     site = ctx.site(node, fuses=True)
-    options = {"fused_activation_function": schema.ACTIVATIONS[site.activation]}
-    ctx.write(site, "MUL" if shift is None else "ADD", [x, scale if shift is None else shift], **options)
+    ctx.write(site, "MUL" if shift is None else "ADD", [x, scale if shift is None else shift], **site.fused)
 
 
 def _plain(ctx: Writer, name: str, left: int, right: int) -> int:
-    return ctx.step(name, [left, right], fused_activation_function=schema.ACTIVATIONS["NONE"])
+    return ctx.step(name, [left, right])
 
 
 def _optional(ctx: Writer, value: ir.Value | None) -> int | None:

@@ -1,4 +1,4 @@
-"""Resize of planes: RESIZE_NEAREST_NEIGHBOR and RESIZE_BILINEAR where their positions are ONNX's, else GATHER or products.
+"""Resize: RESIZE_NEAREST_NEIGHBOR and RESIZE_BILINEAR where their positions are those of ONNX, else GATHER, products.
 
 Every other resize is linear along each axis: FULLY_CONNECTED by a constant matrix, with the axis last.
 """

@@ -1,4 +1,4 @@
-"""The part of the .tflite format that is written: tables with the slots of their fields, and the numbers of its enumerations.
+"""The part of the .tflite format that is written: tables with the slots of their fields, numbers of enumerations.
 
 The source is LiteRT's schema (tensorflow/compiler/mlir/lite/schema/schema.fbs, version 3), where slots never change.
 tests/converters/tflite/test_flat.py holds every line here against the module that ai-edge-litert generates from it.
@@ -65,6 +65,7 @@ TABLES: dict[str, dict[str, tuple[int, str]]] = {
     "GeluOptions": {"approximate": (0, "bool")},
     "SoftmaxOptions": {"beta": (0, "float32")},
     "ConcatenationOptions": {"axis": (0, "int32"), "fused_activation_function": (1, "int8")},
+    "SplitOptions": {"num_splits": (0, "int32")},
     "SplitVOptions": {"num_splits": (0, "int32")},
     "ReshapeOptions": {"new_shape": (0, "[int32]")},
     "StridedSliceOptions": {
@@ -102,7 +103,7 @@ UNION: dict[str, int] = {
     "SoftmaxOptions": 9, "ConcatenationOptions": 10, "AddOptions": 11, "LocalResponseNormalizationOptions": 13,
     "ResizeBilinearOptions": 15, "ReshapeOptions": 17, "SpaceToDepthOptions": 19, "MulOptions": 21,
     "GatherOptions": 23, "ReducerOptions": 27, "SubOptions": 28, "DivOptions": 29, "StridedSliceOptions": 32,
-    "CastOptions": 37, "MaximumMinimumOptions": 39, "ArgMaxOptions": 40, "TransposeConvOptions": 49,
+    "SplitOptions": 35, "CastOptions": 37, "MaximumMinimumOptions": 39, "ArgMaxOptions": 40, "TransposeConvOptions": 49,
     "ArgMinOptions": 57, "ResizeNearestNeighborOptions": 74, "LeakyReluOptions": 75, "MirrorPadOptions": 77,
     "SplitVOptions": 79, "DepthToSpaceOptions": 94, "BatchMatMulOptions": 101, "CumsumOptions": 102,
     "GeluOptions": 116,
@@ -140,6 +141,7 @@ OPERATORS: dict[str, tuple[int, str | None]] = {
     "STRIDED_SLICE": (45, "StridedSliceOptions"),
     "EXP": (47, None),
     "TOPK_V2": (48, None),
+    "SPLIT": (49, "SplitOptions"),
     "LOG_SOFTMAX": (50, None),
     "CAST": (53, "CastOptions"),
     "PRELU": (54, None),

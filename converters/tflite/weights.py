@@ -1,4 +1,4 @@
-"""Constant operands as LiteRT stores them: float32, or int8 with a scale for the tensor or for each slice of an axis."""
+"""Constant operands as LiteRT stores them: float32, or int8 with one scale or one for each slice of an axis."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ class Weights:
         """
         numbers = numbers_of(value)
         if numbers is None:
-            raise Refuse(f"{value.name if value else 'its operand'} is computed as the model runs, and must be constant")
+            raise Refuse(
+                f"{value.name if value else 'its operand'} is computed as the model runs, and must be constant"
+            )
         found = dequantized_constant(value) if constant(value) is None else None
         numbers = numbers.astype(np.float32) if numbers.dtype == np.float16 else numbers
         if found is None or found.block is not None or found.stored.dtype.itemsize != 1:

@@ -19,17 +19,17 @@ from edgeort.passes.edit import ints, text
 
 @dataclass(frozen=True)
 class Window:
-    """(height, width) each; `pads` are begins, then ends."""
+    """(height, width) each; `pads` are the two begins, then the two ends."""
 
-    kernel: tuple[int, int]
-    strides: tuple[int, int]
-    dilations: tuple[int, int]
-    pads: tuple[int, int, int, int]
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilations: tuple[int, ...]
+    pads: tuple[int, ...]
 
     @property
-    def reach(self) -> tuple[int, int]:
+    def reach(self) -> tuple[int, ...]:
         """The elements that a window spans."""
-        return tuple((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilations, strict=True))  # type: ignore[return-value]
+        return tuple((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilations, strict=True))
 
     def options(self, padding: str) -> dict[str, int]:
         """The fields that all windows have."""
@@ -56,9 +56,7 @@ def window(ctx: Writer, node: ir.Node, kernel: Sequence[int], *, transposed: boo
         ends.append(total - begin)
     lead = (2 - dims) * (0,)
     ones = (2 - dims) * (1,)
-    return Window(
-        (*ones, *kernel), (*ones, *strides), (*ones, *dilations), (*lead, *begins, *lead, *ends)  # type: ignore[arg-type]
-    )
+    return Window((*ones, *kernel), (*ones, *strides), (*ones, *dilations), (*lead, *begins, *lead, *ends))
 
 
 def _begin(node: ir.Node, axis: int, dims: int, total: int) -> int:
@@ -91,7 +89,9 @@ def pad(ctx: Writer, x: int, found: Window, value: float = 0) -> tuple[int, str]
         return x, "SAME"
     if min(before) < 0:
         raise Refuse("its pads are negative")
-    return padded(ctx, x, [(0, 0), *((b, max(a, 0)) for b, a in zip(before, after, strict=True)), (0, 0)], value), "VALID"
+    return padded(
+        ctx, x, [(0, 0), *((b, max(a, 0)) for b, a in zip(before, after, strict=True)), (0, 0)], value
+    ), "VALID"
 
 
 def padded(ctx: Writer, x: int, amounts: Sequence[tuple[int, int]], value: float = 0) -> int:

@@ -1,6 +1,6 @@
-"""Goes from the nodes of a prepared model to LiteRT's operators: which tensor stands for which value, and in which type.
+"""Goes from the nodes of a prepared model to operators of LiteRT: which tensor stands for which value, in which type.
 
-A DequantizeLinear writes nothing: what reads it takes the integers, or asks for float32, and then there is a DEQUANTIZE.
+A DequantizeLinear writes nothing: what reads it takes the integers, or asks for float32, and gets a DEQUANTIZE.
 A node whose result only a QuantizeLinear reads, and all of whose inputs are integers, becomes one operator on integers
 (`Writer.site`). Integers are int8 throughout: an uint8's zero point is less 128, and so are its values.
 """
@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import onnx_ir as ir
 
+from edgeort.converters.tflite import schema
 from edgeort.converters.tflite.graph import Graph, Quant, Tensor
 from edgeort.converters.tflite.refusal import Blocked, Refuse
 from edgeort.converters.tflite.weights import Weights
@@ -50,6 +51,11 @@ class Site:
     activation: str
     value: ir.Value
     quant: Quant | None  # where it computes on integers
+
+    @property
+    def fused(self) -> dict[str, Any]:
+        """The field of the operator's options."""
+        return {"fused_activation_function": schema.ACTIVATIONS[self.activation]}
 
 
 @dataclass
@@ -167,7 +173,7 @@ class Writer:
     def step(self, name: str, inputs: Sequence[int], shape: Sequence[int] | None = None, **options: Any) -> int:
         """An operator with one output of the first input's type, and of its shape unless another is given."""
         shape = self.about(inputs[0]).shape if shape is None else shape
-        made = self.temporary(f"{name.lower()}_{len(self.graph.tensors)}", shape, inputs[0])
+        made = self.temporary(f"{name.lower()}:{len(self.graph.tensors)}", shape, inputs[0])
         self.graph.add(name, inputs, [made], **options)
         return made
 
