@@ -156,4 +156,8 @@ class Graph:
 
 def _code(name: str) -> dict[str, int]:
     number = schema.OPERATORS[name][0]
-    return {"deprecated_builtin_code": min(number, _LAST_IN_BYTE), "version": 1, "builtin_code": number}
+    return {
+        "deprecated_builtin_code": min(number, _LAST_IN_BYTE),
+        "version": schema.VERSIONS.get(name, 1),
+        "builtin_code": number,
+    }

@@ -11,7 +11,7 @@ from edgeort.converters.tflite.operators import handler
 from edgeort.converters.tflite.preparing import prepare
 from edgeort.converters.tflite.refusal import Blocked, Refuse
 from edgeort.converters.tflite.writer import Options, Writer
-from edgeort.errors import ShapeError
+from edgeort.errors import ShapeError, UnsupportedError
 from edgeort.model import free_dimensions
 from edgeort.passes.edit import constant
 
@@ -46,8 +46,11 @@ def lower(model: ir.Model, options: Options) -> Lowered:
         )
     prepared = prepare(model, options.io_layout)
     writer, refusals = Writer(prepared, options), []
-    for value in prepared.graph.inputs:
-        writer.add_input(value)
+    unread = [str(value.name) for value in prepared.graph.inputs if not _add_input(writer, value)]
+    if unread:
+        raise UnsupportedError(
+            f"input {unread[0]!r} has a type that LiteRT does not take", hint="remove it: nothing reads it"
+        )
     for node in prepared.graph:
         if node not in writer.done and (reason := _write(writer, node)):
             refusals.append((node, reason))
@@ -56,6 +59,15 @@ def lower(model: ir.Model, options: Options) -> Lowered:
             writer.add_output(value)
         writer.graph.drop_unused()
     return Lowered(writer.graph, refusals, writer.notes)
+
+
+def _add_input(writer: Writer, value: ir.Value) -> bool:
+    """Whether the input could be made, or nodes read it, which then are refused."""
+    try:
+        writer.add_input(value)
+    except Refuse:
+        return bool(value.uses())
+    return True
 
 
 def _write(writer: Writer, node: ir.Node) -> str | None:

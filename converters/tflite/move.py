@@ -20,6 +20,14 @@ def reshape(ctx: Writer, node: ir.Node) -> None:
     ctx.same(node, ctx.tensor(node.inputs[0]))
 
 
+def constant_node(ctx: Writer, node: ir.Node) -> None:
+    """An output that is a constant: all others are initializers by now."""
+    array = constant(node.outputs[0])
+    if array is None:
+        raise Refuse("it is no tensor of numbers")
+    ctx.put(node.outputs[0], ctx.constant(str(node.outputs[0].name), array))
+
+
 def transpose(ctx: Writer, node: ir.Node) -> None:
     """TRANSPOSE."""
     rank = len(ctx.shape(node.inputs[0]))

@@ -25,6 +25,7 @@ HANDLERS: dict[str, Handler] = {
     "Celu": functions.celu,
     "Clip": elementwise.clip,
     "Concat": move.concat,
+    "Constant": move.constant_node,
     "CumSum": reduce.cumsum,
     "DequantizeLinear": quantised.dequantize,
     "DynamicQuantMatMul": matrix.dynamic,

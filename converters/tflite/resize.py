@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import onnx_ir as ir
 
-from edgeort.converters.tflite.move import gathered
+from edgeort.converters.tflite.move import gathered, turned
 from edgeort.converters.tflite.refusal import Refuse
 from edgeort.converters.tflite.writer import Writer
 from edgeort.passes.edit import constant, integer, operand, text
@@ -69,15 +69,29 @@ def _nearest(ctx: Writer, node: ir.Node, axes: list[int], scales: list[float]) -
     shape, out = ctx.shape(node.inputs[0]), ctx.shape(node.outputs[0])
     maps = {a: _indices(node, shape[a], out[a], scales[a]) for a in axes}
     x = ctx.tensor(node.inputs[0])
-    if len(shape) == 4 and set(axes) <= {1, 2}:
-        for align, half in _MODES:
-            if all(np.array_equal(maps[a], _litert_nearest(shape[a], out[a], align, half)) for a in axes):
-                options = {"align_corners": align, "half_pixel_centers": half}
-                ctx.forward(node, "RESIZE_NEAREST_NEIGHBOR", [x, ctx.ints(out[1:3])], **options)
-                return
+    for align, half in _MODES if _is_planes(shape, axes) else ():
+        if all(np.array_equal(maps[a], _litert_nearest(shape[a], out[a], align, half)) for a in axes):
+            _on_planes(ctx, node, "RESIZE_NEAREST_NEIGHBOR", max(axes), align, half)
+            return
     for axis in axes:
         x = gathered(ctx, x, axis, maps[axis])
     ctx.same(node, x)
+
+
+def _is_planes(shape: tuple[int, ...], axes: list[int]) -> bool:
+    return len(shape) == 4 and bool(axes) and (set(axes) <= {1, 2} or set(axes) <= {2, 3})
+
+
+def _on_planes(ctx: Writer, node: ir.Node, name: str, last: int, align: bool, half: bool) -> None:
+    """LiteRT's operator, which resizes axes 1 and 2; axes 2 and 3 between two TRANSPOSEs."""
+    x, out = ctx.tensor(node.inputs[0]), ctx.shape(node.outputs[0])
+    options = {"align_corners": align, "half_pixel_centers": half}
+    if last == 2:
+        ctx.forward(node, name, [x, ctx.ints(out[1:3])], **options)
+        return
+    shape = (out[0], *out[2:], out[1])
+    made = ctx.step(name, [turned(ctx, x, last=True), ctx.ints(out[2:])], shape, **options)
+    ctx.same(node, turned(ctx, made, last=False))
 
 
 def _indices(node: ir.Node, size: int, out: int, scale: float) -> np.ndarray:
@@ -105,12 +119,10 @@ def _litert_nearest(size: int, out: int, align: bool, half: bool) -> np.ndarray:
 def _linear(ctx: Writer, node: ir.Node, axes: list[int], scales: list[float]) -> None:
     shape, out = ctx.shape(node.inputs[0]), ctx.shape(node.outputs[0])
     x = ctx.tensor(node.inputs[0])
-    if len(shape) == 4 and set(axes) <= {1, 2}:
-        for align, half in _MODES:
-            if all(_same_places(node, shape[a], out[a], scales[a], align, half) for a in axes):
-                options = {"align_corners": align, "half_pixel_centers": half}
-                ctx.forward(node, "RESIZE_BILINEAR", [x, ctx.ints(out[1:3])], **options)
-                return
+    for align, half in _MODES if _is_planes(shape, axes) else ():
+        if all(_same_places(node, shape[a], out[a], scales[a], align, half) for a in axes):
+            _on_planes(ctx, node, "RESIZE_BILINEAR", max(axes), align, half)
+            return
     if ctx.about(x).quant is not None:
         raise Refuse("it interpolates integers at positions that LiteRT has not")
     for axis in axes:

@@ -105,6 +105,8 @@ class Writer:
             made = self.graph.tensor(str(value.name), self.shape(value), "float32")
             self.graph.add("DEQUANTIZE", [source], [made])
             return made
+        if value.is_graph_input():
+            self.dtype(value)  # says why there is no tensor
         raise Blocked(f"{value.name} comes from a node that is not written")
 
     def constant(self, name: str, array: np.ndarray, quant: Quant | None = None) -> int:
