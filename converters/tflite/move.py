@@ -37,7 +37,7 @@ def transpose(ctx: Writer, node: ir.Node) -> None:
 
 def concat(ctx: Writer, node: ir.Node) -> None:
     """CONCATENATION, whose inputs share a scale."""
-    inputs = [ctx.tensor(value) for value in node.inputs if 0 not in ctx.shape(value)]
+    inputs = [ctx.tensor(value) for value in node.inputs]
     quants = {ctx.about(i).quant for i in inputs}
     if len(quants) > 1:
         raise Refuse("it joins integers of several scales")

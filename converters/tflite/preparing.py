@@ -18,7 +18,6 @@ from edgeort.passes.eliminate_dead import eliminate_dead
 from edgeort.passes.factor_residual import factor_residual
 from edgeort.passes.fold_batchnorm import fold_batchnorm
 from edgeort.passes.fold_channel_scales import fold_channel_scales
-from edgeort.passes.fold_dequantized import fold_dequantized
 from edgeort.passes.fold_pad import fold_pad
 from edgeort.passes.fold_scale import fold_scale
 from edgeort.passes.fold_scale_forward import fold_scale_forward
@@ -35,7 +34,6 @@ PASSES: tuple[Pass, ...] = (
     split_qlinear,
     fold_channel_scales,
     gather_integers,
-    fold_dequantized,
     fold_batchnorm,
     recognise_activations,
     recognise_layernorm,

@@ -41,12 +41,6 @@ def test_slices(starts: list[int], ends: list[int], axes: list[int], steps: list
     check(f"g (float[2,3,4,5] x) => (float[a,b,c,d] y) {{ {body} y = Slice(x, s, e, a, t) }}")
 
 
-def test_an_empty_part_of_a_concat_is_left_out():
-    body = constants(s=[0], e=[0], a=[3])
-    text = f"g (float[2,3,4,5] x) => (float[a,b,c,d] y) {{ {body} z = Slice(x, s, e, a) y = Concat<axis=3>(x, z) }}"
-    assert check(text) == ["CONCATENATION"]
-
-
 @pytest.mark.parametrize("axis", [0, 1, -1])
 def test_concat_and_split(axis: int):
     text = f"""g (float[2,4,6] x) => (float[a,b,c] y, float[a,b,d] z) {{
