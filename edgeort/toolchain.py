@@ -268,8 +268,9 @@ def adapter_and_harness(to: Target, engine: str) -> tuple[Path, Path]:
     pic = () if to.os == "windows" else ("-fPIC",)
     base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
     adapters = RUNTIME / "adapters"
-    own = [adapters / f"{name}.cc" for name in ("adapter", "loading", "settings", engine)]
-    rest = [*sorted((RUNTIME / "core").glob("platform_*.cc")), *sorted((RUNTIME / "harness").glob("*.cc"))]
+    platform = sorted((RUNTIME / "core").glob("platform_*.cc"))
+    own = [*(adapters / f"{name}.cc" for name in ("adapter", "loading", "settings", engine)), *platform]
+    rest = sorted((RUNTIME / "harness").glob("*.cc"))
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         objects = list(pool.map(lambda path: _Unit(path, to.triple, base).compile(), [*own, *rest]))
     shared = ["-target", to.triple, "-shared", "-s", "-O3", *to.library_flags]

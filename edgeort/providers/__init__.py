@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from edgeort.errors import InputError
 from edgeort.providers.cpu import Cpu
+from edgeort.providers.litert import LiteRt
 from edgeort.providers.openvino import OpenVino
 from edgeort.providers.provider import Made, Node, Provider, Refusal, Request
 
-PROVIDERS: tuple[Provider, ...] = (Cpu(), OpenVino())
+PROVIDERS: tuple[Provider, ...] = (Cpu(), OpenVino(), LiteRt())
 
 
 def provider(name: str) -> Provider:
