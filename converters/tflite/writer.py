@@ -34,12 +34,14 @@ HALF_MAX = float(np.finfo(np.float16).max)
 
 @dataclass(frozen=True)
 class Options:
-    """`weights`: how float constants are stored. `io_layout`: of inputs and outputs of rank 4, "nchw" as in ONNX.
+    """`weights`: how float constants are stored, "lossless" as float16 where that holds all their numbers.
+
+    `io_layout`: of inputs and outputs of rank 4, "nchw" as in ONNX.
 
     With `io_integers` the inputs and outputs that the model quantises are int8 tensors with a scale.
     """
 
-    weights: Literal["float32", "float16"] = "float32"
+    weights: Literal["float32", "float16", "lossless"] = "float32"
     io_layout: Literal["nchw", "nhwc"] = "nchw"
     io_integers: bool = False
 
@@ -115,13 +117,21 @@ class Writer:
             array = array.astype(np.float32)
         if array.dtype.name not in _DTYPES.values():
             raise Refuse(f"the constant {name} is of type {array.dtype.name}, which LiteRT's operators do not take")
-        large = array.dtype == np.float32 and array.size >= _HALF_FROM
-        if not (large and self.options.weights == "float16" and np.abs(array).max() <= HALF_MAX):
+        if not self._as_half(array):
             return self.graph.constant(name, array, quant)
         stored = self.graph.constant(f"{name}_half", array.astype(np.float16))
         made = self.graph.tensor(name, array.shape, "float32")
         self.graph.add("DEQUANTIZE", [stored], [made])
         return made
+
+    def _as_half(self, array: np.ndarray) -> bool:
+        """Whether a constant is stored as float16."""
+        if array.dtype != np.float32 or array.size < _HALF_FROM or self.options.weights == "float32":
+            return False
+        if self.options.weights == "float16":
+            return bool(np.abs(array).max() <= HALF_MAX)
+        with np.errstate(over="ignore"):
+            return np.array_equal(array.astype(np.float16), array)
 
     def integers(self, value: ir.Value | None) -> int | None:
         """The int8 tensor behind a float value that a DequantizeLinear makes as the model runs, else None."""

@@ -1,13 +1,12 @@
 """LiteRT (TensorFlow Lite), Google's engine: a .tflite model, its library behind an adapter, on CPUs by XNNPACK.
 
-The shapes are fixed in the file. The bundle holds the library where this machine has that of the device, else it names
-what does.
+The shapes are fixed in the file. The bundle holds the library where this machine has that of the device, or where
+--provider-option library=PATH gives it; else it names the pip package or, for Android, the Maven package that has it.
 """
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import files as files_of
 from pathlib import Path
@@ -16,6 +15,8 @@ import onnx_ir as ir
 
 from edgeort.compiling import signature
 from edgeort.converters import tflite
+from edgeort.device_profiles import Profile
+from edgeort.device_profiles.profile import Target
 from edgeort.errors import InputError, ShapeError, UnsupportedError
 from edgeort.providers import adapted
 from edgeort.providers.provider import Made, Node, Refusal, Request
@@ -25,19 +26,13 @@ NAME = "litert"
 MODEL = f"{adapted.FOLDER}/model.tflite"
 PACKAGE = "ai-edge-litert"
 _INSTALL = "pip install 'edgeort[litert]'"
-_LIBRARIES = {"linux": "libLiteRt.so", "android": "libLiteRt.so", "macos": "libLiteRt.dylib", "windows": "libLiteRt.dll"}
-_SYSTEMS = (
-    ("linux", "x86_64"),
-    ("linux", "aarch64"),
-    ("android", "aarch64"),
-    ("windows", "x86_64"),
-    ("macos", "aarch64"),
-)
-# What --provider-option takes: how the file stores weights, and which of LiteRT's kernels compute (its own name for it).
-_OPTIONS = {"weights": ("float32", "float16"), "kernel_mode": ("delegate", "builtin", "reference")}
-_PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-# float16 weights are within 2^-11 of themselves, so that a sum of products is some 66 dB above their error.
-HALF_DB = 40.0
+MAVEN = "com.google.ai.edge.litert:litert"  # its .aar has jni/arm64-v8a/libLiteRt.so
+LIBRARY = "libLiteRt.so"
+_SYSTEMS = (("linux", "x86_64"), ("linux", "aarch64"), ("android", "aarch64"))
+_MACHINES = {"x86_64": 62, "aarch64": 183}  # of ELF files
+# What --provider-option takes. LiteRT's own setting says which kernels compute: XNNPACK's (delegate) or others.
+_MODES = ("delegate", "builtin", "reference")
+_OPTIONS = f"--provider-option takes kernel_mode={'|'.join(_MODES)}, library=PATH of the device's {LIBRARY}"
 _NOTICES = (
     ("LiteRT", "Apache-2.0", "ai-edge-litert in PyPI, https://github.com/google-ai-edge/LiteRT", "lib/, the engine"),
     ("XNNPACK", "BSD-3-Clause", "https://github.com/google/XNNPACK", "inside the engine's library"),
@@ -64,7 +59,7 @@ class LiteRt:
         return f"{PACKAGE} {adapted.installed(PACKAGE)}"
 
     def cannot_serve(self, request: Request) -> str | None:
-        """It has CPUs of five systems."""
+        """It has CPUs of three systems."""
         return adapted.unmet(replace(request, io_layout="nchw"), _SYSTEMS)
 
     def refusals(self, graph: ir.Model, request: Request) -> list[Refusal]:
@@ -82,36 +77,35 @@ class LiteRt:
             lowered = _lower(graph, request)
             inputs, outputs = _signature(graph, lowered)
             file = tflite.to_bytes(lowered)
-        bundled, half = adapted.is_here(request.profile), request.options.get("weights") == "float16"
-        settings = {"library": _LIBRARIES[request.profile.target.os], **request.options}
+        libraries = _libraries(request)
+        source = f"{MAVEN} (Maven)" if request.profile.target.os == "android" else f"{PACKAGE} (pip)"
+        mode = request.options.get("kernel_mode", _MODES[0])
+        settings = {"library": LIBRARY, "source": source, "kernel_mode": mode}
         with request.stages.stage("compile"):
             files, library, harness = adapted.adapter_files(request.profile, NAME, settings)
-        floats = HALF_DB if half else adapted.FLOAT_DB
         return Made(
             NAME,
             adapted.triple_of(request.profile),
-            {**files, MODEL: file, **(_libraries() if bundled else {})},
+            {**files, MODEL: file, **libraries},
             MODEL,
             library,
             harness,
             inputs,
             outputs,
-            _nodes(graph, lowered, half),
-            min_sqnr_db=adapted.QUANTISED_DB if adapted.is_quantised(graph) else floats,
-            requirements=() if bundled else (f"{PACKAGE}=={adapted.installed(PACKAGE)}",),
-            notices=_NOTICES if bundled else (),
+            _nodes(graph, lowered),
+            min_sqnr_db=adapted.QUANTISED_DB if adapted.is_quantised(graph) else adapted.FLOAT_DB,
+            requirements=() if libraries else _requirements(request.profile),
+            notices=_NOTICES if libraries else (),
         )
 
 
 def _lower(graph: ir.Model, request: Request) -> tflite.Lowered:
-    """The graph of LiteRT's operators. UnsupportedError where shapes are free, InputError for an unknown option."""
+    """The graph of LiteRT's operators. UnsupportedError where shapes are free, and for an unknown option."""
     for key, value in request.options.items():
-        if value not in _OPTIONS.get(key, ()):
-            known = "; ".join(f"{name}={'|'.join(values)}" for name, values in _OPTIONS.items())
-            raise InputError(f"litert has no option {key}={value}", hint=f"--provider-option takes {known}")
-    weights = "float16" if request.options.get("weights") == "float16" else "float32"
+        if key != "library" and (key != "kernel_mode" or value not in _MODES):
+            raise UnsupportedError(f"litert has no option {key}={value}", hint=_OPTIONS)
     try:
-        return tflite.lower(graph, tflite.Options(weights, request.io_layout))
+        return tflite.lower(graph, tflite.Options("lossless", request.io_layout))
     except ShapeError as error:
         raise UnsupportedError(str(error), hint=error.hint) from error
 
@@ -129,25 +123,43 @@ def _signature(graph: ir.Model, lowered: tflite.Lowered) -> tuple[tuple[Value, .
     return sides[0], sides[1]
 
 
-def _nodes(graph: ir.Model, lowered: tflite.Lowered, half: bool) -> tuple[Node, ...]:
+def _nodes(graph: ir.Model, lowered: tflite.Lowered) -> tuple[Node, ...]:
     """The model's nodes, with what the writer remarked of them; its nodes have names that begin as the model's own."""
     found = []
     for node in adapted.nodes_of(graph, NAME, "float32"):
         remarks = [text for other, text in lowered.notes if str(other.name).startswith(node.name)]
         if any("float32" in text for text in remarks):
             node = replace(node, precision="float32")
-        weights = "f16" if half and node.op in _PRODUCTS else ""
-        found.append(replace(node, reason="; ".join(dict.fromkeys(remarks)), weights=weights))
+        found.append(replace(node, reason="; ".join(dict.fromkeys(remarks))))
     return tuple(found)
 
 
-def _libraries() -> Mapping[str, bytes | Path]:
-    """The library and the licence of the package installed here, by their place in a bundle."""
-    found: dict[str, bytes | Path] = {}
-    for file in files_of(PACKAGE) or ():
-        path = Path(str(file.locate()))
-        if file.name in _LIBRARIES.values():
-            found[f"lib/{file.name}"] = path
-        if "licenses" in file.parts and file.name == "LICENSE":
-            found["licences/litert.txt"] = path
-    return found
+def _requirements(profile: Profile) -> tuple[str, ...]:
+    """The pip package of the engine; Android has none, and its error says what is missing."""
+    return () if profile.target.os == "android" else (f"{PACKAGE}=={adapted.installed(PACKAGE)}",)
+
+
+def _libraries(request: Request) -> dict[str, bytes | Path]:
+    """The device's library, given or installed here, and its licence, by their place in a bundle; or nothing."""
+    own = {file.name: Path(str(file.locate())) for file in files_of(PACKAGE) or () if file.name in (LIBRARY, "LICENSE")}
+    target, given = request.profile.target, request.options.get("library")
+    if given is None and not adapted.is_here(request.profile):
+        return {}
+    library = own[LIBRARY] if given is None else Path(given)
+    if given is not None and not _is_for(target, library):
+        raise InputError(f"{library} is no library for {target.os}/{target.arch}", hint=_OPTIONS)
+    return {f"lib/{LIBRARY}": library, "licences/litert.txt": own["LICENSE"]}
+
+
+def _is_for(target: Target, library: Path) -> bool:
+    """Whether a file is an ELF library of that architecture, and linked against the C library of that system."""
+    try:
+        data = library.read_bytes()
+    except OSError as error:
+        raise InputError(f"{library} cannot be read: {error.strerror}", hint=_OPTIONS) from error
+    machine = int.from_bytes(data[18:20], "little")
+    return (
+        data[:4] == b"\x7fELF"
+        and machine == _MACHINES[target.arch]
+        and (b"libc.so.6" in data) == (target.os == "linux")
+    )

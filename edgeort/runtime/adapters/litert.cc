@@ -41,12 +41,12 @@ bool failed(Adapted* model, const char* what, Status status) {
   return false;
 }
 
-bool bind(Adapted* model, const char* library_name) {
-  const char* const names[] = {library_name, "libLiteRt.so", "libLiteRt.dylib", "libLiteRt.dll", nullptr};
+bool bind(Adapted* model, const Settings& settings) {
+  const char* const names[] = {settings.get("library", "libLiteRt.so"), nullptr};
   void* library = load_library(names);
   if (!library) {
-    return model->fail("LiteRT's library (%s) is not found: pip install ai-edge-litert, and set EDGEORT_LIBRARIES to its folder",
-                       library_name);
+    return model->fail("LiteRT's library (%s) is not found: take it from %s, and set EDGEORT_LIBRARIES to its folder", names[0],
+                       settings.get("source", "ai-edge-litert"));
   }
   auto** slots = reinterpret_cast<void**>(&model->engine->api);
   for (size_t i = 0; i < sizeof(kFunctions) / sizeof(*kFunctions); ++i) {
@@ -147,7 +147,7 @@ bool describe_all(Adapted* model) {
 bool open_engine(Adapted* model, const char* path, const Settings& settings, bool) {
   Engine* e = model->engine = static_cast<Engine*>(calloc(1, sizeof(Engine)));
   if (!e) return model->fail("out of memory");
-  if (!bind(model, settings.get("library", "libLiteRt.so"))) return false;
+  if (!bind(model, settings)) return false;
   const EnvironmentOption options[] = {{kAccelerators, kInteger, kCpu}, {kLeastSeverity, kInteger, kErrors}};
   if (const Status status = e->api.CreateEnvironment(2, options, &e->environment)) return failed(model, "it cannot start", status);
   if (const Status status = e->api.CreateModelFromFile(e->environment, path, &e->file)) return failed(model, path, status);
