@@ -193,7 +193,13 @@ def test_a_missing_engine_is_said(place: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("data", "message"), [(b"", "status 5"), (b"no model", "status 501"), (b"\x1c\0\0\0TFL3" + bytes(64), "status 50")]
+    ("data", "message"),
+    [
+        (b"", "no .tflite model"),
+        (b"no model", "no .tflite model"),
+        (b"\x1c\0\0\0TFL3" + bytes(64), "cannot be compiled: status 3"),
+    ],
+    ids=["empty", "text", "zeros"],
 )
 def test_a_damaged_model_is_refused(place: Path, tmp_path: Path, data: bytes, message: str):
     shutil.copytree(place / "b", tmp_path / "b")

@@ -34,7 +34,7 @@ bool failed(Adapted* model, const char* what, Status status) {
   const Engine* e = model->engine;
   char* said = nullptr;
   if (e->compiled) e->api.CompiledModelGetErrorMessages(e->compiled, &said);
-  const char* why = said && *said ? said : status == 500 ? "the file cannot be read" : status == 501 ? "it is no .tflite model" : "";
+  const char* why = said && *said ? said : status == kFile || status == kFormat ? "the file cannot be read, or is no .tflite model" : "";
   model->fail("LiteRT: %s: %s%sstatus %d", what, why, *why ? ", " : "", status);
   free(said);
   if (e->compiled) e->api.CompiledModelClearErrors(e->compiled);

@@ -34,6 +34,7 @@ static_assert(sizeof(TensorType) == 72);
 
 // Of its enumerations.
 constexpr int kCpu = 1, kInteger = 2, kErrors = 3;
+constexpr Status kFile = 500, kFormat = 501;
 constexpr int kAccelerators = 24, kLeastSeverity = 25;  // options of an environment
 // LiteRtElementType of each edgeort_dtype up to bfloat16.
 constexpr int kElements[] = {1, 3, 9, 17, 7, 2, 4, 6, 10, 11, 16, 13, 19};
