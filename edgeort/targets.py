@@ -73,6 +73,17 @@ BIONIC = (
     "strstr", "strtoul", "syscall", "vsnprintf",
 )  # fmt: skip
 
+# What the adapters of other engines, and the harness over them, may call beside those, by the library that has it.
+BIONIC_ENGINES = {
+    "libc": (
+        *BIONIC, "__libc_init", "calloc", "fclose", "fflush", "fgets", "fopen", "fprintf", "fputs", "fread",
+        "fwrite", "getenv", "printf", "putchar", "puts", "qsort", "stderr", "stdout", "strchr", "strrchr", "strtod",
+        "strtol", "strtoll", "strtoull",
+    ),
+    "libm": ("log10",),
+    "libdl": ("dladdr", "dlopen", "dlsym"),
+}  # fmt: skip
+
 
 def levels_without(levels: Sequence[str], absent: Container[str] = INT8_LEVELS) -> tuple[str, ...]:
     """The levels of kernels, in a build for `levels`, that have none at the levels `absent`, of those of int8."""

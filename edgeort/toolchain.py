@@ -31,28 +31,13 @@ from edgeort.families import (
     held_levels,
     tables,
 )
-from edgeort.targets import BIONIC, LEVELS, TARGETS, Target, target
+from edgeort.targets import BIONIC, BIONIC_ENGINES, LEVELS, TARGETS, Target, target
 
 __all__ = [
-    "BIONIC",
-    "LEVELS",
-    "RUNTIME",
-    "TARGETS",
-    "TEXT",
-    "Target",
-    "adapter_and_harness",
-    "all_kernels",
-    "cache_dir",
-    "compiler_version",
-    "families",
-    "family_levels",
-    "harness",
-    "held_levels",
-    "library",
-    "library_and_harness",
-    "tables",
-    "target",
-]
+    "BIONIC", "LEVELS", "RUNTIME", "TARGETS", "TEXT", "Target", "adapter_and_harness", "all_kernels", "cache_dir",
+    "compiler_version", "families", "family_levels", "harness", "held_levels", "library", "library_and_harness",
+    "tables", "target",
+]  # fmt: skip
 
 TEXT = ("text",)  # the part of the runtime that a bundle with a vocabulary needs
 
@@ -219,7 +204,7 @@ def library(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None,
 
     if to.os == "android":
         flags += ["-nostdlib"]
-        objects = [*objects, _bionic_stub(to)]
+        objects = [*objects, _bionic_stub(to, "libc", BIONIC)]
 
     def make(path: Path) -> None:
         _zig([*flags, *(str(o) for o in objects), "-o", str(path)])
@@ -227,17 +212,14 @@ def library(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None,
     return _cached(to.library, (*flags, *(o.name for o in objects)), make)
 
 
-def _bionic_stub(to: Target) -> Path:
-    """A libc.so with nothing but the names of BIONIC."""
-    text = "".join(f"void {name}(void) {{}}\n" for name in BIONIC)
-    flags = ("-target", to.triple, "-nostdlib", "-fno-builtin", "-w", "-shared", "-fPIC", "-Wl,-soname,libc.so")
+def _bionic_stub(to: Target, library: str, names: Sequence[str]) -> Path:
+    """A library of Android with nothing but these names."""
+    text = "".join(f"void {name}(void) {{}}\n" for name in names)
+    soname = f"-Wl,-soname,{library}.so"
+    flags = ("-target", to.triple, "-nostdlib", "-fno-builtin", "-w", "-shared", "-fPIC", soname)
 
-    def make(path: Path) -> None:
-        source = path.with_suffix(".c")
-        _write(source, text)
-        _zig([*flags, str(source), "-o", str(path)])
-
-    return _cached("libc.so", (text, *flags), make)
+    source = _cached("stub.c", (text,), lambda path: _write(path, text))
+    return _cached(f"{library}.so", (text, *flags), lambda path: _zig([*flags, str(source), "-o", str(path)]))
 
 
 def _harness_units(to: Target, ops: Sequence[str], levels: Sequence[str]) -> list[_Unit]:
@@ -268,20 +250,33 @@ def adapter_and_harness(to: Target, engine: str) -> tuple[Path, Path]:
     pic = () if to.os == "windows" else ("-fPIC",)
     base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
     adapters = RUNTIME / "adapters"
-    own = [adapters / f"{name}.cc" for name in ("adapter", "loading", "settings")] + sorted(
-        adapters.glob(f"{engine}*.cc")
-    )
-    rest = [*sorted((RUNTIME / "core").glob("platform_*.cc")), *sorted((RUNTIME / "harness").glob("*.cc"))]
+    platform = sorted((RUNTIME / "core").glob("platform_*.cc"))
+    shared_parts = (adapters / f"{name}.cc" for name in ("adapter", "loading", "settings"))
+    own = [*shared_parts, *sorted(adapters.glob(f"{engine}*.cc")), *platform]
+    rest = sorted((RUNTIME / "harness").glob("*.cc"))
+    triple = _object_triple(to, to.triple)
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        objects = list(pool.map(lambda path: _Unit(path, to.triple, base).compile(), [*own, *rest]))
+        objects = list(pool.map(lambda path: _Unit(path, triple, base).compile(), [*own, *rest]))
     shared = ["-target", to.triple, "-shared", "-s", "-O3", *to.library_flags]
     program = ["-target", to.triple, "-s", "-O3", *(flag for flag in to.exe_flags if flag != "-static")]
+    ends: list[Path] = []
+    if to.os == "android":
+        start = _Unit(adapters / "start_android.cc", triple, base).compile()
+        ends = [_bionic_stub(to, *names) for names in BIONIC_ENGINES.items()]
+        shared.append("-nostdlib")
+        program += [
+            "-nostdlib",
+            "-pie",
+            "-Wl,-dynamic-linker=/system/bin/linker64",
+            "-Wl,-z,max-page-size=16384",
+            str(start),
+        ]
 
     def link(name: str, flags: Sequence[str], parts: Sequence[Path]) -> Path:
         made: Callable[[Path], None] = lambda path: _zig([*flags, *map(str, parts), "-o", str(path)])  # noqa: E731
         return _cached(name, (*flags, *(part.name for part in parts)), made)
 
-    return link(to.library, shared, objects[: len(own)]), link(to.exe, program, objects)
+    return link(to.library, shared, [*objects[: len(own)], *ends]), link(to.exe, program, [*objects, *ends])
 
 
 def library_and_harness(

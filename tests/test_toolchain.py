@@ -64,7 +64,7 @@ def read_elf(path: Path) -> Elf:
     return Elf(
         loads=[head[7] for head in heads if head[0] == 1],
         needed=[text(value) for tag, value in tags if tag == 1],
-        soname=next(text(value) for tag, value in tags if tag == 14),
+        soname=next((text(value) for tag, value in tags if tag == 14), ""),
         undefined=names[True],
         defined=names[False],
     )

@@ -147,7 +147,7 @@ def _move_behind(model: ir.Model, quantize: ir.Node) -> list[ir.Node]:
         graph.insert_before(node, each)
         node.replace_input_with(index, each.outputs[0])
         made.append(each)
-    x.dtype = found.dtype
+    x.type = ir.TensorType(found.dtype)  # a new object: clones of the model share the old one
     bypass(graph, quantize, x)
     return made
 

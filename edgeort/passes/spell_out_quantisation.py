@@ -167,7 +167,7 @@ def _quantize(build: _Builder) -> str | None:
     least = -(2 ** (to.bitwidth - 1)) if to.is_signed() else 0
     bounds = [build.number(limit, x.dtype) for limit in (least, least + 2**to.bitwidth - 1)]
     if _is_restored(node, to):
-        node.outputs[0].dtype = x.dtype
+        node.outputs[0].type = ir.TensorType(x.dtype)  # clones of the model share the old one
         build.finish("Clip", rounded, *bounds)
     else:
         build.finish("Cast", build.add("Clip", rounded, *bounds), to=to.value)

@@ -8,12 +8,13 @@ from edgeort.providers.coreml import CoreMl
 from edgeort.providers.cpu import Cpu
 from edgeort.providers.cuda import Cuda
 from edgeort.providers.directml import DirectMl
+from edgeort.providers.litert import LiteRt
 from edgeort.providers.onnxruntime import OnnxRuntime
 from edgeort.providers.openvino import OpenVino
 from edgeort.providers.provider import Made, Node, Provider, Refusal, Request
 from edgeort.providers.tensorrt import TensorRt
 
-PROVIDERS: tuple[Provider, ...] = (Cpu(), OpenVino(), CoreMl(), DirectMl(), Cuda(), TensorRt())
+PROVIDERS: tuple[Provider, ...] = (Cpu(), OpenVino(), LiteRt(), CoreMl(), DirectMl(), Cuda(), TensorRt())
 
 
 def provider(name: str) -> Provider:

@@ -88,12 +88,25 @@ def test_its_bundle_runs_here_where_it_can(one: Provider, tmp_path: Path):
     profile = next((p for p in (device_profiles.load("host"), *PROFILES) if _is_here(p, one)), None)
     if profile is None:
         pytest.skip(one.missing() or f"{one.name} serves no device of this machine's system")
-    result = edgeort.build(tmp_path / "m.onnx", profile, tmp_path / "b", wish=Wish(one.name, required=True))
+    wish = Wish(one.name, required=True)
+    result = edgeort.build(tmp_path / "m.onnx", profile, tmp_path / "b", shapes={"x": [3, 8]}, wish=wish)
     assert result.provider == one.name
     if result.measurement is None:
         pytest.skip(result.checked_on)
     x = np.linspace(-1, 1, 24, dtype=np.float32).reshape(3, 8)
     assert noise_db(tmp_path / "b", tmp_path / "m.onnx", {"x": x}) > 90
+
+
+@pytest.mark.parametrize("one", PROVIDERS, ids=lambda one: one.name)
+def test_free_dimensions_stay_free_or_are_refused(one: Provider, tmp_path: Path):
+    graph = cleaned(mlp(), tmp_path)
+    try:
+        made = made_by(one, graph)
+    except UnsupportedError as error:
+        assert "x [Nx8]" in str(error) and "--shape x=" in str(error.hint)
+        assert ["x [Nx8]" in r.reason for r in one.refusals(graph, request())] == [True]
+    else:
+        assert made.inputs[0].shape == ("N", 8)
 
 
 def _is_here(profile: device_profiles.Profile, one: Provider) -> bool:
