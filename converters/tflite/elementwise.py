@@ -44,6 +44,8 @@ def binary(ctx: Writer, node: ir.Node) -> None:
     name = BINARY[node.op_type]
     if name == "FLOOR_MOD" and integer(node, "fmod", 0):
         raise Refuse("LiteRT has no fmod")
+    if name == "POW" and node.inputs[0].dtype != node.inputs[1].dtype:  # type: ignore[union-attr]
+        raise Refuse("its operands are of two types")
     if name == "DIV" and ctx.dtype(node.outputs[0]) != "float32":
         raise Refuse("integer division rounds otherwise in LiteRT")
     pair = [_as_integers(ctx, value) for value in node.inputs] if name in _ON_INTEGERS else [None]
@@ -98,7 +100,7 @@ def clip(ctx: Writer, node: ir.Node) -> None:
     """RELU6 and the like where the bounds are theirs, else MINIMUM and MAXIMUM."""
     bounds = clip_bounds(node)
     kind = ctx.dtype(node.outputs[0])
-    if bounds is None and kind == "float32":
+    if any(value is not None and constant(value) is None for value in node.inputs[1:]):
         raise Refuse("its bounds are computed as the model runs")
     if bounds in ((0.0, 6.0), (-1.0, 1.0)) and kind == "float32":
         ctx.write(ctx.site(node), "RELU6" if bounds == (0.0, 6.0) else "RELU_N1_TO_1", [ctx.tensor(node.inputs[0])])
