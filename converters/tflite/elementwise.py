@@ -189,12 +189,14 @@ def _fixed(ctx: Writer, node: ir.Node, name: str, quant: Quant) -> None:
 
 
 def silu(ctx: Writer, node: ir.Node) -> None:
-    """x * LOGISTIC(x), on integers where both sides are."""
-    x = ctx.integers(node.inputs[0])
+    """x * LOGISTIC(alpha x), on integers where both sides are and alpha is 1."""
+    alpha = number(node, "alpha", 1.0)
+    x = ctx.integers(node.inputs[0]) if alpha == 1 else None
     site = ctx.site(node, integers=x is not None)
     source = ctx.tensor(node.inputs[0]) if site.quant is None or x is None else x
     gate = ctx.temporary(f"{node.name}_gate", ctx.about(source).shape, source, None if site.quant is None else _UNIT)
-    ctx.graph.add("LOGISTIC", [source], [gate])
+    inner = source if alpha == 1 else ctx.step("MUL", [source, ctx.number(alpha)])
+    ctx.graph.add("LOGISTIC", [inner], [gate])
     ctx.write(site, "MUL", [source, gate])
 
 

@@ -81,7 +81,7 @@ class Writer:
 
     def dtype(self, value: ir.Value) -> str:
         """The type of the tensor that stands for a value: float16 is computed as float32."""
-        name = value.dtype.name if value.dtype is not None else "unknown"
+        name = value.type.dtype.name if isinstance(value.type, ir.TensorType) else "unknown"
         if name not in _DTYPES:
             raise Refuse(f"{value.name} is of type {name.lower()}, which LiteRT's operators do not take")
         return _DTYPES[name]

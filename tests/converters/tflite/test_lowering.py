@@ -27,6 +27,12 @@ def test_every_refused_node_is_listed_and_nothing_is_written():
     assert error.value.hint
 
 
+def test_an_output_that_the_operators_do_not_give():
+    text = "g (float[2,3] x) => (float[a,b] y, float[a,c] m) { y, m = LayerNormalization(x, s) }"
+    found = reasons(text, weights=normal(s=(3,)))
+    assert found == [("LayerNormalization", "LiteRT's operator does not give its output m")]
+
+
 def test_bodies_are_refused():
     branches = "then_branch = g1 () => (float[2] p) { p = Neg(x) }, else_branch = g2 () => (float[2] q) { q = Abs(x) }"
     text = f"g (bool c, float[2] x) => (float[a] y) {{ y = If (c) <{branches}> }}"
