@@ -77,7 +77,9 @@ class Writer:
         """The shape of a value. Refuse where it is not known before the run."""
         if value is None or value.shape is None or not all(isinstance(d, int) and d >= 0 for d in value.shape):
             raise Refuse(f"the shape of {value.name if value else 'an input'} is not known before the run")
-        return tuple(int(d) for d in value.shape)  # type: ignore[arg-type]
+        if 0 in value.shape.numpy():
+            raise Refuse(f"{value.name} is empty")
+        return value.shape.numpy()
 
     def dtype(self, value: ir.Value) -> str:
         """The type of the tensor that stands for a value: float16 is computed as float32."""
