@@ -1,6 +1,6 @@
 """One engine with one model, in a process of its own.
 
-    python -m benchmarks.worker ENGINE MODEL THREADS FOLDER [TFLITE]
+    python -m benchmarks.worker ENGINE MODEL THREADS FOLDER
 
 FOLDER has feeds-0.npz, feeds-1.npz, ...; the outputs of the first run on each go to outputs-0.npz, ... there. Where
 there are several, the model's free dimensions stay free. Then each line on standard input, a number of milliseconds
@@ -93,9 +93,9 @@ def main(arguments: list[str]) -> None:
     """See the module."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    name, model, threads, folder, *tflite = arguments
+    name, model, threads, folder = arguments
     first, *others = every = read_feeds(Path(folder))
-    job = Job(Path(model), first, int(threads), Path(folder), Path(tflite[0]) if tflite else None, free=bool(others))
+    job = Job(Path(model), first, int(threads), Path(folder), free=bool(others))
     runner, told = start(engine(name), job, others)
     print(json.dumps(told), file=answers, flush=True)
     if runner is not None:

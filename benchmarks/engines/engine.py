@@ -28,7 +28,7 @@ Feeds = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Job:
-    """A model and its data. `folder` is scratch of this job; `tflite` is the model converted elsewhere, if it was.
+    """A model and its data. `folder` is scratch of this job.
 
     `free`: the model's free dimensions stay free, because other data will follow.
     """
@@ -37,7 +37,6 @@ class Job:
     feeds: Feeds
     threads: int
     folder: Path
-    tflite: Path | None = None
     free: bool = False
 
 
