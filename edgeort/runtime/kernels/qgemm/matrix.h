@@ -18,6 +18,7 @@ struct QMatrix : Blocks {
   QResult result;                 // of tiles: float32 where a program follows; at column 0
   bool quantised;                 // the output is
   q8 outside;                     // what padding reads
+  QSteps steps;                   // of all products
 
   using Rows = TapRows<q8>;
 
@@ -26,6 +27,8 @@ struct QMatrix : Blocks {
   Status bind(Prepare& p, const Quantisation& q, const Program& code, size_t params_bytes, i64 products, i64 columns, i64 quads);
   // The same for one product of rows that are quantised as the model runs; input kBias is absent. wide: some weight is -128.
   Status bind_rows(Prepare& p, bool wide, const Program& code, size_t params_bytes, i64 columns, i64 quads);
+  // Reads the steps, an input behind the program's operands, of sums of kc values of one tap: whole quads.
+  Status read_steps(Prepare& p, i64 kc);
   // Cuts the work for `all_rows` rows whose sums have up to `taps` taps.
   void partition(i64 all_rows, i64 taps, int threads);
   u64 scratch_bytes() const;
