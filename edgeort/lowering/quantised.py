@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from edgeort.lowering import layout, where_int8
+from edgeort.lowering import layout, steps, where_int8
 from edgeort.lowering.context import Group, Lowering, integer, number
 from edgeort.lowering.matrix import window
 from edgeort.lowering.params import PARAMS
@@ -204,7 +204,7 @@ def product(ctx: Lowering, node: ir.Node, group: Group) -> str | None:
     else:
         params = PARAMS["QGemmParams"].pack(quantisation=quantisation, k=channels, n=columns, epilogue=header)
         op = "QGemm"
-    inputs = [ctx.q8(made.x), *_constants(ctx, node, made, scale), *operands]
+    inputs = [ctx.q8(made.x), *_constants(ctx, node, made, scale), *operands, *_steps(ctx, node, made)]
     ctx.emit(op, node, params + code, inputs=inputs, outputs=[result(ctx, (group.program or (node,))[-1])])
     return None
 
@@ -253,13 +253,27 @@ def _constants(ctx: Lowering, node: ir.Node, made: Product, scale: np.ndarray) -
     if made.depthwise:
         weights = depthwise(made.weight[:, 0])
     else:
-        taps = made.weight.reshape(1, -1, made.weight.shape[2]) if made.stem else made.weight
-        weights = np.concatenate([panels(part) for part in np.split(taps, made.groups, axis=2)])
+        weights = _packed(made)
     tensors = [ctx.weights(f"{node.name}.weights", weights, CODES["i8"])]
     for name, (values, dtype) in vectors.items():
         parts = [values] if made.depthwise else np.split(values, made.groups)
         tensors.append(ctx.weights(f"{node.name}.{name}", np.concatenate([padded(p) for p in parts]), CODES[dtype]))
     return tensors
+
+
+def _packed(made: Product) -> np.ndarray:
+    """The weights of a product that is not depthwise, flat."""
+    taps = made.weight.reshape(1, -1, made.weight.shape[2]) if made.stem else made.weight
+    return np.concatenate([panels(part) for part in np.split(taps, made.groups, axis=2)])
+
+
+def _steps(ctx: Lowering, node: ir.Node, made: Product) -> list[int]:
+    """The tensor of steps of a product of one tap, all of whose quads are whole; else none."""
+    taps, channels, _ = made.weight.shape
+    if made.depthwise or not (made.stem or (taps == 1 and channels % DEPTH == 0)):
+        return []
+    found = steps.steps(_packed(made), -(-taps * channels // DEPTH))
+    return [] if found is None else [ctx.weights(f"{node.name}.steps", found, CODES["u64"])]
 
 
 def panels(taps: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ import pytest
 from edgeort import toolchain
 from edgeort.engine import Engine
 from edgeort.errors import PlanError
-from edgeort.lowering import layout, quantised
+from edgeort.lowering import layout, quantised, steps
 from edgeort.lowering.params import PARAMS
 from edgeort.lowering.plan import PlanBuilder
 from edgeort.lowering.typed import CODES
@@ -115,8 +115,19 @@ class Case:
         """The product alone, of tensor `x`."""
         y = plan.activation(name, layout.Q8 if self.quantised else CODES["f32"])
         op = "QStemConv" if self.stem else "QConv" if self.kernel else "QGemm"
-        plan.node(op, name, [x, *self.constants(plan, name)], [y], self.params())
+        plan.node(op, name, [x, *self.constants(plan, name), *self.steps(plan, name)], [y], self.params())
         return y
+
+    def steps(self, plan: PlanBuilder, name: str) -> list[int]:
+        """As lowering gives them: to products of one tap of whole quads."""
+        taps, k, _ = self.taps.shape
+        if self.wide or not (self.stem or (taps == 1 and k % steps.DEPTH == 0)):
+            return []
+        packed = next(tensor.data for tensor in plan.tensors if tensor.name == f"{name}.w")
+        assert packed is not None
+        found = steps.steps(packed, -(-taps * k // steps.DEPTH))
+        assert found is not None
+        return [plan.constant(f"{name}.steps", found, CODES["u64"])]
 
     @property
     def taps(self) -> np.ndarray:
@@ -401,6 +412,44 @@ def test_hostile_constants(index: int, message: str, fault: str, kernel: tuple[i
     refused(plan, case, "needs" if fault == "absent" else message, tmp_path)
 
 
+FAULTS: dict[str, tuple[list[int], str]] = {
+    "no end": ([0, 0, 0, 0], "no end"),
+    "too many": ([0b01 << 62, 0b001 << 61, 0b01 << 62, 0b01 << 62], "all quads"),
+    "too few": ([0b01 << 62] * 2 + [1 << 63, 0b01 << 62], "all quads"),
+    "some leave one": ([0b01 << 62] * 3 + [0b11 << 62], "all quads"),
+    "of fewer columns": ([0b01 << 62] * 3, "all columns"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("kernel", [(), (1, 1)])
+def test_hostile_steps(name: str, kernel: tuple[int, ...], tmp_path: Path) -> None:
+    """Of three quads and four times eight columns."""
+    words, message = FAULTS[name]
+    case = Case(12, 18, kernel)
+    plan = case.plan()
+    tensor = plan.tensors[plan.nodes[1].inputs[5]]
+    tensor.data = np.array(words, np.uint64)
+    tensor.dims = tensor.data.shape
+    refused(plan, case, message, tmp_path)
+
+
+def test_steps_of_another_type(tmp_path: Path) -> None:
+    case = Case(12, 18)
+    plan = case.plan()
+    tensor = plan.tensors[plan.nodes[1].inputs[5]]
+    assert tensor.data is not None
+    tensor.dtype, tensor.data = CODES["i64"], tensor.data.astype(np.int64)
+    refused(plan, case, "constant words", tmp_path)
+
+
+def test_steps_of_parts_of_quads(tmp_path: Path) -> None:
+    case = Case(13, 18)
+    plan = case.plan()
+    plan.nodes[1].inputs.append(plan.constant("steps", np.full(4, 1 << 63, np.uint64), CODES["u64"]))
+    refused(plan, case, "a part of a quad", tmp_path)
+
+
 def test_a_scale_that_is_not_finite(tmp_path: Path) -> None:
     case = Case(20, 18)
     case.scales[3] = np.inf
@@ -444,3 +493,26 @@ def test_emulated(name: str, tmp_path: Path) -> None:
             for threads in (1, 2)
         }
         assert len(set(found.values())) == 1, found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("k", [4, 24, 28, 32, 1100])
+def test_emulated_steps(k: int, tmp_path: Path) -> None:
+    """Three quads whose weights are 255 in sum are multiplied by -128 and added in 16 bits; those of 256 are not."""
+    case = Case(k, 40, zero_points=(-128, 0))
+    case.weight[:] = -85
+    case.weight[::3, 8:16] = case.weight[4:8, 24:27] = -86
+    case.weight[:, 32:] = 85
+    case.weight[1:, 33] = 86
+    x = np.full((13, k), -128, np.int8)
+    x[3:5] = 127
+    plan = case.plan()
+    run(plan, tmp_path, [(x, case.want(x))])
+    path = tmp_path / "model.plan"
+    path.write_bytes(plan.to_bytes())
+    np.save(tmp_path / "input0.npy", x)
+    kernels = [*KERNELS, *UOPS]
+    commands: list[list[Any]] = [[toolchain.harness(HOST, kernels)]]
+    commands += [[qemu(), "-cpu", core, toolchain.harness(ARM, kernels)] for core in CORES]
+    found = [bench(command, path, "--inputs", tmp_path, threads=1) for command in commands]
+    assert len(set(found)) == 1, dict(zip(("this machine", *CORES), found, strict=True))

@@ -4,6 +4,7 @@
 //   begin(bias)                  sums that hold the bias, kBiasLanes int32 a column: it, and zeros
 //   quads(rows, n, panels, once)  adds n whole quads of each row; steps both. once: caches should not keep the panels
 //   quad(values, panels)         adds one, of which each row's bytes are given
+//   stepped(rows, n, panels, steps)  quads, as steps say, of a level where kStepped: words of the tile's columns
 //   get(m, i)                    sums of row m: columns i * kLanes...
 // kWide: some weight is -128.
 #pragma once
@@ -43,8 +44,10 @@ EDGEORT_INLINE u32 last_quad(const q8* row, i64 kc) {
 }  // namespace
 }  // namespace edgeort
 
-#if defined(__ARM_NEON)
+#if defined(__ARM_FEATURE_DOTPROD)
 #include "dots_arm.h"
+#elif defined(__ARM_NEON)
+#include "dots_neon.h"
 #else
 #include "dots_lanes.h"
 #endif

@@ -5,6 +5,7 @@ namespace edgeort {
 namespace {
 
 constexpr int kBiasLanes = 1;
+constexpr bool kStepped = false;
 
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
 constexpr int kHalves = 1;  // lanes of a column

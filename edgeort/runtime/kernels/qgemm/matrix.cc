@@ -27,6 +27,30 @@ void QMatrix::pick(const Prepare& p, bool wide) {
   bias_lanes = kernels.bias_lanes;
 }
 
+Status QMatrix::read_steps(Prepare& p, i64 kc) {
+  const int input = kOperands + static_cast<int>(program() ? epilogue.operands : 0);
+  if (!p.has(input)) return Status::ok;
+  if (kc % kDepth) return p.fail("its steps leave a part of a quad");
+  const Tensor& t = p.in(input);
+  const i64 products = p.in(kScale).dims[0] / kStepColumns, all = t.rank == 1 ? t.dims[0] : 0;
+  const auto* words = static_cast<const u64*>(p.value(input));
+  if (t.dtype != DType::u64 || all < products || all % products || !words) return p.fail("its steps must be constant words of all columns");
+  steps = {words, all / products, false};
+  // Kernels follow them without a look at where the quads end.
+  for (i64 i = 0; i < products; ++i) {
+    i64 left = kc / kDepth;
+    for (i64 k = 0; k < steps.count && left >= 0; ++k) {
+      const u64 word = *words++;
+      if (!word) return p.fail("a word of its steps has no end");
+      const i64 pairs = __builtin_popcountll(word) - 1, triples = 63 - __builtin_ctzll(word) - pairs;
+      left -= 2 * pairs + 3 * triples;
+    }
+    if (i == 0) steps.single = left == 1;
+    if (left != steps.single) return p.fail("its steps do not add all quads");
+  }
+  return Status::ok;
+}
+
 // Takes the input's zero point into the bias.
 Status QMatrix::fold(Prepare& p, const Quantisation& q, const QConstants& c, i64 all) {
   EDGEORT_TRY(q_result(p, q, quantised && !program(), &result));
@@ -48,6 +72,7 @@ Status QMatrix::fold(Prepare& p, const Quantisation& q, const QConstants& c, i64
 Status QMatrix::bind(Prepare& p, const Quantisation& q, const Program& code, size_t params_bytes, i64 products, i64 columns, i64 quads) {
   n = columns;
   panel_stride = quads * kQuad;
+  steps = {};
   quantised = q.quantised != 0;
   const i64 all = products * padded();
   QConstants c;
@@ -60,6 +85,7 @@ Status QMatrix::bind(Prepare& p, const Quantisation& q, const Program& code, siz
 Status QMatrix::bind_rows(Prepare& p, bool wide, const Program& code, size_t params_bytes, i64 columns, i64 quads) {
   n = columns;
   panel_stride = quads * kQuad;
+  steps = {};
   quantised = false;
   QConstants c;
   EDGEORT_TRY(q_constants(p, padded() * quads * kDepth, padded(), false, &c));
@@ -99,6 +125,8 @@ void QMatrix::compute(const Run& r, const Place& to, const Rows* entries, i64 co
   tile.result.scale += products;
   tile.by_row = by_row;
   tile.panel_stride = panel_stride;
+  tile.steps = steps;
+  if (steps.words) tile.steps.words += products / kStepColumns * steps.count;
   tile.out_stride = between() ? width : to.stride;
   tile.once = once && rows == 1;
   const i64 size = between() ? i64{sizeof(f32)} : element();

@@ -20,6 +20,7 @@ struct QMatrix : Blocks {
   bool quantised;                 // the output is
   bool once;                      // QTile::once, of one row
   q8 outside;                     // what padding reads
+  QSteps steps;                   // of all products
 
   using Rows = TapRows<q8>;
 
@@ -29,6 +30,8 @@ struct QMatrix : Blocks {
   // The same for one product of rows that are quantised as the model runs; input kBias is float32, or absent. wide: some weight
   // is -128.
   Status bind_rows(Prepare& p, bool wide, const Program& code, size_t params_bytes, i64 columns, i64 quads);
+  // Reads the steps, an input behind the program's operands, of sums of kc values of one tap: whole quads.
+  Status read_steps(Prepare& p, i64 kc);
   // Cuts the work for `all_rows` rows whose sums have up to `taps` taps.
   void partition(i64 all_rows, i64 taps, int threads);
   u64 scratch_bytes() const;

@@ -25,6 +25,7 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(p.set(0, g.quantisation.quantised ? DType::q8 : DType::f32, dims, x.rank));
   QMatrix& m = s->matrix;
   EDGEORT_TRY(m.bind(p, g.quantisation, g.epilogue, sizeof(g), 1, g.n, ceil_div(k, kDepth)));
+  EDGEORT_TRY(m.read_steps(p, k));
   m.even = true;
   m.partition(count(x, 0, x.rank - 1), 1, p.threads());
   p.thread_scratch(m.scratch_bytes());

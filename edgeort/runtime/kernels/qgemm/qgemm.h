@@ -27,11 +27,21 @@ struct ByRow {
   const f32* offset;     // null: none
 };
 
+// How the quads of a tap are added where 16 bits hold the products of two, or of three whose weights are small: bits from the top of
+// a word on, 0 for three and 1 for two, then a 1 and zeros.
+static constexpr i64 kStepColumns = 8;  // that have words of their own
+struct QSteps {
+  const u64* words;  // of column 0; null: all by two
+  i64 count;         // words of kStepColumns columns
+  bool single;       // one quad is left
+};
+
 struct QTile {
   const q8* const* rows;  // [taps][m]
   i64 taps, kc;
   const i8* panels;
   i64 panel_stride;  // bytes
+  QSteps steps;
   QResult result;
   ByRow by_row;
   void* out;       // column 0

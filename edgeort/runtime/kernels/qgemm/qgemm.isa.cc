@@ -111,8 +111,38 @@ __attribute__((noinline)) void copy_columns(const char* from, i64 from_stride, c
   for (i64 m = 0; m < rows; ++m) __builtin_memcpy(to + m * to_stride, from + m * from_stride, static_cast<size_t>(bytes));
 }
 
+// Whole tiles of rows of one tap, whose quads have steps.
+template <int M, int C>
+void stepped_tiles(const QTile& t) {
+  const i64 element = t.result.quantised ? 1 : i64{sizeof(f32)}, stride = t.out_stride * element;
+  const i64 kc = t.kc, begin = t.begin, end = t.end;
+  const q8* a[M];
+#pragma clang loop unroll(full)
+  for (int m = 0; m < M; ++m) a[m] = t.rows[m];
+  ByRow by = t.by_row;
+  char* block = static_cast<char*>(t.out) + begin * element;
+  for (i64 i = 0; i < t.repeat; ++i, block += M * stride, by.rows += by.rows ? M : 0) {
+    const u64* words = t.steps.words + begin / kStepColumns * t.steps.count;
+    char* out = block;
+    for (i64 column = begin; column < end; column += C, out += C * element) {
+      const u64 at = static_cast<u64>(column);
+      Dots<M, C, false> dots;
+      dots.begin(t.result.bias + kBiasLanes * column);
+      dots.stepped(a, t.panels + at / kPanel * static_cast<u64>(t.panel_stride) + at % kPanel * kDepth, t.steps, words);
+#pragma clang loop unroll(full)
+      for (int m = 0; m < M; ++m) a[m] -= kc;
+      put<M, C>(dots, t.result, by, column, out, stride);
+    }
+#pragma clang loop unroll(full)
+    for (int m = 0; m < M; ++m) a[m] += t.step;
+  }
+}
+
 template <int M, int C, bool kWide>
 void tile(const QTile& t) {
+  if constexpr (kStepped && !kWide) {
+    if (t.steps.words && (t.end - t.begin) % C == 0) return stepped_tiles<M, C>(t);
+  }
   const i64 taps = t.taps, quads = t.kc / kDepth, rest = t.kc % kDepth, end = t.end, step = t.step;
   const QResult result = t.result;
   ByRow by = t.by_row;

@@ -40,6 +40,7 @@ Status prepare(Prepare& p) {
   const i64 quads = ceil_div(g.taps * g.c_in, kDepth);
   QMatrix& m = s->matrix;
   EDGEORT_TRY(m.bind(p, params.quantisation, params.conv.epilogue, sizeof(params), 1, g.c_out, quads));
+  EDGEORT_TRY(m.read_steps(p, quads * kDepth));
   m.even = true;
   m.partition(g.out[2], 1, 1);
   s->width = quads * kDepth;
