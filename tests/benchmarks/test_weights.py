@@ -13,7 +13,7 @@ from edgeort import device_profiles
 from edgeort.compiling import plan_of
 from tests.kernels.support import reference
 
-STORED = {"float32": "f32", "float16": "f16", "int8 columns": "int8", "int8 blocks": "int8", "int4 blocks": "int4"}
+STORED = dict(zip(weights.FORMS, ("f32", "f16", "int8", "int8", "int8", "int4"), strict=True))
 
 
 @pytest.mark.parametrize("form", weights.FORMS)

@@ -188,8 +188,9 @@ namespace edgeort {
 OPERATORS
 #undef X
 namespace {
-#define X(op) \
-  const OpDef op##Watched = {k##op.name, k##op.params_bytes, k##op.prepare, watched<&k##op>, k##op.stream, k##op.run_rows, k##op.bodies};
+#define X(op)                                                                                  \
+  const OpDef op##Watched = {k##op.name,   k##op.params_bytes, k##op.prepare, watched<&k##op>, \
+                             k##op.stream, k##op.run_rows,     k##op.bodies,  k##op.grows};
 OPERATORS
 #undef X
 }  // namespace
@@ -284,6 +285,7 @@ bool set_inputs(edgeort_model* model, Random& random, const std::vector<Input>& 
   const int n = edgeort_input_count(model);
   if (n > 64) return false;
   for (int i = 0; i < n; ++i) {
+    if (is_state(*model, model->plan.inputs[i])) continue;
     edgeort_tensor t;
     edgeort_input(model, i, &t);
     const Input* input = static_cast<size_t>(i) < given.size() ? &given[static_cast<size_t>(i)] : nullptr;
@@ -324,7 +326,17 @@ void sabotage(Model& m) {
   }
 }
 
+// Binds every input to the outputs that it may go on from.
+void bind_states(edgeort_model* model, Random& random) {
+  for (int i = -1; i <= edgeort_input_count(model); ++i) {
+    for (int k = -1; k <= edgeort_output_count(model); ++k) {
+      edgeort_bind_state(model, i, k, limits.most_rows - static_cast<i64>(random.below(static_cast<u64>(limits.most_rows) / 2 + 1)));
+    }
+  }
+}
+
 Outcome drive(edgeort_model* model, Random& random, const std::vector<Input>& inputs, Buffers& buffers, int runs) {
+  if (limits.most_rows && set_inputs(model, random, inputs, buffers)) bind_states(model, random);
   for (int i = 0; i < runs; ++i) {
     if (!set_inputs(model, random, inputs, buffers)) return Outcome::failed;
     memset(summed, 0, model->plan.n_tensors);

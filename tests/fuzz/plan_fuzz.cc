@@ -1,4 +1,5 @@
 // plan_fuzz run ISA THREADS PLAN...           runs valid plans twice each; a plan that fails is an error
+// plan_fuzz states ISA THREADS PLAN...        the same four times each, with states wherever there may be some
 // plan_fuzz sabotage ISA THREADS PLAN...      the same with a broken memory plan: must be found out
 // plan_fuzz mutate ISA SEED FIRST COUNT PLAN...   runs COUNT mutants from number FIRST on; a number and a seed make a mutant
 #include <sanitizer/asan_interface.h>
@@ -208,18 +209,20 @@ Outcome run_mutant(const std::vector<Case>& cases, const char* isa, uint64_t see
   for (uint64_t i = 0; i <= random.below(3); ++i) {
     if (plan.size() > sizeof(Header)) Mutator(plan, random).mutate();
   }
-  const Limits limits = {random.below(8) ? size_t{1} << 24 : size_t{1} << 15, 300, false};
+  const Limits limits = {random.below(8) ? size_t{1} << 24 : size_t{1} << 15, 300, false, static_cast<int64_t>(random.below(4) ? 0 : 20)};
   // One thread: a plan that takes too long is left by a jump out of its run.
-  return run_plan(plan, random.below(2) ? chosen.inputs : std::vector<Input>(), 1, isa, random.next(), 1, limits, error);
+  return run_plan(plan, random.below(2) ? chosen.inputs : std::vector<Input>(), 1, isa, random.next(), limits.most_rows ? 3 : 1, limits,
+                  error);
 }
 
-int run_valid(int argc, char** argv, bool sabotaged) {
+int run_valid(int argc, char** argv) {
+  const bool sabotaged = !strcmp(argv[1], "sabotage"), states = !strcmp(argv[1], "states");
   const int threads = atoi(argv[3]);
   for (int i = 4; i < argc; ++i) {
     const Case valid = read_case(argv[i]);
     char error[EDGEORT_ERROR_BYTES] = {};
-    const Limits limits = {size_t{1} << 32, 0, sabotaged};
-    if (run_plan(valid.plan, valid.inputs, threads, argv[2], 1, 2, limits, error) != Outcome::ran) {
+    const Limits limits = {size_t{1} << 32, 0, sabotaged, states ? 100 : 0};
+    if (run_plan(valid.plan, valid.inputs, threads, argv[2], 1, states ? 4 : 2, limits, error) != Outcome::ran) {
       fprintf(stderr, "FAILED %s: %s\n", argv[i], error);
       return 1;
     }
@@ -232,7 +235,7 @@ int run_valid(int argc, char** argv, bool sabotaged) {
 int main(int argc, char** argv) {
   __asan_set_death_callback(on_death);
   if (argc < 5) return 2;
-  if (strcmp(argv[1], "mutate") != 0) return run_valid(argc, argv, !strcmp(argv[1], "sabotage"));
+  if (strcmp(argv[1], "mutate") != 0) return run_valid(argc, argv);
   std::vector<Case> cases;
   for (int i = 6; i < argc; ++i) cases.push_back(read_case(argv[i]));
   if (cases.empty()) return 2;

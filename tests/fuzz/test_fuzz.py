@@ -16,6 +16,7 @@ from edgeort.toolchain import families
 from tests.contract.engines import int8_levels
 from tests.fuzz import build
 from tests.fuzz.corpus import lowered_file, write_inputs
+from tests.generation import networks
 from tests.real_models.find import find
 
 MUTANTS = int(os.environ.get("EDGEORT_FUZZ_MUTANTS", "20000"))
@@ -93,6 +94,29 @@ def test_real_models_keep_within_their_memory(program: Path, name: str, shape: t
     write_inputs(plan, [np.random.default_rng(0).standard_normal(shape).astype(np.float32)])
     done = run(program, "run", levels()[-1], "2", plan)
     assert done.returncode == 0, said(done)
+
+
+@pytest.fixture(scope="module")
+def decoders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("decoders")
+    plans = []
+    for kv_heads, form in ((4, "float32"), (2, "int8"), (1, "int4")):
+        plans.append(folder / f"{form}.plan")
+        plans[-1].write_bytes(lowered_file(networks.write(folder, kv_heads, form)).to_bytes())
+        write_inputs(plans[-1], [np.array([[3, 1, 4]])])
+    return plans
+
+
+@pytest.mark.parametrize("isa", levels())
+@pytest.mark.parametrize("threads", [1, 3])
+def test_states_keep_within_their_memory(program: Path, decoders: Sequence[Path], isa: str, threads: int) -> None:
+    done = run(program, "states", isa, str(threads), *decoders)
+    assert done.returncode == 0, said(done)
+
+
+def test_mutated_decoders(program: Path, decoders: Sequence[Path]) -> None:
+    done = run(program, "mutate", levels()[-1], str(SEED), "0", str(MUTANTS // 4), *decoders)
+    assert done.returncode == 0, f"seed {SEED}: {said(done)}"
 
 
 def test_mutated_plans(program: Path, kernel_plans: Sequence[Path]) -> None:

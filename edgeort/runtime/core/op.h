@@ -18,10 +18,10 @@ enum class Status : u8 {
 struct Tensor {
   void* data;
   i64 dims[kMaxRank];
-  i64 pitch;     // of a slice (core/slices.h): the columns of the tensor that it is cut from; else 0
-  i64 capacity;  // of a state (core/state.h): the rows from one matrix of the last two axes to the next; else 0
+  i64 pitch;  // of a slice (core/slices.h): the columns of the tensor that it is cut from; else 0
   u8 rank;
   DType dtype;
+  i64 capacity;  // of a state (core/state.h): the rows from one matrix of the last two axes to the next; else 0
 
   template <class T>
   T* as() const {

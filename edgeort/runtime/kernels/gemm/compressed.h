@@ -19,6 +19,7 @@ struct Compressed {
   const i8* zero;    // the same; null: 0 of 8 bits, 8 of 4 bits
   i64 panel_bytes;
   i64 k, block;  // rows of weights, and how many share a column's scale
+  bool once;     // caches should not keep them: a run reads all of a model whose weights are more than they hold
 };
 
 // out[m, n] = clamp(sum over k of rows[m][k] * w[k, n] + bias[n]), as of gemm.h.

@@ -115,6 +115,9 @@ constexpr int panels_of(int rows) {
 #endif
 }
 
+constexpr int kLine = 64;     // bytes of the cache
+constexpr i64 kAhead = 1024;  // how far before its use a panel's line is fetched
+
 // `P` panels, and M rows of what they are multiplied by.
 template <CompressedForm kForm, int M, int P>
 struct Tile {
@@ -140,18 +143,40 @@ struct Tile {
     at += F::kSize;
   }
 
+  // Fetches what comes next of each panel; behind its end, of the panel that the next tile has in its place.
+  template <bool kOnce>
+  EDGEORT_INLINE void fetch(const u8* near_end, i64 panel_bytes) const {
+    const u8* from = at + kAhead + (at > near_end ? (P - 1) * panel_bytes : 0);
+#pragma clang loop unroll(full)
+    for (int p = 0; p < P; ++p) __builtin_prefetch(from + p * panel_bytes, 0, kOnce ? 0 : 3);
+  }
+
+  // Rows k to last - 1 of a block, a cache line of each panel at a time; returns the row behind them.
+  template <bool kOnce>
+  EDGEORT_INLINE i64 lines(const f32* const (&x)[M], i64 k, i64 last, const u8* near_end, i64 panel_bytes) {
+    constexpr int kSteps = kLine / F::kSize;
+#pragma clang loop unroll(disable)
+    for (; k + kSteps * F::kRows <= last; k += kSteps * F::kRows) {
+      fetch<kOnce>(near_end, panel_bytes);
+#pragma clang loop unroll(full)
+      for (int i = 0; i < kSteps; ++i) step<F::kRows>(x, k + i * F::kRows, panel_bytes);
+    }
+    return k;
+  }
+
   EDGEORT_INLINE void multiply(const f32* const* rows, const Compressed& c, i64 panel) {
     const f32* x[M];
 #pragma clang loop unroll(full)
     for (int m = 0; m < M; ++m) x[m] = rows[m];
     at = c.rows + panel * c.panel_bytes;
+    const u8* near_end = at + c.panel_bytes - kAhead;
     const i64 panel_step = (c.k + c.block - 1) / c.block * kRow;
     i64 place = panel * panel_step;
     for (i64 first = 0, last; first < c.k; first = last, place += kRow) {
       last = c.k - first < c.block ? c.k : first + c.block;
 #pragma clang loop unroll(full)
       for (int p = 0; p < P; ++p) form[p].open(c, place + p * panel_step);
-      i64 k = first;
+      i64 k = c.once ? lines<true>(x, first, last, near_end, c.panel_bytes) : lines<false>(x, first, last, near_end, c.panel_bytes);
 #pragma clang loop unroll(disable)
       for (; k + F::kRows <= last; k += F::kRows) step<F::kRows>(x, k, c.panel_bytes);
       if (k < last) step<1>(x, k, c.panel_bytes);

@@ -14,6 +14,7 @@ Status Compression::bind(Prepare& p, const CompressedKernels& from, i64 panels, 
   if (scaled != (form != kF16) || (zeroed && form == kF16)) return p.fail("integers need scales, and float16 has none");
   if (w.rank != 4 || w.dims[0] != panels || w.dims[3] != kPanel) return p.fail("its weights must be %lld panels", (long long)panels);
   k = rows;
+  once = p.outgrows_caches();
   blocks = w.dims[1];
   block = w.dims[2] * (pairs ? 2 : 1);
   panel_bytes = count(w, 1, 4) * static_cast<i64>(size_of(w.dtype));
@@ -30,7 +31,7 @@ Status Compression::bind(Prepare& p, const CompressedKernels& from, i64 panels, 
 }
 
 Weights Compression::weights(const Run& r, i64 panel) const {
-  Compressed c = {r.in(kCompressedWeights).as<const u8>(), nullptr, nullptr, panel_bytes, k, block};
+  Compressed c = {r.in(kCompressedWeights).as<const u8>(), nullptr, nullptr, panel_bytes, k, block, once};
   if (r.has(kCompressedScale)) c.scale = r.in(kCompressedScale).as<const f32>();
   if (r.has(kCompressedZero)) c.zero = r.in(kCompressedZero).as<const i8>();
   return Weights(at(Weights(c), panel * kPanel));

@@ -22,6 +22,7 @@ struct Compression {
   CompressedForm form;
   i64 k, block, blocks;
   i64 panel_bytes;
+  bool once;  // Compressed::once
 
   // Reads and checks the inputs of `panels` panels of `rows` rows.
   Status bind(Prepare& p, const CompressedKernels& from, i64 panels, i64 rows);
