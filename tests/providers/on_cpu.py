@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -59,3 +62,9 @@ def adapter() -> tuple[Path, Path]:
 
 def open_engine(path: Path, threads: int = 2, library: Path | None = None) -> Engine:
     return Engine(library or adapter()[0], path, threads=threads)
+
+
+def run_py(bundle: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **variables}
+    command = [sys.executable, str(bundle / "run.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment)

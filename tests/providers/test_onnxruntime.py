@@ -1,16 +1,12 @@
-"""Bundles of directml, cuda and tensorrt: their content; with the CPU's kernels of the same runtime they run here."""
+"""Bundles of directml, cuda and tensorrt for devices that are not here: their content, settings, refusals."""
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import shutil
 import struct
 import subprocess
 import sys
-import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,163 +14,18 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-import edgeort
-from edgeort import bench, model, ort, providers, sample
+from edgeort import model, ort, providers, sample
 from edgeort.bundle import open_bundle
-from edgeort.checkup import examine
-from edgeort.devices import Job, open_device
-from edgeort.errors import CheckError, DeviceError, MissingExtraError
+from edgeort.devices import open_device
+from edgeort.errors import DeviceError
 from edgeort.pipeline import Wish, build, survey
-from edgeort.providers import PROVIDERS, adapted, onnxruntime, probing
+from edgeort.providers import adapted, onnxruntime, probing
 from edgeort.providers.onnxruntime import OnnxRuntime
 from tests.models import mlp
 from tests.providers.on_cpu import OnCpu, request
-from tests.reference.build import ROOT
 
-OURS = [provider for provider in PROVIDERS if isinstance(provider, OnnxRuntime)]
 DEVICES = [("directml", "windows-laptop"), ("cuda", "jetson-orin-nano"), ("tensorrt", "jetson-orin-nano")]
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs the libonnxruntime.so of the package")
-
-
-@pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of the sample that runs by ONNX Runtime's CPU kernels."""
-    folder = tmp_path_factory.mktemp("here") / "bundle"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(providers, "PROVIDERS", (*PROVIDERS, OnCpu()))
-        result = build(sample.path(), "host", folder, wish=Wish("onnxruntime", required=True))
-    assert result.checked_on == "local" and result.max_difference == 0
-    assert result.measurement is not None and "CPUExecutionProvider" in result.measurement.isa
-    return folder
-
-
-@pytest.fixture
-def known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(providers, "PROVIDERS", (*PROVIDERS, OnCpu()))
-
-
-def run_py(bundle: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, **variables}
-    command = [sys.executable, str(bundle / "run.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment)
-
-
-def copied(bundle: Path, to: Path) -> Path:
-    """An unsealed copy, to be changed."""
-    for path in bundle.rglob("*"):
-        if path.is_file():
-            place = to / path.relative_to(bundle)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(path.read_bytes())
-            place.chmod(path.stat().st_mode)
-    return to
-
-
-# ---- here
-
-
-@on_linux
-def test_bench_and_sessions_run_the_bundle(here: Path, known: None):
-    images = np.random.default_rng(0).random((3, 1, 8, 8), np.float32)
-    with edgeort.InferenceSession(here) as session:
-        (got,) = session.run(None, {"image": images})
-    np.testing.assert_array_equal(got, ort.open_session(sample.path()).run(None, {"image": images})[0])
-    with open_bundle(here) as bundle:
-        found = bench.measure(bundle, open_device(None, bundle.manifest), Job(runs=3, check=True))
-    assert found.check == "passed" and found.latency_ms["runs"] == 3
-
-
-@on_linux
-def test_bench_refuses_outputs_that_are_not_the_cpus(here: Path, known: None, tmp_path: Path):
-    bundle = copied(here, tmp_path / "b")
-    np.save(bundle / "golden/output0.npy", -np.load(bundle / "golden/output0.npy"))
-    with open_bundle(here) as opened, pytest.raises(CheckError, match="its SQNR is -.* dB, below 60.0 dB"):
-        changed = replace(opened, folder=bundle)
-        bench.measure(changed, open_device(None, opened.manifest), Job(runs=1, check=True))
-
-
-@on_linux
-def test_run_py_checks_places_and_times(here: Path):
-    done = run_py(here, "--json", "--runs", "4")
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["check"] == "passed" and found["sqnr_db"] == 150 and found["latency_ms"]["runs"] == 4
-    assert {node["provider"] for node in found["nodes"]} == {"CPUExecutionProvider"}
-    assert any(node["op"] == "Conv" for node in found["nodes"])
-    text = run_py(here, "--runs", "1").stdout
-    assert "nodes on CPUExecutionProvider" in text and "check passed" in text
-
-
-@on_linux
-def test_run_py_says_loudly_that_outputs_are_wrong(here: Path, tmp_path: Path):
-    bundle = copied(here, tmp_path / "b")
-    np.save(bundle / "golden/output0.npy", np.zeros_like(np.load(bundle / "golden/output0.npy")))
-    done = run_py(bundle)
-    assert done.returncode == 1
-    assert "DO NOT USE THIS PROVIDER HERE: output 'logits' has an SQNR of" in done.stderr
-    assert "latency" not in done.stdout
-
-
-@on_linux
-@pytest.mark.parametrize(
-    ("conf", "why"),
-    [
-        ("provider = CUDAExecutionProvider", "here has no CUDAExecutionProvider; it has |CUDAEx.* does not start here"),
-        (f"{onnxruntime.NO_FALLBACK} = 1", "fallback to CPU EP has been explicitly disabled"),
-    ],
-)
-def test_run_py_never_falls_back(here: Path, tmp_path: Path, conf: str, why: str):
-    if "CUDA" in conf and probing.obstacle("CUDAExecutionProvider") is None:
-        pytest.skip("this machine has the GPU")
-    bundle = copied(here, tmp_path / "b")
-    (bundle / "model/provider.conf").write_text(conf + "\n")
-    done = run_py(bundle)
-    assert done.returncode == 2 and re.search(why, done.stderr) and not done.stdout
-
-
-@on_linux
-def test_run_py_names_the_nodes_that_a_provider_leaves(here: Path, tmp_path: Path):
-    """Azure's provider, which the package here has, takes no node of any of these models."""
-    if "AzureExecutionProvider" not in probing.offers().providers:
-        pytest.skip("needs an onnxruntime with a provider beside the CPU's")
-    bundle = copied(here, tmp_path / "b")
-    (bundle / "model/provider.conf").write_text("provider = AzureExecutionProvider\n")
-    done = run_py(bundle)
-    assert done.returncode == 2
-    assert "AzureExecutionProvider would leave 19 nodes to the CPU: " in done.stderr and "(Conv)" in done.stderr
-    (bundle / "model/provider.conf").write_text(f"provider = AzureExecutionProvider\n{onnxruntime.NO_FALLBACK} = 0\n")
-    done = run_py(bundle)
-    assert done.returncode == 0, done.stderr
-    assert "was not taken by AzureExecutionProvider: it runs on CPUExecutionProvider" in done.stdout
-
-
-@on_linux
-def test_an_onnxruntime_that_does_not_tell_of_nodes_is_asked_by_a_profile(here: Path):
-    code = (
-        "import runpy, json\n"
-        f"program = runpy.run_path({str(here / 'run.py')!r})\n"
-        "program['run'].__globals__['has_placement'] = lambda: False\n"
-        "from pathlib import Path\n"
-        f"print(json.dumps(program['run'](Path({str(here)!r}), 2, 0, 1)))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    found, usual = json.loads(done.stdout.splitlines()[-1]), json.loads(run_py(here, "--json").stdout)
-    assert {node["provider"] for node in found["nodes"]} == {"CPUExecutionProvider"}
-    assert {node["op"] for node in found["nodes"]} & {node["op"] for node in usual["nodes"]} >= {"Gemm"}
-
-
-@on_linux
-def test_the_environment_of_run_py_is_what_the_harness_needs(here: Path):
-    pairs = dict(line.split("=", 1) for line in run_py(here, "--environment").stdout.splitlines())
-    assert pairs["ORT_DISABLE_TELEMETRY"] == "1"
-    assert all(Path(place).exists() for place in pairs["EDGEORT_LIBRARIES"].split(os.pathsep))
-    arguments = ["bin/edgeort_bench", "model/model.onnx", "--check", "golden", "--min-sqnr", "60", "--runs", "2"]
-    done = subprocess.run(arguments, cwd=here, env={**os.environ, **pairs}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "check        passed" in done.stdout
-
-
-# ---- for devices that are not here
 
 
 @pytest.mark.parametrize(("name", "device"), DEVICES)
@@ -296,9 +147,6 @@ def test_the_program_of_windows_runs_under_wine(tmp_path: Path):
     assert status == 0 and "CPUExecutionProvider 19 nodes" in said and "check        passed" in said
 
 
-# ---- settings and refusals
-
-
 def quantised(zero_point: np.ndarray) -> onnx.ModelProto:
     """x -> QuantizeLinear -> DequantizeLinear -> y."""
     constants = [
@@ -380,7 +228,7 @@ def test_where_a_provider_does_not_run_nothing_is_said_of_nodes(tmp_path: Path):
     (refusal,) = rows["directml"].refusals
     assert refusal.node == "" and "not known before it runs on the device" in refusal.reason
     assert "does not run on windows/x86_64" not in rows["directml"].reason
-    assert "does not run on" in next(p for p in OURS if p.name == "directml").cannot_serve(request("raspberrypi4"))
+    assert "does not run on" in providers.provider("directml").cannot_serve(request("raspberrypi4"))
 
 
 @on_linux
@@ -396,65 +244,3 @@ def test_where_a_provider_runs_the_nodes_that_it_leaves_are_named(tmp_path: Path
     found = Azure().refusals(graph, request("host"))
     if "AzureExecutionProvider" in probing.offers().providers:
         assert {r.op for r in found} >= {"Gemm"} and all("gives it to CPUExecutionProvider" in r.reason for r in found)
-
-
-# ---- this machine
-
-
-def test_probing_tells_what_is_offered_and_what_answers():
-    import onnxruntime as real
-
-    offer = probing.offers()
-    assert offer.version == real.__version__ and set(offer.providers) == set(real.get_available_providers())
-    assert probing.obstacle() is None  # the CPU's kernels get the small model right
-    assert (
-        probing.obstacle("NoSuchExecutionProvider")
-        == f"onnxruntime {offer.version} here has no NoSuchExecutionProvider"
-    )
-    if "AzureExecutionProvider" in offer.providers:
-        assert "would leave 2 nodes to the CPU" in str(probing.obstacle("AzureExecutionProvider"))
-
-
-def test_a_probe_that_crashes_or_hangs_is_a_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    crashing = tmp_path / "crash.py"
-    crashing.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
-    monkeypatch.setattr(probing, "PROGRAM", crashing)
-    assert probing.obstacle.__wrapped__() == "it ended with status -11"
-    hanging = tmp_path / "hang.py"
-    hanging.write_text("import time\ntime.sleep(60)\n")
-    monkeypatch.setattr(probing, "PROGRAM", hanging)
-    monkeypatch.setattr(probing, "TIMEOUT_S", 0.5)
-    assert "did not answer within" in str(probing.obstacle.__wrapped__())
-
-
-def test_doctor_says_that_bundles_are_made_and_whether_they_run_here():
-    found = {finding.what: finding for finding in examine()}
-    for provider in OURS:
-        finding = found[f"provider {provider.name}"]
-        assert finding.works and finding.detail.startswith("makes bundles")
-        if reason := provider.not_here():
-            assert finding.detail.startswith(f"makes bundles; does not run them: {reason} (edgeort[{provider.name}]")
-
-
-def test_extras_are_the_versions_that_bundles_name():
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    profiles = {"directml": "windows-laptop", "cuda": "intel-nuc", "tensorrt": "intel-nuc"}
-    for provider in OURS:
-        named = [line.split(";")[0].strip() for line in extras[provider.name]]
-        assert named == list(provider.requirements(request(profiles[provider.name]).profile))
-
-
-@pytest.mark.parametrize("provider", OURS, ids=lambda p: p.name)
-def test_on_a_machine_with_the_gpu(provider: OnnxRuntime, tmp_path: Path):
-    """Built, run, compared and timed for real."""
-    if reason := provider.not_here():
-        pytest.skip(f"{provider.name} does not run here: {reason}")
-    try:
-        result = build(sample.path(), "host", tmp_path / "b", wish=Wish(provider.name, required=True))
-    except MissingExtraError as error:
-        pytest.skip(str(error))
-    assert result.measurement is not None and provider.execution_providers[0] in result.measurement.isa
-    assert result.max_difference < 1e-3
-    done = run_py(tmp_path / "b", "--json")
-    assert done.returncode == 0, done.stderr
-    assert {node["provider"] for node in json.loads(done.stdout)["nodes"]} <= set(provider.execution_providers)
