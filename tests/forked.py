@@ -26,7 +26,9 @@ def run_forked(
     """
     queue = iter(range(count))
     pool = []
-    for index, _ in zip(queue, range(workers or os.cpu_count() or 1), strict=False):
+    for _, index in zip(
+        range(workers or os.cpu_count() or 1), queue, strict=False
+    ):  # in this order: zip takes one more
         pool.append(_Worker(job, memory_bytes))
         pool[-1].give(index)
     now = time.monotonic()

@@ -178,6 +178,13 @@ def test_hostile_models_are_refused(tmp_path: Path, what: str) -> None:
     assert words in str(caught.value) and caught.value.hint
 
 
+def test_an_input_of_unknown_rank_is_loaded(tmp_path: Path) -> None:
+    proto = make(RELU)
+    proto.graph.input[0].type.tensor_type.ClearField("shape")
+    (tmp_path / "m.onnx").write_bytes(proto.SerializeToString())
+    assert load(tmp_path / "m.onnx").graph.inputs[0].shape is None
+
+
 def test_a_stale_shape_of_another_rank_gives_way(tmp_path: Path) -> None:
     proto = make("(float[2,3] x) => (float[3,2] y) { t = Transpose(x) y = Relu(t) }")
     proto.graph.value_info.append(helper.make_tensor_value_info("t", TensorProto.FLOAT, [7, 7, 7]))

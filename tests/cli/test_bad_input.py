@@ -240,3 +240,44 @@ def test_ctrl_c_is_status_130_and_leaves_nothing(folder: Path, tmp_path: Path):
     assert process.wait(30) == 130, rest
     assert "Traceback" not in rest and "interrupted" in rest
     assert {path.name for path in tmp_path.iterdir()} <= {"cache"}
+
+
+# a model that is valid and cannot run -> what inspect and build say of it
+CANNOT_RUN: dict[str, tuple[str, tuple[str, str, str]]] = {
+    "an operator": ("(float[1] x) => (float[n] y) { y = odd.Frob (x) }", ("y", "odd::Frob", "no kernel")),
+    "an element type": (
+        "(double[1,1,4,4] x, double[1,1,3,3] w) => (double[1,1,2,2] y) { y = Conv (x, w) }",
+        ("y", "Conv", "only float32"),
+    ),
+    "an attribute": (
+        '(float[2,3,3] x) => (float[2,3] y) { y = Einsum <equation = "bii->bi"> (x) }',
+        ("y", "Einsum", "takes a diagonal"),
+    ),
+    "a type": ("(string[3] x) => (string[3] y) { y = Identity (x) }", ("the model", "", "element type string")),
+    "a sequence": (
+        "(float[n,3] x, int64[k] s) => (float[a,3] y) <int64 i = {0}>"
+        " { q = SplitToSequence (x, s) y = SequenceAt (q, i) }",
+        ("q", "SplitToSequence", "which tensors its sequence holds"),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CANNOT_RUN)
+def test_a_model_that_cannot_run_says_so_before_any_work(tmp_path: Path, what: str):
+    text, (node, operator, words) = CANNOT_RUN[what]
+    path = tmp_path / "m.onnx"
+    onnx.save(onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["": 17, "odd": 1]> g {text}'), path)
+    shown = json.loads(call("inspect", path, "--device", "host", "--json").stdout)["unsupported"][0]
+    assert (shown["node"], shown["op_type"]) == (node, operator) and words in shown["reason"]
+    result = call("build", path, "--device", "host")
+    said = result.stderr.replace("\n", " ")
+    assert result.exit_code == 2 and words in said and "hint: " in said and "compile" not in said
+    assert operator.replace("::", ".") in said
+
+
+def test_inputs_larger_than_the_machine(tmp_path: Path):
+    path = written(
+        tmp_path, model([helper.make_node("Relu", ["x"], ["y"])], [("x", [10**6, 10**6])], [("y", [10**6, 10**6])])
+    )
+    result = call("build", path, "--device", "host", "-o", tmp_path / "b")
+    assert result.exit_code == 2 and "too large for this machine" in result.stderr and "--shape" in result.stderr

@@ -27,6 +27,7 @@ HARMLESS = (
     "must be topologically sorted",  # we sort them
     "No opset import for domain 'ai.onnx'",  # the other name of the default one
     "No Opset registered for domain ai.onnx",
+    "Field 'shape' of 'type' is required",  # --shape gives one
     "in initializer but not in graph input",  # which files of IR version 3 should have
     "duplicate keys in metadata_props",  # nobody reads them
 )

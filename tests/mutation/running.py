@@ -14,7 +14,7 @@ from tests.forked import run_forked
 from tests.mutation.judge import BUG, Verdict, judge
 from tests.mutation.mutations import mutant
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 MEMORY_BYTES = 4 << 30
 
 

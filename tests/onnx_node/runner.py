@@ -97,7 +97,7 @@ def _anonymous(text: str) -> str:
 def _check(case: Any, lib: Path, folder: Path) -> None:
     for inputs, outputs in case.data_sets:
         if any(isinstance(value, list) or value is None for value in (*inputs, *outputs)):
-            raise NotImplementedError("sequences and optionals")
+            raise NotImplementedError("its inputs or outputs are sequences or optionals")
     path = folder / "model.onnx"
     path.write_bytes(case.model.SerializeToString())
     graph = model.clean(model.load(path))
