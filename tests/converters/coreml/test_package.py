@@ -161,6 +161,17 @@ def test_a_free_batch(rng: np.random.Generator, tmp_path: Path):
     np.testing.assert_allclose(found["logits"], want["logits"], atol=2e-2 * np.abs(want["logits"]).max())
 
 
+def test_empty_tensors(tmp_path: Path):
+    graph = Graph({"x": np.zeros((0, 3), np.float32)})
+    graph.add("Relu", "x")
+    with pytest.raises(UnsupportedError, match="input 'x' is empty"):
+        coreml.emit(cleaned(graph.proto(), tmp_path))
+    graph = Graph({"x": np.ones((2, 3), np.float32)})
+    graph.add("Relu", graph.add("Slice", "x", np.array([1]), np.array([1]), np.array([0])))
+    ((node, reason),) = coreml.refusals(cleaned(graph.proto(), tmp_path))
+    assert node.op_type == "Slice" and "is empty" in reason
+
+
 def test_the_first_node_refused_is_named(tmp_path: Path):
     graph = Graph({"x": np.ones((2, 3), np.float32)})
     graph.add("Relu", graph.add("Bernoulli", "x", seed=1.0))
