@@ -70,6 +70,8 @@ def inputs(model: ir.Model, options: Options, names: NameSanitizer) -> list[Inpu
         if value.dtype not in DTYPES:
             raise UnsupportedError(f"input {value.name!r} is {value.dtype}, which Core ML has no tensor for")
         dims = _dims(value, limits, symbols)
+        if any(isinstance(dim, int) and dim == 0 for dim in dims):
+            raise UnsupportedError(f"input {value.name!r} is empty, and Core ML has no empty tensors")
         name = names.sanitize_name(str(value.name), allow_prefix_underscore=False)
         if options.image is not None:
             found.append(_image(value, dims, name, options.image, len(values)))

@@ -118,6 +118,8 @@ def _emit(emission: Emission, node: ir.Node) -> None:
         for value, var in zip(node.outputs, made, strict=False):
             if var is not None:
                 check_rank(var.rank)
+                if any(isinstance(size, int) and size == 0 for size in var.shape):
+                    raise Refused("its result is empty, and Core ML has no empty tensors")
                 emission.variables[value] = var
     except Refused:
         raise
@@ -135,7 +137,7 @@ def _stand_in(emission: Emission, function: Function, value: ir.Value) -> bool:
         emission.variables[value] = emission.variables[producer.inputs[0]]
         return True
     dtype, shape = declared(value)
-    if dtype is None or shape is None:
+    if dtype is None or shape is None or 0 in shape:
         return False
     free = function.inputs[_STAND_IN]
     one: Any = mb.cast(x=free, dtype=types.builtin_to_string(dtype))

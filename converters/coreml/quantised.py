@@ -21,7 +21,8 @@ from edgeort.passes import edit
 
 _BYTES = {"int8": types.int8, "uint8": types.uint8}
 _WIDE = ("int16", "uint16")
-_LEAST_HALF = 2.0**-16  # float16 rounds scales from here on by at most 2^-9 of them, less than int8 rounds weights
+_HALF_LOSS = 2.0**-8  # of a scale that float16 rounds: more would move a whole channel by more than int8 does
+_LEAST_HALF = np.float32(2.0**-24)  # the least number of float16, and the distance of those near it
 
 
 @dataclass(frozen=True)
@@ -123,25 +124,25 @@ def _weight(e: Emission, node: ir.Node, stored: Stored) -> Var:
     """Compressed where Core ML can: bytes of matrices and filters, with scales that float16 holds."""
     if stored.data.dtype.name not in _BYTES or stored.data.ndim < 2:
         return mb.const(val=e.mil_array(stored.floats()))
-    why = None
     if e.options.release < 16:
-        why = f"compressed weights need {e.options.version(16)}"
-    elif e.options.precision == "float16" and float(np.max(stored.scale)) < _LEAST_HALF:
-        why = "float16 has too few digits for their scales"
-    if why:
-        e.note(node, f"its int8 weights are stored as float: {why}")
+        e.note(node, f"its int8 weights are stored as float: compressed weights need {e.options.version(16)}")
         return mb.const(val=e.mil_array(stored.floats()))
-    if e.options.precision == "float16" and float(np.min(stored.scale)) < _LEAST_HALF:
-        stored = _coarser(stored)
+    if e.options.precision == "float16":
+        stored = _on_half_scales(stored)
     return affine(stored.data, stored.scale, stored.zero_point, stored.axis)
 
 
-def _coarser(stored: Stored) -> Stored:
-    """Channels whose scale is too small for float16 on the least one that is not: they lose less by it than the channel
-    of the largest scale loses anyway."""
-    scale = np.maximum(stored.scale, np.float32(_LEAST_HALF))
-    numbers = _spread(stored.data.astype(np.float32), stored.zero_point, stored.scale / scale, stored.axis)
-    moved = np.rint(_spread(numbers, -stored.zero_point.astype(np.float32), np.ones_like(scale), stored.axis))
+def _on_half_scales(stored: Stored) -> Stored:
+    """Where float16 has too few digits for a scale, the next larger one that it has, with integers rounded anew."""
+    half = stored.scale.astype(np.float16).astype(np.float32)
+    larger = np.where(half < stored.scale, half + _LEAST_HALF, half)
+    is_poor = np.abs(half - stored.scale) > stored.scale * _HALF_LOSS
+    if not np.any(is_poor):
+        return stored
+    scale = np.where(is_poor, larger, stored.scale).astype(np.float32)
+    zero_point = stored.zero_point.astype(np.float32)
+    numbers = _spread(stored.data.astype(np.float32), zero_point, stored.scale / scale, stored.axis)
+    moved = np.rint(_spread(numbers, -zero_point, np.ones_like(scale), stored.axis))
     return Stored(moved.astype(stored.data.dtype), scale, stored.zero_point, stored.axis)
 
 

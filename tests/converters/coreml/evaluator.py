@@ -11,8 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="evaluates convolutions with PyTorch")
+pytest.importorskip("coremltools", reason="makes Core ML packages: pip install 'edgeort[coreml]'")
+
+import coremltools as ct
 import torch
-from coremltools import proto
 from coremltools.converters.mil.frontend.milproto.load import load
 from coremltools.converters.mil.mil import types
 
@@ -26,7 +31,7 @@ class Program:
     """The main function of a package."""
 
     def __init__(self, package: Path) -> None:
-        self.specification = proto.Model_pb2.Model()
+        self.specification = ct.proto.Model_pb2.Model()
         self.specification.ParseFromString((package / _DATA / "model.mlmodel").read_bytes())
         with quiet():
             program = load(

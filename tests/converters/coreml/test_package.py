@@ -19,7 +19,7 @@ from edgeort import model, sample
 from edgeort.converters import coreml
 from edgeort.errors import DeviceError, InputError, OutputError, ProfileError, ShapeError, UnsupportedError
 from edgeort.quantize.images import Preprocessing
-from tests.converters.coreml.evaluator import Program
+from tests.converters.coreml.evaluator import Program, ct
 from tests.converters.coreml.support import FLOAT32, Graph, check, cleaned, evaluate, reference
 from tests.reference.build import ROOT
 
@@ -49,7 +49,6 @@ def test_same_bytes_in_another_process_and_quiet(tmp_path: Path):
 
 
 def test_coremltools_reads_it(rng: np.random.Generator, tmp_path: Path):
-    ct = pytest.importorskip("coremltools")
     options = coreml.Options(os="macos", min_os="13.3", author="A. Nonym", description="one line")
     graph = Graph({"x": rng.standard_normal((1, 3, 4, 4)).astype(np.float32)})
     graph.add("Conv", "x", rng.standard_normal((4, 3, 1, 1)).astype(np.float32))
@@ -122,7 +121,7 @@ def test_names_and_types_that_core_ml_lacks(tmp_path: Path):
     ids=["std by channel", "one std", "mean by channel"],
 )
 def test_pictures(how: Preprocessing, last: bool, rng: np.random.Generator, tmp_path: Path):
-    ct_spec = pytest.importorskip("coremltools").proto.FeatureTypes_pb2.ImageFeatureType
+    colours = ct.proto.FeatureTypes_pb2.ImageFeatureType
     pixels = rng.integers(0, 256, (1, 3, 8, 10)).astype(np.float32)
     mean, std = (np.float32(part).reshape(1, -1, 1, 1) for part in (how.mean, how.std))
     x = (pixels * np.float32(how.scale) - mean) / std
@@ -134,7 +133,7 @@ def test_pictures(how: Preprocessing, last: bool, rng: np.random.Generator, tmp_
     program = Program(package.save(tmp_path / "m.mlpackage"))
     kind = program.specification.description.input[0].type.imageType
     assert (kind.height, kind.width) == (8, 10)
-    assert kind.colorSpace == (ct_spec.BGR if how.color == "bgr" else ct_spec.RGB)
+    assert kind.colorSpace == (colours.BGR if how.color == "bgr" else colours.RGB)
     found, want = program.run({"x": pixels}), reference(proto, graph.feeds)
     np.testing.assert_allclose(found[package.outputs[0].feature], next(iter(want.values())), atol=1e-5)
 
@@ -160,6 +159,17 @@ def test_a_free_batch(rng: np.random.Generator, tmp_path: Path):
     feeds = {"image": rng.integers(0, 17, (3, 1, 8, 8)).astype(np.float32)}
     found, want = evaluate(package, feeds, tmp_path), reference(onnx.load(sample.path()), feeds)
     np.testing.assert_allclose(found["logits"], want["logits"], atol=2e-2 * np.abs(want["logits"]).max())
+
+
+def test_empty_tensors(tmp_path: Path):
+    graph = Graph({"x": np.zeros((0, 3), np.float32)})
+    graph.add("Relu", "x")
+    with pytest.raises(UnsupportedError, match="input 'x' is empty"):
+        coreml.emit(cleaned(graph.proto(), tmp_path))
+    graph = Graph({"x": np.ones((2, 3), np.float32)})
+    graph.add("Relu", graph.add("Slice", "x", np.array([1]), np.array([1]), np.array([0])))
+    ((node, reason),) = coreml.refusals(cleaned(graph.proto(), tmp_path))
+    assert node.op_type == "Slice" and "is empty" in reason
 
 
 def test_the_first_node_refused_is_named(tmp_path: Path):

@@ -78,17 +78,19 @@ def test_weights_alone(rng: np.random.Generator, tmp_path: Path):
 
 
 def test_scales_too_small_for_float16(rng: np.random.Generator, tmp_path: Path):
-    """A channel whose scale is 1e-9 loses less than the others lose anyway; a tensor of such scales stays float."""
-    data = rng.integers(-127, 128, (8, 4, 3, 3)).astype(np.int8)
-    scale = np.float32([0.01, 1e-9, 0.02, 3e-6, 0.01, 2e-5, 0.03, 0.01])
-    graph = Graph({"x": rng.standard_normal((1, 4, 6, 6)).astype(np.float32)})
-    for scales in (scale, np.full(8, 1e-6, np.float32)):
-        graph.add("Conv", "x", graph.add("DequantizeLinear", data, scales, axis=0))
-    graph.outputs = graph.outputs[1::2]
-    package = check(graph, tmp_path, coreml.Options(min_os="16.0"), tolerance=2e-3)
-    assert [text for _, text in package.notes] == [
-        "its int8 weights are stored as float: float16 has too few digits for their scales"
-    ]
+    """Integers move to the next scale that float16 has: each weight is off by half a step at most, no channel is."""
+    data = rng.integers(-127, 128, (4, 16, 3, 3)).astype(np.int8)
+    scale = np.float32([1e-5, 2e-6, 7e-7, 1.3e-5])
+    graph = Graph({"x": rng.standard_normal((1, 16, 6, 6)).astype(np.float32)})
+    graph.add("Conv", "x", graph.add("DequantizeLinear", data, scale, axis=0))
+    graph.outputs = graph.outputs[-1:]
+    proto = graph.proto()
+    package = coreml.emit(cleaned(proto, tmp_path), coreml.Options(min_os="16.0"))
+    (found,), (want,) = evaluate(package, graph.feeds, tmp_path).values(), reference(proto, graph.feeds).values()
+    assert package.notes == () and "constexpr_affine_dequantize" in Program(tmp_path / "model.mlpackage").operations()
+    for channel in range(4):
+        error = np.abs(found[:, channel] - want[:, channel]).max() / np.abs(want[:, channel]).max()
+        assert error < 0.02, f"channel of scale {scale[channel]}"
 
 
 def test_wide_activations_and_blocks_stay_float(rng: np.random.Generator, tmp_path: Path):
