@@ -90,13 +90,12 @@ def _ratio(times: Mapping[str, float | None]) -> float | None:
 class Worker:
     """A process of benchmarks.worker that has the model loaded, or has said why not."""
 
-    def __init__(self, entry: Engine, model: Model, threads: int, folder: Path, tflite: Path | None) -> None:
+    def __init__(self, entry: Engine, model: Model, threads: int, folder: Path) -> None:
         folder.mkdir()
         np.savez(folder / "feeds.npz", **model.feeds)  # type: ignore[arg-type]
         self.folder = folder
         self.entrant = Entrant(entry.name)
         command = [sys.executable, "-m", "benchmarks.worker", entry.name, str(model.path), str(threads), str(folder)]
-        command += [str(tflite / f"{model.name}.tflite")] if tflite else []
         self.process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
@@ -173,7 +172,6 @@ def contest(
     threads: int,
     engines: Sequence[Engine],
     pace: Pace,
-    tflite: Path | None = None,
     others: Mapping[str, Model] | None = None,
 ) -> Result:
     """Times the engines on the model. ONNX Runtime has to be among them: the outputs are checked against its.
@@ -184,7 +182,7 @@ def contest(
         workers = []
         for entry in engines:
             own, folder = (others or {}).get(entry.name, model), Path(name) / entry.name.replace(" ", "-")
-            workers.append(stack.enter_context(Worker(entry, own, threads, folder, tflite)))
+            workers.append(stack.enter_context(Worker(entry, own, threads, folder)))
         check(workers, INT8_TOLERANCE if others else TOLERANCE)
         for index in range(pace.rounds):
             order = [*workers[index % len(workers) :], *workers[: index % len(workers)]]

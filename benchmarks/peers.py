@@ -92,9 +92,7 @@ def as_json(results: Sequence[Result], where: dict[str, Any], pace: Pace) -> dic
     return {"machine": where, "pace": dataclasses.asdict(pace), "rows": rows, "geometric_mean": means}
 
 
-def run(
-    names: Sequence[str], threads: Sequence[int], pace: Pace, tflite: Path | None, int8: bool
-) -> tuple[list[Result], list[str]]:
+def run(names: Sequence[str], threads: Sequence[int], pace: Pace, int8: bool) -> tuple[list[Result], list[str]]:
     """The results, and a line for each model that is not here."""
     results, missing = [], []
     for name in names:
@@ -107,7 +105,7 @@ def run(
             missing.append(f"{name}: {error}" + (f" ({error.hint})" if error.hint else ""))
             continue
         for count in threads:
-            result = contest(model, count, INT8 if int8 else ENGINES, pace, tflite, others)
+            result = contest(model, count, INT8 if int8 else ENGINES, pace, others)
             results.append(result)
             medians = (f"{entrant.name} {entrant.median_ms:.3f}" for entrant in result.entrants if entrant.median_ms)
             print(f"{name}, threads {count}: {', '.join(medians)}", file=sys.stderr, flush=True)
@@ -125,7 +123,6 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--pause-ms", type=float, default=Pace.pause_ms, help="between turns: idle workers spin that long"
     )
-    made.add_argument("--tflite", type=Path, metavar="DIR", help="MODEL.tflite files for LiteRT, converted elsewhere")
     made.add_argument("--json", type=Path, metavar="FILE")
     return made
 
@@ -136,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pace = Pace(args.rounds, args.turn_ms, args.pause_ms)
     where = tables.machine()
     try:
-        results, missing = run(args.models or list(MODELS), args.threads, pace, args.tflite, args.int8)
+        results, missing = run(args.models or list(MODELS), args.threads, pace, args.int8)
         tables.write_json(args.json, as_json(results, where, pace))
     except EdgeortError as error:
         print(f"{error}" + (f"\nhint: {error.hint}" if error.hint else ""), file=sys.stderr)

@@ -1,6 +1,6 @@
 """One engine with one model, in a process of its own.
 
-    python -m benchmarks.worker ENGINE MODEL THREADS FOLDER [TFLITE]
+    python -m benchmarks.worker ENGINE MODEL THREADS FOLDER
 
 FOLDER has feeds.npz; the outputs of the first run go to outputs.npz there. Then each line on standard input is a number
 of milliseconds, and is answered by a line of JSON on standard output: the times in ns of the runs made in that
@@ -59,10 +59,10 @@ def main(arguments: list[str]) -> None:
     """See the module."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    name, model, threads, folder, *tflite = arguments
+    name, model, threads, folder = arguments
     with np.load(Path(folder) / "feeds.npz") as stored:
         feeds = {key: stored[key] for key in stored.files}
-    job = Job(Path(model), feeds, int(threads), Path(folder), Path(tflite[0]) if tflite else None)
+    job = Job(Path(model), feeds, int(threads), Path(folder))
     runner, told = start(engine(name), job)
     print(json.dumps(told), file=answers, flush=True)
     if runner is not None:

@@ -13,7 +13,7 @@ ENGINES: tuple[Engine, ...] = (
     Engine("edgeort", "benchmarks.engines.ours", "edgeort", "pip install -e ."),
     Engine("ONNX Runtime", "benchmarks.engines.ort", "onnxruntime", "pip install onnxruntime"),
     Engine("OpenVINO", "benchmarks.engines.ov", "openvino", "pip install --no-deps openvino"),
-    Engine("LiteRT", "benchmarks.engines.litert", "ai_edge_litert", "pip install --no-deps ai-edge-litert"),
+    Engine("LiteRT", "benchmarks.engines.litert", "ai_edge_litert", "pip install --no-deps ai-edge-litert flatbuffers"),
     Engine("ncnn", "benchmarks.engines.tencent_ncnn", "ncnn", "pip install --no-deps ncnn pnnx"),
 )
 OURS, REFERENCE = ENGINES[0], ENGINES[1]

@@ -25,13 +25,12 @@ class Engine:
 
 @dataclass(frozen=True)
 class Job:
-    """A model and its data. `folder` is scratch of this job; `tflite` is the model converted elsewhere, if it was."""
+    """A model and its data. `folder` is scratch of this job."""
 
     model: Path
     feeds: dict[str, np.ndarray]
     threads: int
     folder: Path
-    tflite: Path | None = None
 
 
 @dataclass(frozen=True)

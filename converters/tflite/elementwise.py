@@ -44,6 +44,8 @@ def binary(ctx: Writer, node: ir.Node) -> None:
     name = BINARY[node.op_type]
     if name == "FLOOR_MOD" and integer(node, "fmod", 0):
         raise Refuse("LiteRT has no fmod")
+    if name == "POW" and node.inputs[0].dtype != node.inputs[1].dtype:  # type: ignore[union-attr]
+        raise Refuse("its operands are of two types")
     if name == "DIV" and ctx.dtype(node.outputs[0]) != "float32":
         raise Refuse("integer division rounds otherwise in LiteRT")
     pair = [_as_integers(ctx, value) for value in node.inputs] if name in _ON_INTEGERS else [None]
@@ -98,7 +100,7 @@ def clip(ctx: Writer, node: ir.Node) -> None:
     """RELU6 and the like where the bounds are theirs, else MINIMUM and MAXIMUM."""
     bounds = clip_bounds(node)
     kind = ctx.dtype(node.outputs[0])
-    if bounds is None and kind == "float32":
+    if any(value is not None and constant(value) is None for value in node.inputs[1:]):
         raise Refuse("its bounds are computed as the model runs")
     if bounds in ((0.0, 6.0), (-1.0, 1.0)) and kind == "float32":
         ctx.write(ctx.site(node), "RELU6" if bounds == (0.0, 6.0) else "RELU_N1_TO_1", [ctx.tensor(node.inputs[0])])
@@ -187,12 +189,14 @@ def _fixed(ctx: Writer, node: ir.Node, name: str, quant: Quant) -> None:
 
 
 def silu(ctx: Writer, node: ir.Node) -> None:
-    """x * LOGISTIC(x), on integers where both sides are."""
-    x = ctx.integers(node.inputs[0])
+    """x * LOGISTIC(alpha x), on integers where both sides are and alpha is 1."""
+    alpha = number(node, "alpha", 1.0)
+    x = ctx.integers(node.inputs[0]) if alpha == 1 else None
     site = ctx.site(node, integers=x is not None)
     source = ctx.tensor(node.inputs[0]) if site.quant is None or x is None else x
     gate = ctx.temporary(f"{node.name}_gate", ctx.about(source).shape, source, None if site.quant is None else _UNIT)
-    ctx.graph.add("LOGISTIC", [source], [gate])
+    inner = source if alpha == 1 else ctx.step("MUL", [source, ctx.number(alpha)])
+    ctx.graph.add("LOGISTIC", [inner], [gate])
     ctx.write(site, "MUL", [source, gate])
 
 

@@ -1,4 +1,4 @@
-"""Operators that take elements by index. Indices that the model computes must not be negative in LiteRT."""
+"""Operators that take elements by index. LiteRT has none below 0: what the model computes is taken modulo the size."""
 
 from __future__ import annotations
 
@@ -26,11 +26,16 @@ def gather(ctx: Writer, node: ir.Node) -> None:
 
 
 def _places(ctx: Writer, node: ir.Node, found: np.ndarray | None, size: int) -> int:
-    """The tensor of indices from 0; those that the model computes are taken as they are."""
+    """The tensor of indices from 0."""
     if found is not None:
         return ctx.graph.constant(f"{node.name}_indices", np.where(found < 0, found + size, found).astype(np.int32))
-    ctx.notes.append((node, "an index below 0 is an error in LiteRT"))
-    return ctx.tensor(node.inputs[1])
+    return _from_zero(ctx, ctx.tensor(node.inputs[1]), np.asarray(size))
+
+
+def _from_zero(ctx: Writer, places: int, sizes: np.ndarray) -> int:
+    """i mod n: ONNX allows -n .. n - 1."""
+    table = ctx.graph.constant("sizes", sizes.astype(ctx.about(places).dtype))
+    return ctx.step("FLOOR_MOD", [places, table])
 
 
 def gather_nd(ctx: Writer, node: ir.Node) -> None:
@@ -39,12 +44,11 @@ def gather_nd(ctx: Writer, node: ir.Node) -> None:
         raise Refuse("it has batch axes")
     x, found = ctx.tensor(node.inputs[0]), constant(node.inputs[1])
     depth = ctx.shape(node.inputs[1])[-1]
+    sizes = np.asarray(ctx.shape(node.inputs[0])[:depth])
     if found is not None:
-        sizes = np.asarray(ctx.shape(node.inputs[0])[:depth])
         places = ctx.graph.constant(f"{node.name}_indices", np.where(found < 0, found + sizes, found).astype(np.int32))
     else:
-        ctx.notes.append((node, "an index below 0 is an error in LiteRT"))
-        places = ctx.tensor(node.inputs[1])
+        places = _from_zero(ctx, ctx.tensor(node.inputs[1]), sizes)
     ctx.forward(node, "GATHER_ND", [x, places])
 
 
@@ -60,9 +64,9 @@ def gather_elements(ctx: Writer, node: ir.Node) -> None:
         return
     if any(d != 1 for a, d in enumerate(shape) if a != axis):
         raise Refuse("its indices are computed as the model runs")
-    ctx.notes.append((node, "an index below 0 is an error in LiteRT"))
+    places = _from_zero(ctx, ctx.tensor(node.inputs[1]), np.asarray(shape[axis]))
     rows = ctx.step("RESHAPE", [x, ctx.ints((shape[axis],))], (shape[axis],), new_shape=(shape[axis],))
-    ctx.forward(node, "GATHER", [rows, ctx.tensor(node.inputs[1])], axis=0, batch_dims=0)
+    ctx.forward(node, "GATHER", [rows, places], axis=0, batch_dims=0)
 
 
 def lrn(ctx: Writer, node: ir.Node) -> None:

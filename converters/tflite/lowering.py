@@ -77,6 +77,9 @@ def _write(writer: Writer, node: ir.Node) -> str | None:
         if found is None:
             raise Refuse(_absent(node))
         found(writer, node)
+        unwritten = [v for v in node.outputs[1:] if v not in writer.tensors and (v.uses() or v.is_graph_output())]
+        if unwritten:
+            raise Refuse(f"LiteRT's operator does not give its output {unwritten[0].name}")
     except Blocked:
         return None
     except Refuse as refusal:

@@ -178,7 +178,9 @@ def depth_to_space(ctx: Writer, node: ir.Node) -> None:
 
 
 def space_to_depth(ctx: Writer, node: ir.Node) -> None:
-    """edgeort.nhwc.SpaceToDepth."""
+    """edgeort.nhwc.SpaceToDepth, in the order DCR."""
+    if text(node, "mode", "DCR") != "DCR":
+        raise Refuse("its order is CRD, and LiteRT's DCR")
     ctx.forward(node, "SPACE_TO_DEPTH", [ctx.tensor(node.inputs[0])], block_size=integer(node, "blocksize", 1))
 
 

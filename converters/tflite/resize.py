@@ -14,7 +14,7 @@ import onnx_ir as ir
 from edgeort.converters.tflite.move import gathered, turned
 from edgeort.converters.tflite.refusal import Refuse
 from edgeort.converters.tflite.writer import Writer
-from edgeort.passes.edit import constant, integer, operand, text
+from edgeort.passes.edit import constant, integer, operand, opset, text
 
 _MODES = ((False, False), (False, True), (True, False))  # (align_corners, half_pixel_centers)
 
@@ -22,13 +22,13 @@ _MODES = ((False, False), (False, True), (True, False))  # (align_corners, half_
 def resize(ctx: Writer, node: ir.Node) -> None:
     """Resize along any axes, for scales or sizes that are constant."""
     shape, out = ctx.shape(node.inputs[0]), ctx.shape(node.outputs[0])
-    scales = _scales(node, shape, out)
-    if integer(node, "antialias", 0) or ints_given(node, "axes") or text(node, "keep_aspect_ratio_policy", "") not in (
-        "", "stretch"
-    ):  # fmt: skip
+    scales = _scales(node, shape, out, _is_old(ctx, node))
+    policy = text(node, "keep_aspect_ratio_policy", "stretch")
+    if integer(node, "antialias", 0) or "axes" in node.attributes or policy != "stretch":
         raise Refuse("it has antialias, axes or an aspect ratio")
     mode = text(node, "mode", "nearest")
-    axes = [a for a, (s, o) in enumerate(zip(shape, out, strict=True)) if s != o]
+    # ONNX Runtime copies where no size changes, and else uses every scale.
+    axes = [] if shape == out else [a for a, scale in enumerate(scales) if shape[a] != out[a] or scale != 1]
     if mode == "nearest":
         _nearest(ctx, node, axes, scales)
     elif mode == "linear":
@@ -37,22 +37,25 @@ def resize(ctx: Writer, node: ir.Node) -> None:
         raise Refuse(f"it interpolates by {mode}, and LiteRT only linearly or not at all")
 
 
-def ints_given(node: ir.Node, name: str) -> bool:
-    """Whether the node has the attribute."""
-    return name in node.attributes
+def _is_old(ctx: Writer, node: ir.Node) -> bool:
+    """Upsample and the first Resize, whose coordinates are asymmetric and rounded down."""
+    return node.op_type == "Upsample" or opset(ctx.model) < 11
 
 
-def _scales(node: ir.Node, shape: tuple[int, ...], out: tuple[int, ...]) -> list[float]:
-    given = constant(operand(node, 2 if node.op_type == "Resize" else 1))
+def _scales(node: ir.Node, shape: tuple[int, ...], out: tuple[int, ...], old: bool) -> list[float]:
+    value = operand(node, 1 if old else 2)
+    given = constant(value)
     if given is not None and given.size == len(shape):
         return [float(s) for s in given.reshape(-1)]
+    if value is not None and given is None:
+        raise Refuse("its scales are computed as the model runs")
     return [o / max(s, 1) for s, o in zip(shape, out, strict=True)]
 
 
-def _positions(node: ir.Node, size: int, out: int, scale: float) -> np.ndarray:
+def _positions(ctx: Writer, node: ir.Node, size: int, out: int, scale: float) -> np.ndarray:
     """Where output elements lie in the input, float64 (ONNX Resize, coordinate_transformation_mode)."""
     x = np.arange(out, dtype=np.float64)
-    mode = text(node, "coordinate_transformation_mode", "half_pixel")
+    mode = "asymmetric" if _is_old(ctx, node) else text(node, "coordinate_transformation_mode", "half_pixel")
     formulas: dict[str, Callable[[], np.ndarray]] = {
         "half_pixel": lambda: (x + 0.5) / scale - 0.5,
         "half_pixel_symmetric": lambda: size / 2 * (1 - out / (scale * size)) + (x + 0.5) / scale - 0.5,
@@ -67,7 +70,7 @@ def _positions(node: ir.Node, size: int, out: int, scale: float) -> np.ndarray:
 
 def _nearest(ctx: Writer, node: ir.Node, axes: list[int], scales: list[float]) -> None:
     shape, out = ctx.shape(node.inputs[0]), ctx.shape(node.outputs[0])
-    maps = {a: _indices(node, shape[a], out[a], scales[a]) for a in axes}
+    maps = {a: _indices(ctx, node, shape[a], out[a], scales[a]) for a in axes}
     x = ctx.tensor(node.inputs[0])
     for align, half in _MODES if _is_planes(shape, axes) else ():
         if all(np.array_equal(maps[a], _litert_nearest(shape[a], out[a], align, half)) for a in axes):
@@ -94,10 +97,10 @@ def _on_planes(ctx: Writer, node: ir.Node, name: str, last: int, align: bool, ha
     ctx.same(node, turned(ctx, made, last=False))
 
 
-def _indices(node: ir.Node, size: int, out: int, scale: float) -> np.ndarray:
+def _indices(ctx: Writer, node: ir.Node, size: int, out: int, scale: float) -> np.ndarray:
     """The input element of each output element."""
-    x = np.float32(_positions(node, size, out, scale)).astype(np.float64)
-    rounding = text(node, "nearest_mode", "round_prefer_floor") if node.op_type == "Resize" else "floor"
+    x = np.float32(_positions(ctx, node, size, out, scale)).astype(np.float64)
+    rounding = "floor" if _is_old(ctx, node) else text(node, "nearest_mode", "round_prefer_floor")
     if rounding == "floor":
         found = np.floor(x)
     elif rounding == "ceil":
@@ -120,21 +123,21 @@ def _linear(ctx: Writer, node: ir.Node, axes: list[int], scales: list[float]) ->
     shape, out = ctx.shape(node.inputs[0]), ctx.shape(node.outputs[0])
     x = ctx.tensor(node.inputs[0])
     for align, half in _MODES if _is_planes(shape, axes) else ():
-        if all(_same_places(node, shape[a], out[a], scales[a], align, half) for a in axes):
+        if all(_same_places(ctx, node, shape[a], out[a], scales[a], align, half) for a in axes):
             _on_planes(ctx, node, "RESIZE_BILINEAR", max(axes), align, half)
             return
     if ctx.about(x).quant is not None:
         raise Refuse("it interpolates integers at positions that LiteRT has not")
     for axis in axes:
-        x = _multiplied(ctx, x, axis, _matrix(_positions(node, shape[axis], out[axis], scales[axis]), shape[axis]))
+        x = _multiplied(ctx, x, axis, _matrix(_positions(ctx, node, shape[axis], out[axis], scales[axis]), shape[axis]))
     ctx.same(node, x)
 
 
-def _same_places(node: ir.Node, size: int, out: int, scale: float, align: bool, half: bool) -> bool:
+def _same_places(ctx: Writer, node: ir.Node, size: int, out: int, scale: float, align: bool, half: bool) -> bool:
     step = (size - 1) / (out - 1) if align and out > 1 else size / out
     x = np.arange(out, dtype=np.float64)
     theirs = (x + 0.5) * step - 0.5 if half else x * step
-    ours = np.clip(_positions(node, size, out, scale), 0, size - 1)
+    ours = np.clip(_positions(ctx, node, size, out, scale), 0, size - 1)
     return bool(np.abs(ours - np.clip(theirs, 0, size - 1)).max(initial=0) < 1e-6 * max(size, 1))
 
 

@@ -17,6 +17,7 @@ import onnx_ir as ir
 
 from edgeort.converters.tflite import schema
 from edgeort.converters.tflite.graph import Graph, Quant, Tensor
+from edgeort.converters.tflite.kinds import takes
 from edgeort.converters.tflite.refusal import Blocked, Refuse
 from edgeort.converters.tflite.weights import Weights
 from edgeort.passes.algebra import clip_bounds
@@ -29,6 +30,7 @@ _DTYPES: dict[str, str] = {
 }  # fmt: skip
 _FUSED: dict[tuple[float, float], str] = {(0.0, math.inf): "RELU", (0.0, 6.0): "RELU6", (-1.0, 1.0): "RELU_N1_TO_1"}
 _HALF_FROM = 256  # elements: smaller constants stay float32, as the file would hardly shrink
+_WORKED_ON: dict[str, int] = {"SELECT_V2": 1, "TRANSPOSE_CONV": 2}  # the operand, where it is not the first
 HALF_MAX = float(np.finfo(np.float16).max)
 
 
@@ -77,11 +79,13 @@ class Writer:
         """The shape of a value. Refuse where it is not known before the run."""
         if value is None or value.shape is None or not all(isinstance(d, int) and d >= 0 for d in value.shape):
             raise Refuse(f"the shape of {value.name if value else 'an input'} is not known before the run")
-        return tuple(int(d) for d in value.shape)  # type: ignore[arg-type]
+        if 0 in value.shape.numpy():
+            raise Refuse(f"{value.name} is empty")
+        return value.shape.numpy()
 
     def dtype(self, value: ir.Value) -> str:
         """The type of the tensor that stands for a value: float16 is computed as float32."""
-        name = value.dtype.name if value.dtype is not None else "unknown"
+        name = value.type.dtype.name if isinstance(value.type, ir.TensorType) else "unknown"
         if name not in _DTYPES:
             raise Refuse(f"{value.name} is of type {name.lower()}, which LiteRT's operators do not take")
         return _DTYPES[name]
@@ -186,8 +190,15 @@ class Writer:
         """An operator with one output of the first input's type, and of its shape unless another is given."""
         shape = self.about(inputs[0]).shape if shape is None else shape
         made = self.temporary(f"{name.lower()}:{len(self.graph.tensors)}", shape, inputs[0])
-        self.graph.add(name, inputs, [made], **options)
+        self._add(name, inputs, made, options)
         return made
+
+    def _add(self, name: str, inputs: Sequence[int], made: int, options: dict[str, Any]) -> None:
+        """Appends an operator with one output. Refuse where its kernel does not take the type of what it works on."""
+        tensor = self.about(inputs[_WORKED_ON.get(name, 0)])
+        if tensor.quant is None and not takes(name, tensor.dtype):
+            raise Refuse(f"LiteRT's {name} does not take {tensor.dtype}")
+        self.graph.add(name, inputs, [made], **options)
 
     def number(self, value: float, dtype: str = "float32") -> int:
         """A scalar constant."""
@@ -201,17 +212,17 @@ class Writer:
         """The site's operator. Where it can only give integers of `quant`, they are quantised again behind it."""
         last = self.result(site)
         if quant is None or site.quant is None or site.quant == quant:
-            self.graph.add(name, inputs, [last], **options)
+            self._add(name, inputs, last, options)
             return
         between = self.graph.tensor(f"{site.value.name}_{name.lower()}", self.shape(site.value), "int8", quant)
-        self.graph.add(name, inputs, [between], **options)
+        self._add(name, inputs, between, options)
         self.graph.add("QUANTIZE", [between], [last])
 
     def forward(self, node: ir.Node, name: str, inputs: Sequence[int], **options: Any) -> None:
         """The operator of a node that only moves elements of its first input: the type and scale stay."""
         out = node.outputs[0]
         made = self.temporary(str(out.name), self.shape(out), inputs[0])
-        self.graph.add(name, inputs, [made], **options)
+        self._add(name, inputs, made, options)
         self.put(out, made)
 
     def same(self, node: ir.Node, index: int) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from edgeort.passes import Pass
+from edgeort.model import infer_shapes
+from edgeort.passes import Pass, PassContext, run_passes
 from edgeort.passes.average_integers import average_integers
 from edgeort.passes.drop_clips import drop_clips
 from edgeort.passes.fold_dequantized import fold_dequantized
@@ -221,3 +222,21 @@ def test_sixteen_bits_that_are_only_restored_are_one_program(
     model, count = run(model_of(text, opset=21), spell_out_quantisation)
     assert count == 2 + nodes.count("m =") and counts(model)["Cast"] == casts
     assert not {"QuantizeLinear", "DequantizeLinear"} & set(counts(model))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "step"),
+    [
+        ("m = Transpose (x) q = QuantizeLinear (m, s, z) y = DequantizeLinear (q, s, z)", move_integers),
+        ("q = QuantizeLinear (x, s, wide) y = DequantizeLinear (q, s, wide)", spell_out_quantisation),
+    ],
+)
+def test_types_of_the_model_behind_a_clone_stay(nodes: str, step: Pass):
+    """Clones share the objects that say the types of values, so that a pass must not change those in place."""
+    wide = "wide = Constant <value = uint16 {7}> () " if "wide" in nodes else ""
+    model = infer_shapes(graph(wide + nodes, opset=21))
+    before = {v.name: v.dtype for node in model.graph for v in node.outputs}
+    ctx = PassContext()
+    run_passes(model.clone(), ctx, (step,))
+    assert ctx.counts[step.__name__]
+    assert {v.name: v.dtype for node in model.graph for v in node.outputs} == before

@@ -112,5 +112,9 @@ def test_refused():
     assert reasons(text) == [("Div", "integer division rounds otherwise in LiteRT")]
     text = "g (float[3] x) => (float[n] y) { y = Acosh(x) }"
     assert reasons(text) == [("Acosh", "LiteRT has no Acosh, and no few operators that compute it are known here")]
+    text = "g (int8[3] x, int8[3] z) => (bool[n] y) { y = Greater(x, z) }"  # LiteRT aborts the process
+    assert reasons(text) == [("Greater", "LiteRT's GREATER does not take int8")]
+    text = "g (float[3] x, float h) => (float[n] y) { y = Clip(x, h) }"
+    assert reasons(text) == [("Clip", "its bounds are computed as the model runs")]
     text = "g (double[3] x) => (double[n] y) { y = Relu(x) }"
     assert "is of type double" in reasons(text)[0][1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tests.converters.tflite.support import check, reasons
@@ -43,6 +44,22 @@ def test_bilinear_is_one_operator_and_other_scales_are_products():
     assert found.count("FULLY_CONNECTED") == 2
 
 
+@pytest.mark.parametrize("scales", ["1.0,1.0,1.15,2.0", "1.0,1.0,1.15,1.15"])
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_scales_that_leave_a_size(mode: str, scales: str):
+    check(resize(f'mode="{mode}", coordinate_transformation_mode="half_pixel"', scales=scales))
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+@pytest.mark.parametrize(("op", "opset"), [("Upsample", 9), ("Resize", 10)])
+def test_the_first_operators(op: str, opset: int, mode: str):
+    weights = {"s": np.float32([1, 1, 2, 1.5])}
+    text = f'g (float[1,3,5,6] x) => (float[a,b,c,d] y) {{ y = {op}<mode="{mode}">(x, s) }}'
+    check(text, weights=weights, opset=opset)
+
+
 def test_refused():
+    text = "g (float[1,3,5,6] x, float[4] s) => (float[1,3,10,12] y) { y = Resize(x, , s) }"
+    assert reasons(text) == [("Resize", "its scales are computed as the model runs")]
     text = resize('mode="cubic"', sizes="1,3,10,12")
     assert reasons(text) == [("Resize", "it interpolates by cubic, and LiteRT only linearly or not at all")]
