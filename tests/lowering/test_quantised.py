@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from edgeort.lowering import steps
 from edgeort.lowering.params import PARAMS
 from edgeort.lowering.plan import PlanBuilder
 from tests.kernels.support import plan_of, reference
@@ -73,7 +74,7 @@ def interpreted(plan: PlanBuilder, x: Array) -> Array:
     params: Any = kind.unpack(node.params[: kind.size])
     quantisation: Any = PARAMS["Quantisation"].unpack(params["quantisation"][0])
     (zero,), (y_zero,), (lo,), (hi,) = (quantisation[name] for name in ("x_zero_point", "zero_point", "lo", "hi"))
-    assert quantisation["quantised"] == (1,) and len(node.inputs) == 5
+    assert quantisation["quantised"] == (1,)
     assert quantisation["wide"] == (int(weights.min() == -128),)
     if node.op == "QGemm":
         (k,), (n,) = params["k"], params["n"]
@@ -81,10 +82,20 @@ def interpreted(plan: PlanBuilder, x: Array) -> Array:
         acc = quantised.qgemm(x, taps[0], bias[:n], zero)
     else:
         acc, taps, n = _convolution(node.op, params, x, weights, bias, zero)
+    _check_steps(plan, node.op, taps, weights, node.inputs[5:])
     np.testing.assert_array_equal(taps.sum(axis=(0, 1), dtype=np.int32), _columns(sums, n, taps.shape[2]))
     columns = [_columns(vector, n, taps.shape[2]) for vector in (bias, scale)]
     assert quantisation["small"] == (int(quantised.is_small(taps, *columns, zero)),)
     return quantised.requantise(acc, _columns(scale, n, taps.shape[2]), y_zero, lo, hi)
+
+
+def _check_steps(plan: PlanBuilder, op: str, taps: Array, weights: Array, inputs: list[int]) -> None:
+    """Sums of one tap and whole quads have them, but for the weight -128; those of a stem are one tap."""
+    count, channels = (1, -(-taps.shape[0] * taps.shape[1] // 4) * 4) if op == "QStemConv" else taps.shape[:2]
+    stepped = op != "QDepthwiseConv" and count == 1 and channels % 4 == 0 and weights.min() > -128
+    assert len(inputs) == stepped
+    for index in inputs:
+        np.testing.assert_array_equal(plan.tensors[index].data, steps.steps(weights, channels // 4))
 
 
 def _convolution(op: str, params: Any, x: Array, weights: Array, bias: Array, zero: int) -> tuple[Array, Array, int]:
@@ -176,7 +187,8 @@ def test_factors_of_columns_are_in_the_scales() -> None:
 def test_factors_that_part_the_bounds_or_turn_them_stay_a_program(least: float) -> None:
     plan = plan_of(clamped_and_scaled((0, 6), np.linspace(least, 20, 21, dtype=np.float32)))
     (node,) = (n for n in plan.nodes if n.op == "QStemConv")
-    assert len(node.inputs) == 6 and {"Clip", "Mul", "Quantize"} <= plan.uops
+    factors_and_steps = node.inputs[5:]
+    assert len(factors_and_steps) == 2 and {"Clip", "Mul", "Quantize"} <= plan.uops
 
 
 @pytest.mark.parametrize("axis", (None, 0))

@@ -30,8 +30,8 @@ EDGEORT_INLINE void block(const f32* in, i64 in_step, i64 channels, const f32* w
   vf sum[M][V];
 #pragma clang loop unroll(full)
   for (int i = 0; i < M * V; ++i) sum[i / V][i % V] = load(from + i / V * kRow + i % V * kLanes);
-  for (; channels > 0; channels -= kLanes, in += in_step, weights += weights_step) {
 #if defined(__ARM_NEON)
+  for (i64 turns = (channels + kLanes - 1) / kLanes; turns != 0; --turns, in += in_step, weights += weights_step) {
     // Four channels of a tile at once: fmla takes its multiplier from any lane.
     vf rows[M];
 #pragma clang loop unroll(full)
@@ -43,7 +43,9 @@ EDGEORT_INLINE void block(const f32* in, i64 in_step, i64 channels, const f32* w
       for (int m = 0; m < M; ++m) a[m] = rows[m][lane];
       step<M, V>(sum, weights + lane * kRow, a);
     }
+  }
 #else
+  for (; channels > 0; channels -= kLanes, in += in_step, weights += weights_step) {
     const i64 lanes = channels < kLanes ? channels : kLanes;
     for (i64 lane = 0; lane < lanes; ++lane) {
       float a[M];
@@ -51,8 +53,8 @@ EDGEORT_INLINE void block(const f32* in, i64 in_step, i64 channels, const f32* w
       for (int m = 0; m < M; ++m) a[m] = in[m * kLanes + lane];
       step<M, V>(sum, weights + lane * kRow, a);
     }
-#endif
   }
+#endif
 #pragma clang loop unroll(full)
   for (int i = 0; i < M * V; ++i) store(out + i / V * kRow + i % V * kLanes, sum[i / V][i % V]);
 }

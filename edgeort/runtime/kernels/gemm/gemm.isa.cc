@@ -14,6 +14,12 @@ constexpr int kUnroll = 4;
 #else
 constexpr int kUnroll = 1;
 #endif
+// Vectors of a row of panels that are loaded at once: on 64-bit Arm a pair is one instruction, and leaves registers for more values.
+#if defined(__aarch64__)
+constexpr int kLoaded = 2;
+#else
+constexpr int kLoaded = kWidest;
+#endif
 constexpr int panels_of(int vectors) { return (vectors + kVectorsPerPanel - 1) / kVectorsPerPanel; }
 
 // What is added where there is no bias.
@@ -25,17 +31,47 @@ EDGEORT_INLINE const f32* opaque(const f32* p) {
   return p;
 }
 
-// One row of the panels. All of its vectors are loaded first, then each row's value is used at once: M * V sums, V weights
+#if defined(__ARM_NEON)
+// Eight values, and a step of kStep. In one instruction on 64-bit Arm, where the compiler would part the two loads.
+template <int kStep = 8>
+EDGEORT_INLINE void load_pair(const f32*& p, vf& a, vf& b) {
+#if defined(__aarch64__)
+  __asm__("ldp %q0, %q1, [%2], %4" : "=w"(a), "=w"(b), "+r"(p) : "m"(*reinterpret_cast<const f32(*)[8]>(p)), "i"(kStep * sizeof(f32)));
+#else
+  a = load(p);
+  b = load(p + 4);
+  p = opaque(p + kStep);
+#endif
+}
+#endif
+
+// One row of the panels. Up to kLoaded of its vectors are loaded, then each row's value is used at once: M * V sums, those weights
 // and one value are alive, which fits the registers for every row of kernels.inc.
-template <int M, int V, bool kBegin = false>
-EDGEORT_INLINE void step(vf (&sum)[M][V], const f32* const (&panels)[panels_of(V)], i64 row, const float (&a)[M]) {
-  vf weights[V];
+// kAhead: steps over so many rows of panels as part of the first load; `row` is counted from where they end.
+template <int M, int V, bool kBegin = false, int kAhead = 0>
+EDGEORT_INLINE void step(vf (&sum)[M][V], const f32* (&panels)[panels_of(V)], i64 row, const float (&a)[M]) {
+  constexpr int kAtOnce = V < kLoaded ? V : kLoaded;
 #pragma clang loop unroll(full)
-  for (int v = 0; v < V; ++v) weights[v] = load(panels[v / kVectorsPerPanel] + row * kPanel + v % kVectorsPerPanel * kLanes);
+  for (int first = 0; first < V; first += kAtOnce) {
+    if (kAtOnce < V) __asm__ volatile("" ::: "memory");  // else all would be loaded first
+    vf weights[kAtOnce];
+    if constexpr (kAhead > 0) {
+      if (first == 0) load_pair<kAhead * kPanel>(panels[0], weights[0], weights[1]);
+    }
 #pragma clang loop unroll(full)
-  for (int m = 0; m < M; ++m) {
+    for (int i = 0; i < kAtOnce; ++i) {
+      const int v = first + i;
+      if (kAhead > 0 && v < 2) continue;
+      weights[i] = load(panels[v / kVectorsPerPanel] + row * kPanel + v % kVectorsPerPanel * kLanes);
+    }
 #pragma clang loop unroll(full)
-    for (int v = 0; v < V; ++v) sum[m][v] = kBegin ? splat(a[m]) * weights[v] : fma(splat(a[m]), weights[v], sum[m][v]);
+    for (int m = 0; m < M; ++m) {
+#pragma clang loop unroll(full)
+      for (int i = 0; i < kAtOnce; ++i) {
+        vf& y = sum[m][first + i];
+        y = kBegin ? splat(a[m]) * weights[i] : fma(splat(a[m]), weights[i], y);
+      }
+    }
   }
 }
 
@@ -49,20 +85,19 @@ EDGEORT_INLINE void clear(vf (&sum)[M][V]) {
 }
 
 #if defined(__ARM_NEON)
-// Eight values, and steps over them. In one instruction on 64-bit Arm, where the compiler would part the two loads.
-EDGEORT_INLINE void load_pair(const f32*& p, vf& a, vf& b) {
+// Whether a step over four rows of panels is part of their first load.
+constexpr bool steps_first(int v) {
 #if defined(__aarch64__)
-  __asm__("ldp %q0, %q1, [%2], #32" : "=w"(a), "=w"(b), "+r"(p) : "m"(*reinterpret_cast<const f32(*)[8]>(p)));
+  return v >= 2 && panels_of(v) == 1;
 #else
-  a = load(p);
-  b = load(p + 4);
-  p = opaque(p + 8);
+  return v < 0;
 #endif
 }
 
 // How many rows are loaded in pairs: the second halves of theirs take the registers that sums, weights and values leave.
 constexpr int paired_rows(int m, int v) {
-  const int spare = 32 - (m * v + v + m);
+  const int weights = v > kLoaded ? kLoaded + 1 : v;
+  const int spare = 32 - (m * v + weights + m);
   return spare < m ? spare : m;
 }
 
@@ -70,7 +105,7 @@ constexpr int paired_rows(int m, int v) {
 // with a product need no zero; at most the sign of a zero differs, which adding the bias sets right.
 template <int M, int V, int kFours, bool kBegin = false>
 EDGEORT_INLINE void fours(vf (&sum)[M][V], const f32* (&panels)[panels_of(V)], const f32* (&a)[M]) {
-  constexpr int kPairs = kFours == 2 ? paired_rows(M, V) : 0;
+  constexpr int kPairs = kFours == 2 ? paired_rows(M, V) : 0, kAhead = steps_first(V) ? 4 : 0;
   vf four[M], next[M];
 #pragma clang loop unroll(full)
   for (int m = 0; m < kPairs; ++m) {
@@ -91,15 +126,18 @@ EDGEORT_INLINE void fours(vf (&sum)[M][V], const f32* (&panels)[panels_of(V)], c
       float values[M];
 #pragma clang loop unroll(full)
       for (int m = 0; m < M; ++m) values[m] = four[m][lane];
+      const i64 row = kAhead ? lane - kAhead : 4 * i + lane;
       if (kBegin && i + lane == 0) {
-        step<M, V, true>(sum, panels, 0, values);
+        step<M, V, true, kAhead>(sum, panels, row, values);
+      } else if (lane == 0) {
+        step<M, V, false, kAhead>(sum, panels, row, values);
       } else {
-        step<M, V>(sum, panels, 4 * i + lane, values);
+        step<M, V>(sum, panels, row, values);
       }
     }
   }
 #pragma clang loop unroll(full)
-  for (int p = 0; p < panels_of(V); ++p) panels[p] = opaque(panels[p] + 4 * kFours * kPanel);
+  for (int p = 0; p < panels_of(V) && !kAhead; ++p) panels[p] = opaque(panels[p] + 4 * kFours * kPanel);
 }
 
 // All fours of a tap; returns what is left of kc. More unrolling costs a third of the code: tiles of few sums do without.
