@@ -17,7 +17,7 @@ def sizes(kv_heads: int) -> Sizes:
         hidden=48,
         heads=4,
         kv_heads=kv_heads,
-        columns=12,
+        columns=16,
         inner=100,
         vocabulary=300,
         positions=64,
