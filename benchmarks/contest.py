@@ -90,9 +90,7 @@ def _ratio(times: Mapping[str, float | None]) -> float | None:
 class Worker:
     """A process of benchmarks.worker that has the model loaded, or has said why not."""
 
-    def __init__(
-        self, entry: Engine, model: Model, threads: int, folder: Path, others: Sequence[Feeds] = ()
-    ) -> None:
+    def __init__(self, entry: Engine, model: Model, threads: int, folder: Path, others: Sequence[Feeds] = ()) -> None:
         """`others`: further inputs, for which the model's free dimensions stay free."""
         folder.mkdir()
         for index, feeds in enumerate((model.feeds, *others)):
