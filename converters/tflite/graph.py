@@ -99,7 +99,7 @@ class Graph:
         used = {i for operator in self.operators for i in (*operator.inputs, *operator.outputs) if i >= 0}
         used |= {tensor for _, tensor in (*self.inputs, *self.outputs)}
         place = {old: new for new, old in enumerate(sorted(used))} | {-1: -1}
-        codes = {name: i for i, name in enumerate(dict.fromkeys(operator.name for operator in self.operators))}
+        codes = {code: i for i, code in enumerate(dict.fromkeys(map(self._code, self.operators)))}
         tensors, buffers = self._tensors(sorted(used))
         subgraph = {
             "tensors": tensors,
@@ -116,7 +116,7 @@ class Graph:
         }
         model = {
             "version": schema.VERSION,
-            "operator_codes": [_code(name) for name in codes],
+            "operator_codes": [_code_table(*code) for code in codes],
             "subgraphs": [subgraph],
             "description": "edgeort",
             "buffers": buffers,
@@ -142,10 +142,18 @@ class Graph:
             tables.append(table)
         return tables, buffers
 
-    def _operator(self, operator: Operator, codes: dict[str, int], place: dict[int, int]) -> dict[str, Any]:
+    def _code(self, operator: Operator) -> tuple[str, int]:
+        """The operator's name and version."""
+        if operator.name == "FULLY_CONNECTED":
+            quant = self.tensors[operator.inputs[1]].quant
+            if quant is not None and len(quant.scale) > 1:
+                return operator.name, schema.PER_CHANNEL_CONNECTED
+        return operator.name, schema.VERSIONS.get(operator.name, 1)
+
+    def _operator(self, operator: Operator, codes: dict[tuple[str, int], int], place: dict[int, int]) -> dict[str, Any]:
         options = schema.OPERATORS[operator.name][1]
         table: dict[str, Any] = {
-            "opcode_index": codes[operator.name],
+            "opcode_index": codes[self._code(operator)],
             "inputs": [place[i] for i in operator.inputs],
             "outputs": [place[i] for i in operator.outputs],
         }
@@ -154,10 +162,10 @@ class Graph:
         return table
 
 
-def _code(name: str) -> dict[str, int]:
+def _code_table(name: str, version: int) -> dict[str, int]:
     number = schema.OPERATORS[name][0]
     return {
         "deprecated_builtin_code": min(number, _LAST_IN_BYTE),
-        "version": schema.VERSIONS.get(name, 1),
+        "version": version,
         "builtin_code": number,
     }

@@ -34,7 +34,8 @@ class Lowered:
 def lower(model: ir.Model, options: Options) -> Lowered:
     """The graph of a model that went through `edgeort.model.load` and `clean`; it is left as it was.
 
-    Raises ShapeError for a dimension that is free: LiteRT's operators get sizes, not symbols.
+    Raises ShapeError for a dimension that is free, as LiteRT's operators get sizes, and UnsupportedError for an input
+    or output that LiteRT cannot have.
     """
     free = free_dimensions(model)
     if free:
@@ -56,7 +57,7 @@ def lower(model: ir.Model, options: Options) -> Lowered:
             refusals.append((node, reason))
     if not refusals:
         for value in prepared.graph.outputs:
-            writer.add_output(value)
+            _add_output(writer, value)
         writer.graph.drop_unused()
     return Lowered(writer.graph, refusals, writer.notes)
 
@@ -68,6 +69,14 @@ def _add_input(writer: Writer, value: ir.Value) -> bool:
     except Refuse:
         return bool(value.uses())
     return True
+
+
+def _add_output(writer: Writer, value: ir.Value) -> None:
+    try:
+        writer.shape(value)
+        writer.add_output(value)
+    except Refuse as refusal:
+        raise UnsupportedError(f"output {value.name!r} cannot be one of LiteRT's: {refusal}") from refusal
 
 
 def _write(writer: Writer, node: ir.Node) -> str | None:

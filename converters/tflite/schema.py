@@ -195,8 +195,10 @@ OPERATORS: dict[str, tuple[int, str | None]] = {
     "SIGN": (158, None),
 }
 
-# The first version of an operator that has the kernel meant here, where that is not 1.
+# The first version of an operator that has the kernel meant here, where that is not 1. Older readers refuse a version
+# that they do not know, and would compute nonsense from a FULLY_CONNECTED with a scale for each output.
 VERSIONS: dict[str, int] = {"BROADCAST_TO": 2}
+PER_CHANNEL_CONNECTED = 12
 
 TYPES: dict[str, int] = {
     "float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int64": 4, "bool": 6, "int16": 7, "int8": 9,

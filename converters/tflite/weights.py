@@ -46,6 +46,8 @@ class Weights:
             return cls(numbers)
         if found.integers.min(initial=0) < LEAST - 1 or found.integers.max(initial=0) > -LEAST:
             return cls(numbers)  # asymmetric: the products of its integers would need a zero point for each slice
+        if not (np.isfinite(found.scale).all() and found.scale.min(initial=1) > 0):
+            return cls(numbers)  # a bias could not be written in steps of 0
         integers = np.maximum(found.integers, LEAST).astype(np.int8)
         return cls(numbers, integers, found.scale.reshape(-1).astype(np.float32), found.axis or 0)
 

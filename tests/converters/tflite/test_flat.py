@@ -86,6 +86,7 @@ def test_a_file_reads_back_as_it_was_made():
     assert model.operatorCodes[operator.opcodeIndex].builtinCode == generated.BuiltinOperator.FULLY_CONNECTED
     assert operator.inputs.tolist() == [0, 1, -1] and operator.outputs.tolist() == [2]
     assert operator.builtinOptions.keepNumDims and operator.builtinOptions.fusedActivationFunction == 1
+    assert model.operatorCodes[0].version == 12  # older readers take the first scale for all outputs
     quant = subgraph.tensors[1].quantization
     np.testing.assert_array_equal(quant.scale, np.float32([0.1, 0.2, 0.3, 0.4]))
     assert subgraph.tensors[0].quantization.zeroPoint.tolist() == [-3]

@@ -45,6 +45,12 @@ def test_a_type_that_nothing_reads():
         tflite.refusals(models.clean(model))
 
 
+def test_an_empty_output():
+    text = "g (float[2] x) => (float[a] y, float[b] e) { y = Neg(x) e = Constant<value = float[0] {}>() }"
+    with pytest.raises(UnsupportedError, match="'e'.* is empty"):
+        tflite.refusals(models.clean(model_of(text)))
+
+
 def test_free_dimensions_are_named_with_what_fixes_them():
     model = model_of("g (float[batch,3] x) => (float[batch,3] y) { y = Neg(x) }")
     with pytest.raises(ShapeError, match=r"free are x \[batchx3\]") as error:

@@ -201,6 +201,14 @@ def test_weights_alone_are_stored_as_integers():
     assert "int8" in stored
 
 
+def test_a_channel_of_scale_zero_keeps_its_bias():
+    held = weights_of(w=(3, 4)) | {"b": np.float32([5, -4, 3])}
+    held["sw"][1] = 0
+    text, weights = model(f"{given('x')} wd = DequantizeLinear<axis=0>(w, sw) t = Gemm<transB=1>(xd, wd, b)", held,
+                          np.uint8, "float[2,4] x", "a,b")  # fmt: skip
+    steps(text, weights)
+
+
 def test_what_is_computed_in_float_between_integers_is_noted():
     body = f"{given('x')} t = Sin(xd)"
     text, weights = model(body, {}, np.uint8, "float[2,3] x", "a,b")
