@@ -277,6 +277,23 @@ def test_missing_packages_are_told(monkeypatch: pytest.MonkeyPatch):
     assert "tflite-runtime has no library for bundles, and fails with NumPy 2" in str(PROVIDER.missing())
 
 
+def test_remarks_stand_at_the_node_they_are_about(tmp_path: Path):
+    nodes, value = [], "x"
+    for op, name in (("Relu", "act"), ("HardSwish", "act1"), ("Relu", "act2")):
+        nodes += [
+            helper.make_node("QuantizeLinear", [value, "s", "z"], [f"{name}q"], name=f"{name}_q"),
+            helper.make_node("DequantizeLinear", [f"{name}q", "s", "z"], [f"{name}d"], name=f"{name}_d"),
+            helper.make_node(op, [f"{name}d"], [name], name=name),
+        ]
+        value = name
+    nodes.append(helper.make_node("Identity", [value], ["y"], name="last"))
+    constants = [onnx.numpy_helper.from_array(a, n) for n, a in (("s", np.float32(0.1)), ("z", np.int8(3)))]
+    graph = cleaned(model(nodes, [("x", [1, 64])], [("y", [1, 64])], constants), tmp_path)
+    told = {node.name: (node.precision, node.reason) for node in PROVIDER.make(graph, request()).nodes}
+    assert told["act1"] == ("float32", "computes in float32 between integers")
+    assert told["act"] == told["act2"] == ("int8", "")
+
+
 CNNS = ("mobilenetv2_100", "mobilenetv3_small_100", "mobilenetv3_large_100", "resnet18", "resnet50")
 LITE0 = "efficientnet_lite0"
 
