@@ -124,14 +124,14 @@ def _signature(graph: ir.Model, lowered: tflite.Lowered) -> tuple[tuple[Value, .
 
 
 def _nodes(graph: ir.Model, lowered: tflite.Lowered) -> tuple[Node, ...]:
-    """The model's nodes, with what the writer remarked of them; its nodes have names that begin as the model's own."""
-    found = []
-    for node in adapted.nodes_of(graph, NAME, "float32"):
-        remarks = [text for other, text in lowered.notes if str(other.name).startswith(node.name)]
-        if any("float32" in text for text in remarks):
-            node = replace(node, precision="float32")
-        found.append(replace(node, reason="; ".join(dict.fromkeys(remarks))))
-    return tuple(found)
+    """The model's nodes, with what the writer remarked of those that it made of them, whose names begin as theirs."""
+    nodes = {node.name: node for node in adapted.nodes_of(graph, NAME, "float32")}
+    for made, remark in lowered.notes:
+        name = max((name for name in nodes if str(made.name).startswith(name)), key=len, default="")
+        if name:
+            precision = "float32" if "float32" in remark else nodes[name].precision
+            nodes[name] = replace(nodes[name], precision=precision, reason=remark)
+    return tuple(nodes.values())
 
 
 def _requirements(profile: Profile) -> tuple[str, ...]:
