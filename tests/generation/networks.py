@@ -20,7 +20,7 @@ def sizes(kv_heads: int) -> Sizes:
         columns=16,
         inner=100,
         vocabulary=300,
-        positions=64,
+        positions=128,
         epsilon=1e-5,
         theta=10000.0,
     )
