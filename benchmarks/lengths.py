@@ -43,9 +43,7 @@ def contest(path: Path, lengths: Sequence[int], threads: int, pace: Pace) -> lis
     with tempfile.TemporaryDirectory(prefix="edgeort-") as name, ExitStack() as stack:
         workers = [
             stack.enter_context(
-                Worker(
-                    entry, Model(MODEL, path, first), threads, Path(name) / entry.name.replace(" ", "-"), None, others
-                )
+                Worker(entry, Model(MODEL, path, first), threads, Path(name) / entry.name.replace(" ", "-"), others)
             )
             for entry in FREE
         ]

@@ -18,6 +18,8 @@ from edgeort.bench import Measurement
 from edgeort.bundle import Bundle, Contents, Manifest, Vocabulary, golden
 from edgeort.comparison import Comparison
 from edgeort.device_profiles.rates import macs_per_ms
+from edgeort.engine import NAMES
+from edgeort.errors import UnsupportedError
 from edgeort.pipeline import checking, packing
 from edgeort.pipeline.checking import Model, Ran
 from edgeort.pipeline.walk import Walk
@@ -63,6 +65,7 @@ class Workshop:
     def attempt(self, provider: Provider, trials: ExitStack) -> Attempt:
         """The provider's bundle in a folder that lasts as long as `trials`. Raises an EdgeortError."""
         made = provider.make(self.graph, self.request)
+        _check_types(made)
         manifest = packing.make_manifest(self.path, self.request, made)
         tokenizer = self.vocabulary.about if self.vocabulary else None
         manifest = replace(manifest, preprocessing=self.preprocessing, tokenizer=tokenizer)
@@ -91,3 +94,12 @@ class Workshop:
             outputs = reference_outputs(self.reference, feeds_of(manifest, attempt.inputs))
         by_value = dict(zip(manifest.outputs, outputs, strict=True))
         return golden.files(attempt.inputs, by_value, whole=manifest.min_sqnr_db is not None)
+
+
+def _check_types(made: Made) -> None:
+    """UnsupportedError where an input or output is of a type that nothing here can make or compare, such as strings."""
+    for value in (*made.inputs, *made.outputs):
+        if value.dtype not in NAMES:
+            raise UnsupportedError(
+                f"{value.name!r} has the element type {value.dtype}, which {made.provider} cannot be fed"
+            )

@@ -269,7 +269,7 @@ def test_a_model_that_cannot_run_says_so_before_any_work(tmp_path: Path, what: s
     onnx.save(onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["": 17, "odd": 1]> g {text}'), path)
     shown = json.loads(call("inspect", path, "--device", "host", "--json").stdout)["unsupported"][0]
     assert (shown["node"], shown["op_type"]) == (node, operator) and words in shown["reason"]
-    result = call("build", path, "--device", "host")
+    result = call("build", path, *ON_HOST)
     said = result.stderr.replace("\n", " ")
     assert result.exit_code == 2 and words in said and "hint: " in said and "compile" not in said
     assert operator.replace("::", ".") in said

@@ -120,3 +120,11 @@ def _is_here(profile: device_profiles.Profile, one: Provider) -> bool:
 def test_an_unknown_name_is_an_error():
     with pytest.raises(EdgeortError, match="unknown provider 'gpu'; known are cpu"):
         provider("gpu")
+
+
+def test_strings_are_refused_by_all(tmp_path: Path):
+    text = '<ir_version: 9, opset_import: ["": 17]> g (string[3] x) => (string[3] y) { y = Identity (x) }'
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "m.onnx")
+    with pytest.raises(UnsupportedError, match="string"):
+        edgeort.build(tmp_path / "m.onnx", "host", tmp_path / "b")
+    assert not (tmp_path / "b").exists()
