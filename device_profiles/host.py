@@ -18,7 +18,11 @@ from edgeort.errors import ProfileError
 ARCHS = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64", "armv7l": "armv7"}
 OSES = {"Linux": "linux", "Darwin": "macos", "Windows": "windows"}
 _OLDEST_GLIBC = (2, 28)  # what every Linux profile builds for: a newer host keeps to it, so that one libc build serves
-_PROVIDERS = {"linux": ["cpu"], "macos": ["cpu", "coreml"], "windows": ["cpu", "directml"]}
+_PROVIDERS = {
+    "linux": ["cpu", "openvino"],
+    "macos": ["cpu", "coreml", "openvino"],
+    "windows": ["cpu", "openvino", "directml"],
+}
 ASSUMED_MHZ, ASSUMED_L1D_KB, ASSUMED_L2_KB, ASSUMED_RAM_MB, ASSUMED_GBS = 1000, 32, 256, 1024, 10.0
 
 

@@ -42,17 +42,19 @@ def compare(
     limit: float = LIMIT,
     *,
     quantised: bool = False,
+    least_db: float | None = None,
 ) -> Comparison:
     """Compares one output with the reference `want`; `other` is a second answer of the reference.
 
     Where the reference has NaN or an infinity, ours must have the same. Outputs of a `quantised` model are judged by
-    their SQNR, but for integers of more than 8 bits.
+    their SQNR, but for integers of more than 8 bits: it is `least_db` or more, or by default near what two answers of
+    the reference have.
     """
     if ours.shape != want.shape or ours.dtype != want.dtype:
         is_, should = (f"{array.dtype} {list(array.shape)}" for array in (ours, want))
         return Comparison(name, float("inf"), f"it is {is_}, not {should}")
     if quantised and (want.dtype.kind == "f" or want.dtype.itemsize == 1) and np.isfinite(want).all():
-        return _judge_noise(name, ours, want, other)
+        return _judge_noise(name, ours, want, other, least_db)
     if want.dtype.kind != "f":
         share = float(np.mean(ours != want)) if want.size else 0.0
         return Comparison(name, share, f"{share:.2%} of its elements differ" if share else None)
@@ -66,10 +68,13 @@ def compare(
     return Comparison(name, difference, f"it differs by {difference:.2g} of its range, more than {limit:.0e}", spread)
 
 
-def _judge_noise(name: str, ours: np.ndarray, want: np.ndarray, other: np.ndarray | None) -> Comparison:
+def _judge_noise(
+    name: str, ours: np.ndarray, want: np.ndarray, other: np.ndarray | None, least_db: float | None
+) -> Comparison:
     found, own = sqnr_db(ours, want), None if other is None else sqnr_db(other, want)
-    limit = QUANTISED_LIMIT_DB if own is None else min(QUANTISED_LIMIT_DB, own - OWN_MARGIN_DB)
-    problem = None if found >= limit else f"its SQNR is {found:.1f} dB, below {limit:.1f} dB"
+    if least_db is None:
+        least_db = QUANTISED_LIMIT_DB if own is None else min(QUANTISED_LIMIT_DB, own - OWN_MARGIN_DB)
+    problem = None if found >= least_db else f"its SQNR is {found:.1f} dB, below {least_db:.1f} dB"
     return Comparison(name, _relative(ours, want), problem, sqnr_db=found, reference_sqnr_db=own)
 
 
@@ -96,10 +101,13 @@ def compare_all(
     other: Sequence[np.ndarray] | None = None,
     *,
     quantised: bool = False,
+    least_db: float | None = None,
 ) -> list[Comparison]:
     """Compares all outputs."""
     others = [None] * len(names) if other is None else other
-    return [compare(*row, quantised=quantised) for row in zip(names, ours, want, others, strict=True)]
+    return [
+        compare(*row, quantised=quantised, least_db=least_db) for row in zip(names, ours, want, others, strict=True)
+    ]
 
 
 def accept(comparisons: list[Comparison]) -> list[Comparison]:

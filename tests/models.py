@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+from edgeort import device_profiles
+
+_HOST = device_profiles.load("host")
+# This machine with no provider to choose: what is built for it has the same bytes each time, whatever is installed.
+HOST = dataclasses.replace(_HOST, runtime=dataclasses.replace(_HOST.runtime, providers=("cpu",)))
+ON_HOST = ("--device", "host", "--provider", "cpu")  # the same on the command line
 
 
 def mlp(batch: int | str = "N", features: int = 8, hidden: int = 37, seed: int = 0) -> onnx.ModelProto:

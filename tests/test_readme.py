@@ -13,6 +13,7 @@ import pytest
 
 import edgeort
 from edgeort import sample
+from tests.models import HOST
 from tests.readme import README, ROOT, commands, run
 
 TEXT = README.read_text(encoding="utf-8")
@@ -28,7 +29,7 @@ def block(language: str) -> str:
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample's bundle for this machine."""
     path = tmp_path_factory.mktemp("readme") / "digits-host"
-    edgeort.build(sample.path(), "host", path)
+    edgeort.build(sample.path(), HOST, path)
     return path
 
 

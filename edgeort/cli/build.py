@@ -207,13 +207,12 @@ def _configured(config: Path) -> str:
 
 
 def _print(result: BuildResult, path: Path, said: str) -> None:
-    ours = result.provider == "cpu"
+    ours, has_code = result.provider == "cpu", result.library_bytes > 0
     limit = "" if result.ram_limit is None else f" (limit {size(result.ram_limit)})"
     rows = [
         ("model", f"{path} ({said})"),
         ("bundle", f"{result.bundle}, {size(result.bundle_bytes)}"),
-        ("library", size(result.library_bytes)),
-        ("harness", size(result.harness_bytes)),
+        *([("library", size(result.library_bytes)), ("harness", size(result.harness_bytes))] if has_code else []),
         ("plan" if ours else "model", f"{size(result.model_bytes)} of graph and weights{_weights(result)}"),
         *([("arena", f"{size(result.arena_bytes)} of activations{limit}")] if ours else []),
         ("nodes", f"{result.nodes}, all on the {result.provider} provider{_precisions(result)}"),

@@ -191,7 +191,9 @@ def _distance(found: Comparison) -> str:
 def _golden_rows(golden: Validation | str, has_data: bool) -> list[tuple[str, str]]:
     if isinstance(golden, str):
         return [("golden", f"not checked: {golden}")]
-    rows = [("golden", f"bit-identical on {golden.device}, digest {golden.golden}")]
+    near = golden.min_sqnr_db
+    same = "bit-identical" if near is None else f"at least {near:g} dB from those of the build"
+    rows = [("golden", f"{same} on {golden.device}, digest {golden.golden}")]
     rows += [(result.output, _distance(result)) for result in golden.comparisons]
     if not golden.comparisons and not has_data:
         rows.append(("reference", "not compared: --model MODEL.onnx compares with ONNX Runtime"))

@@ -89,6 +89,9 @@ def _print(
         largest = sorted(manifest.files.items(), key=lambda item: -item[1].size_bytes)[:LARGEST_SHOWN]
         print_table("bytes", [(name, size(entry.size_bytes)) for name, entry in largest], ("file", "size"))
         nodes = [(n, ms) for n, ms in nodes if ms is None or ms > 0]
+        if manifest.provider != "cpu" and found is not None:
+            _print_engine(found)
+            return
     total = sum(ms or 0.0 for _, ms in nodes) or 1.0
     ordered = sorted(nodes, key=lambda pair: -(pair[1] or 0.0))[: None if wanted else 2 * LARGEST_SHOWN]
     table = [
@@ -97,6 +100,14 @@ def _print(
     ]
     headers = ("ms", "share", "provider", "precision", "weights", "kernel", "node", "because")
     print_table("nodes" if wanted else "nodes that take most", table, headers)
+
+
+def _print_engine(found: Measurement) -> None:
+    """The nodes of another engine, which has fused and renamed those of the model."""
+    timed = sorted((row for row in found.profile if row["ms"]), key=lambda row: -row["ms"])
+    total = sum(row["ms"] for row in timed) or 1.0
+    rows = [(_ms(r["ms"]), f"{r['ms'] / total:.1%}", r["op"], r["name"]) for r in timed[: 2 * LARGEST_SHOWN]]
+    print_table("the engine's nodes that take most", rows, ("ms", "share", "kernel", "node"))
 
 
 def _ms(ms: float | None) -> str:

@@ -94,7 +94,7 @@ def build(
         manifest = replace(
             attempt.manifest,
             quantization=accuracies.record(asked, quantised, evaluation, shares),
-            # Times differ from build to build, so that a bundle without a choice has none, and the same bytes each time.
+            # Times differ from build to build: a bundle that was no choice has none, and the same bytes each time.
             candidates=tuple(row.to_dict() for row in candidates) if len(candidates) > 1 else (),
         )
         write_bundle(out, manifest, contents)

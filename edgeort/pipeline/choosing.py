@@ -5,7 +5,6 @@ Every one that can serve the device is built and, where the device answers, they
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
@@ -18,10 +17,11 @@ from edgeort.bench import measure
 from edgeort.device_profiles import Profile
 from edgeort.devices import Job, open_device
 from edgeort.errors import (
-    CheckError,
-    DeviceError,
     EdgeortError,
+    InputError,
     MissingExtraError,
+    OutputError,
+    ShapeError,
     ToolchainError,
     UnsupportedError,
 )
@@ -33,8 +33,7 @@ AUTO = "auto"
 ROUNDS, RUNS, WARMUP = 3, 20, 3
 # A provider that the profile prefers is kept unless another is faster by more: less is within what two runs differ by,
 # and the libraries of other engines are large.
-MARGIN = 0.05
-_EXCUSED = (CheckError, DeviceError, MissingExtraError, ToolchainError, UnsupportedError)
+MARGIN, LEAST_MS = 0.05, 0.02
 
 
 @dataclass(frozen=True)
@@ -108,9 +107,9 @@ def choose(wish: Wish, workshop: Workshop, trials: ExitStack) -> tuple[Attempt, 
             if obstacle := _obstacle(provider, workshop.request):
                 raise obstacle
             tried.append(workshop.attempt(provider, trials))
-        except _EXCUSED as error:
-            if isinstance(error, CheckError) and provider.name == "cpu":
-                raise  # a fault of ours
+        except EdgeortError as error:
+            if not _is_excused(error, provider):
+                raise
             errors.append(error)
             rows.append(Candidate(provider.name, refusals=_refused(provider, workshop, error), reason=_sentence(error)))
         if tried and wish.provider != AUTO:
@@ -120,6 +119,13 @@ def choose(wish: Wish, workshop: Workshop, trials: ExitStack) -> tuple[Attempt, 
     latencies = _measure_in_turns(tried)
     best = _best(tried, latencies)
     return best, (*(_row(one, latencies, one is best) for one in tried), *rows)
+
+
+def _is_excused(error: EdgeortError, provider: Provider) -> bool:
+    """Whether another provider may be taken instead: not where the disk is full, or our own answers are wrong."""
+    if provider.name == "cpu":
+        return isinstance(error, (UnsupportedError, ToolchainError))
+    return not isinstance(error, (OutputError, InputError))
 
 
 def _refused(provider: Provider, workshop: Workshop, error: Exception) -> tuple[Refusal, ...]:
@@ -140,18 +146,22 @@ def survey(profile: Profile, model: Path | None = None) -> tuple[Candidate, ...]
     rows = []
     for provider in map(providers.provider, names):
         obstacle = _obstacle(provider, request)
-        nodes = () if obstacle or graph is None else tuple(provider.refusals(graph, request))
+        nodes: tuple[Refusal, ...] = ()
+        try:
+            nodes = () if obstacle or graph is None else tuple(provider.refusals(graph, request))
+        except ShapeError as error:
+            obstacle = error
         rows.append(Candidate(provider.name, refusals=nodes, reason=_sentence(obstacle) if obstacle else ""))
     return tuple(rows)
 
 
 def _sentence(error: Exception) -> str:
     hint = getattr(error, "hint", None)
-    return f"{error} ({hint})" if hint and isinstance(error, MissingExtraError) else str(error)
+    return f"{error} ({hint})" if hint and isinstance(error, (MissingExtraError, ShapeError)) else str(error)
 
 
 def _measure_in_turns(tried: Sequence[Attempt]) -> dict[str, float]:
-    """Medians in ms by provider, of those whose device is here; each of several gets `ROUNDS` turns."""
+    """Medians in ms by provider, of those whose device is here; of several the best of `ROUNDS` turns each."""
     here = [one for one in tried if one.measurement is not None]
     if len(here) < 2:
         return {one.made.provider: one.measurement.latency_ms["p50"] for one in here if one.measurement}
@@ -161,7 +171,7 @@ def _measure_in_turns(tried: Sequence[Attempt]) -> dict[str, float]:
             device = open_device(None, one.manifest)
             job = Job(threads=one.manifest.threads, runs=RUNS, warmup=WARMUP)
             turns[one.made.provider].append(measure(one.bundle, device, job).latency_ms["p50"])
-    return {name: statistics.median(found) for name, found in turns.items()}
+    return {name: min(found) for name, found in turns.items()}
 
 
 def _best(tried: Sequence[Attempt], latencies: Mapping[str, float]) -> Attempt:
@@ -170,7 +180,8 @@ def _best(tried: Sequence[Attempt], latencies: Mapping[str, float]) -> Attempt:
     if measured:
         best = measured[0]
         for one in measured[1:]:
-            if latencies[one.made.provider] < (1 - MARGIN) * latencies[best.made.provider]:
+            fastest = latencies[best.made.provider]
+            if latencies[one.made.provider] < min((1 - MARGIN) * fastest, fastest - LEAST_MS):
                 best = one
         return best
     return next((one for one in tried if one.made.provider == "cpu"), tried[0])

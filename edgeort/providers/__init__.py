@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from edgeort.errors import InputError
+from edgeort.providers.coreml import CoreMl
 from edgeort.providers.cpu import Cpu
 from edgeort.providers.litert import LiteRt
 from edgeort.providers.openvino import OpenVino
 from edgeort.providers.provider import Made, Node, Provider, Refusal, Request
 
-PROVIDERS: tuple[Provider, ...] = (Cpu(), OpenVino(), LiteRt())
+PROVIDERS: tuple[Provider, ...] = (Cpu(), OpenVino(), CoreMl(), LiteRt())
 
 
 def provider(name: str) -> Provider:

@@ -15,7 +15,7 @@ from edgeort import toolchain
 from edgeort.device_profiles import Profile
 from edgeort.device_profiles.host import ARCHS, OSES
 from edgeort.errors import UnsupportedError
-from edgeort.providers.provider import Node, Request
+from edgeort.providers.provider import Node, Refusal, Request
 
 FOLDER = "model"  # of the bundle: the model and its settings
 SETTINGS = f"{FOLDER}/provider.conf"
@@ -52,11 +52,22 @@ def unmet(request: Request, systems: Iterable[tuple[str, str]]) -> str | None:
         toolchain.target(target.os, target.arch)
     except UnsupportedError as error:
         return str(error)
+    return unwanted(request)
+
+
+def unwanted(request: Request) -> str | None:
+    """What is asked for that only the cpu provider has; None: nothing."""
     if request.ram_limit is not None:
         return "it has no limit of memory, and --ram-limit asks for one"
     if request.io_layout != "nchw":
         return "it keeps inputs and outputs as the model has them, and --io-layout asks for others"
     return "it has no tokenizer, and --vocab asks for one" if request.parts else None
+
+
+def refusal(node: ir.Node, reason: str) -> Refusal:
+    """A node that is not taken, named as users know it."""
+    op = f"{node.domain}::{node.op_type}" if node.domain else node.op_type
+    return Refusal(node.name or str(node.outputs[0].name), op, reason)
 
 
 def installed(package: str) -> str | None:

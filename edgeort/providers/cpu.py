@@ -12,6 +12,7 @@ from edgeort.errors import UnsupportedError
 from edgeort.lowering.plan import PlanBuilder
 from edgeort.lowering.storage import sparse_weights
 from edgeort.lowering.where_int8 import rates_of
+from edgeort.providers import adapted
 from edgeort.providers.provider import Made, Node, Refusal, Request
 
 NAME = "cpu"
@@ -43,7 +44,7 @@ class Cpu:
         """What is left without a kernel behind the passes."""
         lowered = graph.clone()
         passes.run_passes(lowered, passes.PassContext(profile=request.profile, io_layout=request.io_layout))
-        return [_refusal(node, reason) for node, reason in lowering.unsupported_nodes(lowered)]
+        return [adapted.refusal(node, reason) for node, reason in lowering.unsupported_nodes(lowered)]
 
     def make(self, graph: ir.Model, request: Request) -> Made:
         """Plan, library and harness."""
@@ -95,11 +96,6 @@ def _run_passes(graph: ir.Model, request: Request) -> passes.PassContext:
         passes.run_passes(graph, context, (step,))
         request.stages.keep(step.__name__, graph)
     return context
-
-
-def _refusal(node: ir.Node, reason: str) -> Refusal:
-    op = f"{node.domain}::{node.op_type}" if node.domain else node.op_type
-    return Refusal(node.name or str(node.outputs[0].name), op, reason)
 
 
 def _nodes(plan: PlanBuilder) -> tuple[Node, ...]:

@@ -132,7 +132,7 @@ def _refusal(graph: ir.Model, error: Exception) -> Refusal:
     """The first node of an operator that the message names."""
     for node in graph.graph.all_nodes():
         if re.search(rf"\b{node.op_type}\b", str(error)):
-            return Refusal(node.name or str(node.outputs[0].name), node.op_type, str(error))
+            return adapted.refusal(node, str(error))
     return Refusal("", "", str(error))
 
 

@@ -26,10 +26,14 @@ _OTHER_INDEX = 1000  # random inputs of a validation are not the golden ones
 
 @dataclass(frozen=True)
 class Validation:
-    """What was checked where. `golden` holds the digest of all outputs on the golden inputs, which agreed."""
+    """What was checked where. `golden` is the digest of all outputs on the golden inputs, which agreed.
+
+    They are the same bytes where `min_sqnr_db` is None, else so near.
+    """
 
     device: str
     golden: str
+    min_sqnr_db: float | None
     comparisons: tuple[Comparison, ...]
 
 
@@ -47,9 +51,10 @@ def validate(
     """
     if feeds and model is None:
         raise InputError("inputs are compared with ONNX Runtime, which needs the model", hint="add --model MODEL.onnx")
+    near = bundle.manifest.min_sqnr_db
     found = measure(bundle, device, Job(threads=bundle.manifest.threads, runs=1, warmup=0, check=True))
     if model is None:
-        return Validation(device.name, found.digest, ())
+        return Validation(device.name, found.digest, near, ())
     _check_same_model(bundle, Path(model))
     precision = (bundle.manifest.quantization or {}).get("precision", "float32")
     if precision != "float32":
@@ -59,7 +64,8 @@ def validate(
         )
     inputs = _inputs(bundle.manifest.inputs, feeds)
     (ours,) = ByHarness(bundle, device).run_arrays([inputs])
-    return Validation(device.name, found.digest, tuple(compare_with_reference(model, bundle.manifest, inputs, ours)))
+    comparisons = compare_with_reference(model, bundle.manifest, inputs, ours)
+    return Validation(device.name, found.digest, near, tuple(comparisons))
 
 
 def compare_with_reference(
@@ -71,7 +77,7 @@ def compare_with_reference(
     want = reference_outputs(model, feeds)
     if any(node.precision == INT8 for node in manifest.nodes):
         other = reference_outputs(model, feeds, optimised=False)
-        return accept(compare_all(names, found, want, other, quantised=True))
+        return accept(compare_all(names, found, want, other, quantised=True, least_db=manifest.min_sqnr_db))
     if any(result.problem for result in compare_all(names, found, want)):
         # Is it us, or is the model so badly conditioned that the reference does not agree with itself either?
         return accept(compare_all(names, found, want, reference_outputs(model, feeds, optimised=False)))

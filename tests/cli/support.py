@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 import edgeort
 from edgeort.cli.app import app
-from tests.models import mlp, model
+from tests.models import HOST, mlp, model
 
 RUNNER = CliRunner()
 
@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("cli")
     onnx.save(mlp(), place / "m.onnx")
     np.save(place / "x.npy", np.linspace(-1, 1, 16, dtype=np.float32).reshape(2, 8))
-    edgeort.build(place / "m.onnx", "host", place / "b")
+    edgeort.build(place / "m.onnx", HOST, place / "b")
     return place
 
 

@@ -19,7 +19,7 @@ from onnx import TensorProto, helper
 
 from edgeort import toolchain
 from tests.cli.support import call, folder, with_odd_operator
-from tests.models import mlp, model
+from tests.models import ON_HOST, mlp, model
 
 __all__ = ["folder"]
 
@@ -73,14 +73,14 @@ def test_bad_input_is_one_paragraph_and_status_2(tmp_path: Path, monkeypatch: py
     path = make(place)
     before = sorted(place.iterdir())
     monkeypatch.chdir(place)
-    result = call("build", path, "--device", "host", *more)
+    result = call("build", path, *ON_HOST, *more)
     assert result.exit_code == 2
     assert words in result.stderr.replace("\n", " ") and "Traceback" not in result.stderr
     assert sorted(place.iterdir()) == before
 
 
 def test_errors_as_json(tmp_path: Path):
-    result = call("build", tmp_path / "absent.onnx", "--device", "host", "--json")
+    result = call("build", tmp_path / "absent.onnx", *ON_HOST, "--json")
     found = json.loads(result.stdout)
     assert (
         result.exit_code == 2 and found["kind"] == "ModelError" and "no such file" in found["error"] and found["hint"]
@@ -90,7 +90,7 @@ def test_errors_as_json(tmp_path: Path):
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
 def test_no_permission(folder: Path, tmp_path: Path):
     tmp_path.chmod(0o500)
-    result = call("build", folder / "m.onnx", "--device", "host", "-o", tmp_path / "b")
+    result = call("build", folder / "m.onnx", *ON_HOST, "-o", tmp_path / "b")
     assert result.exit_code == 2 and "Permission denied" in result.stderr
 
 
@@ -102,7 +102,7 @@ def test_a_full_disk(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         return real(Path("/dev/full") if "bundle" in path.parts and str(tmp_path) in str(path) else path, data)
 
     monkeypatch.setattr(Path, "write_bytes", write)
-    result = call("build", folder / "m.onnx", "--device", "host", "-o", tmp_path / "out" / "b")
+    result = call("build", folder / "m.onnx", *ON_HOST, "-o", tmp_path / "out" / "b")
     assert (
         result.exit_code == 2
         and "No space left on device" in result.stderr
@@ -170,12 +170,23 @@ def test_paths_that_lead_nowhere(arguments: tuple[str, ...]):
 
 @pytest.mark.parametrize("size", ["", "K", "-1", "1X", "0", "1e9", "nan", "99999999999999G"])
 def test_sizes_that_are_none(folder: Path, tmp_path: Path, size: str):
-    result = call("build", folder / "m.onnx", "--device", "host", "-o", tmp_path / "b", f"--ram-limit={size}")
+    result = call("build", folder / "m.onnx", *ON_HOST, "-o", tmp_path / "b", f"--ram-limit={size}")
     assert result.exit_code == 2 and f"--ram-limit {size}: this is not a size" in result.stderr
 
 
 def test_a_limit_of_memory_that_cannot_be_kept_is_status_1(folder: Path, tmp_path: Path):
-    result = call("build", folder / "m.onnx", "--device", "host", "-o", tmp_path / "b", "--ram-limit", "0.01K")
+    result = call(
+        "build",
+        folder / "m.onnx",
+        "--device",
+        "host",
+        "--provider",
+        "cpu",
+        "-o",
+        tmp_path / "b",
+        "--ram-limit",
+        "0.01K",
+    )
     assert result.exit_code == 1 and "bytes at least; the limit is 10" in result.stderr
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.cli.support import call
+from tests.models import ON_HOST
 from tests.quantize.models import mobile, pictures, save
 
 
@@ -23,7 +24,21 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def int8(place: Path, *more: object) -> tuple[object, ...]:
     model, data = place / "m.onnx", place / "x.npy"
-    return ("build", model, "--device", "host", "-o", place / "b", "--precision", "int8", "--data", data, *more)
+    return (
+        "build",
+        model,
+        "--device",
+        "host",
+        "--provider",
+        "cpu",
+        "-o",
+        place / "b",
+        "--precision",
+        "int8",
+        "--data",
+        data,
+        *more,
+    )
 
 
 def test_it_prints_the_verdict_of_the_bundle(place: Path):
@@ -51,7 +66,7 @@ def test_promotions_stand_in_the_ledger(place: Path):
 
 def test_a_budget_out_of_reach(place: Path):
     (place / "gone").mkdir()
-    result = call(*int8(place, "--min-sqnr", 300)[:5], place / "gone/b", *int8(place, "--min-sqnr", 300)[6:])
+    result = call(*int8(place, "--min-sqnr", 300, "-o", place / "gone/b"))
     assert result.exit_code == 1
     assert "the most noise comes from" in result.stderr and "what was reached keeps --min-sqnr" in result.stderr
     assert not list((place / "gone").iterdir())
@@ -70,6 +85,6 @@ def test_a_budget_out_of_reach(place: Path):
 )
 def test_bad_options(place: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], words: str):
     monkeypatch.chdir(place)
-    result = call("build", "m.onnx", "--device", "host", "-o", "bad", *options)
+    result = call("build", "m.onnx", *ON_HOST, "-o", "bad", *options)
     assert result.exit_code == 2 and words in result.stderr
     assert not Path("bad").exists()

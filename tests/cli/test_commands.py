@@ -17,6 +17,7 @@ from edgeort import sample
 from edgeort.cli.build import choose_model
 from edgeort.cli.common import print_json
 from tests.cli.support import call, folder, with_odd_operator
+from tests.models import ON_HOST
 
 __all__ = ["folder"]
 
@@ -52,7 +53,18 @@ def test_help_is_quick_and_imports_nothing_heavy():
 
 def test_build_prints_a_summary(folder: Path, tmp_path: Path):
     result = call(
-        "build", folder / "m.onnx", "--device", "host", "-o", tmp_path / "b", "--shape", "x=2x8", "--threads", 1
+        "build",
+        folder / "m.onnx",
+        "--device",
+        "host",
+        "--provider",
+        "cpu",
+        "-o",
+        tmp_path / "b",
+        "--shape",
+        "x=2x8",
+        "--threads",
+        1,
     )
     assert result.exit_code == 0
     for words in ("(argument)", str(tmp_path / "b"), "ran on", "local", "of ONNX Runtime", "p50"):
@@ -61,7 +73,7 @@ def test_build_prints_a_summary(folder: Path, tmp_path: Path):
 
 
 def test_build_as_json(folder: Path, tmp_path: Path):
-    result = call("build", folder / "m.onnx", "--device", "host", "-o", tmp_path / "b.zip", "--json")
+    result = call("build", folder / "m.onnx", *ON_HOST, "-o", tmp_path / "b.zip", "--json")
     found = json.loads(result.stdout)
     assert found["bundle"] == str(tmp_path / "b.zip") and found["max_difference"] <= 1e-6
     assert found["bundle_bytes"] > found["library_bytes"] > 0 and found["model_source"] == "argument"
@@ -72,7 +84,7 @@ def test_build_without_a_model(folder: Path, tmp_path: Path, monkeypatch: pytest
     assert choose_model(None, tmp_path) == (sample.path(), "packaged sample")
     shutil.copy(folder / "m.onnx", tmp_path)
     (tmp_path / "edgeort.toml").write_text('[model]\npath = "m.onnx"\n')
-    result = call("build", "--device", "host")
+    result = call("build", *ON_HOST)
     assert result.exit_code == 0 and "(edgeort.toml)" in result.stdout
     assert (tmp_path / "build/m-host/manifest.json").exists()
 
@@ -83,7 +95,7 @@ def test_build_without_a_model(folder: Path, tmp_path: Path, monkeypatch: pytest
 def test_a_bad_edgeort_toml_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "edgeort.toml").write_text(text)
-    result = call("build", "--device", "host")
+    result = call("build", *ON_HOST)
     assert result.exit_code == 2 and "edgeort.toml" in result.stderr
 
 

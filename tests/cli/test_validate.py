@@ -11,6 +11,7 @@ import pytest
 
 import edgeort
 from tests.cli.support import call
+from tests.models import HOST
 from tests.quantize.models import mobile, pictures, save
 
 COUNT = 20
@@ -22,7 +23,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("validate")
     save(folder / "m.onnx", mobile())
     np.save(folder / "x.npy", pictures(COUNT))
-    edgeort.build(folder / "m.onnx", "host", folder / "b")
+    edgeort.build(folder / "m.onnx", HOST, folder / "b")
     assert call("quantize", folder / "m.onnx", "-o", folder / "q.onnx", "--data", folder / "x.npy").exit_code == 0
     session = edgeort.InferenceSession(folder / "m.onnx")
     answers = [int(session.run(None, {"x": x[np.newaxis]})[0].argmax()) for x in pictures(COUNT)]

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import edgeort
-from edgeort import device_profiles
 from edgeort.bundle import open_bundle
 from edgeort.device_profiles import Budget
 from edgeort.devices import open_device
@@ -20,9 +19,8 @@ from edgeort.pipeline.accuracy import open_sets
 from edgeort.quantize import Preprocessing
 from edgeort.validate import Limits, validate
 from edgeort.validate.assessment import built_preprocessing
+from tests.models import HOST
 from tests.quantize.models import mobile, pictures, samples, save
-
-HOST = device_profiles.load("host")
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +58,7 @@ def test_one_set_is_split_and_two_are_not(path: Path, tmp_path: Path):
 )
 def test_what_does_not_go_together(path: Path, tmp_path: Path, accuracy: Accuracy, words: str):
     with pytest.raises(InputError, match=words):
-        edgeort.build(path, "host", tmp_path / "b", accuracy=accuracy)
+        edgeort.build(path, HOST, tmp_path / "b", accuracy=accuracy)
 
 
 def test_the_profiles_drop_is_a_budget_where_there_are_labels():
@@ -72,7 +70,7 @@ def test_the_profiles_drop_is_a_budget_where_there_are_labels():
 
 def test_a_float_bundle_is_judged(path: Path, tmp_path: Path):
     accuracy = Accuracy(data=samples(8), limits=Limits(min_sqnr_db=60))
-    result = edgeort.build(path, "host", tmp_path / "b", accuracy=accuracy)
+    result = edgeort.build(path, HOST, tmp_path / "b", accuracy=accuracy)
     assert result.evaluation is not None and result.evaluation.is_kept and result.evaluation.samples == 8
     with open_bundle(tmp_path / "b") as bundle:
         told = bundle.manifest.quantization
@@ -83,7 +81,7 @@ def test_a_float_bundle_is_judged(path: Path, tmp_path: Path):
 def test_a_bundle_over_its_budget_is_not_written(path: Path, tmp_path: Path):
     accuracy = Accuracy(data=samples(4), limits=Limits(min_sqnr_db=400))
     with pytest.raises(BudgetError, match="under --min-sqnr 400"):
-        edgeort.build(path, "host", tmp_path / "b", accuracy=accuracy)
+        edgeort.build(path, HOST, tmp_path / "b", accuracy=accuracy)
     assert not (tmp_path / "b").exists()
 
 
@@ -93,7 +91,7 @@ def test_the_manifest_knows_the_preprocessing_of_pictures(path: Path, tmp_path: 
         pixels = np.random.default_rng(index).integers(0, 256, (20, 16, 3)).astype(np.uint8)
         image.fromarray(pixels).save(tmp_path / f"{index}.png")
     how = Preprocessing(mean=(127.0,), std=(128.0,), scale=1.0)
-    edgeort.build(path, "host", tmp_path / "b", accuracy=Accuracy(data=tmp_path, preprocessing=how))
+    edgeort.build(path, HOST, tmp_path / "b", accuracy=Accuracy(data=tmp_path, preprocessing=how))
     with open_bundle(tmp_path / "b") as bundle:
         assert built_preprocessing(bundle.manifest) == replace(how, size=(12, 12))
 
@@ -103,21 +101,21 @@ def test_the_search_says_what_costs_most_and_what_was_reached(path: Path, tmp_pa
     with pytest.raises(
         BudgetError, match=r"--min-sqnr 300\) is not kept even .* the most noise comes from n"
     ) as caught:
-        edgeort.build(path, "host", tmp_path / "b", accuracy=accuracy)
+        edgeort.build(path, HOST, tmp_path / "b", accuracy=accuracy)
     assert "what was reached keeps --min-sqnr" in str(caught.value.hint)
     assert not (tmp_path / "b").exists()
 
 
 def test_int8_within_a_budget(path: Path, tmp_path: Path):
     """The bundle is int8; asked for more, one layer more stays float, and the manifest says all of it."""
-    free = edgeort.build(path, "host", tmp_path / "b", accuracy=Accuracy("int8", samples(24)), keep_stages=True)
+    free = edgeort.build(path, HOST, tmp_path / "b", accuracy=Accuracy("int8", samples(24)), keep_stages=True)
     assert free.evaluation is not None and free.quantization is not None and free.quantization.ledger == ()
     assert free.precisions["int8"] >= 6 and free.evaluation.samples == 12
     assert [file.name for file in (tmp_path / "b.stages").glob("*-quantize.onnx")] == ["02-quantize.onnx"]
     reached = next(figure.value for figure in free.evaluation.figures if figure.name == "sqnr_db")
     assert 20 < reached < 80
     limits = Limits(min_sqnr_db=reached + 0.5)
-    kept = edgeort.build(path, "host", tmp_path / "b", accuracy=Accuracy("int8", samples(24), limits=limits))
+    kept = edgeort.build(path, HOST, tmp_path / "b", accuracy=Accuracy("int8", samples(24), limits=limits))
     assert kept.evaluation is not None and kept.evaluation.is_kept and kept.quantization is not None
     promoted = [entry for entry in kept.quantization.ledger if entry.promoted]
     assert promoted and all(entry.added_ms is not None for entry in promoted)
@@ -133,6 +131,6 @@ def test_int8_within_a_budget(path: Path, tmp_path: Path):
 def test_the_same_build_gives_the_same_bytes(path: Path, tmp_path: Path):
     accuracy = Accuracy("int8", samples(8), limits=Limits(min_agreement=0.1))
     for name in "ab":
-        edgeort.build(path, "host", tmp_path / name, accuracy=accuracy)
+        edgeort.build(path, HOST, tmp_path / name, accuracy=accuracy)
     manifests = [(tmp_path / name / "manifest.json").read_bytes() for name in "ab"]
     assert manifests[0] == manifests[1]

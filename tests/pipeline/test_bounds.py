@@ -16,7 +16,7 @@ from edgeort.bundle import open_bundle
 from edgeort.errors import BudgetError, InputError, ShapeError
 from edgeort.model import bounds, load
 from tests.cli.support import call
-from tests.models import mlp, model
+from tests.models import HOST, ON_HOST, mlp, model
 
 LEAST, MOST = (1, 3, 16, 16), (1, 3, 64, 96)
 SHAPE = {"x": (1, 3, "16-64", "16-96")}
@@ -42,7 +42,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bundle(network: Path) -> Path:
     out = network.with_name("b")
-    edgeort.build(network, "host", out, shapes=SHAPE)
+    edgeort.build(network, HOST, out, shapes=SHAPE)
     return out
 
 
@@ -85,7 +85,7 @@ def test_golden_inputs_are_the_largest(bundle: Path):
 
 def test_the_limit_is_that_of_the_largest(network: Path, tmp_path: Path):
     with pytest.raises(BudgetError, match="the limit is"):
-        edgeort.build(network, "host", tmp_path / "b", shapes=SHAPE, ram_limit=20_000)
+        edgeort.build(network, HOST, tmp_path / "b", shapes=SHAPE, ram_limit=20_000)
     assert not (tmp_path / "b").exists()
 
 
@@ -93,7 +93,7 @@ def test_inputs_share_a_symbol(tmp_path: Path):
     nodes = [helper.make_node("Add", ["a", "b"], ["y"])]
     onnx.save(model(nodes, [("a", ["n", 4]), ("b", ["n", 4])], [("y", ["n", 4])]), tmp_path / "m.onnx")
     assert bounds(load(tmp_path / "m.onnx", shapes={"a": ("2-5", 4)})) == {"n": (2, 5)}
-    edgeort.build(tmp_path / "m.onnx", "host", tmp_path / "b", shapes={"a": ("2-5", 4)})
+    edgeort.build(tmp_path / "m.onnx", HOST, tmp_path / "b", shapes={"a": ("2-5", 4)})
     session = edgeort.InferenceSession(tmp_path / "b")
     one = np.ones((5, 4), np.float32)
     assert session.run(None, {"a": one, "b": one})[0].shape == (5, 4)
@@ -111,7 +111,7 @@ def test_ranges_of_what_the_model_fixes(tmp_path: Path):
 @pytest.mark.parametrize("text", ["x=5-2x8", "x=0-4x8", "x=1-99999999999x8", "x=1-2-3x8"])
 def test_bad_ranges(tmp_path: Path, text: str):
     onnx.save(mlp(), tmp_path / "m.onnx")
-    result = call("build", tmp_path / "m.onnx", "--device", "host", "-o", tmp_path / "b", "--shape", text)
+    result = call("build", tmp_path / "m.onnx", *ON_HOST, "-o", tmp_path / "b", "--shape", text)
     assert result.exit_code == 2
     assert "is not a shape" in result.stderr
 

@@ -168,3 +168,10 @@ def test_an_operator_that_it_lacks_is_cpus(tmp_path: Path):
     assert result.provider == "cpu"
     refused = next(row for row in result.candidates if row.provider == "openvino")
     assert [r.node for r in refused.refusals] == ["d"]
+
+
+def test_node_times_are_the_engines(place: Path):
+    done = harness(place / "b", "--profile", "--json", "--runs", "5", "--threads", "1")
+    nodes = json.loads(done.stdout)["profile"]
+    assert nodes and all(node["name"] and node["op"] for node in nodes)
+    assert sum(node["ms"] for node in nodes) > 0

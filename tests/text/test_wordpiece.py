@@ -16,7 +16,7 @@ from edgeort.bundle import Vocabulary
 from edgeort.errors import InputError
 from edgeort.text import WordPiece, unicode_tables
 from tests.cli.support import call
-from tests.models import mlp
+from tests.models import HOST, ON_HOST, mlp
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 PIECES = [
@@ -197,13 +197,25 @@ def test_bundle_has_a_tokenizer(tmp_path: Path, vocabulary: Path):
 
     onnx.save(mlp(), tmp_path / "m.onnx")
     out = tmp_path / "b"
-    result = call("build", tmp_path / "m.onnx", "--device", "host", "-o", out, "--vocab", vocabulary, "--cased")
+    result = call(
+        "build",
+        tmp_path / "m.onnx",
+        "--device",
+        "host",
+        "--provider",
+        "cpu",
+        "-o",
+        out,
+        "--vocab",
+        vocabulary,
+        "--cased",
+    )
     assert result.exit_code == 0
     assert (out / "include/edgeort_text.h").is_file()
     assert WordPiece(out).encode("И").tolist() == [2, IDS["И"], 3]
-    edgeort.build(tmp_path / "m.onnx", "host", tmp_path / "z.zip", vocabulary=Vocabulary(vocabulary))
+    edgeort.build(tmp_path / "m.onnx", HOST, tmp_path / "z.zip", vocabulary=Vocabulary(vocabulary))
     assert WordPiece(tmp_path / "z.zip").encode("И").tolist() == [2, IDS["и"], 3]
-    edgeort.build(tmp_path / "m.onnx", "host", tmp_path / "none")
+    edgeort.build(tmp_path / "m.onnx", HOST, tmp_path / "none")
     with pytest.raises(InputError, match="no vocabulary"):
         WordPiece(tmp_path / "none")
 
@@ -212,7 +224,7 @@ def test_bundle_has_a_tokenizer(tmp_path: Path, vocabulary: Path):
     ("options", "message"), [(("--cased",), "how to read"), (("--vocab", "missing.txt"), "No such file")]
 )
 def test_bad_options(tmp_path: Path, options: tuple[str, ...], message: str):
-    result = call("build", "--device", "host", "-o", tmp_path / "b", *options)
+    result = call("build", *ON_HOST, "-o", tmp_path / "b", *options)
     assert result.exit_code == 2
     assert message in result.stderr
     assert not (tmp_path / "b").exists()

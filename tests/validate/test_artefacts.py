@@ -15,7 +15,7 @@ from edgeort.bundle import open_bundle
 from edgeort.devices import open_device
 from edgeort.errors import DeviceError
 from edgeort.validate.artefacts import BATCH, ByHarness, ByLibrary, InOnnxRuntime, open_artefact, sample_inputs
-from tests.models import model
+from tests.models import HOST, model
 
 needs_qemu = pytest.mark.skipif(
     shutil.which("qemu-aarch64-static") is None, reason="qemu-aarch64-static is not installed"
@@ -41,7 +41,7 @@ def samples() -> list[dict[str, np.ndarray]]:
 
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])
 def test_library_and_harness_give_the_same_bytes_in_the_models_layout(path: Path, tmp_path: Path, layout: str):
-    edgeort.build(path, "host", tmp_path / "b", io_layout=layout)  # type: ignore[arg-type]
+    edgeort.build(path, HOST, tmp_path / "b", io_layout=layout)  # type: ignore[arg-type]
     want = InOnnxRuntime(path).run(samples())
     with open_bundle(tmp_path / "b") as bundle, open_artefact(bundle) as artefact:
         assert isinstance(artefact, ByLibrary) and artefact.where == "local"
@@ -57,7 +57,7 @@ def test_library_and_harness_give_the_same_bytes_in_the_models_layout(path: Path
 @needs_qemu
 def test_an_emulated_harness_gives_the_same_bytes(path: Path, tmp_path: Path):
     edgeort.build(path, "raspberrypi4", tmp_path / "pi")
-    edgeort.build(path, "host", tmp_path / "host")
+    edgeort.build(path, HOST, tmp_path / "host")
     found = []
     for name in ("pi", "host"):
         with open_bundle(tmp_path / name) as bundle, open_artefact(bundle) as artefact:
@@ -76,7 +76,7 @@ def test_what_runs_nowhere_here_runs_as_a_build_for_this_machine(path: Path, tmp
 
 
 def test_a_harness_that_fails_says_why(path: Path, tmp_path: Path):
-    edgeort.build(path, "host", tmp_path / "b")
+    edgeort.build(path, HOST, tmp_path / "b")
     with open_bundle(tmp_path / "b") as bundle:
         harness = ByHarness(bundle, open_device("local", bundle.manifest))
         with pytest.raises(DeviceError, match='input "x"'):

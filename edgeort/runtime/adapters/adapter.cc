@@ -11,12 +11,25 @@ struct edgeort_model : Adapted {};
 
 namespace edgeort {
 
+static constexpr char kNoName[] = "?";
+
 bool Adapted::fail(const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(error, sizeof(error), format, arguments);
   va_end(arguments);
   return false;
+}
+
+// A copy, or a constant where there is no memory for one: never null.
+static const char* copied(const char* text) {
+  const size_t size = strlen(text) + 1;
+  auto* copy = static_cast<char*>(malloc(size));
+  return copy ? static_cast<const char*>(memcpy(copy, text, size)) : kNoName;
+}
+
+static void release(const char* text) {
+  if (text != kNoName) free(const_cast<char*>(text));
 }
 
 bool Adapted::allocate_ports(int n_in, int n_out) {
@@ -26,6 +39,18 @@ bool Adapted::allocate_ports(int n_in, int n_out) {
   n_inputs = n_in;
   n_outputs = n_out;
   return true;
+}
+
+void Adapted::add_time(int index, int count, const char* name, const char* op, uint64_t ns) {
+  if (!nodes) {
+    nodes = static_cast<edgeort_node*>(calloc(static_cast<size_t>(count) + 1, sizeof(edgeort_node)));
+    n_nodes = nodes ? count : 0;
+  }
+  if (index >= n_nodes) return;
+  edgeort_node& node = nodes[index];
+  if (!node.name) node.name = copied(name);
+  if (!node.op) node.op = copied(op);
+  node.ns += ns;
 }
 
 namespace {
@@ -67,7 +92,7 @@ bool check_shape(edgeort_model* model, const Port& port, const edgeort_tensor& g
   return true;
 }
 
-bool is_port(int index, int count) { return index >= 0 && index < count; }
+bool is_within(int index, int count) { return index >= 0 && index < count; }
 
 }  // namespace
 }  // namespace edgeort
@@ -100,6 +125,11 @@ edgeort_model* edgeort_open_memory(const void*, size_t, const edgeort_options*, 
 void edgeort_close(edgeort_model* model) {
   if (!model) return;
   close_engine(model);
+  for (int i = 0; i < model->n_nodes; ++i) {
+    release(model->nodes[i].name);
+    release(model->nodes[i].op);
+  }
+  free(model->nodes);
   free(model->inputs);
   free(model->outputs);
   free(model);
@@ -109,20 +139,20 @@ int edgeort_input_count(const edgeort_model* model) { return model->n_inputs; }
 int edgeort_output_count(const edgeort_model* model) { return model->n_outputs; }
 
 int edgeort_input(const edgeort_model* model, int index, edgeort_tensor* tensor) {
-  if (!is_port(index, model->n_inputs)) return 1;
+  if (!is_within(index, model->n_inputs)) return 1;
   *tensor = declared(model->inputs[index]);
   return 0;
 }
 
 int edgeort_input_bounds(const edgeort_model* model, int index, int64_t* least, int64_t* most) {
-  if (!is_port(index, model->n_inputs)) return 1;
+  if (!is_within(index, model->n_inputs)) return 1;
   memcpy(least, model->inputs[index].least, sizeof(model->inputs[index].least));
   memcpy(most, model->inputs[index].most, sizeof(model->inputs[index].most));
   return 0;
 }
 
 int edgeort_output(const edgeort_model* model, int index, edgeort_tensor* tensor) {
-  if (!is_port(index, model->n_outputs)) return 1;
+  if (!is_within(index, model->n_outputs)) return 1;
   const Port& port = model->outputs[index];
   *tensor = port.now.data ? port.now : declared(port);
   tensor->name = port.name;
@@ -130,7 +160,7 @@ int edgeort_output(const edgeort_model* model, int index, edgeort_tensor* tensor
 }
 
 int edgeort_set_input(edgeort_model* model, int index, const edgeort_tensor* tensor) {
-  if (!is_port(index, model->n_inputs)) return model->fail("the model has no input %d", index), 1;
+  if (!is_within(index, model->n_inputs)) return model->fail("the model has no input %d", index), 1;
   Port& port = model->inputs[index];
   if (!check_shape(model, port, *tensor)) return 1;
   port.now = *tensor;
@@ -151,9 +181,13 @@ int edgeort_run(edgeort_model* model) { return edgeort_prepare(model) || !run_en
 const char* edgeort_last_error(const edgeort_model* model) { return model->error; }
 
 int edgeort_get_stats(const edgeort_model* model, edgeort_stats* stats) {
-  *stats = {0, 0, model->threads, 0, model->isa};
+  *stats = {0, 0, model->threads, model->n_nodes, model->isa};
   return 0;
 }
 
-int edgeort_get_node(const edgeort_model*, int, edgeort_node*) { return 1; }
+int edgeort_get_node(const edgeort_model* model, int index, edgeort_node* node) {
+  if (!is_within(index, model->n_nodes)) return 1;
+  *node = model->nodes[index];
+  return 0;
+}
 int edgeort_abi(void) { return EDGEORT_ABI; }

@@ -26,11 +26,15 @@ struct Adapted {
   int n_inputs, n_outputs;
   int threads;
   char isa[kNameBytes];  // what runs it, in the engine's words
+  edgeort_node* nodes;   // of a profiled model, where the engine tells their times; names are the model's to free
+  int n_nodes;
   char error[EDGEORT_ERROR_BYTES];
 
   // Formats the error. False, so that callers can return it.
   bool fail(const char* format, ...) __attribute__((format(printf, 2, 3)));
   bool allocate_ports(int inputs, int outputs);
+  // Adds to the time of node `index` of `count`, which is the first that is told of when its name is new.
+  void add_time(int index, int count, const char* name, const char* op, uint64_t ns);
 };
 
 // What an engine's file defines. Each says by `fail` why it could not; `close_engine` frees what `open_engine` left, whole or half.

@@ -23,6 +23,15 @@ struct PartialShape {
   Dimension rank;
   Dimension* dims;
 };
+struct NodeTime {
+  int status;  // 2: it ran
+  int64_t real_us, cpu_us;
+  const char *name, *kernel, *op;
+};
+struct NodeTimes {
+  NodeTime* nodes;
+  size_t size;
+};
 struct ShapeOf {
   int64_t rank;
   int64_t* dims;
@@ -54,6 +63,8 @@ struct Api {
   Status (*infer_request_set_input_tensor_by_index)(Request*, size_t, const Tensor*);
   Status (*infer_request_get_output_tensor_by_index)(const Request*, size_t, Tensor**);
   Status (*infer_request_infer)(Request*);
+  Status (*infer_request_get_profiling_info)(const Request*, NodeTimes*);
+  void (*profiling_info_list_free)(NodeTimes*);
   void (*infer_request_free)(Request*);
   Status (*tensor_create_from_host_ptr)(unsigned, ShapeOf, void*, Tensor**);
   Status (*tensor_get_shape)(const Tensor*, ShapeOf*);
@@ -86,6 +97,8 @@ constexpr const char* kFunctions[] = {"core_create",
                                       "infer_request_set_input_tensor_by_index",
                                       "infer_request_get_output_tensor_by_index",
                                       "infer_request_infer",
+                                      "infer_request_get_profiling_info",
+                                      "profiling_info_list_free",
                                       "infer_request_free",
                                       "tensor_create_from_host_ptr",
                                       "tensor_get_shape",
@@ -104,6 +117,7 @@ struct Engine {
   Compiled* compiled;
   Request* request;
   Tensor** outputs;  // of the last run, one an output
+  bool profile;
 };
 
 namespace {
@@ -204,6 +218,19 @@ void read_back(Adapted* model, const char* device) {
   if (threads) e->api.free(threads);
 }
 
+// Of the last run; what the engine fused or dropped took no time.
+void add_times(Adapted* model) {
+  const Engine* e = model->engine;
+  NodeTimes times = {};
+  if (e->api.infer_request_get_profiling_info(e->request, &times)) return;
+  for (size_t i = 0; i < times.size; ++i) {
+    const NodeTime& node = times.nodes[i];
+    const uint64_t ns = node.status == 2 ? static_cast<uint64_t>(node.real_us) * 1000 : 0;
+    model->add_time(static_cast<int>(i), static_cast<int>(times.size), node.name, node.kernel, ns);
+  }
+  e->api.profiling_info_list_free(&times);
+}
+
 bool set_input(Adapted* model, int index) {
   const Engine* e = model->engine;
   edgeort_tensor& now = model->inputs[index].now;
@@ -236,13 +263,15 @@ bool get_output(Adapted* model, int index) {
 
 }  // namespace
 
-bool open_engine(Adapted* model, const char* path, const Settings& settings, bool) {
+bool open_engine(Adapted* model, const char* path, const Settings& settings, bool profile) {
   Engine* e = model->engine = static_cast<Engine*>(calloc(1, sizeof(Engine)));
   if (!e) return model->fail("out of memory");
   const char* device = settings.get("device", "CPU");
   if (!bind(model, settings.get("library", "libopenvino_c.so"))) return false;
   if (e->api.core_create(&e->core)) return failed(model, "it cannot start");
   if (!configure(model, device, settings)) return false;
+  if (profile && e->api.core_set_property(e->core, device, "PERF_COUNT", "YES")) return failed(model, "PERF_COUNT");
+  e->profile = profile;
   ModelFile* file = nullptr;
   if (e->api.core_read_model(e->core, path, nullptr, &file)) return failed(model, path);
   const Status status = e->api.core_compile_model(e->core, file, device, 0, &e->compiled);
@@ -262,6 +291,7 @@ bool run_engine(Adapted* model) {
   for (int i = 0; i < model->n_outputs; ++i) {
     if (!get_output(model, i)) return false;
   }
+  if (e->profile) add_times(model);
   return true;
 }
 
