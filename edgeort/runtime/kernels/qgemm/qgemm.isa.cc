@@ -79,19 +79,30 @@ __attribute__((noinline)) void finish_rows(const vi* sums, i64 rows, const QResu
 }
 #endif
 
-// Results of a tile, `stride` bytes between rows.
-template <int M, int C, class Sums>
-EDGEORT_INLINE void put(const Sums& sums, const QResult& r, const ByRow& by, i64 column, char* out, i64 stride) {
+// A copy has an address, so that the sums of other tiles stay in registers.
+template <int M, int C>
+EDGEORT_INLINE void put_by_row(const vi (&sum)[M][C / kLanes], const QResult& r, const ByRow& by, i64 block, i64 column, char* out,
+                               i64 stride) {
+  vi kept[M * (C / kLanes)];
+#pragma clang loop unroll(full)
+  for (int m = 0; m < M; ++m) {
+#pragma clang loop unroll(full)
+    for (int i = 0; i < C / kLanes; ++i) kept[m * (C / kLanes) + i] = sum[m][i];
+  }
+  const auto restore = by.offset ? restore_rows<C, true> : restore_rows<C, false>;
+  restore(kept, M, r.scale, {by.rows + block * M, by.sums, by.offset}, column, out, stride);
+}
+
+// Results of a tile, `stride` bytes between rows; `block`: how many tiles of M rows stand above it.
+template <int M, int C, bool kMayByRow = true, class Sums>
+EDGEORT_INLINE void put(const Sums& sums, const QResult& r, bool has_rows, const ByRow& by, i64 block, i64 column, char* out, i64 stride) {
   vi sum[M][C / kLanes];
 #pragma clang loop unroll(full)
   for (int m = 0; m < M; ++m) {
 #pragma clang loop unroll(full)
     for (int i = 0; i < C / kLanes; ++i) sum[m][i] = sums.get(m, i);
   }
-  if (by.rows) {
-    const auto restore = by.offset ? restore_rows<C, true> : restore_rows<C, false>;
-    return restore(&sum[0][0], M, r.scale, by, column, out, stride);
-  }
+  if (kMayByRow && __builtin_expect(has_rows, 0)) return put_by_row<M, C>(sum, r, by, block, column, out, stride);
 #if defined(__x86_64__)
   const auto finish = r.quantised ? finish_rows<C, Kind::bytes> : finish_rows<C, Kind::floats>;
   finish(&sum[0][0], M, r, column, out, stride);
@@ -112,44 +123,50 @@ __attribute__((noinline)) void copy_columns(const char* from, i64 from_stride, c
 }
 
 // Whole tiles of rows of one tap, whose quads have steps.
-template <int M, int C>
+template <int M, int C, bool kByRow>
 void stepped_tiles(const QTile& t) {
   const i64 element = t.result.quantised ? 1 : i64{sizeof(f32)}, stride = t.out_stride * element;
-  const i64 kc = t.kc, begin = t.begin, end = t.end;
+  const i64 kc = t.kc, begin = t.begin, end = t.end, next = t.step - kc;
+  const QSteps steps = t.steps;
+  const QResult result = t.result;
   const q8* a[M];
 #pragma clang loop unroll(full)
   for (int m = 0; m < M; ++m) a[m] = t.rows[m];
-  ByRow by = t.by_row;
   char* block = static_cast<char*>(t.out) + begin * element;
-  for (i64 i = 0; i < t.repeat; ++i, block += M * stride, by.rows += by.rows ? M : 0) {
-    const u64* words = t.steps.words + begin / kStepColumns * t.steps.count;
+  for (i64 i = 0; i < t.repeat; ++i, block += M * stride) {
+    const u64* words = steps.words + begin / kStepColumns * steps.count;
     char* out = block;
-    for (i64 column = begin; column < end; column += C, out += C * element) {
+    for (i64 column = begin;;) {
       const u64 at = static_cast<u64>(column);
       Dots<M, C, false> dots;
-      dots.begin(t.result.bias + kBiasLanes * column);
-      dots.stepped(a, t.panels + at / kPanel * static_cast<u64>(t.panel_stride) + at % kPanel * kDepth, t.steps, words);
+      dots.begin(result.bias + kBiasLanes * column);
+      dots.stepped(a, t.panels + at / kPanel * static_cast<u64>(t.panel_stride) + at % kPanel * kDepth, steps, words);
+      put<M, C, kByRow>(dots, result, true, t.by_row, i, column, out, stride);
+      column += C;
+      if (column >= end) break;
+      out += C * element;
 #pragma clang loop unroll(full)
       for (int m = 0; m < M; ++m) a[m] -= kc;
-      put<M, C>(dots, t.result, by, column, out, stride);
     }
 #pragma clang loop unroll(full)
-    for (int m = 0; m < M; ++m) a[m] += t.step;
+    for (int m = 0; m < M; ++m) a[m] += next;
   }
 }
 
 template <int M, int C, bool kWide>
 void tile(const QTile& t) {
   if constexpr (kStepped && !kWide) {
-    if (t.steps.words && (t.end - t.begin) % C == 0) return stepped_tiles<M, C>(t);
+    if (t.steps.words && (t.end - t.begin) % C == 0) {
+      return t.by_row.rows ? stepped_tiles<M, C, true>(t) : stepped_tiles<M, C, false>(t);
+    }
   }
   const i64 taps = t.taps, quads = t.kc / kDepth, rest = t.kc % kDepth, end = t.end, step = t.step;
   const QResult result = t.result;
-  ByRow by = t.by_row;
+  const bool has_rows = t.by_row.rows != nullptr;
   const q8* const* const pointers = t.rows;
   const i64 element = result.quantised ? 1 : i64{sizeof(f32)}, stride = t.out_stride * element;
   char* block = static_cast<char*>(t.out) + t.begin * element;
-  for (i64 i = 0, shift = 0; i < t.repeat; ++i, shift += step, block += M * stride, by.rows += by.rows ? M : 0) {
+  for (i64 i = 0, shift = 0; i < t.repeat; ++i, shift += step, block += M * stride) {
     char* out = block;
     for (i64 column = t.begin; column < end; column += C, out += C * element) {
       Dots<M, C, kWide> dots;
@@ -176,10 +193,10 @@ void tile(const QTile& t) {
         rows += M;
       } while (--left > 0);
       if (end - column >= C) {
-        put<M, C>(dots, result, by, column, out, stride);
+        put<M, C>(dots, result, has_rows, t.by_row, i, column, out, stride);
       } else {
         char cut[M * C * i64{sizeof(f32)}];
-        put<M, C>(dots, result, by, column, cut, C * element);
+        put<M, C>(dots, result, has_rows, t.by_row, i, column, cut, C * element);
         copy_columns(cut, C * element, out, stride, M, (end - column) * element);
       }
     }
