@@ -120,28 +120,42 @@ def test_who_cannot_skip_the_room_between_rows_says_so(more: str, node: str, tmp
         opened.run([np.ones((2, 2, 3), np.float32)])
 
 
-def attention(spelt_out: bool = False) -> onnx.ModelProto:
+def attention() -> onnx.ModelProto:
     """Queries over all keys and values so far."""
-    more = ", float[1,4,n,t] p" if spelt_out else ""
     return parse(
-        f"""g (float[1,4,n,24] q, float[1,4,c,24] pk, float[1,4,c,20] pv, float[1,4,n,24] k, float[1,4,n,20] v)
-          => (float[1,4,n,20] y, float[1,4,t,24] ak, float[1,4,t,20] av{more}) <float s = {{0.3}}> {{
+        """g (float[1,4,r,24] q, float[1,4,c,24] pk, float[1,4,c,20] pv, float[1,4,n,24] k, float[1,4,n,20] v)
+          => (float[1,4,r,20] y, float[1,4,t,24] ak, float[1,4,t,20] av) <float s = {0.3}> {
           ak = Concat <axis = 2> (pk, k) av = Concat <axis = -2> (pv, v) kt = Transpose <perm = [0, 1, 3, 2]> (ak)
-          ks = Mul (kt, s) m = MatMul (q, ks) p = Softmax <axis = -1> (m) y = MatMul (p, av) }}"""
+          ks = Mul (kt, s) m = MatMul (q, ks) p = Softmax <axis = -1> (m) y = MatMul (p, av) }"""
     )
+
+
+def rows(count: int, columns: int) -> np.ndarray:
+    return RNG.standard_normal((1, 4, count, columns)).astype(np.float32)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("isa", ["v3", "v4"])
 def test_attention_reads_states_where_they_lie(threads: int, isa: str, tmp_path: Path) -> None:
-    """The bits of Concat, MatMul and Softmax, for few and for many rows."""
+    """The bits of keys and values that were joined anew, for few and for many rows."""
     opened = engine(attention(), tmp_path, threads=threads, isa=isa)
-    separate = everywhere(attention(spelt_out=True), tmp_path)
+    separate = everywhere(attention(), tmp_path)
     for name, columns in (("k", 24), ("v", 20)):
         opened.bind_state(f"p{name}", f"a{name}", 90, (1, 4, 0, columns))
     past = [np.zeros((1, 4, 0, columns), np.float32) for columns in (24, 20)]
     for count in (3, 1, 1, 30, 1, 17, 1):
-        q, k, v = (RNG.standard_normal((1, 4, count, columns)).astype(np.float32) for columns in (24, 24, 20))
-        y, *past, _ = separate([q, *past, k, v])
+        q, k, v = rows(count, 24), rows(count, 24), rows(count, 20)
+        y, *past = separate([q, *past, k, v])
         (got,) = opened.run([q, k, v])
         assert same_bits(got, y)
+
+
+def test_few_rows_have_the_bits_of_many(tmp_path: Path) -> None:
+    """Keys and values that are read as they lie, and those that are packed first."""
+    run = everywhere(attention(), tmp_path)
+    operands = [rows(37, 24), rows(37, 20), rows(4, 24), rows(4, 20)]
+    q = rows(33, 24)
+    many = run([q, *operands])[0]
+    for first, count in ((0, 1), (1, 4), (5, 7), (12, 16), (28, 5)):
+        few = run([np.ascontiguousarray(q[:, :, first : first + count]), *operands])[0]
+        assert same_bits(few, np.ascontiguousarray(many[:, :, first : first + count]))
