@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from edgeort import lowering
 from edgeort.engine import Engine
 from edgeort.errors import EdgeortError, ModelError, PlanError
 from edgeort.model import clean, load
 from edgeort.passes import PassContext, run_passes
+from tests.models import model
 
 
 def make(text: str, *, opset: int = 18, domains: str = "") -> onnx.ModelProto:
@@ -238,3 +239,27 @@ def test_what_a_pass_stumbles_over_is_blamed_on_a_model_that_contradicts_itself(
     node.op_type = "MatMul"
     with pytest.raises(ModelError, match="MatMul"):
         run_passes(model, PassContext(), (stumbling,))  # type: ignore[arg-type]
+
+
+def test_pads_along_some_axes_are_valid(tmp_path: Path) -> None:
+    """Inference has to see the axes: declarations of constants are left as they are."""
+    pads = [numpy_helper.from_array(np.array(values), name) for name, values in (("p", [1, 2]), ("a", [-2]))]
+    pads.append(numpy_helper.from_array(np.float32(-1), "v"))
+    node = helper.make_node("Pad", ["x", "p", "v", "a"], ["y"])
+    onnx.save(model([node], [("x", [1, 2, 3, 4])], [("y", [1, 2, 6, 4])], pads, opset=18), tmp_path / "m.onnx")
+    assert [dim for dim in load(tmp_path / "m.onnx").graph.outputs[0].shape or ()] == [1, 2, 6, 4]
+
+
+def test_outputs_may_have_no_type(tmp_path: Path) -> None:
+    found = model([helper.make_node("Relu", ["x"], ["y"])], [("x", [2])], [("y", [2])])
+    found.graph.output[0].ClearField("type")
+    onnx.save(found, tmp_path / "m.onnx")
+    assert load(tmp_path / "m.onnx").graph.outputs[0].name == "y"
+
+
+def test_deprecated_operators_are_read(tmp_path: Path) -> None:
+    """PyTorch wrote GroupNormalization of opset 18, with a scale for each group; the next opset has another."""
+    two = [numpy_helper.from_array(np.ones(2, np.float32), name) for name in ("s", "b")]
+    node = helper.make_node("GroupNormalization", ["x", "s", "b"], ["y"], num_groups=2)
+    onnx.save(model([node], [("x", [1, 4, 3])], [("y", [1, 4, 3])], two, opset=18), tmp_path / "m.onnx")
+    assert load(tmp_path / "m.onnx").graph[0].op_type == "GroupNormalization"
