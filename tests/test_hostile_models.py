@@ -247,7 +247,7 @@ def test_pads_along_some_axes_are_valid(tmp_path: Path) -> None:
     pads.append(numpy_helper.from_array(np.float32(-1), "v"))
     node = helper.make_node("Pad", ["x", "p", "v", "a"], ["y"])
     onnx.save(model([node], [("x", [1, 2, 3, 4])], [("y", [1, 2, 6, 4])], pads, opset=18), tmp_path / "m.onnx")
-    assert [dim for dim in load(tmp_path / "m.onnx").graph.outputs[0].shape or ()] == [1, 2, 6, 4]
+    assert list(load(tmp_path / "m.onnx").graph.outputs[0].shape or ()) == [1, 2, 6, 4]
 
 
 def test_outputs_may_have_no_type(tmp_path: Path) -> None:
