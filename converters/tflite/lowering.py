@@ -41,9 +41,9 @@ def lower(model: ir.Model, options: Options) -> Lowered:
     if free:
         shapes = {name: "x".join(map(str, dims or ("?",))) for name, dims in free.items()}
         raise ShapeError(
-            "a .tflite model has fixed shapes, and free are "
+            "a .tflite model has fixed shapes, and these are free: "
             + ", ".join(f"{name} [{shape}]" for name, shape in shapes.items()),
-            hint="give each dimension a number: " + " ".join(f"--shape {name}={s}" for name, s in shapes.items()),
+            hint=" ".join(f"--shape {name}={s}" for name, s in shapes.items()),
         )
     prepared = prepare(model, options.io_layout)
     writer, refusals = Writer(prepared, options), []

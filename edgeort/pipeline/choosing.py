@@ -132,7 +132,8 @@ def _refused(provider: Provider, workshop: Workshop, error: Exception) -> tuple[
     """The nodes that stand behind an error; of one that is about no node, none."""
     if not isinstance(error, UnsupportedError) or _obstacle(provider, workshop.request):
         return ()
-    return tuple(provider.refusals(workshop.graph, workshop.request))
+    nodes = provider.refusals(workshop.graph, workshop.request)
+    return tuple(one for one in nodes if one.node or one.reason != str(error))
 
 
 def survey(profile: Profile, model: Path | None = None) -> tuple[Candidate, ...]:
@@ -156,8 +157,9 @@ def survey(profile: Profile, model: Path | None = None) -> tuple[Candidate, ...]
 
 
 def _sentence(error: Exception) -> str:
-    hint = getattr(error, "hint", None)
-    return f"{error} ({hint})" if hint and isinstance(error, (MissingExtraError, ShapeError)) else str(error)
+    hint = getattr(error, "hint", None) or ""
+    helps = isinstance(error, (MissingExtraError, ShapeError)) or "--shape" in hint
+    return f"{error} ({hint})" if hint and helps else str(error)
 
 
 def _measure_in_turns(tried: Sequence[Attempt]) -> dict[str, float]:
