@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from edgeort import sample
-from edgeort.cli.common import Json, Threads, command, parse_size, print_json, print_table, size, stages
+from edgeort.cli.common import (
+    Inputs,
+    Json,
+    Threads,
+    command,
+    parse_size,
+    print_json,
+    print_table,
+    read_inputs,
+    size,
+    stages,
+)
 from edgeort.cli.judging import (
     LEFT_SHOWN,
     PANEL,
@@ -55,6 +66,7 @@ def build(
         typer.Option("--shape", metavar="NAME=1x3x224x224", help="Shape of an input; may be repeated."),
     ] = None,
     io_layout: Annotated[str, typer.Option("--io-layout", help="Of rank-4 inputs and outputs: nchw or nhwc.")] = "nchw",
+    inputs: Inputs = None,
     threads: Threads = None,
     ram_limit: Annotated[
         str | None, typer.Option("--ram-limit", metavar="SIZE", help="Memory for activations: 512K, 1.5M, or bytes.")
@@ -150,6 +162,7 @@ def build(
             threads=threads,
             ram_limit=None if ram_limit is None else parse_size("--ram-limit", ram_limit),
             accuracy=accuracy,
+            inputs=read_inputs(inputs),
             wish=_wish(provider, require, provider_option or ()),
             vocabulary=None if vocab is None else Vocabulary(vocab, cased),
             keep_stages=keep_stages,

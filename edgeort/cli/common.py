@@ -28,7 +28,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 On = Annotated[str | None, typer.Option("--on", metavar="DEVICE", help="local or emulated; default: what can run it.")]
 Inputs = Annotated[
-    list[str] | None, typer.Option("--input", metavar="NAME=FILE.npy", help="An input; may be repeated.")
+    list[str] | None, typer.Option("--input", metavar="NAME=FILE.npy", help="Data of an input; may be repeated.")
 ]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, max=64, help="Number of threads.")]
 

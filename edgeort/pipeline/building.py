@@ -9,6 +9,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from edgeort import model, toolchain
 from edgeort.bench import enforce, judge
 from edgeort.bundle import Vocabulary, write_bundle
@@ -40,6 +42,7 @@ def build(
     accuracy: Accuracy | None = None,
     vocabulary: Vocabulary | None = None,
     wish: Wish | None = None,
+    inputs: Mapping[str, np.ndarray] | None = None,
     keep_stages: bool = False,
     progress: Progress | None = None,
 ) -> BuildResult:
@@ -49,7 +52,8 @@ def build(
     default, the profile's when None. `ram_limit` is what activations may take, in bytes: the runtime works in smaller
     strips to keep it, or BudgetError says the least that it needs. `accuracy` asks for pruning, int8 and a verdict on
     samples. With a `vocabulary` the library has a tokenizer. `wish` says which provider is wanted; by default the
-    fastest of the profile's, where the device is here to measure. With `keep_stages`, `<out>.stages/` gets the ONNX
+    fastest of the profile's, where the device is here to measure. `inputs` are golden ones by
+    name, for models that random data do not suit. With `keep_stages`, `<out>.stages/` gets the ONNX
     model after every stage.
     Raises an EdgeortError; then nothing stands at `out` that was not there before.
     """
@@ -80,7 +84,7 @@ def build(
         quantised = accuracies.quantise(path, shapes, asked, sets, device, walk, left)
         graph, reference = quantised.graph, quantised.model
     preprocessing = accuracies.preprocessing_of(asked, sets)
-    workshop = Workshop(path, out, graph, reference, request, walk, vocabulary, preprocessing)
+    workshop = Workshop(path, out, graph, reference, request, walk, vocabulary, preprocessing, inputs or {})
     with ExitStack() as trials:
         attempt, candidates = choose(wanted, workshop, trials)
         made, ran = attempt.made, attempt.ran

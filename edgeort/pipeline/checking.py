@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,18 +14,29 @@ import numpy as np
 from edgeort.bench import Measurement, measure
 from edgeort.bundle import Bundle, Contents, Manifest, golden, write_bundle
 from edgeort.devices import Job, open_device
-from edgeort.errors import CheckError, DeviceError, OutputError, ShapeError
-from edgeort.session import open_plan
+from edgeort.errors import CheckError, DeviceError, InputError, OutputError, ShapeError
+from edgeort.session import checked, open_plan
 from edgeort.validate import reference_outputs
 from edgeort.validate.validation import feeds_of
+from edgeort.values import listed
 
 Model = str | os.PathLike[str] | bytes
 
+_OTHER_DATA = "where random data do not suit the model: --input NAME=FILE.npy, or --shape"
 
-def golden_inputs(model: Model, manifest: Manifest) -> list[np.ndarray]:
-    """Golden inputs; integers are small where the model looks them up in a table that ends before 127."""
+
+def golden_inputs(model: Model, manifest: Manifest, given: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """Golden inputs: those `given`, in the bundle's layout, and random ones for the rest.
+
+    Random integers are small where the model looks them up in a table that ends before 127. InputError for what is
+    given and does not fit.
+    """
+    for name in given:
+        if name not in {value.name for value in manifest.inputs}:
+            raise InputError(f"the model has no input {name!r}; its inputs are {listed(manifest.inputs)}")
+    own = {value.name: checked(value, given[value.name]) for value in manifest.inputs if value.name in given}
     try:
-        inputs = list(golden.make_inputs(manifest.inputs).values())
+        inputs = _filled(manifest, own)
     except MemoryError as error:
         raise ShapeError(
             f"the inputs are too large for this machine: {error}", hint="--shape makes them smaller"
@@ -34,8 +45,12 @@ def golden_inputs(model: Model, manifest: Manifest) -> list[np.ndarray]:
         try:
             reference_outputs(model, feeds_of(manifest, inputs))
         except CheckError:
-            return list(golden.make_inputs(manifest.inputs, binary=True).values())
+            return _filled(manifest, own, binary=True)
     return inputs
+
+
+def _filled(manifest: Manifest, given: Mapping[str, np.ndarray], *, binary: bool = False) -> list[np.ndarray]:
+    return list({**golden.make_inputs(manifest.inputs, binary=binary), **given}.values())
 
 
 @contextmanager
@@ -77,7 +92,10 @@ def run(trial: Bundle, inputs: list[np.ndarray]) -> Ran:
     with tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
         results = Path(folder)
         job = Job(threads=manifest.threads, runs=runs, warmup=min(runs - 1, 2), outputs=results)
-        found = measure(trial, device, job)
+        try:
+            found = measure(trial, device, job)
+        except DeviceError as error:
+            raise DeviceError(str(error), hint=error.hint or _OTHER_DATA) from error
         outputs = [np.load(results / f"output{index}.npy") for index in range(len(found.outputs))]
     return Ran(outputs, device.name, found.arena_bytes, found)
 

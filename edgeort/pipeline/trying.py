@@ -5,6 +5,7 @@ It is made, run on the golden inputs where something here can run it, and compar
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -61,6 +62,7 @@ class Workshop:
     walk: Walk
     vocabulary: Vocabulary | None
     preprocessing: dict[str, Any] | None
+    inputs: Mapping[str, np.ndarray]  # golden ones that are given
 
     def attempt(self, provider: Provider, trials: ExitStack) -> Attempt:
         """The provider's bundle in a folder that lasts as long as `trials`. Raises an EdgeortError."""
@@ -70,7 +72,7 @@ class Workshop:
         tokenizer = self.vocabulary.about if self.vocabulary else None
         manifest = replace(manifest, preprocessing=self.preprocessing, tokenizer=tokenizer)
         contents = packing.make_contents(made, self.vocabulary)
-        inputs = checking.golden_inputs(self.reference, manifest)
+        inputs = checking.golden_inputs(self.reference, manifest, self.inputs)
         bundle = trials.enter_context(checking.trial(self.out, manifest, contents, inputs))
         with self.walk.stage("check"):
             ran = checking.run(bundle, inputs)

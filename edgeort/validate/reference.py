@@ -36,5 +36,5 @@ def reference_outputs(
         shapes = ", ".join(f"{name}={'x'.join(map(str, array.shape))}" for name, array in feeds.items())
         raise CheckError(
             f"ONNX Runtime cannot run the model on inputs of shape {shapes}: {first_line(error)}",
-            hint="fix the free dimensions: --shape NAME=1x3x224x224",
+            hint="fix the free dimensions: --shape NAME=1x3x224x224, or give data that suits it: --input NAME=FILE.npy",
         ) from error

@@ -268,3 +268,15 @@ def test_a_full_temporary_folder_has_a_hint_of_its_own(path: Path, tmp_path: Pat
     with pytest.raises(OutputError, match="no space") as caught:
         edgeort.build(path, HOST, tmp_path / "b")
     assert caught.value.hint == "set TMPDIR to a folder with room"
+
+
+def test_golden_inputs_that_are_given(path: Path, tmp_path: Path):
+    x = np.linspace(-3, 3, 24, dtype=np.float32).reshape(3, 8)
+    result = edgeort.build(path, HOST, tmp_path / "b", inputs={"x": x})
+    np.testing.assert_array_equal(np.load(result.bundle / "golden/input0.npy"), x)
+    assert np.load(result.bundle / "golden/output0.npy").shape == (3, 5)
+    with pytest.raises(InputError, match="the model has no input 'z'"):
+        edgeort.build(path, HOST, tmp_path / "c", inputs={"z": x})
+    with pytest.raises(InputError, match="must be float32"):
+        edgeort.build(path, HOST, tmp_path / "c", inputs={"x": x.astype(np.float64)})
+    assert not (tmp_path / "c").exists()
