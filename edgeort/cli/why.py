@@ -122,10 +122,8 @@ def _choice(bundle: Bundle) -> str:
     if taken is None or not others:
         return "; ".join(filter(None, ("the only one that was tried", taken["reason"] if taken else "")))
     told = [f"{row['provider']} {_against(taken, row)}" for row in others]
-    return (
-        f"{'measured' if taken['latency_ms'] and not taken['predicted'] else 'not measured on the device'}; "
-        + ", ".join(told)
-    )
+    raced = any(row["latency_ms"] and not row["predicted"] for row in others)
+    return f"{'preferred or fastest' if raced else taken['reason'] or 'no other was measured'}; " + ", ".join(told)
 
 
 def _against(taken: dict[str, Any], other: dict[str, Any]) -> str:

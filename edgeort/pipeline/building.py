@@ -21,7 +21,7 @@ from edgeort.passes.context import IoLayout
 from edgeort.pipeline import accuracy as accuracies
 from edgeort.pipeline import packing
 from edgeort.pipeline.accuracy import Accuracy
-from edgeort.pipeline.choosing import Wish, check_any, choose
+from edgeort.pipeline.choosing import Wish, check_any, choose, recorded
 from edgeort.pipeline.pruning import prune
 from edgeort.pipeline.result import BuildResult
 from edgeort.pipeline.trying import Workshop
@@ -98,9 +98,7 @@ def build(
         manifest = replace(
             attempt.manifest,
             quantization=accuracies.record(asked, quantised, evaluation, shares),
-            # Times differ from build to build: a bundle that was no choice has none, and the same bytes each time. One
-            # that was not run says so.
-            candidates=tuple(row.to_dict() for row in candidates) if len(candidates) > 1 or ran.outputs is None else (),
+            candidates=recorded(candidates),
         )
         write_bundle(out, manifest, contents)
     return BuildResult(

@@ -121,6 +121,22 @@ def choose(wish: Wish, workshop: Workshop, trials: ExitStack) -> tuple[Attempt, 
     return best, (*(_row(one, latencies, one is best) for one in tried), *rows)
 
 
+def recorded(candidates: Sequence[Candidate]) -> tuple[dict[str, Any], ...]:
+    """The table as the manifest keeps it.
+
+    Times differ from build to build: where none decided, because fewer than two were measured, there are none, and the
+    same input gives the same bytes. One row alone tells nothing, unless that it was not run.
+    """
+    measured = [row for row in candidates if row.latency_ms is not None and not row.predicted]
+    if len(measured) < 2:
+        candidates = [
+            replace(row, latency_ms=None, peak_rss_bytes=None) if row in measured else row for row in candidates
+        ]
+    if len(candidates) == 1 and not candidates[0].reason:
+        return ()
+    return tuple(row.to_dict() for row in candidates)
+
+
 def _is_excused(error: EdgeortError, provider: Provider) -> bool:
     """Whether another provider may be taken instead: not where the disk is full, or our own answers are wrong."""
     if provider.name == "cpu":

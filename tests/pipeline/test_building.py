@@ -280,3 +280,15 @@ def test_golden_inputs_that_are_given(path: Path, tmp_path: Path):
     with pytest.raises(InputError, match="must be float32"):
         edgeort.build(path, HOST, tmp_path / "c", inputs={"x": x.astype(np.float64)})
     assert not (tmp_path / "c").exists()
+
+
+def test_without_a_race_the_bytes_are_the_same(path: Path, tmp_path: Path):
+    """Rows of providers that could not be are kept, times of the only one that ran are not."""
+    both = dataclasses.replace(HOST, runtime=dataclasses.replace(HOST.runtime, providers=("cpu", "coreml")))
+    first, second = (edgeort.build(path, both, tmp_path / name) for name in "ab")
+    assert tree(first.bundle) == tree(second.bundle)
+    with open_bundle(first.bundle) as bundle:
+        rows = {row["provider"]: row for row in bundle.manifest.candidates}
+    assert rows["cpu"]["chosen"] and rows["cpu"]["latency_ms"] is None
+    assert "does not run on linux" in rows["coreml"]["reason"]
+    assert first.candidates[0].latency_ms is not None
