@@ -136,6 +136,6 @@ def _fingerprint() -> str:
     """Changes when anything that writes plans changes."""
     digest = hashlib.sha256(" ".join(f"{name} {version(name)}" for name in _TOOLS).encode())
     for name in _COMPILER:
-        for path in sorted((Path(__file__).parent / name).glob("*.py")):
+        for path in sorted((Path(__file__).parent / name).rglob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()
