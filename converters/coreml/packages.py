@@ -6,6 +6,8 @@ import contextlib
 import importlib
 import io
 import logging
+import os
+import sys
 import warnings
 from collections.abc import Iterator
 from types import ModuleType
@@ -27,10 +29,26 @@ def quiet() -> Iterator[None]:
         log.setLevel(level)
 
 
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Drops what native code writes to stderr: coremltools imports TensorFlow where it is there, which greets."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def coremltools() -> ModuleType:
     """The package. MissingExtraError where it is not installed."""
+    if "coremltools" in sys.modules:
+        return sys.modules["coremltools"]
     try:
-        with quiet():
+        with quiet(), _silent():
             return importlib.import_module("coremltools")
     except ImportError as error:
         raise MissingExtraError("Core ML models need coremltools", hint="pip install 'edgeort[coreml]'") from error

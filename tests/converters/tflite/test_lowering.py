@@ -53,7 +53,7 @@ def test_an_empty_output():
 
 def test_free_dimensions_are_named_with_what_fixes_them():
     model = model_of("g (float[batch,3] x) => (float[batch,3] y) { y = Neg(x) }")
-    with pytest.raises(ShapeError, match=r"free are x \[batchx3\]") as error:
+    with pytest.raises(ShapeError, match=r"these are free: x \[batchx3\]") as error:
         tflite.write(models.clean(model))
     assert "--shape x=batchx3" in str(error.value.hint)
 
