@@ -1,4 +1,4 @@
-"""What works on this machine: compiler, emulator, providers' packages, converters, devices."""
+"""What works on this machine: compiler, emulator, providers' packages, converters."""
 
 from __future__ import annotations
 
@@ -16,11 +16,7 @@ _PACKAGES = (
     ("PyTorch models", "torch", "torch"),
     ("TensorFlow, Keras and LiteRT models", "tf2onnx", "tensorflow"),
 )
-_PROGRAMS = (
-    ("Arm bundles, emulated", ("qemu-aarch64-static", "qemu-aarch64"), "apt install qemu-user-static"),
-    ("devices by ssh", ("ssh",), "apt install openssh-client"),
-    ("Android devices", ("adb",), "apt install adb"),
-)
+_PROGRAMS = (("Arm bundles, emulated", ("qemu-aarch64-static", "qemu-aarch64"), "apt install qemu-user-static"),)
 
 
 @dataclass(frozen=True)

@@ -242,7 +242,7 @@ def _library_of(bundle: Bundle, host: Profile, levels: tuple[str, ...]) -> Path:
     here = (target.os, target.arch) == (host.target.os, host.target.arch)
     if manifest.provider != "cpu":
         if here and manifest.library:
-            if folder := providers.environment(manifest.provider).get(LIBRARIES):
+            if folder := providers.provider(manifest.provider).environment().get(LIBRARIES):
                 os.environ.setdefault(LIBRARIES, folder)  # which the library reads
             return bundle.library
         raise BundleError(

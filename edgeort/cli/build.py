@@ -16,13 +16,10 @@ from edgeort.cli.common import (
     command,
     parse_size,
     print_json,
-    print_table,
     read_inputs,
-    size,
     stages,
 )
 from edgeort.cli.judging import (
-    LEFT_SHOWN,
     PANEL,
     Characters,
     Labels,
@@ -32,20 +29,16 @@ from edgeort.cli.judging import (
     MinSqnr,
     SampleCount,
     Task,
-    print_evaluation,
-    print_ledger,
 )
 from edgeort.cli.pictures import NO_PICTURES, Pictures, takes_pictures
-from edgeort.cli.providers import Provider, ProviderOptions, Require, print_candidates
+from edgeort.cli.providers import Provider, ProviderOptions, Require
 from edgeort.cli.prune import read_ratio
+from edgeort.cli.summary import print_result
 from edgeort.errors import InputError
 
 if TYPE_CHECKING:
-    from edgeort.pipeline import BuildResult, Wish
+    from edgeort.pipeline import Wish
     from edgeort.pipeline.accuracy import Precision
-    from edgeort.quantize.pruning import Result as Pruning
-    from edgeort.quantize.sparsity import Result as Sparsity
-    from edgeort.validate import Comparison
 
 CONFIG = "edgeort.toml"
 
@@ -171,7 +164,7 @@ def build(
     if as_json:
         print_json({**result.to_dict(), "model_path": str(path), "model_source": said})
     else:
-        _print(result, path, said)
+        print_result(result, path, said)
 
 
 def _wish(provider: str, required: str | None, options: Sequence[str]) -> Wish:
@@ -217,88 +210,3 @@ def _configured(config: Path) -> str:
     ):
         raise InputError(f"{CONFIG}: an unknown or missing key; {allowed}")
     return path
-
-
-def _print(result: BuildResult, path: Path, said: str) -> None:
-    ours, has_code = result.provider == "cpu", result.library_bytes > 0
-    limit = "" if result.ram_limit is None else f" (limit {size(result.ram_limit)})"
-    rows = [
-        ("model", f"{path} ({said})"),
-        ("bundle", f"{result.bundle}, {size(result.bundle_bytes)}"),
-        *([("library", size(result.library_bytes)), ("harness", size(result.harness_bytes))] if has_code else []),
-        ("plan" if ours else "model", f"{size(result.model_bytes)} of graph and weights{_weights(result)}"),
-        *([("arena", f"{size(result.arena_bytes)} of activations{limit}")] if ours else []),
-        ("nodes", f"{result.nodes}, all on the {result.provider} provider{_precisions(result)}"),
-        *([("needs", f"pip install {' '.join(result.requirements)}")] if result.requirements else []),
-        ("ran on", result.checked_on),
-        *([("check", _check(result.comparisons))] if result.comparisons else []),
-    ]
-    found = result.measurement
-    if found is not None and found.is_real:
-        rows.append(
-            (
-                "latency",
-                f"p50 {found.latency_ms['p50']:.3f} ms with {found.threads} thread(s), load {found.load_ms:.2f} ms",
-            )
-        )
-    rows += [(verdict.budget, _verdict(verdict.limit, verdict.measured, verdict.unit)) for verdict in result.budgets]
-    rows.append(("time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.seconds.items())))
-    if result.pruning is not None:
-        rows.insert(1, ("pruned", _pruned(result.pruning)))
-    if result.samples:
-        rows.insert(1, ("samples", result.samples))
-    print_table(f"{result.model} for {result.device}", rows)
-    if len(result.candidates) > 1:
-        print_candidates(result.candidates)
-    if result.quantization is not None:
-        for warning in result.quantization.warnings:
-            typer.echo(f"warning: {warning}", err=True)
-        print_ledger(result.quantization)
-    if result.not_int8:
-        rows = list(result.not_int8.items())[:LEFT_SHOWN]
-        print_table("quantised layers that run in float32", rows, ("node", "because"))
-    if result.evaluation is not None:
-        print_evaluation(result.evaluation, "the bundle against the float model")
-    for sentence in result.refusals:
-        typer.echo(f"note: {sentence}", err=True)
-
-
-def _pruned(done: Pruning | Sparsity) -> str:
-    from edgeort.quantize import sparsity
-
-    if isinstance(done, sparsity.Result):
-        return f"{done.sparsity:.1%} of the weights of {len(done.layers)} layers are zero"
-    return f"{done.ratio:.1%} of the multiply-adds are gone"
-
-
-def _precisions(result: BuildResult) -> str:
-    """How many nodes work in which precision, where some do in int8."""
-    if "int8" not in result.precisions:
-        return ""
-    return ": " + ", ".join(f"{count} {name}" for name, count in sorted(result.precisions.items()))
-
-
-def _weights(result: BuildResult) -> str:
-    """How many nodes have weights of which form, where some are not float32."""
-    if set(result.weights) <= {"f32"}:
-        return ""
-    return ": " + ", ".join(f"{count} {name}" for name, count in sorted(result.weights.items()))
-
-
-def _check(comparisons: Sequence[Comparison]) -> str:
-    judged = [result for result in comparisons if result.sqnr_db is not None]
-    if judged:
-        noisiest = min(judged, key=lambda result: result.sqnr_db or 0.0)
-        said = f"SQNR {noisiest.sqnr_db:.1f} dB against ONNX Runtime on the same int8 model"
-        return f"{said}; two answers of its own have {noisiest.reference_sqnr_db:.1f} dB"
-    worst = max(comparisons, key=lambda result: result.max_difference)
-    said = f"within {worst.max_difference:.1e} of ONNX Runtime, relative to each output's range (limit 1e-04)"
-    if worst.reference_spread:
-        said += f"; two answers of ONNX Runtime's own are {worst.reference_spread:.1e} apart"
-    return said
-
-
-def _verdict(limit: float, measured: float | None, unit: str) -> str:
-    if measured is None:
-        return f"budget {limit:g} {unit}: not measured on the device; edgeort bench judges it there"
-    return f"{measured:.4g} of {limit:g} {unit}"

@@ -27,9 +27,10 @@ class Local:
             )
         if not manifest.harness:
             raise DeviceError(f"a bundle of {manifest.provider} has no program that measures it")
-        if reason := providers.not_here(manifest.provider):
+        provider = providers.provider(manifest.provider)
+        if reason := provider.not_here():
             raise DeviceError(f"{manifest.provider} does not run on this machine: {reason}")
-        self._environment = providers.environment(manifest.provider)
+        self._environment = provider.environment()
 
     @staticmethod
     def fits(manifest: Manifest) -> bool:

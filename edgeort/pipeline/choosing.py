@@ -94,7 +94,7 @@ def _obstacle(provider: Provider, request: Request) -> EdgeortError | None:
         return UnsupportedError(f"{provider.name} cannot serve {request.profile.name}: {reason}", hint=hint)
     if reason := provider.missing():
         what, _, install = reason.partition(": ")
-        return MissingExtraError(f"{provider.name}: {what}", hint=install)
+        return MissingExtraError(what, hint=install)
     return None
 
 

@@ -17,6 +17,7 @@ import onnx_ir as ir
 from edgeort import inspection
 from edgeort.bench import Measurement
 from edgeort.bundle import Bundle, Contents, Manifest, Vocabulary, golden
+from edgeort.bundle.manifest import INT8
 from edgeort.comparison import Comparison
 from edgeort.device_profiles.rates import macs_per_ms
 from edgeort.engine import NAMES
@@ -80,14 +81,16 @@ class Workshop:
             if ran.outputs is not None:
                 comparisons = compare_with_reference(self.reference, manifest, inputs, ran.outputs)
         size = sum(packing.sizes_of(contents).values())
-        return Attempt(made, manifest, contents, bundle, inputs, ran, comparisons, size, self._predicted_ms(provider))
+        return Attempt(made, manifest, contents, bundle, inputs, ran, comparisons, size, self._predicted_ms(made))
 
-    def _predicted_ms(self, provider: Provider) -> float | None:
+    def _predicted_ms(self, made: Made) -> float | None:
         """The model's multiply-adds by the rates of the profile, which has them of our own kernels only."""
-        if provider.name != "cpu":
+        if made.provider != "cpu":
             return None
         found = inspection.inspect(self.graph)
-        return found.total_macs / macs_per_ms(self.request.profile)[0] if not found.unknown_macs else None
+        float32, int8 = macs_per_ms(self.request.profile)
+        rate = int8 if any(node.precision == INT8 for node in made.nodes) else float32
+        return None if found.unknown_macs else found.total_macs / rate
 
     def golden(self, attempt: Attempt) -> dict[str, bytes]:
         """The content of golden/: the bundle's own answers, or ONNX Runtime's where nothing here ran it."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from edgeort.errors import InputError
-from edgeort.providers import probing
 from edgeort.providers.coreml import CoreMl
 from edgeort.providers.cpu import Cpu
 from edgeort.providers.cuda import Cuda
 from edgeort.providers.directml import DirectMl
 from edgeort.providers.litert import LiteRt
-from edgeort.providers.onnxruntime import OnnxRuntime
 from edgeort.providers.openvino import OpenVino
 from edgeort.providers.provider import Made, Node, Provider, Refusal, Request
 from edgeort.providers.tensorrt import TensorRt
@@ -27,15 +25,4 @@ def provider(name: str) -> Provider:
     )
 
 
-def not_here(name: str) -> str | None:
-    """Why bundles of that provider for this very system still cannot run on this machine; None: nothing is known."""
-    found = provider(name)
-    return found.not_here() if isinstance(found, OnnxRuntime) else None
-
-
-def environment(name: str) -> dict[str, str]:
-    """Variables by which bundles of that provider find their engine, where pip installed it here."""
-    return probing.environment() if isinstance(provider(name), OnnxRuntime) else {}
-
-
-__all__ = ["PROVIDERS", "Made", "Node", "Provider", "Refusal", "Request", "environment", "not_here", "provider"]
+__all__ = ["PROVIDERS", "Made", "Node", "Provider", "Refusal", "Request", "provider"]

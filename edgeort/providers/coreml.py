@@ -12,7 +12,7 @@ from edgeort.compiling import signature
 from edgeort.converters import coreml
 from edgeort.errors import InputError
 from edgeort.providers import adapted
-from edgeort.providers.provider import Made, Refusal, Request
+from edgeort.providers.provider import Made, Provider, Refusal, Request
 
 NAME = "coreml"
 _INSTALL = "pip install 'edgeort[coreml]'"
@@ -22,7 +22,7 @@ _MIN_OS = {"ios": "15.0", "macos": "12.0"}
 FLOAT16_DB = 35.0  # what a program that computes in float16 is from float32, at least
 
 
-class CoreMl:
+class CoreMl(Provider):
     """See the module. Its `options` are `precision` (float16, float32) and `weights` (float, int8, palette4)."""
 
     name = NAME

@@ -13,13 +13,13 @@ from edgeort.lowering.plan import PlanBuilder
 from edgeort.lowering.storage import sparse_weights
 from edgeort.lowering.where_int8 import rates_of
 from edgeort.providers import adapted
-from edgeort.providers.provider import Made, Node, Refusal, Request
+from edgeort.providers.provider import Made, Node, Provider, Refusal, Request
 
 NAME = "cpu"
 PLAN = "model.plan"
 
 
-class Cpu:
+class Cpu(Provider):
     """Compiles; see edgeort/runtime."""
 
     name = NAME

@@ -19,7 +19,7 @@ from edgeort.device_profiles import Profile
 from edgeort.device_profiles.profile import Target
 from edgeort.errors import InputError, ShapeError, UnsupportedError
 from edgeort.providers import adapted
-from edgeort.providers.provider import Made, Node, Refusal, Request
+from edgeort.providers.provider import Made, Node, Provider, Refusal, Request
 from edgeort.values import Value
 
 NAME = "litert"
@@ -39,7 +39,7 @@ _NOTICES = (
 )
 
 
-class LiteRt:
+class LiteRt(Provider):
     """See the module."""
 
     name = NAME

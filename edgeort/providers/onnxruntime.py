@@ -10,6 +10,7 @@ refused (session.disable_cpu_ep_fallback). Which nodes those are is known only w
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 
 import onnx
@@ -20,7 +21,7 @@ from edgeort.device_profiles import Profile
 from edgeort.errors import DeviceError, UnsupportedError
 from edgeort.providers import adapted, probing
 from edgeort.providers.onnxruntime_readme import readme
-from edgeort.providers.provider import Made, Refusal, Request
+from edgeort.providers.provider import Made, Provider, Refusal, Request
 
 # What bundles are made for, and what the extras of pyproject.toml install.
 GPU = "1.31.1"  # onnxruntime-gpu: CUDA 13, cuDNN 9
@@ -38,24 +39,24 @@ _MAX_BYTES = (1 << 31) - 1  # of a protobuf message
 _IR_VERSION = 10
 
 
-class OnnxRuntime:
+class OnnxRuntime(Provider):
     """A provider over `execution_providers`, first preferred, by ONNX Runtime's names; `systems` has packages of it."""
 
     name: str
     execution_providers: tuple[str, ...]
     systems: tuple[tuple[str, str], ...]
 
+    @abstractmethod
     def requirements(self, profile: Profile) -> tuple[str, ...]:
         """The pip packages of the device."""
-        raise NotImplementedError
 
+    @abstractmethod
     def library(self, profile: Profile) -> str:
         """File name of the C library in the package."""
-        raise NotImplementedError
 
+    @abstractmethod
     def options(self, graph: ir.Model) -> dict[str, str]:
         """Settings that this provider chooses for the model, by the keys of provider.conf."""
-        raise NotImplementedError
 
     def min_sqnr_db(self, graph: ir.Model, settings: Mapping[str, str]) -> float:
         """How near outputs come to those of ONNX Runtime's CPU kernels."""
@@ -80,6 +81,10 @@ class OnnxRuntime:
     def not_here(self) -> str | None:
         """Why bundles of this provider cannot run on this machine; None: they can."""
         return probing.obstacle(*self.execution_providers)
+
+    def environment(self) -> dict[str, str]:
+        """Where pip installed the runtime here."""
+        return probing.environment()
 
     def cannot_serve(self, request: Request) -> str | None:
         """It has packages for some systems only."""

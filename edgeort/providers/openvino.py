@@ -17,7 +17,7 @@ import onnx_ir as ir
 from edgeort.compiling import signature
 from edgeort.errors import MissingExtraError, UnsupportedError
 from edgeort.providers import adapted
-from edgeort.providers.provider import Made, Refusal, Request
+from edgeort.providers.provider import Made, Provider, Refusal, Request
 
 if TYPE_CHECKING:
     import openvino
@@ -41,7 +41,7 @@ _NOTICES = (
 )
 
 
-class OpenVino:
+class OpenVino(Provider):
     """See the module."""
 
     name = NAME

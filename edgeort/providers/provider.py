@@ -119,6 +119,14 @@ class Provider(Protocol):
     def describe(self) -> str:
         """What of it is installed here, and its version."""
 
+    def not_here(self) -> str | None:
+        """Why bundles for this very system still cannot run on this machine; None: nothing is known."""
+        return None
+
+    def environment(self) -> dict[str, str]:
+        """Variables by which bundles find their engine, where it was installed here and is not in them."""
+        return {}
+
     def cannot_serve(self, request: Request) -> str | None:
         """Why the profile's device, or what is asked for, is not for this provider; None: it is."""
 

@@ -150,7 +150,7 @@ def _loads_here(manifest: Manifest) -> bool:
 
     Android's links against another libc; an engine beside the bundle is found by the variables of a new process.
     """
-    return manifest.target.os != "android" and not providers.environment(manifest.provider)
+    return manifest.target.os != "android" and not providers.provider(manifest.provider).environment()
 
 
 def arrays_of(manifest: Manifest, sample: Sample) -> list[np.ndarray]:
