@@ -156,3 +156,20 @@ def test_what_is_printed_has_no_padding(folder: Path):
 def test_numbers_that_json_lacks_are_text(capsys: pytest.CaptureFixture[str]):
     print_json({"y": [float("nan"), float("-inf"), 1.5], "n": (1,)})
     assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {"y": ["nan", "-inf", 1.5], "n": [1]}
+
+
+def test_providers_says_who_can_and_which_nodes_they_leave(tmp_path: Path):
+    onnx.save(with_odd_operator(), tmp_path / "odd.onnx")
+    rows = json.loads(call("providers", tmp_path / "odd.onnx", "--device", "x86-64", "--json").stdout)["providers"]
+    found = {row["provider"]: row for row in rows}
+    assert [node["node"] for node in found["cpu"]["refusals"]] == ["n7"]
+    assert "does not run on linux" in found["coreml"]["reason"] and rows[0]["provider"] == "cpu"
+
+
+def test_why_says_precision_bytes_and_times(folder: Path):
+    told = json.loads(call("why", folder / "b", "--json").stdout)
+    assert told["provider"] == "cpu" and told["size_bytes"]["model.plan"] > 0
+    assert all(node["ms"] is not None and node["precision"] for node in told["nodes"])
+    one = call("why", folder / "b", "fc2")
+    assert "fc2" in one.stdout and "fc1" not in one.stdout
+    assert call("why", folder / "b", "nosuch").exit_code == 2
