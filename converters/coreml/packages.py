@@ -45,8 +45,9 @@ def _silent() -> Iterator[None]:
 
 def coremltools() -> ModuleType:
     """The package. MissingExtraError where it is not installed."""
-    if "coremltools" in sys.modules:
-        return sys.modules["coremltools"]
+    loaded = sys.modules.get("coremltools")
+    if loaded is not None:
+        return loaded
     try:
         with quiet(), _silent():
             return importlib.import_module("coremltools")
