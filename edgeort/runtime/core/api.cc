@@ -8,8 +8,6 @@
 
 using namespace edgeort;
 
-struct edgeort_model : Model {};
-
 namespace {
 
 const char* name_of(const Model& model, i32 tensor) { return model.plan.strings + model.plan.tensors[tensor].name; }

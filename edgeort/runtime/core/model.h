@@ -184,3 +184,5 @@ Status open_plan(Model& model, const u8* data, size_t size);
 Status plan_memory(Model& model, Segment& segment, u64 limit);
 
 }  // namespace edgeort
+
+struct edgeort_model : edgeort::Model {};
