@@ -34,12 +34,13 @@ from edgeort.families import (
 from edgeort.targets import BIONIC, BIONIC_ENGINES, LEVELS, TARGETS, Target, target
 
 __all__ = [
-    "BIONIC", "LEVELS", "RUNTIME", "TARGETS", "TEXT", "Target", "adapter_and_harness", "all_kernels", "cache_dir",
-    "compiler_version", "families", "family_levels", "harness", "held_levels", "library", "library_and_harness",
-    "tables", "target",
+    "BIONIC", "LEVELS", "RUNTIME", "SIGNATURE", "TARGETS", "TEXT", "Target", "adapter_and_harness", "all_kernels",
+    "cache_dir", "compiler_version", "families", "family_levels", "harness", "held_levels", "library",
+    "library_and_harness", "tables", "target",
 ]  # fmt: skip
 
-TEXT = ("text",)  # the part of the runtime that a bundle with a vocabulary needs
+# Parts of the runtime that few bundles need: the folder, which is the rest of the name of the header, too.
+TEXT, SIGNATURE = "text", "signature"
 
 _ROOM_BYTES = 1 << 20  # less is a full disk: objects have up to some hundred kilobytes
 
@@ -196,7 +197,7 @@ def _compile(units: Sequence[_Unit], to: Target, ops: Sequence[str], triple: str
 def library(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None, parts: Sequence[str] = ()) -> Path:
     """The stripped shared library that holds the runtime and `ops`, for `levels` (default: all of the target's).
 
-    `parts` are further folders of the runtime, such as TEXT.
+    `parts` are of those that few need: TEXT, SIGNATURE.
     """
     levels = levels or to.levels
     objects = _compile(_units(to, ops, to.triple, levels, parts), to, ops, to.triple, levels)

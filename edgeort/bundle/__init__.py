@@ -10,6 +10,7 @@
     tokenizer/          the vocabulary of a model that reads text
     requirements.txt    pip packages that the device needs, where a provider does not bring its engine
     README.md, run.py   of those that run by ONNX Runtime: how to install it, and the harness as a Python program
+    manifest.json.sig   of a signed bundle, with model.plan.sig: `edgeort sign`
     licences/           ours and those of what is linked in
 
 The same input gives the same bytes: no times, no paths, sorted names. A bundle is written beside its place and renamed.

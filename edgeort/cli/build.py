@@ -74,6 +74,9 @@ def build(
         Path | None, typer.Option("--vocab", help="A WordPiece vocab.txt: the library gets a tokenizer.")
     ] = None,
     cased: Annotated[bool, typer.Option("--cased", help="The vocabulary tells capital letters from small.")] = False,
+    signatures: Annotated[
+        bool, typer.Option("--signatures", help="The library can refuse plans that a key did not sign: edgeort sign.")
+    ] = False,
     precision: Annotated[
         str,
         typer.Option(
@@ -158,6 +161,7 @@ def build(
             inputs=read_inputs(inputs),
             wish=_wish(provider, require, provider_option or ()),
             vocabulary=None if vocab is None else Vocabulary(vocab, cased),
+            signatures=signatures,
             keep_stages=keep_stages,
             progress=progress,
         )

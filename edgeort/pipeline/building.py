@@ -41,6 +41,7 @@ def build(
     ram_limit: int | None = None,
     accuracy: Accuracy | None = None,
     vocabulary: Vocabulary | None = None,
+    signatures: bool = False,
     wish: Wish | None = None,
     inputs: Mapping[str, np.ndarray] | None = None,
     keep_stages: bool = False,
@@ -51,7 +52,8 @@ def build(
     `shapes` fixes dimensions of inputs; `io_layout` is that of rank-4 inputs and outputs; `threads` is the bundle's
     default, the profile's when None. `ram_limit` is what activations may take, in bytes: the runtime works in smaller
     strips to keep it, or BudgetError says the least that it needs. `accuracy` asks for pruning, int8 and a verdict on
-    samples. With a `vocabulary` the library has a tokenizer. `wish` says which provider is wanted; by default the
+    samples. With a `vocabulary` the library has a tokenizer, with
+    `signatures` it can refuse plans that a key did not sign. `wish` says which provider is wanted; by default the
     fastest of the profile's, where the device is here to measure. `inputs` are golden ones by
     name, for models that random data do not suit. With `keep_stages`, `<out>.stages/` gets the ONNX
     model after every stage.
@@ -62,7 +64,7 @@ def build(
     path, out, device, wanted = Path(model_path), Path(out), _load_profile(profile), wish or Wish()
     asked = (accuracy or Accuracy()).checked(device)
     walk = Walk(progress, out.with_name(f"{out.name}.stages") if keep_stages else None)
-    parts = toolchain.TEXT if vocabulary else ()
+    parts = (*((toolchain.TEXT,) if vocabulary else ()), *((toolchain.SIGNATURE,) if signatures else ()))
     request = Request(
         device, io_layout, threads or device.runtime.threads, ram_limit, walk, parts, dict(wanted.options)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -45,11 +46,12 @@ def make_manifest(path: Path, request: Request, made: Made) -> Manifest:
     )
 
 
-def make_contents(made: Made, vocabulary: Vocabulary | None) -> dict[str, bytes | Path]:
-    """Everything but golden/."""
-    text: dict[str, bytes | Path] = {}
+def make_contents(made: Made, parts: Sequence[str], vocabulary: Vocabulary | None) -> dict[str, bytes | Path]:
+    """Everything but golden/; `parts` of the runtime have a header each."""
+    headers = [f"include/edgeort_{part}.h" for part in parts]
+    text: dict[str, bytes | Path] = {name: toolchain.RUNTIME / name for name in headers}
     if vocabulary:
-        text = {vocabularies.PLACE: vocabulary.path, vocabularies.HEADER: toolchain.RUNTIME / vocabularies.HEADER}
+        text[vocabularies.PLACE] = vocabulary.path
     if made.requirements:
         text["requirements.txt"] = "".join(f"{line}\n" for line in made.requirements).encode()
     return {**text, **made.files, **notices.files(made.notices)}

@@ -72,7 +72,7 @@ class Workshop:
         manifest = packing.make_manifest(self.path, self.request, made)
         tokenizer = self.vocabulary.about if self.vocabulary else None
         manifest = replace(manifest, preprocessing=self.preprocessing, tokenizer=tokenizer)
-        contents = packing.make_contents(made, self.vocabulary)
+        contents = packing.make_contents(made, self.request.parts, self.vocabulary)
         inputs = checking.golden_inputs(self.reference, manifest, self.inputs)
         bundle = trials.enter_context(checking.trial(self.out, manifest, contents, inputs))
         with self.walk.stage("check"):

@@ -63,8 +63,8 @@ class Stages(Protocol):
 class Request:
     """What is to be made.
 
-    `parts` are further folders of the runtime that the library has; `options` are the engine's own settings by name,
-    which stand before those that a provider chooses.
+    `parts` of the runtime are those that few libraries have: toolchain.TEXT, SIGNATURE; `options` are the engine's own
+    settings by name, which stand before those that a provider chooses.
     """
 
     profile: Profile
