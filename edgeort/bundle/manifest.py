@@ -69,6 +69,7 @@ class Manifest:
     harness: str
     min_sqnr_db: float | None = None
     requirements: tuple[str, ...] = ()
+    model_licence: str = ""  # an SPDX expression
     candidates: tuple[dict[str, Any], ...] = ()
     preprocessing: dict[str, Any] | None = None  # of the pictures that the build saw: the fields of Preprocessing
     quantization: dict[str, Any] | None = None  # how int8 was made, its budget, and what was measured

@@ -42,6 +42,7 @@ def build(
     accuracy: Accuracy | None = None,
     vocabulary: Vocabulary | None = None,
     signatures: bool = False,
+    model_licence: str = "",
     wish: Wish | None = None,
     inputs: Mapping[str, np.ndarray] | None = None,
     keep_stages: bool = False,
@@ -52,11 +53,10 @@ def build(
     `shapes` fixes dimensions of inputs; `io_layout` is that of rank-4 inputs and outputs; `threads` is the bundle's
     default, the profile's when None. `ram_limit` is what activations may take, in bytes: the runtime works in smaller
     strips to keep it, or BudgetError says the least that it needs. `accuracy` asks for pruning, int8 and a verdict on
-    samples. With a `vocabulary` the library has a tokenizer, with
-    `signatures` it can refuse plans that a key did not sign. `wish` says which provider is wanted; by default the
-    fastest of the profile's, where the device is here to measure. `inputs` are golden ones by
-    name, for models that random data do not suit. With `keep_stages`, `<out>.stages/` gets the ONNX
-    model after every stage.
+    samples. With a `vocabulary` the library has a tokenizer, with `signatures` it can refuse plans that a key did not
+    sign. `model_licence` is an SPDX expression. `wish` says which provider is wanted; by default the fastest of the
+    profile's, where the device is here to measure. `inputs` are golden ones by name, for models that random data do
+    not suit. With `keep_stages`, `<out>.stages/` gets the ONNX model after every stage.
     Raises an EdgeortError; then nothing stands at `out` that was not there before.
     """
     if ram_limit is not None and not 0 < ram_limit < 2**63:
@@ -86,7 +86,9 @@ def build(
         quantised = accuracies.quantise(path, shapes, asked, sets, device, walk, left)
         graph, reference = quantised.graph, quantised.model
     preprocessing = accuracies.preprocessing_of(asked, sets)
-    workshop = Workshop(path, out, graph, reference, request, walk, vocabulary, preprocessing, inputs or {})
+    workshop = Workshop(
+        path, out, graph, reference, request, walk, vocabulary, preprocessing, inputs or {}, model_licence
+    )
     with ExitStack() as trials:
         attempt, candidates = choose(wanted, workshop, trials)
         made, ran = attempt.made, attempt.ran

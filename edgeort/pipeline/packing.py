@@ -18,8 +18,8 @@ from edgeort.validate.assessment import sha256_of
 _TOOLS = ("onnx", "onnx-ir", "onnxruntime", "onnxscript", "ziglang")
 
 
-def make_manifest(path: Path, request: Request, made: Made) -> Manifest:
-    """The manifest of a build of the model in `path`. ModelError where that cannot be read any more."""
+def make_manifest(path: Path, request: Request, made: Made, model_licence: str = "") -> Manifest:
+    """The manifest of a build of the model in `path`, which has that licence. ModelError where that cannot be read any more."""
     profile = request.profile
     budgets = {name: value for name, value in asdict(profile.budget).items() if value is not None}
     return Manifest(
@@ -43,10 +43,13 @@ def make_manifest(path: Path, request: Request, made: Made) -> Manifest:
         harness=made.harness,
         min_sqnr_db=made.min_sqnr_db,
         requirements=made.requirements,
+        model_licence=model_licence,
     )
 
 
-def make_contents(made: Made, parts: Sequence[str], vocabulary: Vocabulary | None) -> dict[str, bytes | Path]:
+def make_contents(
+    manifest: Manifest, made: Made, parts: Sequence[str], vocabulary: Vocabulary | None
+) -> dict[str, bytes | Path]:
     """Everything but golden/; `parts` of the runtime have a header each."""
     headers = [f"include/edgeort_{part}.h" for part in parts]
     text: dict[str, bytes | Path] = {name: toolchain.RUNTIME / name for name in headers}
@@ -54,7 +57,7 @@ def make_contents(made: Made, parts: Sequence[str], vocabulary: Vocabulary | Non
         text[vocabularies.PLACE] = vocabulary.path
     if made.requirements:
         text["requirements.txt"] = "".join(f"{line}\n" for line in made.requirements).encode()
-    return {**text, **made.files, **notices.files(made.notices)}
+    return {**text, **made.files, **notices.files(manifest, made.notices)}
 
 
 def sizes_of(contents: Contents) -> dict[str, int]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import onnx_ir as ir
 
@@ -43,6 +43,16 @@ class Refusal:
     node: str
     op: str
     reason: str
+
+
+class Part(NamedTuple):
+    """Software in a bundle: `licence` is an SPDX expression, `source` where it and the licence's text are."""
+
+    name: str
+    licence: str
+    source: str
+    use: str
+    version: str = ""
 
 
 class Stages(Protocol):
@@ -83,7 +93,7 @@ class Made:
     `model` is the file that `edgeort_open` takes, `library` has the C API, `harness` measures ("": there is none).
     `min_sqnr_db` is how near outputs come to those of another run; None: they are the same bytes everywhere.
     `requirements` are pip packages, pinned, that the device needs beside the bundle. `notices` are of what `files` hold
-    of others' (name, SPDX expression, source, what it is used as), `tools` the versions of what made it.
+    of others', `tools` the versions of what made it.
     """
 
     provider: str
@@ -100,7 +110,7 @@ class Made:
     sparse: tuple[SparseWeights, ...] = ()
     min_sqnr_db: float | None = None
     requirements: tuple[str, ...] = ()
-    notices: tuple[tuple[str, str, str, str], ...] = ()
+    notices: tuple[Part, ...] = ()
     tools: Mapping[str, str] = field(default_factory=dict)
     rewrites: Mapping[str, int] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
