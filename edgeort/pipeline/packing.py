@@ -19,7 +19,7 @@ _TOOLS = ("onnx", "onnx-ir", "onnxruntime", "onnxscript", "ziglang")
 
 
 def make_manifest(path: Path, request: Request, made: Made, model_licence: str = "") -> Manifest:
-    """The manifest of a build of the model in `path`, which has that licence. ModelError where that cannot be read any more."""
+    """The manifest of a build of the model in `path`, of that licence. ModelError where it cannot be read any more."""
     profile = request.profile
     budgets = {name: value for name, value in asdict(profile.budget).items() if value is not None}
     return Manifest(
