@@ -9,7 +9,7 @@ from pathlib import Path
 
 import edgeort
 from edgeort import toolchain
-from edgeort.bundle import Contents, Manifest, Vocabulary, notices
+from edgeort.bundle import Contents, Manifest, Vocabulary, development, notices
 from edgeort.bundle import manifest as manifests
 from edgeort.bundle import vocabulary as vocabularies
 from edgeort.providers import Made, Request
@@ -57,7 +57,7 @@ def make_contents(
         text[vocabularies.PLACE] = vocabulary.path
     if made.requirements:
         text["requirements.txt"] = "".join(f"{line}\n" for line in made.requirements).encode()
-    return {**text, **made.files, **notices.files(manifest, made.notices)}
+    return {**text, **made.files, **development.files(manifest), **notices.files(manifest, made.notices)}
 
 
 def sizes_of(contents: Contents) -> dict[str, int]:
