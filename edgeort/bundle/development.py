@@ -1,4 +1,4 @@
-"""What C and C++ projects find the library by: a CMake package and a pkg-config file, both valid wherever the bundle is.
+"""What C and C++ projects find the library by: a CMake package and a pkg-config file, valid wherever the bundle is.
 
 find_package(edgeort REQUIRED)                    # cmake -DCMAKE_PREFIX_PATH=BUNDLE
 target_link_libraries(app edgeort::edgeort)       # edgeort_MODEL is the path of the model
