@@ -1,7 +1,7 @@
 """Compiles the runtime and the kernels that a plan uses, for any target, with the clang inside PyPI's ziglang.
 
-Objects and libraries are cached under the user's cache folder by the hash of everything that goes into them, written
-beside and renamed, so that two processes may build at once. Link flags are fixed per target: every other choice
+Objects and libraries are cached under the user's cache folder by the hash of everything that goes into them, with the
+hash of their own bytes, written beside and renamed, so that two processes may build at once. Link flags are fixed per target: every other choice
 would make zig rebuild its libc (13 to 50 CPU seconds); a kernel's ISA level is a matter of its object alone.
 """
 
@@ -115,13 +115,16 @@ def _cached(name: str, key: Iterable[str | bytes], make: Callable[[Path], None])
         digest.update(len(raw).to_bytes(8, "little") + raw)
     stem, dot, suffix = name.partition(".")
     path = cache_dir() / "objects" / f"{stem}-{digest.hexdigest()[:24]}{dot}{suffix}"
-    if path.exists():
+    if _is_sound(path):
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
             made = Path(scratch) / name
             make(made)
+            seal = Path(scratch) / "seal"
+            seal.write_bytes(_sha256(made))
+            os.replace(seal, _seal_of(path))
             os.replace(made, path)
     except OSError as error:
         raise _cache_error(path.parent, error.strerror or str(error)) from error
@@ -130,6 +133,23 @@ def _cached(name: str, key: Iterable[str | bytes], make: Callable[[Path], None])
             raise _cache_error(path.parent, os.strerror(errno.ENOSPC)) from error
         raise
     return path
+
+
+def _seal_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _sha256(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
+
+
+def _is_sound(path: Path) -> bool:
+    """Whether a file of the cache is there, and what was once put there: a bad disk must not get into a bundle."""
+    try:
+        return _seal_of(path).read_bytes() == _sha256(path)
+    except OSError:
+        return False
 
 
 def _cache_error(folder: Path, reason: str) -> OutputError:
