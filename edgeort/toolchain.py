@@ -1,8 +1,9 @@
 """Compiles the runtime and the kernels that a plan uses, for any target, with the clang inside PyPI's ziglang.
 
 Objects and libraries are cached under the user's cache folder by the hash of everything that goes into them, with the
-hash of their own bytes, written beside and renamed, so that two processes may build at once. Link flags are fixed per target: every other choice
-would make zig rebuild its libc (13 to 50 CPU seconds); a kernel's ISA level is a matter of its object alone.
+hash of their own bytes, written beside and renamed, so that two processes may build at once. Link flags are fixed per
+target: every other choice would make zig rebuild its libc (13 to 50 CPU seconds); a kernel's ISA level is a matter of
+its object alone.
 """
 
 from __future__ import annotations
