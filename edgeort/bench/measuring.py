@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from edgeort.bundle import Bundle
@@ -16,7 +16,11 @@ _OVERSIZED_STDERR = 2000
 
 @dataclass(frozen=True)
 class Measurement:
-    """What the harness measured where. `latency_ms` has runs, min, mean, p50, p90, p99; `profile` has a row a node."""
+    """What the harness measured where. `latency_ms` has runs, min, mean, p50, p90, p99; `profile` has a row a node.
+
+    `memory` is how the arena is laid out: blocks with `name`, `kind`, `tensors`, `offset`, `bytes`, and the nodes
+    `first` to `last` between which each is in use (see edgeort_block in edgeort.h).
+    """
 
     device: str
     is_real: bool
@@ -32,6 +36,7 @@ class Measurement:
     outputs: list[dict[str, Any]]
     check: str | None
     profile: list[dict[str, Any]]
+    memory: list[dict[str, Any]] = field(default_factory=list)
 
 
 def measure(bundle: Bundle, device: Device, job: Job) -> Measurement:

@@ -59,6 +59,24 @@ void print_outputs(edgeort_model* model) {
   }
 }
 
+// How the arena is laid out.
+void print_memory(const edgeort_model* model) {
+  constexpr const char* kKinds[] = {"tensor", "scratch", "threads", "body"};
+  static_assert(sizeof(kKinds) / sizeof(*kKinds) == EDGEORT_BLOCK_BODY + 1);
+  edgeort_block block;
+  const char* between = "";
+  printf(", \"memory\": [");
+  for (int i = 0; edgeort_get_block(model, i, &block) == 0; ++i) {
+    if (!block.bytes) continue;
+    printf("%s{\"name\": ", between);
+    print_string(block.name);
+    printf(", \"kind\": \"%s\", \"tensors\": %d, \"offset\": %zu, \"bytes\": %zu, \"first\": %d, \"last\": %d}", kKinds[block.kind],
+           block.tensors, block.offset, block.bytes, block.first, block.last);
+    between = ", ";
+  }
+  printf("]");
+}
+
 double node_ms(const edgeort_node& node, const Result& r) {
   return r.profiled_runs ? static_cast<double>(node.ns) * 1e-6 / r.profiled_runs : 0;
 }
@@ -110,6 +128,7 @@ void print_json(edgeort_model* model, Result* r) {
       printf(", \"ms\": %.5f, \"skipped\": %s}", node_ms(node, *r), node.skipped ? "true" : "false");
     }
     printf("]");
+    print_memory(model);
   }
   printf("}\n");
 }
