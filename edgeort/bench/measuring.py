@@ -25,6 +25,8 @@ class Measurement:
     `intervals` are those of a sustained run, rows of {start_s, end_s, runs, p25_ms, p50_ms, p75_ms, mhz, governor,
     temperature_c}. `cores` are the CPUs that it was held to, None where to none. `profile` has a row a node: {name, op,
     ms, skipped, macs, gflops, share_of_peak}, the last three None where they are not known.
+    `memory` is how the arena is laid out: blocks with `name`, `kind`, `tensors`, `offset`, `bytes`, and the nodes
+    `first` to `last` between which each is in use (see edgeort_block in edgeort.h).
     """
 
     device: str
@@ -47,20 +49,22 @@ class Measurement:
     intervals: list[dict[str, Any]] = field(default_factory=list)
     warmup_runs: int = 0
     cores: list[int] | None = None
+    memory: list[dict[str, Any]] = field(default_factory=list)
 
 
 def measure(bundle: Bundle, device: Device, job: Job) -> Measurement:
     """Runs the harness of `bundle` on `device`, and reads what it measured. Raises as `call_harness`."""
     printed = call_harness(bundle, device, job)
     try:
-        lines = [json.loads(line) for line in printed.splitlines() if line]
-        return read(lines[-1], device.name, device.is_real)
+        *intervals, found = [json.loads(line) for line in printed.splitlines() if line]
+        found["intervals"] = [line["interval"] for line in intervals]
+        return read(found, device.name, device.is_real)
     except (ValueError, TypeError, LookupError) as error:
         raise DeviceError(f"{bundle.path}: the harness on {device.name} printed no result: {error}") from error
 
 
 def read(found: dict[str, Any], device: str, is_real: bool) -> Measurement:
-    """The harness's last line as a Measurement. Raises ValueError, TypeError or KeyError where it is none."""
+    """What the harness found as a Measurement. Raises ValueError, TypeError or KeyError where it is none."""
     fields = {key: found[key] for key in Measurement.__dataclass_fields__ if key in found}
     times = found["latencies_ms"]
     fields["latency_ms"] = {"runs": found["latency_ms"]["runs"], **summary(times)}

@@ -22,8 +22,8 @@ class Job:
     With `each` it only runs, once on each of the folders 0 to each - 1 in `inputs`, into those in `outputs`. `warmup`
     None runs until the median has settled. With `time_s` the timed runs go on for so long, instead of `runs` times.
     With `interval_s` the harness also prints a line of JSON whenever so much time has passed. `cores` are `big`,
-    `little`, or numbers such as `0-3`; None: those that the system chooses. `on_line` gets every line of what the harness
-    prints as it comes.
+    `little`, or numbers such as `0-3`; None: those that the system chooses. `on_line` gets every line
+    that the harness prints as it comes.
     """
 
     threads: int = 0

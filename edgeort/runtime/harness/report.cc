@@ -52,6 +52,24 @@ void print_outputs(edgeort_model* model) {
   }
 }
 
+// How the arena is laid out.
+void print_memory(const edgeort_model* model) {
+  constexpr const char* kKinds[] = {"tensor", "scratch", "threads", "body"};
+  static_assert(sizeof(kKinds) / sizeof(*kKinds) == EDGEORT_BLOCK_BODY + 1);
+  edgeort_block block;
+  const char* between = "";
+  printf(", \"memory\": [");
+  for (int i = 0; edgeort_get_block(model, i, &block) == 0; ++i) {
+    if (!block.bytes) continue;
+    printf("%s{\"name\": ", between);
+    print_string(block.name);
+    printf(", \"kind\": \"%s\", \"tensors\": %d, \"offset\": %zu, \"bytes\": %zu, \"first\": %d, \"last\": %d}", kKinds[block.kind],
+           block.tensors, block.offset, block.bytes, block.first, block.last);
+    between = ", ";
+  }
+  printf("]");
+}
+
 // The mean of the timed runs.
 double node_ms(const edgeort_node& node, int index, const Measured& m) {
   const u64 before = static_cast<size_t>(index) < m.n_nodes ? m.node_ns[index] : 0;
@@ -140,6 +158,7 @@ void print_json(edgeort_model* model, Result* r) {
       printf(", \"ms\": %.5f, \"skipped\": %s}", node_ms(node, i, r->measured), node.skipped ? "true" : "false");
     }
     printf("]");
+    print_memory(model);
   }
   printf("}\n");
 }
