@@ -1,8 +1,8 @@
 """How files and programs reach a device. One interface, `Transport`; one file a kind: local, emulated, ssh, adb.
 
-    with open_transport("ssh:pi@raspberrypi.local") as there:
-        folder = there.push({"bin/probe": program})
-        output = there.execute([f"{folder}/bin/probe", "--json"])
+with open_transport("ssh:pi@raspberrypi.local") as there:
+    folder = there.push({"bin/probe": program})
+    output = there.execute([f"{folder}/bin/probe", "--json"])
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ TIMEOUT_S = 1800.0
 
 @dataclass(frozen=True)
 class Output:
-    """What a program said. `status` is what it exited with; of one that a signal ended, that number, negative."""
+    """What a program said. `status` is what it exited with; of one that a signal ended, its negative number.
+
+    A harness exits with 0, 1 when an output differs, 3 when activations do not fit the plan's limit, 2 for the rest.
+    """
 
     status: int
     stdout: str
@@ -51,7 +54,7 @@ class Transport(Protocol):
 
         What the device has from an earlier time is not sent again, unless not to `keep` it was asked for: such files
         go with the folder. An empty mapping gives an empty folder; a name that ends in `/` is one in it.
-        The folder is gone after `close`.
+        The folder is gone after `close`. On this machine it is the one that they lie in already, if there is one.
         """
 
     def execute(
@@ -69,6 +72,9 @@ class Transport(Protocol):
 
     def pull(self, remote: str, to: Path) -> None:
         """Copies what the folder `remote` holds into the folder `to` here."""
+
+    def discard(self, folder: str) -> None:
+        """Removes a folder that `push` made, before `close` does; where it lay here already, nothing happens."""
 
     def close(self) -> None:
         """Ends what still runs there, and removes every folder that was pushed. May be called again."""
