@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,7 @@ def _with_costs(made: Made, manifest: Manifest, inputs: Sequence[np.ndarray]) ->
         return made.nodes
     shapes = {value.name: array.shape for value, array in zip(manifest.inputs, inputs, strict=True)}
     pairs = zip(made.nodes, made.costs(shapes), strict=True)
-    return tuple(replace(node, macs=cost.macs, moved_bytes=cost.moved_bytes) for node, cost in pairs)
+    return tuple(replace(node, **asdict(cost)) for node, cost in pairs)
 
 
 def _check_types(made: Made) -> None:
