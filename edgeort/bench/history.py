@@ -84,7 +84,7 @@ def append(path: Path, line: Mapping[str, Any]) -> None:
 
     Of many latencies it keeps every second, third, ... one, MOST_KEPT at most, and says so in `every`.
     """
-    step = -(-len(line["latencies_ms"]) // MOST_KEPT)
+    step = max(1, -(-len(line["latencies_ms"]) // MOST_KEPT))
     line = {**line, "every": line["every"] * step, "latencies_ms": line["latencies_ms"][::step]}
     data = json.dumps(line, separators=(",", ":"), default=str).encode() + b"\n"
     try:
