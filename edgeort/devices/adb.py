@@ -9,7 +9,8 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from edgeort.devices.channel import STDERR, STDOUT, Channel
-from edgeort.devices.remote import ConnectionLost, Remote
+from edgeort.devices.connection import ConnectionLost
+from edgeort.devices.remote import Remote
 from edgeort.devices.transport import Output
 from edgeort.errors import DeviceError, MissingExtraError
 

@@ -241,7 +241,7 @@ def test_a_missing_dynamic_linker_and_an_unknown_instruction(arm_board: Sshd, tm
         folder = there.push({"bad": program, "dynamic": dynamic})
         with pytest.raises(DeviceError, match="uses an instruction that the CPU of ssh:board lacks"):
             there.execute([f"{folder}/bad"])
-        with pytest.raises(DeviceError, match="its dynamic linker is not there") as caught:
+        with pytest.raises(DeviceError, match="whose /lib/ld-linux-aarch64.so.1 is not there") as caught:
             there.execute([f"{folder}/dynamic"])
         assert "--provider cpu" in str(caught.value.hint)
 
@@ -262,7 +262,7 @@ def test_a_full_disk_and_one_without_programs(board: Sshd, small_disk: Path, tmp
     (tmp_path / "large").write_bytes(os.urandom(100_000))
     (tmp_path / "program").write_text("#!/bin/sh\n")
     with open_transport(f"ssh:board{small_disk}") as there:
-        with pytest.raises(DeviceError, match=r"the disk of ssh:board\S+ is full: .*No space left") as caught:
+        with pytest.raises(DeviceError, match=r"the disk of ssh:board\S+ is full: ") as caught:
             there.push({"large": tmp_path / "large"})
         assert f"edgeort devices --clear ssh:board{small_disk}" in str(caught.value.hint)
         with pytest.raises(DeviceError, match="is full"):
