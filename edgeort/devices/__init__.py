@@ -8,6 +8,7 @@ from edgeort.bundle import Manifest
 from edgeort.devices.device import Device, Job, Output
 from edgeort.devices.emulated import Emulated
 from edgeort.devices.local import Local
+from edgeort.devices.pipe import Pipe, Program
 from edgeort.errors import DeviceError
 
 # `--on NAME` -> makes the device for a bundle, or raises DeviceError when it cannot run it.
@@ -25,4 +26,4 @@ def open_device(name: str | None, manifest: Manifest) -> Device:
     return DEVICES[name](manifest)
 
 
-__all__ = ["DEVICES", "Device", "Job", "Output", "open_device"]
+__all__ = ["DEVICES", "Device", "Job", "Output", "Pipe", "Program", "open_device"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from edgeort.bundle import Bundle, Manifest
+from edgeort.devices.pipe import Pipe
 from edgeort.errors import DeviceError
 
 TIMEOUT_S = 1800.0
@@ -78,8 +79,21 @@ class Device(Protocol):
     def is_real(self) -> bool:
         """Whether its times say anything about the device."""
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether data reaches it over a wire."""
+
     def run(self, bundle: Bundle, job: Job) -> Output:
         """Runs the harness. Raises DeviceError when it cannot be started or does not end."""
+
+    def stream(self, bundle: Bundle) -> Pipe:
+        """Starts the harness with the arguments of `stream_arguments`: it answers samples (runtime/harness/stream.h)
+        until its input ends. DeviceError when it cannot be started."""
+
+
+def stream_arguments(root: str, manifest: Manifest) -> list[str]:
+    """The harness's arguments for a stream of samples; the bundle stands at `root`."""
+    return [f"{root}/{manifest.artefact}", "--stream", "--threads", str(manifest.threads)]
 
 
 def call(

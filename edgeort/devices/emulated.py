@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 
 from edgeort.bundle import Bundle, Manifest
-from edgeort.devices.device import Job, Output, call
+from edgeort.devices.device import Job, Output, call, stream_arguments
 from edgeort.devices.local import Local
+from edgeort.devices.pipe import Program
 from edgeort.errors import DeviceError
 
 _QEMU = {"aarch64": ("qemu-aarch64-static", "qemu-aarch64"), "armv7": ("qemu-arm-static", "qemu-arm")}
@@ -19,6 +20,7 @@ class Emulated:
     """Runs a Linux or Android harness under QEMU. Its times say nothing about the device."""
 
     is_real = False
+    is_remote = False
 
     def __init__(self, manifest: Manifest) -> None:
         target = manifest.target
@@ -48,3 +50,8 @@ class Emulated:
         if output.status in _SIGILL:
             raise DeviceError(f"the code uses an instruction that {self._command[-1]} lacks: {output.stderr.strip()}")
         return output
+
+    def stream(self, bundle: Bundle) -> Program:
+        """Starts the harness."""
+        arguments = stream_arguments(str(bundle.folder), bundle.manifest)
+        return Program([*self._command, str(bundle.harness), *arguments], hint=_INSTALL)

@@ -6,7 +6,8 @@ import platform
 
 from edgeort import providers
 from edgeort.bundle import Bundle, Manifest
-from edgeort.devices.device import Job, Output, call
+from edgeort.devices.device import Job, Output, call, stream_arguments
+from edgeort.devices.pipe import Program
 from edgeort.errors import DeviceError
 
 _OSES = {"Linux": ("linux",), "Darwin": ("macos",), "Windows": ("windows",)}
@@ -18,6 +19,7 @@ class Local:
 
     name = "local"
     is_real = True
+    is_remote = False
 
     def __init__(self, manifest: Manifest) -> None:
         target = manifest.target
@@ -45,3 +47,9 @@ class Local:
         arguments = job.arguments(str(bundle.folder), bundle.manifest, *folders)
         hint = f"chmod +x {bundle.harness}"
         return call([str(bundle.harness), *arguments], hint=hint, environment=self._environment)
+
+    def stream(self, bundle: Bundle) -> Program:
+        """Starts the harness."""
+        arguments = stream_arguments(str(bundle.folder), bundle.manifest)
+        hint = f"chmod +x {bundle.harness}"
+        return Program([str(bundle.harness), *arguments], hint=hint, environment=self._environment)
