@@ -29,7 +29,7 @@ from edgeort.errors import DeviceError, InputError
 if TYPE_CHECKING:
     from edgeort.bundle import Bundle
     from edgeort.progress import Progress
-    from edgeort.validate import Comparison, Evaluation, Exam, Validation
+    from edgeort.validate import Comparison, Evaluation, Exam, Validation, Where
     from edgeort.validate.tensors import TensorNoise
 
 
@@ -52,6 +52,14 @@ def validate(
     output: MainOutput = None,
     characters: Characters = None,
     samples: SampleCount = None,
+    all_on_device: Annotated[
+        bool,
+        typer.Option(
+            "--all-on-device",
+            help="Run every sample there, also where this machine gives the same bytes.",
+            rich_help_panel=PANEL,
+        ),
+    ] = False,
     max_drop: MaxDrop = None,
     min_agreement: MinAgreement = None,
     min_sqnr: MinSqnr = None,
@@ -72,7 +80,9 @@ def validate(
 
     limits = validation.Limits(max_drop, min_agreement, min_sqnr)
     if data is None:
-        _refuse_without_data(labels=labels, task=task, layers=layers or None, **asdict(limits))
+        _refuse_without_data(
+            labels=labels, task=task, layers=layers or None, all_on_device=all_on_device or None, **asdict(limits)
+        )
     feeds, is_model = (
         read_inputs(inputs),
         data is not None and bundle.suffix == ".onnx" and not looks_like_bundle(bundle),
@@ -82,7 +92,8 @@ def validate(
         found, noise = None, None
         if data is not None:
             exam = validation.Exam(data, labels, task, limits, output, characters, samples)
-            found, noise = _judge(opened or bundle, model, exam, on, pictures, layers, quantized, progress)
+            where = validation.Where(on, all_on_device, isinstance(golden, validation.Validation))
+            found, noise = _judge(opened or bundle, model, exam, where, pictures, layers, quantized, progress)
     if as_json:
         print_json({"bundle": str(bundle), **_as_json(golden, found, noise)})
     else:
@@ -118,7 +129,7 @@ def _judge(
     judged: Bundle | Path,
     model: Path | None,
     exam: Exam,
-    on: str | None,
+    where: Where,
     pictures: Pictures,
     layers: bool,
     quantized: Path | None,
@@ -131,7 +142,7 @@ def _judge(
         raise InputError("answers are judged by the float model's, and there is none", hint="add --model FLOAT.onnx")
     built = None if isinstance(judged, Path) else built_preprocessing(judged.manifest)
     how = pictures.preprocessing(built) if pictures.are_given else built
-    found = validation.assess(judged, model, exam, on=on, preprocessing=how, progress=progress)
+    found = validation.assess(judged, model, exam, where=where, preprocessing=how, progress=progress)
     if not layers:
         return found, None
     samples, _ = validation.samples_of(judged, model, exam, how)

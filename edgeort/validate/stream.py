@@ -1,6 +1,7 @@
-"""A harness that keeps running on a device: samples go in, answers come out in the same order (runtime/harness/stream.h).
+"""A harness that keeps running on a device: samples go in, and answers come out in the same order.
 
-Nothing is written to a disk, the model is opened once, and while the device computes the next samples are on their way.
+The stream is that of runtime/harness/stream.h. Nothing is written to a disk, the model is opened once, and while the
+device computes the next samples are on their way.
 """
 
 from __future__ import annotations
