@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,6 +28,7 @@ from edgeort.errors import DeviceError, InputError
 
 if TYPE_CHECKING:
     from edgeort.bundle import Bundle
+    from edgeort.devices import Device
     from edgeort.progress import Progress
     from edgeort.validate import Comparison, Evaluation, Exam, Validation, Where
     from edgeort.validate.tensors import TensorNoise
@@ -77,6 +78,7 @@ def validate(
     """Check a bundle: golden outputs bit for bit; with --model those of ONNX Runtime; with --data how good it is."""
     from edgeort import validate as validation
     from edgeort.bundle import looks_like_bundle, open_bundle
+    from edgeort.devices import Device
 
     limits = validation.Limits(max_drop, min_agreement, min_sqnr)
     if data is None:
@@ -87,12 +89,17 @@ def validate(
         read_inputs(inputs),
         data is not None and bundle.suffix == ".onnx" and not looks_like_bundle(bundle),
     )
-    with stages() as progress, nullcontext() if is_model else open_bundle(bundle) as opened:
-        golden = None if opened is None else _golden(opened, on, None if data else model, feeds, data, progress)
-        found, noise = None, None
+    with stages() as progress, ExitStack() as stack:
+        opened = None if is_model else stack.enter_context(open_bundle(bundle))
+        device = None if opened is None else _device(opened, on, data, stack)
+        golden: Validation | str | None = device if isinstance(device, str) else None
+        found, noise, where = None, None, validation.Where(on, None, all_on_device)
+        if opened is not None and isinstance(device, Device):
+            progress(f"checking on {device.name}")
+            golden = validation.validate(opened, device, model=None if data else model, feeds=feeds)
+            where = validation.Where(on, device, all_on_device, golden_passed=True)
         if data is not None:
             exam = validation.Exam(data, labels, task, limits, output, characters, samples)
-            where = validation.Where(on, all_on_device, isinstance(golden, validation.Validation))
             found, noise = _judge(opened or bundle, model, exam, where, pictures, layers, quantized, progress)
     if as_json:
         print_json({"bundle": str(bundle), **_as_json(golden, found, noise)})
@@ -108,21 +115,16 @@ def _refuse_without_data(**options: object) -> None:
             raise InputError(f"--{name.removesuffix('_db').replace('_', '-')} needs samples", hint="add --data DIR")
 
 
-def _golden(
-    bundle: Bundle, on: str | None, model: Path | None, feeds: dict[str, Any], data: Path | None, progress: Progress
-) -> Validation | str:
-    """The golden check; with --data, why it could not be made."""
-    from edgeort import validate as validation
+def _device(bundle: Bundle, on: str | None, data: Path | None, stack: ExitStack) -> Device | str:
+    """Where the bundle runs; with --data, why it runs nowhere."""
     from edgeort.devices import open_device
 
     try:
-        device = open_device(on, bundle.manifest)
+        return stack.enter_context(open_device(on, bundle.manifest))
     except DeviceError as error:
         if data is None or on is not None:
             raise
         return str(error)
-    progress(f"checking on {device.name}")
-    return validation.validate(bundle, device, model=model, feeds=feeds)
 
 
 def _judge(

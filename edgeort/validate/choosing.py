@@ -29,13 +29,14 @@ SPOTS = 8  # samples that run on the device where the others run here
 
 @dataclass(frozen=True)
 class Where:
-    """Where samples run: `on` is a device's name (None: what can run the bundle).
+    """Where samples run: on a device that is open, or else the one named `on` (None: what can run the bundle).
 
     `all_there`: also where this machine would give the same bytes. `golden_passed`: the device was found to give the
     golden outputs already.
     """
 
     on: str | None = None
+    device: Device | None = None
     all_there: bool = False
     golden_passed: bool = False
 
@@ -92,33 +93,36 @@ def open_artefact(bundle: Bundle, where: Where = ANYWHERE, count: int | None = N
     bundle, and no device was asked for, the same plan in a library for this CPU. DeviceError when the device asked for
     cannot run it, CheckError when its golden outputs differ.
     """
-    manifest = bundle.manifest
-    try:
-        device = open_device(where.on, manifest)
-    except DeviceError as error:
-        if where.on is not None or where.all_there or manifest.provider != "cpu":
-            raise
-        engine = open_plan(bundle.artefact, manifest.kernels, manifest.threads)
-        told = f"this machine's build of the same plan; not as built: {error}"
-        with contextlib.closing(engine):
-            yield ByLibrary(engine, manifest, told)
-        return
-    if isinstance(device, Local) and _loads_here(manifest):
-        with contextlib.closing(Engine(bundle.library, bundle.artefact, threads=manifest.threads)) as engine:
-            yield ByLibrary(engine, manifest, device.name)
-        return
     with contextlib.ExitStack() as stack:
-        engine_here, basis = _same_here(bundle, device, where)
-        stream = stack.enter_context(Stream(bundle, device))
-        there = ByHarness(stream, manifest, device.name, basis)
-        if engine_here is None:
-            yield there
-            return
-        stack.enter_context(contextlib.closing(engine_here))
-        yield SpotChecked(ByLibrary(engine_here, manifest, "this machine"), there, count)
+        try:
+            device = where.device or stack.enter_context(open_device(where.on, bundle.manifest))
+        except DeviceError as error:
+            if where.on is not None or where.all_there or bundle.manifest.provider != "cpu":
+                raise
+            told = f"this machine's build of the same plan; not as built: {error}"
+            artefact: Artefact = ByLibrary(stack.enter_context(_plan_here(bundle)), bundle.manifest, told)
+        else:
+            artefact = _open(bundle, device, where, count, stack)
+        yield artefact
 
 
-def _same_here(bundle: Bundle, device: Device, where: Where) -> tuple[Engine | None, str]:
+def _plan_here(bundle: Bundle) -> contextlib.closing[Engine]:
+    return contextlib.closing(open_plan(bundle.artefact, bundle.manifest.kernels, bundle.manifest.threads))
+
+
+def _open(bundle: Bundle, device: Device, where: Where, count: int | None, stack: contextlib.ExitStack) -> Artefact:
+    manifest = bundle.manifest
+    if isinstance(device.transport, Local) and device.is_real and _loads_here(manifest):
+        engine = Engine(bundle.library, bundle.artefact, threads=manifest.threads)
+        return ByLibrary(stack.enter_context(contextlib.closing(engine)), manifest, device.name)
+    here, basis = _same_here(bundle, device, where)
+    there = ByHarness(stack.enter_context(Stream(bundle, device)), manifest, device.name, basis)
+    if here is None:
+        return there
+    return SpotChecked(ByLibrary(stack.enter_context(here), manifest, "this machine"), there, count)
+
+
+def _same_here(bundle: Bundle, device: Device, where: Where) -> tuple[contextlib.closing[Engine] | None, str]:
     """What computes the device's bytes here; else None, and why all samples run there."""
     manifest = bundle.manifest
     if where.all_there:
@@ -128,7 +132,7 @@ def _same_here(bundle: Bundle, device: Device, where: Where) -> tuple[Engine | N
     if not where.golden_passed:
         measure(bundle, device, Job(threads=manifest.threads, runs=1, warmup=0, check=True))
     try:
-        return open_plan(bundle.artefact, manifest.kernels, manifest.threads), ""
+        return _plan_here(bundle), ""
     except ToolchainError as error:
         return None, f"all samples ran on {device.name}: its plan cannot be built for this machine: {error}"
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from edgeort.bundle import Bundle, golden
 from edgeort.devices import Device
-from edgeort.devices.pipe import STDOUT
+from edgeort.devices.channel import STDOUT
 from edgeort.engine import OVER_RAM_LIMIT
 from edgeort.errors import BudgetError, DeviceError
 from edgeort.validate.frames import ARRAY, FAILED, HEAD, MAGIC, OVER_RAM, SAMPLE, Encoder
@@ -36,7 +36,7 @@ class Stream:
         self._where = f"{bundle.path} on {device.name}"
         self._outputs = len(bundle.manifest.outputs)
         self._pipe = device.stream(bundle)
-        self._encoder = Encoder(bundle.manifest.io_layout == "nhwc", narrow=device.is_remote)
+        self._encoder = Encoder(bundle.manifest.io_layout == "nhwc", narrow=device.transport.is_remote)
         self._to_send: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._said, self._complained = bytearray(), b""
         self._answers: dict[int, Arrays] = {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,8 @@ from onnx import helper, numpy_helper
 import edgeort
 from edgeort import sample
 from edgeort.bundle import Bundle, open_bundle
-from edgeort.devices import Device, Program, open_device
+from edgeort.devices import Device, open_device
+from edgeort.devices.channel import Channel, ProcessChannel
 from edgeort.devices.local import Local
 from edgeort.engine import Engine
 from edgeort.errors import BudgetError, DeviceError
@@ -35,6 +38,10 @@ class Wired(Local):
     """This machine as if a wire led to it: arrays are sent narrow."""
 
     is_remote = True
+
+
+def here(bundle: Bundle, transport: type[Local] = Local) -> Device:
+    return Device(transport(), bundle.manifest)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +90,7 @@ def test_the_same_bytes_as_the_library(bundles: dict[str, Path], name: str, devi
         engine = Engine(bundle.library, bundle.artefact, threads=1)
         want = [[array.tobytes() for array in engine.run(arrays)] for arrays in given]
         engine.close()
-        assert by_stream(bundle, device(bundle.manifest), given) == want
+        assert by_stream(bundle, here(bundle, device), given) == want
 
 
 @needs_qemu
@@ -96,7 +103,7 @@ def test_the_same_bytes_emulated(bundles: dict[str, Path]):
 
 
 def test_answers_may_be_asked_for_in_any_order(bundles: dict[str, Path]):
-    with open_bundle(bundles["host"]) as bundle, Stream(bundle, Local(bundle.manifest)) as stream:
+    with open_bundle(bundles["host"]) as bundle, Stream(bundle, here(bundle)) as stream:
         waiting = [stream.submit(arrays) for arrays in inputs()]
         assert [len(waiting[index]()[1]) for index in (3, 0, 8, 1)] == [3, 0, 8, 1]
 
@@ -115,12 +122,12 @@ def judged(reference: Path, bundle: Bundle, count: int, device: Device | None = 
 @pytest.mark.parametrize("count", [1, 15, 16, 17, 33])
 def test_figures_are_those_of_the_path_in_memory(path: Path, bundles: dict[str, Path], count: int):
     with open_bundle(bundles["host"]) as bundle:
-        found, want = judged(path, bundle, count, Wired(bundle.manifest)), judged(path, bundle, count)
+        found, want = judged(path, bundle, count, here(bundle, Wired)), judged(path, bundle, count)
     assert found.figures == want.figures and found.worst == want.worst and found.samples == count
 
 
 def test_a_sample_that_does_not_fit_says_why(bundles: dict[str, Path]):
-    with open_bundle(bundles["host"]) as bundle, Stream(bundle, Local(bundle.manifest)) as stream:
+    with open_bundle(bundles["host"]) as bundle, Stream(bundle, here(bundle)) as stream:
         answer = stream.submit([np.zeros((1, 4, 8, 8), np.float32), np.zeros(1, np.int64)])
         with pytest.raises(DeviceError, match=r'host on local: the harness failed: input "x"'):
             answer()
@@ -128,7 +135,7 @@ def test_a_sample_that_does_not_fit_says_why(bundles: dict[str, Path]):
 
 def test_activations_over_their_limit_are_a_budget(tmp_path: Path):
     edgeort.build(sample.path(), HOST, tmp_path / "b", ram_limit=30_000)
-    with open_bundle(tmp_path / "b") as bundle, Stream(bundle, Local(bundle.manifest)) as stream:
+    with open_bundle(tmp_path / "b") as bundle, Stream(bundle, here(bundle)) as stream:
         answer = stream.submit([np.zeros((64, 1, 8, 8), np.float32)])
         with pytest.raises(BudgetError) as caught:
             answer()
@@ -136,35 +143,33 @@ def test_activations_over_their_limit_are_a_budget(tmp_path: Path):
 
 
 class Dying(Local):
-    """A harness that is killed after some answers."""
+    """A harness whose connection ends after 20 answers of two outputs."""
 
-    def stream(self, bundle: Bundle) -> Program:
-        harness, answers = bundle.harness, 20
-        frames = answers * len(bundle.manifest.outputs)
+    def open(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Channel:
         code = (
             "import struct, subprocess, sys\n"
             "p = subprocess.Popen(sys.argv[1:], stdin=sys.stdin.buffer, stdout=subprocess.PIPE)\n"
-            f"for _ in range({frames}):\n"
+            "for _ in range(40):\n"
             "    head = p.stdout.read(16)\n"
             "    sys.stdout.buffer.write(head + p.stdout.read(struct.unpack('<IIQ', head)[2]))\n"
             "p.kill()\nprint('the link is gone', file=sys.stderr)\nsys.exit(255)\n"
         )
-        return Program(["python3", "-c", code, str(harness), str(bundle.artefact), "--stream"])
+        return ProcessChannel([sys.executable, "-c", code, *arguments])
 
 
 def test_a_device_that_is_lost_says_how_many_samples_were_judged(path: Path, bundles: dict[str, Path]):
     with open_bundle(bundles["host"]) as bundle, pytest.raises(DeviceError) as caught:
-        judged(path, bundle, 33, Dying(bundle.manifest))
+        judged(path, bundle, 33, here(bundle, Dying))
     assert "ended with status 255: the link is gone; 20 of 33 samples were judged until then" in str(caught.value)
 
 
 class Noisy(Local):
-    def stream(self, bundle: Bundle) -> Program:
-        return Program(["sh", "-c", 'echo "Welcome to your device"; exec "$0" "$@"', "cat"])
+    def open(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Channel:
+        return ProcessChannel(["sh", "-c", 'echo "Welcome to your device"; exec "$@"', "sh", *arguments])
 
 
 def test_a_shell_that_greets_is_named(bundles: dict[str, Path]):
-    with open_bundle(bundles["host"]) as bundle, Stream(bundle, Noisy(bundle.manifest)) as stream:
+    with open_bundle(bundles["host"]) as bundle, Stream(bundle, here(bundle, Noisy)) as stream:
         answer = stream.submit(inputs()[0])
         with pytest.raises(DeviceError, match="no answer: b'Welcome to your") as caught:
             answer()
@@ -173,7 +178,7 @@ def test_a_shell_that_greets_is_named(bundles: dict[str, Path]):
 
 def test_closing_in_the_middle_leaves_no_process(bundles: dict[str, Path]):
     with open_bundle(bundles["host"]) as bundle:
-        stream = Stream(bundle, Local(bundle.manifest))
+        stream = Stream(bundle, here(bundle))
         for _ in range(20):  # more than the pipes hold, either way
             for arrays in inputs():
                 stream.submit(arrays)
