@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import shutil
 import socket
 import subprocess
@@ -54,7 +55,8 @@ class AdbChannel:
             if self._connection.closed:
                 return None
             try:
-                self._connection.conn.settimeout(max(timeout_s, 0.001))
+                if not select.select([self._connection.conn], [], [], timeout_s)[0]:
+                    raise TimeoutError
                 data = self._connection.conn.recv(_LARGEST)
             except TimeoutError:
                 raise

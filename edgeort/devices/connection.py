@@ -184,13 +184,18 @@ class Connection(ABC):
                 return output
         except ConnectionLost:
             pass
-        self._guard.kill()
-        self._guard = None
+        raise self._lost(doing)
+
+    def _lost(self, doing: str) -> DeviceError:
+        """What to raise where the connection broke; what is there of the run is removed, if it can be."""
+        if self._guard is not None:
+            self._guard.kill()
+            self._guard = None
         self._disconnect()
         gone = self._tidy_again()
         rest = "what was there of this run is removed" if gone else f"{self._run} may be left there: {_LEFT}"
         hint = "run the command again" if gone else f"later: {self._clearing}"
-        raise DeviceError(f"the connection to {self.name} was lost while {doing}; {rest}", hint=hint)
+        return DeviceError(f"the connection to {self.name} was lost while {doing}; {rest}", hint=hint)
 
     def _full(self, said: str) -> DeviceError:
         line = next(line for line in said.splitlines() if any(sign in line for sign in _FULL))

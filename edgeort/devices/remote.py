@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 
 from edgeort.bundle import Manifest
 from edgeort.devices import archive, scripts
-from edgeort.devices.connection import Connection, command_line
+from edgeort.devices.channel import Channel, Watched
+from edgeort.devices.connection import Connection, ConnectionLost, command_line
 from edgeort.devices.elf import dynamic_linker
 from edgeort.devices.transport import TIMEOUT_S, Output
 from edgeort.errors import DeviceError, OutputError
@@ -25,6 +26,7 @@ class Remote(Connection):
     """A Transport; see there."""
 
     is_real = True
+    is_remote = True
 
     def __init__(self, where: str, base: str = "") -> None:
         self._pushed = 0
@@ -90,9 +92,7 @@ class Remote(Connection):
         environment: Mapping[str, str] | None = None,
     ) -> Output:
         """See Transport."""
-        pid = f"{self._run}/{secrets.token_hex(4)}.pid"
-        variables = [f"{key}={value}" for key, value in (environment or {}).items()]
-        command = command_line(scripts.EXECUTE, pid, *(["env", *variables] if variables else []), *arguments)
+        pid, command = self._of_program(scripts.EXECUTE, arguments, environment)
         try:
             output = self._converse(
                 f"running {_base_name(arguments[0])}", command, on_line=on_line, timeout_s=timeout_s
@@ -107,6 +107,26 @@ class Remote(Connection):
         if status in (126, 127, 255):  # 255: an emulator's
             self._explain(arguments[0], output.stderr.strip(), is_sure=status != 255)
         return Output(status, output.stdout, output.stderr)
+
+    def open(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Channel:
+        """See Transport."""
+        doing, command = (
+            f"running {_base_name(arguments[0])}",
+            self._of_program(scripts.CONVERSE, arguments, environment)[1],
+        )
+        try:
+            channel = self._open(command)
+        except ConnectionLost:
+            raise self._lost(doing) from None
+        return Watched(channel, self._is_lost, lambda: self._lost(doing))
+
+    def _of_program(
+        self, script: str, arguments: Sequence[str], environment: Mapping[str, str] | None
+    ) -> tuple[str, str]:
+        """The file for a program's process number, and the command line that runs it."""
+        pid = f"{self._run}/{secrets.token_hex(4)}.pid"
+        variables = [f"{key}={value}" for key, value in (environment or {}).items()]
+        return pid, command_line(script, pid, *(["env", *variables] if variables else []), *arguments)
 
     def _explain(self, program: str, said: str, *, is_sure: bool) -> None:
         """Raises DeviceError where a program did not start: why. Where that is not sure, it may have."""

@@ -107,6 +107,9 @@ rm -f "$pid"
 exit $status
 """
 
+# The same for a program that reads.
+CONVERSE = EXECUTE.replace("</dev/null", "")
+
 # $1: the file with a process number.
 KILL = 'kill -9 "$(cat "$1")"'
 
