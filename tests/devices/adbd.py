@@ -113,8 +113,8 @@ class Link:
         if command in (CNXN, AUTH):
             if self.adbd.state == "device":
                 self.send(CNXN, VERSION, LARGEST, self.adbd.banner)
-            elif self.adbd.state == "unauthorized":
-                self.send(AUTH, 1, 0, bytes(20))
+            elif self.adbd.state == "unauthorized" and (command, first) != (AUTH, 3):
+                self.send(AUTH, 1, 0, bytes(20))  # until it is the key itself that comes: then the screen asks
         elif command == OPEN:
             service, _, line = data.rstrip(b"\0").decode().partition(":")
             if not service.startswith("shell,v2"):

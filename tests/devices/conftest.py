@@ -22,7 +22,7 @@ def busybox(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with m.onnx, its bundle `pi` for an Arm board, and `host` for this machine, of a model that takes longer."""
+    """A folder with m.onnx, its bundle `pi` for an Arm board, and `host` for this machine, of a slower model."""
     place = tmp_path_factory.mktemp("bundles")
     onnx.save(mlp(), place / "m.onnx")
     onnx.save(mlp(64, hidden=4000), place / "slow.onnx")

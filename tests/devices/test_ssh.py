@@ -28,7 +28,7 @@ from tests.devices.userland import Userland
 MANY = 1_000_000  # runs that do not end before something is done about it
 
 
-def soon(is_so: Callable[[], object], within_s: float = 20) -> bool:
+def soon(is_so: Callable[[], object], within_s: float = 60) -> bool:
     """Whether it becomes so."""
     end = time.monotonic() + within_s
     while not (found := is_so()) and time.monotonic() < end:
