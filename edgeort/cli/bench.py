@@ -32,10 +32,10 @@ def bench(
 
     with stages() as progress, open_bundle(bundle) as opened:
         manifest = opened.manifest
-        device = open_device(on, manifest)
-        progress(f"measuring on {device.name}")
         job = Job(threads or manifest.threads, runs, warmup, check=True, isa=isa, profile=profile)
-        found = benches.measure(opened, device, job)
+        with open_device(on, manifest) as device:
+            progress(f"measuring on {device.name}")
+            found = benches.measure(opened, device, job)
         verdicts = benches.judge(manifest.budgets, opened.size_bytes, found)
     if as_json:
         print_json({"bundle": str(bundle), **asdict(found), "budgets": [asdict(verdict) for verdict in verdicts]})
