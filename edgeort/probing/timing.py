@@ -19,7 +19,7 @@ from edgeort.probing import blocks
 from edgeort.probing.rates import Timed
 
 _HARNESS = "bin/edgeort_bench"
-_REPEATS = 3  # of which a block's best counts: something else can only make it slower
+_REPEATS = 8  # of which a block's best counts: something else can only make it slower
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Stopwatch:
 
     def _time(self, kind: str, threads: int) -> list[Timed]:
         once = self._run(kind, threads, 1)["latency_ms"]["p50"]
-        runs = max(2, min(1000, round(self._milliseconds / _REPEATS / max(once, 1e-3))))
+        runs = max(3, min(1000, round(self._milliseconds / _REPEATS / max(once, 1e-3))))
         found: dict[str, float] = {}
         for _ in range(_REPEATS):
             for branch, us in self._by_branch(kind, self._run(kind, threads, runs)["profile"]).items():
@@ -83,7 +83,7 @@ class Stopwatch:
 
     def _run(self, kind: str, threads: int, runs: int) -> dict[str, Any]:
         arguments = [f"{self._folder}/{_HARNESS}", f"{self._folder}/{kind}.plan", "--json", "--profile"]
-        options = {"--threads": threads, "--runs": runs, "--warmup": 1}
+        options = {"--threads": threads, "--runs": runs, "--warmup": 2}
         said = self._transport.execute(arguments + [str(part) for pair in options.items() for part in pair])
         if said.status:
             raise DeviceError(f"the harness failed on {self._transport.name}: {said.stderr.strip()[-500:]}")
