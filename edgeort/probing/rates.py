@@ -54,7 +54,8 @@ def fit(blocks: Sequence[Timed], threads: int) -> list[KernelRate]:
     times = np.array([block.us for block in blocks])
     weights = 1 / (times + _CLOCK_US)
     us = dict(zip(columns, nonnegative(matrix * weights[:, None], times * weights), strict=True))
-    return [_rate(op, threads, us) for op in dict.fromkeys(op for op, _ in columns)]
+    found = (_rate(op, threads, us) for op in dict.fromkeys(op for op, _ in columns))
+    return [rate for rate in found if rate.us or rate.gmacs or rate.gbs]  # another kernel's took the time of the others
 
 
 def _sum(block: Timed) -> dict[Feature, float]:
