@@ -35,8 +35,8 @@ from edgeort.targets import BIONIC, BIONIC_ENGINES, LEVELS, TARGETS, Target, tar
 
 __all__ = [
     "BIONIC", "LEVELS", "RUNTIME", "TARGETS", "TEXT", "Target", "adapter_and_harness", "all_kernels", "cache_dir",
-    "compiler_version", "families", "family_levels", "harness", "held_levels", "library", "library_and_harness", "probe",
-    "tables", "target",
+    "compiler_version", "families", "family_levels", "harness", "held_levels", "library", "library_and_harness",
+    "probe", "tables", "target",
 ]  # fmt: skip
 
 TEXT = ("text",)  # the part of the runtime that a bundle with a vocabulary needs
@@ -237,13 +237,16 @@ def _harness_units(to: Target, ops: Sequence[str], levels: Sequence[str]) -> lis
 def harness(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None) -> Path:
     """The program that loads a plan, runs and measures it: runtime, `ops` and runtime/harness in one file."""
     levels = levels or to.levels
-    objects = _compile(_harness_units(to, ops, levels), to, ops, to.exe_triple, levels)
+    return _program(to, to.exe, _compile(_harness_units(to, ops, levels), to, ops, to.exe_triple, levels))
+
+
+def _program(to: Target, name: str, objects: Sequence[Path]) -> Path:
     flags = ["-target", to.exe_triple, "-s", "-O3", *((f"-mcpu={to.cpu}",) if to.cpu else ()), *to.exe_flags]
 
     def make(path: Path) -> None:
         _zig([*flags, *(str(o) for o in objects), "-o", str(path)])
 
-    return _cached(to.exe, (*flags, *(o.name for o in objects)), make)
+    return _cached(name, (*flags, *(o.name for o in objects)), make)
 
 
 def probe(to: Target) -> Path:
@@ -261,12 +264,7 @@ def probe(to: Target) -> Path:
             units.append(_Unit(path, triple, (*base, macro)))
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         objects = list(pool.map(_Unit.compile, units))
-    flags = ["-target", to.exe_triple, "-s", "-O3", *((f"-mcpu={to.cpu}",) if to.cpu else ()), *to.exe_flags]
-
-    def make(path: Path) -> None:
-        _zig([*flags, *(str(o) for o in objects), "-o", str(path)])
-
-    return _cached(to.exe.replace("bench", "probe"), (*flags, *(o.name for o in objects)), make)
+    return _program(to, to.exe.replace("bench", "probe"), objects)
 
 
 def adapter_and_harness(to: Target, engine: str) -> tuple[Path, Path]:

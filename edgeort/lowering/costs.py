@@ -20,6 +20,7 @@ from edgeort.model import counting
 
 # Kernels whose result is their operand's bytes, or is known once shapes are.
 VIEWS = frozenset({"Flatten", "Identity", "Reshape", "Shape", "Size", "Squeeze", "Unsqueeze"})
+_LOOKUPS = frozenset({"Gather", "GatherElements", "GatherND", "Slice"})  # read of their table what they write
 _JOINTS = frozenset({"Concat", "Split"})  # in place along the channels of a feature map
 _MAP = 4
 # Kernels with a program behind them, or that are one: the parameters that end with it.
@@ -109,6 +110,9 @@ def _moved(plan: PlanBuilder, index: int, shapes: Shapes) -> int | None:
     node = plan.nodes[index]
     if node.op in VIEWS:
         return 0
+    if node.op in _LOOKUPS:
+        made = _shape(plan, node.outputs[0], shapes)
+        return None if made is None else 2 * math.prod(made) * _size_of(plan, node.outputs[0])
     total = 0
     for at in dict.fromkeys(at for at in (*node.inputs, *node.outputs) if at >= 0):
         tensor = plan.tensors[at]
@@ -121,8 +125,12 @@ def _moved(plan: PlanBuilder, index: int, shapes: Shapes) -> int | None:
             return None
         if node.op in _JOINTS and len(shape) == _MAP:
             return 0
-        total += math.prod(shape) * layout.DTYPES[tensor.dtype][2]
+        total += math.prod(shape) * _size_of(plan, at)
     return total
+
+
+def _size_of(plan: PlanBuilder, tensor: int) -> int:
+    return layout.DTYPES[plan.tensors[tensor].dtype][2]
 
 
 def _shape(plan: PlanBuilder, tensor: int, shapes: Shapes) -> tuple[int, ...] | None:

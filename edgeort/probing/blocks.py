@@ -162,9 +162,54 @@ BLOCKS: tuple[tuple[Shape, Block], ...] = (
 )  # fmt: skip
 
 
-def training(quantised: bool) -> Network:
-    """Every block, each a branch of its own, in float32 or int8."""
+def _small_mobile(net: Network, x: str) -> str:
+    x = net.conv(net.depthwise(net.conv(x, 3, 16, 3, 2), 16, 3), 16, 8, then="")
+    for into, out, kernel, stride in ((8, 16, 3, 2), (16, 16, 3, 1), (16, 32, 5, 2), (32, 32, 5, 1), (32, 64, 3, 2)):
+        x = net.inverted(x, into, out, 6, kernel, stride)
+    return net.classifier(net.conv(x, 64, 640), 640, 100)
+
+
+def _small_residual(net: Network, x: str) -> str:
+    x = net.op("MaxPool", net.conv(x, 3, 32, 7, 2, then="relu"), kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
+    for into, out, stride in ((32, 32, 1), (32, 64, 2), (64, 64, 1), (64, 128, 2), (128, 128, 1)):
+        x = net.basic(x, into, out, stride)
+    return net.classifier(x, 128, 100)
+
+
+def _small_encoder(net: Network, x: str) -> str:
+    for _ in range(2):
+        x = net.encoder(x, 48, 192, 4)
+    return x
+
+
+def _small_detector(net: Network, x: str) -> str:
+    for into, out in ((3, 16), (16, 32), (32, 64)):
+        x = net.conv(x, into, out, 3, 2, then="silu")
+    y = net.conv(x, 64, 64, 3, 2, then="silu")
+    for shape, block in (_two_paths(0, 64), _pools(0, 64), _doubled(0, 64)):
+        assert shape[1] == 64
+        y = block(net, y)
+    joined = net.requantise(net.op("Concat", x, y, axis=1))
+    return net.conv(net.conv(joined, 128, 64, then="silu"), 64, 24, 3, then="silu")
+
+
+WHOLE: tuple[tuple[Shape, Block], ...] = (
+    ((1, 3, 128, 128), _small_mobile),
+    ((1, 3, 128, 128), _small_residual),
+    ((1, 48, 192), _small_encoder),
+    ((1, 3, 160, 160), _small_detector),
+)
+
+
+def network(quantised: bool) -> Network:
+    """Every block and small network, each a branch of its own, in float32 or int8."""
     net = Network(quantised)
-    for index, (shape, block) in enumerate(BLOCKS):
-        net.end(block(net, net.begin(f"b{index}", shape)))
+    for letter, kind in (("b", BLOCKS), ("w", WHOLE)):
+        for index, (shape, block) in enumerate(kind):
+            net.end(block(net, net.begin(f"{letter}{index}", shape)))
     return net
+
+
+def is_whole(branch: str) -> bool:
+    """Whether a branch is a small network, on which rates are not to be found."""
+    return branch.startswith("w")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import onnx
@@ -51,16 +52,16 @@ class Network:
             value = self.op("Transpose", value, perm=[0, 2, 3, 1])
         self.outputs.append(helper.make_tensor_value_info(value, TensorProto.FLOAT, None))
 
-    def op(self, kind: str, *operands: str, outputs: int = 1, domain: str = "", **attributes: object) -> str:
+    def op(self, kind: str, *operands: str, outputs: int = 1, domain: str = "", **attributes: Any) -> str:
         """One node; returns its first output, whose name ends in .0 where there are more."""
         name = f"{self.branch}/{len(self.nodes)}/{kind.lower()}"
         made = [name] if outputs == 1 else [f"{name}.{i}" for i in range(outputs)]
         self.nodes.append(helper.make_node(kind, operands, made, name, domain=domain, **attributes))
         return made[0]
 
-    def constant(self, array: np.ndarray) -> str:
+    def constant(self, array: np.ndarray | np.generic) -> str:
         name = f"{self.branch}/c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(array, name))
+        self.constants.append(numpy_helper.from_array(np.asarray(array), name))
         return name
 
     def floats(self, *numbers: float) -> str:
@@ -94,7 +95,12 @@ class Network:
             held = self.op("DequantizeLinear", integers, scales, zeros, axis=0)
         else:
             held = self.constant(bias.astype(np.float32))
-        shape = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": [kernel // 2] * 4, "group": group}
+        shape: dict[str, Any] = {
+            "kernel_shape": [kernel] * 2,
+            "strides": [stride] * 2,
+            "pads": [kernel // 2] * 4,
+            "group": group,
+        }
         y = self.op("Conv", x, self.weight(out, into // group, kernel, kernel), held, **shape)
         return self.requantise(self.activation(y, then))
 
@@ -127,7 +133,7 @@ class Network:
         return self.add(y, same, "relu")
 
     def linear(self, x: str, into: int, out: int, then: str = "") -> str:
-        """x [..., into] times a matrix, with a bias; rows are quantised as they come, where the network is quantised."""
+        """x [..., into] times a matrix, with a bias; a quantised network quantises each row as it comes."""
         if self.quantised:
             self.uses_function = True
             matrix = self.constant(self.rng.integers(-127, 128, (into, out)).astype(np.int8))

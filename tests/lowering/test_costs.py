@@ -53,11 +53,22 @@ def test_functions_of_programs():
 
 def test_joints_of_feature_maps_are_in_place():
     plan, graph = lowered(
-        """<ir_version: 8, opset_import: ["": 17]> g (float[1, 2, 4, 4] x, float[3, 5] v) => (float[1, 4, 4, 4] y, float[3, 10] w)
+        """<ir_version: 8, opset_import: ["": 17]>
+        g (float[1, 2, 4, 4] x, float[3, 5] v) => (float[1, 4, 4, 4] y, float[3, 10] w)
         { p = MaxPool<kernel_shape = [1, 1]>(x) q = Relu(p) y = Concat<axis = 1>(p, q) w = Concat<axis = 1>(v, v) }"""
     )
-    found = [c for n, c in zip(plan.nodes, costs(plan, graph, {"x": (1, 2, 4, 4), "v": (3, 5)})) if n.op == "Concat"]
+    pairs = zip(plan.nodes, costs(plan, graph, {"x": (1, 2, 4, 4), "v": (3, 5)}), strict=True)
+    found = [cost for node, cost in pairs if node.op == "Concat"]
     assert sorted(cost.moved_bytes for cost in found) == [0, 4 * (15 + 30)]
+
+
+def test_a_lookup_reads_of_its_table_what_it_writes():
+    plan, graph = lowered(
+        """<ir_version: 8, opset_import: ["": 17]> g (float[1000, 8] table, int64[n] ids) => (float[n, 8] y)
+        { y = Gather(table, ids) }"""
+    )
+    found = by_op(plan, costs(plan, graph, {"table": (1000, 8), "ids": (3,)}))
+    assert found["Gather"] == Cost(0, 0, 2 * 4 * 3 * 8)
 
 
 def test_views_move_nothing():
