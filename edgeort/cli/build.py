@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from edgeort import sample
+from edgeort import config, sample
 from edgeort.cli.common import (
     Inputs,
     Json,
+    On,
     Threads,
     command,
     parse_size,
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from edgeort.pipeline import Wish
     from edgeort.pipeline.accuracy import Precision
 
-CONFIG = "edgeort.toml"
-
 
 @takes_pictures
 @command
@@ -65,6 +64,7 @@ def build(
     ram_limit: Annotated[
         str | None, typer.Option("--ram-limit", metavar="SIZE", help="Memory for activations: 512K, 1.5M, or bytes.")
     ] = None,
+    on: On = None,
     keep_stages: Annotated[
         bool, typer.Option("--keep-stages", help="Save the ONNX model after every stage beside the bundle.")
     ] = False,
@@ -168,6 +168,7 @@ def build(
             signatures=signatures,
             model_licence=_licence(model_license),
             keep_stages=keep_stages,
+            on=on,
             progress=progress,
         )
     if as_json:
@@ -204,27 +205,7 @@ def choose_model(given: Path | None, folder: Path) -> tuple[Path, str]:
     """The model to build and where its name came from: the argument, `folder`/edgeort.toml, or the packaged sample."""
     if given is not None:
         return given, "argument"
-    config = folder / CONFIG
-    if config.exists():
-        return folder / _configured(config), CONFIG
+    found = config.read(folder)
+    if found is not None and found.model is not None:
+        return found.model, config.NAME
     return sample.path(), "packaged sample"
-
-
-def _configured(config: Path) -> str:
-    import tomllib
-
-    allowed = 'allowed: [model] with path = "model.onnx"'
-    try:
-        table = tomllib.loads(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{CONFIG}: {error}", hint=allowed) from error
-    section = table.get("model")
-    path = section.get("path") if isinstance(section, dict) else None
-    if (
-        not isinstance(section, dict)
-        or set(table) != {"model"}
-        or set(section) != {"path"}
-        or not isinstance(path, str)
-    ):
-        raise InputError(f"{CONFIG}: an unknown or missing key; {allowed}")
-    return path

@@ -44,6 +44,7 @@ def make_manifest(path: Path, request: Request, made: Made, model_licence: str =
         min_sqnr_db=made.min_sqnr_db,
         requirements=made.requirements,
         model_licence=model_licence,
+        measured=profile.measured,
     )
 
 
