@@ -122,7 +122,9 @@ def _stretched(shape: Markup, height: int) -> Markup:
     return tag("svg", shape, width="100%", height=height, viewBox=box, preserveAspectRatio="none")
 
 
-def rectangle(left: float, right: float, low: float, high: float, kind: str, told: str, *, height: int = HEIGHT) -> Markup:
+def rectangle(
+    left: float, right: float, low: float, high: float, kind: str, told: str, *, height: int = HEIGHT
+) -> Markup:
     """A mark between places 0 to 1 of both axes, which says `told` when pointed at."""
     return tag(
         "rect", tag("title", told), class_=f"mark {kind}",
@@ -158,7 +160,9 @@ def _rule(name: str, place: float, row: int, value: str) -> Markup:
 def bar(share: float, kind: str = "c1") -> Markup:
     """A bar in a table's cell: the number stands in a cell beside it."""
     rect = tag("rect", width=across(min(max(share, 0.0), 1.0)), height=10, rx=2, class_=kind)
-    return tag("svg", tag("rect", width="100%", height=10, rx=2, class_="track"), rect, class_="bar", aria_hidden="true")
+    return tag(
+        "svg", tag("rect", width="100%", height=10, rx=2, class_="track"), rect, class_="bar", aria_hidden="true"
+    )
 
 
 def stacked(title: str, description: str, parts: Sequence[Part]) -> Markup:

@@ -77,7 +77,9 @@ def _digest(text: str) -> str:
 
 def section(anchor: str, heading: str, *children: object) -> Markup:
     """A part of the page with a heading, to which `contents` leads."""
-    return tag("section", tag("h2", heading, id=f"{anchor}-heading"), children, id=anchor, aria_labelledby=f"{anchor}-heading")
+    return tag(
+        "section", tag("h2", heading, id=f"{anchor}-heading"), children, id=anchor, aria_labelledby=f"{anchor}-heading"
+    )
 
 
 def contents(entries: Iterable[tuple[str, str]]) -> Markup:
@@ -101,11 +103,24 @@ def facts(rows: Iterable[tuple[str, object]]) -> Markup:
     return tag("dl", [tag("div", tag("dt", term), tag("dd", shown)) for term, shown in rows], class_="facts")
 
 
-def table(caption: str, columns: Sequence[Column], rows: Iterable[Sequence[object]], *, sortable: bool = False) -> Markup:
+def table(
+    caption: str, columns: Sequence[Column], rows: Iterable[Sequence[object]], *, sortable: bool = False
+) -> Markup:
     """A table; the first cell of a row names it. Wide ones scroll by themselves. Script sorts and filters `sortable` ones."""
-    head = tag("tr", [tag("th", one.heading, scope="col", class_="number" if one.is_number else None) for one in columns])
-    body = [tag("tr", [_cell(cell, column, at) for at, (cell, column) in enumerate(zip(row, columns, strict=True))]) for row in rows]
-    made = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", body), class_="sortable" if sortable else None)
+    head = tag(
+        "tr", [tag("th", one.heading, scope="col", class_="number" if one.is_number else None) for one in columns]
+    )
+    body = [
+        tag("tr", [_cell(cell, column, at) for at, (cell, column) in enumerate(zip(row, columns, strict=True))])
+        for row in rows
+    ]
+    made = tag(
+        "table",
+        tag("caption", caption),
+        tag("thead", head),
+        tag("tbody", body),
+        class_="sortable" if sortable else None,
+    )
     return tag("div", made, class_="scroll", tabindex=0, role="region", aria_label=caption)
 
 
