@@ -165,12 +165,17 @@ def bar(share: float, kind: str = "c1") -> Markup:
     )
 
 
+def colour(index: int) -> str:
+    """The class of the part of that number; from the sixth on they share one."""
+    return f"c{min(index, 5) + 1}"
+
+
 def stacked(title: str, description: str, parts: Sequence[Part]) -> Markup:
-    """One bar of all parts, the largest first, with a legend; from the sixth on they share a colour."""
+    """One bar of all parts, the largest first, with a legend."""
     total, at, marks, legend = sum(part.size for part in parts) or 1.0, 0.0, [], []
     name = f"chart-{sha256(title.encode(errors='replace')).hexdigest()[:8]}"
     for index, part in enumerate(parts):
-        kind, share = f"c{min(index, 5) + 1}", part.size / total
+        kind, share = colour(index), part.size / total
         told = f"{part.name}: {part.shown}, {100 * share:.1f} %"
         marks.append(rectangle(at, at + share, 0, 1, kind, told, height=28))
         legend.append((kind, told))

@@ -125,7 +125,9 @@ def _unknown(bundle: Bundle, findings: Findings) -> dict[str, str]:
     there = f"edgeort report {shlex.quote(str(bundle.path))} -o report.html --on WHERE measures it there."
     unknown = {}
     if found is None:
-        unknown["measurement"] = unknown["latency"] = unknown["memory"] = f"{_sentence(findings.not_measured)} {there}"
+        unknown["measurement"] = unknown["latency"] = unknown["memory"] = (
+            f"{findings.not_measured.rstrip('.')}. {there}"
+        )
     elif not found.is_real:
         unknown["latency"] = (
             f"The bundle ran {found.device}, and an emulator's times say nothing about a {manifest.device}. {there}"
@@ -148,10 +150,6 @@ def _unknown(bundle: Bundle, findings: Findings) -> dict[str, str]:
     if not manifest.budgets:
         unknown["budgets"] = f"The profile of {manifest.device} sets no budget of latency, memory or size."
     return unknown
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
 def _reproduce(bundle: Bundle) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from edgeort.report.charts import bar
 from edgeort.report.document import Document
-from edgeort.report.markup import Markup, join
+from edgeort.report.markup import Markup, join, tag
 from edgeort.report.page import Cell, Column, chip, table, unknown
 from edgeort.report.units import number
 
@@ -26,7 +26,7 @@ def budgets(document: Document) -> Markup:
     """The table of all budgets."""
     rows = document["budgets"]
     if not rows:
-        return unknown(document["unknown"]["budgets"])
+        return tag("p", document["unknown"]["budgets"])
     columns = (
         Column("Budget"), Column("Limit", True), Column("Measured", True), Column("Used"), Column("Verdict"), Column("Set by"),
     )  # fmt: skip

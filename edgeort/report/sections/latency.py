@@ -67,7 +67,10 @@ def _course(found: dict[str, Any]) -> Markup | None:
     x = Scale(0, rows[-1]["last"] or 1)
     single = rows[0]["first"] == rows[0]["last"]
     places = [(x.place((row["first"] + row["last"]) / 2), row) for row in rows]
-    height = [lambda ms: min(y.place(ms), 1.0)][0]
+
+    def height(ms: float) -> float:
+        return min(y.place(ms), 1.0)
+
     if single:
         marks: list[object] = [_dot(place, height(row["median_ms"]), row) for place, row in places]
         what = "Each run in its order."

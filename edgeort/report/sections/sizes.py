@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgeort.report.charts import Part, bar, stacked
+from edgeort.report.charts import Part, bar, colour, stacked
 from edgeort.report.document import Document
 from edgeort.report.markup import Markup, code, join, tag
 from edgeort.report.page import Cell, Column, details, table
@@ -26,7 +26,7 @@ def sizes(document: Document) -> Markup:
             _size(row),
             Cell(row["files"], row["files"]),
         )
-        for row in sections
+        for at, row in enumerate(sections)
     ]
     files = [(code(row["path"]), _size(row), code(row["sha256"])) for row in found["files"]]
     named = (Column("File"), Column("Size", True), Column("SHA-256"))
