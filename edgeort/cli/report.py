@@ -81,12 +81,13 @@ def _findings(
     if found is not None:
         return Findings(found, evaluation=evaluation)
     try:
-        device = open_device(on, bundle.manifest)
+        opened = open_device(on, bundle.manifest)
     except DeviceError as error:
         if on is not None:
             raise
         return Findings(not_measured=str(error), evaluation=evaluation)
-    return Findings(take(bundle, device, threads, runs or RUNS, progress), evaluation=evaluation)
+    with opened as device:
+        return Findings(take(bundle, device, threads, runs or RUNS, progress), evaluation=evaluation)
 
 
 def _judged(

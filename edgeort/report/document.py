@@ -104,7 +104,7 @@ def _accuracy_budgets(manifest: Manifest) -> list[dict[str, Any]]:
     asked = {name: limit for name, limit in record.get("budget", {}).items() if limit is not None}
     figures = [Figure(**figure) for figure in record.get("measured", ())]
     rows = []
-    for name, figure_name, better in RULES:
+    for name, _, better in RULES:
         if name not in asked:
             continue
         row = {"budget": name, "limit": asked[name], "measured": None, "unit": "", "is_kept": None, "by": "build"}
@@ -140,8 +140,8 @@ def _unknown(bundle: Bundle, findings: Findings) -> dict[str, str]:
         )
     if findings.evaluation is None:
         unknown["evaluation"] = (
-            "The bundle was not judged on samples here. edgeort report BUNDLE -o report.html --model MODEL.onnx --data DIR "
-            "compares its answers with the float model's."
+            "The bundle was not judged on samples here. edgeort report BUNDLE -o report.html --model MODEL.onnx "
+            "--data DIR compares its answers with the float model's."
         )
     if manifest.quantization is None:
         unknown["build accuracy"] = "The build was given no samples and no smaller precision."
