@@ -123,7 +123,7 @@ class Device:
 def _needed(bundle: Bundle) -> dict[str, Path]:
     """What of a bundle a run reads: not what is for apps and people. Static harnesses have the runtime in them."""
     tops = ("bin", "golden", "model", "model.plan") + (() if bundle.manifest.provider == "cpu" else ("lib",))
-    return {name: bundle.folder / name for name in bundle.manifest.files if name.split("/")[0] in tops}
+    return {name: path for name, path in _files_in(bundle.folder).items() if name.split("/")[0] in tops}
 
 
 def _files_in(folder: Path) -> dict[str, Path]:
