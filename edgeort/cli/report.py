@@ -13,7 +13,6 @@ from edgeort.cli.pictures import NO_PICTURES, Pictures, takes_pictures
 from edgeort.errors import DeviceError, InputError
 
 if TYPE_CHECKING:
-    from edgeort.bench import Measurement
     from edgeort.bundle import Bundle
     from edgeort.progress import Progress
     from edgeort.report import Findings
@@ -69,17 +68,16 @@ def _findings(
     bundle: Bundle, on: str | None, results: list[Path], threads: int | None, runs: int | None, progress: Progress
 ) -> Findings:
     """What was measured earlier or is now; where no device was named and none is here, why not."""
+    from edgeort.bench.history import line_of
     from edgeort.devices import open_device
     from edgeort.report import Findings, read_results, take
     from edgeort.report.measuring import RUNS
 
-    found: Measurement | None = None
-    evaluation: dict[str, Any] | None = None
-    for path in results:
-        one, judged = read_results(path, bundle)
-        found, evaluation = one or found, judged or evaluation
-    if found is not None:
-        return Findings(found, evaluation=evaluation)
+    earlier = [read_results(path, bundle) for path in results]
+    evaluation = next((one.evaluation for one in reversed(earlier) if one.evaluation is not None), None)
+    for one in reversed(earlier):
+        if one.measurement is not None:
+            return Findings(one.measurement, one.line, evaluation=evaluation)
     try:
         opened = open_device(on, bundle.manifest)
     except DeviceError as error:
@@ -87,7 +85,8 @@ def _findings(
             raise
         return Findings(not_measured=str(error), evaluation=evaluation)
     with opened as device:
-        return Findings(take(bundle, device, threads, runs or RUNS, progress), evaluation=evaluation)
+        found = take(bundle, device, threads, runs or RUNS, progress)
+    return Findings(found, line_of(bundle, found, {}), evaluation=evaluation)
 
 
 def _judged(

@@ -25,6 +25,7 @@ from typing import Any
 
 import edgeort
 from edgeort.bench import Measurement, judge
+from edgeort.bench.history import conditions
 from edgeort.bundle import Bundle, Manifest
 from edgeort.errors import InputError
 from edgeort.report.arena import arena
@@ -42,12 +43,15 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Findings:
-    """What is known beside the bundle itself: a measurement, or why there is none; an evaluation as JSON has it."""
+    """What is known beside the bundle itself: a measurement, or why there is none; an evaluation as JSON has it.
+
+    `line` is that of a history (bench/history.py): when it was measured, at which commit, under which conditions.
+    """
 
     measurement: Measurement | None = None
+    line: Mapping[str, Any] = field(default_factory=dict)
     not_measured: str = "nothing was measured"
     evaluation: Mapping[str, Any] | None = None
-    unknown: Mapping[str, str] = field(default_factory=dict)
 
 
 def document(bundle: Bundle, findings: Findings) -> Document:
@@ -57,7 +61,7 @@ def document(bundle: Bundle, findings: Findings) -> Document:
         "format": FORMAT,
         "edgeort": edgeort.__version__,
         "bundle": _bundle(bundle),
-        "measurement": None if found is None else _measurement(found),
+        "measurement": None if found is None else _measurement(found, findings.line),
         "latency": timing(found) if found is not None and found.is_real else None,
         "nodes": nodes(manifest, found),
         "engine_nodes": engine_nodes(manifest, found),
@@ -69,7 +73,7 @@ def document(bundle: Bundle, findings: Findings) -> Document:
         "budgets": _budgets(bundle, found, findings.evaluation),
         "reproduce": _reproduce(bundle),
     }
-    return {**made, "unknown": {**_unknown(bundle, findings), **findings.unknown}}
+    return {**made, "unknown": _unknown(bundle, findings)}
 
 
 def _bundle(bundle: Bundle) -> dict[str, Any]:
@@ -79,8 +83,8 @@ def _bundle(bundle: Bundle) -> dict[str, Any]:
     return {"path": str(bundle.path), "size_bytes": bundle.size_bytes, "digest": bundle.manifest.digest, **told}
 
 
-def _measurement(found: Measurement) -> dict[str, Any]:
-    told = asdict(found)
+def _measurement(found: Measurement, line: Mapping[str, Any]) -> dict[str, Any]:
+    told = {"at": line.get("at"), "commit": line.get("commit"), **asdict(found), "conditions": conditions(found)}
     for name in ("profile", "memory", "latencies_ms", "latency_ms", "samples", "intervals", "every"):
         del told[name]
     if not found.is_real:

@@ -27,6 +27,7 @@ def nodes(manifest: Manifest, found: Measurement | None) -> list[dict[str, Any]]
     for index, node in enumerate(manifest.nodes):
         row = rows[index] if rows else {}
         known = {key: row.get(key) if timed else None for key in _TIMED}
+        known["macs"] = row.get("macs") if timed else node.macs  # with those that run within it
         share = row["ms"] / total if timed else None
         told = {"skipped": row.get("skipped"), "part_of": _part_of(index, rows)}
         made.append({"index": index, **asdict(node), **told, **known, "share": share})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +18,36 @@ MOST_BYTES = 256 << 20
 _HINT = "edgeort bench BUNDLE --profile --json > results.jsonl"
 
 
-def read_results(path: Path, bundle: Bundle) -> tuple[Measurement | None, dict[str, Any] | None]:
-    """The last measurement of this very bundle in the file, and the last evaluation; None where there is none.
+@dataclass(frozen=True)
+class Results:
+    """What a file tells of a bundle: the last measurement with its line, and the last evaluation."""
+
+    measurement: Measurement | None
+    line: Mapping[str, Any]
+    evaluation: Mapping[str, Any] | None
+
+
+def read_results(path: Path, bundle: Bundle) -> Results:
+    """The last measurement of this very bundle in the file, and the last evaluation.
 
     InputError where the file cannot be read, or has neither.
     """
-    measurement, evaluation, others = None, None, 0
-    for line, found in _objects(path):
+    measurement, last, evaluation, others = None, dict[str, Any](), None, 0
+    for number, line in _objects(path):
         try:
-            if "latencies_ms" in found:
-                one = read(found, str(found["device"]), bool(found["is_real"]))
-                measurement, others = (one, others) if _is_of(one, bundle) else (measurement, others + 1)
-            evaluation = _evaluation(found) or evaluation
+            if "latencies_ms" in line:
+                one = read(line, str(line["device"]), bool(line["is_real"]))
+                if _is_of(line, one, bundle):
+                    measurement, last = one, line
+                else:
+                    others += 1
+            evaluation = _evaluation(line) or evaluation
         except (ValueError, TypeError, LookupError) as error:
-            raise InputError(f"{path}, line {line}: this is no result of edgeort: {error}", hint=_HINT) from error
+            raise InputError(f"{path}, line {number}: this is no result of edgeort: {error}", hint=_HINT) from error
     if measurement is None and evaluation is None:
-        why = f"its {others} measurements are of other bundles" if others else "it has no measurement"
+        why = f"{others} measurements in it are of other bundles" if others else "it has no measurement"
         raise InputError(f"{path} tells nothing of {bundle.path}: {why}", hint=_HINT)
-    return measurement, evaluation
+    return Results(measurement, last, evaluation)
 
 
 def _evaluation(found: dict[str, Any]) -> dict[str, Any] | None:
@@ -80,11 +93,15 @@ def _parsed(text: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _is_of(found: Measurement, bundle: Bundle) -> bool:
-    """Whether a plan as long gave outputs of the same digests, where these are the same bytes everywhere."""
-    if bundle.manifest.provider != "cpu":
-        return [output["name"] for output in found.outputs] == [value.name for value in bundle.manifest.outputs]
+def _is_of(line: Mapping[str, Any], found: Measurement, bundle: Bundle) -> bool:
+    """Whether it was the same model for the same device; and, where outputs are the same bytes everywhere, whether a
+    plan as long gave those."""
+    manifest = bundle.manifest
+    names = {"model_sha256": manifest.model_sha256, "profile_name": manifest.device, "provider": manifest.provider}
+    if any(line.get(name, value) != value for name, value in names.items()):
+        return False
+    if manifest.provider != "cpu":
+        return [output["name"] for output in found.outputs] == [value.name for value in manifest.outputs]
     lines = (bundle.golden / "digests.txt").read_text(encoding="utf-8").splitlines()
-    golden = [line.split()[1] for line in lines]
     same_plan = found.weights_bytes == bundle.artefact.stat().st_size
-    return same_plan and [output["digest"] for output in found.outputs] == golden
+    return same_plan and [output["digest"] for output in found.outputs] == [row.split()[1] for row in lines]

@@ -68,8 +68,8 @@ def _map(arena: dict[str, Any]) -> Markup:
     kinds = {block["kind"] for block in blocks}
     legend = [value for kind, value in KINDS.items() if kind in kinds]
     said = (
-        "Each rectangle is a block of the arena as the runtime lays it out: where it lies, and from which step to which "
-        f"it is in use. The line is what is in use at each step, in all.{left_out}"
+        "Each rectangle is a block of the arena as the runtime lays it out: where it lies, and from which step to "
+        f"which it is in use. The line is what is in use at each step, in all.{left_out}"
     )
     steps_axis = Axis(x, lambda step: f"{step:.0f}", "step: number of the node")
     places = Axis(y, size_axis(y.high), "place in the arena")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from edgeort.report.bars import Part, share, stacked
@@ -19,7 +19,7 @@ Row = dict[str, Any]
 def nodes(document: Document) -> Markup:
     """Precisions, the nodes that take most, and all of them."""
     rows = document["nodes"]
-    return join(_counts(document), _most(document), _engine(document["engine_nodes"]), _reasons(rows), _all(rows))
+    return join(_counts(document), _most(document), _engine(document), _reasons(rows), _all(rows))
 
 
 def _counts(document: Document) -> Markup:
@@ -48,17 +48,17 @@ def _most(document: Document) -> Markup:
     if timed:
         total = sum(row["ms"] for row in timed)
         said = f"Time of each node, of {milliseconds(total)} in all"
-        return _ranking(said, sorted(timed, key=lambda row: -row["ms"]), "ms")
+        return _ranking(document, said, sorted(timed, key=lambda row: -row["ms"]), "ms")
     working = [row for row in rows if row["macs"]]
     note = None if document["engine_nodes"] else unknown("The time of each node: Latency says why.")
     if not working:
         return join(note)
     total = sum(row["macs"] for row in working)
     said = f"Multiply-adds of each node, of {_macs(total)} in all"
-    return join(note, _ranking(said, sorted(working, key=lambda row: -row["macs"]), "macs"))
+    return join(note, _ranking(document, said, sorted(working, key=lambda row: -row["macs"]), "macs"))
 
 
-def _ranking(caption: str, rows: Sequence[Row], by: str) -> Markup:
+def _ranking(document: Document, caption: str, rows: Sequence[Row], by: str) -> Markup:
     """The first SHOWN of `rows`, which are ordered `by` a figure; columns of which nothing is known are left out."""
     total, most, shown = sum(row[by] for row in rows), rows[0][by], rows[:SHOWN]
     figures = [figure for figure in _FIGURES if any(row.get(figure[0]) is not None for row in shown)]
@@ -71,10 +71,21 @@ def _ranking(caption: str, rows: Sequence[Row], by: str) -> Markup:
     rest = sum(row[by] for row in rows[SHOWN:])
     verb = "take" if by == "ms" else "do"
     others = f"The other {count(len(rows) - SHOWN, 'node')} {verb} {percent(rest / total)}. " if rest else ""
-    unknown_ = [heading for figure in _FIGURES if figure not in figures for heading in (figure[1].lower(),)]
-    missing = f"Not known: {', '.join(unknown_)}." if by == "ms" and unknown_ else ""
+    missing = _missing(document, {key for key, *_ in figures}) if by == "ms" else ""
     note = tag("p", others + missing, class_="note") if others or missing else None
     return join(tag("h3", _QUESTIONS[by]), table(caption, columns, made), note)
+
+
+def _missing(document: Document, known_: Collection[str]) -> str:
+    """What a ranking by time could not say, and why."""
+    if "gflops" not in known_:
+        return "Speeds are not known: nothing counted the multiply-adds of these nodes."
+    if "share_of_peak" not in known_:
+        device = document["bundle"]["device"]
+        return (
+            f"The share of the peak is not known: the profile of {device} has none measured (edgeort profiles probe)."
+        )
+    return ""
 
 
 _QUESTIONS = {"ms": "Where the time goes", "macs": "Where the work is"}
@@ -152,8 +163,9 @@ def _time_of(row: Row) -> Cell:
     return known(row["ms"], milliseconds)
 
 
-def _engine(rows: Sequence[Row]) -> Markup | None:
+def _engine(document: Document) -> Markup | None:
     """Those of an engine, which has fused and renamed the model's."""
+    rows = document["engine_nodes"]
     if not rows:
         return None
     ordered = sorted(rows, key=lambda row: -row["ms"])
@@ -164,7 +176,7 @@ def _engine(rows: Sequence[Row]) -> Markup | None:
     ]
     every = table("Nodes of the engine", columns, made, sortable=True)
     return join(
-        _ranking(said, ordered, "ms"),
+        _ranking(document, said, ordered, "ms"),
         tag("p", "The engine has fused and renamed the model's nodes, and times its own.", class_="note"),
         details(f"All {count(len(rows), 'node')} of the engine", every),
     )

@@ -7,7 +7,7 @@ from typing import Any
 from edgeort.report.document import Document
 from edgeort.report.markup import Markup, code, join, tag
 from edgeort.report.page import Column, commands, facts, table, unknown
-from edgeort.report.units import NOT_KNOWN, count, size
+from edgeort.report.units import NOT_KNOWN, count, number, size
 from edgeort.values import Value
 
 
@@ -41,11 +41,15 @@ def _measurement(document: Document, found: dict[str, Any] | None) -> Markup:
     if found is None:
         return unknown(document["unknown"]["measurement"])
     cores = "not held to any" if found["cores"] is None else "CPU " + ", ".join(map(str, found["cores"]))
+    busy = f"{NOT_KNOWN}: the system does not tell" if found["load"] is None else f"{number(found['load'])} threads"
     rows: list[tuple[str, object]] = [
         ("where", found["device"]),
+        ("when", found["at"] or NOT_KNOWN),
+        ("commit", code(found["commit"]) if found["commit"] else NOT_KNOWN),
         ("ISA level", found["isa"] or NOT_KNOWN),
         ("threads", str(found["threads"])),
         ("cores", cores),
+        ("load before", busy),
         ("outputs", code(found["digest"])),
     ]
     if not found["is_real"]:
