@@ -16,6 +16,7 @@ from edgeort.cli import (
     providers,
     prune,
     quantize,
+    report,
     run,
     sign,
     validate,
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.command("build")(build.build)
 app.command("bench")(bench.bench)
 app.command("validate")(validate.validate)
+app.command("report")(report.report)
 app.command("convert")(convert.convert)
 app.command("quantize")(quantize.quantize)
 app.command("prune")(prune.prune)
