@@ -82,6 +82,11 @@ class Manifest:
         data["outputs"] = [value.to_dict() for value in self.outputs]
         return data
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what it says, in hex: which bundle this is."""
+        return _digest(self.to_dict())
+
     def to_json(self) -> bytes:
         """The bytes of manifest.json."""
         data = self.to_dict()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,18 +19,31 @@ TIMEOUT_S = 1800.0
 class Job:
     """One call of the harness. `inputs` and `outputs` are folders here, `check` compares with the golden outputs.
 
-    With `each` it only runs, once on each of the folders 0 to each - 1 in `inputs`, into those in `outputs`.
+    With `each` it only runs, once on each of the folders 0 to each - 1 in `inputs`, into those in `outputs`. `warmup`
+    None runs until the median has settled. With `time_s` the timed runs go on for so long, instead of `runs` times.
+    With `interval_s` the harness also prints a line of JSON whenever so much time has passed. `cores` are `big`,
+    `little`, or numbers such as `0-3`; None: those that the system chooses. `on_line` gets every line
+    that the harness prints as it comes.
     """
 
     threads: int = 0
     runs: int = 20
-    warmup: int = 3
+    warmup: int | None = None
+    time_s: float | None = None
+    interval_s: float | None = None
+    cores: str | None = None
     inputs: Path | None = None
     outputs: Path | None = None
     check: bool = False
     each: int = 0
     isa: str | None = None
     profile: bool = False
+    on_line: Callable[[str], None] | None = None
+
+    @property
+    def timeout_s(self) -> float:
+        """When the harness has certainly hung."""
+        return TIMEOUT_S + (self.time_s or 0.0)
 
     def arguments(self, root: str, manifest: Manifest, inputs: str | None, outputs: str | None) -> list[str]:
         """The harness's arguments, with paths as they are where it runs: the bundle stands at `root`.
@@ -46,8 +59,11 @@ class Job:
             "--runs",
             str(self.runs),
             "--warmup",
-            str(self.warmup),
+            "auto" if self.warmup is None else str(self.warmup),
         ]
+        found += ["--time", f"{self.time_s}s"] if self.time_s else []
+        found += ["--interval", f"{self.interval_s}s"] if self.interval_s else []
+        found += ["--cores", self.cores] if self.cores else []
         found += ["--inputs", inputs or golden]
         found += ["--outputs", outputs] if outputs else []
         found += ["--check", golden] if self.check else []

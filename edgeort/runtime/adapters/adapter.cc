@@ -199,4 +199,6 @@ int edgeort_get_node(const edgeort_model* model, int index, edgeort_node* node) 
   *node = model->nodes[index];
   return 0;
 }
+
+int edgeort_get_block(const edgeort_model*, int, edgeort_block*) { return 1; }  // engines do not tell
 int edgeort_abi(void) { return EDGEORT_ABI; }

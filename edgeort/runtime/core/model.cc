@@ -112,7 +112,7 @@ Status Model::prepare_segment(u32 begin) {
 
 Status Model::plan_segment(u32 begin, u64 limit) {
   Segment& segment = segments[n_segments++];
-  segment = {begin, begin, Bump(&pages), nullptr, 0};
+  segment = {begin, begin, Bump(&pages), nullptr, 0, nullptr, 0};
   current = &segment;
   Status status = Status::ok;
   u32 node = begin;

@@ -57,6 +57,9 @@ struct Storage {
   i32 first, last;  // node indices between which the bytes are in use, both included
   i32 input;        // Place::input: which
   Place place;
+  edgeort_block_kind kind = EDGEORT_BLOCK_TENSOR;  // Place::arena, as are
+  i32 owner = -1;                                  // the first tensor in it, or the node whose scratch it is
+  i32 tensors = 0;                                 // how many lie in it
   bool same(const Storage& s) const { return bytes == s.bytes && first == s.first && last == s.last && place == s.place; }
 };
 
@@ -117,6 +120,8 @@ struct Segment {
   Bump memory;
   u8* arena;
   size_t arena_bytes;
+  const Storage* storages;  // how it is laid out
+  i32 n_storages;
 };
 
 struct Model {
@@ -182,5 +187,8 @@ Status open_plan(Model& model, const u8* data, size_t size);
 // Decides the storage of every tensor that nodes [begin, end) produce, lays all of it and the nodes' scratch out in one
 // arena, and points tensors and nodes at it. Status::limit, with the size in the segment, when that is above `limit` bytes.
 Status plan_memory(Model& model, Segment& segment, u64 limit);
+
+// Block `index` of the arena, as edgeort.h has it; false past the last.
+bool block_of(const Model& model, u32 index, edgeort_block* block);
 
 }  // namespace edgeort

@@ -1,0 +1,52 @@
+"""The table from which the provider was chosen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgeort.report.document import Document
+from edgeort.report.markup import Markup, code, join, tag
+from edgeort.report.page import Cell, Column, chip, details, table, unknown
+from edgeort.report.units import NOT_KNOWN, count, milliseconds, number, size
+
+
+def providers(document: Document) -> Markup:
+    """Every provider that was tried, and why not the others."""
+    rows, taken = document["candidates"], document["bundle"]["provider"]
+    if not rows:
+        said = document["unknown"]["candidates"]
+        return tag("p", f"The model is run by {taken}. {said}")
+    columns = (
+        Column("Provider"), Column("Taken"), Column("Latency", True), Column("Bundle", True), Column("Peak memory", True),
+        Column("Against ONNX Runtime"), Column("Because"),
+    )  # fmt: skip
+    refused = [_refusals(row) for row in rows if row["refusals"]]
+    return join(table("What the build tried, and what each gave", columns, [_row(row) for row in rows]), refused)
+
+
+def _row(row: dict[str, Any]) -> tuple[object, ...]:
+    ms = row["latency_ms"]
+    latency = (
+        Cell(NOT_KNOWN, None)
+        if ms is None
+        else Cell(milliseconds(ms) + (" (predicted)" if row["predicted"] else ""), ms)
+    )
+    return (
+        row["provider"], chip("✓ taken", "good") if row["chosen"] else "no", latency,
+        Cell(size(row["size_bytes"]), row["size_bytes"]), Cell(size(row["peak_rss_bytes"]), row["peak_rss_bytes"]),
+        _distance(row), row["reason"] or ("the fastest, or preferred by the profile" if row["chosen"] else "not the fastest"),
+    )  # fmt: skip
+
+
+def _distance(row: dict[str, Any]) -> str:
+    if row["sqnr_db"] is not None:
+        return f"SQNR {number(row['sqnr_db'])} dB"
+    difference = row["max_difference"]
+    return NOT_KNOWN if difference is None else f"within {difference:.1e} of an output's range"
+
+
+def _refusals(row: dict[str, Any]) -> Markup:
+    columns = (Column("Node"), Column("Operator"), Column("Because"))
+    rows = [(code(one["node"]), one["op"], one["reason"]) for one in row["refusals"]]
+    summary = f"{count(len(rows), 'node')} that {row['provider']} does not take"
+    return details(summary, table(summary, columns, rows, sortable=True))
