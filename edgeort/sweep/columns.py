@@ -60,7 +60,6 @@ COLUMNS: dict[str, str] = {
     "finished": "string",
     "machine": "string",
     "worker": "string",
-    "reason": "string",
     "bundle": "string",
     "bundle_sha256": "string",
     "model_sha256": "string",

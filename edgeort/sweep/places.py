@@ -12,9 +12,11 @@ from typing import Any
 from edgeort import device_profiles
 from edgeort.device_profiles import Profile
 from edgeort.device_profiles.host import ARCHS, OSES
+from edgeort.devices.where import parse
 from edgeort.errors import InputError
 
 HERE, EMULATED = "local", "emulated"
+KINDS = (HERE, EMULATED, "ssh", "adb")
 _DETECTED = "host"
 
 
@@ -63,8 +65,11 @@ def runs_here(profile: Profile) -> bool:
     return profile.target.os in oses and profile.target.arch == ARCHS.get(platform.machine().lower())
 
 
-def read_places(options: Sequence[str]) -> list[Place]:
-    """The places of `--devices` options, each `NAME` or `NAME@WHERE`, with commas between several, once each."""
+def read_places(options: Sequence[str], *, names_are_known: bool = True) -> list[Place]:
+    """The places of `--devices` options, each `NAME` or `NAME@WHERE`, with commas between several, once each.
+
+    Names of edgeort.toml may be those of a worker's: then they are not known here. Raises ProfileError, DeviceError.
+    """
     found: dict[tuple[str, str | None], Place] = {}
     profiles: dict[str, tuple[str, Profile]] = {}
     for text in (part.strip() for option in options for part in option.split(",")):
@@ -75,6 +80,8 @@ def read_places(options: Sequence[str]) -> list[Place]:
             raise InputError(
                 f"--devices {text!r}: this is not NAME or NAME@WHERE", hint="--devices raspberrypi4@ssh:pi"
             )
+        if where is not None and (names_are_known or where.partition(":")[0] in KINDS):
+            parse(where)
         profile = device_profiles.load(name)
         other = profiles.setdefault(profile.name, (name, profile))
         if other[1] != profile:

@@ -19,7 +19,8 @@ from edgeort.bundle import Bundle, open_bundle
 from edgeort.device_profiles import Profile
 from edgeort.device_profiles.schema import Where, read_table
 from edgeort.devices import Job, open_device
-from edgeort.errors import DeviceError, EdgeortError, InputError
+from edgeort.devices.where import parse
+from edgeort.errors import EdgeortError, InputError
 from edgeort.model import parse_shapes
 from edgeort.progress import Progress
 from edgeort.quantize import Preprocessing
@@ -114,20 +115,17 @@ def _measure(
 ) -> None:
     """Adds to `row` what the device says. What the emulator says without being asked for, the build knows already."""
     manifest = bundle.manifest
-    try:
-        device = open_device(place.where, manifest)
-    except DeviceError as error:
-        if place.where is not None:
-            raise
-        row |= {"ran_on": built.checked_on, "is_real": False, "reason": str(error)}
+    if place.where is None and not place.is_here:
+        if built.measurement is None:
+            row |= {"ran_on": built.checked_on, "is_real": False}
+        else:
+            row |= _of_measurement(built.measurement)
         return
-    if not device.is_real and place.where is None and built.measurement is not None:
-        row |= _of_measurement(built.measurement)
-        return
-    if progress:
-        progress(f"measuring on {device.name}")
-    runs, warmup = (settings.runs, settings.warmup) if device.is_real else (1, 0)
-    with nullcontext() if place.where is None or place.is_here else quiet.using(place.where):
+    shared = nullcontext() if place.where is None or place.is_here else quiet.using(place.where)
+    with shared, open_device(place.where, manifest) as device:
+        if progress:
+            progress(f"measuring on {device.name}")
+        runs, warmup = (settings.runs, settings.warmup) if device.is_real else (1, 0)
         found = bench.measure(bundle, device, Job(manifest.threads, runs, warmup, check=True))
     row |= _of_measurement(found)
     bench.enforce(bench.judge(manifest.budgets, bundle.size_bytes, found))
@@ -198,9 +196,11 @@ def _settings(order: Mapping[str, Any], parcels: Mapping[str, Parcel]) -> Settin
 
 
 def _place(order: Mapping[str, Any]) -> Place:
+    """The order's place; a name from edgeort.toml is that of this machine's."""
     table = dict(order["profile"])
     name = table.pop("name")
-    return Place(device_profiles.parse(table, name=name, file=f"{name}.toml"), order["where"])
+    where = None if order["where"] is None else str(parse(order["where"]))
+    return Place(device_profiles.parse(table, name=name, file=f"{name}.toml"), where)
 
 
 def _with_budget(profile: Profile, settings: Settings) -> Profile:

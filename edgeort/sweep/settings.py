@@ -69,7 +69,9 @@ class Settings:
     max_size_kb: int | None = field(default=None, metadata=rule("largest bundle, KiB", low=1, high=2**30))
     max_rss_mb: float | None = field(default=None, metadata=rule("largest peak memory, MiB", low=0.1, high=2**26))
     runs: int = field(default=50, metadata=rule("timed runs", low=1, high=10**6))
-    warmup: int = field(default=5, metadata=rule("runs before those", low=0, high=10**6))
+    warmup: int | None = field(
+        default=None, metadata=rule("runs before those; absent: until the median settles", low=0, high=10**6)
+    )
     pictures: Pictures | None = field(default=None, metadata=rule("how pictures become inputs"))
 
     def to_dict(self) -> dict[str, Any]:

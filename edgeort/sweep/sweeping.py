@@ -76,7 +76,7 @@ def sweep(
     columns.check_extra()
     if scheduler is not None and workers is not None:
         raise InputError("--workers starts processes here, and --scheduler names a cluster elsewhere", hint="keep one")
-    cells = make_cells(models, read_places(devices), read_book(settings))
+    cells = make_cells(models, read_places(devices, names_are_known=scheduler is None), read_book(settings))
     folder, store = Path(out), None if bundles is None else _Store(Path(bundles), cells)
     with Journal(folder) as journal:
         todo = [cell for cell in cells if not _is_finished(cell, journal, store, retry)]

@@ -108,6 +108,7 @@ struct NodeState {
   const Stream* stream;  // the stream that this node ends
   u64 ns;
   bool skipped;
+  u32 within;        // of a skipped one: the node whose run it is part of, plus 1; 0: of none
   bool joins, cuts;  // columns: it may have nothing to copy
   bool follows_rows;
   int row_operands;  // of a node that ends rows: where operands begin that it reads row by row; else 0

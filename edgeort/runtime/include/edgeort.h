@@ -157,6 +157,8 @@ EDGEORT_API int edgeort_run(edgeort_model* model);
 EDGEORT_API const char* edgeort_last_error(const edgeort_model* model);
 EDGEORT_API int edgeort_get_stats(const edgeort_model* model, edgeort_stats* stats);
 EDGEORT_API int edgeort_get_node(const edgeort_model* model, int index, edgeort_node* node);
+/* The node whose run a node is part of, after edgeort_prepare or edgeort_run: itself, where it has a run of its own; -1: of none. */
+EDGEORT_API int edgeort_run_of(const edgeort_model* model, int index);
 /* How the arena is laid out, after edgeort_prepare or edgeort_run; nonzero past the last block. */
 EDGEORT_API int edgeort_get_block(const edgeort_model* model, int index, edgeort_block* block);
 EDGEORT_API int edgeort_abi(void);
