@@ -8,8 +8,10 @@ that keeps losing its workers fails (Dask's `distributed.scheduler.allowed-failu
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 TICK_S = 1.0  # between looks at who is there
 PATIENCE_S = 60.0  # that a device, once there, may be away
 CONNECT_S = 10.0
+TRIES = 3  # of a cell that comes back without having run
 
 
 @dataclass(frozen=True)
@@ -79,18 +82,18 @@ class Cluster:
     """Runs cells on the workers. With `is_here` they are processes of this machine, which has every device."""
 
     def __init__(self, client: Client, *, is_here: bool, patience_s: float = PATIENCE_S) -> None:
-        self._client, self._is_here, self._patience_s = client, is_here, patience_s
+        self._client, self._is_here, self.patience_s = client, is_here, patience_s
         self._topic = f"edgeort-{uuid.uuid4().hex}"
         self._delivered: set[tuple[str, str]] = set()  # worker, digest of a parcel
         self._seen: dict[str | None, float] = {}  # resource -> when a worker had it last
         self._running: dict[Future, Cell] = {}
+        self._tries = Counter[str]()  # cell's key -> how often it came back without having run
+        self._news = threading.Event()  # some future is done
         self._place: dict[str, str] = {}  # cell's key -> address of the worker that it began on
         self._names: dict[str, str] = {}  # address -> name of every worker that was seen
 
     def run(self, cells: Sequence[Cell], wants_bundles: bool, watch: Watch) -> Iterator[tuple[Cell, Outcome]]:
         """Every cell with its outcome, as they end. InputError where a worker has another edgeort."""
-        from distributed import wait
-
         by_key = {cell.key: cell for cell in cells}
         self._client.subscribe_topic(self._topic, lambda event: self._heard(event, by_key, watch))
         waiting = list(cells)
@@ -107,16 +110,15 @@ class Cluster:
                 if not self._running:
                     time.sleep(TICK_S if waiting else 0)
                     continue
-                with suppress(TimeoutError):
-                    wait(list(self._running), timeout=TICK_S, return_when="FIRST_COMPLETED")
+                self._news.wait(TICK_S)
+                self._news.clear()
                 for future in [future for future in self._running if future.done()]:
                     cell = self._running.pop(future)
                     self._place.pop(cell.key, None)
                     outcome = _outcome(future)
                     if outcome is None or outcome.lacking:  # a worker that came late: it gets the files
-                        self._forget(cell)
-                        waiting.insert(0, cell)
-                    else:
+                        outcome = self._once_more(cell, waiting)
+                    if outcome is not None:
                         yield cell, outcome
         finally:
             with suppress(Exception):  # the scheduler may be gone
@@ -167,7 +169,7 @@ class Cluster:
             resource = self._resource(cell)
             if not any(one.slots(resource) for one in workers):
                 seen = self._seen.get(resource)
-                if seen is None or now - seen > self._patience_s:
+                if seen is None or now - seen > self.patience_s:
                     found.append(cell)
         return found
 
@@ -198,6 +200,7 @@ class Cluster:
             pure=False,
         )
         self._running[future] = cell
+        future.add_done_callback(lambda _: self._news.set())
 
     def _deliver(self, cell: Cell, workers: Sequence[Worker]) -> None:
         """Sends the cell's files to the workers that may run it and do not have them."""
@@ -226,16 +229,27 @@ class Cluster:
                 raise answer
         return {address: answer for address, answer in answers.items() if not isinstance(answer, Exception)}
 
-    def _forget(self, cell: Cell) -> None:
-        """What was delivered of the cell's files, because some worker does not have them."""
+    def _once_more(self, cell: Cell, waiting: list[Cell]) -> Outcome | None:
+        """The cell waits again, and its files are delivered to all; an outcome where that was tried too often."""
+        self._tries[cell.key] += 1
+        if self._tries[cell.key] > TRIES:
+            what = "its worker does not keep the files that it is sent, or gives the cell back"
+            return Outcome({"status": FAILED, "error_kind": "DeviceError", "error": what})
         digests = {parcel.digest for parcel in cell.parcels.values()}
         self._delivered = {pair for pair in self._delivered if pair[1] not in digests}
+        waiting.insert(0, cell)
+        return None
 
     def _heard(self, event: tuple[float, dict[str, str]], cells: dict[str, Cell], watch: Watch) -> None:
         told = event[1]
-        if told["key"] in {cell.key for cell in list(self._running.values())}:
-            self._place[told["key"]] = told["worker"]
-            watch.at(cells[told["key"]], told["stage"], self._names.get(told["worker"], told["worker"]))
+        key, there = told["key"], told["worker"]
+        if key not in {cell.key for cell in list(self._running.values())}:
+            return
+        before = self._place.get(key, there)
+        self._place[key] = there
+        if before != there:
+            watch.again(cells[key], f"{self._names.get(before, before)} is gone")
+        watch.at(cells[key], told["stage"], self._names.get(there, there))
 
     def _tell_lost(self, workers: Sequence[Worker], watch: Watch) -> None:
         addresses = {one.address for one in workers}
