@@ -191,8 +191,7 @@ def _settings(order: Mapping[str, Any], parcels: Mapping[str, Parcel]) -> Settin
     table = dict(order["settings"])
     name = table.pop("name")
     placed = {role: str(files.place(parcels[role])) for role in PATHS if role in parcels}
-    lists = {key: list(value) if isinstance(value, tuple) else value for key, value in table.items()}
-    return read_table(Settings, {**lists, **placed}, Where("settings"), name=name)
+    return read_table(Settings, {**table, **placed}, Where("settings"), name=name)
 
 
 def _place(order: Mapping[str, Any]) -> Place:

@@ -75,5 +75,16 @@ class Settings:
     pictures: Pictures | None = field(default=None, metadata=rule("how pictures become inputs"))
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON takes it: every key that is not None."""
-        return {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
+        """As JSON takes it, and TOML would have it: every key that is not None."""
+        found: dict[str, Any] = _plain(self)
+        return found
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {
+            f.name: _plain(getattr(value, f.name))
+            for f in dataclasses.fields(value)
+            if getattr(value, f.name) is not None
+        }
+    return list(value) if isinstance(value, tuple) else value
