@@ -22,7 +22,7 @@ LINKED = ("converters", "device_profiles", "quantize")
 # Modules and packages of `edgeort`, lowest layer first. A module may import from its own layer and from those above it
 # in this table. A new top-level module needs a place here.
 LAYERS = (
-    ("comparison", "errors", "model", "ort", "progress", "sample", "targets", "values"),
+    ("comparison", "config", "errors", "model", "ort", "progress", "sample", "targets", "values"),
     ("passes", "quantize", "converters", "device_profiles"),
     ("lowering", "families", "toolchain", "engine", "compiling"),
     ("providers",),
@@ -120,7 +120,12 @@ def test_wheel_holds_every_module_once(wheel: list[str]):
 
 def test_wheel_holds_the_data(wheel: list[str]):
     sources = [path for suffix in ("h", "cc", "c", "inc", "md") for path in (PACKAGE / "runtime").rglob(f"*.{suffix}")]
-    data = [*sources, *(PACKAGE / "sample").glob("*.onnx"), *(PACKAGE / "device_profiles").glob("*.toml")]
+    data = [
+        *sources,
+        *(PACKAGE / "sample").glob("*.onnx"),
+        *_page_parts(),
+        *(PACKAGE / "device_profiles").glob("*.toml"),
+    ]
     expected = {path.relative_to(ROOT).as_posix() for path in data} | {"edgeort/py.typed"}
     assert expected == {name for name in wheel if not name.endswith(".py") and ".dist-info/" not in name}
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 RESAMPLES = 10_000
+THROTTLED = 0.05
 _SEED = 20_110_617
 
 
@@ -50,3 +52,19 @@ def median_interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -
     medians = ordered[np.minimum(np.ceil(n * drawn).astype(np.int64), n) - 1]
     low, high = np.quantile(medians, ((1 - level) / 2, (1 + level) / 2), method="inverted_cdf")
     return float(low), float(high)
+
+
+def throttles_from(intervals: Sequence[Mapping[str, Any]]) -> int | None:
+    """The index of the interval of a sustained run from which on the device is throttled; None: it is not.
+
+    It is the first whose median is THROTTLED or more above that of the first interval, and whose lower quartile lies
+    above the upper quartile of the first: three of four runs are then slower than three of four were at the start, so
+    that neither noise nor a few disturbed runs make it.
+    """
+    if not intervals:
+        return None
+    first = intervals[0]
+    for index, one in enumerate(intervals):
+        if one["p50_ms"] >= first["p50_ms"] * (1 + THROTTLED) and one["p25_ms"] > first["p75_ms"]:
+            return index
+    return None

@@ -72,6 +72,7 @@ class Manifest:
     candidates: tuple[dict[str, Any], ...] = ()
     preprocessing: dict[str, Any] | None = None  # of the pictures that the build saw: the fields of Preprocessing
     quantization: dict[str, Any] | None = None  # how int8 was made, its budget, and what was measured
+    measured: dict[str, Any] | None = None  # peaks of the device: the figures of the profile's table of that name
     tokenizer: dict[str, Any] | None = None  # `type`, the path of its `vocabulary` in the bundle, whether it is `cased`
     files: dict[str, File] = field(default_factory=dict)
 

@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 import edgeort
-from edgeort.cli import bench, build, convert, inspect, profiles, providers, prune, quantize, run, sweep, validate, why
+from edgeort.cli import (
+    bench,
+    build,
+    convert,
+    inspect,
+    profiles,
+    providers,
+    prune,
+    quantize,
+    report,
+    run,
+    sweep,
+    validate,
+    why,
+)
 
 app = typer.Typer(
     help="Turns an ONNX model into a small runtime for one device, and checks it.",
@@ -18,6 +32,7 @@ app = typer.Typer(
 app.command("build")(build.build)
 app.command("bench")(bench.bench)
 app.command("validate")(validate.validate)
+app.command("report")(report.report)
 app.command("sweep")(sweep.sweep)
 app.command("convert")(convert.convert)
 app.command("quantize")(quantize.quantize)

@@ -150,7 +150,7 @@ class Remote(ABC):
     def _not_started(self, program: str, said: str) -> DeviceError:
         """Why a program could not be started."""
         state = self._script("looking at a program", scripts.WHY_NOT, program, check=False).stdout.strip()
-        what = f"{self.name} cannot start {_base_name(program)}"
+        what, said = f"{self.name} cannot start {_base_name(program)}", said.rpartition(": ")[2]
         if state == "closed":
             folder = f"a folder whose file system is not mounted noexec: --on {self.name.split('/')[0]}/FOLDER"
             return DeviceError(f"{what}: {self.base} is on a file system without executables", hint=folder)

@@ -110,8 +110,6 @@ WHY_NOT = """
 if [ -e "$1" ]; then [ -x "$1" ] && echo executable || echo closed; else echo missing; fi
 """
 
-FREE = 'df -Pk "$1" | tail -n 1'
-
 # $1: base.
 CLEAR = f"""{_END}
 for run in "$1"/runs/*; do

@@ -25,6 +25,7 @@ from typing import Any
 
 import edgeort
 from edgeort.bench import Measurement, judge
+from edgeort.bench.history import conditions
 from edgeort.bundle import Bundle, Manifest
 from edgeort.errors import InputError
 from edgeort.report.arena import arena
@@ -42,12 +43,15 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Findings:
-    """What is known beside the bundle itself: a measurement, or why there is none; an evaluation as JSON has it."""
+    """What is known beside the bundle itself: a measurement, or why there is none; an evaluation as JSON has it.
+
+    `line` is that of a history (bench/history.py): when it was measured, at which commit, under which conditions.
+    """
 
     measurement: Measurement | None = None
+    line: Mapping[str, Any] = field(default_factory=dict)
     not_measured: str = "nothing was measured"
     evaluation: Mapping[str, Any] | None = None
-    unknown: Mapping[str, str] = field(default_factory=dict)
 
 
 def document(bundle: Bundle, findings: Findings) -> Document:
@@ -57,7 +61,7 @@ def document(bundle: Bundle, findings: Findings) -> Document:
         "format": FORMAT,
         "edgeort": edgeort.__version__,
         "bundle": _bundle(bundle),
-        "measurement": None if found is None else _measurement(found),
+        "measurement": None if found is None else _measurement(found, findings.line),
         "latency": timing(found) if found is not None and found.is_real else None,
         "nodes": nodes(manifest, found),
         "engine_nodes": engine_nodes(manifest, found),
@@ -69,7 +73,7 @@ def document(bundle: Bundle, findings: Findings) -> Document:
         "budgets": _budgets(bundle, found, findings.evaluation),
         "reproduce": _reproduce(bundle),
     }
-    return {**made, "unknown": {**_unknown(bundle, findings), **findings.unknown}}
+    return {**made, "unknown": _unknown(bundle, findings)}
 
 
 def _bundle(bundle: Bundle) -> dict[str, Any]:
@@ -79,8 +83,8 @@ def _bundle(bundle: Bundle) -> dict[str, Any]:
     return {"path": str(bundle.path), "size_bytes": bundle.size_bytes, "digest": bundle.manifest.digest, **told}
 
 
-def _measurement(found: Measurement) -> dict[str, Any]:
-    told = asdict(found)
+def _measurement(found: Measurement, line: Mapping[str, Any]) -> dict[str, Any]:
+    told = {"at": line.get("at"), "commit": line.get("commit"), **asdict(found), "conditions": conditions(found)}
     for name in ("profile", "memory", "latencies_ms", "latency_ms", "samples", "intervals", "every"):
         del told[name]
     if not found.is_real:
@@ -104,7 +108,7 @@ def _accuracy_budgets(manifest: Manifest) -> list[dict[str, Any]]:
     asked = {name: limit for name, limit in record.get("budget", {}).items() if limit is not None}
     figures = [Figure(**figure) for figure in record.get("measured", ())]
     rows = []
-    for name, figure_name, better in RULES:
+    for name, _, better in RULES:
         if name not in asked:
             continue
         row = {"budget": name, "limit": asked[name], "measured": None, "unit": "", "is_kept": None, "by": "build"}
@@ -125,7 +129,9 @@ def _unknown(bundle: Bundle, findings: Findings) -> dict[str, str]:
     there = f"edgeort report {shlex.quote(str(bundle.path))} -o report.html --on WHERE measures it there."
     unknown = {}
     if found is None:
-        unknown["measurement"] = unknown["latency"] = unknown["memory"] = f"{_sentence(findings.not_measured)} {there}"
+        unknown["measurement"] = unknown["latency"] = unknown["memory"] = (
+            f"{findings.not_measured.rstrip('.')}. {there}"
+        )
     elif not found.is_real:
         unknown["latency"] = (
             f"The bundle ran {found.device}, and an emulator's times say nothing about a {manifest.device}. {there}"
@@ -138,8 +144,8 @@ def _unknown(bundle: Bundle, findings: Findings) -> dict[str, str]:
         )
     if findings.evaluation is None:
         unknown["evaluation"] = (
-            "The bundle was not judged on samples here. edgeort report BUNDLE -o report.html --model MODEL.onnx --data DIR "
-            "compares its answers with the float model's."
+            "The bundle was not judged on samples here. edgeort report BUNDLE -o report.html --model MODEL.onnx "
+            "--data DIR compares its answers with the float model's."
         )
     if manifest.quantization is None:
         unknown["build accuracy"] = "The build was given no samples and no smaller precision."
@@ -148,10 +154,6 @@ def _unknown(bundle: Bundle, findings: Findings) -> dict[str, str]:
     if not manifest.budgets:
         unknown["budgets"] = f"The profile of {manifest.device} sets no budget of latency, memory or size."
     return unknown
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
 def _reproduce(bundle: Bundle) -> list[dict[str, str]]:

@@ -49,7 +49,7 @@ def _flat(children: Iterable[object]) -> Iterable[str]:
             yield escape(str(child))
 
 
-def tag(name: str, *children: object, **attributes: object) -> Markup:
+def tag(name: str, /, *children: object, **attributes: object) -> Markup:
     """An element. `class_="a"` is class="a", `data_step=3` data-step="3"; None and False leave an attribute out."""
     given = "".join(map(_attribute, attributes.items()))
     if name in _VOID:

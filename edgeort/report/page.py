@@ -1,15 +1,19 @@
-"""The parts of a page: sections, tables, tiles. One self-contained file, with nothing fetched and nothing run but script.js."""
+"""The parts of a page: sections, tables, tiles.
+
+A page is one file that fetches nothing, and runs nothing but script.js.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from edgeort.report.markup import Markup, join, tag
+from edgeort.report.units import NOT_KNOWN
 
 Verdict = Literal["good", "bad", "plain"]
 
@@ -30,6 +34,11 @@ class Cell:
 
     shown: object
     value: float | None = None
+
+
+def known(value: float | None, write: Callable[[float], str]) -> Cell:
+    """A number as `write` has it, or that it is not known."""
+    return Cell(tag("span", NOT_KNOWN, class_="note"), None) if value is None else Cell(write(value), value)
 
 
 @dataclass(frozen=True)
@@ -106,7 +115,7 @@ def facts(rows: Iterable[tuple[str, object]]) -> Markup:
 def table(
     caption: str, columns: Sequence[Column], rows: Iterable[Sequence[object]], *, sortable: bool = False
 ) -> Markup:
-    """A table; the first cell of a row names it. Wide ones scroll by themselves. Script sorts and filters `sortable` ones."""
+    """A table; the first cell of a row names it. Wide ones scroll; script sorts and filters `sortable`."""
     head = tag(
         "tr", [tag("th", one.heading, scope="col", class_="number" if one.is_number else None) for one in columns]
     )

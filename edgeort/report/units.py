@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 NOT_KNOWN = "not known"
 
@@ -26,7 +27,19 @@ def milliseconds(value: float | None) -> str:
         return NOT_KNOWN
     if value >= 1000:
         return f"{number(value / 1000)} s"
-    return f"{number(value)} ms" if value >= 0.1 or value == 0 else f"{number(value * 1000)} µs"
+    return f"{number(value)} ms" if value >= 1 or value == 0 else f"{number(value * 1000)} µs"
+
+
+def milliseconds_axis(high: float) -> Callable[[float], str]:
+    """How ticks up to `high` ms are written: all in one unit."""
+    unit, factor = ("s", 1e-3) if high >= 1000 else ("ms", 1.0) if high >= 1 else ("µs", 1e3)
+    return lambda value: f"{value * factor:.6g} {unit}" if value else "0"
+
+
+def size_axis(high: float) -> Callable[[float], str]:
+    """How ticks up to `high` bytes are written: all in one unit."""
+    power = next((power for power in (3, 2, 1) if high >= 1000**power), 0)
+    return lambda value: f"{value / 1000**power:.6g} {('B', 'kB', 'MB', 'GB')[power]}" if value else "0"
 
 
 def size(n_bytes: float | None) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgeort.report.document import Document
 from edgeort.report.markup import Markup, code, join, tag
-from edgeort.report.page import Cell, Column, chip, details, facts, table, unknown
+from edgeort.report.page import Cell, Column, chip, details, facts, known, table, unknown
 from edgeort.report.units import NOT_KNOWN, count, milliseconds, number, size
 
 _SHOWN = 12
@@ -69,10 +69,14 @@ def _figures(caption: str, figures: Rows) -> Markup:
     rows = []
     for one in figures:
         unit, error = one["unit"], one["standard_error"]
-        rows.append((
-            one["name"], Cell(f"{_value(one['value'])} {unit}".rstrip(), _sortable(one["value"])),
-            Cell(NOT_KNOWN if error is None else f"± {number(error, 2)} {unit}".rstrip(), error), one["note"],
-        ))  # fmt: skip
+        rows.append(
+            (
+                one["name"],
+                Cell(f"{_value(one['value'])} {unit}".rstrip(), _sortable(one["value"])),
+                Cell(NOT_KNOWN if error is None else f"± {number(error, 2)} {unit}".rstrip(), error),
+                one["note"],
+            )
+        )
     return table(caption, columns, rows)
 
 
@@ -89,16 +93,24 @@ def _ledger(entries: Rows) -> Markup | None:
     if not entries:
         return None
     columns = (
-        Column("Layer"), Column("Promoted"), Column("To"), Column("SQNR with it alone in int8", True), Column("Adds", True), Column("Takes", True),
-    )  # fmt: skip
+        Column("Layer"),
+        Column("Promoted"),
+        Column("To"),
+        Column("SQNR with it alone in int8", True),
+        Column("Adds", True),
+        Column("Takes", True),
+    )
     rows = [
         (
-            code(one["layer"]), chip("✓ yes", "good") if one["promoted"] else "no", one["to"],
-            Cell(f"{_value(one['alone_db'])} dB", _sortable(one["alone_db"])), Cell(size(one["added_bytes"]), one["added_bytes"]),
-            Cell(NOT_KNOWN if one["added_ms"] is None else f"{milliseconds(one['added_ms'])} (estimated)", one["added_ms"]),
+            code(one["layer"]),
+            chip("✓ yes", "good") if one["promoted"] else "no",
+            one["to"],
+            Cell(f"{_value(one['alone_db'])} dB", _sortable(one["alone_db"])),
+            known(one["added_bytes"], size),
+            known(one["added_ms"], lambda ms: f"{milliseconds(ms)} (estimated)"),
         )
         for one in entries
-    ]  # fmt: skip
+    ]
     promoted = sum(bool(one["promoted"]) for one in entries)
     said = tag("p", f"The budget's search weighed {count(len(entries), 'layer')} and promoted {promoted}.")
     return join(tag("h3", "The ledger"), said, _folded("The budget's ledger", columns, rows, "row"))
@@ -123,9 +135,10 @@ def _folded(caption: str, columns: Sequence[Column], rows: Sequence[Sequence[obj
 def _evaluation(found: Mapping[str, Any]) -> Markup:
     labelled = f", {found['labelled']} of them labelled" if found["labelled"] else ""
     rows = [
-        ("ran on", found["where"]), ("task", f"{found['task']}, output {found['output']}"),
+        ("ran on", found["where"]),
+        ("task", f"{found['task']}, output {found['output']}"),
         ("samples", f"{found['samples']}{labelled}"),
-    ]  # fmt: skip
+    ]
     warnings = [tag("p", text, class_="caution") for text in found["warnings"]]
     worst = [
         (code(one["name"]), Cell(_value(one["loss"]), _sortable(one["loss"])), one["note"]) for one in found["worst"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgeort.report.charts import bar
+from edgeort.report.bars import bar
 from edgeort.report.document import Document
-from edgeort.report.markup import Markup, join
+from edgeort.report.markup import Markup, join, tag
 from edgeort.report.page import Cell, Column, chip, table, unknown
 from edgeort.report.units import number
 
@@ -26,10 +26,15 @@ def budgets(document: Document) -> Markup:
     """The table of all budgets."""
     rows = document["budgets"]
     if not rows:
-        return unknown(document["unknown"]["budgets"])
+        return tag("p", document["unknown"]["budgets"])
     columns = (
-        Column("Budget"), Column("Limit", True), Column("Measured", True), Column("Used"), Column("Verdict"), Column("Set by"),
-    )  # fmt: skip
+        Column("Budget"),
+        Column("Limit", True),
+        Column("Measured", True),
+        Column("Used"),
+        Column("Verdict"),
+        Column("Set by"),
+    )
     missing = None if all(row["measured"] is not None for row in rows) else _missing(document)
     return join(table("Each budget and its verdict", columns, [_row(row) for row in rows]), missing)
 

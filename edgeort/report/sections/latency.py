@@ -6,17 +6,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgeort.report import scales
-from edgeort.report.charts import HEIGHT, Axis, across, band, chart, histogram, path
+from edgeort.report.charts import Axis, Label, band, chart, dot, histogram, path
 from edgeort.report.document import Document
 from edgeort.report.markup import Markup, join, tag
 from edgeort.report.page import Cell, Column, details, facts, table, unknown
 from edgeort.report.scales import Scale
-from edgeort.report.units import count, milliseconds, number
+from edgeort.report.units import NOT_KNOWN, count, milliseconds, milliseconds_axis, number
 
 _SMALL = 110  # pixels of the plots of temperature and frequency
 _FIGURES = {
-    "min": "least", "p50": "p50, the median", "p90": "p90", "p99": "p99", "mean": "mean", "std": "standard deviation",
-}  # fmt: skip
+    "p50": "median, p50",
+    "p90": "p90",
+    "p99": "p99",
+    "min": "least",
+    "mean": "mean",
+    "std": "deviation",
+}
 
 
 def latency(document: Document) -> Markup:
@@ -25,8 +30,12 @@ def latency(document: Document) -> Markup:
     if found is None:
         return unknown(document["unknown"]["latency"])
     return join(
-        _figures(found), _distribution(found), _course(found), _sustained(found["intervals"]), _conditions(found["samples"]),
-    )  # fmt: skip
+        _figures(found),
+        _distribution(found),
+        _course(found),
+        _sustained(found["intervals"]),
+        _conditions(found["samples"]),
+    )
 
 
 def _figures(found: dict[str, Any]) -> Markup:
@@ -36,25 +45,20 @@ def _figures(found: dict[str, Any]) -> Markup:
     ]
     if "low" in summary:
         interval = f"{milliseconds(summary['low'])} to {milliseconds(summary['high'])}"
-        rows.append(("95 % interval", f"{interval}, of the median, by bootstrap"))
-    rows.append(
-        (
-            "runs",
-            f"{summary['runs']:,}, after {count(found['warmup_runs'], 'run')} to warm up".replace(",", "\u202f", 1),
-        )
-    )
+        rows.insert(1, ("median, 95 %", interval))
+    rows.append(("runs", f"{count(summary['runs'], 'run')}, after {found['warmup_runs']} to warm up"))
     rows += [("load", milliseconds(found["load_ms"])), ("first run", milliseconds(found["first_run_ms"]))]
     return facts(rows)
 
 
 def _distribution(found: dict[str, Any]) -> Markup:
     bins, summary = found["histogram"], found["summary"]
+    edges, counts = bins["edges_ms"], bins["counts"]
     beyond = f" {count(bins['beyond'], 'run')} took longer than the axis shows." if bins["beyond"] else ""
+    said = f"How many of {count(sum(counts) + bins['beyond'], 'timed run')} took how long.{beyond}"
+    x = Axis(Scale(edges[0], edges[-1]), milliseconds_axis(edges[-1]), "latency of a run")
     rules = [(name, summary[name]) for name in ("p50", "p90", "p99")]
-    return histogram(
-        "Distribution of latency", f"How many of {count(sum(bins['counts']) + bins['beyond'], 'timed run')} took how long.{beyond}",
-        bins["edges_ms"], bins["counts"], rules, milliseconds, "latency of a run",
-    )  # fmt: skip
+    return histogram("Distribution of latency", said, x, edges, counts, rules, milliseconds)
 
 
 def _course(found: dict[str, Any]) -> Markup | None:
@@ -67,9 +71,15 @@ def _course(found: dict[str, Any]) -> Markup | None:
     x = Scale(0, rows[-1]["last"] or 1)
     single = rows[0]["first"] == rows[0]["last"]
     places = [(x.place((row["first"] + row["last"]) / 2), row) for row in rows]
-    height = [lambda ms: min(y.place(ms), 1.0)][0]
+
+    def height(ms: float) -> float:
+        return min(y.place(ms), 1.0)
+
     if single:
-        marks: list[object] = [_dot(place, height(row["median_ms"]), row) for place, row in places]
+        marks: list[object] = [
+            dot(place, height(row["median_ms"]), "c1", f"run {row['first']}: {milliseconds(row['median_ms'])}")
+            for place, row in places
+        ]
         what = "Each run in its order."
     else:
         marks = [
@@ -79,13 +89,12 @@ def _course(found: dict[str, Any]) -> Markup | None:
         what = f"Medians, and from least to most, of {count(rows[0]['last'] - rows[0]['first'] + 1, 'run')} together."
     cut = " Longer runs are drawn at the upper edge." if any(row["high_ms"] > ceiling for row in rows) else ""
     return chart(
-        "Latency over time", what + cut, Axis(x, lambda run: f"{run:.0f}", "number of the run"), Axis(y, milliseconds, "latency of a run"), marks,
-    )  # fmt: skip
+        "Latency over time", what + cut, Axis(x, lambda run: f"{run:.0f}", "number of the run"), _latencies(y), marks
+    )
 
 
-def _dot(place: float, height: float, row: dict[str, Any]) -> Markup:
-    told = f"run {row['first']}: {milliseconds(row['median_ms'])}"
-    return tag("circle", tag("title", told), class_="dot c1", cx=across(place), cy=HEIGHT * (1 - height), r=3)
+def _latencies(y: Scale) -> Axis:
+    return Axis(y, milliseconds_axis(y.high), "latency of a run")
 
 
 def _sustained(rows: Sequence[dict[str, Any]]) -> Markup | None:
@@ -100,43 +109,55 @@ def _sustained(rows: Sequence[dict[str, Any]]) -> Markup | None:
         path([(place, y.place(row["p50_ms"])) for place, row in places], "line"),
     ]
     return chart(
-        "Latency under sustained load", f"Medians and middle halves of {count(len(rows), 'interval')}.",
-        Axis(x, lambda minute: f"{minute:g} min", "time"), Axis(y, milliseconds, "latency of a run"), marks,
-    )  # fmt: skip
+        "Latency under sustained load",
+        f"Medians and middle halves of {count(len(rows), 'interval')}.",
+        Axis(x, lambda minute: f"{minute:g} min", "time"),
+        _latencies(y),
+        marks,
+    )
 
 
 def _conditions(samples: Sequence[dict[str, Any]]) -> Markup:
-    """Frequency and temperature along the runs, as far as the system told them."""
-    made = [
-        _sampled(samples, "mhz", "Frequency of the CPU", lambda mhz: f"{mhz:.0f} MHz", "frequency"),
-        _sampled(samples, "temperature_c", "Temperature", lambda degrees: f"{number(degrees)} °C", "temperature"),
-    ]
+    """Frequency, temperature and governor along the runs, as far as the system told them."""
     governors = sorted({row["governor"] for row in samples if row["governor"]})
-    told = facts([("governor", ", ".join(governors) or "not known: the system does not tell")])
+    told: list[tuple[str, object]] = [("governor", ", ".join(governors) or _UNTOLD)]
+    charts = []
+    for key, what, label in _SAMPLED:
+        known = [(row["at_s"], row[key]) for row in samples if row[key] is not None]
+        if len(known) > 1:
+            charts.append(_sampled(known, what, label))
+        else:
+            told.append((what, label(known[0][1]) if known else _UNTOLD))
     rows = [
-        (Cell(f"{row['at_s']:.2f} s", row["at_s"]), _told(row["mhz"], "MHz"), row["governor"] or "not known", _told(row["temperature_c"], "°C"))
+        (
+            Cell(f"{row['at_s']:.2f} s", row["at_s"]),
+            _told(row["mhz"], "MHz"),
+            row["governor"] or NOT_KNOWN,
+            _told(row["temperature_c"], "°C"),
+        )
         for row in samples
-    ]  # fmt: skip
+    ]
     columns = (Column("After", True), Column("Frequency", True), Column("Governor"), Column("Temperature", True))
-    every = (
-        details(count(len(rows), "sample"), table("What was sampled between the runs", columns, rows)) if rows else None
-    )
-    return join(tag("h3", "Conditions along the runs"), told, made, every)
+    table_ = table("What was sampled between the runs", columns, rows)
+    every = details(count(len(rows), "sample"), table_) if charts else None
+    return join(tag("h3", "Conditions along the runs"), facts(told), charts, every)
+
+
+_UNTOLD = f"{NOT_KNOWN}: the system does not tell"
+_SAMPLED: tuple[tuple[str, str, Label], ...] = (
+    ("mhz", "frequency", lambda mhz: f"{mhz:.0f} MHz"),
+    ("temperature_c", "temperature", lambda degrees: f"{number(degrees)} °C"),
+)
 
 
 def _told(value: float | None, unit: str) -> Cell:
-    return Cell("not known", None) if value is None else Cell(f"{number(value, 4)} {unit}", value)
+    return Cell(NOT_KNOWN, None) if value is None else Cell(f"{number(value, 4)} {unit}", value)
 
 
-def _sampled(samples: Sequence[dict[str, Any]], key: str, title: str, label: Any, what: str) -> Markup:
-    rows = [(row["at_s"], row[key]) for row in samples if row[key] is not None]
-    if len(rows) < 2:
-        if rows:
-            return tag("p", f"{title}: {label(rows[0][1])}, sampled once.")
-        return unknown(f"{title}: the system does not tell, or nothing was sampled.")
-    x, y = Scale(rows[0][0], max(rows[-1][0], rows[0][0] + 1e-3)), scales.around([value for _, value in rows])
-    line = path([(x.place(at), y.place(value)) for at, value in rows], "line", height=_SMALL)
+def _sampled(known: Sequence[tuple[float, float]], what: str, label: Label) -> Markup:
+    x, y = Scale(known[0][0], max(known[-1][0], known[0][0] + 1e-3)), scales.around([value for _, value in known])
+    line = path([(x.place(at), y.place(value)) for at, value in known], "line", height=_SMALL)
+    said = f"{count(len(known), 'sample')} between the runs."
     return chart(
-        title, f"{count(len(rows), 'sample')} between the runs.", Axis(x, lambda s: f"{s:g} s", "time"), Axis(y, label, what),
-        [line], height=_SMALL,
-    )  # fmt: skip
+        what.capitalize(), said, Axis(x, lambda s: f"{s:g} s", "time"), Axis(y, label, what), [line], height=_SMALL
+    )

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgeort.report import scales
-from edgeort.report.charts import HEIGHT, Axis, across, chart, path, rectangle
+from edgeort.report.charts import HEIGHT, Axis, chart, path, rectangle, rule
 from edgeort.report.document import Document
 from edgeort.report.markup import Markup, code, join, tag
-from edgeort.report.page import Cell, Column, details, facts, table, unknown
+from edgeort.report.page import Cell, Column, details, facts, known, table, unknown
 from edgeort.report.scales import Scale
-from edgeort.report.units import NOT_KNOWN, count, size
+from edgeort.report.units import NOT_KNOWN, count, size, size_axis
 
 DRAWN = 1500  # blocks, the largest
 _POINTS = 600  # of the curve
@@ -62,32 +62,26 @@ def _map(arena: dict[str, Any]) -> Markup:
     x, y = Scale(0, steps), scales.from_zero([float(arena["laid_out_bytes"])])
     drawn = sorted(blocks, key=lambda block: -block["bytes"])[:DRAWN]
     marks = [_block(block, x, y, steps) for block in drawn]
-    at = arena["peak"]["step"]
-    place = x.place(at + 0.5)
-    told = f"peak {size(arena['peak']['bytes'])}"
-    anchor, gap = ("end", -6) if place > 0.6 else ("start", 6)
-    peak = join(
-        tag("line", class_="rule", x1=across(place), x2=across(place), y1=-14, y2=_TALL),
-        tag("text", told, class_="strong", x=across(place), dx=gap, y=-6, text_anchor=anchor),
-    )
+    peak = rule(x.place(arena["peak"]["step"] + 0.5), f"peak {size(arena['peak']['bytes'])}", height=_TALL)
     line = path(_stairs(arena["use_bytes"], x, y), "line second", height=_TALL)
     left_out = f" The {DRAWN:,} largest of {count(len(blocks), 'block')} are drawn." if len(blocks) > len(drawn) else ""
     kinds = {block["kind"] for block in blocks}
     legend = [value for kind, value in KINDS.items() if kind in kinds]
-    return chart(
-        "Memory over the plan",
-        "Each rectangle is a block of the arena as the runtime lays it out: where it lies, and from which step to which it is in "
-        f"use. The line is what is in use at each step, in all.{left_out}",
-        Axis(x, lambda step: f"{step:.0f}", "step: number of the node"), Axis(y, size, "place in the arena"), [*marks, line, peak],
-        height=_TALL, above=30, legend=legend,
-    )  # fmt: skip
+    said = (
+        "Each rectangle is a block of the arena as the runtime lays it out: where it lies, and from which step to "
+        f"which it is in use. The line is what is in use at each step, in all.{left_out}"
+    )
+    steps_axis = Axis(x, lambda step: f"{step:.0f}", "step: number of the node")
+    places = Axis(y, size_axis(y.high), "place in the arena")
+    marks = [*marks, line, peak]
+    return chart("Memory over the plan", said, steps_axis, places, marks, height=_TALL, above=30, legend=legend)
 
 
 def _block(block: Block, x: Scale, y: Scale, steps: int) -> Markup:
     end = min(block["last"], steps - 1) + 1
     low, high = block["offset"], block["offset"] + block["bytes"]
     told = f"{block['name']}: {_kind(block)}, {size(block['bytes'])} at {size(low)}, {_steps(block)}"
-    kind = KINDS[block["kind"]][0]
+    kind = f"block {KINDS[block['kind']][0]}"
     return rectangle(x.place(block["first"]), x.place(end), y.place(low), y.place(high), kind, told, height=_TALL)
 
 
@@ -112,15 +106,24 @@ def _steps(block: Block) -> str:
 
 
 _COLUMNS = (
-    Column("Block"), Column("What"), Column("Size", True), Column("Place", True), Column("From step", True), Column("To step", True),
-)  # fmt: skip
+    Column("Block"),
+    Column("What"),
+    Column("Size", True),
+    Column("Place", True),
+    Column("From step", True),
+    Column("To step", True),
+)
 
 
 def _row(block: Block) -> tuple[object, ...]:
     return (
-        code(block["name"]), _kind(block), Cell(size(block["bytes"]), block["bytes"]), Cell(size(block["offset"]), block["offset"]),
-        Cell(block["first"], block["first"]), Cell(block["last"], block["last"]),
-    )  # fmt: skip
+        code(block["name"]),
+        _kind(block),
+        known(block["bytes"], size),
+        known(block["offset"], size),
+        Cell(block["first"], block["first"]),
+        Cell(block["last"], block["last"]),
+    )
 
 
 def _peak(peak: dict[str, Any]) -> Markup:

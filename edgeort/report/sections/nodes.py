@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from edgeort.report.charts import Part, bar, stacked
+from edgeort.report.bars import Part, share, stacked
 from edgeort.report.document import Document
 from edgeort.report.markup import Markup, code, join, tag
-from edgeort.report.page import Cell, Column, details, table, unknown
-from edgeort.report.units import NOT_KNOWN, count, milliseconds, number, percent
+from edgeort.report.page import Cell, Column, details, known, table, unknown
+from edgeort.report.units import count, milliseconds, number, percent
 
 SHOWN = 15  # nodes that take most
 
@@ -19,7 +19,7 @@ Row = dict[str, Any]
 def nodes(document: Document) -> Markup:
     """Precisions, the nodes that take most, and all of them."""
     rows = document["nodes"]
-    return join(_counts(document), _most(document), _engine(document["engine_nodes"]), _reasons(rows), _all(rows))
+    return join(_counts(document), _most(document), _engine(document), _reasons(rows), _all(rows))
 
 
 def _counts(document: Document) -> Markup:
@@ -29,7 +29,8 @@ def _counts(document: Document) -> Markup:
     skipped = sum(row["skipped"] is True for row in document["nodes"])
     said = f"{count(total, 'node')}, " + ", ".join(f"{n} by {name}" for name, n in found["provider"].items()) + "."
     if skipped:
-        said += f" {ran} run by themselves; {skipped} are views, computed when the model is opened, or part of another node's run."
+        others = "views, computed when the model is opened, or part of another node's run"
+        said += f" {ran} run by themselves; {skipped} are {others}."
     parts = [Part(name, n, count(n, "node")) for name, n in found["precision"].items()]
     weights = [Part(name, n, count(n, "node")) for name, n in found["weights"].items()]
     stored = (
@@ -47,56 +48,47 @@ def _most(document: Document) -> Markup:
     if timed:
         total = sum(row["ms"] for row in timed)
         said = f"Time of each node, of {milliseconds(total)} in all"
-        return _ranking(said, sorted(timed, key=lambda row: -row["ms"]), "ms")
-    why = document["unknown"].get("latency", "")
+        return _ranking(document, said, sorted(timed, key=lambda row: -row["ms"]), "ms")
     working = [row for row in rows if row["macs"]]
-    note = None if document["engine_nodes"] else unknown(f"Time of each node. {why}".strip())
+    note = None if document["engine_nodes"] else unknown("The time of each node: Latency says why.")
     if not working:
         return join(note)
     total = sum(row["macs"] for row in working)
     said = f"Multiply-adds of each node, of {_macs(total)} in all"
-    return join(note, _ranking(said, sorted(working, key=lambda row: -row["macs"]), "macs"))
+    return join(note, _ranking(document, said, sorted(working, key=lambda row: -row["macs"]), "macs"))
 
 
-def _ranking(caption: str, rows: Sequence[Row], by: str) -> Markup:
-    total, most = sum(row[by] for row in rows), rows[0][by]
-    shown = rows[:SHOWN]
-    columns = [
-        Column("Node"),
-        Column("Kernel"),
-        Column("Share"),
-        Column("", True),
-        *(_TIMED if by == "ms" else (_WORK,)),
-    ]
+def _ranking(document: Document, caption: str, rows: Sequence[Row], by: str) -> Markup:
+    """The first SHOWN of `rows`, which are ordered `by` a figure; columns of which nothing is known are left out."""
+    total, most, shown = sum(row[by] for row in rows), rows[0][by], rows[:SHOWN]
+    figures = [figure for figure in _FIGURES if any(row.get(figure[0]) is not None for row in shown)]
+    columns = [Column("Node"), Column("Kernel"), Column("Share"), *(Column(heading, True) for _, heading, _ in figures)]
     made = []
     for row in shown:
-        share = row[by] / total
-        figures = _timed(row) if by == "ms" else (Cell(_macs(row["macs"]), row["macs"]),)
-        made.append((code(row["name"]), row["op"], bar(row[by] / most), Cell(percent(share), share), *figures))
+        part = Cell(share(row[by] / total, longest=most / total), row[by])
+        cells = [known(row.get(key), write) for key, _, write in figures]
+        made.append((code(row["name"]), row["op"], part, *cells))
     rest = sum(row[by] for row in rows[SHOWN:])
-    told = f"The other {count(len(rows) - SHOWN, 'node')} take {percent(rest / total)}." if rest else ""
-    return join(
-        tag("h3", "Where the time goes" if by == "ms" else "Where the work is"),
-        table(caption, columns, made),
-        tag("p", told, class_="note") if told else None,
-    )
+    verb = "take" if by == "ms" else "do"
+    others = f"The other {count(len(rows) - SHOWN, 'node')} {verb} {percent(rest / total)}. " if rest else ""
+    missing = _missing(document, {key for key, *_ in figures}) if by == "ms" else ""
+    note = tag("p", others + missing, class_="note") if others or missing else None
+    return join(tag("h3", _QUESTIONS[by]), table(caption, columns, made), note)
 
 
-_WORK = Column("Multiply-adds", True)
-_TIMED = (Column("Time", True), _WORK, Column("Speed", True), Column("Of peak", True))
+def _missing(document: Document, known_: Collection[str]) -> str:
+    """What a ranking by time could not say, and why."""
+    if "gflops" not in known_:
+        return "Speeds are not known: nothing counted the multiply-adds of these nodes."
+    if "share_of_peak" not in known_:
+        device = document["bundle"]["device"]
+        return (
+            f"The share of the peak is not known: the profile of {device} has none measured (edgeort profiles probe)."
+        )
+    return ""
 
 
-def _timed(row: Row) -> tuple[Cell, ...]:
-    return (
-        Cell(milliseconds(row["ms"]), row["ms"]),
-        _known(row["macs"], _macs),
-        _known(row["gflops"], lambda value: f"{number(value)} GFLOP/s"),
-        _known(row["share_of_peak"], percent),
-    )
-
-
-def _known(value: float | None, write: Callable[[float], str]) -> Cell:
-    return Cell(tag("span", NOT_KNOWN, class_="note"), None) if value is None else Cell(write(value), value)
+_QUESTIONS = {"ms": "Where the time goes", "macs": "Where the work is"}
 
 
 def _macs(n: float) -> str:
@@ -105,6 +97,14 @@ def _macs(n: float) -> str:
             return f"{number(n)} {unit}".rstrip()
         n /= 1000
     return f"{number(n)} G"
+
+
+_FIGURES: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("ms", "Time", milliseconds),
+    ("macs", "Multiply-adds", _macs),
+    ("gflops", "Speed", lambda value: f"{number(value)} GFLOP/s"),
+    ("share_of_peak", "Of peak", percent),
+)
 
 
 def _reasons(rows: Sequence[Row]) -> Markup | None:
@@ -123,52 +123,60 @@ def _reasons(rows: Sequence[Row]) -> Markup | None:
 def _all(rows: Sequence[Row]) -> Markup:
     has_times, has_work = any(row["ms"] is not None for row in rows), any(row["macs"] for row in rows)
     columns = [
-        Column("Node"), Column("Step", True), Column("Kernel"), Column("Provider"), Column("Precision"), Column("Weights"),
-        *((Column("Time", True), Column("Share", True)) if has_times else ()), *((_WORK,) if has_work else ()), Column("Because"),
-    ]  # fmt: skip
+        Column("Node"),
+        Column("Step", True),
+        Column("Kernel"),
+        Column("Provider"),
+        Column("Precision"),
+        Column("Weights"),
+        *((Column("Time", True), Column("Share", True)) if has_times else ()),
+        *((Column("Multiply-adds", True),) if has_work else ()),
+        Column("Because"),
+    ]
     made = []
     for row in rows:
         cells: list[object] = [
-            code(row["name"]), Cell(row["index"], row["index"]), row["op"], row["provider"], row["precision"], row["weights"] or "none",
-        ]  # fmt: skip
+            code(row["name"]),
+            Cell(row["index"], row["index"]),
+            row["op"],
+            row["provider"],
+            row["precision"],
+            row["weights"] or "none",
+        ]
         if has_times:
-            cells += [_time_of(row), Cell(percent(row["share"]), row["share"])]
+            cells += [_time_of(row), known(row["share"], percent)]
         if has_work:
             cells.append(Cell("", 0.0) if row["macs"] is None else Cell(_macs(row["macs"]), row["macs"]))
-        made.append((*cells, row["reason"]))
+        made.append((*cells, join(row["reason"], _within(row["part_of"]))))
     return details(
         f"All {count(len(rows), 'node')}", table("Every node, in the order of the plan", columns, made, sortable=True)
     )
 
 
+def _within(part_of: str | None) -> Markup | None:
+    return None if part_of is None else join(" Runs within ", code(part_of), ".")
+
+
 def _time_of(row: Row) -> Cell:
     if row["skipped"]:
-        return Cell(tag("span", "not run", class_="note"), 0.0)
-    return Cell(milliseconds(row["ms"]), row["ms"])
+        return Cell(tag("span", "not run" if row["part_of"] is None else "in another's run", class_="note"), 0.0)
+    return known(row["ms"], milliseconds)
 
 
-def _engine(rows: Sequence[Row]) -> Markup | None:
+def _engine(document: Document) -> Markup | None:
     """Those of an engine, which has fused and renamed the model's."""
+    rows = document["engine_nodes"]
     if not rows:
         return None
     ordered = sorted(rows, key=lambda row: -row["ms"])
-    columns = (Column("Node of the engine"), Column("Kernel"), Column("Share"), Column("", True), Column("Time", True))
-    most = ordered[0]["ms"] or 1.0
+    said = f"The engine's nodes that take most, of {milliseconds(sum(row['ms'] for row in rows))} in all"
+    columns = (Column("Node of the engine"), Column("Kernel"), Column("Share", True), Column("Time", True))
     made = [
-        (code(row["name"]), row["op"], bar(row["ms"] / most), Cell(percent(row["share"]), row["share"]), Cell(milliseconds(row["ms"]), row["ms"]))
-        for row in ordered
-    ]  # fmt: skip
-    said = "The engine has fused and renamed the model's nodes, and times its own."
-    more = (
-        details(
-            f"All {count(len(rows), 'node')} of the engine", table("Nodes of the engine", columns, made, sortable=True)
-        )
-        if len(made) > SHOWN
-        else None
-    )
+        (code(row["name"]), row["op"], known(row["share"], percent), known(row["ms"], milliseconds)) for row in rows
+    ]
+    every = table("Nodes of the engine", columns, made, sortable=True)
     return join(
-        tag("h3", "Where the time goes"),
-        tag("p", said),
-        table("The engine's nodes that take most", columns, made[:SHOWN]),
-        more,
+        _ranking(document, said, ordered, "ms"),
+        tag("p", "The engine has fused and renamed the model's nodes, and times its own.", class_="note"),
+        details(f"All {count(len(rows), 'node')} of the engine", every),
     )

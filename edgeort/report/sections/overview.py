@@ -35,7 +35,11 @@ def _verdict(document: Document, budget: str) -> Verdict:
 def _latency(document: Document) -> Tile:
     found = document["latency"]
     if found is None:
-        return Tile("Latency, median", "not known", "see Latency for what would tell")
+        told = [row["latency_ms"] for row in document["candidates"] if row["chosen"] and row["predicted"]]
+        note = (
+            f"predicted {milliseconds(told[0])}, by the profile's rates" if told else "see Latency for what would tell"
+        )
+        return Tile("Latency, median", "not known", note)
     summary = found["summary"]
     note = f"p90 {milliseconds(summary['p90'])}, p99 {milliseconds(summary['p99'])}, {count(summary['runs'], 'run')}"
     return Tile("Latency, median", milliseconds(summary["p50"]), note, _verdict(document, "latency_ms"))

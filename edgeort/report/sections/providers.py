@@ -6,7 +6,7 @@ from typing import Any
 
 from edgeort.report.document import Document
 from edgeort.report.markup import Markup, code, join, tag
-from edgeort.report.page import Cell, Column, chip, details, table, unknown
+from edgeort.report.page import Column, chip, details, known, table
 from edgeort.report.units import NOT_KNOWN, count, milliseconds, number, size
 
 
@@ -17,25 +17,31 @@ def providers(document: Document) -> Markup:
         said = document["unknown"]["candidates"]
         return tag("p", f"The model is run by {taken}. {said}")
     columns = (
-        Column("Provider"), Column("Taken"), Column("Latency", True), Column("Bundle", True), Column("Peak memory", True),
-        Column("Against ONNX Runtime"), Column("Because"),
-    )  # fmt: skip
+        Column("Provider"),
+        Column("Taken"),
+        Column("Latency", True),
+        Column("Bundle", True),
+        Column("Peak memory", True),
+        Column("Against ONNX Runtime"),
+        Column("Because"),
+    )
     refused = [_refusals(row) for row in rows if row["refusals"]]
     return join(table("What the build tried, and what each gave", columns, [_row(row) for row in rows]), refused)
 
 
 def _row(row: dict[str, Any]) -> tuple[object, ...]:
-    ms = row["latency_ms"]
-    latency = (
-        Cell(NOT_KNOWN, None)
-        if ms is None
-        else Cell(milliseconds(ms) + (" (predicted)" if row["predicted"] else ""), ms)
-    )
+    predicted = " (predicted)" if row["predicted"] else ""
+    latency = known(row["latency_ms"], lambda ms: milliseconds(ms) + predicted)
+    usual = "the fastest, or preferred by the profile" if row["chosen"] else "not the fastest"
     return (
-        row["provider"], chip("✓ taken", "good") if row["chosen"] else "no", latency,
-        Cell(size(row["size_bytes"]), row["size_bytes"]), Cell(size(row["peak_rss_bytes"]), row["peak_rss_bytes"]),
-        _distance(row), row["reason"] or ("the fastest, or preferred by the profile" if row["chosen"] else "not the fastest"),
-    )  # fmt: skip
+        row["provider"],
+        chip("✓ taken", "good") if row["chosen"] else "no",
+        latency,
+        known(row["size_bytes"], size),
+        known(row["peak_rss_bytes"], size),
+        _distance(row),
+        row["reason"] or usual,
+    )
 
 
 def _distance(row: dict[str, Any]) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgeort.report.charts import Part, bar, stacked
+from edgeort.report.bars import Part, colour, share, stacked
 from edgeort.report.document import Document
 from edgeort.report.markup import Markup, code, join, tag
 from edgeort.report.page import Cell, Column, details, table
-from edgeort.report.units import count, percent, size
+from edgeort.report.units import count, size
 
 _COLOURED = 5  # the rest is one part
 
@@ -17,16 +17,10 @@ def sizes(document: Document) -> Markup:
     """Sections, what the plan consists of, every file with its digest."""
     found = document["sizes"]
     total, sections = found["total_bytes"] or 1, found["sections"]
-    columns = (Column("Section"), Column("Share"), Column("", True), Column("Size", True), Column("Files", True))
+    columns = (Column("Section"), Column("Share"), Column("Size", True), Column("Files", True))
     rows = [
-        (
-            row["section"],
-            bar(row["size_bytes"] / total),
-            _share(row, total),
-            _size(row),
-            Cell(row["files"], row["files"]),
-        )
-        for row in sections
+        (row["section"], _share(row, total, colour(at)), _size(row), Cell(row["files"], row["files"]))
+        for at, row in enumerate(sections)
     ]
     files = [(code(row["path"]), _size(row), code(row["sha256"])) for row in found["files"]]
     named = (Column("File"), Column("Size", True), Column("SHA-256"))
@@ -52,22 +46,25 @@ def _plan(rows: list[dict[str, Any]] | None) -> Markup | None:
         Column("Constants"),
         Column("Stored as"),
         Column("Share"),
-        Column("", True),
         Column("Size", True),
         Column("Number", True),
     )
     made = [
         (
-            row["use"], row["form"] or "records", bar(row["size_bytes"] / total), _share(row, total), _size(row),
+            row["use"],
+            row["form"] or "records",
+            _share(row, total),
+            _size(row),
             Cell("" if row["count"] is None else row["count"], row["count"]),
         )
         for row in rows
-    ]  # fmt: skip
+    ]
     return join(tag("h3", "In the plan"), table("The plan: weights by use and form", columns, made))
 
 
-def _share(row: dict[str, Any], total: int) -> Cell:
-    return Cell(percent(row["size_bytes"] / total), row["size_bytes"] / total)
+def _share(row: dict[str, Any], total: int, kind: str = "c1") -> Cell:
+    part = row["size_bytes"] / total
+    return Cell(share(part, kind), part)
 
 
 def _size(row: dict[str, Any]) -> Cell:

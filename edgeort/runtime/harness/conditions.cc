@@ -32,6 +32,11 @@ double read_temperature(const char* path) {
 
 }  // namespace
 
+double load_average() {
+  char text[64];
+  return read_line("/proc/loadavg", text, sizeof(text)) ? strtod(text, nullptr) : -1;
+}
+
 void Conditions::find(const char* folder, const char* name_file, const char* value_file, bool of_cpus) {
   for (int i = 0; i < kMostSensors && n_ < kMost; ++i) {
     char path[kPathBytes], name[64];

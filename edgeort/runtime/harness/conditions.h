@@ -11,6 +11,9 @@ struct Sample {
   char governor[24];     // or ""
 };
 
+// How many threads ran or wanted to on average in the last minute; negative: the system does not tell.
+double load_average();
+
 class Conditions {
  public:
   // Finds the sensors: those of CPUs by their names, where there are such, else all.

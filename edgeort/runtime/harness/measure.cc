@@ -124,6 +124,7 @@ bool reserve(edgeort_model* model, const Options& o, Measured* m, Recorder* part
 
 int measure(edgeort_model* model, const Options& o, Measured* m) {
   Recorder part;
+  m->load = load_average();
   if (!reserve(model, o, m, &part)) return -1;
   if (const int failed = warm_up(model, o, &part, &m->warmup_runs)) return failed;
   for (size_t i = 0; i < m->n_nodes; ++i) {

@@ -11,6 +11,7 @@ struct Measured {
   static constexpr int kSamples = 256;
 
   Recorder times;
+  double load;  // of the machine before: how many threads ran or wanted to in the last minute; negative: the system does not tell
   int warmup_runs;
   Sample samples[kSamples];
   int n_samples;

@@ -96,6 +96,8 @@ void print_measured(Measured* m) {
   const Latency l = statistics(&m->times);
   printf("], \"latency_ms\": {\"runs\": %llu, \"min\": %.6f, \"mean\": %.6f, \"p50\": %.6f, ", runs, l.min, l.mean, l.p50);
   printf("\"p90\": %.6f, \"p99\": %.6f}", l.p90, l.p99);
+  printf(", ");
+  print_number("load", m->load, m->load >= 0);
   printf(", \"samples\": [");
   for (int i = 0; i < m->n_samples; ++i) {
     printf("%s{\"at_s\": %.3f, ", i ? ", " : "", m->samples[i].at_s);
