@@ -93,14 +93,21 @@ def _print(found: Sweep) -> None:
     counts = ", ".join(f"{count} {status}" for status, count in found.counts.items() if count)
     earlier = f", {found.earlier} of them earlier" if found.earlier else ""
     print_table(f"{len(found.rows)} cells: {counts}{earlier}", rows, headers)
-    failed = [
-        (f"{row['model']} {row['device']} {row['settings']}", row["error"], row.get("hint") or "")
-        for row in found.rows
-        if row["status"] != "done"
+    if reasons := _reasons(found):
+        print_table("not done", reasons, ("cells", "because", "hint"))
+    print(f"table: {found.parquet} and {found.csv}; page: {found.report}", file=sys.stderr)
+
+
+def _reasons(found: Sweep) -> list[tuple[str, str, str]]:
+    """Why cells are not done, each reason once."""
+    cells: dict[tuple[str, str], list[str]] = {}
+    for row in found.rows:
+        if row["status"] != "done":
+            reason = (row["error"], row.get("hint") or "")
+            cells.setdefault(reason, []).append(f"{row['model']} {row['device']} {row['settings']}")
+    return [
+        (names[0] + (f", and {len(names) - 1} more" if names[1:] else ""), *reason) for reason, names in cells.items()
     ]
-    if failed:
-        print_table("not done", failed, ("cell", "because", "hint"))
-    print(f"table: {found.parquet} and {found.csv}", file=sys.stderr)
 
 
 def _latency(row: dict[str, Any]) -> str:

@@ -117,7 +117,7 @@ def _measure(
     manifest = bundle.manifest
     if place.where is None and not place.is_here:
         if built.measurement is None:
-            row |= {"ran_on": built.checked_on, "is_real": False}
+            row |= {"ran_on": built.checked_on.partition(";")[0], "is_real": False}
         else:
             row |= _of_measurement(built.measurement)
         return
@@ -142,7 +142,7 @@ def _of_build(built: pipeline.BuildResult) -> Row:
         "arena_bytes": built.arena_bytes or None,
         "nodes": built.nodes,
         "int8_nodes": built.precisions.get("int8", 0),
-        "predicted_ms": chosen.latency_ms if chosen is not None and chosen.predicted else None,
+        "predicted_ms": (chosen.latency_ms or None) if chosen is not None and chosen.predicted else None,
         "max_difference": None if noises or not built.comparisons else built.max_difference,
         "sqnr_db": min(noises, default=None),
         "build_seconds": round(sum(built.seconds.values()), 3),

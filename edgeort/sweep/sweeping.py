@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from edgeort.errors import InputError, OutputError
-from edgeort.sweep import columns, watching
+from edgeort.model.writing import write
+from edgeort.sweep import columns, page, watching
 from edgeort.sweep.book import read_book
 from edgeort.sweep.cells import Cell, make_cells
 from edgeort.sweep.here import Here
@@ -42,6 +42,7 @@ class Sweep:
     earlier: int
     parquet: Path
     csv: Path
+    report: Path
 
     @property
     def counts(self) -> dict[str, int]:
@@ -50,7 +51,7 @@ class Sweep:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it."""
-        files = {"parquet": str(self.parquet), "csv": str(self.csv)}
+        files = {name: str(getattr(self, name)) for name in ("parquet", "csv", "report")}
         return {**files, "earlier": self.earlier, "counts": self.counts, "rows": list(self.rows)}
 
 
@@ -98,8 +99,9 @@ def sweep(
             rows = tuple(
                 {**cell.identity(), **rest[cell.key]} if cell.key in rest else journal.rows[cell.key] for cell in cells
             )
-            found = Sweep(rows, earlier, folder / "table.parquet", folder / "table.csv")
+            found = Sweep(rows, earlier, folder / "table.parquet", folder / "table.csv", folder / "report.html")
             columns.write_tables(rows, found.parquet, found.csv)
+            write(found.report, page.render(rows).encode())
     return found
 
 
@@ -141,7 +143,8 @@ class _Store:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _unwritable(folder, error) from error
+            hint = "name another folder with --bundles"
+            raise OutputError(f"{folder} cannot be written: {error.strerror}", hint=hint) from error
 
     def has(self, cell: Cell, row: Row) -> bool:
         """Whether the bundle of the row is there."""
@@ -154,15 +157,5 @@ class _Store:
     def keep(self, cell: Cell, data: bytes) -> Row:
         """Writes a bundle, at once; gives the columns about it."""
         path = self.folder / self._names[cell.key]
-        try:
-            with tempfile.NamedTemporaryFile(dir=self.folder, prefix=".edgeort.", delete=False) as file:
-                file.write(data)
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, path)
-        except OSError as error:
-            raise _unwritable(path, error) from error
+        write(path, data)
         return {"bundle": str(path), "bundle_sha256": hashlib.sha256(data).hexdigest()}
-
-
-def _unwritable(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"{path} cannot be written: {error.strerror}", hint="name another folder with --bundles")
