@@ -19,6 +19,7 @@ from edgeort.cli import (
     report,
     run,
     sign,
+    sweep,
     validate,
     verify,
     why,
@@ -34,6 +35,7 @@ app.command("build")(build.build)
 app.command("bench")(bench.bench)
 app.command("validate")(validate.validate)
 app.command("report")(report.report)
+app.command("sweep")(sweep.sweep)
 app.command("convert")(convert.convert)
 app.command("quantize")(quantize.quantize)
 app.command("prune")(prune.prune)
