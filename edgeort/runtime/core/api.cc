@@ -105,7 +105,7 @@ Status set_input(Model& m, i32 index, const edgeort_tensor& given) {
   if (count(t) > 0 && reinterpret_cast<uintptr_t>(t.data) % size_of(t.dtype))
     return m.fail("the data of input \"%s\" is not aligned to its elements of %zu bytes", name_of(m, index), size_of(t.dtype));
   m.tensors[index].tensor = t;
-  if (changed) m.prepared = false;
+  if (changed) m.change(index);
   return Status::ok;
 }
 

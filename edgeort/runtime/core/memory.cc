@@ -31,6 +31,7 @@ class Planner {
     if (segment_.arena_bytes > limit) return Status::limit;
     segment_.arena = static_cast<u8*>(model_.pages.take(segment_.arena_bytes));
     if (!segment_.arena) return out_of_memory();
+    segment_.storages = storages_;
     point();
     return Status::ok;
   }
