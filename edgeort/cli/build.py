@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from edgeort import sample
+from edgeort import config, sample
 from edgeort.cli.common import (
     Inputs,
     Json,
@@ -39,8 +39,6 @@ from edgeort.errors import InputError
 if TYPE_CHECKING:
     from edgeort.pipeline import Wish
     from edgeort.pipeline.accuracy import Precision
-
-CONFIG = "edgeort.toml"
 
 
 @takes_pictures
@@ -186,27 +184,7 @@ def choose_model(given: Path | None, folder: Path) -> tuple[Path, str]:
     """The model to build and where its name came from: the argument, `folder`/edgeort.toml, or the packaged sample."""
     if given is not None:
         return given, "argument"
-    config = folder / CONFIG
-    if config.exists():
-        return folder / _configured(config), CONFIG
+    found = config.read(folder)
+    if found is not None and found.model is not None:
+        return found.model, config.NAME
     return sample.path(), "packaged sample"
-
-
-def _configured(config: Path) -> str:
-    import tomllib
-
-    allowed = 'allowed: [model] with path = "model.onnx"'
-    try:
-        table = tomllib.loads(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{CONFIG}: {error}", hint=allowed) from error
-    section = table.get("model")
-    path = section.get("path") if isinstance(section, dict) else None
-    if (
-        not isinstance(section, dict)
-        or set(table) != {"model"}
-        or set(section) != {"path"}
-        or not isinstance(path, str)
-    ):
-        raise InputError(f"{CONFIG}: an unknown or missing key; {allowed}")
-    return path

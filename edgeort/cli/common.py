@@ -6,7 +6,9 @@ import functools
 import json
 import math
 import re
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +28,15 @@ P = ParamSpec("P")
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-On = Annotated[str | None, typer.Option("--on", metavar="DEVICE", help="local or emulated; default: what can run it.")]
+On = Annotated[
+    str | None,
+    typer.Option(
+        "--on",
+        metavar="WHERE",
+        help="local, emulated[:CPU], ssh:[user@]host[:port], adb[:SERIAL], or a name of edgeort.toml; "
+        "default: this machine, else its emulator.",
+    ),
+]
 Inputs = Annotated[
     list[str] | None, typer.Option("--input", metavar="NAME=FILE.npy", help="Data of an input; may be repeated.")
 ]
@@ -38,6 +48,8 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _terminate)
         try:
             function(*args, **kwargs)
         except EdgeortError as error:
@@ -48,6 +60,11 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(INTERRUPTED) from None
 
     return wrapped
+
+
+def _terminate(number: int, _: object) -> None:
+    """Leaves as after an error, so that devices and temporary folders are tidied up."""
+    raise SystemExit(128 + number)
 
 
 def show_error(error: EdgeortError, *, as_json: bool) -> None:
@@ -121,6 +138,19 @@ def parse_size(option: str, text: str) -> int:
     if not 0 < n_bytes < 2**63:
         raise InputError(f"{option} {text}: this is not a size", hint=f"{option} 512K")
     return n_bytes
+
+
+_SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_LONGEST_S = 7 * 86400.0
+
+
+def parse_time(option: str, text: str) -> float:
+    """`500ms`, `5s`, `10m`, `1h` in seconds, a millisecond to a week. InputError names the option."""
+    matched = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h)", text.strip())
+    seconds = float(matched[1]) * _SECONDS[matched[2]] if matched else 0.0
+    if not 1e-3 <= seconds <= _LONGEST_S:
+        raise InputError(f"{option} {text}: this is not a time from 1ms to 168h", hint=f"{option} 10s")
+    return seconds
 
 
 def read_inputs(options: Sequence[str] | None) -> dict[str, np.ndarray]:

@@ -110,8 +110,9 @@ def _golden(
         if data is None or on is not None:
             raise
         return str(error)
-    progress(f"checking on {device.name}")
-    return validation.validate(bundle, device, model=model, feeds=feeds)
+    with device:
+        progress(f"checking on {device.name}")
+        return validation.validate(bundle, device, model=model, feeds=feeds)
 
 
 def _judge(

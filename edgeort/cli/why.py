@@ -49,7 +49,8 @@ def _timed(bundle: Bundle) -> Measurement | None:
     except DeviceError:
         return None
     job = Job(bundle.manifest.threads, runs=20, warmup=3, profile=True)
-    return measure(bundle, device, job) if device.is_real else None
+    with device:
+        return measure(bundle, device, job) if device.is_real else None
 
 
 def _nodes(bundle: Bundle, found: Measurement | None, wanted: str | None) -> list[tuple[Node, float | None]]:

@@ -1,28 +1,37 @@
-"""Where a bundle's harness runs. One interface, `Device`; one file a transport; DEVICES is the list."""
+"""Where bundles run: `Device` is the harness of a bundle by a `Transport`; one file a kind of transport.
+
+Places are named as `--on` has it: local, emulated[:CPU], ssh:[user@]host[:port][/folder], adb[:SERIAL], or a name from
+`[devices]` of edgeort.toml.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from edgeort.bundle import Manifest
-from edgeort.devices.device import Device, Job, Output
+from edgeort.devices.device import Device, Job
 from edgeort.devices.emulated import Emulated
 from edgeort.devices.local import Local
-from edgeort.errors import DeviceError
-
-# `--on NAME` -> makes the device for a bundle, or raises DeviceError when it cannot run it.
-DEVICES: dict[str, Callable[[Manifest], Device]] = {"local": Local, "emulated": Emulated}
+from edgeort.devices.transport import Output, Transport
+from edgeort.devices.where import open_where, parse
 
 
-def open_device(name: str | None, manifest: Manifest) -> Device:
-    """The device of that name; None picks this machine when it can run the bundle, else an emulator."""
-    if name is None:
-        return (Local if Local.fits(manifest) else Emulated)(manifest)
-    if name not in DEVICES:
-        raise DeviceError(
-            f"unknown device {name!r}; known are {', '.join(DEVICES)}", hint="edgeort bench BUNDLE --on local"
-        )
-    return DEVICES[name](manifest)
+def open_device(on: str | None, manifest: Manifest) -> Device:
+    """The device of that name; None picks this machine when it can run the bundle, else an emulator.
+
+    DeviceError when it cannot be reached, or cannot run the bundle.
+    """
+    if on is None:
+        return Device(Local() if Local.fits(manifest) else Emulated.for_bundle(manifest), manifest)
+    transport = open_where(parse(on), manifest)
+    try:
+        return Device(transport, manifest)
+    except BaseException:
+        transport.close()
+        raise
 
 
-__all__ = ["DEVICES", "Device", "Job", "Output", "open_device"]
+def open_transport(on: str) -> Transport:
+    """The way to the place of that name, for programs that are no bundle. DeviceError when it cannot be reached."""
+    return open_where(parse(on))
+
+
+__all__ = ["Device", "Job", "Output", "Transport", "open_device", "open_transport"]

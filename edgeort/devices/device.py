@@ -1,36 +1,44 @@
-"""What every transport does: run the harness of a bundle once, with data going in and coming out."""
+"""The harness of a bundle on a device: it runs once, with data going in and coming out."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from types import TracebackType
+from typing import Self
 
 from edgeort.bundle import Bundle, Manifest
-from edgeort.errors import DeviceError
-
-TIMEOUT_S = 1800.0
+from edgeort.devices.transport import TIMEOUT_S, Output, Transport
 
 
 @dataclass(frozen=True)
 class Job:
     """One call of the harness. `inputs` and `outputs` are folders here, `check` compares with the golden outputs.
 
-    With `each` it only runs, once on each of the folders 0 to each - 1 in `inputs`, into those in `outputs`.
+    With `each` it only runs, once on each of the folders 0 to each - 1 in `inputs`, into those in `outputs`. `warmup`
+    None runs until the median has settled. With `time_s` the timed runs go on for so long, instead of `runs` times.
+    With `interval_s` the harness also prints a line of JSON whenever so much time has passed. `cores` are `big`,
+    `little`, or numbers such as `0-3`; None: those that the system chooses.
     """
 
     threads: int = 0
     runs: int = 20
-    warmup: int = 3
+    warmup: int | None = None
+    time_s: float | None = None
+    interval_s: float | None = None
+    cores: str | None = None
     inputs: Path | None = None
     outputs: Path | None = None
     check: bool = False
     each: int = 0
     isa: str | None = None
     profile: bool = False
+
+    @property
+    def timeout_s(self) -> float:
+        """When the harness has certainly hung."""
+        return TIMEOUT_S + (self.time_s or 0.0)
 
     def arguments(self, root: str, manifest: Manifest, inputs: str | None, outputs: str | None) -> list[str]:
         """The harness's arguments, with paths as they are where it runs: the bundle stands at `root`.
@@ -46,8 +54,11 @@ class Job:
             "--runs",
             str(self.runs),
             "--warmup",
-            str(self.warmup),
+            "auto" if self.warmup is None else str(self.warmup),
         ]
+        found += ["--time", f"{self.time_s}s"] if self.time_s else []
+        found += ["--interval", f"{self.interval_s}s"] if self.interval_s else []
+        found += ["--cores", self.cores] if self.cores else []
         found += ["--inputs", inputs or golden]
         found += ["--outputs", outputs] if outputs else []
         found += ["--check", golden] if self.check else []
@@ -57,43 +68,67 @@ class Job:
         return found + (["--profile"] if self.profile else [])
 
 
-@dataclass(frozen=True)
-class Output:
-    """What the harness said. `status` is 0, 1 when an output differs, 3 when activations do not fit the plan's limit, 2
-    or a signal's negative number for the rest."""
+class Device:
+    """A place where bundles run: the harness of a bundle, by a transport.
 
-    status: int
-    stdout: str
-    stderr: str
+    It is given the transport, and closes it. DeviceError when bundles of the manifest's kind cannot run there.
+    """
 
-
-class Device(Protocol):
-    """A place where bundles run."""
+    def __init__(self, transport: Transport, manifest: Manifest) -> None:
+        self.transport = transport
+        self._environment = transport.admit(manifest)
+        self._places: dict[Path, str] = {}
 
     @property
     def name(self) -> str:
-        """For people: `local`, `emulated (cortex-a72)`."""
+        """For people: `local`, `emulated (cortex-a72)`, `ssh:pi@raspberrypi.local`."""
+        return self.transport.name
 
     @property
     def is_real(self) -> bool:
         """Whether its times say anything about the device."""
+        return self.transport.is_real
 
-    def run(self, bundle: Bundle, job: Job) -> Output:
+    def run(self, bundle: Bundle, job: Job, on_line: Callable[[str], None] | None = None) -> Output:
         """Runs the harness. Raises DeviceError when it cannot be started or does not end."""
+        there, manifest = self.transport, bundle.manifest
+        if bundle.folder not in self._places:
+            self._places[bundle.folder] = there.push(_needed(bundle))
+        root = self._places[bundle.folder]
+        inputs = None if job.inputs is None else there.push(_files_in(job.inputs), keep=False)
+        outputs = None if job.outputs is None else there.push(_empty_folders(job.each), keep=False)
+        arguments = job.arguments(root, manifest, inputs, outputs)
+        command = [f"{root}/{manifest.harness}", *arguments]
+        output = there.execute(command, on_line, job.timeout_s, self._environment)
+        if outputs is not None and job.outputs is not None:
+            there.pull(outputs, job.outputs)
+        for folder in (inputs, outputs):
+            if folder is not None:
+                there.discard(folder)
+        return output
+
+    def close(self) -> None:
+        """Leaves nothing there."""
+        self.transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.transport.__exit__(kind, error, trace)
 
 
-def call(
-    command: Sequence[str],
-    hint: str | None = None,
-    timeout_s: float = TIMEOUT_S,
-    environment: Mapping[str, str] | None = None,
-) -> Output:
-    """Runs a program on this machine to its end; `environment` has variables beside those of this process."""
-    variables = {**os.environ, **(environment or {})}
-    try:
-        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=timeout_s, env=variables)
-    except subprocess.TimeoutExpired as error:
-        raise DeviceError(f"{command[0]} did not end within {timeout_s:.0f} s") from error
-    except OSError as error:
-        raise DeviceError(f"{command[0]} cannot be started: {error.strerror}", hint=hint) from error
-    return Output(done.returncode, *(stream.decode(errors="replace") for stream in (done.stdout, done.stderr)))
+def _needed(bundle: Bundle) -> dict[str, Path]:
+    """What of a bundle a run reads: not what is for apps and people. Static harnesses have the runtime in them."""
+    tops = ("bin", "golden", "model", "model.plan") + (() if bundle.manifest.provider == "cpu" else ("lib",))
+    return {name: path for name, path in _files_in(bundle.folder).items() if name.split("/")[0] in tops}
+
+
+def _files_in(folder: Path) -> dict[str, Path]:
+    return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def _empty_folders(each: int) -> dict[str, Path]:
+    return {f"{index}/": Path() for index in range(each)}

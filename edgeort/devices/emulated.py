@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Mapping, Sequence
 
-from edgeort.bundle import Bundle, Manifest
-from edgeort.devices.device import Job, Output, call
+from edgeort.bundle import Manifest
 from edgeort.devices.local import Local
+from edgeort.devices.transport import TIMEOUT_S, Output
 from edgeort.errors import DeviceError
 
-_QEMU = {"aarch64": ("qemu-aarch64-static", "qemu-aarch64"), "armv7": ("qemu-arm-static", "qemu-arm")}
+QEMU = {"aarch64": ("qemu-aarch64-static", "qemu-aarch64"), "armv7": ("qemu-arm-static", "qemu-arm")}
+_32_BIT = ("arm11", "arm9", "cortex-a5,", "cortex-a7,", "cortex-a8,", "cortex-a9,", "cortex-a15,")  # how they begin
 _INSTALL = "apt install qemu-user-static"
 _COPY = "copy the bundle to the device, and run there: bin/edgeort_bench model.plan --check golden/"
 _SIGILL = (-4, 132)
 
 
-class Emulated:
-    """Runs a Linux or Android harness under QEMU. Its times say nothing about the device."""
+class Emulated(Local):
+    """Runs static Linux programs under QEMU. Their times say nothing about the device."""
 
     is_real = False
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, cpu: str, arch: str | None = None) -> None:
+        super().__init__()
+        self.cpu = cpu
+        self._arch = arch or ("armv7" if f"{cpu},".startswith(_32_BIT) else "aarch64")
+        programs = [path for path in map(shutil.which, QEMU[self._arch]) if path]
+        if not programs:
+            raise DeviceError(f"{QEMU[self._arch][0]} is not installed", hint=_INSTALL)
+        self._command = (programs[0], "-cpu", cpu)
+        self.name = f"emulated ({cpu})"
+
+    @classmethod
+    def for_bundle(cls, manifest: Manifest, cpu: str | None = None) -> Emulated:
+        """An emulator of the device's CPU, or of another one. DeviceError where there is none."""
         target = manifest.target
-        if target.os not in ("linux", "android") or target.arch not in _QEMU:
+        if target.os not in ("linux", "android") or target.arch not in QEMU:
             here = Local.fits(manifest)
             raise DeviceError(
                 f"there is no emulator for {target.os}/{target.arch}",
@@ -30,21 +44,37 @@ class Emulated:
             )
         if manifest.provider != "cpu":
             raise DeviceError(f"{manifest.provider} does not run under the emulator", hint=_COPY)
-        if target.qemu is None:
+        if cpu is None and target.qemu is None:
             raise DeviceError(
-                f"the profile of {manifest.device} names no CPU to emulate", hint="add cpu.qemu to the profile"
+                f"the profile of {manifest.device} names no CPU to emulate",
+                hint="--on emulated:cortex-a72, or add cpu.qemu to the profile",
             )
-        programs = [path for path in map(shutil.which, _QEMU[target.arch]) if path]
-        if not programs:
-            raise DeviceError(f"{_QEMU[target.arch][0]} is not installed", hint=_INSTALL)
-        self._command = [programs[0], "-cpu", target.qemu]
-        self.name = f"emulated ({target.qemu})"
+        return cls(cpu or str(target.qemu), target.arch)
 
-    def run(self, bundle: Bundle, job: Job) -> Output:
-        """Runs the harness."""
-        folders = (None if path is None else str(path) for path in (job.inputs, job.outputs))
-        arguments = job.arguments(str(bundle.folder), bundle.manifest, *folders)
-        output = call([*self._command, str(bundle.harness), *arguments], hint=_INSTALL)
+    @property
+    def system(self) -> tuple[str, str]:
+        """Linux on the CPU."""
+        return "linux", self._arch
+
+    def admit(self, manifest: Manifest) -> Mapping[str, str]:
+        """Nothing is needed. DeviceError for a bundle of another architecture, or one that is not static."""
+        if manifest.target.arch != self._arch:
+            raise DeviceError(f"{self.name} cannot run code for {manifest.target.os}/{manifest.target.arch}")
+        if manifest.provider != "cpu":
+            raise DeviceError(f"{manifest.provider} does not run under the emulator", hint=_COPY)
+        return {}
+
+    def execute(
+        self,
+        arguments: Sequence[str],
+        on_line: Callable[[str], None] | None = None,
+        timeout_s: float = TIMEOUT_S,
+        environment: Mapping[str, str] | None = None,
+    ) -> Output:
+        """See Transport."""
+        output = self._run([*self._command, *arguments], arguments, on_line, timeout_s, environment)
         if output.status in _SIGILL:
-            raise DeviceError(f"the code uses an instruction that {self._command[-1]} lacks: {output.stderr.strip()}")
+            raise DeviceError(f"the code uses an instruction that {self.cpu} lacks: {output.stderr.strip()}")
+        if "unable to find CPU model" in output.stderr:
+            raise DeviceError(f"QEMU knows no CPU {self.cpu!r}", hint=f"{self._command[0]} -cpu help")
         return output

@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from edgeort import providers
-from edgeort.bundle import Bundle, Manifest
-from edgeort.devices.device import Job, Output, call
-from edgeort.errors import DeviceError
+from edgeort.bundle import Manifest
+from edgeort.device_profiles.host import ARCHS, OSES
+from edgeort.devices.channel import ProcessChannel, converse
+from edgeort.devices.transport import TIMEOUT_S, Output
+from edgeort.errors import DeviceError, OutputError
 
-_OSES = {"Linux": ("linux",), "Darwin": ("macos",), "Windows": ("windows",)}
-_ARCHS = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64", "armv7l": "armv7"}
+_SIGILL = -4
 
 
 class Local:
-    """Runs the harness directly."""
+    """Runs programs directly, and files where they lie."""
 
     name = "local"
     is_real = True
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self) -> None:
+        self._folders: list[Path] = []
+
+    @property
+    def system(self) -> tuple[str, str]:
+        """As profiles name it, or as Python does where no profile can."""
+        return _system()
+
+    @staticmethod
+    def fits(manifest: Manifest) -> bool:
+        """Whether operating system and instruction set are those of this machine (Android's harness is a Linux one)."""
+        os, arch = _system()
+        return manifest.target.os in ((os, "android") if os == "linux" else (os,)) and manifest.target.arch == arch
+
+    def admit(self, manifest: Manifest) -> Mapping[str, str]:
+        """The variables by which the provider finds its engine. DeviceError says why the bundle cannot run."""
         target = manifest.target
         if not self.fits(manifest):
             raise DeviceError(
@@ -30,18 +53,97 @@ class Local:
         provider = providers.provider(manifest.provider)
         if reason := provider.not_here():
             raise DeviceError(f"{manifest.provider} does not run on this machine: {reason}")
-        self._environment = provider.environment()
+        return provider.environment()
 
-    @staticmethod
-    def fits(manifest: Manifest) -> bool:
-        """Whether operating system and instruction set are those of this machine (Android's harness is a Linux one)."""
-        oses = _OSES.get(platform.system(), ())
-        here = (*oses, "android") if "linux" in oses else oses
-        return manifest.target.os in here and manifest.target.arch == _ARCHS.get(platform.machine().lower())
+    def push(self, files: Mapping[str, Path], *, keep: bool = True) -> str:
+        """The folder where the files lie already under their names; else a new one with copies."""
+        if root := _root_of(files):
+            return root
+        folder = Path(tempfile.mkdtemp(prefix="edgeort-"))
+        self._folders.append(folder)
+        try:
+            for name, path in files.items():
+                to = folder / name
+                (to if name.endswith("/") else to.parent).mkdir(parents=True, exist_ok=True)
+                if not name.endswith("/"):
+                    shutil.copyfile(path, to)
+                    to.chmod(0o755)
+        except OSError as error:
+            raise OutputError(f"{folder} cannot be written: {error.strerror}", hint=_ROOM) from error
+        return str(folder)
 
-    def run(self, bundle: Bundle, job: Job) -> Output:
-        """Runs the harness."""
-        folders = (None if path is None else str(path) for path in (job.inputs, job.outputs))
-        arguments = job.arguments(str(bundle.folder), bundle.manifest, *folders)
-        hint = f"chmod +x {bundle.harness}"
-        return call([str(bundle.harness), *arguments], hint=hint, environment=self._environment)
+    def execute(
+        self,
+        arguments: Sequence[str],
+        on_line: Callable[[str], None] | None = None,
+        timeout_s: float = TIMEOUT_S,
+        environment: Mapping[str, str] | None = None,
+    ) -> Output:
+        """See Transport."""
+        output = self._run(arguments, arguments, on_line, timeout_s, environment)
+        if output.status == _SIGILL:
+            raise DeviceError(f"{arguments[0]} uses an instruction that this machine's CPU lacks", hint=_FITTING)
+        return output
+
+    def _run(
+        self,
+        command: Sequence[str],
+        arguments: Sequence[str],
+        on_line: Callable[[str], None] | None,
+        timeout_s: float,
+        environment: Mapping[str, str] | None,
+    ) -> Output:
+        """What `command` says, which runs the program in `arguments`."""
+        try:
+            return converse(ProcessChannel(command, environment), on_line=on_line, timeout_s=timeout_s)
+        except TimeoutError:
+            raise DeviceError(f"{arguments[0]} did not end within {timeout_s:.0f} s on {self.name}") from None
+        except OSError as error:
+            hint = f"chmod +x {arguments[0]}" if isinstance(error, PermissionError) else None
+            raise DeviceError(f"{command[0]} cannot be started: {error.strerror}", hint=hint) from error
+
+    def pull(self, remote: str, to: Path) -> None:
+        """Copies a folder."""
+        try:
+            shutil.copytree(remote, to, dirs_exist_ok=True, copy_function=shutil.copyfile)
+        except OSError as error:
+            raise OutputError(f"{to} cannot be written: {error}", hint=_ROOM) from error
+
+    def discard(self, folder: str) -> None:
+        """Removes copies."""
+        if Path(folder) in self._folders:
+            self._folders.remove(Path(folder))
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Removes the copies."""
+        while self._folders:
+            shutil.rmtree(self._folders.pop(), ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+_ROOM = "set TMPDIR to a folder with room"
+_FITTING = "edgeort build --device host makes a bundle for this machine"
+
+
+def _system() -> tuple[str, str]:
+    machine = platform.machine().lower()
+    return OSES.get(platform.system(), platform.system().lower()), ARCHS.get(machine, machine)
+
+
+def _root_of(files: Mapping[str, Path]) -> str | None:
+    """The folder that all files lie in under their names, if there is one."""
+    roots = set()
+    for name, path in files.items():
+        whole, _, _ = os.path.abspath(path).replace(os.sep, "/").rpartition(f"/{name}")
+        if not whole or os.path.abspath(path) != os.path.abspath(f"{whole}/{name}"):
+            return None
+        roots.add(whole)
+    return roots.pop() if len(roots) == 1 else None

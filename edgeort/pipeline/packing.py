@@ -42,6 +42,7 @@ def make_manifest(path: Path, request: Request, made: Made) -> Manifest:
         harness=made.harness,
         min_sqnr_db=made.min_sqnr_db,
         requirements=made.requirements,
+        measured=profile.measured,
     )
 
 

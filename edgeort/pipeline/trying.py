@@ -5,9 +5,9 @@ It is made, run on the golden inputs where something here can run it, and compar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from edgeort.errors import UnsupportedError
 from edgeort.pipeline import checking, packing
 from edgeort.pipeline.checking import Model, Ran
 from edgeort.pipeline.walk import Walk
-from edgeort.providers import Made, Provider, Request
+from edgeort.providers import Made, Node, Provider, Request
 from edgeort.validate import reference_outputs
 from edgeort.validate.validation import compare_with_reference, feeds_of
 
@@ -74,6 +74,7 @@ class Workshop:
         manifest = replace(manifest, preprocessing=self.preprocessing, tokenizer=tokenizer)
         contents = packing.make_contents(made, self.vocabulary)
         inputs = checking.golden_inputs(self.reference, manifest, self.inputs)
+        manifest = replace(manifest, nodes=_with_costs(made, manifest, inputs))
         bundle = trials.enter_context(checking.trial(self.out, manifest, contents, inputs))
         with self.walk.stage("check"):
             ran = checking.run(bundle, inputs)
@@ -99,6 +100,15 @@ class Workshop:
             outputs = reference_outputs(self.reference, feeds_of(manifest, attempt.inputs))
         by_value = dict(zip(manifest.outputs, outputs, strict=True))
         return golden.files(attempt.inputs, by_value, whole=manifest.min_sqnr_db is not None)
+
+
+def _with_costs(made: Made, manifest: Manifest, inputs: Sequence[np.ndarray]) -> tuple[Node, ...]:
+    """The nodes with what they cost on the golden inputs."""
+    if made.costs is None:
+        return made.nodes
+    shapes = {value.name: array.shape for value, array in zip(manifest.inputs, inputs, strict=True)}
+    pairs = zip(made.nodes, made.costs(shapes), strict=True)
+    return tuple(replace(node, **asdict(cost)) for node, cost in pairs)
 
 
 def _check_types(made: Made) -> None:

@@ -137,8 +137,9 @@ def open_artefact(bundle: Bundle, on: str | None = None) -> Iterator[Artefact]:
         engine = open_plan(bundle.artefact, manifest.kernels, manifest.threads)
         where = f"this machine's build of the same plan; not as built: {error}"
     else:
-        if not isinstance(device, Local) or not _loads_here(manifest):
-            yield ByHarness(bundle, device)
+        if device.name != Local.name or not _loads_here(manifest):
+            with device:
+                yield ByHarness(bundle, device)
             return
         engine, where = Engine(bundle.library, bundle.artefact, threads=manifest.threads), device.name
     with contextlib.closing(engine):

@@ -51,6 +51,10 @@ def test_else_the_emulator_with_the_profiles_cpu(os: str):
         ("emulated", for_target("macos", "aarch64", "max"), "no emulator for macos/aarch64"),
         ("emulated", for_target("linux", "aarch64"), "names no CPU to emulate"),
         ("moon", for_target("linux", "aarch64"), "unknown device 'moon'; known are local, emulated"),
+        ("ssh:", for_target("linux", "aarch64"), "--on ssh:: this is none of local, emulated"),
+        ("ssh:-oProxyCommand=x", for_target("linux", "aarch64"), "this is not ssh:[user@]host[:port]"),
+        ("ssh:pi@host:99999", for_target("linux", "aarch64"), "this is not ssh:[user@]host[:port]"),
+        ("local:x", for_target("linux", "aarch64"), "this is none of local, emulated"),
     ],
 )
 def test_what_cannot_run_is_refused(on: str, manifest: Manifest, words: str):

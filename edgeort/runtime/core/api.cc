@@ -233,6 +233,16 @@ int edgeort_get_node(const edgeort_model* model, int index, edgeort_node* node) 
   return 0;
 }
 
+int edgeort_run_of(const edgeort_model* model, int index) {
+  if (index < 0 || index >= static_cast<int>(model->plan.n_nodes)) return -1;
+  const NodeState& state = model->nodes[index];
+  return state.skipped ? static_cast<int>(state.within) - 1 : index;
+}
+
+int edgeort_get_block(const edgeort_model* model, int index, edgeort_block* block) {
+  return index >= 0 && block_of(*model, static_cast<u32>(index), block) ? 0 : 1;
+}
+
 int edgeort_abi(void) { return EDGEORT_ABI; }
 
 }  // extern "C"

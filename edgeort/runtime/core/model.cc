@@ -21,7 +21,10 @@ void Model::reset_from(u32 segment) {
   if (segment >= n_segments) return;
   for (u32 node = segments[segment].begin; node < plan.n_nodes; ++node) {
     const u64 ns = nodes[node].ns;
-    nodes[node] = {nodes[node].op, nullptr, 0, 0, nullptr, nullptr, nullptr, ns, false, false, false, false, 0, 0, false};
+    const OpDef* op = nodes[node].op;
+    nodes[node] = {};
+    nodes[node].op = op;
+    nodes[node].ns = ns;
     for (u32 k = 0; k < plan.nodes[node].outputs; ++k) {
       const i32 index = plan.node_outputs(plan.nodes[node])[k];
       if (index < 0) continue;
@@ -110,7 +113,7 @@ Status Model::prepare_segment(u32 begin) {
 
 Status Model::plan_segment(u32 begin, u64 limit) {
   Segment& segment = segments[n_segments++];
-  segment = {begin, begin, Bump(&pages), Bump(&pages), nullptr, nullptr, 0};
+  segment = {begin, begin, Bump(&pages), Bump(&pages), nullptr, 0, nullptr, 0, false};
   current = &segment;
   Status status = Status::ok;
   u32 node = begin;

@@ -57,6 +57,9 @@ struct Storage {
   i32 first, last;  // node indices between which the bytes are in use, both included
   i32 input;        // Place::input: which
   Place place;
+  edgeort_block_kind kind = EDGEORT_BLOCK_TENSOR;  // Place::arena, as are
+  i32 owner = -1;                                  // the first tensor in it, or the node whose scratch it is
+  i32 tensors = 0;                                 // how many lie in it
   bool same(const Storage& s) const { return bytes == s.bytes && first == s.first && last == s.last && place == s.place; }
 };
 
@@ -106,6 +109,7 @@ struct NodeState {
   const Stream* stream;  // the stream that this node ends
   u64 ns;
   bool skipped;
+  u32 within;        // of a skipped one: the node whose run it is part of, plus 1; 0: of none
   bool joins, cuts;  // columns: it may have nothing to copy
   bool follows_rows;
   int row_operands;  // of a node that ends rows: where operands begin that it reads row by row; else 0
@@ -117,10 +121,12 @@ struct NodeState {
 struct Segment {
   u32 begin, end;
   Bump memory;
-  Bump updated;       // what nodes that vary hold
-  Storage* storages;  // of TensorState::storage, in `memory`; null: it cannot be updated
+  Bump updated;  // what nodes that vary hold
   u8* arena;
   size_t arena_bytes;
+  const Storage* storages;  // how it is laid out
+  i32 n_storages;
+  bool updatable;  // core/update.h
 };
 
 // Dimensions of two inputs that have one name.
@@ -200,5 +206,8 @@ Status open_plan(Model& model, const u8* data, size_t size);
 // Decides the storage of every tensor that nodes [begin, end) produce, lays all of it and the nodes' scratch out in one
 // arena, and points tensors and nodes at it. Status::limit, with the size in the segment, when that is above `limit` bytes.
 Status plan_memory(Model& model, Segment& segment, u64 limit);
+
+// Block `index` of the arena, as edgeort.h has it; false past the last.
+bool block_of(const Model& model, u32 index, edgeort_block* block);
 
 }  // namespace edgeort

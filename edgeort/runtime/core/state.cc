@@ -64,7 +64,7 @@ Status bind_state(Model& m, int input_index, int output_index, i64 capacity) {
   m.tensors[input].tensor = t;
   m.tensors[output].grows_from = input;
   m.states[m.n_states++] = {input, output, capacity, data, size};
-  if (m.n_segments) m.segments[0].storages = nullptr;  // an update would not know
+  if (m.n_segments) m.segments[0].updatable = false;
   m.prepared = false;
   return Status::ok;
 }

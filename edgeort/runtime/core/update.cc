@@ -56,7 +56,8 @@ class Output {
     t_->changed = !same || (known_ && memcmp(now.data, before_.data, bytes(now)) != 0);
     if (t_->value_known != known_ || t_->view_of != view_of_) return false;
     // It, as a slice of others, or others as slices of it, know how far apart rows lie.
-    if ((t_->slice.root >= 0 || t_->slice_readers > 0) && (now.rank != before_.rank || (now.rank > 0 && now.dims[now.rank - 1] != before_.dims[now.rank - 1])))
+    if ((t_->slice.root >= 0 || t_->slice_readers > 0) &&
+        (now.rank != before_.rank || (now.rank > 0 && now.dims[now.rank - 1] != before_.dims[now.rank - 1])))
       return false;
     if (known_ || now.capacity || view_of_ >= 0 || t_->storage < 0) return true;
     const Storage& storage = segment.storages[t_->storage];
@@ -97,7 +98,7 @@ bool prepare_again(Model& m, const Segment& segment, u32 node) {
 }  // namespace
 
 bool update(Model& m) {
-  if (m.n_segments == 0 || !m.segments[0].storages) return false;
+  if (m.n_segments == 0 || !m.segments[0].updatable) return false;
   m.reset_from(1);
   Segment& segment = m.segments[0];
   m.current = &segment;

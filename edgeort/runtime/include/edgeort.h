@@ -103,6 +103,23 @@ typedef struct {
   int32_t skipped; /* 1: computed at prepare, a view, or part of another node's run */
 } edgeort_node;
 
+typedef enum {
+  EDGEORT_BLOCK_TENSOR = 0,  /* one tensor or several: views, and results that take an operand's place */
+  EDGEORT_BLOCK_SCRATCH = 1, /* of a node, shared by its threads; the lines of tensors that are never whole lie there */
+  EDGEORT_BLOCK_THREADS = 2, /* of a node, a part for each thread */
+  EDGEORT_BLOCK_BODY = 3     /* the arena of the body of an If or Loop */
+} edgeort_block_kind;
+
+typedef struct {
+  const char* name; /* of the first tensor in it; of the node whose scratch it is; of the body */
+  size_t offset;    /* in the arena; arenas of nodes that are prepared later lie behind each other, those of bodies last */
+  size_t bytes;     /* 0: it takes no place in the arena */
+  int32_t kind;
+  int32_t tensors; /* how many lie in it */
+  int32_t first;   /* nodes between which it is in use, both included; the number of nodes: until the end of the run */
+  int32_t last;
+} edgeort_block;
+
 /* Opens a plan file (UTF-8; mapped, not copied: the file must not change while the model is open). NULL on failure, with the
  * reason in error[EDGEORT_ERROR_BYTES]. options and error may be NULL. */
 EDGEORT_API edgeort_model* edgeort_open(const char* path, const edgeort_options* options, char* error);
@@ -140,6 +157,10 @@ EDGEORT_API int edgeort_run(edgeort_model* model);
 EDGEORT_API const char* edgeort_last_error(const edgeort_model* model);
 EDGEORT_API int edgeort_get_stats(const edgeort_model* model, edgeort_stats* stats);
 EDGEORT_API int edgeort_get_node(const edgeort_model* model, int index, edgeort_node* node);
+/* The node whose run a node is part of, after edgeort_prepare or edgeort_run: itself, where it has a run of its own; -1: of none. */
+EDGEORT_API int edgeort_run_of(const edgeort_model* model, int index);
+/* How the arena is laid out, after edgeort_prepare or edgeort_run; nonzero past the last block. */
+EDGEORT_API int edgeort_get_block(const edgeort_model* model, int index, edgeort_block* block);
 EDGEORT_API int edgeort_abi(void);
 
 #ifdef __cplusplus

@@ -8,7 +8,7 @@ namespace {
 
 constexpr int kAtOnce = 4;  // rows that share what is loaded
 
-constexpr int kLine = 16;   // floats of a line of the cache
+constexpr int kLine = 16;  // floats of a line of the cache
 
 // Fetches the line at column d of vectors [j, j + n) of what is read next: into level 2, as level 1 may be too small.
 EDGEORT_INLINE void fetch(const FewRows& t, i64 j, i64 d, int n) {

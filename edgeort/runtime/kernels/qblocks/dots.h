@@ -150,7 +150,7 @@ struct Dots {
   static EDGEORT_INLINE Values values(const i8* x) { return x; }
   EDGEORT_INLINE void begin(vi sum) { sums = sum; }
   EDGEORT_INLINE void add(Bytes w, Values x) {
-    const auto q = bitcast<Vec<i8, 4 * kLanes>>(w);
+    const auto q = bitcast<Vec<i8, 4 * kLanes> >(w);
     for (int i = 0; i < 4 * kLanes; ++i) sums[i / 4] += q[i] * x[i % 4];
   }
   EDGEORT_INLINE void flush() {}

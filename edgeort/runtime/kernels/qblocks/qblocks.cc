@@ -60,8 +60,7 @@ Status prepare(Prepare& p) {
   if (!s) return p.fail("out of memory");
   if (!p.has(kX) || p.in(kX).dtype != DType::f32 || p.in(kX).rank < 1) return p.fail("the input must be float32, and no scalar");
   const Tensor& x = p.in(kX);
-  if (x.dims[x.rank - 1] != g.k)
-    return p.fail("inner dimensions disagree: %lld and %lld", (long long)x.dims[x.rank - 1], (long long)g.k);
+  if (x.dims[x.rank - 1] != g.k) return p.fail("inner dimensions disagree: %lld and %lld", (long long)x.dims[x.rank - 1], (long long)g.k);
   EDGEORT_TRY(bind_weights(p, g, s));
   i64 dims[kMaxRank];
   memcpy(dims, x.dims, sizeof(dims));

@@ -23,9 +23,9 @@ struct BlockScale {
 struct BlockTile {
   const u8* weights;  // of the first panel, and so on
   const f32* scale;
-  const i8* zero;  // null: none given
-  i64 blocks, quads;  // of a row, and of a block
-  const i8* rows;     // bytes, blocks * quads * kQuadRows a row
+  const i8* zero;            // null: none given
+  i64 blocks, quads;         // of a row, and of a block
+  const i8* rows;            // bytes, blocks * quads * kQuadRows a row
   const BlockScale* scales;  // `blocks` a row
   const f32* bias;           // whole panels; null: none
   f32* out;
@@ -39,8 +39,8 @@ using BlockTileFn = void (*)(const BlockTile&);
 static constexpr int kMaxBlockRows = 8;
 
 struct BlockKernels {
-  int rows;                                          // of the largest tile
-  BlockTileFn multiply[2][2][kMaxBlockRows];         // [8 bits, 4 bits][zero points: none, given][m - 1]
+  int rows;                                   // of the largest tile
+  BlockTileFn multiply[2][2][kMaxBlockRows];  // [8 bits, 4 bits][zero points: none, given][m - 1]
   // Of each block of x [k]: scale = max(max |x| / 127, 2^-126), i = 1 / scale, to = clip(round(x * i), -127, 127). A NaN gives -127.
   void (*quantise)(const f32* x, i64 k, i64 block, i8* to, BlockScale* scales);
 };

@@ -42,7 +42,8 @@ EDGEORT_INLINE BlockScale quantise_block(const f32* x, i64 n, i64 block, i8* to)
 }
 
 void quantise(const f32* x, i64 k, i64 block, i8* to, BlockScale* scales) {
-  for (i64 first = 0; first < k; first += block, to += block) *scales++ = quantise_block(x + first, k - first < block ? k - first : block, block, to);
+  for (i64 first = 0; first < k; first += block, to += block)
+    *scales++ = quantise_block(x + first, k - first < block ? k - first : block, block, to);
 }
 
 // One panel of M rows.
@@ -120,8 +121,7 @@ struct Tile {
       for (int v = 0; v < kVectors; ++v) {
         const vf w = load(scale + v * kLanes);
 #pragma clang loop unroll(full)
-        for (int m = 0; m < M; ++m)
-          sum[m][v] = fma(to_float(dots[m][v].sum()), splat(t.scales[m * t.blocks + block].scale) * w, sum[m][v]);
+        for (int m = 0; m < M; ++m) sum[m][v] = fma(to_float(dots[m][v].sum()), splat(t.scales[m * t.blocks + block].scale) * w, sum[m][v]);
       }
     }
   }

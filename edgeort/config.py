@@ -1,0 +1,63 @@
+"""edgeort.toml, which may lie in the folder that a command runs in.
+
+[model]
+path = "model.onnx"             # what `edgeort build` builds
+
+[devices]
+pi = "ssh:pi@raspberrypi.local" # then `--on pi`
+phone = "adb:R58M123ABCD"
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgeort.errors import InputError
+
+NAME = "edgeort.toml"
+_ALLOWED = 'allowed: [model] with path = "model.onnx"; [devices] with NAME = "ssh:user@host" and the like'
+_DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the file says. `model` is a path here; `devices` maps names to what --on takes."""
+
+    model: Path | None = None
+    devices: Mapping[str, str] = field(default_factory=dict)
+
+
+def read(folder: Path) -> Config | None:
+    """The file in `folder`; None where there is none. InputError for one that says something else."""
+    path = folder / NAME
+    if not path.exists():
+        return None
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{NAME}: {error}", hint=_ALLOWED) from error
+    if not table or set(table) - {"model", "devices"}:
+        raise _refused()
+    model = _texts(table.get("model", {}))
+    devices = _texts(table.get("devices", {}))
+    if set(model) != ({"path"} if "model" in table else set()):
+        raise _refused()
+    for name in devices:
+        if not _DEVICE.fullmatch(name) or name in ("local", "emulated", "ssh", "adb"):
+            raise InputError(f"{NAME}: [devices]: {name!r} cannot be the name of a device", hint='pi = "ssh:pi@host"')
+    return Config(folder / model["path"] if model else None, devices)
+
+
+def _texts(section: Any) -> dict[str, str]:
+    if not isinstance(section, dict) or not all(isinstance(value, str) for value in section.values()):
+        raise _refused()
+    return section
+
+
+def _refused() -> InputError:
+    return InputError(f"{NAME}: an unknown or missing key; {_ALLOWED}")
