@@ -1,7 +1,7 @@
 """BlockQGemm: products by weights of 4 or 8 bits in blocks along k, whose rows become bytes as the model runs.
 
-Weights (runtime/kernels/qblocks/qblocks.h) are [panel, block, quad of four rows, column, row of the quad]: signed bytes,
-or 0..15, of which two quads share bytes, the first in the low bits.
+Weights (runtime/kernels/qblocks/qblocks.h) are [panel, block, quad of four rows, column, row of the quad]: signed
+bytes, or 0..15, of which two quads share bytes, the first in the low bits.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LEAST_BLOCK, _MOST_BLOCK = 2 * _QUAD, 4096 * _QUAD  # rows; of bytes, so many p
 
 @dataclass(frozen=True)
 class Blocks:
-    """Weights (q - zero) * scale of `bits` bits: q uint8 [k, n]; zero, integers, and scale [blocks, n], a block `rows` rows."""
+    """Weights (q - zero) * scale: q uint8 [k, n] of `bits` bits; zero, integers, and scale [blocks, n] of `rows` rows."""
 
     q: np.ndarray
     zero: np.ndarray
@@ -46,9 +46,7 @@ def can_be(block: int) -> bool:
     return block % _LEAST_BLOCK == 0 and _LEAST_BLOCK <= block <= _MOST_BLOCK
 
 
-def product(
-    ctx: Lowering, node: ir.Node, group: Group, weights: Blocks, bias: int
-) -> None:
+def product(ctx: Lowering, node: ir.Node, group: Group, weights: Blocks, bias: int) -> None:
     """The product of input 0, with the group's program; bias: a tensor of the plan, or -1."""
     k, n = weights.q.shape
     middle, name = 2 ** (weights.bits - 1), str(node.inputs[1].name)  # type: ignore[union-attr]
@@ -64,4 +62,3 @@ def product(
     params = PARAMS["BlockQGemmParams"].pack(k=k, n=n, epilogue=header)
     inputs = [ctx.value(node.inputs[0]), *constants, *operands]
     ctx.emit("BlockQGemm", node, params + code, inputs=inputs, outputs=[ctx.result(group.output)])
-

@@ -21,7 +21,7 @@ SHAPES = [(1, 1, 16), (64, 33, 16), (100, 17, 32), (32, 130, 64), (300, 48, 128)
 
 
 def level4(k: int, n: int, bits: int, block: int, zeros: str, tail: str = "Relu") -> tuple[onnx.ModelProto, np.ndarray]:
-    """The model of nbits_of with accuracy level 4 and `tail`, and the integers less their zero points [block, row, n]."""
+    """The model of nbits_of with accuracy level 4 and `tail`; integers less their zero points [block, row, n]."""
     model, weight, _ = nbits_of(k, n, bits, block, zeros)
     model.graph.node[0].attribute.append(helper.make_attribute("accuracy_level", 4))
     model.graph.node[1].op_type = tail
@@ -52,7 +52,8 @@ def product(x: np.ndarray, integers: np.ndarray, scale: np.ndarray, bias: np.nda
     y = np.empty((len(x), n), f)
     for m in range(len(x)):
         for c in range(n):  # the sum over blocks is that of a product
-            y[m, c] = library().gemm(dots[m, :, c][None], np.ascontiguousarray(factors[m, :, c][:, None]))[0, 0] + bias[c]
+            column = np.ascontiguousarray(factors[m, :, c])[:, None]
+            y[m, c] = library().gemm(np.ascontiguousarray(dots[m, :, c])[None], column)[0, 0] + bias[c]
     return y
 
 

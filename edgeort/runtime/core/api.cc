@@ -221,8 +221,14 @@ const char* edgeort_last_error(const edgeort_model* model) { return model->error
 
 int edgeort_get_stats(const edgeort_model* model, edgeort_stats* stats) {
   const size_t arena = model->arena_bytes();
-  *stats = {model->plan_bytes, arena > model->reserved_bytes ? arena : model->reserved_bytes, model->own_pool.threads(),
-            static_cast<int32_t>(model->plan.n_nodes), isa_name(model->isa)};
+  size_t states = 0;
+  for (u32 i = 0; i < model->n_states; ++i) states += static_cast<size_t>(model->states[i].bytes);
+  *stats = {model->plan_bytes,
+            arena > model->reserved_bytes ? arena : model->reserved_bytes,
+            states,
+            model->own_pool.threads(),
+            static_cast<int32_t>(model->plan.n_nodes),
+            isa_name(model->isa)};
   return 0;
 }
 
