@@ -13,7 +13,7 @@ import numpy as np
 from edgeort.errors import BudgetError, InputError, PlanError
 from edgeort.values import BITS
 
-ABI = 1
+ABI = 2
 _ERROR_BYTES = 512
 _MAX_RANK = 8
 MAX_THREADS = 64  # ThreadPool::kMaxThreads
@@ -47,6 +47,7 @@ class _Stats(c.Structure):
     _fields_ = (
         ("weights_bytes", c.c_size_t),
         ("arena_bytes", c.c_size_t),
+        ("states_bytes", c.c_size_t),
         ("threads", c.c_int32),
         ("nodes", c.c_int32),
         ("isa", c.c_char_p),
@@ -68,10 +69,11 @@ class ValueInfo:
 
 @dataclass(frozen=True)
 class Stats:
-    """What an open model holds: the plan's bytes, the arena's bytes, threads, nodes, and the ISA level in use."""
+    """What an open model holds: bytes of plan, arena and states; threads, nodes, and the ISA level in use."""
 
     weights_bytes: int
     arena_bytes: int
+    states_bytes: int
     threads: int
     nodes: int
     isa: str
@@ -280,7 +282,7 @@ class Engine:
         """Sizes, threads and ISA level."""
         raw = _Stats()
         self._lib.edgeort_get_stats(self._model, c.byref(raw))
-        return Stats(raw.weights_bytes, raw.arena_bytes, raw.threads, raw.nodes, raw.isa.decode())
+        return Stats(raw.weights_bytes, raw.arena_bytes, raw.states_bytes, raw.threads, raw.nodes, raw.isa.decode())
 
     @property
     def nodes(self) -> list[NodeTime]:

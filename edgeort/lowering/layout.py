@@ -46,9 +46,10 @@ DTYPES: tuple[tuple[str, int, int], ...] = (
     ("q8", -1, 1),
 )
 Q8 = len(DTYPES) - 1
-QUANTISED_PRODUCTS = ("DynamicQGemm", "QConv", "QDepthwiseConv", "QGemm", "QStemConv")
+QUANTISED_PRODUCTS = ("BlockQGemm", "DynamicQGemm", "QConv", "QDepthwiseConv", "QGemm", "QStemConv")
 FLOAT_PRODUCTS = ("Conv", "ConvTranspose", "DepthwiseConv", "Gemm", "SparseGemm", "StemConv", "WinogradConv")
-COMPRESSED_PRODUCTS = ("CompressedConv", "CompressedGemm")  # whose u8 weights are pairs of 4 bits
+COMPRESSED_PRODUCTS = ("CompressedConv", "CompressedGemm")
+BLOCK_PRODUCTS = ("BlockQGemm", *COMPRESSED_PRODUCTS)  # whose u8 weights are pairs of 4 bits
 
 HEADER = Struct(
     "Header",

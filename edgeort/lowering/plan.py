@@ -93,10 +93,10 @@ class PlanBuilder:
         if at is None or self.tensors[node.inputs[at]].data is None:
             return "", 0
         form = _STORED.get(layout.DTYPES[self.tensors[node.inputs[at]].dtype][0], "")
-        if form == "u8" and node.op in layout.COMPRESSED_PRODUCTS:
+        if form == "u8" and node.op in layout.BLOCK_PRODUCTS:
             form = "int4"
         masked = node.op == "SparseGemm"
-        others = node.inputs[2:3] if masked else node.inputs[3:5] if node.op in layout.COMPRESSED_PRODUCTS else []
+        others = node.inputs[2:3] if masked else node.inputs[3:5] if node.op in layout.BLOCK_PRODUCTS else []
         arrays = [self.tensors[index].data for index in (node.inputs[at], *others) if index >= 0]
         held = [array if (less := storage.sparse(array)) is None else less for array in arrays if array is not None]
         if form and (masked or held[0] is not arrays[0]):

@@ -37,7 +37,7 @@ def test_the_header_is_plain_c_and_cpp(flags: tuple[str, ...], source: str, tmp_
     program.write_text(
         '#include "edgeort.h"\n'
         "int main(void) { edgeort_options options = {1, 0, 0}; edgeort_tensor x; edgeort_model* model = 0;\n"
-        "  if (EDGEORT_ABI != 1) model = edgeort_open(0, &options, 0);\n"
+        "  if (EDGEORT_ABI != 2) model = edgeort_open(0, &options, 0);\n"
         "  return model && edgeort_input(model, 0, &x); }\n"
     )
     strict = ("-pedantic-errors", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-c", f"-I{HEADER.parent}")

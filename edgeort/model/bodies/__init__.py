@@ -13,7 +13,7 @@ import onnx
 import onnx.defs
 import onnx_ir as ir
 
-from edgeort.model.bodies import microsoft, plain, signal, training
+from edgeort.model.bodies import grouped, microsoft, plain, signal, training
 from edgeort.model.bodies.builder import Body, Unknown
 
 DOMAIN = "edgeort.standard"  # of the functions that hold the bodies
@@ -44,6 +44,7 @@ BODIES: dict[tuple[str, str], Callable[[Body], list[str]]] = {
     **signal.BODIES,
     **training.BODIES,
     **microsoft.BODIES,
+    **grouped.BODIES,
 }
 
 

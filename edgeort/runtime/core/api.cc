@@ -103,7 +103,7 @@ Status set_input(Model& m, i32 index, const edgeort_tensor& given) {
   if (count(t) > 0 && reinterpret_cast<uintptr_t>(t.data) % size_of(t.dtype))
     return m.fail("the data of input \"%s\" is not aligned to its elements of %zu bytes", name_of(m, index), size_of(t.dtype));
   m.tensors[index].tensor = t;
-  if (changed) m.prepared = false;
+  if (changed) m.change(index);
   return Status::ok;
 }
 
@@ -219,8 +219,14 @@ const char* edgeort_last_error(const edgeort_model* model) { return model->error
 
 int edgeort_get_stats(const edgeort_model* model, edgeort_stats* stats) {
   const size_t arena = model->arena_bytes();
-  *stats = {model->plan_bytes, arena > model->reserved_bytes ? arena : model->reserved_bytes, model->own_pool.threads(),
-            static_cast<int32_t>(model->plan.n_nodes), isa_name(model->isa)};
+  size_t states = 0;
+  for (u32 i = 0; i < model->n_states; ++i) states += static_cast<size_t>(model->states[i].bytes);
+  *stats = {model->plan_bytes,
+            arena > model->reserved_bytes ? arena : model->reserved_bytes,
+            states,
+            model->own_pool.threads(),
+            static_cast<int32_t>(model->plan.n_nodes),
+            isa_name(model->isa)};
   return 0;
 }
 

@@ -87,6 +87,24 @@ Status load_tensors(Model& m) {
   return Status::ok;
 }
 
+// Which inputs' free dimensions have one name. No more than each dimension with the first of its name.
+Status find_same_dims(Model& m) {
+  if (!take(m.memory, &m.same_dims, size_t{m.plan.n_inputs} * kMaxRank)) return m.fail("out of memory");
+  for (u32 i = 0; i < m.plan.n_inputs * u32{kMaxRank}; ++i) {
+    const i32 tensor = m.plan.inputs[i / kMaxRank], dim = static_cast<i32>(i % kMaxRank);
+    const TensorRecord& r = m.plan.tensors[tensor];
+    if (dim >= r.rank || m.plan.dims[r.dims + static_cast<u32>(dim)] >= 0) continue;
+    for (u32 k = 0; k < i; ++k) {
+      const i32 first = m.plan.inputs[k / kMaxRank], first_dim = static_cast<i32>(k % kMaxRank);
+      const TensorRecord& f = m.plan.tensors[first];
+      if (first_dim >= f.rank || m.plan.dims[f.dims + static_cast<u32>(first_dim)] != m.plan.dims[r.dims + static_cast<u32>(dim)]) continue;
+      m.same_dims[m.n_same_dims++] = {tensor, dim, first, first_dim};
+      break;
+    }
+  }
+  return Status::ok;
+}
+
 // Opens the plans that are operands of nodes which run them.
 Status open_bodies(Model& m) {
   for (u32 i = 0; i < m.plan.n_nodes; ++i) {
@@ -125,6 +143,7 @@ Status open_plan(Model& m, const u8* data, size_t size) {
   if (!take(m.memory, &m.segments, m.max_segments)) return m.fail("out of memory");
   EDGEORT_TRY(bind_ops(m));
   EDGEORT_TRY(load_tensors(m));
+  EDGEORT_TRY(find_same_dims(m));
   return open_bodies(m);
 }
 

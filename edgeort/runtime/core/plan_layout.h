@@ -198,6 +198,14 @@ struct DynamicQGemmParams {
 };
 static_assert(sizeof(DynamicQGemmParams) == 48);
 
+// A product of float32 [..., k], whose rows become bytes in blocks as it runs, by weights of 4 or 8 bits in the same blocks: inputs are x, weights, bias, scales, zero points, the program's operands (kernels/qblocks).
+struct BlockQGemmParams {
+  i64 k;
+  i64 n;
+  Program epilogue;
+};
+static_assert(sizeof(BlockQGemmParams) == 40);
+
 // A product of float32 [..., k] by a constant [k, n] with zeros: inputs are x, the weights that are not zero, column by column, the mask u64 [n, ceil(k / 64)] of their places, the bias, the program's operands.
 struct SparseGemmParams {
   i64 k;

@@ -33,7 +33,7 @@
 extern "C" {
 #endif
 
-#define EDGEORT_ABI 1
+#define EDGEORT_ABI 2
 #define EDGEORT_MAX_RANK 8
 #define EDGEORT_ERROR_BYTES 512
 /* What edgeort_prepare and edgeort_run return when activations need more memory than the plan was built for. */
@@ -91,6 +91,7 @@ typedef struct {
 typedef struct {
   size_t weights_bytes; /* the plan, mapped */
   size_t arena_bytes;   /* activations and scratch, valid after edgeort_prepare or edgeort_run; of the largest inputs, where bounded */
+  size_t states_bytes;  /* of states, with room for all their rows (edgeort_bind_state) */
   int32_t threads;
   int32_t nodes;
   const char* isa;
