@@ -35,6 +35,7 @@ from edgeort.lowering import (
     rnn,
     sequences,
     strings,
+    trees,
     typed,
 )
 from edgeort.lowering.context import Group, Lowering, unsupported
@@ -73,6 +74,7 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     **rare.HANDLERS,
     **sequences.HANDLERS,
     **strings.HANDLERS,
+    **trees.HANDLERS,
 }
 
 
