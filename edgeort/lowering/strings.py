@@ -11,6 +11,7 @@ import onnx_ir as ir
 from edgeort.lowering.context import Group, Lowering, attribute, choice, integer, integers, text, unsupported
 from edgeort.lowering.layout import STRING
 from edgeort.lowering.move import axis_params
+from edgeort.lowering.params import PARAMS
 from edgeort.lowering.plan import dtype_code
 from edgeort.lowering.regex import Unreadable, program
 from edgeort.lowering.typed import CODES
@@ -57,14 +58,32 @@ def case_pairs(action: str) -> np.ndarray:
 
 
 def _regex(ctx: Lowering, node: ir.Node, group: Group) -> None:
-    """RegexFullMatch; the pattern becomes a program."""
+    """RegexFullMatch."""
+    ctx.emit("RegexFullMatch", node, inputs=[ctx.value(node.inputs[0]), *_pattern(ctx, node, text(node, "pattern"))])
+
+
+def _pattern(ctx: Lowering, node: ir.Node, pattern: str) -> list[int]:
+    """A program and its ranges."""
     try:
-        code, ranges = program(text(node, "pattern"))
+        code, ranges = program(pattern)
     except Unreadable as error:
         raise unsupported(node, f"its pattern {error}", "write it with what both RE2 and Python's re have") from error
     arrays = {"program": np.array(code, np.int64), "ranges": np.array(ranges, np.int64).reshape(-1, 2)}
-    operands = [ctx.weights(f"{node.name}.{name}", array, CODES["i64"]) for name, array in arrays.items()]
-    ctx.emit("RegexFullMatch", node, inputs=[ctx.value(node.inputs[0]), *operands])
+    return [ctx.weights(f"{node.name}.{name}", array, CODES["i64"]) for name, array in arrays.items()]
+
+
+def _tokenizer(ctx: Lowering, node: ir.Node, group: Group) -> None:
+    """Tokenizer of com.microsoft: by a pattern of tokens, of what separates them, or into characters."""
+    separators = [str(s) for s in attribute(node, "separators") or ()]  # type: ignore[attr-defined]
+    tokens = text(node, "tokenexp")
+    mode = 1 if tokens else 0 if separators == [""] else 2
+    if mode == 2 and not separators:
+        raise unsupported(node, "it has neither separators nor a pattern of tokens")
+    pattern = tokens or "|".join(f"(?:{separator})" for separator in separators)
+    pad = texts(ctx, node, "pad", [text(node, "pad_value")])
+    values = [mode, integer(node, "mark", 0), integer(node, "mincharnum", 1)]
+    inputs = [ctx.value(node.inputs[0]), *_pattern(ctx, node, pattern), pad]
+    ctx.emit("Tokenizer", node, PARAMS["ListParams"].pack(count=3, values=values), inputs=inputs)
 
 
 _KINDS = {"strings": object, "int64s": np.int64, "floats": np.float32}
@@ -141,6 +160,7 @@ HANDLERS = {
     ("", "StringSplit"): _split,
     ("", "StringNormalizer"): _normalizer,
     ("", "RegexFullMatch"): _regex,
+    ("com.microsoft", "Tokenizer"): _tokenizer,
     ("ai.onnx.ml", "LabelEncoder"): _label_encoder,
     ("ai.onnx.ml", "CategoryMapper"): _category_mapper,
 }

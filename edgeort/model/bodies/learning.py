@@ -120,8 +120,9 @@ def _linear(b: Body, rows: int) -> str:
     coefficients, intercepts = _floats(b, "coefficients"), _floats(b, "intercepts")
     if rows < 1 or not coefficients.size or coefficients.size % rows or intercepts.size not in (0, 1, rows):
         raise Unknown
-    x = _x(b) if b.rank(0) > 1 else b.unsqueeze(_x(b), 0)
-    scores = b.op("MatMul", x, b.array(coefficients.reshape(rows, -1).T, FLOAT))
+    table = coefficients.reshape(rows, -1)
+    x = b.op("Reshape", _x(b), b.ints(-1, table.shape[1]))
+    scores = b.op("MatMul", x, b.array(table.T, FLOAT))
     return b.op("Add", scores, b.array(intercepts, FLOAT)) if intercepts.size else scores
 
 
