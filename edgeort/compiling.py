@@ -62,10 +62,20 @@ def _value(value: ir.Value, limits: Mapping[str, tuple[int, int]]) -> Value:
     shape: Dims | None = None
     if value.shape is not None:
         shape = tuple(dim if isinstance(dim, int) else dim.value for dim in value.shape)
-    dtype = "float32" if value.dtype is None else value.dtype.name.lower()
+    dtype = "float32" if value.type is None else _dtype(value.type)
     named = ((axis, dim) for axis, dim in enumerate(shape or ()) if isinstance(dim, str) and dim in limits)
     bounds = tuple((axis, *limits[dim]) for axis, dim in named)
-    return Value(str(value.name), {"float": "float32", "double": "float64"}.get(dtype, dtype), shape, bounds)
+    return Value(str(value.name), dtype, shape, bounds)
+
+
+def _dtype(kind: ir.TypeProtocol) -> str:
+    """As `Value` names it."""
+    import onnx_ir as ir
+
+    if isinstance(kind, (ir.SequenceType, ir.OptionalType)):
+        return f"{'sequence' if isinstance(kind, ir.SequenceType) else 'optional'}({_dtype(kind.elem_type)})"
+    name = kind.dtype.name.lower()
+    return {"float": "float32", "double": "float64"}.get(name, name)
 
 
 def cached_plan(model_file: Path, profile: Profile, make: Callable[[], tuple[PlanBuilder, ir.Model]]) -> CachedPlan:

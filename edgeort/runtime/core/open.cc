@@ -5,6 +5,7 @@
 #include "constants.h"
 #include "model.h"
 #include "ops.h"
+#include "texts.h"
 
 namespace edgeort {
 namespace {
@@ -39,7 +40,7 @@ Status bind_ops(Model& m) {
   return Status::ok;
 }
 
-// Points the tensor at a constant's data, which is dense in memory.
+// Points the tensor at a constant's data, which is dense in memory, or at strings that point at it.
 bool load_constant(Model& m, const TensorRecord& r, TensorState* t) {
   u8* data = const_cast<u8*>(m.plan.data + r.data);
   if (r.sparse) {
@@ -47,6 +48,12 @@ bool load_constant(Model& m, const TensorRecord& r, TensorState* t) {
     if (!take(m.memory, &dense, bytes(t->tensor))) return false;
     widen(data, static_cast<u64>(count(t->tensor)), size_of(t->tensor.dtype), dense);
     data = dense;
+  }
+  if (t->tensor.dtype == DType::string) {
+    Text* texts;
+    if (!take(m.memory, &texts, static_cast<size_t>(count(t->tensor)))) return false;
+    read_texts(data, static_cast<u64>(count(t->tensor)), texts);
+    data = reinterpret_cast<u8*>(texts);
   }
   t->tensor.data = data;
   t->value_known = true;

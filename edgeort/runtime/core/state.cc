@@ -27,6 +27,7 @@ Status check(Model& m, i32 input, i32 output, i64 capacity) {
   i64 least, most;
   m.plan.bounds_of(m.plan.tensors[input], t.rank - 2, &least, &most);
   if (least > 0) return m.fail("input \"%s\" cannot be empty", name);
+  if (points(m.tensors[input].tensor.dtype)) return m.fail("input \"%s\" points at data that no state can keep", name);
   if (capacity < 1 || capacity > most) return m.fail("input \"%s\" has no room for %lld rows", name, (long long)capacity);
   return Status::ok;
 }

@@ -70,7 +70,9 @@ typedef enum {
   EDGEORT_I4 = 19,
   EDGEORT_U4 = 20,
   EDGEORT_I2 = 21,
-  EDGEORT_U2 = 22
+  EDGEORT_U2 = 22,
+  EDGEORT_STRING = 23, /* elements are edgeort_string */
+  EDGEORT_TENSOR = 24  /* elements are edgeort_item */
 } edgeort_dtype;
 
 typedef struct {
@@ -81,6 +83,19 @@ typedef struct {
   int32_t rank;
   int64_t dims[EDGEORT_MAX_RANK]; /* -1: free */
 } edgeort_tensor;
+
+/* UTF-8, not terminated. What an input's strings point at must stay where it is as its data must; what an output's strings point at
+ * lasts as long as its data. */
+typedef struct {
+  const char* data;
+  uint64_t bytes;
+} edgeort_string;
+
+/* A sequence is a tensor of rank 1 whose elements are tensors; an optional one of none or one element. Both last as strings do. */
+typedef union {
+  const edgeort_tensor* tensor;
+  uint64_t bits; /* an element has 8 bytes on every machine */
+} edgeort_item;
 
 typedef struct {
   int32_t threads; /* 0: as many as there are CPUs; 64 at most */
