@@ -18,7 +18,7 @@ import pytest
 from edgeort import device_profiles, providers, toolchain
 from edgeort.bench import measure
 from edgeort.bundle import open_bundle
-from edgeort.devices import Job, open_device, open_transport
+from edgeort.devices import Job, open_device, open_transport, scripts
 from edgeort.devices.remote import Remote
 from edgeort.errors import DeviceError
 from tests.cli.support import call
@@ -94,6 +94,27 @@ def test_a_kept_file_that_was_changed_is_sent_again(board: Sshd, tmp_path: Path)
             assert there.execute(["cat", f"{folder}/a"]).stdout == "right"
         (blob,) = board.userland.blobs()
         next(board.userland.root.rglob(blob)).write_text("wrong")
+
+
+def test_what_is_kept_has_a_limit(board: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(scripts, "GUARD", scripts.GUARD.replace(str(scripts.KEPT_KB), "150"))
+    hashes = []
+    for index in range(3):
+        (tmp_path / "a").write_bytes(os.urandom(60_000))
+        with open_transport("ssh:board") as there:
+            there.push({"a": tmp_path / "a"})
+        (new,) = set(board.userland.blobs()) - set(hashes)
+        blob = next(board.userland.root.rglob(new))
+        os.utime(blob, (index, index))  # long ago, in this order
+        hashes.append(new)
+    assert set(board.userland.blobs()) == set(hashes[1:])  # the oldest is gone
+
+
+def test_a_jump_host(board: Sshd):
+    board.configure(ProxyJump="hop")
+    with open_transport("ssh:board") as there:
+        assert there.execute(["echo", "there"]).stdout == "there\n"
+    assert is_tidy(board.userland) and board.connections() == 2  # one to each
 
 
 def test_files_that_are_not_kept(board: Sshd, tmp_path: Path):
