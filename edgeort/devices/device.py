@@ -113,6 +113,13 @@ class Device:
         self.transport.__exit__(kind, error, trace)
 
 
+def can_run(system: tuple[str, str], os: str, arch: str) -> bool:
+    """Whether a machine of that system may run static programs for `os` and `arch`: most 64-bit Arm cores run both."""
+    own_os, own_arch = system
+    is_linux = {own_os, os} <= {"linux", "android"}
+    return (own_os == os or is_linux) and (own_arch == arch or (own_arch, arch) == ("aarch64", "armv7"))
+
+
 def _needed(bundle: Bundle) -> dict[str, Path]:
     """What of a bundle a run reads: not what is for apps and people. Static harnesses have the runtime in them."""
     tops = ("bin", "golden", "model", "model.plan") + (() if bundle.manifest.provider == "cpu" else ("lib",))

@@ -13,6 +13,7 @@ from edgeort.bundle import Manifest
 from edgeort.devices import archive, scripts
 from edgeort.devices.channel import Channel, Watched
 from edgeort.devices.connection import Connection, ConnectionLost, command_line
+from edgeort.devices.device import can_run
 from edgeort.devices.elf import dynamic_linker
 from edgeort.devices.transport import TIMEOUT_S, Output
 from edgeort.errors import DeviceError, OutputError
@@ -36,9 +37,8 @@ class Remote(Connection):
     def admit(self, manifest: Manifest) -> Mapping[str, str]:
         """Nothing is needed. DeviceError for a bundle of another system."""
         target, (os, arch) = manifest.target, self._system
-        static = manifest.provider == "cpu" and {target.os, os} <= {"linux", "android"}
-        older = target.arch == "armv7" and arch == "aarch64"  # most 64-bit Arm cores run both
-        if (target.os != os and not static) or (target.arch != arch and not older):
+        is_foreign = manifest.provider != "cpu" and target.os != os  # what is not static needs the very C library
+        if is_foreign or not can_run(self._system, target.os, target.arch):
             raise DeviceError(
                 f"{self.name} is {os}/{arch}; the bundle is for {target.os}/{target.arch} ({manifest.device})",
                 hint="edgeort devices lists the profile that fits; edgeort build MODEL --device PROFILE",

@@ -273,3 +273,21 @@ def test_a_full_disk_and_one_without_programs(board: Sshd, small_disk: Path, tmp
         assert "--on ssh:board/FOLDER" in str(caught.value.hint)
     (kept,) = (path for path in small_disk.rglob("*") if path.is_file())
     assert kept.parent.name == "blobs" and kept.read_text() == "#!/bin/sh\n"
+
+
+def test_a_build_is_checked_and_timed_there(board: Sshd, bundles: Path, tmp_path: Path):
+    result = call("build", bundles / "m.onnx", "--device", "host", "--on", "ssh:board", "-o", tmp_path / "b", "--json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["checked_on"] == "ssh:board" and found["max_difference"] <= 1e-5
+    rows = {row["provider"]: row for row in found["candidates"]}
+    assert rows["cpu"]["latency_ms"] and not rows["cpu"]["predicted"]
+    for name in {"openvino", "litert"} & set(rows):  # their libraries go with the bundle
+        assert rows[name]["latency_ms"] or rows[name]["reason"]
+    assert is_tidy(board.userland)
+
+
+def test_a_build_for_another_device_is_refused_before_any_work(board: Sshd, bundles: Path, tmp_path: Path):
+    result = call("build", bundles / "m.onnx", "--device", "raspberrypi4", "--on", "ssh:board", "-o", tmp_path / "b")
+    assert result.exit_code == 2 and "raspberrypi4 is linux/aarch64" in result.stderr and "load" not in result.stderr
+    assert is_tidy(board.userland)
