@@ -18,7 +18,6 @@ struct Options {
   int threads = 0;
   int runs = 20;
   int warmup = 3;
-  int each = 0;
   const char* inputs = nullptr;
   const char* outputs = nullptr;
   const char* check = nullptr;
