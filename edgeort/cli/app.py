@@ -11,6 +11,7 @@ from edgeort.cli import (
     bench,
     build,
     convert,
+    devices,
     inspect,
     profiles,
     providers,
@@ -45,6 +46,7 @@ app.command("why")(why.why)
 app.command("sign")(sign.sign)
 app.command("verify", context_settings=verify.PASSES_ON)(verify.verify)
 app.command("providers")(providers.providers)
+app.command("devices")(devices.devices)
 app.command("doctor")(providers.doctor)
 app.add_typer(profiles.app, name="profiles")
 
