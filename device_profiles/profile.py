@@ -150,6 +150,38 @@ class Transport:
 
 
 @dataclass(frozen=True)
+class KernelRate:
+    """`[[measured.kernel]]`: what a call of one kernel takes, in microseconds, on so many threads:
+    us + multiply-adds / (1000 gmacs) + bytes / (1000 gbs); an absent rate costs nothing."""
+
+    op: str = field(metadata=rule("kernel of the runtime, such as Conv", pattern=r"[A-Za-z][A-Za-z0-9]*"))
+    threads: int = field(metadata=rule("number of threads", low=1, high=1024))
+    us: float = field(metadata=rule("microseconds a call", low=0, high=1e6))
+    gmacs: float | None = field(default=None, metadata=rule("10^9 multiply-adds a second", low=1e-3, high=1e6))
+    gbs: float | None = field(default=None, metadata=rule("GB/s of operands and results", low=1e-3, high=1e6))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """`[measured]`: what `edgeort profiles probe` measured on the device. A multiply-add is two operations.
+
+    Figures without `_all` are of one core, the fastest; those with it of `threads` threads together. `error` is the
+    median of |predicted / measured - 1| over networks that the rates of the kernels were not found on.
+    """
+
+    on: str = field(metadata=rule("day, such as 2026-11-29", pattern=r"\d{4}-\d\d-\d\d"))
+    threads: int = field(metadata=rule("threads of the figures of all cores", low=1, high=1024))
+    float32_gflops: float = field(metadata=rule("fused multiply-adds, GFLOP/s", low=0.001, high=1e6))
+    float32_gflops_all: float = field(metadata=rule("fused multiply-adds, GFLOP/s", low=0.001, high=1e7))
+    int8_gops: float = field(metadata=rule("products of int8, sums of int32, Gop/s", low=0.001, high=1e6))
+    int8_gops_all: float = field(metadata=rule("products of int8, sums of int32, Gop/s", low=0.001, high=1e7))
+    bandwidth_gbs: float = field(metadata=rule("reading main memory, GB/s", low=0.001, high=1e5))
+    bandwidth_gbs_all: float = field(metadata=rule("reading main memory, GB/s", low=0.001, high=1e5))
+    error: float | None = field(default=None, metadata=rule("error of predictions, 0.1 is 10 %", low=0, high=1e3))
+    kernels: tuple[KernelRate, ...] = field(default=(), metadata=rule("rates of kernels", toml="kernel"))
+
+
+@dataclass(frozen=True)
 class Profile:
     """A device, checked. `name` is the file's stem (or `host`); every other attribute is a section of the file."""
 
@@ -161,6 +193,7 @@ class Profile:
     runtime: Runtime = field(metadata=rule("section"))
     budget: Budget = field(default=Budget(), metadata=rule("section"))
     transport: Transport = field(default=Transport(), metadata=rule("section"))
+    measured: Measured | None = field(default=None, metadata=rule("section"))
 
     def to_dict(self) -> dict[str, Any]:
         """The profile as its TOML file has it, in plain dicts and lists, absent keys left out, plus `name`.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import onnx_ir as ir
 
+from edgeort.model import counting
 from edgeort.model.inference import infer_shapes
 from edgeort.model.shapes import fix_shapes
 
@@ -215,81 +216,13 @@ def _unsupported(nodes: list[ir.Node], supported: Supported | None) -> Iterator[
 
 def _macs(model: ir.Model, nodes: list[ir.Node]) -> Iterator[NodeMacs]:
     for node in nodes:
-        # Channels-last nodes count alike: the formulas do not look at where the channel dimension stands.
-        formula = _FORMULAS.get(node.op_type) if node.domain in ("", "edgeort.nhwc", "com.microsoft") else None
-        if formula is not None:
+        if counting.multiplies(node):
             # How often a subgraph runs is not known before it runs.
-            macs = formula(node) if node.graph is model.graph else None
+            macs = counting.multiply_adds(node) if node.graph is model.graph else None
             yield NodeMacs(_label(node), _operator(node), macs)
         elif node.op_identifier() in model.functions and _multiplies(model.functions[node.op_identifier()]):
             yield NodeMacs(_label(node), _operator(node), None)
 
 
 def _multiplies(function: ir.Function) -> bool:
-    return any(node.op_type in _FORMULAS for node in function.all_nodes())
-
-
-def _shape(node: ir.Node, position: int) -> tuple[int, ...] | None:
-    """Dimensions of an input, or None unless all are known."""
-    value = node.inputs[position] if position < len(node.inputs) else None
-    return None if value is None else _fixed(value)
-
-
-def _fixed(value: ir.Value) -> tuple[int, ...] | None:
-    shape = value.const_value.shape if value.const_value is not None else value.shape
-    if shape is None:
-        return None
-    dims = tuple(dim for dim in shape if isinstance(dim, int))
-    return dims if len(dims) == len(shape) else None
-
-
-def _conv(weight_position: int) -> Callable[[ir.Node], int | None]:
-    """Every output element sums over one group's channels times the window: weight [out, in / group, window...]."""
-
-    def formula(node: ir.Node) -> int | None:
-        output, weight = _fixed(node.outputs[0]), _shape(node, weight_position)
-        return None if output is None or not weight else math.prod(output) * math.prod(weight[1:])
-
-    return formula
-
-
-def _conv_transpose(node: ir.Node) -> int | None:
-    """Every element of the input is spread over the window of each channel: weight [in, out / group, window...]."""
-    data, weight = _shape(node, 0), _shape(node, 1)
-    return None if data is None or not weight else math.prod(data) * math.prod(weight[1:])
-
-
-def _gemm(node: ir.Node) -> int | None:
-    output, a = _fixed(node.outputs[0]), _shape(node, 0)
-    if output is None or a is None or len(a) != 2:
-        return None
-    return math.prod(output) * a[0 if node.attributes.get_int("transA", 0) else 1]
-
-
-def _matmul(node: ir.Node) -> int | None:
-    output, a = _fixed(node.outputs[0]), _shape(node, 0)
-    return None if output is None or not a else math.prod(output) * a[-1]
-
-
-def _recurrent(node: ir.Node) -> int | None:
-    """Every step multiplies the input by W [directions, gates * hidden, in] and the state by R [.., .., hidden]."""
-    data, w, r = (_shape(node, position) for position in range(3))
-    if data is None or w is None or r is None or len(data) != 3:
-        return None
-    return data[0] * data[1] * (math.prod(w) + math.prod(r))
-
-
-_FORMULAS: dict[str, Callable[[ir.Node], int | None]] = {
-    "Conv": _conv(1),
-    "ConvInteger": _conv(1),
-    "QLinearConv": _conv(3),
-    "ConvTranspose": _conv_transpose,
-    "Gemm": _gemm,
-    "MatMul": _matmul,
-    "MatMulInteger": _matmul,
-    "MatMulNBits": _matmul,
-    "QLinearMatMul": _matmul,
-    "LSTM": _recurrent,
-    "GRU": _recurrent,
-    "RNN": _recurrent,
-}
+    return any(counting.multiplies(node) for node in function.all_nodes())

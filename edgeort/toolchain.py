@@ -1,8 +1,9 @@
 """Compiles the runtime and the kernels that a plan uses, for any target, with the clang inside PyPI's ziglang.
 
-Objects and libraries are cached under the user's cache folder by the hash of everything that goes into them, written
-beside and renamed, so that two processes may build at once. Link flags are fixed per target: every other choice
-would make zig rebuild its libc (13 to 50 CPU seconds); a kernel's ISA level is a matter of its object alone.
+Objects and libraries are cached under the user's cache folder by the hash of everything that goes into them, with the
+hash of their own bytes, written beside and renamed, so that two processes may build at once. Link flags are fixed per
+target: every other choice would make zig rebuild its libc (13 to 50 CPU seconds); a kernel's ISA level is a matter of
+its object alone.
 """
 
 from __future__ import annotations
@@ -34,12 +35,13 @@ from edgeort.families import (
 from edgeort.targets import BIONIC, BIONIC_ENGINES, LEVELS, TARGETS, Target, target
 
 __all__ = [
-    "BIONIC", "LEVELS", "RUNTIME", "TARGETS", "TEXT", "Target", "adapter_and_harness", "all_kernels", "cache_dir",
-    "compiler_version", "families", "family_levels", "harness", "held_levels", "library", "library_and_harness",
-    "tables", "target",
+    "BIONIC", "LEVELS", "RUNTIME", "SIGNATURE", "TARGETS", "TEXT", "Target", "adapter_and_harness", "all_kernels",
+    "cache_dir", "compiler_version", "families", "family_levels", "harness", "held_levels", "library",
+    "library_and_harness", "probe", "tables", "target",
 ]  # fmt: skip
 
-TEXT = ("text",)  # the part of the runtime that a bundle with a vocabulary needs
+# Parts of the runtime that few bundles need: the folder, which is the rest of the name of the header, too.
+TEXT, SIGNATURE = "text", "signature"
 
 _ROOM_BYTES = 1 << 20  # less is a full disk: objects have up to some hundred kilobytes
 
@@ -114,13 +116,16 @@ def _cached(name: str, key: Iterable[str | bytes], make: Callable[[Path], None])
         digest.update(len(raw).to_bytes(8, "little") + raw)
     stem, dot, suffix = name.partition(".")
     path = cache_dir() / "objects" / f"{stem}-{digest.hexdigest()[:24]}{dot}{suffix}"
-    if path.exists():
+    if _is_sound(path):
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
             made = Path(scratch) / name
             make(made)
+            seal = Path(scratch) / "seal"
+            seal.write_bytes(_sha256(made))
+            os.replace(seal, _seal_of(path))
             os.replace(made, path)
     except OSError as error:
         raise _cache_error(path.parent, error.strerror or str(error)) from error
@@ -129,6 +134,23 @@ def _cached(name: str, key: Iterable[str | bytes], make: Callable[[Path], None])
             raise _cache_error(path.parent, os.strerror(errno.ENOSPC)) from error
         raise
     return path
+
+
+def _seal_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _sha256(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
+
+
+def _is_sound(path: Path) -> bool:
+    """Whether a file of the cache is there, and what was once put there: a bad disk must not get into a bundle."""
+    try:
+        return _seal_of(path).read_bytes() == _sha256(path)
+    except OSError:
+        return False
 
 
 def _cache_error(folder: Path, reason: str) -> OutputError:
@@ -163,7 +185,7 @@ def _units(
     to: Target, ops: Sequence[str], triple: str, levels: Sequence[str], parts: Sequence[str] = ()
 ) -> list[_Unit]:
     kernels_triple = _object_triple(to, to.triple)
-    pic = () if to.os == "windows" else ("-fPIC",)
+    pic = _pic(to)
     base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
     sources = (path for part in ("core", *parts) for path in sorted((RUNTIME / part).glob("*.cc")))
     units = [_Unit(path, _object_triple(to, triple), base) for path in sources]
@@ -187,7 +209,7 @@ def _write(path: Path, text: str) -> None:
 def _compile(units: Sequence[_Unit], to: Target, ops: Sequence[str], triple: str, levels: Sequence[str]) -> list[Path]:
     text = tables(ops, levels)
     table = _cached("ops.cc", (text,), lambda path: _write(path, text))
-    pic = () if to.os == "windows" else ("-fPIC",)
+    pic = _pic(to)
     units = [*units, _Unit(table, _object_triple(to, triple), pic)]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         return list(pool.map(_Unit.compile, units))
@@ -196,7 +218,7 @@ def _compile(units: Sequence[_Unit], to: Target, ops: Sequence[str], triple: str
 def library(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None, parts: Sequence[str] = ()) -> Path:
     """The stripped shared library that holds the runtime and `ops`, for `levels` (default: all of the target's).
 
-    `parts` are further folders of the runtime, such as TEXT.
+    `parts` are of those that few need: TEXT, SIGNATURE.
     """
     levels = levels or to.levels
     objects = _compile(_units(to, ops, to.triple, levels, parts), to, ops, to.triple, levels)
@@ -222,8 +244,12 @@ def _bionic_stub(to: Target, library: str, names: Sequence[str]) -> Path:
     return _cached(f"{library}.so", (text, *flags), lambda path: _zig([*flags, str(source), "-o", str(path)]))
 
 
+def _pic(to: Target) -> tuple[str, ...]:
+    return () if to.os == "windows" else ("-fPIC",)
+
+
 def _harness_units(to: Target, ops: Sequence[str], levels: Sequence[str]) -> list[_Unit]:
-    pic = () if to.os == "windows" else ("-fPIC",)
+    pic = _pic(to)
     base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
     triple = _object_triple(to, to.exe_triple)
     own = [_Unit(path, triple, base) for path in sorted((RUNTIME / "harness").glob("*.cc"))]
@@ -233,13 +259,34 @@ def _harness_units(to: Target, ops: Sequence[str], levels: Sequence[str]) -> lis
 def harness(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None) -> Path:
     """The program that loads a plan, runs and measures it: runtime, `ops` and runtime/harness in one file."""
     levels = levels or to.levels
-    objects = _compile(_harness_units(to, ops, levels), to, ops, to.exe_triple, levels)
+    return _program(to, to.exe, _compile(_harness_units(to, ops, levels), to, ops, to.exe_triple, levels))
+
+
+def _program(to: Target, name: str, objects: Sequence[Path]) -> Path:
     flags = ["-target", to.exe_triple, "-s", "-O3", *((f"-mcpu={to.cpu}",) if to.cpu else ()), *to.exe_flags]
 
     def make(path: Path) -> None:
         _zig([*flags, *(str(o) for o in objects), "-o", str(path)])
 
-    return _cached(to.exe, (*flags, *(o.name for o in objects)), make)
+    return _cached(name, (*flags, *(o.name for o in objects)), make)
+
+
+def probe(to: Target) -> Path:
+    """The program that tells what a device is, and measures what its cores do at most (runtime/probe)."""
+    triple = _object_triple(to, to.exe_triple)
+    base = (*_pic(to), *((f"-mcpu={to.cpu}",) if to.cpu else ()))
+    macro = "-DEDGEORT_LEVELS(X, ...)=" + " ".join(f"X({level}, __VA_ARGS__)" for level in to.levels)
+    core = (RUNTIME / "core" / f"{name}.cc" for name in ("isa", "platform_posix", "platform_windows", "threads"))
+    units = [_Unit(path, triple, base) for path in core]
+    for path in sorted((RUNTIME / "probe").glob("*.cc")):
+        if path.name.endswith(".isa.cc"):
+            levels = ((*_pic(to), f"-mcpu={LEVELS[level]}", f"-DEDGEORT_ISA={level}") for level in to.levels)
+            units += [_Unit(path, triple, flags) for flags in levels]
+        else:
+            units.append(_Unit(path, triple, (*base, macro)))
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        objects = list(pool.map(_Unit.compile, units))
+    return _program(to, to.exe.replace("bench", "probe"), objects)
 
 
 def adapter_and_harness(to: Target, engine: str) -> tuple[Path, Path]:
@@ -247,7 +294,7 @@ def adapter_and_harness(to: Target, engine: str) -> tuple[Path, Path]:
 
     Neither is static: they load the engine's own library when a model is opened.
     """
-    pic = () if to.os == "windows" else ("-fPIC",)
+    pic = _pic(to)
     base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
     adapters = RUNTIME / "adapters"
     platform = sorted((RUNTIME / "core").glob("platform_*.cc"))

@@ -27,8 +27,9 @@ LAYERS = (
     ("lowering", "families", "toolchain", "engine", "compiling"),
     ("providers",),
     ("bundle", "devices", "session", "text"),
-    ("bench", "generation", "validate", "report", "inspection", "checkup"),
+    ("bench", "probing", "generation", "validate", "report", "inspection", "checkup"),
     ("pipeline",),
+    ("sweep",),
     ("cli",),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
@@ -119,7 +120,12 @@ def test_wheel_holds_every_module_once(wheel: list[str]):
 
 def test_wheel_holds_the_data(wheel: list[str]):
     sources = [path for suffix in ("h", "cc", "c", "inc", "md") for path in (PACKAGE / "runtime").rglob(f"*.{suffix}")]
-    data = [*sources, *(PACKAGE / "sample").glob("*.onnx"), *(PACKAGE / "device_profiles").glob("*.toml")]
+    data = [
+        *sources,
+        *(PACKAGE / "sample").glob("*.onnx"),
+        *_page_parts(),
+        *(PACKAGE / "device_profiles").glob("*.toml"),
+    ]
     expected = {path.relative_to(ROOT).as_posix() for path in data} | {"edgeort/py.typed"}
     assert expected == {name for name in wheel if not name.endswith(".py") and ".dist-info/" not in name}
 

@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from edgeort.device_profiles import KernelRate, Measured
 from edgeort.errors import BundleError
 from edgeort.providers import Node
 from edgeort.values import Value
@@ -46,7 +47,7 @@ class Manifest:
 
     `artefact` is the file that `edgeort_open` takes, made by `provider`. Outputs are the golden ones bit for bit where
     `min_sqnr_db` is None, else so near to them. `requirements` are pip packages that the device needs, `candidates` the
-    table from which the provider was chosen.
+    table from which the provider was chosen, `measured` what the profile says was measured on the device.
     """
 
     edgeort: str
@@ -69,7 +70,9 @@ class Manifest:
     harness: str
     min_sqnr_db: float | None = None
     requirements: tuple[str, ...] = ()
+    model_licence: str = ""  # an SPDX expression
     candidates: tuple[dict[str, Any], ...] = ()
+    measured: Measured | None = None
     preprocessing: dict[str, Any] | None = None  # of the pictures that the build saw: the fields of Preprocessing
     quantization: dict[str, Any] | None = None  # how int8 was made, its budget, and what was measured
     tokenizer: dict[str, Any] | None = None  # `type`, the path of its `vocabulary` in the bundle, whether it is `cased`
@@ -81,6 +84,11 @@ class Manifest:
         data["inputs"] = [value.to_dict() for value in self.inputs]
         data["outputs"] = [value.to_dict() for value in self.outputs]
         return data
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what it says, in hex: which bundle this is."""
+        return _digest(self.to_dict())
 
     def to_json(self) -> bytes:
         """The bytes of manifest.json."""
@@ -123,6 +131,9 @@ def _parse(data: dict[str, Any]) -> Manifest:
     plain["outputs"] = tuple(Value.from_dict(value) for value in data["outputs"])
     for name in ("kernels", "requirements", "candidates"):
         plain[name] = tuple(data[name])
+    if plain["measured"] is not None:
+        kernels = tuple(KernelRate(**rate) for rate in plain["measured"].pop("kernels"))
+        plain["measured"] = Measured(**plain["measured"], kernels=kernels)
     plain["nodes"] = tuple(Node(**node) for node in data["nodes"])
     plain["files"] = {path: File(**entry) for path, entry in data["files"].items()}
     return Manifest(**plain)

@@ -140,6 +140,19 @@ def parse_size(option: str, text: str) -> int:
     return n_bytes
 
 
+_SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_LONGEST_S = 7 * 86400.0
+
+
+def parse_time(option: str, text: str) -> float:
+    """`500ms`, `5s`, `10m`, `1h` in seconds, a millisecond to a week. InputError names the option."""
+    matched = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h)", text.strip())
+    seconds = float(matched[1]) * _SECONDS[matched[2]] if matched else 0.0
+    if not 1e-3 <= seconds <= _LONGEST_S:
+        raise InputError(f"{option} {text}: this is not a time from 1ms to 168h", hint=f"{option} 10s")
+    return seconds
+
+
 def read_inputs(options: Sequence[str] | None) -> dict[str, np.ndarray]:
     """The arrays of `--input NAME=FILE.npy`. InputError says which option is wrong and why."""
     import numpy as np

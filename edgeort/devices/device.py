@@ -10,21 +10,34 @@ from typing import Self
 
 from edgeort.bundle import Bundle, Manifest
 from edgeort.devices.channel import Channel
-from edgeort.devices.transport import Output, Transport
+from edgeort.devices.transport import TIMEOUT_S, Output, Transport
 
 
 @dataclass(frozen=True)
 class Job:
-    """One call of the harness. `inputs` and `outputs` are folders here, `check` compares with the golden outputs."""
+    """One call of the harness. `inputs` and `outputs` are folders here, `check` compares with the golden outputs.
+
+    `warmup` None runs until the median has settled. With `time_s` the timed runs go on for so long, instead of `runs`
+    times. With `interval_s` the harness also prints a line of JSON whenever so much time has passed. `cores` are `big`,
+    `little`, or numbers such as `0-3`; None: those that the system chooses.
+    """
 
     threads: int = 0
     runs: int = 20
-    warmup: int = 3
+    warmup: int | None = None
+    time_s: float | None = None
+    interval_s: float | None = None
+    cores: str | None = None
     inputs: Path | None = None
     outputs: Path | None = None
     check: bool = False
     isa: str | None = None
     profile: bool = False
+
+    @property
+    def timeout_s(self) -> float:
+        """When the harness has certainly hung."""
+        return TIMEOUT_S + (self.time_s or 0.0)
 
     def arguments(self, root: str, manifest: Manifest, inputs: str | None, outputs: str | None) -> list[str]:
         """The harness's arguments, with paths as they are where it runs: the bundle stands at `root`.
@@ -40,8 +53,11 @@ class Job:
             "--runs",
             str(self.runs),
             "--warmup",
-            str(self.warmup),
+            "auto" if self.warmup is None else str(self.warmup),
         ]
+        found += ["--time", f"{self.time_s}s"] if self.time_s else []
+        found += ["--interval", f"{self.interval_s}s"] if self.interval_s else []
+        found += ["--cores", self.cores] if self.cores else []
         found += ["--inputs", inputs or golden]
         found += ["--outputs", outputs] if outputs else []
         found += ["--check", golden] if self.check else []
@@ -77,7 +93,8 @@ class Device:
         inputs = None if job.inputs is None else there.push(_files_in(job.inputs), keep=False)
         outputs = None if job.outputs is None else there.push({}, keep=False)
         arguments = job.arguments(root, manifest, inputs, outputs)
-        output = there.execute([f"{root}/{manifest.harness}", *arguments], on_line, environment=self._environment)
+        command = [f"{root}/{manifest.harness}", *arguments]
+        output = there.execute(command, on_line, job.timeout_s, self._environment)
         if outputs is not None and job.outputs is not None:
             there.pull(outputs, job.outputs)
         for folder in (inputs, outputs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import onnx_ir as ir
@@ -9,6 +10,7 @@ import onnx_ir as ir
 from edgeort import lowering, passes, toolchain
 from edgeort.compiling import signature
 from edgeort.errors import UnsupportedError
+from edgeort.lowering.costs import costs
 from edgeort.lowering.plan import PlanBuilder
 from edgeort.lowering.storage import sparse_weights
 from edgeort.lowering.where_int8 import rates_of
@@ -74,6 +76,7 @@ class Cpu(Provider):
             sparse=tuple(sparse_weights(plan)),
             rewrites=dict(context.counts),
             refused=tuple(map(str, context.log)),
+            costs=functools.partial(costs, plan, lowered),
         )
 
 

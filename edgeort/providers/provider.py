@@ -7,15 +7,16 @@ and why (`refusals`); the artefact (`make`); how it is run and measured: through
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import onnx_ir as ir
 
 from edgeort.device_profiles import Profile
+from edgeort.lowering.costs import Cost
 from edgeort.lowering.storage import SparseWeights
 from edgeort.passes.context import IoLayout
 from edgeort.values import Value
@@ -26,6 +27,8 @@ class Node:
     """A node of an artefact: who runs it, in which precision, and why not in int8 where the model would allow it.
 
     `weights`: how those of a product are stored, f32, f16, int8 or int4, "sparse" before it where without their zeros.
+    `macs` are its multiply-adds on the golden inputs, `functions` the exponentials and the like that its program
+    evaluates, `moved_bytes` the sizes of its operands and results; None where they are not known.
     """
 
     name: str
@@ -34,6 +37,9 @@ class Node:
     precision: str
     reason: str = ""
     weights: str = ""
+    macs: int | None = None
+    functions: int | None = None
+    moved_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,16 @@ class Refusal:
     node: str
     op: str
     reason: str
+
+
+class Part(NamedTuple):
+    """Software in a bundle: `licence` is an SPDX expression, `source` where it and the licence's text are."""
+
+    name: str
+    licence: str
+    source: str
+    use: str
+    version: str = ""
 
 
 class Stages(Protocol):
@@ -63,8 +79,8 @@ class Stages(Protocol):
 class Request:
     """What is to be made.
 
-    `parts` are further folders of the runtime that the library has; `options` are the engine's own settings by name,
-    which stand before those that a provider chooses.
+    `parts` of the runtime are those that few libraries have: toolchain.TEXT, SIGNATURE; `options` are the engine's own
+    settings by name, which stand before those that a provider chooses.
     """
 
     profile: Profile
@@ -83,7 +99,8 @@ class Made:
     `model` is the file that `edgeort_open` takes, `library` has the C API, `harness` measures ("": there is none).
     `min_sqnr_db` is how near outputs come to those of another run; None: they are the same bytes everywhere.
     `requirements` are pip packages, pinned, that the device needs beside the bundle. `notices` are of what `files` hold
-    of others' (name, SPDX expression, source, what it is used as), `tools` the versions of what made it.
+    of others', `tools` the versions of what made it. `costs` gives those of the nodes for inputs of such shapes, by
+    name; None: the engine's nodes are its own.
     """
 
     provider: str
@@ -100,10 +117,11 @@ class Made:
     sparse: tuple[SparseWeights, ...] = ()
     min_sqnr_db: float | None = None
     requirements: tuple[str, ...] = ()
-    notices: tuple[tuple[str, str, str, str], ...] = ()
+    notices: tuple[Part, ...] = ()
     tools: Mapping[str, str] = field(default_factory=dict)
     rewrites: Mapping[str, int] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
+    costs: Callable[[Mapping[str, tuple[int, ...]]], Sequence[Cost]] | None = None
 
 
 class Provider(Protocol):

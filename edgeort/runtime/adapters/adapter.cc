@@ -190,7 +190,7 @@ int edgeort_run(edgeort_model* model) { return edgeort_prepare(model) || !run_en
 const char* edgeort_last_error(const edgeort_model* model) { return model->error; }
 
 int edgeort_get_stats(const edgeort_model* model, edgeort_stats* stats) {
-  *stats = {0, 0, model->threads, model->n_nodes, model->isa};
+  *stats = {0, 0, 0, model->threads, model->n_nodes, model->isa};
   return 0;
 }
 
@@ -199,4 +199,7 @@ int edgeort_get_node(const edgeort_model* model, int index, edgeort_node* node) 
   *node = model->nodes[index];
   return 0;
 }
+
+int edgeort_run_of(const edgeort_model* model, int index) { return is_within(index, model->n_nodes) ? index : -1; }
+int edgeort_get_block(const edgeort_model*, int, edgeort_block*) { return 1; }  // engines do not tell
 int edgeort_abi(void) { return EDGEORT_ABI; }

@@ -31,6 +31,9 @@ class Planner {
     if (segment_.arena_bytes > limit) return Status::limit;
     segment_.arena = static_cast<u8*>(model_.pages.take(segment_.arena_bytes));
     if (!segment_.arena) return out_of_memory();
+    segment_.storages = storages_;
+    segment_.n_storages = n_;
+    segment_.updatable = true;
     point();
     return Status::ok;
   }
@@ -43,10 +46,19 @@ class Planner {
     return n_++;
   }
 
-  i32 add_arena(size_t bytes, u32 first, i32 last) {
+  i32 add_arena(size_t bytes, u32 first, i32 last, edgeort_block_kind kind, i32 owner) {
     too_large_ |= bytes > ~size_t{0} - kAlignment;
     const auto whole = static_cast<size_t>((bytes + kAlignment - 1) & ~(kAlignment - 1));
-    return add({nullptr, whole, 0, static_cast<i32>(first), last, -1, Place::arena});
+    return add({nullptr, whole, 0, static_cast<i32>(first), last, -1, Place::arena, kind, owner});
+  }
+
+  i32 add_tensor(i32 index, u32 first, u32 node) {
+    const TensorState& t = model_.tensors[index];
+    return add_arena(bytes(t.tensor), first, last_of(t, node), EDGEORT_BLOCK_TENSOR, index);
+  }
+
+  i32 add_scratch(size_t bytes, u32 node, edgeort_block_kind kind) {
+    return bytes ? add_arena(bytes, node, static_cast<i32>(node), kind, static_cast<i32>(node)) : -1;
   }
 
   void visit(u32 node) {
@@ -54,11 +66,11 @@ class Planner {
     place(node, node);
     if (state.row_epilogue) place(state.row_epilogue, node);
     const u32 slot = 2 * (node - segment_.begin);
-    scratch_[slot] = state.scratch_bytes ? add_arena(state.scratch_bytes, node, static_cast<i32>(node)) : -1;
+    scratch_[slot] = add_scratch(state.scratch_bytes, node, EDGEORT_BLOCK_SCRATCH);
     const size_t threads = static_cast<size_t>(model_.pool->threads());
     size_t all;
     too_large_ |= __builtin_mul_overflow(state.thread_bytes, threads, &all);
-    scratch_[slot + 1] = all ? add_arena(all, node, static_cast<i32>(node)) : -1;
+    scratch_[slot + 1] = add_scratch(all, node, EDGEORT_BLOCK_THREADS);
   }
 
   // The outputs of `node`, which are written from node `first` on.
@@ -72,14 +84,15 @@ class Planner {
       if (t.slice.root >= 0) {
         const i32 root = slice_of(model_, index).root;
         i32& storage = model_.tensors[root].storage;
-        if (storage < 0) storage = add_arena(bytes(model_.tensors[root].tensor), first, last_of(model_.tensors[root], node));
+        if (storage < 0) storage = add_tensor(root, first, node);
         join(t, storage, node);
       } else if (t.view_of >= 0 || t.tensor.capacity) {
         join(t, model_.tensors[t.view_of >= 0 ? t.view_of : t.grows_from].storage, node);
       } else if (const i32 taken = reusable(t, node, first); taken >= 0) {
         join(t, taken, node);
       } else {
-        t.storage = add_arena(bytes(t.tensor), first, last_of(t, node));
+        t.storage = add_tensor(index, first, node);
+        ++storages_[t.storage].tensors;
       }
     }
   }
@@ -95,6 +108,7 @@ class Planner {
     t.storage = storage;
     const i32 last = last_of(t, node);
     if (storages_[storage].last < last) storages_[storage].last = last;
+    ++storages_[storage].tensors;
   }
 
   // The storage of an operand that `node`, or `first`, which it runs with, is the last to read, is large enough, and is seen through

@@ -57,6 +57,9 @@ struct Storage {
   i32 first, last;  // node indices between which the bytes are in use, both included
   i32 input;        // Place::input: which
   Place place;
+  edgeort_block_kind kind = EDGEORT_BLOCK_TENSOR;  // Place::arena, as are
+  i32 owner = -1;                                  // the first tensor in it, or the node whose scratch it is
+  i32 tensors = 0;                                 // how many lie in it
   bool same(const Storage& s) const { return bytes == s.bytes && first == s.first && last == s.last && place == s.place; }
 };
 
@@ -93,6 +96,7 @@ struct TensorState {
   bool value_known;    // its data can be read by prepare
   bool shaped;         // its producer declared it
   bool streamed;       // it exists only line by line
+  bool changed;        // since the first segment was prepared: an input's shape, or what follows from it (core/update.h)
   Model* body;         // a constant that is a plan: the model of it
 };
 
@@ -105,18 +109,30 @@ struct NodeState {
   const Stream* stream;  // the stream that this node ends
   u64 ns;
   bool skipped;
+  u32 within;        // of a skipped one: the node whose run it is part of, plus 1; 0: of none
   bool joins, cuts;  // columns: it may have nothing to copy
   bool follows_rows;
   int row_operands;  // of a node that ends rows: where operands begin that it reads row by row; else 0
   u32 row_epilogue;  // the node that runs as this one's rows are done; 0: none
+  bool varies;       // an update prepared it (core/update.h)
 };
 
 // Nodes [begin, end) that were prepared together. A graph whose shapes do not depend on data has one segment.
 struct Segment {
   u32 begin, end;
   Bump memory;
+  Bump updated;  // what nodes that vary hold
   u8* arena;
   size_t arena_bytes;
+  const Storage* storages;  // how it is laid out
+  i32 n_storages;
+  bool updatable;  // core/update.h
+};
+
+// Dimensions of two inputs that have one name.
+struct SameDim {
+  i32 tensor, dim;
+  i32 first, first_dim;
 };
 
 struct Model {
@@ -127,6 +143,8 @@ struct Model {
   Pages pages;
   Layout layout;
   TensorState* tensors;
+  SameDim* same_dims;
+  u32 n_same_dims;
   NodeState* nodes;
   const OpDef** ops;
   Segment* segments;
@@ -156,19 +174,25 @@ struct Model {
 
   Status fail(const char* format, ...) __attribute__((format(printf, 2, 3)));
   Status prepare();
+  Status prepare_node(u32 node);
   Status run();
   void close();
+  // Forgets what segments [segment, ...) prepared.
+  void reset_from(u32 segment);
+  // An input has another shape than the first segment was prepared for.
+  void change(i32 tensor) {
+    tensors[tensor].changed = true;
+    prepared = false;
+  }
   size_t arena_bytes() const;  // of bodies, too
 
  private:
   // Threads read absent operands at the same time: nothing may be written here.
   const Tensor& operand(i32 tensor) const { return tensor < 0 ? kNone : tensors[tensor].tensor; }
   static constexpr Tensor kNone = {};
-  void reset_from(u32 segment);
   const char* unequal_dimension() const;
   Status prepare_segment(u32 begin);
   Status plan_segment(u32 begin, u64 limit);
-  Status prepare_node(u32 node);
   Status spread_state(const Prepare& prepare, int input);
   void run_node(u32 node);
   Status run_now(u32 node);
@@ -183,4 +207,9 @@ Status open_plan(Model& model, const u8* data, size_t size);
 // arena, and points tensors and nodes at it. Status::limit, with the size in the segment, when that is above `limit` bytes.
 Status plan_memory(Model& model, Segment& segment, u64 limit);
 
+// Block `index` of the arena, as edgeort.h has it; false past the last.
+bool block_of(const Model& model, u32 index, edgeort_block* block);
+
 }  // namespace edgeort
+
+struct edgeort_model : edgeort::Model {};

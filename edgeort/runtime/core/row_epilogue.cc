@@ -44,6 +44,7 @@ void plan_row_epilogues(Model& m, const Segment& segment) {
     if (first < 0) continue;
     m.nodes[first].row_epilogue = node;
     m.nodes[node].skipped = true;
+    m.nodes[node].within = static_cast<u32>(first) + 1;
     choose_places(m, node, static_cast<u32>(first));
   }
 }

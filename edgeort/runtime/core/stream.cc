@@ -132,6 +132,7 @@ void commit(Model& m, Stream& s) {
   for (int i = 0; i < s.count - 1; ++i) {
     const u32 node = s.stages[i].node;
     m.nodes[node].skipped = true;
+    m.nodes[node].within = last.node + 1;
     m.nodes[node].scratch_bytes = m.nodes[node].thread_bytes = 0;
     m.tensors[m.plan.node_outputs(m.record(node))[0]].streamed = true;
     // What it reads must last until the stream runs.

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cores.h"
 #include "data.h"
+#include "measure.h"
 #include "noise.h"
 #include "npy.h"
 #include "options.h"
@@ -185,21 +187,6 @@ int write_outputs(edgeort_model* model, const char* folder) {
   return 0;
 }
 
-// The timed runs. Node times are of these alone: what ran before is subtracted by its share.
-int measure(edgeort_model* model, const Options& o, Result* r) {
-  for (int i = 0; i < o.warmup; ++i) {
-    if (const int failed = edgeort_run(model)) return fail(model, failed);
-  }
-  for (int i = 0; i < o.runs; ++i) {
-    const u64 start = now_ns();
-    if (const int failed = edgeort_run(model)) return fail(model, failed);
-    r->run_ns[i] = now_ns() - start;
-  }
-  r->runs = o.runs;
-  r->profiled_runs = 1 + o.warmup + o.runs;
-  return 0;
-}
-
 int bench(const Options& o, edgeort_model* model, Result* r) {
   char error[EDGEORT_ERROR_BYTES];
   if (!set_inputs(model, o, error)) return fail(error);
@@ -211,10 +198,11 @@ int bench(const Options& o, edgeort_model* model, Result* r) {
   r->first_run_ms = ms_since(start);
   const int differs = check_outputs(model, o, r, error);
   if (differs == 2) return 2;
+  r->measured.peak_rss_bytes = peak_rss_bytes();
   if (!differs) {
-    if (const int failed = measure(model, o, r)) return failed;
+    const int failed = measure(model, o, &r->measured);
+    if (failed) return failed < 0 ? fail("out of memory") : fail(model, failed);
   }
-  r->peak_rss_bytes = peak_rss_bytes();
   edgeort_get_stats(model, &r->stats);
   if (const int failed = write_outputs(model, o.outputs)) return failed;
   o.json ? print_json(model, r) : print_text(model, r);
@@ -228,13 +216,12 @@ int main(int argc, char** argv) {
   bool help = false;
   if (!parse_options(argc, argv, &o, &help)) return 2;
   if (help) return 0;
-  const edgeort_options options = {o.threads, o.profile, o.isa};
   char error[EDGEORT_ERROR_BYTES];
   Result result = {};
+  if (o.cores && !hold_to_cores(o.cores, &result.cores, error, sizeof(error))) return fail(error);
+  const edgeort_options options = {o.threads, o.profile, o.isa};
   result.plan = o.plan;
   result.profile = o.profile;
-  result.run_ns = static_cast<u64*>(allocate_pages(static_cast<size_t>(o.runs) * sizeof(u64)));
-  if (!result.run_ns) return fail("out of memory");
   const u64 start = now_ns();
   edgeort_model* model = edgeort_open(o.plan, &options, error);
   result.open_ms = ms_since(start);

@@ -14,7 +14,11 @@ constexpr char kUsage[] =
     "\n"
     "  --threads N        threads, 0 for one a CPU (default 0)\n"
     "  --runs N           timed runs (default 20)\n"
-    "  --warmup N         runs before those, after the first (default 3)\n"
+    "  --time TIME        go on for so long instead: 500ms, 5s, 10m, 1h\n"
+    "  --warmup N         runs before those, after the first; auto: until the median has settled, two seconds at most\n"
+    "                     (default auto)\n"
+    "  --interval TIME    print the quartiles of the runs of each such part of the time, too\n"
+    "  --cores CORES      run on these only: big, little, or numbers such as 0-3 or 0,2\n"
     "  --inputs DIR       read input0.npy, input1.npy, ... (default: pseudo-random data, free dimensions\n"
     "                     as large as they may be, or 1)\n"
     "  --shape NAME=1x3   shape of an input without --inputs; may be repeated\n"
@@ -34,6 +38,22 @@ bool parse_count(const char* text, int low, int* out) {
   if (end == text || *end || value < low || value > 1000000) return false;
   *out = static_cast<int>(value);
   return true;
+}
+
+// A number and its unit.
+bool parse_time(const char* text, double* out) {
+  const struct {
+    const char* name;
+    double seconds;
+  } units[] = {{"ms", 1e-3}, {"s", 1}, {"m", 60}, {"h", 3600}};
+  char* end;
+  const double value = strtod(text, &end);
+  for (const auto& unit : units) {
+    if (end == text || strcmp(end, unit.name) != 0) continue;
+    *out = value * unit.seconds;
+    return *out >= 1e-3 && *out <= 7 * 86400;
+  }
+  return false;
 }
 
 bool parse_db(const char* text, double* out) {
@@ -74,16 +94,19 @@ Took take(Options* o, const char* name, const char* value) {
     int low;
     int* to;
   } counts[] = {{"--threads", 0, &o->threads}, {"--runs", 1, &o->runs}, {"--warmup", 0, &o->warmup}};
+  if (strcmp(name, "--warmup") == 0 && value && strcmp(value, "auto") == 0) return o->warmup = -1, Took::yes;
   for (const auto& count : counts) {
     if (strcmp(name, count.name) == 0) return took(value && parse_count(value, count.low, count.to));
   }
   const struct {
     const char* name;
     const char** to;
-  } texts[] = {{"--inputs", &o->inputs}, {"--outputs", &o->outputs}, {"--check", &o->check}, {"--isa", &o->isa}};
+  } texts[] = {{"--inputs", &o->inputs}, {"--outputs", &o->outputs}, {"--check", &o->check}, {"--isa", &o->isa}, {"--cores", &o->cores}};
   for (const auto& text : texts) {
     if (strcmp(name, text.name) == 0) return took((*text.to = value) != nullptr);
   }
+  if (strcmp(name, "--time") == 0) return took(value && parse_time(value, &o->time_s));
+  if (strcmp(name, "--interval") == 0) return took(value && parse_time(value, &o->interval_s));
   if (strcmp(name, "--min-sqnr") == 0) return took(value && parse_db(value, &o->min_sqnr_db));
   if (strcmp(name, "--shape") != 0) return Took::unknown;
   return took(value && o->n_shapes < kMaxShapes && parse_shape(value, &o->shapes[o->n_shapes++]));

@@ -17,7 +17,10 @@ struct Options {
   const char* plan = nullptr;
   int threads = 0;
   int runs = 20;
-  int warmup = 3;
+  int warmup = -1;    // -1: until the median has settled
+  double time_s = 0;  // not 0: instead of `runs`
+  double interval_s = 0;
+  const char* cores = nullptr;
   const char* inputs = nullptr;
   const char* outputs = nullptr;
   const char* check = nullptr;

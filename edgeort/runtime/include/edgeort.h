@@ -33,7 +33,7 @@
 extern "C" {
 #endif
 
-#define EDGEORT_ABI 1
+#define EDGEORT_ABI 2
 #define EDGEORT_MAX_RANK 8
 #define EDGEORT_ERROR_BYTES 512
 /* What edgeort_prepare and edgeort_run return when activations need more memory than the plan was built for. */
@@ -70,7 +70,9 @@ typedef enum {
   EDGEORT_I4 = 19,
   EDGEORT_U4 = 20,
   EDGEORT_I2 = 21,
-  EDGEORT_U2 = 22
+  EDGEORT_U2 = 22,
+  EDGEORT_STRING = 23, /* elements are edgeort_string */
+  EDGEORT_TENSOR = 24  /* elements are edgeort_item */
 } edgeort_dtype;
 
 typedef struct {
@@ -82,6 +84,19 @@ typedef struct {
   int64_t dims[EDGEORT_MAX_RANK]; /* -1: free */
 } edgeort_tensor;
 
+/* UTF-8, not terminated. What an input's strings point at must stay where it is as its data must; what an output's strings point at
+ * lasts as long as its data. */
+typedef struct {
+  const char* data;
+  uint64_t bytes;
+} edgeort_string;
+
+/* A sequence is a tensor of rank 1 whose elements are tensors; an optional one of none or one element. Both last as strings do. */
+typedef union {
+  const edgeort_tensor* tensor;
+  uint64_t bits; /* an element has 8 bytes on every machine */
+} edgeort_item;
+
 typedef struct {
   int32_t threads; /* 0: as many as there are CPUs; 64 at most */
   int32_t profile; /* nonzero: time every node */
@@ -91,6 +106,7 @@ typedef struct {
 typedef struct {
   size_t weights_bytes; /* the plan, mapped */
   size_t arena_bytes;   /* activations and scratch, valid after edgeort_prepare or edgeort_run; of the largest inputs, where bounded */
+  size_t states_bytes;  /* of states, with room for all their rows (edgeort_bind_state) */
   int32_t threads;
   int32_t nodes;
   const char* isa;
@@ -102,6 +118,23 @@ typedef struct {
   uint64_t ns;     /* total over all runs; 0 unless options.profile */
   int32_t skipped; /* 1: computed at prepare, a view, or part of another node's run */
 } edgeort_node;
+
+typedef enum {
+  EDGEORT_BLOCK_TENSOR = 0,  /* one tensor or several: views, and results that take an operand's place */
+  EDGEORT_BLOCK_SCRATCH = 1, /* of a node, shared by its threads; the lines of tensors that are never whole lie there */
+  EDGEORT_BLOCK_THREADS = 2, /* of a node, a part for each thread */
+  EDGEORT_BLOCK_BODY = 3     /* the arena of the body of an If or Loop */
+} edgeort_block_kind;
+
+typedef struct {
+  const char* name; /* of the first tensor in it; of the node whose scratch it is; of the body */
+  size_t offset;    /* in the arena; arenas of nodes that are prepared later lie behind each other, those of bodies last */
+  size_t bytes;     /* 0: it takes no place in the arena */
+  int32_t kind;
+  int32_t tensors; /* how many lie in it */
+  int32_t first;   /* nodes between which it is in use, both included; the number of nodes: until the end of the run */
+  int32_t last;
+} edgeort_block;
 
 /* Opens a plan file (UTF-8; mapped, not copied: the file must not change while the model is open). NULL on failure, with the
  * reason in error[EDGEORT_ERROR_BYTES]. options and error may be NULL. */
@@ -140,6 +173,10 @@ EDGEORT_API int edgeort_run(edgeort_model* model);
 EDGEORT_API const char* edgeort_last_error(const edgeort_model* model);
 EDGEORT_API int edgeort_get_stats(const edgeort_model* model, edgeort_stats* stats);
 EDGEORT_API int edgeort_get_node(const edgeort_model* model, int index, edgeort_node* node);
+/* The node whose run a node is part of, after edgeort_prepare or edgeort_run: itself, where it has a run of its own; -1: of none. */
+EDGEORT_API int edgeort_run_of(const edgeort_model* model, int index);
+/* How the arena is laid out, after edgeort_prepare or edgeort_run; nonzero past the last block. */
+EDGEORT_API int edgeort_get_block(const edgeort_model* model, int index, edgeort_block* block);
 EDGEORT_API int edgeort_abi(void);
 
 #ifdef __cplusplus
