@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from edgeort.bundle import Bundle, Manifest
+from edgeort.devices.channel import Channel
 from edgeort.devices.transport import TIMEOUT_S, Output, Transport
 
 
@@ -16,9 +17,8 @@ from edgeort.devices.transport import TIMEOUT_S, Output, Transport
 class Job:
     """One call of the harness. `inputs` and `outputs` are folders here, `check` compares with the golden outputs.
 
-    With `each` it only runs, once on each of the folders 0 to each - 1 in `inputs`, into those in `outputs`. `warmup`
-    None runs until the median has settled. With `time_s` the timed runs go on for so long, instead of `runs` times.
-    With `interval_s` the harness also prints a line of JSON whenever so much time has passed. `cores` are `big`,
+    `warmup` None runs until the median has settled. With `time_s` the timed runs go on for so long, instead of `runs`
+    times. With `interval_s` the harness also prints a line of JSON whenever so much time has passed. `cores` are `big`,
     `little`, or numbers such as `0-3`; None: those that the system chooses.
     """
 
@@ -31,7 +31,6 @@ class Job:
     inputs: Path | None = None
     outputs: Path | None = None
     check: bool = False
-    each: int = 0
     isa: str | None = None
     profile: bool = False
 
@@ -63,7 +62,6 @@ class Job:
         found += ["--outputs", outputs] if outputs else []
         found += ["--check", golden] if self.check else []
         found += ["--min-sqnr", str(near)] if self.check and near is not None else []
-        found += ["--each", str(self.each)] if self.each else []
         found += ["--isa", self.isa] if self.isa else []
         return found + (["--profile"] if self.profile else [])
 
@@ -91,12 +89,9 @@ class Device:
 
     def run(self, bundle: Bundle, job: Job, on_line: Callable[[str], None] | None = None) -> Output:
         """Runs the harness. Raises DeviceError when it cannot be started or does not end."""
-        there, manifest = self.transport, bundle.manifest
-        if bundle.folder not in self._places:
-            self._places[bundle.folder] = there.push(_needed(bundle))
-        root = self._places[bundle.folder]
+        there, manifest, root = self.transport, bundle.manifest, self._place(bundle)
         inputs = None if job.inputs is None else there.push(_files_in(job.inputs), keep=False)
-        outputs = None if job.outputs is None else there.push(_empty_folders(job.each), keep=False)
+        outputs = None if job.outputs is None else there.push({}, keep=False)
         arguments = job.arguments(root, manifest, inputs, outputs)
         command = [f"{root}/{manifest.harness}", *arguments]
         output = there.execute(command, on_line, job.timeout_s, self._environment)
@@ -106,6 +101,21 @@ class Device:
             if folder is not None:
                 there.discard(folder)
         return output
+
+    def stream(self, bundle: Bundle) -> Channel:
+        """Starts the harness to answer samples, as runtime/harness/stream.h says, until its stdin ends.
+
+        DeviceError when it cannot be started.
+        """
+        manifest, root = bundle.manifest, self._place(bundle)
+        arguments = [f"{root}/{manifest.artefact}", "--stream", "--threads", str(manifest.threads)]
+        return self.transport.open([f"{root}/{manifest.harness}", *arguments], self._environment)
+
+    def _place(self, bundle: Bundle) -> str:
+        """The folder there that the bundle stands in."""
+        if bundle.folder not in self._places:
+            self._places[bundle.folder] = self.transport.push(_needed(bundle))
+        return self._places[bundle.folder]
 
     def close(self) -> None:
         """Leaves nothing there."""
@@ -120,6 +130,13 @@ class Device:
         self.transport.__exit__(kind, error, trace)
 
 
+def can_run(system: tuple[str, str], os: str, arch: str) -> bool:
+    """Whether a machine of that system may run static programs for `os` and `arch`: most 64-bit Arm cores run both."""
+    own_os, own_arch = system
+    is_linux = {own_os, os} <= {"linux", "android"}
+    return (own_os == os or is_linux) and (own_arch == arch or (own_arch, arch) == ("aarch64", "armv7"))
+
+
 def _needed(bundle: Bundle) -> dict[str, Path]:
     """What of a bundle a run reads: not what is for apps and people. Static harnesses have the runtime in them."""
     tops = ("bin", "golden", "model", "model.plan") + (() if bundle.manifest.provider == "cpu" else ("lib",))
@@ -128,7 +145,3 @@ def _needed(bundle: Bundle) -> dict[str, Path]:
 
 def _files_in(folder: Path) -> dict[str, Path]:
     return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def _empty_folders(each: int) -> dict[str, Path]:
-    return {f"{index}/": Path() for index in range(each)}

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeort.devices.channel import Channel, ProcessChannel, converse
-from edgeort.devices.remote import ConnectionLost, Remote
+from edgeort.devices.connection import ConnectionLost
+from edgeort.devices.remote import Remote
 from edgeort.devices.transport import Output
 from edgeort.errors import DeviceError
 

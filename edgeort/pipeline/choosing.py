@@ -15,7 +15,7 @@ from edgeort import model as models
 from edgeort import providers
 from edgeort.bench import measure
 from edgeort.device_profiles import Profile
-from edgeort.devices import Job, open_device
+from edgeort.devices import Job
 from edgeort.errors import (
     EdgeortError,
     InputError,
@@ -25,6 +25,7 @@ from edgeort.errors import (
     ToolchainError,
     UnsupportedError,
 )
+from edgeort.pipeline.place import Place
 from edgeort.pipeline.trying import Attempt, Workshop
 from edgeort.pipeline.walk import Walk
 from edgeort.providers import Provider, Refusal, Request
@@ -61,7 +62,8 @@ class Candidate:
     """A row of the table: what a provider would give, or why it does not.
 
     `latency_ms` is the median of this machine as the device, `predicted` when it comes from the profile's rates
-    instead. `max_difference` is that from ONNX Runtime relative to an output's range, or `sqnr_db` of quantised models.
+    instead, and `reason` says how good that is. `max_difference` is that from ONNX Runtime relative to an output's
+    range, or `sqnr_db` of quantised models.
     """
 
     provider: str
@@ -102,7 +104,7 @@ def choose(wish: Wish, workshop: Workshop, trials: ExitStack) -> tuple[Attempt, 
     """The attempt of the provider that is taken, and the table. Raises the first one's error where no provider can."""
     tried: list[Attempt] = []
     rows, errors = [], []
-    for provider in wish.candidates(workshop.request.profile.runtime.providers):
+    for provider in _candidates(wish, workshop):
         try:
             if obstacle := _obstacle(provider, workshop.request):
                 raise obstacle
@@ -116,9 +118,18 @@ def choose(wish: Wish, workshop: Workshop, trials: ExitStack) -> tuple[Attempt, 
             break
     if not tried:
         raise errors[0]
-    latencies = _measure_in_turns(tried)
+    latencies = _measure_in_turns(tried, workshop.place)
     best = _best(tried, latencies)
     return best, (*(_row(one, latencies, one is best) for one in tried), *rows)
+
+
+def _candidates(wish: Wish, workshop: Workshop) -> tuple[Provider, ...]:
+    """Those to try; where a device was asked for to choose the fastest, all that could serve it."""
+    found = wish.candidates(workshop.request.profile.runtime.providers)
+    if wish.provider != AUTO or workshop.place.on is None:
+        return found
+    others = (provider for provider in providers.PROVIDERS if provider not in found)
+    return (*found, *(provider for provider in others if _obstacle(provider, workshop.request) is None))
 
 
 def recorded(candidates: Sequence[Candidate]) -> tuple[dict[str, Any], ...]:
@@ -178,7 +189,7 @@ def _sentence(error: Exception) -> str:
     return f"{error} ({hint})" if hint and helps else str(error)
 
 
-def _measure_in_turns(tried: Sequence[Attempt]) -> dict[str, float]:
+def _measure_in_turns(tried: Sequence[Attempt], place: Place) -> dict[str, float]:
     """Medians in ms by provider, of those whose device is here; of several the best of `ROUNDS` turns each."""
     here = [one for one in tried if one.measurement is not None]
     if len(here) < 2:
@@ -186,9 +197,9 @@ def _measure_in_turns(tried: Sequence[Attempt]) -> dict[str, float]:
     turns: dict[str, list[float]] = {one.made.provider: [] for one in here}
     for _ in range(ROUNDS):
         for one in here:
-            device = open_device(None, one.manifest)
             job = Job(threads=one.manifest.threads, runs=RUNS, warmup=WARMUP)
-            turns[one.made.provider].append(measure(one.bundle, device, job).latency_ms["p50"])
+            found = measure(one.bundle, place.device(one.manifest), job)
+            turns[one.made.provider].append(found.latency_ms["p50"])
     return {name: min(found) for name, found in turns.items()}
 
 
@@ -219,6 +230,10 @@ def _row(one: Attempt, latencies: Mapping[str, float], chosen: bool) -> Candidat
         sqnr_db=min(noises, default=None),
         reason="" if name in latencies else unmeasured,
     )
-    if name not in latencies and one.predicted_ms is not None:
-        return replace(row, latency_ms=one.predicted_ms, predicted=True)
-    return row
+    if name in latencies:
+        return row
+    if one.prediction is None:
+        known = "sizes are known only when it runs" if name == "cpu" else f"nobody measured the kernels of {name} there"
+        return replace(row, reason=f"{row.reason}; not predicted: {known}")
+    reason = "; ".join(filter(None, (row.reason, one.prediction.basis)))
+    return replace(row, latency_ms=one.prediction.latency_ms, predicted=True, reason=reason)

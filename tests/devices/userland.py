@@ -1,6 +1,6 @@
 """A device that is none: a folder with an Arm userland (BusyBox), whose programs run on a CPU model of QEMU by proot.
 
-No root and no binfmt are needed. The transports know nothing of it: a real sshd, or an adbd of ours, hands over commands.
+No root and no binfmt are needed. Transports know nothing of it: a real sshd, or an adbd of ours, passes commands on.
 """
 
 from __future__ import annotations

@@ -21,12 +21,12 @@ struct Options {
   double time_s = 0;  // not 0: instead of `runs`
   double interval_s = 0;
   const char* cores = nullptr;
-  int each = 0;
   const char* inputs = nullptr;
   const char* outputs = nullptr;
   const char* check = nullptr;
   const char* isa = nullptr;
   bool profile = false;
+  bool stream = false;
   double min_sqnr_db = 0;  // 0: outputs are checked bit for bit
   bool json = false;
   Shape shapes[kMaxShapes];

@@ -157,7 +157,7 @@ void print_json(edgeort_model* model, Result* r) {
       print_string(node.name);
       printf(", \"op\": ");
       print_string(node.op);
-      printf(", \"ms\": %.5f, \"skipped\": %s, \"run_of\": %d}", node_ms(node, i, r->measured), node.skipped ? "true" : "false",
+      printf(", \"ms\": %.6f, \"skipped\": %s, \"run_of\": %d}", node_ms(node, i, r->measured), node.skipped ? "true" : "false",
              edgeort_run_of(model, i));
     }
     printf("]");
