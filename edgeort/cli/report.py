@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgeort.cli.common import Json, On, Threads, command, stages
+from edgeort.cli.common import Json, On, Threads, command, size, stages
 from edgeort.cli.judging import (
     Characters,
     Labels,
@@ -78,7 +78,7 @@ def report(
         typer.echo(reports.as_json(document), nl=False)
         return
     reports.save(document, out)
-    typer.echo(f"{out}: {bundle}")
+    typer.echo(f"{out}: report of {bundle}, {size(out.stat().st_size)}")
 
 
 def _findings(
