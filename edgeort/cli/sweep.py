@@ -92,7 +92,8 @@ def _print(found: Sweep) -> None:
     headers = ("model", "device", "settings", "", "provider", "latency", "bundle", "accuracy", "ran on")
     counts = ", ".join(f"{count} {status}" for status, count in found.counts.items() if count)
     earlier = f", {found.earlier} of them earlier" if found.earlier else ""
-    print_table(f"{len(found.rows)} cells: {counts}{earlier}", rows, headers)
+    cells = f"{len(found.rows)} cell{'' if len(found.rows) == 1 else 's'}"
+    print_table(f"{cells}: {counts}{earlier}", rows, headers)
     if reasons := _reasons(found):
         print_table("not done", reasons, ("cells", "because", "hint"))
     print(f"table: {found.parquet} and {found.csv}; page: {found.report}", file=sys.stderr)

@@ -55,6 +55,7 @@ COLUMNS: dict[str, str] = {
     "cosine": "double",
     "figures": "string",
     "digest": "string",
+    "golden": "string",
     "build_seconds": "double",
     "seconds": "double",
     "finished": "string",

@@ -95,7 +95,7 @@ def _maps(rows: Sequence[Row], figure: Figure) -> Markup | None:
     having = {row["model"] for row in rows if figure.of(row) is not None}
     said = tag("p", _PREDICTED, class_="note") if figure is LATENCY and any(map(is_predicted, rows)) else None
     good, bad = ("high", "low") if figure.better > 0 else ("low", "high")
-    told = f"pale: {good}, dark: {bad}, over all settings"
+    told = f"faint: {good}, strong: {bad}, over all settings"
     made = []
     for name in names(rows, "settings"):
         own = [row for row in rows if row["settings"] == name and (figure in (LATENCY, SIZE) or row["model"] in having)]

@@ -174,6 +174,7 @@ def _of_measurement(found: bench.Measurement) -> Row:
         "isa": found.isa,
         "threads": found.threads,
         "digest": found.digest,
+        "golden": found.check,
         "arena_bytes": found.arena_bytes,
     }
     if not found.is_real:  # times and memory are those of the emulator

@@ -212,21 +212,37 @@ def test_an_interrupted_sweep_goes_on_where_it_was(tmp_path: Path):
     assert ran == ["m1 host quick", "m2 host quick"] and found.counts["done"] == 3
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_sweep_that_is_ended_from_outside_leaves_a_journal(tmp_path: Path, number: signal.Signals):
+@pytest.mark.parametrize(
+    ("number", "options"), [(signal.SIGINT, ()), (signal.SIGKILL, ()), (signal.SIGINT, ("--workers", "2"))]
+)
+def test_a_sweep_that_is_ended_from_outside_leaves_a_journal(
+    tmp_path: Path, number: signal.Signals, options: tuple[str, ...]
+):
+    if options:
+        pytest.importorskip("distributed")
     models = [write_mlp(tmp_path / f"m{seed}.onnx", seed) for seed in range(8)]
     command = [sys.executable, "-m", "edgeort", "sweep", *models, "--devices", "host", "--settings", QUICK, "-o", "out"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, *options],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     assert process.stderr is not None
+    said = ""
     for line in process.stderr:
+        said += line
         if ": done" in line:
             break
     time.sleep(0.2)
-    process.send_signal(number)
+    os.killpg(process.pid, number)  # as the terminal does
+    said += process.stderr.read()
     status = process.wait(30)
     process.stderr.close()
-    assert status == (130 if number == signal.SIGINT else -number)
+    assert status == (130 if number == signal.SIGINT else -number), said
+    assert "Traceback" not in said
     found, ran = watched(models, ["host"], [QUICK], tmp_path / "out")
     assert found.counts["done"] == 8 and 1 <= found.earlier < 8 and len(ran) == 8 - found.earlier
 
