@@ -77,8 +77,8 @@ BIONIC = (
 BIONIC_ENGINES = {
     "libc": (
         *BIONIC, "__libc_init", "calloc", "fclose", "fflush", "fgets", "fopen", "fprintf", "fputs", "fread",
-        "fwrite", "getenv", "printf", "putchar", "puts", "qsort", "stderr", "stdout", "strchr", "strrchr", "strtod",
-        "strtol", "strtoll", "strtoull",
+        "fwrite", "getenv", "printf", "putchar", "puts", "qsort", "stderr", "stdin", "stdout", "strchr", "strrchr",
+        "strtod", "strtol", "strtoll", "strtoull",
     ),
     "libm": ("log10",),
     "libdl": ("dladdr", "dlopen", "dlsym"),

@@ -115,3 +115,11 @@ def npy_bytes(array: np.ndarray) -> bytes:
     stream = io.BytesIO()
     np.lib.format.write_array(stream, np.ascontiguousarray(array).reshape(array.shape), (1, 0), allow_pickle=False)
     return stream.getvalue()
+
+
+def array_of(content: bytes) -> np.ndarray:
+    """The array in the content of a .npy file. InputError where it is none."""
+    try:
+        return np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"this is no .npy file: {error}") from error

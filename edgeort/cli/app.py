@@ -11,6 +11,7 @@ from edgeort.cli import (
     bench,
     build,
     convert,
+    devices,
     inspect,
     profiles,
     providers,
@@ -41,6 +42,7 @@ app.command("run")(run.run)
 app.command("inspect")(inspect.inspect)
 app.command("why")(why.why)
 app.command("providers")(providers.providers)
+app.command("devices")(devices.devices)
 app.command("doctor")(providers.doctor)
 app.add_typer(profiles.app, name="profiles")
 

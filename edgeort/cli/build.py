@@ -12,6 +12,7 @@ from edgeort import config, sample
 from edgeort.cli.common import (
     Inputs,
     Json,
+    On,
     Threads,
     command,
     parse_size,
@@ -62,6 +63,7 @@ def build(
     ram_limit: Annotated[
         str | None, typer.Option("--ram-limit", metavar="SIZE", help="Memory for activations: 512K, 1.5M, or bytes.")
     ] = None,
+    on: On = None,
     keep_stages: Annotated[
         bool, typer.Option("--keep-stages", help="Save the ONNX model after every stage beside the bundle.")
     ] = False,
@@ -157,6 +159,7 @@ def build(
             wish=_wish(provider, require, provider_option or ()),
             vocabulary=None if vocab is None else Vocabulary(vocab, cased),
             keep_stages=keep_stages,
+            on=on,
             progress=progress,
         )
     if as_json:

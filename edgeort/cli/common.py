@@ -55,8 +55,8 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
         except EdgeortError as error:
             show_error(error, as_json=bool(kwargs.get("as_json")))
             raise typer.Exit(error.exit_code) from error
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
+        except KeyboardInterrupt as interrupt:
+            print("\n".join(("interrupted", *getattr(interrupt, "__notes__", ()))), file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
 
     return wrapped
@@ -71,7 +71,7 @@ def show_error(error: EdgeortError, *, as_json: bool) -> None:
     """On stderr one paragraph and the hint; with --json the same on stdout, too."""
     if as_json:
         print_json({"error": str(error), "kind": type(error).__name__, "hint": error.hint})
-    print(f"error: {error}", file=sys.stderr)
+    print("\n".join((f"error: {error}", *getattr(error, "__notes__", ()))), file=sys.stderr)
     if error.hint:
         print(f"hint: {error.hint}", file=sys.stderr)
 

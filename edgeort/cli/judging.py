@@ -61,6 +61,7 @@ def print_evaluation(found: Evaluation, title: str) -> None:
     labelled = f", {found.labelled} labelled" if found.labelled else ""
     rows = [
         ("ran on", found.where),
+        *((("because", found.basis),) if found.basis else ()),
         ("task", f"{found.task}, output {found.output}"),
         ("samples", f"{found.samples}{labelled}, {found.seconds:.1f} s"),
         *((figure.name, figure.text()) for figure in found.figures),

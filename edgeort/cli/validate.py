@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,8 +28,9 @@ from edgeort.errors import DeviceError, InputError
 
 if TYPE_CHECKING:
     from edgeort.bundle import Bundle
+    from edgeort.devices import Device
     from edgeort.progress import Progress
-    from edgeort.validate import Comparison, Evaluation, Exam, Validation
+    from edgeort.validate import Comparison, Evaluation, Exam, Validation, Where
     from edgeort.validate.tensors import TensorNoise
 
 
@@ -52,6 +53,14 @@ def validate(
     output: MainOutput = None,
     characters: Characters = None,
     samples: SampleCount = None,
+    all_on_device: Annotated[
+        bool,
+        typer.Option(
+            "--all-on-device",
+            help="Run every sample there, also where this machine gives the same bytes.",
+            rich_help_panel=PANEL,
+        ),
+    ] = False,
     max_drop: MaxDrop = None,
     min_agreement: MinAgreement = None,
     min_sqnr: MinSqnr = None,
@@ -69,20 +78,29 @@ def validate(
     """Check a bundle: golden outputs bit for bit; with --model those of ONNX Runtime; with --data how good it is."""
     from edgeort import validate as validation
     from edgeort.bundle import looks_like_bundle, open_bundle
+    from edgeort.devices import Device
 
     limits = validation.Limits(max_drop, min_agreement, min_sqnr)
     if data is None:
-        _refuse_without_data(labels=labels, task=task, layers=layers or None, **asdict(limits))
+        _refuse_without_data(
+            labels=labels, task=task, layers=layers or None, all_on_device=all_on_device or None, **asdict(limits)
+        )
     feeds, is_model = (
         read_inputs(inputs),
         data is not None and bundle.suffix == ".onnx" and not looks_like_bundle(bundle),
     )
-    with stages() as progress, nullcontext() if is_model else open_bundle(bundle) as opened:
-        golden = None if opened is None else _golden(opened, on, None if data else model, feeds, data, progress)
-        found, noise = None, None
+    with stages() as progress, ExitStack() as stack:
+        opened = None if is_model else stack.enter_context(open_bundle(bundle))
+        device = None if opened is None else _device(opened, on, data, stack)
+        golden: Validation | str | None = device if isinstance(device, str) else None
+        found, noise, where = None, None, validation.Where(on, None, all_on_device)
+        if opened is not None and isinstance(device, Device):
+            progress(f"checking on {device.name}")
+            golden = validation.validate(opened, device, model=None if data else model, feeds=feeds)
+            where = validation.Where(on, device, all_on_device, golden_passed=True)
         if data is not None:
             exam = validation.Exam(data, labels, task, limits, output, characters, samples)
-            found, noise = _judge(opened or bundle, model, exam, on, pictures, layers, quantized, progress)
+            found, noise = _judge(opened or bundle, model, exam, where, pictures, layers, quantized, progress)
     if as_json:
         print_json({"bundle": str(bundle), **_as_json(golden, found, noise)})
     else:
@@ -97,29 +115,23 @@ def _refuse_without_data(**options: object) -> None:
             raise InputError(f"--{name.removesuffix('_db').replace('_', '-')} needs samples", hint="add --data DIR")
 
 
-def _golden(
-    bundle: Bundle, on: str | None, model: Path | None, feeds: dict[str, Any], data: Path | None, progress: Progress
-) -> Validation | str:
-    """The golden check; with --data, why it could not be made."""
-    from edgeort import validate as validation
+def _device(bundle: Bundle, on: str | None, data: Path | None, stack: ExitStack) -> Device | str:
+    """Where the bundle runs; with --data, why it runs nowhere."""
     from edgeort.devices import open_device
 
     try:
-        device = open_device(on, bundle.manifest)
+        return stack.enter_context(open_device(on, bundle.manifest))
     except DeviceError as error:
         if data is None or on is not None:
             raise
         return str(error)
-    with device:
-        progress(f"checking on {device.name}")
-        return validation.validate(bundle, device, model=model, feeds=feeds)
 
 
 def _judge(
     judged: Bundle | Path,
     model: Path | None,
     exam: Exam,
-    on: str | None,
+    where: Where,
     pictures: Pictures,
     layers: bool,
     quantized: Path | None,
@@ -132,7 +144,7 @@ def _judge(
         raise InputError("answers are judged by the float model's, and there is none", hint="add --model FLOAT.onnx")
     built = None if isinstance(judged, Path) else built_preprocessing(judged.manifest)
     how = pictures.preprocessing(built) if pictures.are_given else built
-    found = validation.assess(judged, model, exam, on=on, preprocessing=how, progress=progress)
+    found = validation.assess(judged, model, exam, where=where, preprocessing=how, progress=progress)
     if not layers:
         return found, None
     samples, _ = validation.samples_of(judged, model, exam, how)

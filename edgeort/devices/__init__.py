@@ -7,7 +7,7 @@ Places are named as `--on` has it: local, emulated[:CPU], ssh:[user@]host[:port]
 from __future__ import annotations
 
 from edgeort.bundle import Manifest
-from edgeort.devices.device import Device, Job
+from edgeort.devices.device import Device, Job, can_run
 from edgeort.devices.emulated import Emulated
 from edgeort.devices.local import Local
 from edgeort.devices.transport import Output, Transport
@@ -34,4 +34,4 @@ def open_transport(on: str) -> Transport:
     return open_where(parse(on))
 
 
-__all__ = ["Device", "Job", "Output", "Transport", "open_device", "open_transport"]
+__all__ = ["Device", "Job", "Output", "Transport", "can_run", "open_device", "open_transport", "parse"]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import shutil
 import socket
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 from edgeort.devices.channel import STDERR, STDOUT, Channel
-from edgeort.devices.remote import ConnectionLost, Remote
+from edgeort.devices.connection import ConnectionLost
+from edgeort.devices.remote import Remote
 from edgeort.devices.transport import Output
 from edgeort.errors import DeviceError, MissingExtraError
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 BASE = "/data/local/tmp/edgeort"
 _INSTALL = "pip install 'edgeort[adb]'"
 _ANSWER_S = 10.0
+_PASSING, _SETTLES_S = ("connecting", "authorizing"), 3.0
 # Packets of adb's shell protocol, version 2: one byte for what it is, four for the length, little-endian.
 _STDIN, _EXIT, _CLOSE_STDIN = 0, 3, 3
 _LARGEST = 1 << 15
@@ -53,7 +57,8 @@ class AdbChannel:
             if self._connection.closed:
                 return None
             try:
-                self._connection.conn.settimeout(max(timeout_s, 0.001))
+                if not select.select([self._connection.conn], [], [], timeout_s)[0]:
+                    raise TimeoutError
                 data = self._connection.conn.recv(_LARGEST)
             except TimeoutError:
                 raise
@@ -93,7 +98,9 @@ class Adb(Remote):
 
     def __init__(self, serial: str | None = None) -> None:
         serial = serial or _only_serial()
-        state = states().get(serial, "absent")
+        end = time.monotonic() + _SETTLES_S
+        while (state := states().get(serial, "absent")) in _PASSING and time.monotonic() < end:
+            time.sleep(0.2)
         if state != "device":
             raise _not_ready(serial, state)
         import adbutils

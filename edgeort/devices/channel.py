@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import IO, Protocol
 
 from edgeort.devices.transport import Output
@@ -103,6 +104,38 @@ class ProcessChannel:
         self._process.kill()
         self._process.wait()
         self.finish()
+
+
+@dataclass
+class Watched:
+    """A channel over a connection: its end is an error where that broke."""
+
+    channel: Channel
+    is_lost: Callable[[Output], bool]
+    lost: Callable[[], Exception]
+
+    def send(self, data: bytes) -> None:
+        """See Channel."""
+        self.channel.send(data)
+
+    def finish(self) -> None:
+        """See Channel."""
+        self.channel.finish()
+
+    def receive(self, timeout_s: float) -> tuple[int, bytes] | None:
+        """See Channel."""
+        found = self.channel.receive(timeout_s)
+        if found is None and self.is_lost(Output(self.channel.status(), "", "")):
+            raise self.lost()
+        return found
+
+    def status(self) -> int:
+        """See Channel."""
+        return self.channel.status()
+
+    def kill(self) -> None:
+        """See Channel."""
+        self.channel.kill()
 
 
 def converse(

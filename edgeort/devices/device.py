@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from edgeort.bundle import Bundle, Manifest
+from edgeort.devices.channel import Channel
 from edgeort.devices.transport import TIMEOUT_S, Output, Transport
 
 
@@ -91,10 +92,7 @@ class Device:
 
     def run(self, bundle: Bundle, job: Job, on_line: Callable[[str], None] | None = None) -> Output:
         """Runs the harness. Raises DeviceError when it cannot be started or does not end."""
-        there, manifest = self.transport, bundle.manifest
-        if bundle.folder not in self._places:
-            self._places[bundle.folder] = there.push(_needed(bundle))
-        root = self._places[bundle.folder]
+        there, manifest, root = self.transport, bundle.manifest, self._place(bundle)
         inputs = None if job.inputs is None else there.push(_files_in(job.inputs), keep=False)
         outputs = None if job.outputs is None else there.push(_empty_folders(job.each), keep=False)
         arguments = job.arguments(root, manifest, inputs, outputs)
@@ -107,6 +105,21 @@ class Device:
                 there.discard(folder)
         return output
 
+    def stream(self, bundle: Bundle) -> Channel:
+        """Starts the harness to answer samples, as runtime/harness/stream.h says, until its stdin ends.
+
+        DeviceError when it cannot be started.
+        """
+        manifest, root = bundle.manifest, self._place(bundle)
+        arguments = [f"{root}/{manifest.artefact}", "--stream", "--threads", str(manifest.threads)]
+        return self.transport.open([f"{root}/{manifest.harness}", *arguments], self._environment)
+
+    def _place(self, bundle: Bundle) -> str:
+        """The folder there that the bundle stands in."""
+        if bundle.folder not in self._places:
+            self._places[bundle.folder] = self.transport.push(_needed(bundle))
+        return self._places[bundle.folder]
+
     def close(self) -> None:
         """Leaves nothing there."""
         self.transport.close()
@@ -118,6 +131,13 @@ class Device:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.transport.__exit__(kind, error, trace)
+
+
+def can_run(system: tuple[str, str], os: str, arch: str) -> bool:
+    """Whether a machine of that system may run static programs for `os` and `arch`: most 64-bit Arm cores run both."""
+    own_os, own_arch = system
+    is_linux = {own_os, os} <= {"linux", "android"}
+    return (own_os == os or is_linux) and (own_arch == arch or (own_arch, arch) == ("aarch64", "armv7"))
 
 
 def _needed(bundle: Bundle) -> dict[str, Path]:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 
 from edgeort.bundle import Manifest
+from edgeort.devices.channel import Channel
 from edgeort.devices.local import Local
 from edgeort.devices.transport import TIMEOUT_S, Output
 from edgeort.errors import DeviceError
@@ -78,3 +79,7 @@ class Emulated(Local):
         if "unable to find CPU model" in output.stderr:
             raise DeviceError(f"QEMU knows no CPU {self.cpu!r}", hint=f"{self._command[0]} -cpu help")
         return output
+
+    def open(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Channel:
+        """See Transport."""
+        return super().open([*self._command, *arguments], environment)

@@ -14,7 +14,7 @@ from typing import Self
 from edgeort import providers
 from edgeort.bundle import Manifest
 from edgeort.device_profiles.host import ARCHS, OSES
-from edgeort.devices.channel import ProcessChannel, converse
+from edgeort.devices.channel import Channel, ProcessChannel, converse
 from edgeort.devices.transport import TIMEOUT_S, Output
 from edgeort.errors import DeviceError, OutputError
 
@@ -26,6 +26,7 @@ class Local:
 
     name = "local"
     is_real = True
+    is_remote = False
 
     def __init__(self) -> None:
         self._folders: list[Path] = []
@@ -95,12 +96,13 @@ class Local:
     ) -> Output:
         """What `command` says, which runs the program in `arguments`."""
         try:
-            return converse(ProcessChannel(command, environment), on_line=on_line, timeout_s=timeout_s)
+            return converse(_start(command, arguments[0], environment), on_line=on_line, timeout_s=timeout_s)
         except TimeoutError:
             raise DeviceError(f"{arguments[0]} did not end within {timeout_s:.0f} s on {self.name}") from None
-        except OSError as error:
-            hint = f"chmod +x {arguments[0]}" if isinstance(error, PermissionError) else None
-            raise DeviceError(f"{command[0]} cannot be started: {error.strerror}", hint=hint) from error
+
+    def open(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Channel:
+        """See Transport."""
+        return _start(arguments, arguments[0], environment)
 
     def pull(self, remote: str, to: Path) -> None:
         """Copies a folder."""
@@ -131,6 +133,14 @@ class Local:
 
 _ROOM = "set TMPDIR to a folder with room"
 _FITTING = "edgeort build --device host makes a bundle for this machine"
+
+
+def _start(command: Sequence[str], program: str, environment: Mapping[str, str] | None) -> ProcessChannel:
+    try:
+        return ProcessChannel(command, environment)
+    except OSError as error:
+        hint = f"chmod +x {program}" if isinstance(error, PermissionError) else None
+        raise DeviceError(f"{command[0]} cannot be started: {error.strerror}", hint=hint) from error
 
 
 def _system() -> tuple[str, str]:

@@ -86,7 +86,12 @@ done
 """
 
 # $1: the new folder; stdin: a tar of what it holds.
-UNPACK = 'mkdir "$1" && tar -x -f - -C "$1"'
+UNPACK = """
+mkdir "$1" && tar -x -f - -C "$1" && exit
+status=$?
+rm -rf "$1"
+exit $status
+"""
 
 PACK = 'tar -c -f - -C "$1" .'
 
@@ -102,18 +107,18 @@ rm -f "$pid"
 exit $status
 """
 
+# The same for a program that reads.
+CONVERSE = EXECUTE.replace("</dev/null", "")
+
 # $1: the file with a process number.
 KILL = 'kill -9 "$(cat "$1")"'
 
-# $1: a program that could not be started. Says why.
+# $1: a program that did not start; $2: its dynamic linker, or "". Says why.
 WHY_NOT = """
-if [ -e "$1" ]; then [ -x "$1" ] && echo executable || echo closed; else echo missing; fi
+if [ -e "$1" ]; then
+  if [ ! -x "$1" ]; then echo closed; elif [ -n "$2" ] && [ ! -e "$2" ]; then echo unlinked; fi
+fi
 """
 
-# $1: base.
-CLEAR = f"""{_END}
-for run in "$1"/runs/*; do
-  [ -d "$run" ] && end "$run"
-done
-rm -rf "$1"
-"""
+# $1: base. Other connections keep their folders.
+CLEAR = 'rm -rf "$1/blobs"'

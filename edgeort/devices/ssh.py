@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeort.devices.channel import Channel, ProcessChannel, converse
-from edgeort.devices.remote import ConnectionLost, Remote
+from edgeort.devices.connection import ConnectionLost
+from edgeort.devices.remote import Remote
 from edgeort.devices.transport import Output
 from edgeort.errors import DeviceError
 
@@ -24,7 +25,6 @@ _LONGEST_SOCKET = 104  # bytes of a socket's path on macOS; ssh adds 17 while it
 _OPTIONS = {
     "BatchMode": "yes",
     "ClearAllForwardings": "yes",
-    "ConnectTimeout": "10",
     "ControlPersist": "no",
     "ForwardAgent": "no",
     "ForwardX11": "no",
@@ -66,15 +66,16 @@ class Destination:
 class Ssh(Remote):
     """See the module. DeviceError when there is no connection: why, and what would help."""
 
-    def __init__(self, to: Destination) -> None:
+    def __init__(self, to: Destination, patience_s: int = 10) -> None:
         self._to = to
+        self._options = {**_OPTIONS, "ConnectTimeout": str(patience_s)}
         self._sockets: Path | None = None
         self._master: ProcessChannel | None = None
         super().__init__(str(to), f"{to.folder.rstrip('/')}/{_FOLDER}" if to.folder else "")
 
     def _open_guard(self, command: str) -> Channel:
         self._sockets = Path(tempfile.mkdtemp(prefix="edgeort-", dir=_short_folder()))
-        options = {**_OPTIONS, "ControlMaster": "yes", "ControlPath": f"{self._sockets}/ssh"}
+        options = {**self._options, "ControlMaster": "yes", "ControlPath": f"{self._sockets}/ssh"}
         self._master = self._start(options, command)
         return self._master
 
@@ -83,7 +84,7 @@ class Ssh(Remote):
             raise ConnectionLost
         # Without the socket ssh would make a connection of its own; the proxy keeps it from that.
         own = {"ControlMaster": "no", "ControlPath": f"{self._sockets}/ssh", "ProxyCommand": "false"}
-        return self._start({**_OPTIONS, **own}, command)
+        return self._start({**self._options, **own}, command)
 
     def _start(self, options: dict[str, str], command: str) -> ProcessChannel:
         words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 if TYPE_CHECKING:
     from edgeort.bundle import Manifest
+    from edgeort.devices.channel import Channel
 
 TIMEOUT_S = 1800.0
 
@@ -43,6 +44,10 @@ class Transport(Protocol):
         """Whether times there say anything about the device."""
 
     @property
+    def is_remote(self) -> bool:
+        """Whether data reaches it over a wire."""
+
+    @property
     def system(self) -> tuple[str, str]:
         """Operating system and architecture there, as profiles name them: ("linux", "aarch64")."""
 
@@ -68,6 +73,12 @@ class Transport(Protocol):
 
         DeviceError where it cannot be started, meets an instruction that the CPU lacks, or does not end in time (then
         it is killed).
+        """
+
+    def open(self, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Channel:
+        """Starts a program there, to speak with while it runs; whoever is done with it kills it.
+
+        DeviceError when it cannot be started, and by what is given when the connection breaks.
         """
 
     def pull(self, remote: str, to: Path) -> None:

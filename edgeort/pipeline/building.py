@@ -22,6 +22,7 @@ from edgeort.pipeline import accuracy as accuracies
 from edgeort.pipeline import packing
 from edgeort.pipeline.accuracy import Accuracy
 from edgeort.pipeline.choosing import Wish, check_any, choose, recorded
+from edgeort.pipeline.place import Place
 from edgeort.pipeline.pruning import prune
 from edgeort.pipeline.result import BuildResult
 from edgeort.pipeline.trying import Workshop
@@ -44,6 +45,7 @@ def build(
     wish: Wish | None = None,
     inputs: Mapping[str, np.ndarray] | None = None,
     keep_stages: bool = False,
+    on: str | None = None,
     progress: Progress | None = None,
 ) -> BuildResult:
     """Builds the bundle `out` (a folder, or one archive when it ends in .zip) for a device.
@@ -54,7 +56,8 @@ def build(
     samples. With a `vocabulary` the library has a tokenizer. `wish` says which provider is wanted; by default the
     fastest of the profile's, where the device is here to measure. `inputs` are golden ones by
     name, for models that random data do not suit. With `keep_stages`, `<out>.stages/` gets the ONNX
-    model after every stage.
+    model after every stage. `on` is the device that checks and measures, as --on has it: then every provider that could
+    serve it is tried; None is this machine or an emulator.
     Raises an EdgeortError; then nothing stands at `out` that was not there before.
     """
     if ram_limit is not None and not 0 < ram_limit < 2**63:
@@ -67,6 +70,7 @@ def build(
         device, io_layout, threads or device.runtime.threads, ram_limit, walk, parts, dict(wanted.options)
     )
     check_any(wanted, request)
+    Place(on, device).close()  # what comes before it is needed may take long
     check_writable(out)
     if vocabulary:
         vocabulary.check()
@@ -84,8 +88,8 @@ def build(
         quantised = accuracies.quantise(path, shapes, asked, sets, device, walk, left)
         graph, reference = quantised.graph, quantised.model
     preprocessing = accuracies.preprocessing_of(asked, sets)
-    workshop = Workshop(path, out, graph, reference, request, walk, vocabulary, preprocessing, inputs or {})
-    with ExitStack() as trials:
+    with ExitStack() as trials, Place(on, device) as place:
+        workshop = Workshop(path, out, graph, reference, request, walk, vocabulary, preprocessing, inputs or {}, place)
         attempt, candidates = choose(wanted, workshop, trials)
         made, ran = attempt.made, attempt.ran
         evaluation = accuracies.judge(attempt.bundle, path, asked, sets, walk) if sets.judging else None

@@ -13,8 +13,9 @@ import numpy as np
 
 from edgeort.bench import Measurement, measure
 from edgeort.bundle import Bundle, Contents, Manifest, golden, write_bundle
-from edgeort.devices import Job, open_device
+from edgeort.devices import Job
 from edgeort.errors import CheckError, DeviceError, InputError, OutputError, ShapeError
+from edgeort.pipeline.place import Place
 from edgeort.session import checked, open_plan
 from edgeort.validate import reference_outputs
 from edgeort.validate.validation import feeds_of
@@ -75,16 +76,19 @@ class Ran:
     measurement: Measurement | None
 
 
-def run(trial: Bundle, inputs: list[np.ndarray]) -> Ran:
+def run(trial: Bundle, inputs: list[np.ndarray], place: Place) -> Ran:
     """The outputs that the bundle gives on the golden inputs.
 
-    From its own harness, here or emulated, where that can be; else, of the cpu provider, from the same plan in a
-    library for this CPU, which has to give the same bytes; else from nothing.
+    From its own harness, where that can be: on the device that was asked for, here, or emulated; else, of the cpu
+    provider, from the same plan in a library for this CPU, which has to give the same bytes; else from nothing.
+    DeviceError where the device asked for cannot run it.
     """
     manifest = trial.manifest
     try:
-        device = open_device(None, manifest)
+        device = place.device(manifest)
     except DeviceError as error:
+        if place.on is not None:
+            raise
         if manifest.provider != "cpu":
             return Ran(None, f"not run on hardware: {error}", 0, None)
         return _run_here(trial, inputs, error)
@@ -95,9 +99,15 @@ def run(trial: Bundle, inputs: list[np.ndarray]) -> Ran:
         try:
             found = measure(trial, device, job)
         except DeviceError as error:
-            raise DeviceError(str(error), hint=error.hint or _OTHER_DATA) from error
+            raise DeviceError(str(error), hint=error.hint or _help(manifest)) from error
         outputs = [np.load(results / f"output{index}.npy") for index in range(len(found.outputs))]
     return Ran(outputs, device.name, found.arena_bytes, found)
+
+
+def _help(manifest: Manifest) -> str:
+    """What may help where the harness fails."""
+    packages = " ".join(manifest.requirements)
+    return f"on the device: pip install {packages}" if packages else _OTHER_DATA
 
 
 def _run_here(trial: Bundle, inputs: list[np.ndarray], why: DeviceError) -> Ran:

@@ -15,7 +15,7 @@ from edgeort import model as models
 from edgeort import providers
 from edgeort.bench import measure
 from edgeort.device_profiles import Profile
-from edgeort.devices import Job, open_device
+from edgeort.devices import Job
 from edgeort.errors import (
     EdgeortError,
     InputError,
@@ -25,6 +25,7 @@ from edgeort.errors import (
     ToolchainError,
     UnsupportedError,
 )
+from edgeort.pipeline.place import Place
 from edgeort.pipeline.trying import Attempt, Workshop
 from edgeort.pipeline.walk import Walk
 from edgeort.providers import Provider, Refusal, Request
@@ -102,7 +103,7 @@ def choose(wish: Wish, workshop: Workshop, trials: ExitStack) -> tuple[Attempt, 
     """The attempt of the provider that is taken, and the table. Raises the first one's error where no provider can."""
     tried: list[Attempt] = []
     rows, errors = [], []
-    for provider in wish.candidates(workshop.request.profile.runtime.providers):
+    for provider in _candidates(wish, workshop):
         try:
             if obstacle := _obstacle(provider, workshop.request):
                 raise obstacle
@@ -116,9 +117,18 @@ def choose(wish: Wish, workshop: Workshop, trials: ExitStack) -> tuple[Attempt, 
             break
     if not tried:
         raise errors[0]
-    latencies = _measure_in_turns(tried)
+    latencies = _measure_in_turns(tried, workshop.place)
     best = _best(tried, latencies)
     return best, (*(_row(one, latencies, one is best) for one in tried), *rows)
+
+
+def _candidates(wish: Wish, workshop: Workshop) -> tuple[Provider, ...]:
+    """Those to try; where a device was asked for to choose the fastest, all that could serve it."""
+    found = wish.candidates(workshop.request.profile.runtime.providers)
+    if wish.provider != AUTO or workshop.place.on is None:
+        return found
+    others = (provider for provider in providers.PROVIDERS if provider not in found)
+    return (*found, *(provider for provider in others if _obstacle(provider, workshop.request) is None))
 
 
 def recorded(candidates: Sequence[Candidate]) -> tuple[dict[str, Any], ...]:
@@ -178,7 +188,7 @@ def _sentence(error: Exception) -> str:
     return f"{error} ({hint})" if hint and helps else str(error)
 
 
-def _measure_in_turns(tried: Sequence[Attempt]) -> dict[str, float]:
+def _measure_in_turns(tried: Sequence[Attempt], place: Place) -> dict[str, float]:
     """Medians in ms by provider, of those whose device is here; of several the best of `ROUNDS` turns each."""
     here = [one for one in tried if one.measurement is not None]
     if len(here) < 2:
@@ -186,9 +196,9 @@ def _measure_in_turns(tried: Sequence[Attempt]) -> dict[str, float]:
     turns: dict[str, list[float]] = {one.made.provider: [] for one in here}
     for _ in range(ROUNDS):
         for one in here:
-            device = open_device(None, one.manifest)
             job = Job(threads=one.manifest.threads, runs=RUNS, warmup=WARMUP)
-            turns[one.made.provider].append(measure(one.bundle, device, job).latency_ms["p50"])
+            found = measure(one.bundle, place.device(one.manifest), job)
+            turns[one.made.provider].append(found.latency_ms["p50"])
     return {name: min(found) for name, found in turns.items()}
 
 

@@ -24,6 +24,7 @@ from edgeort.engine import NAMES
 from edgeort.errors import UnsupportedError
 from edgeort.pipeline import checking, packing
 from edgeort.pipeline.checking import Model, Ran
+from edgeort.pipeline.place import Place
 from edgeort.pipeline.walk import Walk
 from edgeort.providers import Made, Node, Provider, Request
 from edgeort.validate import reference_outputs
@@ -64,6 +65,7 @@ class Workshop:
     vocabulary: Vocabulary | None
     preprocessing: dict[str, Any] | None
     inputs: Mapping[str, np.ndarray]  # golden ones that are given
+    place: Place
 
     def attempt(self, provider: Provider, trials: ExitStack) -> Attempt:
         """The provider's bundle in a folder that lasts as long as `trials`. Raises an EdgeortError."""
@@ -77,7 +79,7 @@ class Workshop:
         manifest = replace(manifest, nodes=_with_costs(made, manifest, inputs))
         bundle = trials.enter_context(checking.trial(self.out, manifest, contents, inputs))
         with self.walk.stage("check"):
-            ran = checking.run(bundle, inputs)
+            ran = checking.run(bundle, inputs, self.place)
             comparisons = []
             if ran.outputs is not None:
                 comparisons = compare_with_reference(self.reference, manifest, inputs, ran.outputs)

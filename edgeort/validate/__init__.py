@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from edgeort.comparison import LIMIT, Comparison, accept, compare, compare_all
 from edgeort.validate.assessment import Exam, assess, noise_of, samples_of
+from edgeort.validate.choosing import Where
 from edgeort.validate.evaluation import Evaluation, enforce
 from edgeort.validate.limits import Limits
 from edgeort.validate.reference import reference_outputs, reference_session
@@ -18,6 +19,7 @@ __all__ = [
     "Exam",
     "Limits",
     "Validation",
+    "Where",
     "accept",
     "assess",
     "compare",

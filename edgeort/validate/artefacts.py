@@ -5,32 +5,24 @@ An answer is a dict from outputs to arrays, with channels first as in the ONNX m
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
-from edgeort import providers
-from edgeort.bench import call_harness
-from edgeort.bundle import Bundle, Manifest, golden
-from edgeort.devices import Device, Job, open_device
-from edgeort.devices.local import Local
+from edgeort.bundle import Manifest
 from edgeort.engine import Engine
-from edgeort.errors import DeviceError, InputError, OutputError
+from edgeort.errors import InputError
 from edgeort.ort import first_line
-from edgeort.quantize.parallel import ordered_map
+from edgeort.quantize.parallel import WORKERS
 from edgeort.quantize.samples import Sample
-from edgeort.session import open_plan
 from edgeort.validate.reference import reference_session
+from edgeort.validate.stream import Stream
 from edgeort.values import Value
-
-BATCH = 16  # samples that a call of the harness gets: their inputs and outputs lie in files meanwhile
 
 Answer = dict[str, np.ndarray]
 
@@ -40,25 +32,34 @@ class Artefact(Protocol):
 
     @property
     def where(self) -> str:
-        """For people: what ran."""
+        """For people: what runs."""
 
-    def run(self, samples: Sequence[Sample]) -> list[Answer]:
-        """The answers, in the order of the samples."""
+    @property
+    def basis(self) -> str:
+        """Why these answers are those of the device, once all were given; empty where there is nothing to say."""
+
+    def submit(self, sample: Sample) -> Callable[[], Answer]:
+        """Begins with a sample; what is given waits for its answer. Answers are asked for in the order of samples."""
 
 
 class InOnnxRuntime:
     """A model in ONNX Runtime: a file or its bytes. CheckError when it is refused."""
 
     where = "ONNX Runtime"
+    basis = ""
 
     def __init__(self, model: str | os.PathLike[str] | bytes) -> None:
         self._session = reference_session(model, threads=1)  # one a sample, on all cores at a time
         self.outputs = [output.name for output in self._session.get_outputs()]
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
 
-    def run(self, samples: Sequence[Sample]) -> list[Answer]:
-        """The answers. InputError when it cannot run the model on a sample."""
-        return list(ordered_map(self.answer, samples))
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(WORKERS)
+
+    def submit(self, sample: Sample) -> Callable[[], Answer]:
+        """On a thread of its own. InputError when it cannot run the model on the sample."""
+        return self._pool.submit(self.answer, sample).result
 
     def answer(self, sample: Sample) -> Answer:
         """The answer to one sample. Several threads may call it."""
@@ -76,82 +77,34 @@ class ByLibrary:
     engine: Engine
     manifest: Manifest
     where: str
+    basis: str = ""
 
-    def run(self, samples: Sequence[Sample]) -> list[Answer]:
-        """The answers."""
-        return [named(self.manifest, self.engine.run(arrays_of(self.manifest, sample))) for sample in samples]
+    def submit(self, sample: Sample) -> Callable[[], Answer]:
+        """When it is waited for: its threads would share the cores with those of the reference."""
+        return lambda: named(self.manifest, self.outputs(sample))
+
+    def outputs(self, sample: Sample) -> list[np.ndarray]:
+        """In the order and the layout of the bundle."""
+        return self.engine.run(arrays_of(self.manifest, sample))
 
 
 @dataclass
 class ByHarness:
-    """A bundle's harness on a device, one call for `BATCH` samples."""
+    """A bundle's harness on a device, which keeps running."""
 
-    bundle: Bundle
-    device: Device
+    stream: Stream
+    manifest: Manifest
+    where: str
+    basis: str = ""
 
-    @property
-    def where(self) -> str:
-        """The device."""
-        return self.device.name
+    def submit(self, sample: Sample) -> Callable[[], Answer]:
+        """Sends it at once."""
+        outputs = self.outputs(sample)
+        return lambda: named(self.manifest, outputs())
 
-    def run(self, samples: Sequence[Sample]) -> list[Answer]:
-        """The answers."""
-        manifest = self.bundle.manifest
-        found = self.run_arrays([arrays_of(manifest, sample) for sample in samples])
-        return [named(manifest, arrays) for arrays in found]
-
-    def run_arrays(self, inputs: Sequence[Sequence[np.ndarray]]) -> list[list[np.ndarray]]:
-        """Outputs for inputs, both in the order and the layout of the bundle."""
-        return [outputs for at in range(0, len(inputs), BATCH) for outputs in self._batch(inputs[at : at + BATCH])]
-
-    def _batch(self, samples: Sequence[Sequence[np.ndarray]]) -> Iterator[list[np.ndarray]]:
-        with _folders(len(samples)) as (inputs, outputs):
-            for index, arrays in enumerate(samples):
-                _write(inputs / str(index), arrays)
-            job = Job(threads=self.bundle.manifest.threads, inputs=inputs, outputs=outputs, each=len(samples))
-            call_harness(self.bundle, self.device, job)
-            count = len(self.bundle.manifest.outputs)
-            for index in range(len(samples)):
-                yield [self._load(outputs / f"{index}/output{i}.npy") for i in range(count)]
-
-    def _load(self, path: Path) -> np.ndarray:
-        try:
-            return np.asarray(np.load(path, allow_pickle=False))
-        except (OSError, ValueError) as error:
-            raise DeviceError(f"the harness on {self.device.name} wrote no output: {error}") from error
-
-
-@contextmanager
-def open_artefact(bundle: Bundle, on: str | None = None) -> Iterator[Artefact]:
-    """What answers for a bundle: its own library here, its harness elsewhere (`on` is a device's name).
-
-    Where nothing runs the bundle, and no device was asked for, the same plan in a library for this CPU, which gives the
-    same bytes. DeviceError when the device asked for cannot run it.
-    """
-    manifest = bundle.manifest
-    try:
-        device = open_device(on, manifest)
-    except DeviceError as error:
-        if on is not None or manifest.provider != "cpu":
-            raise
-        engine = open_plan(bundle.artefact, manifest.kernels, manifest.threads)
-        where = f"this machine's build of the same plan; not as built: {error}"
-    else:
-        if device.name != Local.name or not _loads_here(manifest):
-            with device:
-                yield ByHarness(bundle, device)
-            return
-        engine, where = Engine(bundle.library, bundle.artefact, threads=manifest.threads), device.name
-    with contextlib.closing(engine):
-        yield ByLibrary(engine, manifest, where)
-
-
-def _loads_here(manifest: Manifest) -> bool:
-    """Whether the bundle's library can be loaded into this process.
-
-    Android's links against another libc; an engine beside the bundle is found by the variables of a new process.
-    """
-    return manifest.target.os != "android" and not providers.provider(manifest.provider).environment()
+    def outputs(self, sample: Sample) -> Callable[[], list[np.ndarray]]:
+        """What waits for those, in the order and the layout of the bundle."""
+        return self.stream.submit(arrays_of(self.manifest, sample))
 
 
 def arrays_of(manifest: Manifest, sample: Sample) -> list[np.ndarray]:
@@ -187,24 +140,3 @@ def _value_channels_first(value: Value) -> Value:
     if shape is None or len(shape) != 4:
         return value
     return Value(value.name, value.dtype, (shape[0], shape[3], shape[1], shape[2]))
-
-
-@contextmanager
-def _folders(count: int) -> Iterator[tuple[Path, Path]]:
-    """Two folders, each with `count` in it called 0, 1, ..."""
-    with tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
-        places = Path(folder) / "inputs", Path(folder) / "outputs"
-        for place in places:
-            for index in range(count):
-                (place / str(index)).mkdir(parents=True)
-        yield places
-
-
-def _write(folder: Path, arrays: Sequence[np.ndarray]) -> None:
-    try:
-        for index, array in enumerate(arrays):
-            (folder / f"input{index}.npy").write_bytes(golden.npy_bytes(array))
-    except OSError as error:
-        raise OutputError(
-            f"{folder} cannot be written: {error.strerror}", hint="set TMPDIR to a folder with room"
-        ) from error

@@ -17,7 +17,8 @@ from edgeort.model import load
 from edgeort.progress import Progress
 from edgeort.quantize import Preprocessing
 from edgeort.quantize.samples import Data, Samples, open_samples
-from edgeort.validate.artefacts import Artefact, InOnnxRuntime, open_artefact, sample_inputs
+from edgeort.validate.artefacts import Artefact, InOnnxRuntime, sample_inputs
+from edgeort.validate.choosing import ANYWHERE, Where, open_artefact
 from edgeort.validate.evaluation import Evaluation, Question, evaluate
 from edgeort.validate.labels import Label, read_labels
 from edgeort.validate.limits import Limits
@@ -83,11 +84,11 @@ def assess(
     model: str | os.PathLike[str],
     exam: Exam,
     *,
-    on: str | None = None,
+    where: Where = ANYWHERE,
     preprocessing: Preprocessing | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Answers of a bundle (on the device `on`) or of an ONNX file (in ONNX Runtime), judged by the float `model`'s.
+    """Answers of a bundle (on a device) or of an ONNX file (in ONNX Runtime), judged by the float `model`'s.
 
     `preprocessing` of pictures is by default the one that the bundle was built with. Raises InputError for data, labels
     and options that do not fit; limits that are not kept are in the result.
@@ -96,7 +97,7 @@ def assess(
         exam = exam.with_budget(judged.manifest.budgets.get("max_drop"))
     samples, warnings = samples_of(judged, model, exam, preprocessing)
     reference = InOnnxRuntime(model)
-    with _artefact(judged, on) as artefact:
+    with _artefact(judged, where, samples.count) as artefact:
         found = evaluate(reference, artefact, samples, exam.question(samples, reference), progress)
     return replace(found, warnings=(*warnings, *found.warnings))
 
@@ -148,11 +149,11 @@ def _other_model(bundle: Bundle, model: Path) -> list[str]:
 
 
 @contextmanager
-def _artefact(judged: Bundle | Path, on: str | None) -> Iterator[Artefact]:
+def _artefact(judged: Bundle | Path, where: Where, count: int | None) -> Iterator[Artefact]:
     if isinstance(judged, Bundle):
-        with open_artefact(judged, on) as artefact:
+        with open_artefact(judged, where, count) as artefact:
             yield artefact
-    elif on is not None:
+    elif where.on is not None:
         raise InputError(f"{judged} is no bundle: it runs in ONNX Runtime, on no device", hint="leave out --on")
     else:
         yield InOnnxRuntime(judged)

@@ -5,22 +5,24 @@ from __future__ import annotations
 import heapq
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 
-from edgeort.errors import BudgetError, CheckError, InputError
+from edgeort.errors import BudgetError, CheckError, DeviceError, InputError
 from edgeort.progress import Progress
 from edgeort.quantize.samples import Sample, Samples
-from edgeort.validate.artefacts import BATCH, Answer, Artefact, InOnnxRuntime
+from edgeort.validate.artefacts import Answer, Artefact, InOnnxRuntime
 from edgeort.validate.labels import Label
 from edgeort.validate.limits import Judgement, Limits
 from edgeort.validate.metrics import TASKS, Case, Figure, Metric
 from edgeort.validate.metrics.boxes import convention
 
+BATCH = 16  # samples that are under way at a time
+BATCH_BYTES = 64 << 20  # of their inputs
 WORST = 5  # inputs that are shown
 SHOWN_LOSS = 1e-6  # below, answers are the same but for rounding
 STEPS = 10  # of progress
@@ -51,7 +53,7 @@ class Worst:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was found where, on how many samples."""
+    """What was found where, on how many samples; `basis` says why this holds for the device."""
 
     where: str
     task: str
@@ -63,6 +65,7 @@ class Evaluation:
     worst: tuple[Worst, ...]
     warnings: tuple[str, ...]
     seconds: float
+    basis: str = ""
 
     @property
     def is_kept(self) -> bool:
@@ -111,7 +114,7 @@ def evaluate(
     shown = tuple(one for *_, one in sorted(worst, reverse=True) if one.loss > SHOWN_LOSS)
     return Evaluation(
         artefact.where, task, main, count, min(len(question.labels), count), figures,
-        tuple(question.limits.judge(figures)), shown, tuple(warnings), time.perf_counter() - start,
+        tuple(question.limits.judge(figures)), shown, tuple(warnings), time.perf_counter() - start, artefact.basis,
     )  # fmt: skip
 
 
@@ -119,20 +122,27 @@ def _cases(
     reference: InOnnxRuntime, artefact: Artefact, samples: Samples, question: Question, progress: Progress | None
 ) -> Iterator[Case]:
     done, step = 0, max((samples.count or 0) // STEPS, 1)
-    for batch in _batches(samples.named()):
-        names, inputs = [name for name, _ in batch], [sample for _, sample in batch]
-        for name, want, found in zip(names, reference.run(inputs), artefact.run(inputs), strict=True):
-            main = _main(want, question.output)
-            _check_outputs(want, found, main, name, question.task)
-            yield Case(name, want, found, main, question.labels.get(name), question.characters)
-            done += 1
-            if progress and (done % step == 0 or done == samples.count):
-                progress(f"validating on {artefact.where}: {done} of {samples.count or '?'} samples")
+    try:
+        for batch in _batches(samples.named()):
+            answers = [(name, reference.submit(sample), artefact.submit(sample)) for name, sample in batch]
+            for name, wanted, given in [(name, wanted(), given) for name, wanted, given in answers]:
+                found = given()
+                main = _main(wanted, question.output)
+                _check_outputs(wanted, found, main, name, question.task)
+                yield Case(name, wanted, found, main, question.labels.get(name), question.characters)
+                done += 1
+                if progress and (done % step == 0 or done == samples.count):
+                    progress(f"validating on {artefact.where}: {done} of {samples.count or '?'} samples")
+    except DeviceError as error:
+        of = f" of {samples.count}" if samples.count else ""
+        raise DeviceError(f"{error}; {done}{of} samples were judged until then", hint=error.hint) from error
 
 
-def _batches(samples: Iterator[tuple[str, Sample]]) -> Iterable[list[tuple[str, Sample]]]:
-    while batch := list(islice(samples, BATCH)):
-        yield batch
+def _batches(samples: Iterator[tuple[str, Sample]]) -> Iterator[Iterator[tuple[str, Sample]]]:
+    """`BATCH` samples at a time, fewer where they are large. Each is read when it is asked for."""
+    for first in samples:
+        size = sum(array.nbytes for array in first[1].values())
+        yield chain([first], islice(samples, max(min(BATCH, BATCH_BYTES // max(size, 1)), 1) - 1))
 
 
 def _check_outputs(want: Answer, found: Answer, main: str, name: str, task: str) -> None:

@@ -16,9 +16,10 @@ from edgeort.comparison import Comparison, accept, compare_all
 from edgeort.devices import Device, Job
 from edgeort.errors import InputError, ModelError
 from edgeort.session import checked
-from edgeort.validate.artefacts import ByHarness, channels_first
+from edgeort.validate.artefacts import channels_first
 from edgeort.validate.assessment import sha256_of
 from edgeort.validate.reference import reference_outputs
+from edgeort.validate.stream import Stream
 from edgeort.values import Value, listed
 
 _OTHER_INDEX = 1000  # random inputs of a validation are not the golden ones
@@ -63,7 +64,8 @@ def validate(
             hint=f"edgeort validate {bundle.path} --model {model} --data DIR",
         )
     inputs = _inputs(bundle.manifest.inputs, feeds)
-    (ours,) = ByHarness(bundle, device).run_arrays([inputs])
+    with Stream(bundle, device) as stream:
+        ours = stream.submit(inputs)()
     comparisons = compare_with_reference(model, bundle.manifest, inputs, ours)
     return Validation(device.name, found.digest, near, tuple(comparisons))
 

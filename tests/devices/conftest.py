@@ -22,10 +22,11 @@ def busybox(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with m.onnx and its bundles: `host` for this machine, `pi` for an Arm board."""
+    """A folder with m.onnx, its bundle `pi` for an Arm board, and `host` for this machine, of a slower model."""
     place = tmp_path_factory.mktemp("bundles")
     onnx.save(mlp(), place / "m.onnx")
-    edgeort.build(place / "m.onnx", HOST, place / "host")
+    onnx.save(mlp(64, hidden=4000), place / "slow.onnx")
+    edgeort.build(place / "slow.onnx", HOST, place / "host")
     edgeort.build(place / "m.onnx", "raspberrypi4", place / "pi")
     return place
 

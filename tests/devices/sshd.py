@@ -81,7 +81,7 @@ class Sshd:
             **others,
         }
         lines = "".join(f"  {key} {value}\n" for key, value in options.items())
-        (self.folder / "ssh_config").write_text(f"Host board\n{lines}")
+        (self.folder / "ssh_config").write_text(f"Host board 127.0.0.1\n{lines}")
 
     def start(self) -> None:
         if os.geteuid() == 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,17 +25,17 @@ BAD = 7  # the sample whose answer is turned round
 class Turned:
     """The model's answers, but for one sample."""
 
-    where = "a test"
+    where, basis = "a test", ""
 
     def __init__(self, model: InOnnxRuntime) -> None:
         self.model, self.seen = model, 0
 
-    def run(self, samples: Sequence[Sample]) -> list[Answer]:
-        found = self.model.run(samples)
-        for answer in found:
-            answer["y"] = -answer["y"] if self.seen == BAD else answer["y"] + np.float32(1e-4)
-            self.seen += 1
-        return found
+    def changed(self, answer: Answer, is_bad: bool) -> Answer:
+        return {"y": -answer["y"] if is_bad else answer["y"] + np.float32(1e-4)}
+
+    def submit(self, sample: Sample) -> Callable[[], Answer]:
+        index, self.seen = self.seen, self.seen + 1
+        return lambda: self.changed(self.model.answer(sample), index == BAD)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def samples(tmp_path: Path) -> Samples:
 
 
 def labels(reference: InOnnxRuntime) -> dict[str, int | str]:
-    answers = reference.run([{"x": x} for x in X])
+    answers = [reference.answer({"x": x}) for x in X]
     return {f"x.npy[{index}]": int(answer["y"].argmax()) for index, answer in enumerate(answers)}
 
 
@@ -86,12 +86,12 @@ def test_outputs_that_do_not_fit(reference: InOnnxRuntime, samples: Samples):
         evaluate(reference, reference, samples, Question(output="z"))
 
     class Other(Turned):
-        def run(self, samples: Sequence[Sample]) -> list[Answer]:
-            return [{"z": answer["y"]} for answer in self.model.run(samples)]
+        def changed(self, answer: Answer, is_bad: bool) -> Answer:
+            return {"z": answer["y"]}
 
     class Shorter(Turned):
-        def run(self, samples: Sequence[Sample]) -> list[Answer]:
-            return [{"y": answer["y"][:, :2]} for answer in self.model.run(samples)]
+        def changed(self, answer: Answer, is_bad: bool) -> Answer:
+            return {"y": answer["y"][:, :2]}
 
     with pytest.raises(InputError, match="output 'y' is none of z"):
         evaluate(reference, Other(reference), samples, Question())

@@ -10,6 +10,7 @@
 #include "npy.h"
 #include "options.h"
 #include "report.h"
+#include "stream.h"
 
 using namespace edgeort;
 
@@ -240,7 +241,7 @@ int main(int argc, char** argv) {
   edgeort_model* model = edgeort_open(o.plan, &options, error);
   result.open_ms = ms_since(start);
   if (!model) return fail(error);
-  const int status = o.each ? run_each(o, model) : bench(o, model, &result);
+  const int status = o.stream ? answer_stream(model) : o.each ? run_each(o, model) : bench(o, model, &result);
   edgeort_close(model);
   return fflush(stdout) == 0 ? status : 2;
 }

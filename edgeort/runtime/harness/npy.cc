@@ -55,31 +55,31 @@ const char* parse_header(const char* header, edgeort_tensor* t) {
   }
 }
 
-const char* parse(const Mapping& file, edgeort_tensor* t) {
-  if (file.size < 12 || memcmp(file.data, kMagic6, 6) != 0) return "it is not a .npy file";
-  const bool first = file.data[6] == 1;
-  u32 length = file.data[8] | static_cast<u32>(file.data[9]) << 8;
-  if (!first) length |= static_cast<u32>(file.data[10]) << 16 | static_cast<u32>(file.data[11]) << 24;
+}  // namespace
+
+const char* parse_npy(const u8* file, size_t size, edgeort_tensor* t) {
+  if (size < 12 || memcmp(file, kMagic6, 6) != 0) return "it is not a .npy file";
+  const bool first = file[6] == 1;
+  u32 length = file[8] | static_cast<u32>(file[9]) << 8;
+  if (!first) length |= static_cast<u32>(file[10]) << 16 | static_cast<u32>(file[11]) << 24;
   const size_t start = first ? 10 : 12;
   char header[4096];
-  if (length >= sizeof(header) || length > file.size - start) return "its header is damaged";
-  memcpy(header, file.data + start, length);
+  if (length >= sizeof(header) || length > size - start) return "its header is damaged";
+  memcpy(header, file + start, length);
   header[length] = 0;
   if (const char* problem = parse_header(header, t)) return problem;
   const size_t offset = start + length;
   if (offset % 8) return "its data is not aligned; write it with a NumPy of this decade";
   t->bytes = static_cast<size_t>(element_count(*t)) * dtype_bytes(t->dtype);
-  if (file.size - offset != t->bytes) return "its size disagrees with its shape";
-  t->data = const_cast<u8*>(file.data + offset);
+  if (size - offset != t->bytes) return "its size disagrees with its shape";
+  t->data = const_cast<u8*>(file + offset);
   return nullptr;
 }
-
-}  // namespace
 
 bool read_npy(const char* path, Mapping* mapping, edgeort_tensor* tensor, char error[EDGEORT_ERROR_BYTES]) {
   const char* problem = nullptr;
   *mapping = map_file(path, &problem);
-  if (mapping->data) problem = parse(*mapping, tensor);
+  if (mapping->data) problem = parse_npy(mapping->data, mapping->size, tensor);
   if (problem) {
     snprintf(error, EDGEORT_ERROR_BYTES, "%s: %s", path, problem);
     unmap(*mapping);
@@ -89,7 +89,7 @@ bool read_npy(const char* path, Mapping* mapping, edgeort_tensor* tensor, char e
 
 int stored_dtype(int dtype) { return dtype_of(kDescr[dtype], strlen(kDescr[dtype])); }
 
-bool write_npy(const char* path, const edgeort_tensor& t) {
+bool write_npy(FILE* file, const edgeort_tensor& t, bool (*head)(FILE*, size_t)) {
   char header[256];
   int n = snprintf(header, sizeof(header), "{'descr': '%s', 'fortran_order': False, 'shape': (", kDescr[t.dtype]);
   for (int d = 0; d < t.rank; ++d)
@@ -101,11 +101,15 @@ bool write_npy(const char* path, const edgeort_tensor& t) {
   while ((10 + n + 1) % 64) header[n++] = ' ';
   header[n++] = '\n';
   const u8 preamble[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, static_cast<u8>(n & 255), static_cast<u8>(n >> 8)};
-  const size_t bytes = static_cast<size_t>(element_count(t)) * dtype_bytes(t.dtype);
+  const size_t length = static_cast<size_t>(n), bytes = static_cast<size_t>(element_count(t)) * dtype_bytes(t.dtype);
+  if (head && !head(file, 10 + length + bytes)) return false;
+  return fwrite(preamble, 1, 10, file) == 10 && fwrite(header, 1, length, file) == length && fwrite(t.data, 1, bytes, file) == bytes;
+}
+
+bool write_npy(const char* path, const edgeort_tensor& t) {
   FILE* file = fopen(path, "wb");
   if (!file) return false;
-  bool good = fwrite(preamble, 1, 10, file) == 10 && fwrite(header, 1, static_cast<size_t>(n), file) == static_cast<size_t>(n);
-  good = good && fwrite(t.data, 1, bytes, file) == bytes;
+  const bool good = write_npy(file, t);
   return fclose(file) == 0 && good;
 }
 

@@ -24,6 +24,7 @@ constexpr char kUsage[] =
     "  --shape NAME=1x3   shape of an input without --inputs; may be repeated\n"
     "  --outputs DIR      write output0.npy, output1.npy, ... there\n"
     "  --each N           only run, once on each of the folders 0 to N - 1 of --inputs, into those of --outputs\n"
+    "  --stream           answer samples from stdin on stdout, as harness/stream.h says, until it ends\n"
     "  --check DIR        compare with output0.npy, ... or digests.txt there, bit for bit; inputs come from there too\n"
     "  --min-sqnr DB      the least signal-to-noise ratio of a check, instead of bit for bit\n"
     "  --isa NAME         use the kernels of a lower ISA level\n"
@@ -124,6 +125,8 @@ bool parse_options(int argc, char** argv, Options* o, bool* help) {
     }
     if (strcmp(arg, "--profile") == 0) {
       o->profile = true;
+    } else if (strcmp(arg, "--stream") == 0) {
+      o->stream = true;
     } else if (strcmp(arg, "--json") == 0) {
       o->json = true;
     } else if (arg[0] == '-') {

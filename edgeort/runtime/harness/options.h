@@ -27,6 +27,7 @@ struct Options {
   const char* check = nullptr;
   const char* isa = nullptr;
   bool profile = false;
+  bool stream = false;
   double min_sqnr_db = 0;  // 0: outputs are checked bit for bit
   bool json = false;
   Shape shapes[kMaxShapes];
