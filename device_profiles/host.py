@@ -20,6 +20,7 @@ OSES = {"Linux": "linux", "Darwin": "macos", "Windows": "windows"}
 _OLDEST_GLIBC = (2, 28)  # what every Linux profile builds for: a newer host keeps to it, so that one libc build serves
 _PROVIDERS = {
     "linux": ["cpu", "openvino", "litert"],
+    "android": ["cpu", "litert"],
     "macos": ["cpu", "coreml", "openvino"],
     "windows": ["cpu", "openvino", "directml"],
 }
@@ -54,12 +55,16 @@ def detect() -> dict[str, Any]:
     if not facts.isa:
         needed = {"x86_64": "AVX2, FMA and BMI (x86-64-v3)", "aarch64": "NEON", "armv7": "NEON"}[arch]
         raise ProfileError(f"host: this machine's CPU lacks {needed}, which every kernel needs")
-    return _table(os_name, arch, facts)
+    facts.clusters = facts.clusters or [{"cores": len(_usable_cpus())}]
+    made, assumed = table(os_name, arch, facts, _glibc() if os_name == "linux" else None)
+    made["device"] = {"title": facts.model or "this machine", "summary": "assumed: " + ", ".join(assumed)}
+    return made
 
 
-def _table(os_name: str, arch: str, facts: Facts) -> dict[str, Any]:
+def table(os_name: str, arch: str, facts: Facts, glibc: str | None) -> tuple[dict[str, Any], list[str]]:
+    """A profile's table without [device], and the keys whose figures are assumed. Clusters in `facts` are completed."""
     assumed = ["memory.bandwidth_gbs"] + (["memory.ram_mb"] if facts.ram_mb is None else [])
-    clusters = facts.clusters or [{"cores": len(_usable_cpus())}]
+    clusters = facts.clusters
     for index, cluster in enumerate(clusters):
         guesses = {"name": "CPU", "mhz": ASSUMED_MHZ, "l1d_kb": ASSUMED_L1D_KB, "l2_kb": ASSUMED_L2_KB}
         for key, value in guesses.items():
@@ -68,20 +73,18 @@ def _table(os_name: str, arch: str, facts: Facts) -> dict[str, Any]:
                 assumed.append(f"cpu.cluster[{index}].{key}")
     clusters.sort(key=lambda cluster: -int(cluster["mhz"]))
     threads = min(clusters[0]["cores"], facts.cpu_quota or clusters[0]["cores"])
-    target = {"os": os_name, "arch": arch}
-    if os_name == "linux" and (glibc := _glibc()):
-        target["glibc"] = glibc
+    target = {"os": os_name, "arch": arch, **({"glibc": glibc} if glibc else {})}
     cpu: dict[str, Any] = {"isa": facts.isa, "cluster": clusters}
     if facts.l3_kb:
         cpu["l3_kb"] = facts.l3_kb
-    return {
-        "device": {"title": facts.model or "this machine", "summary": "assumed: " + ", ".join(assumed)},
+    made = {
         "target": target,
         "cpu": cpu,
         "memory": {"ram_mb": facts.ram_mb or ASSUMED_RAM_MB, "bandwidth_gbs": ASSUMED_GBS},
-        "runtime": {"threads": threads, "providers": _PROVIDERS[os_name]},
+        "runtime": {"threads": threads, "providers": list(_PROVIDERS[os_name])},
         "transport": {"kind": "local"},
     }
+    return made, assumed
 
 
 def _usable_cpus() -> list[int]:
@@ -93,8 +96,13 @@ def _usable_cpus() -> list[int]:
 
 def _glibc() -> str | None:
     name, version = platform.libc_ver()
-    parts = version.split(".")
-    if name != "glibc" or len(parts) < 2 or not (parts[0].isdigit() and parts[1].isdigit()):
+    return built_for(version) if name == "glibc" else None
+
+
+def built_for(glibc: str) -> str | None:
+    """The glibc that code is built for where the system has this version; None where it is no version."""
+    parts = glibc.split(".")
+    if len(parts) < 2 or not (parts[0].isdigit() and parts[1].isdigit()):
         return None
     major, minor = min((int(parts[0]), int(parts[1])), _OLDEST_GLIBC)
     return f"{major}.{minor}"

@@ -65,7 +65,8 @@ def isa(arch: str, info: Info) -> list[str]:
 
 def clusters(cpus: list[int], info: Info, root: Path = _ROOT) -> tuple[list[dict[str, Any]], int | None]:
     """Clusters of equal cores among the logical CPUs `cpus`, and the size of the level-3 cache in KiB (None: not told).
-    What the kernel does not tell is None in a cluster; threads of one core count once."""
+    What the kernel does not tell is None in a cluster; threads of one core count once. Those with the most capacity,
+    where the kernel gives the cores different ones, come first."""
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     l3_kb: int | None = None
     blocks = {block["processor"]: block for block in info if "processor" in block}
@@ -82,11 +83,22 @@ def clusters(cpus: list[int], info: Info, root: Path = _ROOT) -> tuple[list[dict
         mhz = _mhz(folder, block)
         core = {"name": _core_name(block), "l1d_kb": sizes.get(1), "l2_kb": sizes.get(2), "l2_shared": l2_shared}
         # favoured cores and present clocks differ by a few MHz within one cluster
-        key = (*core.values(), None if mhz is None else round(mhz / 500))
+        key = (_capacity(folder), *core.values(), None if mhz is None else round(mhz / 500))
         cluster = found.setdefault(key, {**core, "cores": 0, "mhz": None})
         cluster["cores"] += 1
         cluster["mhz"] = max(filter(None, (cluster["mhz"], mhz)), default=None)
-    return list(found.values()), l3_kb
+    return [found[key] for key in sorted(found, key=lambda key: -int(key[0]))], l3_kb
+
+
+def fastest_cpu(cpus: list[int], info: Info, root: Path = _ROOT) -> int:
+    """One of the logical CPUs whose core has the most capacity and the highest clock."""
+    blocks = {block["processor"]: block for block in info if "processor" in block}
+
+    def speed(cpu: int) -> tuple[int, int]:
+        folder = root / f"sys/devices/system/cpu/cpu{cpu}"
+        return _capacity(folder), _mhz(folder, blocks.get(str(cpu), {})) or 0
+
+    return max(cpus, key=speed)
 
 
 def ram_mb(root: Path = _ROOT) -> int | None:
@@ -125,6 +137,12 @@ def _mhz(folder: Path, block: dict[str, str]) -> int | None:
         return int(khz) // 1000
     now = block.get("cpu mhz")
     return round(float(now)) if now else None
+
+
+def _capacity(folder: Path) -> int:
+    """What the scheduler takes a core to do, 1024 for the fastest; 0 where the kernel gives none."""
+    text = _text(folder / "cpu_capacity").strip()
+    return int(text) if text.isdigit() else 0
 
 
 def _caches(folder: Path, siblings: str) -> tuple[dict[int, int], bool]:

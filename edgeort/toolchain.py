@@ -36,7 +36,7 @@ from edgeort.targets import BIONIC, BIONIC_ENGINES, LEVELS, TARGETS, Target, tar
 __all__ = [
     "BIONIC", "LEVELS", "RUNTIME", "TARGETS", "TEXT", "Target", "adapter_and_harness", "all_kernels", "cache_dir",
     "compiler_version", "families", "family_levels", "harness", "held_levels", "library", "library_and_harness",
-    "tables", "target",
+    "probe", "tables", "target",
 ]  # fmt: skip
 
 TEXT = ("text",)  # the part of the runtime that a bundle with a vocabulary needs
@@ -163,7 +163,7 @@ def _units(
     to: Target, ops: Sequence[str], triple: str, levels: Sequence[str], parts: Sequence[str] = ()
 ) -> list[_Unit]:
     kernels_triple = _object_triple(to, to.triple)
-    pic = () if to.os == "windows" else ("-fPIC",)
+    pic = _pic(to)
     base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
     sources = (path for part in ("core", *parts) for path in sorted((RUNTIME / part).glob("*.cc")))
     units = [_Unit(path, _object_triple(to, triple), base) for path in sources]
@@ -187,7 +187,7 @@ def _write(path: Path, text: str) -> None:
 def _compile(units: Sequence[_Unit], to: Target, ops: Sequence[str], triple: str, levels: Sequence[str]) -> list[Path]:
     text = tables(ops, levels)
     table = _cached("ops.cc", (text,), lambda path: _write(path, text))
-    pic = () if to.os == "windows" else ("-fPIC",)
+    pic = _pic(to)
     units = [*units, _Unit(table, _object_triple(to, triple), pic)]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         return list(pool.map(_Unit.compile, units))
@@ -222,8 +222,12 @@ def _bionic_stub(to: Target, library: str, names: Sequence[str]) -> Path:
     return _cached(f"{library}.so", (text, *flags), lambda path: _zig([*flags, str(source), "-o", str(path)]))
 
 
+def _pic(to: Target) -> tuple[str, ...]:
+    return () if to.os == "windows" else ("-fPIC",)
+
+
 def _harness_units(to: Target, ops: Sequence[str], levels: Sequence[str]) -> list[_Unit]:
-    pic = () if to.os == "windows" else ("-fPIC",)
+    pic = _pic(to)
     base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
     triple = _object_triple(to, to.exe_triple)
     own = [_Unit(path, triple, base) for path in sorted((RUNTIME / "harness").glob("*.cc"))]
@@ -233,13 +237,34 @@ def _harness_units(to: Target, ops: Sequence[str], levels: Sequence[str]) -> lis
 def harness(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None) -> Path:
     """The program that loads a plan, runs and measures it: runtime, `ops` and runtime/harness in one file."""
     levels = levels or to.levels
-    objects = _compile(_harness_units(to, ops, levels), to, ops, to.exe_triple, levels)
+    return _program(to, to.exe, _compile(_harness_units(to, ops, levels), to, ops, to.exe_triple, levels))
+
+
+def _program(to: Target, name: str, objects: Sequence[Path]) -> Path:
     flags = ["-target", to.exe_triple, "-s", "-O3", *((f"-mcpu={to.cpu}",) if to.cpu else ()), *to.exe_flags]
 
     def make(path: Path) -> None:
         _zig([*flags, *(str(o) for o in objects), "-o", str(path)])
 
-    return _cached(to.exe, (*flags, *(o.name for o in objects)), make)
+    return _cached(name, (*flags, *(o.name for o in objects)), make)
+
+
+def probe(to: Target) -> Path:
+    """The program that tells what a device is, and measures what its cores do at most (runtime/probe)."""
+    triple = _object_triple(to, to.exe_triple)
+    base = (*_pic(to), *((f"-mcpu={to.cpu}",) if to.cpu else ()))
+    macro = "-DEDGEORT_LEVELS(X, ...)=" + " ".join(f"X({level}, __VA_ARGS__)" for level in to.levels)
+    core = (RUNTIME / "core" / f"{name}.cc" for name in ("isa", "platform_posix", "platform_windows", "threads"))
+    units = [_Unit(path, triple, base) for path in core]
+    for path in sorted((RUNTIME / "probe").glob("*.cc")):
+        if path.name.endswith(".isa.cc"):
+            levels = ((*_pic(to), f"-mcpu={LEVELS[level]}", f"-DEDGEORT_ISA={level}") for level in to.levels)
+            units += [_Unit(path, triple, flags) for flags in levels]
+        else:
+            units.append(_Unit(path, triple, (*base, macro)))
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        objects = list(pool.map(_Unit.compile, units))
+    return _program(to, to.exe.replace("bench", "probe"), objects)
 
 
 def adapter_and_harness(to: Target, engine: str) -> tuple[Path, Path]:
@@ -247,7 +272,7 @@ def adapter_and_harness(to: Target, engine: str) -> tuple[Path, Path]:
 
     Neither is static: they load the engine's own library when a model is opened.
     """
-    pic = () if to.os == "windows" else ("-fPIC",)
+    pic = _pic(to)
     base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
     adapters = RUNTIME / "adapters"
     platform = sorted((RUNTIME / "core").glob("platform_*.cc"))

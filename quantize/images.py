@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+GREY = 114  # of the borders beside a picture that is padded, as detectors of the YOLO family are trained
 CROP_SHARE = 0.875  # of the short side that the middle square takes, as most classifiers are tested: 224 of 256
 
 
@@ -28,12 +29,12 @@ class Preprocessing:
 
     `size` is (height, width), needed where the model leaves them free. With `crop` "center" the short side is resized
     to `short_side` (None: the crop is 0.875 of it) and the middle taken; with "none" the picture is squeezed to the
-    size. `mean` and `std` are in the order of `color`.
+    size; with "pad" all of it is there, between grey borders. `mean` and `std` are in the order of `color`.
     """
 
     size: tuple[int, int] | None = None
     short_side: int | None = None
-    crop: Literal["center", "none"] = "center"
+    crop: Literal["center", "none", "pad"] = "center"
     interpolation: Literal["bicubic", "bilinear"] = "bilinear"
     scale: float = 1 / 255
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
@@ -43,7 +44,8 @@ class Preprocessing:
     def text(self, size: tuple[int, int]) -> str:
         """What is done, in words."""
         height, width = self.size or size
-        how = f"short side {self.resized_side((height, width))}, middle" if self.crop == "center" else "squeezed to"
+        words = {"center": f"short side {self.resized_side((height, width))}, middle", "none": "squeezed to"}
+        how = words.get(self.crop, "padded to")
         return (
             f"{how} {width}x{height}, {self.interpolation}, {self.color.upper()}, "
             f"(pixel * {self.scale:.6g} - {_few(self.mean)}) / {_few(self.std)}"
@@ -52,6 +54,19 @@ class Preprocessing:
     def resized_side(self, size: tuple[int, int]) -> int:
         """The short side before the crop."""
         return self.short_side or round(min(size) / CROP_SHARE)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a picture's pixels are in a model's input: at `scale * x - left`, `scale * y - top`.
+
+    `size` is the picture's, (height, width), after its resizing.
+    """
+
+    size: tuple[int, int]
+    scale: tuple[float, float]
+    left: int
+    top: int
 
 
 @dataclass(frozen=True)
@@ -114,18 +129,31 @@ def read(path: Path, form: Form, how: Preprocessing) -> np.ndarray:
     return np.ascontiguousarray(batch, form.dtype)
 
 
+def placement(picture: tuple[int, int], size: tuple[int, int], how: Preprocessing) -> Placement:
+    """Of a picture of one size (height, width) in an input of another."""
+    (h, w), (height, width) = picture, size
+    if how.crop == "none":
+        return Placement(size, (width / w, height / h), 0, 0)
+    pick = min if how.crop == "pad" else max
+    wanted = () if how.crop == "pad" else (how.resized_side(size) / min(picture),)
+    scale = pick(*wanted, width / w, height / h)
+    new = round(h * scale), round(w * scale)
+    return Placement(new, (new[1] / w, new[0] / h), (new[1] - width) // 2, (new[0] - height) // 2)
+
+
 def resized(picture: Image, size: tuple[int, int], how: Preprocessing) -> Image:
     """The picture in the size (height, width)."""
     from PIL import Image
 
     resample: Any = Image.Resampling[how.interpolation.upper()]
     height, width = size
-    if how.crop == "none":
-        return picture.resize((width, height), resample)
-    scale = max(how.resized_side(size) / min(picture.size), width / picture.width, height / picture.height)
-    picture = picture.resize((round(picture.width * scale), round(picture.height * scale)), resample)
-    left, top = (picture.width - width) // 2, (picture.height - height) // 2
-    return picture.crop((left, top, left + width, top + height))
+    place = placement((picture.height, picture.width), size, how)
+    picture = picture.resize((place.size[1], place.size[0]), resample)
+    if how.crop == "pad":
+        padded = Image.new(picture.mode, (width, height), (GREY,) * len(picture.getbands()))
+        padded.paste(picture, (-place.left, -place.top))
+        return padded
+    return picture.crop((place.left, place.top, place.left + width, place.top + height))
 
 
 def _per_channel(values: Sequence[float], channels: int) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 
 from edgeort.errors import InputError
 from edgeort.quantize import array_files, images
-from edgeort.quantize.images import Preprocessing
+from edgeort.quantize.images import Placement, Preprocessing
 from edgeort.values import Value, listed
 
 Sample = dict[str, np.ndarray]
@@ -30,7 +30,7 @@ class Samples:
     """A stream of samples. `count` is None where only reading tells; `chosen` are the indices that are read.
 
     `read` gives each sample's name (a picture's path in its folder, `file.npz[3]`) and what loads it. `pictures` says
-    how pictures become inputs.
+    how pictures become inputs, `placement` where those of a size (height, width) are in them.
     """
 
     source: str
@@ -39,6 +39,7 @@ class Samples:
     inputs: Sequence[Value]
     chosen: frozenset[int] | None = None
     pictures: str | None = None
+    placement: Callable[[tuple[int, int]], Placement] | None = None
 
     def __iter__(self) -> Iterator[Sample]:
         """Reads and checks one sample after the other. InputError names the sample and what is wrong with it."""
@@ -109,9 +110,10 @@ def open_samples(data: Data, inputs: Sequence[Value], preprocessing: Preprocessi
         return Samples(str(path), sum(counts), lambda: _rows(arrays, inputs), inputs)
     if pictures:
         how = preprocessing or Preprocessing()
-        load, told = images.reader(inputs, how), how.text(images.form_of(inputs, how).size)
+        load, size = images.reader(inputs, how), images.form_of(inputs, how).size
+        where = partial(images.placement, size=size, how=how)
         entries = [(_name(file, path), partial(load, file)) for file in pictures]
-        return Samples(str(path), len(pictures), lambda: iter(entries), inputs, pictures=told)
+        return Samples(str(path), len(pictures), lambda: iter(entries), inputs, None, how.text(size), where)
     raise InputError(
         f"{path}: there is nothing in it to calibrate with",
         hint="--data is a .npy, a .npz, or a folder of such or of pictures",

@@ -27,7 +27,7 @@ LAYERS = (
     ("lowering", "families", "toolchain", "engine", "compiling"),
     ("providers",),
     ("bundle", "devices", "session", "text"),
-    ("bench", "generation", "validate", "report", "inspection", "checkup"),
+    ("bench", "probing", "generation", "validate", "report", "inspection", "checkup"),
     ("pipeline",),
     ("sweep",),
     ("cli",),

@@ -7,6 +7,7 @@ from edgeort.bench.comparing import Compared, Contender, in_turns, with_earlier
 from edgeort.bench.history import History, line_of
 from edgeort.bench.measuring import Measurement, call_harness, measure
 from edgeort.bench.paired import Difference
+from edgeort.bench.predicting import Prediction, predict, predict_bundle, predict_for
 from edgeort.bench.statistics import summary, throttles_from
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Difference",
     "History",
     "Measurement",
+    "Prediction",
     "Verdict",
     "call_harness",
     "enforce",
@@ -22,6 +24,9 @@ __all__ = [
     "judge",
     "line_of",
     "measure",
+    "predict",
+    "predict_bundle",
+    "predict_for",
     "summary",
     "throttles_from",
     "with_earlier",

@@ -50,12 +50,7 @@ def in_turns(own: Contender, other: Contender, job: Job, progress: Callable[[int
 
     DeviceError where the times are not those of a device.
     """
-    for one in (own, other):
-        if not one.device.is_real:
-            raise DeviceError(
-                f"times of {one.device.name} say nothing of how fast {one.bundle.path} is on the device",
-                hint="edgeort bench BUNDLE --compare OTHER --on local",
-            )
+    _check_times(own, other)
     order = random.Random(_SEED)
     times: tuple[list[float], list[float]] = ([], [])
 
@@ -74,8 +69,10 @@ def with_earlier(own: Contender, name: str, earlier_ms: float, job: Job, progres
     """Several processes of the bundle against the median of one that was measured at another time.
 
     The interval is Student's for the difference between the mean of n logarithms and one more of their distribution,
-    s t sqrt(1 + 1 / n): it holds what processes differ by, and not what the machine has changed by since.
+    s t sqrt(1 + 1 / n): it holds what processes differ by, and not what the machine has changed by since. DeviceError
+    as in `in_turns`.
     """
+    _check_times(own)
     times: list[float] = []
     while len(times) < _AGAIN:
         times.append(_median_ms(own, job))
@@ -86,6 +83,15 @@ def with_earlier(own: Contender, name: str, earlier_ms: float, job: Job, progres
     low, high = math.expm1(estimate - margin), math.expm1(estimate + margin)
     found = Difference(math.expm1(estimate), low, high, len(logs))
     return Compared(name, found, tuple(times), (earlier_ms,))
+
+
+def _check_times(*contenders: Contender) -> None:
+    for one in contenders:
+        if not one.device.is_real:
+            raise DeviceError(
+                f"times of {one.device.name} say nothing of how fast {one.bundle.path} is on the device",
+                hint="measure where the times are the device's: --on local, --on ssh:HOST",
+            )
 
 
 def _median_ms(contender: Contender, job: Job) -> float:

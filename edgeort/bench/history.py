@@ -22,6 +22,7 @@ from edgeort.bundle import Bundle
 from edgeort.errors import InputError, OutputError
 
 FORMAT = 1
+MOST_KEPT = 4096
 
 
 def line_of(bundle: Bundle, found: Measurement, more: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,7 +80,12 @@ def _git(*arguments: str) -> str:
 
 
 def append(path: Path, line: Mapping[str, Any]) -> None:
-    """Adds a line to the file, which is made where it is not there. OutputError where that cannot be."""
+    """Adds a line to the file, which is made where it is not there. OutputError where that cannot be.
+
+    Of many latencies it keeps every second, third, ... one, MOST_KEPT at most, and says so in `every`.
+    """
+    step = max(1, -(-len(line["latencies_ms"]) // MOST_KEPT))
+    line = {**line, "every": line["every"] * step, "latencies_ms": line["latencies_ms"][::step]}
     data = json.dumps(line, separators=(",", ":"), default=str).encode() + b"\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 from edgeort.bundle.manifest import INT8, Manifest
 
-# Precisions whose products are float32 ones, by what they compute with.
-_FLOAT32 = ("float32", "float16", "bfloat16")
+# Precision of a node -> the profile's figure for it. float16 and bfloat16 are storage: products compute in float32.
+_RATES = {INT8: "int8_gops", **dict.fromkeys(("float32", "float16", "bfloat16"), "float32_gflops")}
 
 
 def with_work(
@@ -40,10 +40,8 @@ def with_work(
 
 def _peak(manifest: Manifest, precision: str, threads: int) -> float | None:
     """What the device was measured to reach at most in that precision with so many threads, GFLOP/s or Gop/s."""
-    measured = manifest.measured or {}
-    name = {INT8: "int8_gops", **dict.fromkeys(_FLOAT32, "float32_gflops")}.get(precision)
-    if name is None:
+    measured, name = manifest.measured, _RATES.get(precision)
+    if measured is None or name is None or threads not in (1, measured.threads):
         return None
-    if threads == 1:
-        return measured.get(name)
-    return measured.get(f"{name}_all") if threads == measured.get("threads") else None
+    rate: float = getattr(measured, name if threads == 1 else f"{name}_all")
+    return rate

@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from edgeort.device_profiles import KernelRate, Measured
 from edgeort.errors import BundleError
 from edgeort.providers import Node
 from edgeort.values import Value
@@ -46,7 +47,7 @@ class Manifest:
 
     `artefact` is the file that `edgeort_open` takes, made by `provider`. Outputs are the golden ones bit for bit where
     `min_sqnr_db` is None, else so near to them. `requirements` are pip packages that the device needs, `candidates` the
-    table from which the provider was chosen.
+    table from which the provider was chosen, `measured` what the profile says was measured on the device.
     """
 
     edgeort: str
@@ -70,9 +71,9 @@ class Manifest:
     min_sqnr_db: float | None = None
     requirements: tuple[str, ...] = ()
     candidates: tuple[dict[str, Any], ...] = ()
+    measured: Measured | None = None
     preprocessing: dict[str, Any] | None = None  # of the pictures that the build saw: the fields of Preprocessing
     quantization: dict[str, Any] | None = None  # how int8 was made, its budget, and what was measured
-    measured: dict[str, Any] | None = None  # peaks of the device: the figures of the profile's table of that name
     tokenizer: dict[str, Any] | None = None  # `type`, the path of its `vocabulary` in the bundle, whether it is `cased`
     files: dict[str, File] = field(default_factory=dict)
 
@@ -129,6 +130,9 @@ def _parse(data: dict[str, Any]) -> Manifest:
     plain["outputs"] = tuple(Value.from_dict(value) for value in data["outputs"])
     for name in ("kernels", "requirements", "candidates"):
         plain[name] = tuple(data[name])
+    if plain["measured"] is not None:
+        kernels = tuple(KernelRate(**rate) for rate in plain["measured"].pop("kernels"))
+        plain["measured"] = Measured(**plain["measured"], kernels=kernels)
     plain["nodes"] = tuple(Node(**node) for node in data["nodes"])
     plain["files"] = {path: File(**entry) for path, entry in data["files"].items()}
     return Manifest(**plain)

@@ -96,11 +96,15 @@ def bench(
         more: dict[str, Any] = {"budgets": [asdict(verdict) for verdict in verdicts]}
         if compared:
             more["compare"] = asdict(compared)
+        predicted = None if isa else benches.predict_bundle(own.bundle.manifest, own.found.threads)
+        if predicted is not None:
+            error = predicted.error_of(own.found.latency_ms["p50"]) if own.found.is_real else None
+            more["prediction"] = {"latency_ms": predicted.latency_ms, "error": error, "known_error": predicted.error}
         line = benches.line_of(own.bundle, own.found, more)
     if as_json:
         print_json(line)
     else:
-        measured.show(bundle, own.found, verdicts)
+        measured.show(bundle, own.found, verdicts, predicted)
         if compared:
             measured.show_comparison(bundle, compared, notes)
     if not no_history:

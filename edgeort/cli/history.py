@@ -13,6 +13,7 @@ from edgeort.errors import InputError
 
 _WIDTH = 44
 _SHOWN = 30
+_NARROWEST = 0.1  # of a scale, as a share of its largest value
 
 # What must be alike for results to stand in one plot.
 _KEYS = ("bundle", "provider", "device", "isa", "threads", "cores")
@@ -48,7 +49,7 @@ def _plot(title: str, lines: Sequence[dict[str, Any]]) -> None:
     """A row a result, oldest first: the median as a dot in its interval, on one scale from the least to the largest."""
     shown = lines[-_SHOWN:]
     spans = [_span(line) for line in shown]
-    least, most = min(low for low, _, _ in spans), max(high for _, _, high in spans)
+    least, most = _scale(spans)
     rows = [
         (
             str(line.get("at", ""))[:16].replace("T", " "),
@@ -71,9 +72,16 @@ def _span(line: dict[str, Any]) -> tuple[float, float, float]:
     return min(latency.get("low", middle), middle), middle, max(latency.get("high", middle), middle)
 
 
+def _scale(spans: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
+    """From the least to the largest, and not so near that a difference of nothing looks like one."""
+    least, most = min(low for low, _, _ in spans), max(high for _, _, high in spans)
+    short = max(0.0, _NARROWEST * most - (most - least)) / 2
+    return least - short, most + short
+
+
 def _dots(low: float, middle: float, high: float, least: float, most: float) -> str:
     def column(value: float) -> int:
-        return round((value - least) / (most - least) * (_WIDTH - 1)) if most > least else 0
+        return round((value - least) / (most - least) * (_WIDTH - 1))
 
     cells = [" "] * _WIDTH
     for at in range(column(low), column(high) + 1):

@@ -20,13 +20,18 @@ LEDGER_SHOWN = 24
 
 Labels = Annotated[
     str | None,
-    typer.Option("--labels", help="A CSV with file,label; a .npy; or folders.", rich_help_panel=PANEL),
+    typer.Option(
+        "--labels",
+        help="A CSV with file,label; a .npy; or folders. For detection a JSON as COCO has it, for embedding a CSV with "
+        "first,second,score.",
+        rich_help_panel=PANEL,
+    ),
 ]
 Task = Annotated[
     str | None,
     typer.Option(
         "--task",
-        help="classification (with labels the default), detection, embedding, ocr or custom (the default).",
+        help="classification (with labels the default), multilabel, detection, embedding, ocr or custom (the default).",
         rich_help_panel=PANEL,
     ),
 ]
@@ -36,6 +41,12 @@ MainOutput = Annotated[
 Characters = Annotated[
     Path | None,
     typer.Option("--characters", help="Of an OCR model's classes, one a line.", rich_help_panel=PANEL),
+]
+Threshold = Annotated[
+    float,
+    typer.Option(
+        "--threshold", help="Score from which a sample has a class, of multilabel; 0 of logits.", rich_help_panel=PANEL
+    ),
 ]
 MaxDrop = Annotated[
     float | None,

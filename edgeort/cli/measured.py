@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from edgeort.cli.common import print_table, size
 
 if TYPE_CHECKING:
-    from edgeort.bench import Compared, Measurement, Verdict
+    from edgeort.bench import Compared, Measurement, Prediction, Verdict
 
 
-def show(bundle: Path, found: Measurement, verdicts: Sequence[Verdict]) -> None:
+def show(bundle: Path, found: Measurement, verdicts: Sequence[Verdict], predicted: Prediction | None = None) -> None:
     """All figures, and the nodes where they were timed."""
     caution = "" if found.is_real else " (emulated: says nothing about the device)"
     latency = found.latency_ms
@@ -32,6 +32,8 @@ def show(bundle: Path, found: Measurement, verdicts: Sequence[Verdict]) -> None:
         ),
         ("digest", f"{found.digest}, golden outputs {found.check}"),
     ]
+    if predicted is not None:
+        rows.append(("predicted", _predicted(found, predicted)))
     if found.intervals:
         rows.append(("throttling", _throttling(found.intervals)))
     for v in verdicts:
@@ -39,6 +41,14 @@ def show(bundle: Path, found: Measurement, verdicts: Sequence[Verdict]) -> None:
         rows.append((v.budget, f"{measured}, budget {v.limit:g} {v.unit}"))
     print_table(str(bundle), rows)
     _show_nodes(found.profile)
+
+
+def _predicted(found: Measurement, predicted: Prediction) -> str:
+    """What the profile's rates let expect, and how that compares."""
+    if not found.is_real:
+        return f"{ms(predicted.latency_ms)} ms on the device; {predicted.basis}"
+    error = predicted.error_of(found.latency_ms["p50"])
+    return f"{ms(predicted.latency_ms)} ms, {error:+.1%} of the measured p50; {predicted.basis}"
 
 
 def show_comparison(bundle: Path, compared: Compared, notes: Sequence[tuple[str, str]]) -> None:

@@ -26,14 +26,14 @@ def _flag(name: str, text: str, kind: type = str, **more: Any) -> Any:
 FLAGS: Mapping[str, Any] = {
     "size": _flag("size", "Size, where the model's is free.", metavar="HxW"),
     "short_side": _flag("short-side", "Short side before the crop (8/7 of the size).", int, min=1),
-    "crop": _flag("crop", "center (the default), or none: squeeze."),
+    "crop": _flag("crop", "center (the default), none: squeeze, or pad: grey borders."),
     "interpolation": _flag("interpolation", "bilinear (the default) or bicubic."),
     "scale": _flag("scale", "Of pixels, before mean and std: a number or 1/255 (the default)."),
     "mean": _flag("mean", "One number, or one a channel (0.485,0.456,0.406)."),
     "std": _flag("std", "Likewise (0.229,0.224,0.225)."),
     "color": _flag("color", "rgb (the default) or bgr."),
 }
-_CHOICES = {"crop": ("center", "none"), "interpolation": ("bilinear", "bicubic"), "color": ("rgb", "bgr")}
+_CHOICES = {"crop": ("center", "none", "pad"), "interpolation": ("bilinear", "bicubic"), "color": ("rgb", "bgr")}
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgeort.cli.common import Json, command, print_json, print_table
+from edgeort.cli.common import Json, command, print_json, print_table, stages
+from edgeort.errors import InputError, OutputError
+
+if TYPE_CHECKING:
+    from edgeort.probing import Probed
 
 app = typer.Typer(help="Device profiles.", no_args_is_help=True)
 
@@ -49,6 +55,80 @@ def show(
         print_json(profile)
     else:
         print_table(str(profile["name"]), _flat(profile))
+
+
+@app.command("probe")
+@command
+def probe(
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE.toml", help="The profile to write.")],
+    on: Annotated[
+        str,
+        typer.Option("--on", metavar="WHERE", help="local, emulated:CPU, ssh:[user@]host, adb[:SERIAL], or a name."),
+    ] = "local",
+    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+    milliseconds: Annotated[int, typer.Option("--ms", min=1, max=60_000, help="Of each measurement, about.")] = 500,
+    kernels: Annotated[
+        bool, typer.Option("--kernels/--no-kernels", help="Time the runtime's kernels, too; predictions need them.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Read and measure a device, and write its profile."""
+    from edgeort import probing
+
+    _check(out, force)
+    with stages() as progress:
+        found = probing.probe(on, name=out.stem, milliseconds=milliseconds, kernels=kernels, progress=progress)
+    try:
+        with out.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(found.text)
+    except FileExistsError:
+        _check(out, force)
+    except OSError as error:
+        raise OutputError(f"{out} cannot be written: {error.strerror}") from error
+    if as_json:
+        networks = [{"network": name, "threads": threads, "error": error} for name, threads, error in found.networks]
+        print_json({"file": str(out), "profile": found.profile.to_dict(), "networks": networks})
+    else:
+        _print_probed(out, found)
+
+
+def _check(out: Path, force: bool) -> None:
+    """Raises before any work where the file cannot be a profile or must not be written."""
+    if out.suffix != ".toml":
+        raise InputError(f"-o {out}: a profile's file ends in .toml", hint="-o mydevice.toml")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", out.stem):
+        raise InputError(
+            f"-o {out}: a profile's file name may have letters, digits, '.', '_' and '-' only", hint="-o mydevice.toml"
+        )
+    if out.is_dir() or (out.exists() and not force):
+        raise OutputError(f"{out} is there already", hint="another name, or --force, which replaces a file")
+    if not out.parent.is_dir():
+        raise OutputError(f"{out}: there is no folder {out.parent}", hint=f"mkdir -p {out.parent}")
+
+
+def _print_probed(out: Path, found: Probed) -> None:
+    profile, measured = found.profile, found.profile.measured
+    rows = [
+        ("file", str(out)),
+        ("device", profile.device.title),
+        ("about", profile.device.summary),
+        ("target", f"{profile.target.os}/{profile.target.arch}, {' '.join(profile.cpu.isa)}"),
+        ("cores", " + ".join(f"{c.cores}x {c.name} at {c.mhz} MHz" for c in profile.cpu.clusters)),
+        ("memory", f"{profile.memory.ram_mb} MiB"),
+    ]
+    if measured is None:
+        rows.append(("measured", "nothing: times under an emulator say nothing about the device"))
+    else:
+        several = f"with {measured.threads} thread(s)"
+        rows += [
+            ("float32", f"{measured.float32_gflops} GFLOP/s one core, {measured.float32_gflops_all} {several}"),
+            ("int8", f"{measured.int8_gops} Gop/s one core, {measured.int8_gops_all} {several}"),
+            ("reading", f"{measured.bandwidth_gbs} GB/s one core, {measured.bandwidth_gbs_all} {several}"),
+        ]
+    if measured is not None and measured.error is not None:
+        count = len({rate.op for rate in measured.kernels})
+        rows.append(("kernels", f"rates of {count}, predictions off by {measured.error:.0%} in the median"))
+    print_table("profile", rows)
 
 
 def _flat(value: Any, key: str = "") -> list[tuple[str, str]]:

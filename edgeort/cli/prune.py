@@ -64,7 +64,7 @@ def prune(
     from edgeort.model import parse_shapes
     from edgeort.quantize import pruning
     from edgeort.quantize import sparsity as sparse
-    from edgeort.validate.labels import read_labels
+    from edgeort.validate.labels import read_classes
 
     if ratio is not None and sparsity is not None:
         raise InputError(
@@ -74,7 +74,7 @@ def prune(
         "samples": samples,
         "preprocessing": pictures.preprocessing(),
         "budget": pruning.Budget(min_sqnr, min_agreement, max_drop),
-        "labels": None if labels is None else partial(read_labels, labels),
+        "labels": None if labels is None else partial(read_classes, labels),
         "exclude": tuple(exclude or ()),
     }
     how: dict[str, Any] = {"shapes": parse_shapes(shape or ())}

@@ -13,6 +13,7 @@ from edgeort.cli.judging import LEFT_SHOWN, print_evaluation, print_ledger
 from edgeort.cli.providers import print_candidates
 
 if TYPE_CHECKING:
+    from edgeort.bench import Prediction
     from edgeort.pipeline import BuildResult
     from edgeort.quantize.pruning import Result as Pruning
     from edgeort.quantize.sparsity import Result as Sparsity
@@ -42,6 +43,8 @@ def print_result(result: BuildResult, path: Path, said: str) -> None:
                 f"p50 {found.latency_ms['p50']:.3f} ms with {found.threads} thread(s), load {found.load_ms:.2f} ms",
             )
         )
+    elif result.prediction is not None:
+        rows.append(("latency", _predicted(result.prediction)))
     rows += [(verdict.budget, _verdict(verdict.limit, verdict.measured, verdict.unit)) for verdict in result.budgets]
     rows.append(("time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.seconds.items())))
     if result.pruning is not None:
@@ -97,6 +100,12 @@ def _check(comparisons: Sequence[Comparison]) -> str:
     if worst.reference_spread:
         said += f"; two answers of ONNX Runtime's own are {worst.reference_spread:.1e} apart"
     return said
+
+
+def _predicted(found: Prediction) -> str:
+    """What to expect of the device that is not here."""
+    basis = f"; {found.basis}" if found.basis else ""
+    return f"predicted {found.latency_ms:.3g} ms with {found.threads} thread(s){basis}"
 
 
 def _verdict(limit: float, measured: float | None, unit: str) -> str:

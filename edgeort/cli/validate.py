@@ -21,6 +21,7 @@ from edgeort.cli.judging import (
     MinSqnr,
     SampleCount,
     Task,
+    Threshold,
     print_evaluation,
 )
 from edgeort.cli.pictures import NO_PICTURES, Pictures, takes_pictures
@@ -53,6 +54,7 @@ def validate(
     output: MainOutput = None,
     characters: Characters = None,
     samples: SampleCount = None,
+    threshold: Threshold = 0.5,
     all_on_device: Annotated[
         bool,
         typer.Option(
@@ -99,7 +101,7 @@ def validate(
             golden = validation.validate(opened, device, model=None if data else model, feeds=feeds)
             where = validation.Where(on, device, all_on_device, golden_passed=True)
         if data is not None:
-            exam = validation.Exam(data, labels, task, limits, output, characters, samples)
+            exam = validation.Exam(data, labels, task, limits, output, characters, samples, threshold)
             found, noise = _judge(opened or bundle, model, exam, where, pictures, layers, quantized, progress)
     if as_json:
         print_json({"bundle": str(bundle), **_as_json(golden, found, noise)})

@@ -17,9 +17,8 @@ from edgeort.devices.transport import TIMEOUT_S, Output, Transport
 class Job:
     """One call of the harness. `inputs` and `outputs` are folders here, `check` compares with the golden outputs.
 
-    With `each` it only runs, once on each of the folders 0 to each - 1 in `inputs`, into those in `outputs`. `warmup`
-    None runs until the median has settled. With `time_s` the timed runs go on for so long, instead of `runs` times.
-    With `interval_s` the harness also prints a line of JSON whenever so much time has passed. `cores` are `big`,
+    `warmup` None runs until the median has settled. With `time_s` the timed runs go on for so long, instead of `runs`
+    times. With `interval_s` the harness also prints a line of JSON whenever so much time has passed. `cores` are `big`,
     `little`, or numbers such as `0-3`; None: those that the system chooses.
     """
 
@@ -32,7 +31,6 @@ class Job:
     inputs: Path | None = None
     outputs: Path | None = None
     check: bool = False
-    each: int = 0
     isa: str | None = None
     profile: bool = False
 
@@ -64,7 +62,6 @@ class Job:
         found += ["--outputs", outputs] if outputs else []
         found += ["--check", golden] if self.check else []
         found += ["--min-sqnr", str(near)] if self.check and near is not None else []
-        found += ["--each", str(self.each)] if self.each else []
         found += ["--isa", self.isa] if self.isa else []
         return found + (["--profile"] if self.profile else [])
 
@@ -94,7 +91,7 @@ class Device:
         """Runs the harness. Raises DeviceError when it cannot be started or does not end."""
         there, manifest, root = self.transport, bundle.manifest, self._place(bundle)
         inputs = None if job.inputs is None else there.push(_files_in(job.inputs), keep=False)
-        outputs = None if job.outputs is None else there.push(_empty_folders(job.each), keep=False)
+        outputs = None if job.outputs is None else there.push({}, keep=False)
         arguments = job.arguments(root, manifest, inputs, outputs)
         command = [f"{root}/{manifest.harness}", *arguments]
         output = there.execute(command, on_line, job.timeout_s, self._environment)
@@ -148,7 +145,3 @@ def _needed(bundle: Bundle) -> dict[str, Path]:
 
 def _files_in(folder: Path) -> dict[str, Path]:
     return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def _empty_folders(each: int) -> dict[str, Path]:
-    return {f"{index}/": Path() for index in range(each)}

@@ -130,6 +130,7 @@ def build(
         quantization=None if quantised is None else quantised.result,
         evaluation=evaluation,
         measurement=ran.measurement,
+        prediction=attempt.prediction,
         budgets=tuple(verdicts),
         rewrites=dict(made.rewrites),
         refusals=made.refused,

@@ -62,7 +62,8 @@ class Candidate:
     """A row of the table: what a provider would give, or why it does not.
 
     `latency_ms` is the median of this machine as the device, `predicted` when it comes from the profile's rates
-    instead. `max_difference` is that from ONNX Runtime relative to an output's range, or `sqnr_db` of quantised models.
+    instead, and `reason` says how good that is. `max_difference` is that from ONNX Runtime relative to an output's
+    range, or `sqnr_db` of quantised models.
     """
 
     provider: str
@@ -229,6 +230,10 @@ def _row(one: Attempt, latencies: Mapping[str, float], chosen: bool) -> Candidat
         sqnr_db=min(noises, default=None),
         reason="" if name in latencies else unmeasured,
     )
-    if name not in latencies and one.predicted_ms is not None:
-        return replace(row, latency_ms=one.predicted_ms, predicted=True)
-    return row
+    if name in latencies:
+        return row
+    if one.prediction is None:
+        known = "sizes are known only when it runs" if name == "cpu" else f"nobody measured the kernels of {name} there"
+        return replace(row, reason=f"{row.reason}; not predicted: {known}")
+    reason = "; ".join(filter(None, (row.reason, one.prediction.basis)))
+    return replace(row, latency_ms=one.prediction.latency_ms, predicted=True, reason=reason)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import edgeort
 from edgeort import toolchain
 from edgeort.bundle import Contents, Manifest, Vocabulary, notices
 from edgeort.bundle import manifest as manifests
 from edgeort.bundle import vocabulary as vocabularies
-from edgeort.device_profiles import Profile
 from edgeort.providers import Made, Request
 from edgeort.validate.assessment import sha256_of
 
@@ -44,14 +42,8 @@ def make_manifest(path: Path, request: Request, made: Made) -> Manifest:
         harness=made.harness,
         min_sqnr_db=made.min_sqnr_db,
         requirements=made.requirements,
-        measured=_peaks(profile),
+        measured=profile.measured,
     )
-
-
-def _peaks(profile: Profile) -> dict[str, Any] | None:
-    """What the profile says was measured of the device, without the rates of single kernels."""
-    measured = profile.measured and asdict(profile.measured)
-    return {name: value for name, value in measured.items() if name != "kernels"} if measured else None
 
 
 def make_contents(made: Made, vocabulary: Vocabulary | None) -> dict[str, bytes | Path]:

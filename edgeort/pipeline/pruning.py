@@ -15,7 +15,7 @@ from edgeort import model as models
 from edgeort.pipeline.accuracy import Accuracy, Sets
 from edgeort.pipeline.walk import Walk
 from edgeort.quantize import pruning, sparsity
-from edgeort.validate.labels import read_labels
+from edgeort.validate.labels import read_classes
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def prune(
         "preprocessing": accuracy.preprocessing,
         "exclude": accuracy.exclude,
         "budget": _budget(accuracy),
-        "labels": partial(read_labels, accuracy.labels) if classes and accuracy.labels is not None else None,
+        "labels": partial(read_classes, accuracy.labels) if classes and accuracy.labels is not None else None,
     }
     with walk.stage("prune"), tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
         made = Path(folder) / "pruned.onnx"

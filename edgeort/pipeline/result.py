@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeort.bench import Measurement, Verdict
+from edgeort.bench import Measurement, Prediction, Verdict
 from edgeort.lowering.storage import SparseWeights
 from edgeort.pipeline.choosing import Candidate
 from edgeort.quantize import Result
@@ -23,7 +23,8 @@ class BuildResult:
     needs. `precisions` counts nodes by precision, `weights` those with weights by how these are stored, `not_int8` says
     of quantised layers why they run in float. `samples` says which samples calibrated and which judged, `pruning` which
     channels or weights went, `sparse` which weights are stored without their zeros, `quantization` is what made
-    the int8 model, `evaluation` what the bundle's answers are worth.
+    the int8 model, `evaluation` what the bundle's answers are worth, `prediction` how long it should take on a device
+    that is not here.
     """
 
     bundle: Path
@@ -50,6 +51,7 @@ class BuildResult:
     quantization: Result | None
     evaluation: Evaluation | None
     measurement: Measurement | None
+    prediction: Prediction | None
     budgets: tuple[Verdict, ...]
     rewrites: dict[str, int]
     refusals: tuple[str, ...]

@@ -7,19 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
-from edgeort import inspection
-from edgeort.bench import Measurement
+from edgeort.bench import Measurement, Prediction, predict_for
 from edgeort.bundle import Bundle, Contents, Manifest, Vocabulary, golden
-from edgeort.bundle.manifest import INT8
 from edgeort.comparison import Comparison
-from edgeort.device_profiles.rates import macs_per_ms
 from edgeort.engine import NAMES
 from edgeort.errors import UnsupportedError
 from edgeort.pipeline import checking, packing
@@ -33,7 +30,7 @@ from edgeort.validate.validation import compare_with_reference, feeds_of
 
 @dataclass(frozen=True)
 class Attempt:
-    """A provider's bundle, not yet in its place. `predicted_ms` is what the profile's rates let expect."""
+    """A provider's bundle, not yet in its place. `prediction` is what the profile's rates let expect."""
 
     made: Made
     manifest: Manifest
@@ -43,7 +40,7 @@ class Attempt:
     ran: Ran
     comparisons: list[Comparison]
     size_bytes: int
-    predicted_ms: float | None
+    prediction: Prediction | None
 
     @property
     def measurement(self) -> Measurement | None:
@@ -84,16 +81,13 @@ class Workshop:
             if ran.outputs is not None:
                 comparisons = compare_with_reference(self.reference, manifest, inputs, ran.outputs)
         size = sum(packing.sizes_of(contents).values())
-        return Attempt(made, manifest, contents, bundle, inputs, ran, comparisons, size, self._predicted_ms(made))
+        return Attempt(made, manifest, contents, bundle, inputs, ran, comparisons, size, self._predict(manifest))
 
-    def _predicted_ms(self, made: Made) -> float | None:
-        """The model's multiply-adds by the rates of the profile, which has them of our own kernels only."""
-        if made.provider != "cpu":
+    def _predict(self, manifest: Manifest) -> Prediction | None:
+        """By the rates of the profile, which has them of our own kernels only."""
+        if manifest.provider != "cpu":
             return None
-        found = inspection.inspect(self.graph)
-        float32, int8 = macs_per_ms(self.request.profile)
-        rate = int8 if any(node.precision == INT8 for node in made.nodes) else float32
-        return None if found.unknown_macs else found.total_macs / rate
+        return predict_for(self.request.profile, manifest.nodes, manifest.threads)
 
     def golden(self, attempt: Attempt) -> dict[str, bytes]:
         """The content of golden/: the bundle's own answers, or ONNX Runtime's where nothing here ran it."""
@@ -110,7 +104,7 @@ def _with_costs(made: Made, manifest: Manifest, inputs: Sequence[np.ndarray]) ->
         return made.nodes
     shapes = {value.name: array.shape for value, array in zip(manifest.inputs, inputs, strict=True)}
     pairs = zip(made.nodes, made.costs(shapes), strict=True)
-    return tuple(replace(node, macs=cost.macs, moved_bytes=cost.moved_bytes) for node, cost in pairs)
+    return tuple(replace(node, **asdict(cost)) for node, cost in pairs)
 
 
 def _check_types(made: Made) -> None:

@@ -27,8 +27,8 @@ class Node:
     """A node of an artefact: who runs it, in which precision, and why not in int8 where the model would allow it.
 
     `weights`: how those of a product are stored, f32, f16, int8 or int4, "sparse" before it where without their zeros.
-    `macs` are its multiply-adds on the golden inputs, `moved_bytes` the sizes of its operands and results; None where
-    they are not known.
+    `macs` are its multiply-adds on the golden inputs, `functions` the exponentials and the like that its program
+    evaluates, `moved_bytes` the sizes of its operands and results; None where they are not known.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Node:
     reason: str = ""
     weights: str = ""
     macs: int | None = None
+    functions: int | None = None
     moved_bytes: int | None = None
 
 

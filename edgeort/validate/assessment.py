@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,12 +20,11 @@ from edgeort.quantize.samples import Data, Samples, open_samples
 from edgeort.validate.artefacts import Artefact, InOnnxRuntime, sample_inputs
 from edgeort.validate.choosing import ANYWHERE, Where, open_artefact
 from edgeort.validate.evaluation import Evaluation, Question, evaluate
-from edgeort.validate.labels import Label, read_labels
+from edgeort.validate.labels import READERS, Label
 from edgeort.validate.limits import Limits
 from edgeort.validate.metrics import TASKS
 from edgeort.validate.tensors import TensorNoise, tensor_noise
 
-LABELLED = ("classification", "ocr")  # tasks that have a use for labels
 CHARACTERS = "character"  # metadata in which exports of PaddleOCR's recognisers keep the characters of the classes
 
 
@@ -33,17 +32,20 @@ CHARACTERS = "character"  # metadata in which exports of PaddleOCR's recognisers
 class Exam:
     """What a result is judged by: samples, what they are labelled with, and what they have to reach.
 
-    `task` is a key of TASKS; by default classification where there are labels, else custom. `labels` is as
-    `read_labels` takes it, `characters` a file with the character of class 1, 2, ... one a line.
+    `task` is a key of TASKS; by default classification where there are labels, else custom. `labels` is a file in the
+    task's format (validate/labels), or the labels by the names of samples: `sample 0`, ... of an iterable.
+    `characters` is a file with the character of class 1, 2, ... one a line; a sample has the classes whose scores are
+    at least `threshold`, where it may have several.
     """
 
     data: Data
-    labels: str | None = None
+    labels: str | Mapping[str, Label] | None = None
     task: str | None = None
     limits: Limits = Limits()
     output: str | None = None
     characters: Path | None = None
     samples: int | None = None
+    threshold: float = 0.5
 
     def with_budget(self, max_drop: float | None) -> Exam:
         """With the profile's limit of what may be lost, where there are labels and no other limit."""
@@ -54,9 +56,9 @@ class Exam:
     def question(self, samples: Samples, reference: InOnnxRuntime) -> Question:
         """The question, with the labels read. Raises InputError."""
         task, labels = self.labelled(samples)
-        return Question(task, self.limits, labels, self.output, self._characters(reference))
+        return Question(task, self.limits, labels, self.output, self._characters(reference), self.threshold)
 
-    def labelled(self, samples: Samples) -> tuple[str, dict[str, Label]]:
+    def labelled(self, samples: Samples) -> tuple[str, Mapping[str, Label]]:
         """The task, and the labels. InputError for options that do not go together and labels that do not fit."""
         task = self.task or ("classification" if self.labels else "custom")
         if task not in TASKS:
@@ -65,9 +67,16 @@ class Exam:
             if self.limits.max_drop is not None:
                 raise InputError("what is lost is counted on labels, and there are none", hint="add --labels FILE")
             return task, {}
-        if task not in LABELLED:
-            raise InputError(f"--task {task} has no use for labels", hint=f"--task {' or '.join(LABELLED)}")
-        return task, read_labels(self.labels, samples.names(), as_text=task == "ocr")
+        if task not in READERS:
+            raise InputError(f"--task {task} has no use for labels", hint=f"--task {' or '.join(READERS)}")
+        if not isinstance(self.labels, str):
+            return task, self.labels
+        if isinstance(self.data, Iterator):
+            raise InputError(
+                "a file of labels is matched by names, and what the iterator gives is not known before",
+                hint='labels={"sample 0": 3, ...}, or data that can be iterated again',
+            )
+        return task, READERS[task](self.labels, samples.names(), samples)
 
     def _characters(self, reference: InOnnxRuntime) -> list[str] | None:
         if self.characters is None:

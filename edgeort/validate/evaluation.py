@@ -32,7 +32,7 @@ STEPS = 10  # of progress
 class Question:
     """What is asked. `output` names the one that the task is about, by default the first that holds real numbers.
 
-    `labels` are by sample; `characters` spell the classes of an OCR model.
+    `labels` are by sample; `characters` spell the classes of an OCR model; `threshold` is as in Case.
     """
 
     task: str = "custom"
@@ -40,6 +40,7 @@ class Question:
     labels: Mapping[str, Label] = field(default_factory=dict)
     output: str | None = None
     characters: Sequence[str] | None = None
+    threshold: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def evaluate(
     start, warnings = time.perf_counter(), list[str]()
     metrics: list[Metric] = []
     worst: list[tuple[float, int, Worst]] = []
-    main, task, count = "", question.task, 0
+    main, task, count, labelled = "", question.task, 0, 0
     for case in _cases(reference, artefact, samples, question, progress):
         if not metrics:
             main, task = case.main, _task(question.task, case, warnings)
@@ -110,10 +111,11 @@ def evaluate(
         if len(worst) > WORST:
             heapq.heappop(worst)
         count += 1
+        labelled += case.label is not None
     figures = tuple(figure for metric in metrics for figure in metric.figures())
     shown = tuple(one for *_, one in sorted(worst, reverse=True) if one.loss > SHOWN_LOSS)
     return Evaluation(
-        artefact.where, task, main, count, min(len(question.labels), count), figures,
+        artefact.where, task, main, count, labelled, figures,
         tuple(question.limits.judge(figures)), shown, tuple(warnings), time.perf_counter() - start, artefact.basis,
     )  # fmt: skip
 
@@ -129,7 +131,8 @@ def _cases(
                 found = given()
                 main = _main(wanted, question.output)
                 _check_outputs(wanted, found, main, name, question.task)
-                yield Case(name, wanted, found, main, question.labels.get(name), question.characters)
+                label = question.labels.get(name)
+                yield Case(name, wanted, found, main, label, question.characters, question.threshold)
                 done += 1
                 if progress and (done % step == 0 or done == samples.count):
                     progress(f"validating on {artefact.where}: {done} of {samples.count or '?'} samples")

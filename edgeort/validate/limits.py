@@ -57,8 +57,8 @@ class Limits:
 
 
 _NO_FIGURE = {
-    "max_drop": "what is lost is counted on labels, for classification and ocr: --labels FILE",
-    "min_agreement": "--task classification, detection, embedding, ocr or custom",
+    "max_drop": "what is lost is counted on labels: --labels FILE",
+    "min_agreement": "--task classification, multilabel, detection, embedding, ocr or custom",
     "min_sqnr_db": "SQNR is that of float outputs",
 }
 

@@ -99,7 +99,8 @@ def test_a_bad_edgeort_toml_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     assert result.exit_code == 2 and "edgeort.toml" in result.stderr
 
 
-def test_bench(folder: Path):
+def test_bench(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
     result = call("bench", folder / "b", "--runs", 5, "--profile")
     assert result.exit_code == 0
     for words in ("local", "p50", "p99", "golden outputs passed", "Gemm"):

@@ -86,7 +86,7 @@ def test_another_model_is_warned_about(place: Path):
         (["--data", "x.npy", "--model", "m.onnx", "--max-drop", "1"], "counted on labels"),
         (["--data", "x.npy", "--model", "m.onnx", "--labels", "none.csv"], "none.csv"),
         (
-            ["--data", "x.npy", "--model", "m.onnx", "--labels", "labels.csv", "--task", "embedding"],
+            ["--data", "x.npy", "--model", "m.onnx", "--labels", "labels.csv", "--task", "custom"],
             "no use for labels",
         ),
         (["--data", "x.npy", "--model", "m.onnx", "--task", "ocr"], "a CTC output is"),

@@ -107,7 +107,8 @@ def test_a_machine_that_tells_nothing(tmp_path: Path):
     assert host_linux.cpu_quota(tmp_path) is None
     assert host_linux.model([]) is None
     clusters, l3_kb = host_linux.clusters([0], [], tmp_path)
-    table = host._table("linux", "aarch64", host.Facts(["neon"], clusters, l3_kb))
+    table, assumed = host.table("linux", "aarch64", host.Facts(["neon"], clusters, l3_kb), None)
+    table["device"] = {"title": "board", "summary": ", ".join(assumed)}
     profile = device_profiles.parse(table, name="host", file="host")
     assert profile.cpu.clusters[0].mhz == host.ASSUMED_MHZ
     for key in ("memory.bandwidth_gbs", "memory.ram_mb", "cpu.cluster[0].mhz", "cpu.cluster[0].l2_kb"):
@@ -124,7 +125,7 @@ def test_memory_and_quota(tmp_path: Path):
 
 def test_a_quota_limits_the_threads():
     facts = host.Facts(["v3"], [{"cores": 8, "mhz": 3000}, {"cores": 8, "mhz": 4000}], cpu_quota=3)
-    table = host._table("linux", "x86_64", facts)
+    table, _ = host.table("linux", "x86_64", facts, None)
     assert table["runtime"]["threads"] == 3
     assert [cluster["mhz"] for cluster in table["cpu"]["cluster"]] == [4000, 3000]
 

@@ -68,25 +68,6 @@ def test_reports_every_figure(program: Path, plan: tuple[Path, list[str]]):
     assert found["peak_rss_bytes"] <= found["weights_bytes"] + found["arena_bytes"] + (4 << 20)
 
 
-def test_each_runs_once_on_every_folder(program: Path, plan: tuple[Path, list[str]], tmp_path: Path):
-    rng = np.random.default_rng(0)
-    inputs = [rng.standard_normal((rows, 8)).astype(np.float32) for rows in (1, 3, 2)]
-    for index, array in enumerate(inputs):
-        for kind in ("in", "out", "one"):
-            (tmp_path / kind / str(index)).mkdir(parents=True)
-        np.save(tmp_path / f"in/{index}/input0.npy", array)
-    folders = ("--inputs", tmp_path / "in", "--outputs", tmp_path / "out")
-    assert run(program, plan[0], "--each", 3, *folders).returncode == 0
-    for index in range(3):
-        alone = ("--inputs", tmp_path / f"in/{index}", "--outputs", tmp_path / f"one/{index}")
-        assert run(program, plan[0], *alone).returncode == 0
-        found, want = ((tmp_path / f"{kind}/{index}/output0.npy").read_bytes() for kind in ("out", "one"))
-        assert found == want
-    assert "--each needs folders" in run(program, plan[0], "--each", 3).stderr
-    missing = run(program, plan[0], "--each", 4, *folders)
-    assert missing.returncode == 2 and "in/3/input0.npy" in missing.stderr
-
-
 def test_its_random_inputs_and_digests_are_those_of_python(program: Path, plan: tuple[Path, list[str]], tmp_path: Path):
     made = report(program, plan[0], "--shape", "x=3x8", "--outputs", tmp_path)
     output = np.load(tmp_path / "output0.npy")
@@ -231,5 +212,6 @@ def test_an_unwritable_output_folder_exits_with_2(program: Path, plan: tuple[Pat
 def test_help_lists_every_option(program: Path):
     done = run(program, "--help")
     assert done.returncode == 0
-    for option in ("threads", "runs", "warmup", "inputs", "outputs", "shape", "check", "isa", "profile", "json"):
+    options = "threads runs time warmup interval cores inputs outputs shape check isa profile json"
+    for option in options.split():
         assert f"--{option}" in done.stdout

@@ -187,21 +187,6 @@ int write_outputs(edgeort_model* model, const char* folder) {
   return 0;
 }
 
-// Runs once on each of the folders 0, 1, ... in --inputs, and writes to those in --outputs.
-int run_each(const Options& o, edgeort_model* model) {
-  char error[EDGEORT_ERROR_BYTES], inputs[kPathBytes], outputs[kPathBytes];
-  for (int i = 0; i < o.each; ++i) {
-    Options one = o;
-    if (snprintf(inputs, kPathBytes, "%s/%d", o.inputs, i) >= kPathBytes) return fail("the path is too long");
-    if (snprintf(outputs, kPathBytes, "%s/%d", o.outputs, i) >= kPathBytes) return fail("the path is too long");
-    one.inputs = inputs;
-    if (!set_inputs(model, one, error)) return fail(error);
-    if (const int failed = edgeort_run(model)) return fail(model, failed);
-    if (const int failed = write_outputs(model, outputs)) return failed;
-  }
-  return 0;
-}
-
 int bench(const Options& o, edgeort_model* model, Result* r) {
   char error[EDGEORT_ERROR_BYTES];
   if (!set_inputs(model, o, error)) return fail(error);
@@ -241,7 +226,7 @@ int main(int argc, char** argv) {
   edgeort_model* model = edgeort_open(o.plan, &options, error);
   result.open_ms = ms_since(start);
   if (!model) return fail(error);
-  const int status = o.stream ? answer_stream(model) : o.each ? run_each(o, model) : bench(o, model, &result);
+  const int status = o.stream ? answer_stream(model) : bench(o, model, &result);
   edgeort_close(model);
   return fflush(stdout) == 0 ? status : 2;
 }

@@ -23,7 +23,6 @@ constexpr char kUsage[] =
     "                     as large as they may be, or 1)\n"
     "  --shape NAME=1x3   shape of an input without --inputs; may be repeated\n"
     "  --outputs DIR      write output0.npy, output1.npy, ... there\n"
-    "  --each N           only run, once on each of the folders 0 to N - 1 of --inputs, into those of --outputs\n"
     "  --stream           answer samples from stdin on stdout, as harness/stream.h says, until it ends\n"
     "  --check DIR        compare with output0.npy, ... or digests.txt there, bit for bit; inputs come from there too\n"
     "  --min-sqnr DB      the least signal-to-noise ratio of a check, instead of bit for bit\n"
@@ -94,7 +93,7 @@ Took take(Options* o, const char* name, const char* value) {
     const char* name;
     int low;
     int* to;
-  } counts[] = {{"--threads", 0, &o->threads}, {"--runs", 1, &o->runs}, {"--warmup", 0, &o->warmup}, {"--each", 1, &o->each}};
+  } counts[] = {{"--threads", 0, &o->threads}, {"--runs", 1, &o->runs}, {"--warmup", 0, &o->warmup}};
   if (strcmp(name, "--warmup") == 0 && value && strcmp(value, "auto") == 0) return o->warmup = -1, Took::yes;
   for (const auto& count : counts) {
     if (strcmp(name, count.name) == 0) return took(value && parse_count(value, count.low, count.to));
@@ -140,7 +139,6 @@ bool parse_options(int argc, char** argv, Options* o, bool* help) {
       o->plan = arg;
     }
   }
-  if (o->each && !(o->inputs && o->outputs)) return bad("--each needs folders", "--inputs and --outputs");
   return o->plan ? true : bad("an argument is missing", "model.plan");
 }
 

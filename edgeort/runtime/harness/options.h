@@ -21,7 +21,6 @@ struct Options {
   double time_s = 0;  // not 0: instead of `runs`
   double interval_s = 0;
   const char* cores = nullptr;
-  int each = 0;
   const char* inputs = nullptr;
   const char* outputs = nullptr;
   const char* check = nullptr;

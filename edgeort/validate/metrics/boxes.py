@@ -39,10 +39,10 @@ class Detections:
     classes: np.ndarray
 
     @classmethod
-    def of(cls, boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray) -> Detections:
-        """Those that count, the highest score first."""
+    def of(cls, boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray, least: float) -> Detections:
+        """Those with at least that score, the highest score first."""
         order = np.argsort(-scores, kind="stable")
-        order = order[scores[order] >= SCORE]
+        order = order[scores[order] >= least]
         return cls(boxes[order].astype(np.float64), scores[order], classes[order])
 
 
@@ -85,18 +85,18 @@ def convention(outputs: Mapping[str, np.ndarray], main: str) -> str | None:
     return "anchors" if is_head else None
 
 
-def decode(outputs: Mapping[str, np.ndarray], main: str) -> Detections:
-    """The boxes in a sample's outputs, which follow one of the conventions."""
+def decode(outputs: Mapping[str, np.ndarray], main: str, least: float = SCORE) -> Detections:
+    """The boxes in a sample's outputs, which follow one of the conventions; `least` is the score that counts."""
     kind, array = convention(outputs, main), outputs[main]
     if kind == "decoded":
-        return _decoded(outputs)
+        return _decoded(outputs, least)
     if kind == "rows":
         table = array.reshape(-1, 6)
-        return Detections.of(table[:, :4], table[:, 4], table[:, 5])
+        return Detections.of(table[:, :4], table[:, 4], table[:, 5], least)
     assert kind == "anchors"
     head = array[0].astype(np.float64)
     centre, half, scores = head[:2].T, head[2:4].T / 2, head[4:]
-    found = Detections.of(np.hstack([centre - half, centre + half]), scores.max(axis=0), scores.argmax(axis=0))
+    found = Detections.of(np.hstack([centre - half, centre + half]), scores.max(axis=0), scores.argmax(axis=0), least)
     return _suppressed(found)
 
 
@@ -129,7 +129,7 @@ def _suppressed(found: Detections) -> Detections:
     return Detections(found.boxes[kept], found.scores[kept], found.classes[kept])
 
 
-def _decoded(outputs: Mapping[str, np.ndarray]) -> Detections:
+def _decoded(outputs: Mapping[str, np.ndarray], least: float) -> Detections:
     for array in outputs.values():
         scores = _scores(outputs, array) if array.ndim >= 2 and array.shape[-1] == 4 else None
         if scores is not None:
@@ -137,7 +137,7 @@ def _decoded(outputs: Mapping[str, np.ndarray]) -> Detections:
     size = outputs[scores].size if scores is not None else 0
     kinds = [value for name, value in outputs.items() if name != scores and value.size == size and value.shape[-1] != 4]
     classes = kinds[0].reshape(-1) if kinds else np.zeros(size)
-    return Detections.of(array.reshape(-1, 4), outputs[str(scores)].reshape(-1), classes)
+    return Detections.of(array.reshape(-1, 4), outputs[str(scores)].reshape(-1), classes, least)
 
 
 def _scores(outputs: Mapping[str, np.ndarray], boxes: np.ndarray) -> str | None:

@@ -8,21 +8,24 @@ from typing import Protocol
 
 import numpy as np
 
+from edgeort.validate.labels import Label
+
 
 @dataclass(frozen=True)
 class Case:
     """A sample's outputs from the float model and from what is judged, by name, and its label where there is one.
 
-    `main` names the output that the task is about. A label is a class (int) or a text; `characters[i]` spells the
-    class i + 1.
+    `main` names the output that the task is about; `characters[i]` spells the class i + 1; a sample has those of
+    several classes whose score is over `threshold`.
     """
 
     name: str
     reference: Mapping[str, np.ndarray]
     found: Mapping[str, np.ndarray]
     main: str
-    label: int | str | None = None
+    label: Label | None = None
     characters: Sequence[str] | None = None
+    threshold: float = 0.5
 
     @property
     def pair(self) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ exact = 100 x share of lines that are the label; drop = exact of the float model
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
@@ -41,11 +41,7 @@ class Text:
             self.length += len(reference)
         self.edits += distance
         if isinstance(case.label, str):
-            if case.characters is None:
-                raise InputError(
-                    f"{case.name}: its label is a text, and the classes' characters are not known", hint=_HINT
-                )
-            self.exact.add(*(spelt(lines[0], case.characters) == case.label for lines in pair))
+            self.exact.add(*(text == case.label for text in read_lines(case)))
         before, now = (spelt(lines[0], case.characters) if lines else "" for lines in pair)
         return Loss(float(distance), f"{before!r} became {now!r}" if distance else "")
 
@@ -64,6 +60,14 @@ class Text:
                 self.exact.drop(),
             ]
         return found
+
+
+def read_lines(case: Case) -> tuple[str, str]:
+    """The first line of the float model's answer and of the one now. InputError where no characters are known."""
+    if case.characters is None:
+        raise InputError(f"{case.name}: its label is a text, and the classes' characters are not known", hint=_HINT)
+    before, now = (spelt(decode(scores)[0], case.characters) for scores in case.pair)
+    return before, now
 
 
 def spelt(classes: Sequence[int], characters: Sequence[str] | None) -> str:
@@ -86,7 +90,7 @@ def decode(scores: np.ndarray) -> list[list[int]]:
     return [line[keep & (line != BLANK)].tolist() for line, keep in zip(best, fresh, strict=True)]
 
 
-def edit_distance(a: Sequence[int], b: Sequence[int]) -> int:
+def edit_distance(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
     """The fewest insertions, deletions and substitutions from a to b (Wagner and Fischer 1974)."""
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, 1):

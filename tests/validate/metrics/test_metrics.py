@@ -33,7 +33,9 @@ def test_every_metric_of_a_task_can_be_made_and_says_which_inputs_are_worse():
     other = np.roll(ctc, 1, axis=2)
     boxes = [[[0, 0, 10, 10, 0.9, 1]]], [[[50, 50, 60, 60, 0.9, 1]]]
     for task, metrics in TASKS.items():
-        a, b = {"ocr": (ctc, other), "detection": boxes}.get(task, ([[1, 2]], [[2, 1]]))
+        a, b = {"ocr": (ctc, other), "detection": boxes, "multilabel": ([[0, 1]], [[1, 1]])}.get(
+            task, ([[1, 2]], [[2, 1]])
+        )
         same, worse = metrics[0]().add(case(a, a)), metrics[0]().add(case(a, b))
         assert same.value <= 1e-12 < worse.value, task
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgeort.errors import InputError
-from edgeort.validate.labels import read_labels
+from edgeort.validate.labels.classes import read_class_sets, read_classes, read_texts
 
 NAMES = ["a.jpg", "b/c.jpg", "x.npy[0]"]
 
@@ -20,10 +20,10 @@ def written(folder: Path, text: str) -> str:
 
 def test_csv(tmp_path: Path):
     text = "\ufefffile,label\na.jpg,3\n\nb/c.jpg, 4\nelse.jpg,1\n"
-    assert read_labels(written(tmp_path, text), NAMES) == {"a.jpg": 3, "b/c.jpg": 4, "else.jpg": 1}
+    assert read_classes(written(tmp_path, text), NAMES) == {"a.jpg": 3, "b/c.jpg": 4, "else.jpg": 1}
     text = 'note,class_index,file\n"x, y",7,./a.jpg\n'
-    assert read_labels(written(tmp_path, text), NAMES) == {"a.jpg": 7}
-    assert read_labels(written(tmp_path, "file,label\na.jpg,007 x\n"), NAMES, as_text=True) == {"a.jpg": "007 x"}
+    assert read_classes(written(tmp_path, text), NAMES) == {"a.jpg": 7}
+    assert read_texts(written(tmp_path, "file,label\na.jpg,007 x\n"), NAMES) == {"a.jpg": "007 x"}
 
 
 @pytest.mark.parametrize(
@@ -39,30 +39,45 @@ def test_csv(tmp_path: Path):
 )
 def test_bad_csv(tmp_path: Path, text: str, words: str):
     with pytest.raises(InputError) as caught:
-        read_labels(written(tmp_path, text), NAMES)
+        read_classes(written(tmp_path, text), NAMES)
     assert words in str(caught.value)
 
 
 def test_files_that_are_no_labels(tmp_path: Path):
     with pytest.raises(InputError, match="No such file"):
-        read_labels(str(tmp_path / "none.csv"), NAMES)
+        read_classes(str(tmp_path / "none.csv"), NAMES)
     (tmp_path / "l.csv").write_bytes(b"file,label\n\xff\xfe,1\n")
     with pytest.raises(InputError, match="no text in UTF-8"):
-        read_labels(str(tmp_path / "l.csv"), NAMES)
+        read_classes(str(tmp_path / "l.csv"), NAMES)
 
 
 def test_arrays(tmp_path: Path):
     np.save(tmp_path / "l.npy", np.array([5, 6, 7]))
-    assert read_labels(str(tmp_path / "l.npy"), NAMES) == {"a.jpg": 5, "b/c.jpg": 6, "x.npy[0]": 7}
+    assert read_classes(str(tmp_path / "l.npy"), NAMES) == {"a.jpg": 5, "b/c.jpg": 6, "x.npy[0]": 7}
     np.save(tmp_path / "l.npy", np.array([5.0, 6, 7]))
     with pytest.raises(InputError, match=r"float64 \[3\], and there are 3 samples"):
-        read_labels(str(tmp_path / "l.npy"), NAMES)
+        read_classes(str(tmp_path / "l.npy"), NAMES)
     with pytest.raises(InputError, match=r"cannot be read"):
-        read_labels(str(tmp_path / "none.npy"), NAMES)
+        read_classes(str(tmp_path / "none.npy"), NAMES)
 
 
 def test_folders():
     names = ["dog/1.jpg", "cat/1.jpg", "dog/2.jpg"]
-    assert read_labels("folders", names) == {"dog/1.jpg": 1, "cat/1.jpg": 0, "dog/2.jpg": 1}
+    assert read_classes("folders", names) == {"dog/1.jpg": 1, "cat/1.jpg": 0, "dog/2.jpg": 1}
     with pytest.raises(InputError, match="lies in no folder"):
-        read_labels("folders", NAMES)
+        read_classes("folders", NAMES)
+
+
+def test_several_classes(tmp_path: Path):
+    text = "file,label\na.jpg,3;7\nb/c.jpg,\nx.npy[0], 1 \n"
+    want = {"a.jpg": frozenset((3, 7)), "b/c.jpg": frozenset(), "x.npy[0]": frozenset((1,))}
+    assert read_class_sets(written(tmp_path, text), NAMES) == want
+    with pytest.raises(InputError, match="l.csv:2: 'x' is no class"):
+        read_class_sets(written(tmp_path, "file,label\na.jpg,3;x\n"), NAMES)
+    np.save(tmp_path / "l.npy", np.array([[1, 0, 1], [0, 0, 0], [False, True, False]]))
+    found = read_class_sets(str(tmp_path / "l.npy"), NAMES)
+    assert found == {"a.jpg": frozenset((0, 2)), "b/c.jpg": frozenset(), "x.npy[0]": frozenset((1,))}
+    for bad in (np.zeros((2, 3)), np.zeros(3), np.full((3, 2), 0.5)):
+        np.save(tmp_path / "l.npy", bad)
+        with pytest.raises(InputError, match=r"of 3 samples it is 0 or 1, \[3, classes\]"):
+            read_class_sets(str(tmp_path / "l.npy"), NAMES)

@@ -1,0 +1,160 @@
+"""Measures a device and makes its profile: `edgeort profiles probe`.
+
+    found = probe("ssh:pi@raspberrypi.local")
+    Path("mypi.toml").write_text(found.text)
+
+A small program there reads what the system tells and measures what the cores do at most (runtime/probe); then blocks of
+common networks run with the runtime's own kernels, and their times become rates, from which `edgeort build` predicts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from statistics import median
+from typing import Any
+
+from edgeort import device_profiles, toolchain
+from edgeort.bench.predicting import predict
+from edgeort.device_profiles import KernelRate, Measured, Profile
+from edgeort.devices import Transport, open_transport
+from edgeort.errors import DeviceError
+from edgeort.probing import blocks, facts, rates, writing
+from edgeort.probing.rates import Timed
+from edgeort.probing.timing import Stopwatch
+from edgeort.progress import Progress
+from edgeort.providers import Node
+
+__all__ = ["Probed", "probe"]
+
+MILLISECONDS = 500  # of each measurement
+_PROGRAM = "bin/edgeort_probe"
+_EMULATED = (
+    "There is no table [measured]: times under an emulator say nothing about the device. Nor do the cores, caches and\n"
+    "memory that it shows: replace every figure that is assumed, or probe the device itself."
+)
+_MEASURED = (
+    "Figures of [measured] hold for this device with this cooling and this load: probe it again where that changes.\n"
+    "[[measured.kernel]]: a call takes us + multiply-adds / (1000 gmacs) + bytes / (1000 gbs) microseconds."
+)
+
+
+@dataclass(frozen=True)
+class Probed:
+    """A profile as the text of its file, and the same loaded. `networks` are those that rates were not found on: name,
+    threads, and by what share their prediction was too long."""
+
+    text: str
+    profile: Profile
+    networks: tuple[tuple[str, int, float], ...] = ()
+
+
+def probe(
+    on: str,
+    *,
+    name: str = "probed",
+    milliseconds: int = MILLISECONDS,
+    kernels: bool = True,
+    progress: Progress | None = None,
+) -> Probed:
+    """Measures the device at `on`, a place as --on has it; `name` is that of the profile. `milliseconds` are those of
+    each measurement, and without `kernels` only peaks are measured.
+
+    Raises DeviceError where it cannot be reached or a program fails there, ProfileError where the runtime has no
+    kernels for it.
+    """
+    say, day = progress or (lambda _: None), f"{datetime.now(UTC):%Y-%m-%d}"
+    networks: tuple[tuple[str, int, float], ...] = ()
+    with open_transport(on) as there:
+        say(f"reading what {there.name} is")
+        program = toolchain.probe(toolchain.target(*there.system))
+        folder = there.push({_PROGRAM: program}, keep=False)
+        told = _printed(there, [f"{folder}/{_PROGRAM}", "facts"])
+        found = facts.read(told, there, on, day)
+        profile = device_profiles.parse(found.table, name=name, file=on)
+        if there.is_real:
+            say("measuring peaks")
+            _add_peaks(found, _peaks(there, folder, found, profile, milliseconds), day)
+            if kernels:
+                say("compiling the runtime's kernels")
+                networks = _add_kernels(found, Stopwatch(there, profile, milliseconds), say)
+    text = writing.toml(found.table, found.sources, _MEASURED if there.is_real else _EMULATED)
+    return Probed(text, device_profiles.parse(found.table, name=name, file=on), networks)
+
+
+def _printed(there: Transport, arguments: Sequence[str]) -> dict[str, Any]:
+    said = there.execute(arguments)
+    if said.status:
+        reason = said.stderr.strip()[-500:] or f"exit status {said.status}"
+        raise DeviceError(f"the program that probes failed on {there.name}: {reason}")
+    try:
+        printed: dict[str, Any] = json.loads(said.stdout)
+    except ValueError as error:
+        raise DeviceError(f"the program that probes {there.name} printed no result: {error}") from error
+    return printed
+
+
+def _peaks(there: Transport, folder: str, found: facts.Found, profile: Profile, milliseconds: int) -> dict[str, Any]:
+    options = {
+        "--threads": profile.runtime.threads,
+        "--cpu": found.fastest_cpu,
+        "--ms": milliseconds,
+        "--bytes": found.buffer_bytes,
+    }
+    parts = [str(part) for name, value in options.items() if value >= 0 for part in (name, value)]
+    return _printed(there, [f"{folder}/{_PROGRAM}", "peaks", *parts])
+
+
+def _add_peaks(found: facts.Found, peaks: dict[str, Any], day: str) -> None:
+    threads = peaks["threads"]
+    table: dict[str, Any] = {"on": day, "threads": threads}
+    for key in ("float32_gflops", "int8_gops", "bandwidth_gbs"):
+        for suffix, value, who in (("", peaks[key][0], "one core"), ("_all", peaks[key][1], f"{threads} thread(s)")):
+            table[key + suffix] = float(f"{value:.4g}")
+            found.sources[f"measured.{key}{suffix}"] = f"measured {day}: {who}, ISA level {peaks['isa']}"
+    found.table["measured"] = table
+    found.table["memory"]["bandwidth_gbs"] = max(table["bandwidth_gbs"], table["bandwidth_gbs_all"])
+    found.sources["memory.bandwidth_gbs"] = f"measured {day}: reading {found.buffer_bytes >> 20} MiB"
+    found.sources["measured.threads"] = "those of [runtime]"
+    summary = found.table["device"]["summary"]
+    assumed = sorted(key for key, source in found.sources.items() if source.startswith("assumed"))
+    found.table["device"]["summary"] = summary + (f"; assumed: {', '.join(assumed)}" if assumed else "")
+
+
+def _add_kernels(found: facts.Found, watch: Stopwatch, say: Progress) -> tuple[tuple[str, int, float], ...]:
+    """The rates, and how well they predict the networks that they were not found on."""
+    table = found.table["measured"]
+    timed: dict[int, list[Timed]] = {}
+    for threads in sorted({1, table["threads"]}):
+        say(f"timing kernels with {threads} thread(s)")
+        timed[threads] = watch.time(threads)
+    fitted: list[KernelRate] = []
+    for threads, times in timed.items():
+        fitted += rates.fit([block for block in times if not _is_whole(block)], threads)
+    measured = Measured(**table, kernels=tuple(fitted))
+    networks = tuple(
+        (block.name, threads, _error(block, measured, threads))
+        for threads, times in timed.items()
+        for block in times
+        if _is_whole(block)
+    )
+    table["error"] = float(f"{median(abs(error) for _, _, error in networks):.3g}")
+    found.sources["measured.error"] = f"median of {len(networks)} networks that the rates were not found on"
+    table["kernel"] = [
+        {key: value for key, value in dataclasses.asdict(rate).items() if value is not None} for rate in fitted
+    ]
+    return networks
+
+
+def _is_whole(block: Timed) -> bool:
+    return blocks.is_whole(block.name.partition("/")[2])
+
+
+def _error(block: Timed, measured: Measured, threads: int) -> float:
+    nodes = [
+        Node(str(index), op, "cpu", "", **dataclasses.asdict(cost)) for index, (op, cost) in enumerate(block.kernels)
+    ]
+    return predict(nodes, measured, threads).error_of(block.us * 1e-3)

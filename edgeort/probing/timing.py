@@ -1,0 +1,98 @@
+"""Times of the blocks on a device, by the harness that every bundle has."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeort import lowering, model, passes, toolchain
+from edgeort.device_profiles import Profile
+from edgeort.devices import Transport
+from edgeort.errors import DeviceError
+from edgeort.lowering.costs import Cost, costs
+from edgeort.lowering.where_int8 import rates_of
+from edgeort.probing import blocks
+from edgeort.probing.rates import Timed
+
+_HARNESS = "bin/edgeort_bench"
+_REPEATS = 8  # of which a block's best counts: something else can only make it slower
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Blocks side by side as one plan: its bytes, the kernels that it needs, each node's name, operator and cost."""
+
+    raw: bytes
+    ops: tuple[str, ...]
+    nodes: tuple[tuple[str, str, Cost], ...]
+
+
+def plan(quantised: bool, profile: Profile) -> Plan:
+    """All blocks for a device, in float32 or int8."""
+    graph = model.clean(blocks.network(quantised).model())
+    passes.run_passes(graph, passes.PassContext(profile=profile))
+    lowered = lowering.lower(graph, rates_of(profile))
+    shapes = {str(value.name): tuple(int(dim) for dim in value.shape or ()) for value in graph.graph.inputs}  # type: ignore[arg-type]
+    found = zip(lowered.nodes, costs(lowered, graph, shapes), strict=True)
+    return Plan(lowered.to_bytes(), tuple(lowered.ops), tuple((node.name, node.op, cost) for node, cost in found))
+
+
+class Stopwatch:
+    """The blocks on a device, ready to be timed."""
+
+    def __init__(self, transport: Transport, profile: Profile, milliseconds: int) -> None:
+        self._transport, self._milliseconds = transport, milliseconds
+        self.plans = {name: plan(name == "int8", profile) for name in ("float32", "int8")}
+        ops = sorted({op for made in self.plans.values() for op in made.ops})
+        target = toolchain.target(profile.target.os, profile.target.arch)
+        levels = toolchain.held_levels(ops, [level for level in target.levels if level in profile.cpu.isa])
+        with tempfile.TemporaryDirectory(prefix="edgeort-") as name:
+            files = {_HARNESS: toolchain.harness(target, ops, levels)}
+            for kind, made in self.plans.items():
+                files[f"{kind}.plan"] = Path(name) / f"{kind}.plan"
+                files[f"{kind}.plan"].write_bytes(made.raw)
+            self._folder = transport.push(files, keep=False)
+
+    def time(self, threads: int) -> list[Timed]:
+        """Every block in float32 and int8 with so many threads."""
+        return [block for kind in self.plans for block in self._time(kind, threads)]
+
+    def _time(self, kind: str, threads: int) -> list[Timed]:
+        once = self._run(kind, threads, 1)["latency_ms"]["p50"]
+        runs = max(3, min(1000, round(self._milliseconds / _REPEATS / max(once, 1e-3))))
+        found: dict[str, float] = {}
+        for _ in range(_REPEATS):
+            for branch, us in self._by_branch(kind, self._run(kind, threads, runs)["profile"]).items():
+                found[branch] = min(us, found.get(branch, us))
+        return [Timed(f"{kind}/{branch}", self._kernels(kind, branch), us) for branch, us in found.items()]
+
+    def _kernels(self, kind: str, branch: str) -> tuple[tuple[str, Cost], ...]:
+        return tuple((op, cost) for name, op, cost in self.plans[kind].nodes if _branch(name) == branch)
+
+    def _by_branch(self, kind: str, profile: list[Mapping[str, Any]]) -> dict[str, float]:
+        """Microseconds of each branch: a node may be timed as a part of another one's run, but of its own branch's."""
+        found: dict[str, float] = {}
+        for (name, _, _), row in zip(self.plans[kind].nodes, profile, strict=True):
+            assert row["name"] == name, (row["name"], name)
+            found[_branch(name)] = found.get(_branch(name), 0.0) + row["ms"] * 1e3
+        return found
+
+    def _run(self, kind: str, threads: int, runs: int) -> dict[str, Any]:
+        arguments = [f"{self._folder}/{_HARNESS}", f"{self._folder}/{kind}.plan", "--json", "--profile"]
+        options = {"--threads": threads, "--runs": runs, "--warmup": 2}
+        said = self._transport.execute(arguments + [str(part) for pair in options.items() for part in pair])
+        if said.status:
+            raise DeviceError(f"the harness failed on {self._transport.name}: {said.stderr.strip()[-500:]}")
+        try:
+            found: dict[str, Any] = json.loads(said.stdout.strip().splitlines()[-1])
+        except (ValueError, LookupError) as error:
+            raise DeviceError(f"the harness on {self._transport.name} printed no result: {error}") from error
+        return found
+
+
+def _branch(node: str) -> str:
+    return node.partition("/")[0]
