@@ -16,9 +16,9 @@ def number(value: float, digits: int = 3) -> str:
         return "0"
     if abs(value) < 1e-4:
         return f"{value:.{digits - 1}e}"
+    value = value if abs(value) >= 10**digits else float(f"{value:.{digits - 1}e}")  # 999.9 is 1 000
     places = max(digits - 1 - math.floor(math.log10(abs(value))), 0)
-    text = f"{value:,.{places}f}".replace(",", "\u202f")
-    return text
+    return f"{value:,.{places}f}".replace(",", "\u202f")
 
 
 def milliseconds(value: float | None) -> str:
