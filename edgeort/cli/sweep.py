@@ -119,6 +119,8 @@ def _latency(row: dict[str, Any]) -> str:
 
 def _accuracy(row: dict[str, Any]) -> str:
     """The first of what is known, from the nearest to the task to the plainest."""
+    if row.get("score") is not None:
+        return f"{row['score_name']} {float(row['score']):.4g} {row['score_unit']}".rstrip()
     for column, form in _ACCURACIES.items():
         if row.get(column) is not None:
             return form.format(float(row[column]))
@@ -126,7 +128,6 @@ def _accuracy(row: dict[str, Any]) -> str:
 
 
 _ACCURACIES = {
-    "top1_percent": "top-1 {:.2f} %",
     "agreement": "{:.2%} agree",
     "data_sqnr_db": "SQNR {:.1f} dB",
     "sqnr_db": "SQNR {:.1f} dB",

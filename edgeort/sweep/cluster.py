@@ -22,7 +22,8 @@ from edgeort.errors import DeviceError, InputError, MissingExtraError
 from edgeort.sweep import files, worker
 from edgeort.sweep.cells import Cell
 from edgeort.sweep.columns import INSTALL
-from edgeort.sweep.running import FAILED, NOT_RUN, Outcome
+from edgeort.sweep.facts import FAILED, NOT_RUN
+from edgeort.sweep.running import Outcome
 from edgeort.sweep.watching import Watch
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from edgeort.report.page import (
     unknown,
 )
 from edgeort.report.units import count, milliseconds, size
+from edgeort.sweep.facts import DONE, FAILED, NOT_RUN
 from edgeort.sweep.figures import (
     LATENCY,
     SIZE,
@@ -33,7 +34,6 @@ from edgeort.sweep.figures import (
     place,
     shade,
 )
-from edgeort.sweep.running import DONE, FAILED, NOT_RUN
 from edgeort.sweep.trades import trades
 
 _PALEST, _DARKEST = 0.06, 0.5  # of the colour behind a number, which stays readable

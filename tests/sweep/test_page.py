@@ -18,7 +18,7 @@ from edgeort.sweep.figures import ACCURACIES, LATENCY, SIZE, Row, accuracies, fr
 from edgeort.sweep.page import render
 from edgeort.sweep.trades import Decades
 
-TOP1, AGREEMENT, _, _, DIFFERENCE = ACCURACIES
+TOP1, AGREEMENT, DIFFERENCE = ACCURACIES[0], ACCURACIES[-4], ACCURACIES[-1]
 
 
 def row(model: str = "m", device: str = "d", settings: str = "s", **more: Any) -> Row:

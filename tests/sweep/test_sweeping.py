@@ -144,9 +144,10 @@ def test_data_are_judged(tmp_path: Path):
     plain, quantised = found.rows
     assert plain["status"] == quantised["status"] == "done", (plain, quantised)
     assert plain["agreement"] == 1 and plain["drop_points"] == 0
-    assert 0 <= quantised["top1_percent"] <= 100 and quantised["data_sqnr_db"] < float(plain["data_sqnr_db"])
+    assert (plain["score_name"], plain["score_unit"]) == ("top1", "%") and plain["score"] == plain["score_float"]
+    assert 0 <= quantised["score"] <= 100 and quantised["data_sqnr_db"] < float(plain["data_sqnr_db"])
     assert quantised["int8_nodes"] > 0 and plain["int8_nodes"] == 0
-    assert json.loads(quantised["figures"])["top1"] == quantised["top1_percent"]
+    assert json.loads(quantised["figures"])["top1"] == quantised["score"]
 
 
 def test_bundles_that_are_missing_are_made_again(tmp_path: Path):
@@ -178,9 +179,9 @@ def test_tables_have_every_column_and_its_type(tmp_path: Path):
 
 def test_figures_that_are_infinite_keep_the_journal_json(tmp_path: Path):
     from edgeort.sweep.columns import write_tables
-    from edgeort.sweep.running import _as_json
+    from edgeort.sweep.facts import as_json
 
-    row = _as_json({"sqnr_db": float("inf"), "cosine": float("nan"), "model": "m", "key": "k", "status": "done"})
+    row = as_json({"sqnr_db": float("inf"), "cosine": float("nan"), "model": "m", "key": "k", "status": "done"})
     json.loads(json.dumps(row, allow_nan=False))
     write_tables([row], tmp_path / "t.parquet", tmp_path / "t.csv")
     table = pyarrow.parquet.read_table(tmp_path / "t.parquet")
