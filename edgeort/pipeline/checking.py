@@ -96,7 +96,7 @@ def run(trial: Bundle, inputs: list[np.ndarray]) -> Ran:
             found = measure(trial, device, job)
         except DeviceError as error:
             raise DeviceError(str(error), hint=error.hint or _OTHER_DATA) from error
-        outputs = [np.load(results / f"output{index}.npy") for index in range(len(found.outputs))]
+        outputs = [golden.load_npy(results / f"output{index}.npy") for index in range(len(found.outputs))]
     return Ran(outputs, device.name, found.arena_bytes, found)
 
 
