@@ -15,12 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from edgeort import device_profiles, providers, toolchain
+import edgeort
+from edgeort import device_profiles, pipeline, providers, toolchain
 from edgeort.bench import measure
 from edgeort.bundle import open_bundle
 from edgeort.devices import Job, open_device, open_transport, scripts
 from edgeort.devices.remote import Remote
 from edgeort.errors import DeviceError
+from edgeort.providers import adapted
 from tests.cli.support import call
 from tests.devices.sshd import Sshd
 from tests.devices.test_devices import HERE
@@ -316,6 +318,21 @@ def test_a_build_is_checked_and_timed_there(
         assert rows["litert"]["latency_ms"] and not rows["litert"]["predicted"]
     assert "libonnxruntime" in rows["cuda"]["reason"] and rows["cuda"]["latency_ms"] is None
     assert is_tidy(board.userland)
+
+
+def test_an_engine_that_pip_installed_there(
+    board: Sshd, bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pytest.importorskip("openvino")
+    monkeypatch.setattr(adapted, "is_here", lambda profile: False)  # as on a machine without the device's libraries
+    wish = pipeline.Wish("openvino", True)
+    result = edgeort.build(bundles / "m.onnx", "host", tmp_path / "b", wish=wish, on="ssh:board")
+    assert result.provider == "openvino" and result.measurement and result.measurement.device == "ssh:board"
+    with open_bundle(tmp_path / "b") as bundle:
+        assert bundle.manifest.requirements and not list(bundle.folder.glob("lib/*openvino.so*"))
+        board.userland.script(board.folder / "enter", PATH="/usr/bin:/bin")  # whose Python has no packages
+        with open_device("ssh:board", bundle.manifest) as device, pytest.raises(DeviceError, match="pip install"):
+            measure(bundle, device, Job(runs=2))
 
 
 def test_a_build_for_another_device_is_refused_before_any_work(board: Sshd, bundles: Path, tmp_path: Path):

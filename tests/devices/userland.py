@@ -106,14 +106,14 @@ class Userland:
     @property
     def environment(self) -> dict[str, str]:
         """Of its programs."""
-        own = {"HOME": self.home, "XDG_CACHE_HOME": ""}
+        own = {"HOME": self.home, "XDG_CACHE_HOME": "", "PATH": os.environ["PATH"]}
         return own if self.cpu is None else {**own, "PATH": "/bin", "TMPDIR": "/tmp"}
 
-    def script(self, path: Path) -> Path:
+    def script(self, path: Path, **variables: str) -> Path:
         """A program of this machine that runs the line in SSH_ORIGINAL_COMMAND there."""
         words = shlex.join(self.command("LINE")).replace("LINE", '"$SSH_ORIGINAL_COMMAND"')
-        variables = " ".join(f"{key}={value}" for key, value in self.environment.items())
-        path.write_text(f"#!/bin/sh\nexport {variables}\nexec {words}\n")
+        exports = " ".join(f"{key}={value}" for key, value in {**self.environment, **variables}.items())
+        path.write_text(f"#!/bin/sh\nexport {exports}\nexec {words}\n")
         path.chmod(0o755)
         return path
 
