@@ -42,6 +42,11 @@ APPLETS = (
 APPLETS += ("sed", "sh", "sha256sum", "sleep", "tail", "tar", "touch", "tr", "true", "uname")
 
 
+needs_proot = pytest.mark.skipif(
+    not shutil.which("proot") or not shutil.which("qemu-aarch64-static"), reason="needs proot and qemu-user-static"
+)
+
+
 def fetch_busybox(folder: Path) -> Path:
     """The static arm64 BusyBox of this Debian, by an apt with a state of its own. Skips the test where that fails."""
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
