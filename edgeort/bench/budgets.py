@@ -31,12 +31,13 @@ class Verdict:
         return None if self.measured is None else self.measured <= self.limit
 
 
-def judge(limits: Mapping[str, float], size_bytes: int, found: Measurement) -> list[Verdict]:
+def judge(limits: Mapping[str, float], size_bytes: int, found: Measurement | None) -> list[Verdict]:
     """A verdict for every budget in `limits`. Emulated times and memory are not the device's: they judge nothing."""
+    real = found if found is not None and found.is_real else None
     measured = {
-        "latency_ms": found.latency_ms.get("p50") if found.is_real else None,
+        "latency_ms": None if real is None else real.latency_ms.get("p50"),
         "size_kb": size_bytes / 1024,
-        "ram_mb": found.peak_rss_bytes / 2**20 if found.is_real else None,
+        "ram_mb": None if real is None else real.peak_rss_bytes / 2**20,
     }
     return [Verdict(name, limits[name], measured[name], unit) for name, (unit, _) in _BUDGETS.items() if name in limits]
 

@@ -70,6 +70,7 @@ class Manifest:
     harness: str
     min_sqnr_db: float | None = None
     requirements: tuple[str, ...] = ()
+    model_licence: str = ""  # an SPDX expression
     candidates: tuple[dict[str, Any], ...] = ()
     measured: Measured | None = None
     preprocessing: dict[str, Any] | None = None  # of the pictures that the build saw: the fields of Preprocessing
@@ -83,6 +84,11 @@ class Manifest:
         data["inputs"] = [value.to_dict() for value in self.inputs]
         data["outputs"] = [value.to_dict() for value in self.outputs]
         return data
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what it says, in hex: which bundle this is."""
+        return _digest(self.to_dict())
 
     def to_json(self) -> bytes:
         """The bytes of manifest.json."""

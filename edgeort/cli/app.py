@@ -7,7 +7,24 @@ from typing import Annotated
 import typer
 
 import edgeort
-from edgeort.cli import bench, build, convert, inspect, profiles, providers, prune, quantize, run, validate, why
+from edgeort.cli import (
+    bench,
+    build,
+    convert,
+    devices,
+    inspect,
+    profiles,
+    providers,
+    prune,
+    quantize,
+    report,
+    run,
+    sign,
+    sweep,
+    validate,
+    verify,
+    why,
+)
 
 app = typer.Typer(
     help="Turns an ONNX model into a small runtime for one device, and checks it.",
@@ -18,13 +35,18 @@ app = typer.Typer(
 app.command("build")(build.build)
 app.command("bench")(bench.bench)
 app.command("validate")(validate.validate)
+app.command("report")(report.report)
+app.command("sweep")(sweep.sweep)
 app.command("convert")(convert.convert)
 app.command("quantize")(quantize.quantize)
 app.command("prune")(prune.prune)
 app.command("run")(run.run)
 app.command("inspect")(inspect.inspect)
 app.command("why")(why.why)
+app.command("sign")(sign.sign)
+app.command("verify", context_settings=verify.PASSES_ON)(verify.verify)
 app.command("providers")(providers.providers)
+app.command("devices")(devices.devices)
 app.command("doctor")(providers.doctor)
 app.add_typer(profiles.app, name="profiles")
 

@@ -164,7 +164,7 @@ class Remote(Connection):
         self._sources = {name: path for name, path in self._sources.items() if not name.startswith(f"{folder}/")}
 
     def clear(self) -> None:
-        """Removes everything of edgeort there, the kept files and the folders of other connections as well."""
+        """Removes the kept files. Other connections keep their folders."""
         self._script("removing files", scripts.CLEAR, self.base)
 
 

@@ -120,10 +120,5 @@ if [ -e "$1" ]; then
 fi
 """
 
-# $1: base.
-CLEAR = f"""{_END}
-for run in "$1"/runs/*; do
-  [ -d "$run" ] && end "$run"
-done
-rm -rf "$1"
-"""
+# $1: base. Other connections keep their folders.
+CLEAR = 'rm -rf "$1/blobs"'

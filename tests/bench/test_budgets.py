@@ -41,6 +41,11 @@ def test_emulated_figures_judge_nothing():
     assert {v.budget: v.is_kept for v in verdicts} == {"latency_ms": None, "ram_mb": None, "size_kb": False}
 
 
+def test_without_a_measurement_the_size_is_judged():
+    verdicts = judge({"latency_ms": 10, "ram_mb": 1, "size_kb": 1}, 2048, None)
+    assert {v.budget: v.is_kept for v in verdicts} == {"latency_ms": None, "ram_mb": None, "size_kb": False}
+
+
 def test_no_budget_is_no_verdict():
     assert judge({}, 0, FOUND) == []
     enforce([])

@@ -15,14 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from edgeort import toolchain
+from edgeort import device_profiles, providers, toolchain
 from edgeort.bench import measure
 from edgeort.bundle import open_bundle
-from edgeort.devices import Job, open_device, open_transport
+from edgeort.devices import Job, open_device, open_transport, scripts
 from edgeort.devices.remote import Remote
 from edgeort.errors import DeviceError
 from tests.cli.support import call
 from tests.devices.sshd import Sshd
+from tests.devices.test_devices import HERE
 from tests.devices.userland import Userland
 
 MANY = 1_000_000  # runs that do not end before something is done about it
@@ -93,6 +94,27 @@ def test_a_kept_file_that_was_changed_is_sent_again(board: Sshd, tmp_path: Path)
             assert there.execute(["cat", f"{folder}/a"]).stdout == "right"
         (blob,) = board.userland.blobs()
         next(board.userland.root.rglob(blob)).write_text("wrong")
+
+
+def test_what_is_kept_has_a_limit(board: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(scripts, "GUARD", scripts.GUARD.replace(str(scripts.KEPT_KB), "150"))
+    hashes = []
+    for index in range(3):
+        (tmp_path / "a").write_bytes(os.urandom(60_000))
+        with open_transport("ssh:board") as there:
+            there.push({"a": tmp_path / "a"})
+        (new,) = set(board.userland.blobs()) - set(hashes)
+        blob = next(board.userland.root.rglob(new))
+        os.utime(blob, (index, index))  # long ago, in this order
+        hashes.append(new)
+    assert set(board.userland.blobs()) == set(hashes[1:])  # the oldest is gone
+
+
+def test_a_jump_host(board: Sshd):
+    board.configure(ProxyJump="hop")
+    with open_transport("ssh:board") as there:
+        assert there.execute(["echo", "there"]).stdout == "there\n"
+    assert is_tidy(board.userland) and board.connections() == 2  # one to each
 
 
 def test_files_that_are_not_kept(board: Sshd, tmp_path: Path):
@@ -275,15 +297,24 @@ def test_a_full_disk_and_one_without_programs(board: Sshd, small_disk: Path, tmp
     assert kept.parent.name == "blobs" and kept.read_text() == "#!/bin/sh\n"
 
 
-def test_a_build_is_checked_and_timed_there(board: Sshd, bundles: Path, tmp_path: Path):
-    result = call("build", bundles / "m.onnx", "--device", "host", "--on", "ssh:board", "-o", tmp_path / "b", "--json")
+@pytest.mark.skipif(HERE != "x86_64", reason="its profile is one of x86-64")
+def test_a_build_is_checked_and_timed_there(
+    board: Sshd, bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    few = [one for one in providers.PROVIDERS if one.name in ("cpu", "litert", "cuda")]
+    monkeypatch.setattr(providers, "PROVIDERS", tuple(few))
+    profile = tmp_path / "pc.toml"
+    profile.write_text((Path(device_profiles.__file__).parent / "x86-64.toml").read_text().replace(', "openvino"', ""))
+    command = ("build", bundles / "m.onnx", "--shape", "x=2x8", "--on", "ssh:board", "-o", tmp_path / "b", "--json")
+    result = call(*command, "--device", profile)
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
     assert found["checked_on"] == "ssh:board" and found["max_difference"] <= 1e-5
     rows = {row["provider"]: row for row in found["candidates"]}
     assert rows["cpu"]["latency_ms"] and not rows["cpu"]["predicted"]
-    for name in {"openvino", "litert"} & set(rows):  # their libraries go with the bundle
-        assert rows[name]["latency_ms"] or rows[name]["reason"]
+    if "litert" in rows:  # its library goes with the bundle
+        assert rows["litert"]["latency_ms"] and not rows["litert"]["predicted"]
+    assert "libonnxruntime" in rows["cuda"]["reason"] and rows["cuda"]["latency_ms"] is None
     assert is_tidy(board.userland)
 
 

@@ -14,6 +14,13 @@ from pathlib import Path
 
 import pytest
 
+_GETPROP = """case $1 in
+  ro.product.manufacturer) echo Google;;
+  ro.product.model) echo 'Pixel 8';;
+  ro.soc.model) echo 'Tensor G3';;
+  ro.build.version.release) echo 14;;
+esac
+"""
 APPLETS = (
     "[",
     "cat",
@@ -32,7 +39,7 @@ APPLETS = (
     "rm",
     "rmdir",
 )
-APPLETS += ("sh", "sha256sum", "sleep", "tail", "tar", "touch", "true", "uname")
+APPLETS += ("sed", "sh", "sha256sum", "sleep", "tail", "tar", "touch", "tr", "true", "uname")
 
 
 def fetch_busybox(folder: Path) -> Path:
@@ -77,6 +84,8 @@ class Userland:
             (root / "bin" / name).symlink_to("busybox")
         if android:
             (root / "system/framework").mkdir(parents=True)
+            (root / "bin/getprop").write_text(f"#!/bin/sh\n{_GETPROP}")
+            (root / "bin/getprop").chmod(0o755)
         return cls(root, "/data/local/tmp" if android else "/home/pi", cpu)
 
     @classmethod

@@ -1,0 +1,121 @@
+"""`edgeort report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgeort.cli.common import Json, On, Threads, command, size, stages
+from edgeort.cli.judging import (
+    Characters,
+    Labels,
+    MainOutput,
+    MaxDrop,
+    MinAgreement,
+    MinSqnr,
+    SampleCount,
+    Task,
+    Threshold,
+)
+from edgeort.cli.pictures import NO_PICTURES, Pictures, takes_pictures
+from edgeort.errors import DeviceError, InputError
+
+if TYPE_CHECKING:
+    from edgeort.bundle import Bundle
+    from edgeort.progress import Progress
+    from edgeort.report import Findings
+
+
+@takes_pictures
+@command
+def report(
+    bundle: Annotated[Path, typer.Argument(help="A bundle: folder or .zip.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The page, or JSON where the name ends in .json.")] = Path(
+        "report.html"
+    ),
+    on: On = None,
+    results: Annotated[
+        list[Path] | None,
+        typer.Option("--results", help="Takes these instead of measuring: JSON of bench or validate; may be repeated."),
+    ] = None,
+    threads: Threads = None,
+    runs: Annotated[int | None, typer.Option("--runs", min=1, help="Timed runs (200).")] = None,
+    model: Annotated[Path | None, typer.Option("--model", help="The float model, for --data.")] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Judges the bundle on samples, as validate does.")] = None,
+    labels: Labels = None,
+    task: Task = None,
+    output: MainOutput = None,
+    characters: Characters = None,
+    samples: SampleCount = None,
+    threshold: Threshold = 0.5,
+    max_drop: MaxDrop = None,
+    min_agreement: MinAgreement = None,
+    min_sqnr: MinSqnr = None,
+    pictures: Pictures = NO_PICTURES,
+    as_json: Json = False,
+) -> None:
+    """Write what a bundle is, what it was measured at and how good it is as one page, or as JSON."""
+    from edgeort import report as reports
+    from edgeort.bundle import open_bundle
+    from edgeort.validate import Exam, Limits
+
+    if (data is None) != (model is None):
+        raise InputError("answers on samples are compared with the float model's", hint="--data DIR --model MODEL.onnx")
+    limits = Limits(max_drop, min_agreement, min_sqnr)
+    if data is None and (limits.is_set or labels or task):
+        raise InputError("labels, a task and limits are those of samples, and there are none", hint="add --data DIR")
+    if not as_json:
+        reports.check_writable(out)
+    with stages() as progress, open_bundle(bundle) as opened:
+        findings = _findings(opened, on, results or [], threads, runs, progress)
+        if data is not None and model is not None:
+            exam = Exam(data, labels, task, limits, output, characters, samples, threshold)
+            findings = _judged(findings, opened, model, exam, on, pictures, progress)
+        document = reports.document(opened, findings)
+    if as_json:
+        typer.echo(reports.as_json(document), nl=False)
+        return
+    reports.save(document, out)
+    typer.echo(f"{out}: report of {bundle}, {size(out.stat().st_size)}")
+
+
+def _findings(
+    bundle: Bundle, on: str | None, results: list[Path], threads: int | None, runs: int | None, progress: Progress
+) -> Findings:
+    """What was measured earlier or is now; where no device was named and none is here, why not."""
+    from edgeort.bench.history import line_of
+    from edgeort.devices import open_device
+    from edgeort.report import Findings, read_results, take
+    from edgeort.report.measuring import RUNS
+
+    earlier = [read_results(path, bundle) for path in results]
+    evaluation = next((one.evaluation for one in reversed(earlier) if one.evaluation is not None), None)
+    for one in reversed(earlier):
+        if one.measurement is not None:
+            return Findings(one.measurement, one.line, evaluation=evaluation)
+    try:
+        opened = open_device(on, bundle.manifest)
+    except DeviceError as error:
+        if on is not None:
+            raise
+        return Findings(not_measured=str(error), evaluation=evaluation)
+    with opened as device:
+        found = take(bundle, device, threads, runs or RUNS, progress)
+    return Findings(found, line_of(bundle, found, {}), evaluation=evaluation)
+
+
+def _judged(
+    findings: Findings, bundle: Bundle, model: Path, exam: Any, on: str | None, pictures: Pictures, progress: Progress
+) -> Findings:
+    from dataclasses import replace
+
+    from edgeort.validate import assess
+    from edgeort.validate.assessment import built_preprocessing
+    from edgeort.validate.choosing import Where
+
+    built = built_preprocessing(bundle.manifest)
+    how = pictures.preprocessing(built) if pictures.are_given else built
+    found = assess(bundle, model, exam, where=Where(on), preprocessing=how, progress=progress)
+    return replace(findings, evaluation=found.to_dict())
