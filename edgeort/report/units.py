@@ -64,4 +64,9 @@ def percent(share: float | None) -> str:
 
 def count(n: int, one: str, many: str | None = None) -> str:
     """`1 node`, `1 200 nodes`."""
-    return f"{n:,}".replace(",", "\u202f") + f" {one if n == 1 else many or one + 's'}"
+    return f"{whole(n)} {one if n == 1 else many or one + 's'}"
+
+
+def whole(n: float) -> str:
+    """`1 200`."""
+    return f"{n:,.0f}".replace(",", "\u202f")

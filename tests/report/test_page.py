@@ -159,7 +159,7 @@ def test_ten_thousand_nodes(digits: Bundle, tmp_path: Path):
     assert rows > 20_000  # all nodes and all blocks are there
     marks = [found for tag, found in read.elements if tag == "rect" and "block" in (found.get("class") or "")]
     assert 1000 < len(marks) <= 1500  # but only the largest are drawn
-    assert "The 1,500 largest of 10\u202f000 blocks are drawn." in html
+    assert "The 1\u202f500 largest of 10\u202f000 blocks are drawn." in html
     before = html[: html.index("<details")]
     assert before.count("<tr>") < 100  # what is not folded up stays short
 
