@@ -56,9 +56,11 @@ def size(n_bytes: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """`12.3 %`."""
+    """`12.3 %`, `12.0 times`."""
     if share is None:
         return NOT_KNOWN
+    if share >= 10:
+        return f"{number(share)} times"
     return f"{100 * share:.1f} %"
 
 
