@@ -51,6 +51,9 @@ COMPILE = (
 )  # fmt: skip
 
 
+SMALL = ("-Os",)  # of the harness's own code, which is in every bundle and in no timed run
+
+
 def cache_dir() -> Path:
     """The user's cache folder for compiled code: $EDGEORT_CACHE, else the platform's place for caches."""
     if chosen := os.environ.get("EDGEORT_CACHE"):
@@ -230,7 +233,7 @@ def _harness_units(to: Target, ops: Sequence[str], levels: Sequence[str]) -> lis
     pic = _pic(to)
     base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
     triple = _object_triple(to, to.exe_triple)
-    own = [_Unit(path, triple, base) for path in sorted((RUNTIME / "harness").glob("*.cc"))]
+    own = [_Unit(path, triple, (*base, *SMALL)) for path in sorted((RUNTIME / "harness").glob("*.cc"))]
     return [*_units(to, ops, to.exe_triple, levels), *own]
 
 
