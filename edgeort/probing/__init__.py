@@ -69,6 +69,7 @@ def probe(
     say, day = progress or (lambda _: None), f"{datetime.now(UTC):%Y-%m-%d}"
     networks: tuple[tuple[str, int, float], ...] = ()
     with open_transport(on) as there:
+        facts.check_system(there)
         say(f"reading what {there.name} is")
         program = toolchain.probe(toolchain.target(*there.system))
         folder = there.push({_PROGRAM: program}, keep=False)

@@ -38,6 +38,16 @@ class Found:
     buffer_bytes: int = 64 << 20
 
 
+def check_system(transport: Transport) -> None:
+    """Raises ProfileError where devices of that kind cannot be probed, or the runtime has no kernels for them."""
+    os_name, arch = transport.system
+    if os_name not in ("linux", "android") or arch not in ISA_LEVELS:
+        raise ProfileError(
+            f"{transport.name} is {os_name}/{arch}: only Linux and Android on {', '.join(ISA_LEVELS)} are probed",
+            hint="edgeort profiles list has profiles to copy and change",
+        )
+
+
 def read(told: Mapping[str, Any], transport: Transport, on: str, day: str) -> Found:
     """The table of the device that the program ran on: `told` is what it printed, `on` the place as --on has it.
 
@@ -45,12 +55,9 @@ def read(told: Mapping[str, Any], transport: Transport, on: str, day: str) -> Fo
     """
     os_name, arch = transport.system
     levels = isa(arch, told)
-    if os_name not in ("linux", "android") or arch not in ISA_LEVELS or not levels:
-        raise ProfileError(
-            f"{transport.name}: no profile can be made: there are no kernels for {os_name}/{arch}"
-            + ("" if levels else " without the instructions that every kernel needs"),
-            hint="edgeort profiles list",
-        )
+    if not levels:
+        needed = {"x86_64": "AVX2, FMA and BMI (x86-64-v3)", "aarch64": "NEON", "armv7": "NEON"}[arch]
+        raise ProfileError(f"{transport.name}: the CPU lacks {needed}, which every kernel needs")
     if not transport.is_real:
         return _of_emulator(levels, transport, on, day)
     asked = _answers(transport)
