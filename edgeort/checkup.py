@@ -15,6 +15,8 @@ _PACKAGES = (
     ("pictures as data", "pillow", "images"),
     ("PyTorch models", "torch", "torch"),
     ("TensorFlow, Keras and LiteRT models", "tf2onnx", "tensorflow"),
+    ("tables of sweeps", "pyarrow", "sweep"),
+    ("sweeps over several processes or machines", "distributed", "sweep"),
 )
 _PROGRAMS = (("Arm bundles, emulated", ("qemu-aarch64-static", "qemu-aarch64"), "apt install qemu-user-static"),)
 

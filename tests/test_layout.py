@@ -29,6 +29,7 @@ LAYERS = (
     ("bundle", "devices", "session", "text"),
     ("bench", "probing", "generation", "validate", "report", "inspection", "checkup"),
     ("pipeline",),
+    ("sweep",),
     ("cli",),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

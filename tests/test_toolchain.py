@@ -162,6 +162,17 @@ def test_an_unwritable_cache_says_what_to_do(tmp_path: Path, monkeypatch: pytest
     assert "EDGEORT_CACHE" in str(caught.value.hint)
 
 
+@pytest.mark.parametrize("damage", [b"", b"sourcf", b"source and more"])
+def test_a_damaged_file_of_the_cache_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: bytes):
+    monkeypatch.setenv("EDGEORT_CACHE", str(tmp_path))
+    made = toolchain._cached("a.o", ("key",), lambda path: toolchain._write(path, "source"))
+    for broken in (made, toolchain._seal_of(made)):
+        broken.write_bytes(damage)
+        again = toolchain._cached("a.o", ("key",), lambda path: toolchain._write(path, "source"))
+        assert again == made and made.read_bytes() == b"source"
+    toolchain._cached("a.o", ("key",), lambda path: pytest.fail("it is sound"))
+
+
 def test_a_compiler_that_fails_on_a_full_disk_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def fail(path: Path) -> None:
         raise ToolchainError("the compiler failed:\nexit status 1")

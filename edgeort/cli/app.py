@@ -19,7 +19,10 @@ from edgeort.cli import (
     quantize,
     report,
     run,
+    sign,
+    sweep,
     validate,
+    verify,
     why,
 )
 
@@ -33,12 +36,15 @@ app.command("build")(build.build)
 app.command("bench")(bench.bench)
 app.command("validate")(validate.validate)
 app.command("report")(report.report)
+app.command("sweep")(sweep.sweep)
 app.command("convert")(convert.convert)
 app.command("quantize")(quantize.quantize)
 app.command("prune")(prune.prune)
 app.command("run")(run.run)
 app.command("inspect")(inspect.inspect)
 app.command("why")(why.why)
+app.command("sign")(sign.sign)
+app.command("verify", context_settings=verify.PASSES_ON)(verify.verify)
 app.command("providers")(providers.providers)
 app.command("devices")(devices.devices)
 app.command("doctor")(providers.doctor)

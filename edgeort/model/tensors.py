@@ -10,6 +10,7 @@ from pathlib import PureWindowsPath
 
 import onnx
 import onnx_ir as ir
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from edgeort.errors import ModelError
 
@@ -47,6 +48,17 @@ def check_tensors(proto: onnx.ModelProto, folder: str) -> None:
                     "functions cannot have"
                 )
             _check_tensor(tensor, folder)
+
+
+def external_files(path: str | os.PathLike[str]) -> list[str]:
+    """Names of the files in which a model keeps weights, as it has them; none of a file that is no ONNX model."""
+    try:
+        proto = onnx.load(path, load_external_data=False)
+        external = [t for t in _graph_tensors(proto.graph) if t.data_location == onnx.TensorProto.EXTERNAL]
+    except (OSError, ValueError, DecodeError, ModelError):
+        return []
+    entries = (entry for tensor in external for entry in tensor.external_data)
+    return sorted({entry.value for entry in entries if entry.key == "location" and _is_inside(entry.value)})
 
 
 def check_dims(dims: Iterable[int], what: str) -> int:
@@ -156,9 +168,7 @@ def _check_external(tensor: onnx.TensorProto, what: str, dtype: ir.DataType, cou
 
 def _contained_path(location: str, what: str, folder: str) -> str:
     """Absolute path of external data; raises ModelError unless it lies in `folder`, links followed."""
-    windows = PureWindowsPath(location)
-    absolute = posixpath.isabs(location) or windows.drive or windows.root
-    if not location or "\0" in location or absolute or ".." in windows.parts:
+    if not _is_inside(location):
         raise ModelError(
             f"{what} keeps its data at '{location}': external data must lie in the model's own folder",
             hint="save the model again with onnx.save(model, PATH, save_as_external_data=True, location='weights.bin')",
@@ -171,6 +181,13 @@ def _contained_path(location: str, what: str, folder: str) -> str:
             hint=f"put the file itself beside the model: cp --remove-destination $(realpath {path}) {path}",
         )
     return path
+
+
+def _is_inside(location: str) -> bool:
+    """Whether the text is a path to a file below a folder, on every system."""
+    windows = PureWindowsPath(location)
+    absolute = posixpath.isabs(location) or windows.drive or windows.root
+    return bool(location) and "\0" not in location and not absolute and ".." not in windows.parts
 
 
 def _external_file_size(path: str, location: str, what: str) -> int:

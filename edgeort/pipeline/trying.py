@@ -63,15 +63,16 @@ class Workshop:
     preprocessing: dict[str, Any] | None
     inputs: Mapping[str, np.ndarray]  # golden ones that are given
     place: Place
+    model_licence: str = ""
 
     def attempt(self, provider: Provider, trials: ExitStack) -> Attempt:
         """The provider's bundle in a folder that lasts as long as `trials`. Raises an EdgeortError."""
         made = provider.make(self.graph, self.request)
         _check_types(made)
-        manifest = packing.make_manifest(self.path, self.request, made)
+        manifest = packing.make_manifest(self.path, self.request, made, self.model_licence)
         tokenizer = self.vocabulary.about if self.vocabulary else None
         manifest = replace(manifest, preprocessing=self.preprocessing, tokenizer=tokenizer)
-        contents = packing.make_contents(made, self.vocabulary)
+        contents = packing.make_contents(manifest, made, self.request.parts, self.vocabulary)
         inputs = checking.golden_inputs(self.reference, manifest, self.inputs)
         manifest = replace(manifest, nodes=_with_costs(made, manifest, inputs))
         bundle = trials.enter_context(checking.trial(self.out, manifest, contents, inputs))

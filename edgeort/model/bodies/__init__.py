@@ -13,7 +13,7 @@ import onnx
 import onnx.defs
 import onnx_ir as ir
 
-from edgeort.model.bodies import microsoft, plain, signal, training
+from edgeort.model.bodies import grouped, learning, microsoft, plain, signal, training
 from edgeort.model.bodies.builder import Body, Unknown
 
 DOMAIN = "edgeort.standard"  # of the functions that hold the bodies
@@ -41,9 +41,11 @@ EXPANDED_OF_DOUBLE = frozenset(
 
 BODIES: dict[tuple[str, str], Callable[[Body], list[str]]] = {
     **plain.BODIES,
+    **learning.BODIES,
     **signal.BODIES,
     **training.BODIES,
     **microsoft.BODIES,
+    **grouped.BODIES,
 }
 
 

@@ -132,8 +132,8 @@ void print_json(edgeort_model* model, Result* r) {
   printf("{\"plan\": ");
   print_string(r->plan);
   printf(", \"isa\": \"%s\", \"threads\": %d, \"nodes\": %d", r->stats.isa, r->stats.threads, r->stats.nodes);
-  printf(", \"weights_bytes\": %zu, \"arena_bytes\": %zu, \"peak_rss_bytes\": %zu", r->stats.weights_bytes, r->stats.arena_bytes,
-         r->measured.peak_rss_bytes);
+  printf(", \"weights_bytes\": %zu, \"arena_bytes\": %zu, \"states_bytes\": %zu, \"peak_rss_bytes\": %zu", r->stats.weights_bytes,
+         r->stats.arena_bytes, r->stats.states_bytes, r->measured.peak_rss_bytes);
   print_cores(r->cores);
   printf(", \"open_ms\": %.4f, \"prepare_ms\": %.4f, \"load_ms\": %.4f, \"first_run_ms\": %.4f", r->open_ms, r->prepare_ms,
          r->open_ms + r->prepare_ms, r->first_run_ms);

@@ -37,7 +37,7 @@ void choose_tiles(Prepare& p, State& s) {
   const Strided& c = s.copy;
   const int last = c.rank - 1;
   s.block = nullptr;
-  if (c.in[last] == c.size) return;
+  if (c.in[last] == c.size || c.size > 8) return;
   s.block = move(p.isa()).transpose[c.size == 1 ? 0 : c.size == 2 ? 1 : c.size == 4 ? 2 : 3];
   for (int i = 0; i < last; ++i) {
     if (c.in[i] == c.size) s.column_axis = i;
