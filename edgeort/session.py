@@ -182,7 +182,7 @@ def checked(value: Value, data: Any) -> Any:
         return to_elements(value.dtype, data)
     array = data if type(data) is np.ndarray else _converted(value, data)
     if value.dtype == "string" and array.dtype.kind in "US":
-        array = array.astype(object)
+        array = (np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array).astype(object)
     if array.dtype != value.array_dtype:
         wanted = "strings" if value.dtype == "string" else str(value.array_dtype)
         hint = "numpy.array(texts, object)" if value.dtype == "string" else f"array.astype('{wanted}')"

@@ -92,7 +92,8 @@ def _print(found: Sweep) -> None:
     headers = ("model", "device", "settings", "", "provider", "latency", "bundle", "accuracy", "ran on")
     counts = ", ".join(f"{count} {status}" for status, count in found.counts.items() if count)
     earlier = f", {found.earlier} of them earlier" if found.earlier else ""
-    print_table(f"{len(found.rows)} cells: {counts}{earlier}", rows, headers)
+    cells = f"{len(found.rows)} cell{'' if len(found.rows) == 1 else 's'}"
+    print_table(f"{cells}: {counts}{earlier}", rows, headers)
     if reasons := _reasons(found):
         print_table("not done", reasons, ("cells", "because", "hint"))
     print(f"table: {found.parquet} and {found.csv}; page: {found.report}", file=sys.stderr)
@@ -118,6 +119,8 @@ def _latency(row: dict[str, Any]) -> str:
 
 def _accuracy(row: dict[str, Any]) -> str:
     """The first of what is known, from the nearest to the task to the plainest."""
+    if row.get("score") is not None:
+        return f"{row['score_name']} {float(row['score']):.4g} {row['score_unit']}".rstrip()
     for column, form in _ACCURACIES.items():
         if row.get(column) is not None:
             return form.format(float(row[column]))
@@ -125,7 +128,6 @@ def _accuracy(row: dict[str, Any]) -> str:
 
 
 _ACCURACIES = {
-    "top1_percent": "top-1 {:.2f} %",
     "agreement": "{:.2%} agree",
     "data_sqnr_db": "SQNR {:.1f} dB",
     "sqnr_db": "SQNR {:.1f} dB",

@@ -17,7 +17,7 @@ import onnx_ir as ir
 from edgeort.bench import Measurement, Prediction, predict_for
 from edgeort.bundle import Bundle, Contents, Manifest, Vocabulary, golden
 from edgeort.comparison import Comparison
-from edgeort.engine import NAMES
+from edgeort.elements import NAMES
 from edgeort.errors import UnsupportedError
 from edgeort.pipeline import checking, packing
 from edgeort.pipeline.checking import Model, Ran
@@ -109,9 +109,9 @@ def _with_costs(made: Made, manifest: Manifest, inputs: Sequence[np.ndarray]) ->
 
 
 def _check_types(made: Made) -> None:
-    """UnsupportedError where an input or output is of a type that nothing here can make or compare, such as strings."""
+    """UnsupportedError where an input or output is of a type that nothing here can make or compare, such as sequences."""
     for value in (*made.inputs, *made.outputs):
-        if value.dtype not in NAMES:
+        if value.dtype not in NAMES or (value.dtype == "string" and made.provider != "cpu"):
             raise UnsupportedError(
                 f"{value.name!r} has the element type {value.dtype}, which {made.provider} cannot be fed"
             )

@@ -8,6 +8,7 @@ that keeps losing its workers fails (Dask's `distributed.scheduler.allowed-failu
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import uuid
@@ -21,7 +22,8 @@ from edgeort.errors import DeviceError, InputError, MissingExtraError
 from edgeort.sweep import files, worker
 from edgeort.sweep.cells import Cell
 from edgeort.sweep.columns import INSTALL
-from edgeort.sweep.running import FAILED, NOT_RUN, Outcome
+from edgeort.sweep.facts import FAILED, NOT_RUN
+from edgeort.sweep.running import Outcome
 from edgeort.sweep.watching import Watch
 
 if TYPE_CHECKING:
@@ -55,12 +57,9 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Cluster]:
     except ImportError as error:
         raise MissingExtraError("sweeps over workers need dask, which is not installed", hint=INSTALL) from error
     if scheduler is None:
-        with (
-            LocalCluster(
-                n_workers=workers, threads_per_worker=1, memory_limit=0, dashboard_address=None, silence_logs=50
-            ) as local,
-            Client(local) as client,
-        ):
+        how: dict[str, Any] = {"threads_per_worker": 1, "memory_limit": 0, "preload": [worker.__name__]}
+        quiet: dict[str, Any] = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
+        with LocalCluster(n_workers=workers, **how, **quiet) as local, Client(local, set_as_default=False) as client:
             yield Cluster(client, is_here=True)
         return
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeort.report.units import milliseconds, number, size
-from edgeort.sweep.running import DONE
+from edgeort.sweep.facts import DONE, SCORES
 
 Row = Mapping[str, Any]
 
@@ -57,18 +57,26 @@ def _column(name: str) -> Callable[[Row], float | None]:
     return lambda row: _number(row, name)
 
 
+def _score(name: str) -> Callable[[Row], float | None]:
+    return lambda row: _number(row, "score") if row.get("score_name") == name else None
+
+
 LATENCY = Figure("Latency", latency_ms, milliseconds, -1, is_log=True)
 SIZE = Figure("Size of the bundle", _column("bundle_bytes"), size, -1, is_log=True)
+_PERCENT = ("top1", "exact")
 # From the nearest to the task to the plainest.
 ACCURACIES = (
-    Figure("Top-1 accuracy", _column("top1_percent"), lambda value: f"{value:.2f} %", 1),
+    *(
+        Figure(f"{title}, %" if name in _PERCENT else title, _score(name), lambda value: f"{value:.4g}", 1)
+        for name, title in SCORES.items()
+    ),
     Figure("Agreement with the float model", _column("agreement"), lambda value: f"{100 * value:.2f} %", 1),
     Figure("SQNR on the data", _column("data_sqnr_db"), lambda value: f"{value:.1f} dB", 1),
     Figure("SQNR against ONNX Runtime", _column("sqnr_db"), lambda value: f"{value:.1f} dB", 1),
     Figure("Difference from ONNX Runtime", _column("max_difference"), number, -1, is_log=True),
 )
 
-JUDGED, _PLAIN = ACCURACIES[:3], ACCURACIES[3:]
+JUDGED, _PLAIN = ACCURACIES[:-2], ACCURACIES[-2:]
 
 
 def accuracies(rows: Sequence[Row]) -> list[Figure]:

@@ -7,7 +7,8 @@ from functools import partial
 
 from edgeort.sweep import running
 from edgeort.sweep.cells import Cell
-from edgeort.sweep.running import FAILED, Outcome
+from edgeort.sweep.facts import FAILED
+from edgeort.sweep.running import Outcome
 from edgeort.sweep.watching import Watch
 
 

@@ -21,6 +21,7 @@ from edgeort.report.page import (
     unknown,
 )
 from edgeort.report.units import count, milliseconds, size
+from edgeort.sweep.facts import DONE, FAILED, NOT_RUN
 from edgeort.sweep.figures import (
     LATENCY,
     SIZE,
@@ -33,7 +34,6 @@ from edgeort.sweep.figures import (
     place,
     shade,
 )
-from edgeort.sweep.running import DONE, FAILED, NOT_RUN
 from edgeort.sweep.trades import trades
 
 _PALEST, _DARKEST = 0.06, 0.5  # of the colour behind a number, which stays readable
@@ -95,7 +95,7 @@ def _maps(rows: Sequence[Row], figure: Figure) -> Markup | None:
     having = {row["model"] for row in rows if figure.of(row) is not None}
     said = tag("p", _PREDICTED, class_="note") if figure is LATENCY and any(map(is_predicted, rows)) else None
     good, bad = ("high", "low") if figure.better > 0 else ("low", "high")
-    told = f"pale: {good}, dark: {bad}, over all settings"
+    told = f"faint: {good}, strong: {bad}, over all settings"
     made = []
     for name in names(rows, "settings"):
         own = [row for row in rows if row["settings"] == name and (figure in (LATENCY, SIZE) or row["model"] in having)]

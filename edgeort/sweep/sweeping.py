@@ -15,10 +15,11 @@ from edgeort.model.writing import write
 from edgeort.sweep import columns, page, watching
 from edgeort.sweep.book import read_book
 from edgeort.sweep.cells import Cell, make_cells
+from edgeort.sweep.facts import DONE, NOT_RUN, Row
 from edgeort.sweep.here import Here
 from edgeort.sweep.journal import Journal
 from edgeort.sweep.places import read_places
-from edgeort.sweep.running import DONE, NOT_RUN, Outcome, Row
+from edgeort.sweep.running import Outcome
 from edgeort.sweep.watching import Watch
 
 INTERRUPTED = "the sweep was interrupted before"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from edgeort.sweep.cells import Cell
-from edgeort.sweep.running import DONE, FAILED, NOT_RUN, Row
+from edgeort.sweep.facts import DONE, FAILED, NOT_RUN, Row
 
 
 class Watch(Protocol):

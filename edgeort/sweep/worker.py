@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,11 @@ from edgeort.sweep import files, running
 from edgeort.sweep.files import Parcel
 from edgeort.sweep.running import Outcome
 from edgeort.sweep.version import version
+
+
+def dask_setup(_: object) -> None:
+    """Called by Dask in the processes of this machine: Ctrl-C is for the sweep, which ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def look(parcels: Sequence[Parcel]) -> tuple[str, list[tuple[str, str]]]:

@@ -103,7 +103,6 @@ def test_rows_lie_along_the_last_axis_but_one(tmp_path: Path) -> None:
     [
         ("y = Relu (all)", "Elementwise"),
         ("y = Relu (past)", "Elementwise"),
-        ("y = Transpose <perm = [0, 2, 1]> (all)", "Transpose"),
         ("y = Reshape (all, flat)", "Reshape"),
         ("a, b = Split <axis = 2> (all, sizes) y = Relu (a)", "Split"),
         ("y = Concat <axis = 1> (all, past)", "Concat"),

@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeort import sample
 from edgeort.sweep.cells import Cell
-from edgeort.sweep.running import Row
+from edgeort.sweep.facts import Row
 from tests.models import mlp, model
 from tests.readme import ROOT
 

@@ -22,8 +22,8 @@ from edgeort.errors import DeviceError, EdgeortError
 from edgeort.sweep import cluster, files, sweep
 from edgeort.sweep.book import read_book
 from edgeort.sweep.cells import Cell, make_cells
+from edgeort.sweep.facts import Row
 from edgeort.sweep.places import read_places
-from edgeort.sweep.running import Row
 from tests.sweep.support import EMULATOR, QUICK, Seen, farm, write_mlp, write_models
 
 

@@ -144,9 +144,10 @@ def test_data_are_judged(tmp_path: Path):
     plain, quantised = found.rows
     assert plain["status"] == quantised["status"] == "done", (plain, quantised)
     assert plain["agreement"] == 1 and plain["drop_points"] == 0
-    assert 0 <= quantised["top1_percent"] <= 100 and quantised["data_sqnr_db"] < float(plain["data_sqnr_db"])
+    assert (plain["score_name"], plain["score_unit"]) == ("top1", "%") and plain["score"] == plain["score_float"]
+    assert 0 <= quantised["score"] <= 100 and quantised["data_sqnr_db"] < float(plain["data_sqnr_db"])
     assert quantised["int8_nodes"] > 0 and plain["int8_nodes"] == 0
-    assert json.loads(quantised["figures"])["top1"] == quantised["top1_percent"]
+    assert json.loads(quantised["figures"])["top1"] == quantised["score"]
 
 
 def test_bundles_that_are_missing_are_made_again(tmp_path: Path):
@@ -178,9 +179,9 @@ def test_tables_have_every_column_and_its_type(tmp_path: Path):
 
 def test_figures_that_are_infinite_keep_the_journal_json(tmp_path: Path):
     from edgeort.sweep.columns import write_tables
-    from edgeort.sweep.running import _as_json
+    from edgeort.sweep.facts import as_json
 
-    row = _as_json({"sqnr_db": float("inf"), "cosine": float("nan"), "model": "m", "key": "k", "status": "done"})
+    row = as_json({"sqnr_db": float("inf"), "cosine": float("nan"), "model": "m", "key": "k", "status": "done"})
     json.loads(json.dumps(row, allow_nan=False))
     write_tables([row], tmp_path / "t.parquet", tmp_path / "t.csv")
     table = pyarrow.parquet.read_table(tmp_path / "t.parquet")
@@ -212,21 +213,37 @@ def test_an_interrupted_sweep_goes_on_where_it_was(tmp_path: Path):
     assert ran == ["m1 host quick", "m2 host quick"] and found.counts["done"] == 3
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_sweep_that_is_ended_from_outside_leaves_a_journal(tmp_path: Path, number: signal.Signals):
+@pytest.mark.parametrize(
+    ("number", "options"), [(signal.SIGINT, ()), (signal.SIGKILL, ()), (signal.SIGINT, ("--workers", "2"))]
+)
+def test_a_sweep_that_is_ended_from_outside_leaves_a_journal(
+    tmp_path: Path, number: signal.Signals, options: tuple[str, ...]
+):
+    if options:
+        pytest.importorskip("distributed")
     models = [write_mlp(tmp_path / f"m{seed}.onnx", seed) for seed in range(8)]
     command = [sys.executable, "-m", "edgeort", "sweep", *models, "--devices", "host", "--settings", QUICK, "-o", "out"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, *options],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     assert process.stderr is not None
+    said = ""
     for line in process.stderr:
+        said += line
         if ": done" in line:
             break
     time.sleep(0.2)
-    process.send_signal(number)
+    os.killpg(process.pid, number)  # as the terminal does
+    said += process.stderr.read()
     status = process.wait(30)
     process.stderr.close()
-    assert status == (130 if number == signal.SIGINT else -number)
+    assert status == (130 if number == signal.SIGINT else -number), said
+    assert "Traceback" not in said
     found, ran = watched(models, ["host"], [QUICK], tmp_path / "out")
     assert found.counts["done"] == 8 and 1 <= found.earlier < 8 and len(ran) == 8 - found.earlier
 

@@ -71,6 +71,8 @@ def add_bodies(model: ir.Model) -> ir.passes.PassResult:
         model.functions[function.identifier()] = function
         model.opset_imports.setdefault(DOMAIN, 1)
         node.domain, node.op_type = DOMAIN, function.name
+        for index, value in enumerate(node.outputs):
+            value.name = value.name or f"{function.name}.unread{index}"  # inlined, a nameless output is no valid ONNX
         changed = True
     return ir.passes.PassResult(model, changed)
 
