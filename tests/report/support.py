@@ -65,7 +65,7 @@ def measured(nodes: tuple[Node, ...], **fields: Any) -> Measurement:
         {
             "name": node.name,
             "op": node.op,
-            "ms": 0.001 * (1 + at % 50),
+            "ms": 0.0 if at % 9 == 8 else 0.001 * (1 + at % 50),
             "skipped": at % 9 == 8,
             "run_of": at,
             "macs": 1000 * at,

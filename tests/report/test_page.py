@@ -186,6 +186,19 @@ def test_an_empty_cell_of_times_is_never_left(hostile: Bundle):
         assert inside and len(re.sub("<.*?>", "", inside[0])) > len(heading) + 20, anchor
 
 
+def test_odd_times_are_said_to_be(hostile: Bundle):
+    found = measured(hostile.manifest.nodes)
+    usual = drawn(document(hostile, Findings(found)))
+    assert "More than the peak" not in usual and "something else ran" not in usual
+    fast = [{**row, "share_of_peak": 1.2, "ms": 10 * row["ms"]} for row in found.profile]
+    odd = drawn(document(hostile, Findings(dataclasses.replace(found, profile=fast))))
+    assert "More than the peak" in odd
+    assert "2.30 times the median latency: something else ran" in odd  # 11.91 ms of nodes, 5.18 ms the median
+    untold = [{**row, "gflops": None, "share_of_peak": None} for row in found.profile]
+    told = drawn(document(hostile, Findings(dataclasses.replace(found, profile=untold))))
+    assert "Speeds are not known" in told
+
+
 def test_every_budget_has_its_verdict(hostile: Bundle):
     made = document(hostile, Findings(measured(hostile.manifest.nodes), evaluation=EVALUATION))
     found = {(row["budget"], row["by"]): (row["measured"], row["is_kept"]) for row in made["budgets"]}
