@@ -122,14 +122,21 @@ class Farm:
     folder: Path
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def start(self, name: str, *options: str, **environment: str) -> subprocess.Popen[bytes]:
-        """`dask worker` with that name and one thread."""
+    def start(self, name: str, *options: str, cwd: Path | None = None, **environment: str) -> subprocess.Popen[bytes]:
+        """`dask worker` with that name and one thread, in the folder `cwd`."""
         always = ["--name", name, "--nthreads", "1", "--no-dashboard", "--memory-limit", "0", "--host", "127.0.0.1"]
         place = ["--local-directory", str(self.folder / name)]
         self.workers[name] = _dask(
-            ["worker", self.address, *always, *place, *options], self.folder / f"{name}.log", environment
+            ["worker", self.address, *always, *place, *options], self.folder / f"{name}.log", environment, cwd
         )
         return self.workers[name]
+
+    def wait(self) -> None:
+        """Until the scheduler knows all workers."""
+        end = time.monotonic() + 60
+        while not all("Registered to" in (self.folder / f"{name}.log").read_text() for name in self.workers):
+            assert time.monotonic() < end
+            time.sleep(0.05)
 
 
 @contextmanager
@@ -168,11 +175,14 @@ def _address(file: Path) -> str:
             time.sleep(0.05)
 
 
-def _dask(arguments: Sequence[str], log: Path, environment: dict[str, Any]) -> subprocess.Popen[bytes]:
+def _dask(
+    arguments: Sequence[str], log: Path, environment: dict[str, Any], cwd: Path | None = None
+) -> subprocess.Popen[bytes]:
     with log.open("wb") as file:
         return subprocess.Popen(
             [sys.executable, "-m", "dask", *arguments],
             stdout=file,
             stderr=subprocess.STDOUT,
+            cwd=cwd,
             env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         )

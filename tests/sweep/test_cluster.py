@@ -57,6 +57,7 @@ def test_every_cell_once_although_a_worker_is_killed_half_way(tmp_path: Path):
     devices = ["raspberrypi4,arm64", "host,x86-64"]
     with farm(tmp_path) as there:
         first, _ = there.start("first", "--no-nanny"), there.start("second", "--no-nanny")
+        there.wait()
         watch = Assassin(victim=first.pid, worker="worker first", after=12)
 
         @contextmanager
@@ -83,6 +84,7 @@ def test_a_device_is_used_where_it_is_declared_by_one_cell_at_a_time(tmp_path: P
     with farm(tmp_path) as there:
         there.start("with", "--no-nanny", "--nthreads", "3", "--resources", "host=1")
         there.start("without", "--no-nanny")
+        there.wait()
 
         @contextmanager
         def begin(*_: int):
