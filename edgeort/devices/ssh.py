@@ -35,6 +35,7 @@ _OPTIONS = {
     "ServerAliveInterval": "10",
     "ServerAliveCountMax": "3",
 }
+_NO_QUESTIONS = {"SSH_ASKPASS_REQUIRE": "never"}  # of jump hosts, which get no BatchMode
 _INSTALL = "apt install openssh-client"
 
 
@@ -67,6 +68,8 @@ class Ssh(Remote):
     """See the module. DeviceError when there is no connection: why, and what would help."""
 
     def __init__(self, to: Destination, patience_s: int = 10) -> None:
+        if os.name == "nt":
+            raise DeviceError("OpenSSH for Windows cannot share a connection", hint="run edgeort in WSL")
         self._to = to
         self._options = {**_OPTIONS, "ConnectTimeout": str(patience_s)}
         self._sockets: Path | None = None
@@ -90,7 +93,7 @@ class Ssh(Remote):
         words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
         port = ["-p", str(self._to.port)] if self._to.port else []
         try:
-            return ProcessChannel(["ssh", *words, *port, "--", self._to.login, command], apart=True)
+            return ProcessChannel(["ssh", *words, *port, "--", self._to.login, command], _NO_QUESTIONS, apart=True)
         except OSError as error:
             self._disconnect()
             raise DeviceError(f"ssh cannot be started: {error.strerror}", hint=_INSTALL) from error

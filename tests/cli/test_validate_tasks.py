@@ -134,7 +134,7 @@ def test_detection(place: Path, tmp_path: Path):
     found = judge(place, "boxes", "detection", tmp_path / "pictures", tmp_path / "boxes.json", *more)
     # Of three detections with equal scores the first is wrong: a precision of 2/3 up to a recall of 2/3.
     assert found["ap_float"] == found["ap"] == pytest.approx(2 / 3 * 67 / 101)
-    assert found["ap50"] == pytest.approx(2 / 3 * 67 / 101) and "ap_small" not in found
+    assert found["ap50"] == pytest.approx(2 / 3 * 67 / 101) and "ap_large" not in found
     assert found["ar1"] == pytest.approx(2 / 3) and found["drop"] == 0
     (tmp_path / "boxes.json").write_text(json.dumps({**content, "images": 3}))
     command = ("validate", place / "boxes", "--model", place / "boxes.onnx", "--data", tmp_path / "pictures")

@@ -16,7 +16,6 @@ from edgeort.devices.facts import best_profile
 from tests.cli.support import call
 from tests.devices.adbd import Adbd
 from tests.devices.sshd import Sshd, need_sshd
-from tests.devices.test_adb import adb, attach  # noqa: F401 (fixtures)
 from tests.devices.userland import Userland
 
 LINUX, ANDROID, PC = ("linux", "aarch64"), ("android", "aarch64"), ("linux", "x86_64")
@@ -60,7 +59,7 @@ def pi4(root: Path, busybox: Path, files: Path) -> Userland:
 
 
 def test_what_is_attached(
-    attach: Callable[..., Adbd],  # noqa: F811
+    attach: Callable[..., Adbd],
     busybox: Path,
     bundles: Path,
     tmp_path: Path,
