@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,7 @@ def program(source: Path, *flags: str) -> Path:
 
 def _compiled(source: Path, suffix: str, *flags: str) -> Path:
     command = [sys.executable, "-m", "ziglang", "cc", "-O2", "-fno-sanitize=all", *flags, str(source)]
-    key = hashlib.sha256(source.read_bytes() + " ".join(command).encode()).hexdigest()[:24]
+    key = hashlib.sha256(_with_included(source) + " ".join(command).encode()).hexdigest()[:24]
     path = cache_dir() / "benchmarks" / f"{source.stem}-{key}{suffix}"
     if path.exists():
         return path
@@ -37,3 +38,10 @@ def _compiled(source: Path, suffix: str, *flags: str) -> Path:
             raise ToolchainError(f"{source} does not compile:\n{done.stderr[-2000:]}")
         os.replace(made, path)
     return path
+
+
+def _with_included(source: Path) -> bytes:
+    """The source and what it includes of ours."""
+    text = source.read_bytes()
+    included = (source.parent / name.decode() for name in re.findall(rb'^#include "(.+)"', text, re.MULTILINE))
+    return text + b"".join(_with_included(path) for path in included if path.exists())

@@ -33,7 +33,7 @@ from edgeort.engine import Engine
 from edgeort.errors import EdgeortError
 from edgeort.targets import levels_without
 
-PEAK = Path(__file__).parent / "peak.cc"
+LOOPS = Path(__file__).parent / "loops.cc"
 _PEAK_STEPS = 200_000
 _LEAST_RUNS = 5
 _BUDGET_S = 0.02  # for each shape
@@ -58,7 +58,7 @@ class Peak:
     """The multiply-add loop for an ISA level."""
 
     def __init__(self, isa: str) -> None:
-        library = ctypes.CDLL(str(shared_library(PEAK, "-std=c++17", "-O3", f"-mcpu={toolchain.LEVELS[isa]}")))
+        library = ctypes.CDLL(str(shared_library(LOOPS, "-std=c++17", "-O3", f"-mcpu={toolchain.LEVELS[isa]}")))
         self._loop = library.edgeort_peak
         self._loop.restype, self._loop.argtypes = ctypes.c_double, (ctypes.c_long,)
         self.best = 0.0

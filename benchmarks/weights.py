@@ -36,7 +36,7 @@ from edgeort.families import held_levels
 from edgeort.model import dynamic_products
 from edgeort.targets import levels_without
 
-READ = Path(__file__).parent / "read.cc"
+LOOPS = Path(__file__).parent / "loops.cc"
 STORED = 32 << 20  # bytes of a model's weights, at least
 BLOCK = 32  # rows that share a scale
 FORMS = ("float32", "float16", "int8 columns", "int8 rows", "int8 blocks", "int4 blocks")
@@ -122,7 +122,7 @@ class Reader:
     """The reading loop for an ISA level, on so many threads."""
 
     def __init__(self, isa: str, threads: int) -> None:
-        library = ctypes.CDLL(str(shared_library(READ, "-std=c++17", "-O3", f"-mcpu={toolchain.LEVELS[isa]}")))
+        library = ctypes.CDLL(str(shared_library(LOOPS, "-std=c++17", "-O3", f"-mcpu={toolchain.LEVELS[isa]}")))
         self._loop, self._threads = library.edgeort_read, threads
         self._loop.restype, self._loop.argtypes = ctypes.c_float, (ctypes.c_void_p, ctypes.c_long)
         self._pool = ThreadPoolExecutor(threads)

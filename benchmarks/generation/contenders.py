@@ -125,7 +125,7 @@ class Reader:
         from edgeort.targets import levels_without
 
         level = levels_without(tables.machine()["isa"])[-1]
-        source = Path(__file__).parents[1] / "read.cc"
+        source = Path(__file__).parents[1] / "loops.cc"
         library = ctypes.CDLL(str(shared_library(source, "-std=c++17", "-O3", f"-mcpu={toolchain.LEVELS[level]}")))
         self._loop = library.edgeort_read
         self._loop.restype, self._loop.argtypes = ctypes.c_float, (ctypes.c_void_p, ctypes.c_long)

@@ -189,3 +189,52 @@ def test_any_table_is_a_profile_or_a_profile_error(table: dict[str, object]):
 def test_a_part_of_a_name_suggests_it(text: str, name: str) -> None:
     with pytest.raises(ProfileError, match=f"nearest: {name}"):
         device_profiles.load(text)
+
+
+MEASURED = """
+[measured]
+on = "2026-11-29"
+threads = 4
+float32_gflops = 12.5
+float32_gflops_all = 49
+int8_gops = 25.0
+int8_gops_all = 98.0
+bandwidth_gbs = 3.1
+bandwidth_gbs_all = 4.2
+error = 0.07
+
+[[measured.kernel]]
+op = "Conv"
+threads = 1
+us = 1.5
+gmacs = 5.5
+"""
+
+
+def test_what_was_measured(tmp_path: Path):
+    text = BOARD + MEASURED
+    (tmp_path / "mine.toml").write_text(text)
+    profile = device_profiles.load(tmp_path / "mine.toml")
+    assert profile.measured is not None
+    assert (profile.measured.float32_gflops_all, profile.measured.error) == (49.0, 0.07)
+    assert profile.measured.kernels == (device_profiles.KernelRate("Conv", 1, 1.5, 5.5),)
+    table = {key: value for key, value in profile.to_dict().items() if key != "name"}
+    assert device_profiles.parse(table, name="mine", file="again") == profile
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('on = "2026-11-29"', 'on = "today"', "measured.on: 'today' is not possible"),
+        ("threads = 4\nfloat32", "float32", "measured.threads: missing"),
+        ("us = 1.5", "us = -1.5", "measured.kernel[0].us: -1.5 is not possible"),
+        ("gmacs = 5.5", "gmac = 5.5", "measured.kernel[0].gmac: unknown key"),
+        ("int8_gops = 25.0", "int8_gops = nan", "measured.int8_gops: nan is not possible"),
+    ],
+)
+def test_measured_figures_are_checked(tmp_path: Path, old: str, new: str, said: str):
+    assert old in MEASURED
+    (tmp_path / "mine.toml").write_text(BOARD + MEASURED.replace(old, new))
+    with pytest.raises(ProfileError) as caught:
+        device_profiles.load(tmp_path / "mine.toml")
+    assert said in str(caught.value)
