@@ -62,10 +62,20 @@ def _value(value: ir.Value, limits: Mapping[str, tuple[int, int]]) -> Value:
     shape: Dims | None = None
     if value.shape is not None:
         shape = tuple(dim if isinstance(dim, int) else dim.value for dim in value.shape)
-    dtype = "float32" if value.dtype is None else value.dtype.name.lower()
+    dtype = "float32" if value.type is None else _dtype(value.type)
     named = ((axis, dim) for axis, dim in enumerate(shape or ()) if isinstance(dim, str) and dim in limits)
     bounds = tuple((axis, *limits[dim]) for axis, dim in named)
-    return Value(str(value.name), {"float": "float32", "double": "float64"}.get(dtype, dtype), shape, bounds)
+    return Value(str(value.name), dtype, shape, bounds)
+
+
+def _dtype(kind: ir.TypeProtocol) -> str:
+    """As `Value` names it."""
+    import onnx_ir as ir
+
+    if isinstance(kind, (ir.SequenceType, ir.OptionalType)):
+        return f"{'sequence' if isinstance(kind, ir.SequenceType) else 'optional'}({_dtype(kind.elem_type)})"
+    name = kind.dtype.name.lower()
+    return {"float": "float32", "double": "float64"}.get(name, name)
 
 
 def cached_plan(model_file: Path, profile: Profile, make: Callable[[], tuple[PlanBuilder, ir.Model]]) -> CachedPlan:
@@ -87,7 +97,12 @@ def cached_plan(model_file: Path, profile: Profile, make: Callable[[], tuple[Pla
         return found
     plan, model = make()
     raw, (inputs, outputs) = plan.to_bytes(), signature(model)
-    about = {"ops": plan.ops, "inputs": [v.to_dict() for v in inputs], "outputs": [v.to_dict() for v in outputs]}
+    about = {
+        "bytes": len(raw),
+        "ops": plan.ops,
+        "inputs": [v.to_dict() for v in inputs],
+        "outputs": [v.to_dict() for v in outputs],
+    }
     if external:
         folder = plans / _key(raw, json.dumps(about).encode())
     try:
@@ -109,12 +124,14 @@ def _key(*parts: bytes) -> str:
 
 
 def _read(folder: Path) -> CachedPlan | None:
+    """None where it is not there, or damaged as far as it shows without reading all of the plan."""
+    plan = folder / "model.plan"
     try:
         about = json.loads((folder / "plan.json").read_text())
-    except OSError:
+        values = {key: tuple(Value.from_dict(value) for value in about[key]) for key in ("inputs", "outputs")}
+        return CachedPlan(plan, tuple(about["ops"]), **values) if plan.stat().st_size == about["bytes"] else None
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    values = {key: tuple(Value.from_dict(value) for value in about[key]) for key in ("inputs", "outputs")}
-    return CachedPlan(folder / "model.plan", tuple(about["ops"]), **values)
 
 
 def _store(folder: Path, plan: bytes, about: dict[str, Any]) -> None:
@@ -127,8 +144,12 @@ def _store(folder: Path, plan: bytes, about: dict[str, Any]) -> None:
         try:
             os.rename(made, folder)
         except OSError:
-            if not (folder / "plan.json").exists():  # else another process was first, with the same bytes
+            if _read(folder):  # another process was first, with the same bytes
+                return
+            if not folder.exists():
                 raise
+            os.rename(folder, Path(staging) / "damaged")
+            os.rename(made, folder)
 
 
 @functools.cache

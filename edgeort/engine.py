@@ -7,36 +7,18 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from edgeort.elements import DTYPES, MAX_RANK, NAMES, STRING, Packed, RawTensor, pack, unpack, view
 from edgeort.errors import BudgetError, InputError, PlanError
-from edgeort.values import BITS
 
-ABI = 1
+ABI = 2
 _ERROR_BYTES = 512
-_MAX_RANK = 8
 MAX_THREADS = 64  # ThreadPool::kMaxThreads
 _OVER_RAM_LIMIT = 2
 OVER_RAM_LIMIT = "build with a larger --ram-limit, for a smaller input (--shape), or run on fewer threads (--threads)"
-
-# By the codes of edgeort_dtype: NumPy's names, or those of BITS.
-NAMES = (
-    "float32", "uint8", "int8", "uint16", "int16", "int32", "int64", "bool", "float16", "float64", "uint32", "uint64",
-    *BITS,
-)  # fmt: skip
-DTYPES: tuple[np.dtype, ...] = tuple(np.dtype(BITS.get(name, name)) for name in NAMES)
-
-
-class _Tensor(c.Structure):
-    _fields_ = (
-        ("name", c.c_char_p),
-        ("data", c.c_void_p),
-        ("bytes", c.c_size_t),
-        ("dtype", c.c_int32),
-        ("rank", c.c_int32),
-        ("dims", c.c_int64 * _MAX_RANK),
-    )
 
 
 class _Options(c.Structure):
@@ -47,6 +29,7 @@ class _Stats(c.Structure):
     _fields_ = (
         ("weights_bytes", c.c_size_t),
         ("arena_bytes", c.c_size_t),
+        ("states_bytes", c.c_size_t),
         ("threads", c.c_int32),
         ("nodes", c.c_int32),
         ("isa", c.c_char_p),
@@ -59,19 +42,24 @@ class _Node(c.Structure):
 
 @dataclass(frozen=True)
 class ValueInfo:
-    """An input or output: name, NumPy dtype, and shape, where None is a free dimension (shape None: not known yet)."""
+    """An input or output: name, NumPy dtype, and shape, where None is a free dimension (shape None: not known yet).
+
+    Strings are arrays of objects, of `kind` "string"; a sequence, of kind "tensor", is a list of arrays.
+    """
 
     name: str
     dtype: np.dtype
     shape: tuple[int | None, ...] | None
+    kind: str
 
 
 @dataclass(frozen=True)
 class Stats:
-    """What an open model holds: the plan's bytes, the arena's bytes, threads, nodes, and the ISA level in use."""
+    """What an open model holds: bytes of plan, arena and states; threads, nodes, and the ISA level in use."""
 
     weights_bytes: int
     arena_bytes: int
+    states_bytes: int
     threads: int
     nodes: int
     isa: str
@@ -90,17 +78,18 @@ class NodeTime:
 class _Given:
     """An input: what the runtime is told, with the element type (uint16 may be bfloat16), and the shape it took."""
 
-    def __init__(self, tensor: _Tensor) -> None:
+    def __init__(self, tensor: RawTensor) -> None:
         self.tensor = tensor
         self.pointer = c.pointer(tensor)
         self.shape: tuple[int, ...] | None = None
+        self.packed: Packed | None = None  # strings or tensors, which it must keep alive
 
 
 class _Made:
     """An output: what the runtime says of it, the bytes of what it said last, and the memory that those describe."""
 
     def __init__(self) -> None:
-        self.tensor = _Tensor()
+        self.tensor = RawTensor()
         self.pointer = c.pointer(self.tensor)
         self.described = b""
         self.view = np.empty(0)
@@ -115,14 +104,6 @@ def _address(array: np.ndarray) -> int:
         return array.ctypes.data
 
 
-def _view(tensor: _Tensor) -> np.ndarray:
-    """The runtime's memory as an array; nobody may read it after the next run."""
-    shape, dtype = tuple(tensor.dims[: tensor.rank]), DTYPES[tensor.dtype]
-    if not tensor.bytes:
-        return np.empty(shape, dtype)
-    return np.ndarray(shape, dtype, (c.c_char * tensor.bytes).from_address(tensor.data))
-
-
 def _declare(lib: c.CDLL) -> c.CDLL:
     model, text, out = c.c_void_p, c.c_char_p, c.POINTER
     signatures: Mapping[str, tuple[type | None, Sequence[type]]] = {
@@ -130,9 +111,9 @@ def _declare(lib: c.CDLL) -> c.CDLL:
         "edgeort_close": (None, (model,)),
         "edgeort_input_count": (c.c_int, (model,)),
         "edgeort_output_count": (c.c_int, (model,)),
-        "edgeort_input": (c.c_int, (model, c.c_int, out(_Tensor))),
-        "edgeort_output": (c.c_int, (model, c.c_int, out(_Tensor))),
-        "edgeort_set_input": (c.c_int, (model, c.c_int, out(_Tensor))),
+        "edgeort_input": (c.c_int, (model, c.c_int, out(RawTensor))),
+        "edgeort_output": (c.c_int, (model, c.c_int, out(RawTensor))),
+        "edgeort_set_input": (c.c_int, (model, c.c_int, out(RawTensor))),
         "edgeort_bind_state": (c.c_int, (model, c.c_int, c.c_int, c.c_int64)),
         "edgeort_rewind_states": (c.c_int, (model, c.c_int64)),
         "edgeort_prepare": (c.c_int, (model,)),
@@ -191,15 +172,15 @@ class Engine:
             self._lib.edgeort_close(self._model)
         self._model = None
 
-    def _tensor(self, function: c._CFuncPtr, index: int) -> _Tensor:  # type: ignore[name-defined]
-        tensor = _Tensor()
+    def _tensor(self, function: c._CFuncPtr, index: int) -> RawTensor:  # type: ignore[name-defined]
+        tensor = RawTensor()
         function(self._model, index, tensor)
         return tensor
 
     def _describe(self, function: c._CFuncPtr, index: int) -> ValueInfo:  # type: ignore[name-defined]
         tensor = self._tensor(function, index)
         shape = None if tensor.rank < 0 else tuple(None if d < 0 else d for d in tensor.dims[: tensor.rank])
-        return ValueInfo(tensor.name.decode(), DTYPES[tensor.dtype], shape)
+        return ValueInfo(tensor.name.decode(), DTYPES[tensor.dtype], shape, NAMES[tensor.dtype])
 
     def _check(self, failed: int, error: type[PlanError | InputError] = PlanError) -> None:
         if failed == _OVER_RAM_LIMIT:
@@ -220,7 +201,7 @@ class Engine:
         """Keeps the first rows of every state."""
         self._check(self._lib.edgeort_rewind_states(self._model, rows), InputError)
 
-    def run(self, arrays: Sequence[np.ndarray], *, copy: bool = True) -> list[np.ndarray]:
+    def run(self, arrays: Sequence[Any], *, copy: bool = True) -> list[Any]:
         """Runs on one array for each input (read in place when C-contiguous and aligned); gives each output.
 
         Those that are states are left out of both. Without `copy`, outputs hold until the next run only.
@@ -235,44 +216,52 @@ class Engine:
         arrays = [self._give(index, array) for index, array in zip(self._fed, arrays, strict=True)]
         return self.run_again(copy=copy)
 
-    def run_again(self, *, copy: bool = True) -> list[np.ndarray]:
+    def run_again(self, *, copy: bool = True) -> list[Any]:
         """Runs on the arrays of the last run with other contents: the caller kept them, C-contiguous and aligned."""
         failed = self._lib.edgeort_run(self._model)
         if failed:
             self._check(failed)
         return [self._output(index, copy) for index in self._returned]
 
-    def _give(self, index: int, array: np.ndarray) -> np.ndarray:
+    def _give(self, index: int, array: Any) -> Any:
         """Points an input at the array, or at a copy that the runtime can read, which is returned."""
         info, given = self.inputs[index], self._given[index]
+        if given.tensor.dtype >= STRING:
+            given.packed = pack(given.tensor.dtype, array, info.name)
+            self._tell(index, given.packed.shape, given.packed.table.nbytes, given.packed.table.ctypes.data)
+            return array
         if array.dtype != info.dtype:
             raise InputError(f'input "{info.name}" must be {info.dtype}, not {array.dtype}')
         flags = array.flags
         if not (flags.c_contiguous and flags.aligned):
             array = np.require(array, requirements=("C", "ALIGNED"))
         address, tensor = _address(array), given.tensor
-        if array.shape != given.shape:
-            if array.ndim > _MAX_RANK:
-                raise InputError(f'input "{info.name}" has rank {array.ndim}; the limit is {_MAX_RANK}')
-            given.shape = None  # until the runtime has taken it
-            tensor.rank, tensor.bytes = array.ndim, array.nbytes
-            tensor.dims[: array.ndim] = array.shape
-        elif address == tensor.data:
-            return array
-        tensor.data = address
-        failed = self._lib.edgeort_set_input(self._model, index, given.pointer)
-        if failed:
-            given.shape = None
-            self._check(failed, InputError)
-        given.shape = array.shape
+        if array.shape != given.shape or address != tensor.data:
+            self._tell(index, array.shape, array.nbytes, address)
         return array
 
-    def _output(self, index: int, copy: bool = True) -> np.ndarray:
+    def _tell(self, index: int, shape: tuple[int, ...], size_bytes: int, address: int) -> None:
+        """The runtime takes an input's shape and data."""
+        given = self._given[index]
+        tensor = given.tensor
+        if len(shape) > MAX_RANK:
+            raise InputError(f'input "{self.inputs[index].name}" has rank {len(shape)}; the limit is {MAX_RANK}')
+        given.shape = None  # until the runtime has taken it
+        tensor.rank, tensor.bytes, tensor.data = len(shape), size_bytes, address
+        tensor.dims[: len(shape)] = shape
+        failed = self._lib.edgeort_set_input(self._model, index, given.pointer)
+        if failed:
+            self._check(failed, InputError)
+        given.shape = shape
+
+    def _output(self, index: int, copy: bool = True) -> Any:
         made = self._made[index]
         self._lib.edgeort_output(self._model, index, made.pointer)
+        if made.tensor.dtype >= STRING:
+            return unpack(made.tensor)
         described = bytes(made.tensor)
         if described != made.described:
-            made.described, made.view = described, _view(made.tensor)
+            made.described, made.view = described, view(made.tensor, tuple(made.tensor.dims[: made.tensor.rank]))
         return made.view.copy() if copy else made.view
 
     @property
@@ -280,7 +269,7 @@ class Engine:
         """Sizes, threads and ISA level."""
         raw = _Stats()
         self._lib.edgeort_get_stats(self._model, c.byref(raw))
-        return Stats(raw.weights_bytes, raw.arena_bytes, raw.threads, raw.nodes, raw.isa.decode())
+        return Stats(raw.weights_bytes, raw.arena_bytes, raw.states_bytes, raw.threads, raw.nodes, raw.isa.decode())
 
     @property
     def nodes(self) -> list[NodeTime]:

@@ -37,13 +37,14 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "conv": ("gemm", "elementwise"),
     "qdepthwise": ("conv", "gemm", "elementwise"),
     "qgemm": ("conv", "gemm", "elementwise"),
+    "qblocks": ("gemm", "elementwise"),
     "rnn": ("gemm", "elementwise"),
     "sparse": ("gemm", "elementwise"),
     "attention": ("gemm", "elementwise", "reduce", "move"),
 }
 
 # Families with kernels at the levels of int8; those of them at which a family would have the same code as below.
-INT8: dict[str, tuple[str, ...]] = {"qgemm": (), "qdepthwise": ("i8mm",)}
+INT8: dict[str, tuple[str, ...]] = {"qgemm": (), "qdepthwise": ("i8mm",), "qblocks": ("i8mm",)}
 
 
 def families_of(ops: Iterable[str]) -> list[str]:

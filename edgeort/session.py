@@ -23,7 +23,7 @@ from edgeort.bundle import Bundle, looks_like_bundle, open_bundle
 from edgeort.engine import MAX_THREADS, Engine, NodeTime, Stats
 from edgeort.errors import BundleError, InputError, OutputError
 from edgeort.progress import announce_slow
-from edgeort.values import Value, listed
+from edgeort.values import Value, from_elements, listed, to_elements
 
 LIBRARIES = "EDGEORT_LIBRARIES"  # runtime/adapters/loading.h
 
@@ -71,6 +71,7 @@ class InferenceSession:
     def _index(self) -> None:
         """What a run looks names up in."""
         self._names = frozenset(value.name for value in self._inputs)
+        self._has_nested = any(value.is_nested for value in self._outputs)
         self._positions = {value.name: index for index, value in enumerate(self._outputs)}
 
     def get_inputs(self) -> list[Value]:
@@ -109,6 +110,8 @@ class InferenceSession:
         wanted = self._wanted(output_names) if output_names else ()
         with self._lock:
             outputs = self._engine.run(arrays, copy=copy)
+        if self._has_nested:
+            outputs = [from_elements(value.dtype, o) for value, o in zip(self._outputs, outputs, strict=True)]
         return [outputs[index] for index in wanted] if wanted else outputs
 
     def _wanted(self, names: Sequence[str]) -> list[int]:
@@ -170,17 +173,20 @@ def _public(values: Sequence[Value]) -> list[Value]:
     return [replace(value, shape=None if value.shape is None else list(value.shape)) for value in values]
 
 
-def checked(value: Value, data: Any) -> np.ndarray:
+def checked(value: Value, data: Any) -> Any:
     """`data` as an array for that input: an array of its dtype, or numbers and lists of numbers that have none.
 
-    Raises InputError unless dtype and shape fit.
+    Sequences, which are lists of arrays, are left to the runtime. Raises InputError unless dtype and shape fit.
     """
+    if value.is_nested:
+        return to_elements(value.dtype, data)
     array = data if type(data) is np.ndarray else _converted(value, data)
+    if value.dtype == "string" and array.dtype.kind in "US":
+        array = (np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array).astype(object)
     if array.dtype != value.array_dtype:
-        raise InputError(
-            f"input {value.name!r} must be {value.array_dtype}, not {array.dtype}",
-            hint=f"array.astype('{value.array_dtype}')",
-        )
+        wanted = "strings" if value.dtype == "string" else str(value.array_dtype)
+        hint = "numpy.array(texts, object)" if value.dtype == "string" else f"array.astype('{wanted}')"
+        raise InputError(f"input {value.name!r} must be {wanted}, not {array.dtype}", hint=hint)
     shape = value.shape
     if shape is not None and not fits(array.shape, shape):
         raise InputError(f"input {value.text()} is given the shape {list(array.shape)}")

@@ -1,8 +1,9 @@
 """Compiles the runtime and the kernels that a plan uses, for any target, with the clang inside PyPI's ziglang.
 
-Objects and libraries are cached under the user's cache folder by the hash of everything that goes into them, written
-beside and renamed, so that two processes may build at once. Link flags are fixed per target: every other choice
-would make zig rebuild its libc (13 to 50 CPU seconds); a kernel's ISA level is a matter of its object alone.
+Objects and libraries are cached under the user's cache folder by the hash of everything that goes into them, with the
+hash of their own bytes, written beside and renamed, so that two processes may build at once. Link flags are fixed per
+target: every other choice would make zig rebuild its libc (13 to 50 CPU seconds); a kernel's ISA level is a matter of
+its object alone.
 """
 
 from __future__ import annotations
@@ -34,12 +35,13 @@ from edgeort.families import (
 from edgeort.targets import BIONIC, BIONIC_ENGINES, LEVELS, TARGETS, Target, target
 
 __all__ = [
-    "BIONIC", "LEVELS", "RUNTIME", "TARGETS", "TEXT", "Target", "adapter_and_harness", "all_kernels", "cache_dir",
-    "compiler_version", "families", "family_levels", "harness", "held_levels", "library", "library_and_harness",
-    "probe", "tables", "target",
+    "BIONIC", "LEVELS", "RUNTIME", "SIGNATURE", "TARGETS", "TEXT", "Target", "adapter_and_harness", "all_kernels",
+    "cache_dir", "compiler_version", "families", "family_levels", "harness", "held_levels", "library",
+    "library_and_harness", "probe", "tables", "target",
 ]  # fmt: skip
 
-TEXT = ("text",)  # the part of the runtime that a bundle with a vocabulary needs
+# Parts of the runtime that few bundles need: the folder, which is the rest of the name of the header, too.
+TEXT, SIGNATURE = "text", "signature"
 
 _ROOM_BYTES = 1 << 20  # less is a full disk: objects have up to some hundred kilobytes
 
@@ -49,6 +51,9 @@ COMPILE = (
     "-fdata-sections", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-sanitize=all",
     "-fno-stack-protector", "-Wall", "-Wextra",
 )  # fmt: skip
+
+
+SMALL = ("-Os",)  # of the harness's own code, which is in every bundle and in no timed run
 
 
 def cache_dir() -> Path:
@@ -114,13 +119,16 @@ def _cached(name: str, key: Iterable[str | bytes], make: Callable[[Path], None])
         digest.update(len(raw).to_bytes(8, "little") + raw)
     stem, dot, suffix = name.partition(".")
     path = cache_dir() / "objects" / f"{stem}-{digest.hexdigest()[:24]}{dot}{suffix}"
-    if path.exists():
+    if _is_sound(path):
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
             made = Path(scratch) / name
             make(made)
+            seal = Path(scratch) / "seal"
+            seal.write_bytes(_sha256(made))
+            os.replace(seal, _seal_of(path))
             os.replace(made, path)
     except OSError as error:
         raise _cache_error(path.parent, error.strerror or str(error)) from error
@@ -129,6 +137,23 @@ def _cached(name: str, key: Iterable[str | bytes], make: Callable[[Path], None])
             raise _cache_error(path.parent, os.strerror(errno.ENOSPC)) from error
         raise
     return path
+
+
+def _seal_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _sha256(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
+
+
+def _is_sound(path: Path) -> bool:
+    """Whether a file of the cache is there, and what was once put there: a bad disk must not get into a bundle."""
+    try:
+        return _seal_of(path).read_bytes() == _sha256(path)
+    except OSError:
+        return False
 
 
 def _cache_error(folder: Path, reason: str) -> OutputError:
@@ -196,7 +221,7 @@ def _compile(units: Sequence[_Unit], to: Target, ops: Sequence[str], triple: str
 def library(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None, parts: Sequence[str] = ()) -> Path:
     """The stripped shared library that holds the runtime and `ops`, for `levels` (default: all of the target's).
 
-    `parts` are further folders of the runtime, such as TEXT.
+    `parts` are of those that few need: TEXT, SIGNATURE.
     """
     levels = levels or to.levels
     objects = _compile(_units(to, ops, to.triple, levels, parts), to, ops, to.triple, levels)
@@ -230,7 +255,7 @@ def _harness_units(to: Target, ops: Sequence[str], levels: Sequence[str]) -> lis
     pic = _pic(to)
     base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
     triple = _object_triple(to, to.exe_triple)
-    own = [_Unit(path, triple, base) for path in sorted((RUNTIME / "harness").glob("*.cc"))]
+    own = [_Unit(path, triple, (*base, *SMALL)) for path in sorted((RUNTIME / "harness").glob("*.cc"))]
     return [*_units(to, ops, to.exe_triple, levels), *own]
 
 

@@ -20,6 +20,8 @@ _ORT_TYPES = {
     **{f"{sign}int{bits}": f"tensor({sign}int{bits})" for sign in ("", "u") for bits in (8, 16, 32, 64)},
     "bool": "tensor(bool)",
 }
+# Of sequences and optionals: `sequence(float32)`, `optional(sequence(int64))`.
+_NESTED = {"sequence(": "seq(", "optional(": "optional("}
 # Element types that NumPy lacks -> the integers that its arrays hold: the bits, one element each.
 BITS = {
     "bfloat16": "uint16",
@@ -40,7 +42,7 @@ BITS = {
 class Value:
     """An input or output.
 
-    `dtype` is NumPy's name of the element type, or one of BITS; in `shape` a free dimension is its name or None; a
+    `dtype` is NumPy's name of the element type, one of BITS, `string`, or such as `sequence(float32)`; in `shape` a free dimension is its name or None; a
     `shape` of None is not known before a run.
     """
 
@@ -52,14 +54,20 @@ class Value:
     @property
     def type(self) -> str:
         """The type as ONNX Runtime writes it, such as `tensor(float)`."""
-        return _ORT_TYPES.get(self.dtype, f"tensor({self.dtype})")
+        return _ort_type(self.dtype)
 
     @cached_property
     def array_dtype(self) -> np.dtype:
-        """The dtype of its arrays."""
+        """The dtype of its arrays: objects where elements are strings, or arrays."""
         import numpy as np
 
-        return np.dtype(BITS.get(self.dtype, self.dtype))
+        plain = self.dtype != "string" and not self.is_nested
+        return np.dtype(BITS.get(self.dtype, self.dtype) if plain else object)
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether it is a list of arrays, or may be None."""
+        return self.dtype.startswith(tuple(_NESTED))
 
     def text(self) -> str:
         """`name: float32 [1, 3, N, 1-128]`, for messages."""
@@ -80,6 +88,27 @@ class Value:
         shape = data["shape"]
         bounds = tuple((axis, least, most) for axis, least, most in data["bounds"])
         return cls(data["name"], data["dtype"], None if shape is None else tuple(shape), bounds)
+
+
+def _ort_type(dtype: str) -> str:
+    for ours, theirs in _NESTED.items():
+        if dtype.startswith(ours):
+            return f"{theirs}{_ort_type(dtype.removeprefix(ours)[:-1])})"
+    return _ORT_TYPES.get(dtype, f"tensor({dtype})")
+
+
+def to_elements(dtype: str, value: Any) -> Any:
+    """What the runtime is given of a sequence or an optional, whose None is a list of nothing."""
+    if dtype.startswith("optional("):
+        return [] if value is None else [to_elements(dtype.removeprefix("optional(")[:-1], value)]
+    return value
+
+
+def from_elements(dtype: str, elements: Any) -> Any:
+    """The inverse of `to_elements`."""
+    if dtype.startswith("optional("):
+        return from_elements(dtype.removeprefix("optional(")[:-1], elements[0]) if elements else None
+    return elements
 
 
 def listed(values: Iterable[Value]) -> str:

@@ -14,7 +14,7 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from edgeort.passes.edit import NAMES
 from edgeort.progress import Progress
-from edgeort.quantize import dynamic, half_floats, measuring, qdq
+from edgeort.quantize import dynamic, half_floats, measuring, nbits, qdq
 from edgeort.quantize.blocks import BLOCK
 from edgeort.quantize.calibration import Calibration
 from edgeort.quantize.embeddings import quantize_tables
@@ -74,6 +74,7 @@ class Attempts:
     block: int = BLOCK
     original: Prepared | None = None  # what to compare with, where `prepared` is not quite the same
     own_runtime: bool = False  # scales for channels, which ONNX Runtime must not fuse
+    rows_in_blocks: bool = False  # become bytes where weights in blocks multiply them
     progress: Progress | None = None
     memory: Memory = field(default_factory=Memory)
 
@@ -107,7 +108,7 @@ class Attempts:
     ) -> list[Difference]:
         """The differences on the first samples, few at most, of a model without refinement."""
         made = self._inserted(exclude, forms, with_bias=False)
-        finish(made.model, made.quantized, made.selection)
+        finish(made.model, made.quantized, made.selection, rows_in_blocks=self.rows_in_blocks)
         run = measuring.runner(serialize(made.model), fuse_qdq=not self.own_runtime)
         few = self._few[:samples]
         found = ordered_map(run, (sample for sample, _ in few))
@@ -125,7 +126,7 @@ class Attempts:
         return _Made(model, selection, points, tables, found, quantized)
 
     def _finished(self, made: _Made) -> Attempt:
-        finish(made.model, made.quantized, made.selection)
+        finish(made.model, made.quantized, made.selection, rows_in_blocks=self.rows_in_blocks)
         model = checked(made.model)
         if self.progress and self.calibration.samples:
             self.progress("comparing with the float model")
@@ -176,11 +177,16 @@ class Attempts:
             yield {value.name: store.get(value.name, index) for value in self.prepared.inputs}
 
 
-def finish(model: ir.Model, quantized: qdq.Quantized, selection: Selection) -> None:
-    """Puts in what refinement need not know: rows that are quantised as the model runs, and float16 weights."""
+def finish(model: ir.Model, quantized: qdq.Quantized, selection: Selection, *, rows_in_blocks: bool = False) -> None:
+    """Puts in what refinement need not know: rows that are quantised as the model runs, and float16 weights.
+
+    `rows_in_blocks`: also those that weights in blocks multiply.
+    """
     for layer in quantized.layers:
         if layer.form is Form.DYNAMIC:
             dynamic.call(model, layer)
+        elif layer.form is Form.BLOCKS and rows_in_blocks:
+            nbits.call(model, layer)
     operands = (layer.node.inputs[1] for layer in selection.halves)
     half_floats.store(model.graph, [value for value in operands if value is not None])
 

@@ -26,8 +26,8 @@ class Options:
     """How to quantise. `ranges` is a file to use instead of calibrating; `exclude` names nodes that stay float.
 
     `activations` is the form of all layers that can have it, None for what fits each. `weights` is one of `WEIGHTS`:
-    beside int4, in blocks of `block` (None: 32), and float16, activations are float. `runtime` is what the model is
-    for: "onnx", any, or "edgeort", which takes a scale for each channel of what only depthwise convolutions read.
+    beside int4, in blocks of `block` (None: 32), activations are float, or dynamic: they become int8 in the same blocks
+    as the model runs; beside float16 they are float. `runtime` is what the model is for: "onnx", any, or "edgeort", which takes a scale for each channel of what only depthwise convolutions read.
     `inline` writes functions out as operators, for runtimes without functions. `budget` is kept by promoting layers, as
     few as needed; `goal` is one to reach in its place. `rates` are those of the device that a bundle is for, and make
     the cost of a promotion.
@@ -54,6 +54,11 @@ class Options:
     def needs_ranges(self) -> bool:
         """Whether activations are quantised."""
         return self.weights == "int8" and self.activations is not Form.FLOAT
+
+    @property
+    def rows_in_blocks(self) -> bool:
+        """Whether rows that int4 weights multiply become bytes as the model runs."""
+        return self.weights == "int4" and self.activations is Form.DYNAMIC
 
     @property
     def forms(self) -> dict[str, Form]:
@@ -85,9 +90,10 @@ def _check_weights(options: Options) -> None:
         raise InputError(f"--block {options.block}: unknown", hint=f"one of {', '.join(map(str, blocks.SIZES))}")
     if options.block is not None and options.weights != "int4":
         raise InputError(f"--block is for int4 weights, and these are {options.weights}", hint="add --weights int4")
-    if options.weights != "int8" and options.activations not in (None, Form.FLOAT):
+    forms = {"int4": (None, Form.FLOAT, Form.DYNAMIC), "float16": (None, Form.FLOAT)}
+    if options.activations not in forms.get(options.weights, (options.activations,)):
         raise InputError(
-            f"{options.weights} weights are multiplied by float activations, not {options.activations}",
+            f"{options.weights} weights are not multiplied by {options.activations} activations",
             hint="--activations float, or --weights int8",
         )
     if options.weights != "int8" and (options.ranges or options.save_ranges):

@@ -112,7 +112,8 @@ def quantize(
             smooth(prepared, selection, store)
         attempts = Attempts(
             prepared, found, spread_over(selection, found.ranges), store, judge, steps, options.forms,
-            options.block or blocks.BLOCK, own_runtime=own, progress=progress,
+            options.block or blocks.BLOCK, own_runtime=own, rows_in_blocks=options.rows_in_blocks,
+            progress=progress,
         )  # fmt: skip
         pairs = 0
         if steps.equalisation and options.ranges is None:

@@ -118,12 +118,16 @@ def test_wheel_holds_every_module_once(wheel: list[str]):
     assert sorted(modules) == sorted(f"edgeort/{path.as_posix()}" for path in python_files())
 
 
+def _parts_of_pages() -> list[Path]:
+    return [path for suffix in ("css", "js") for path in (PACKAGE / "report").glob(f"*.{suffix}")]
+
+
 def test_wheel_holds_the_data(wheel: list[str]):
     sources = [path for suffix in ("h", "cc", "c", "inc", "md") for path in (PACKAGE / "runtime").rglob(f"*.{suffix}")]
     data = [
         *sources,
         *(PACKAGE / "sample").glob("*.onnx"),
-        *_page_parts(),
+        *_parts_of_pages(),
         *(PACKAGE / "device_profiles").glob("*.toml"),
     ]
     expected = {path.relative_to(ROOT).as_posix() for path in data} | {"edgeort/py.typed"}

@@ -17,6 +17,12 @@ from tests.models import HOST
 from tests.readme import README, ROOT, commands, run
 
 TEXT = README.read_text(encoding="utf-8")
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    *sorted(f"docs/{page.name}" for page in ROOT.glob("docs/*.md")),
+)
 
 
 def block(language: str) -> str:
@@ -52,28 +58,30 @@ def test_python_and_c_give_the_same_answer(bundle: Path, tmp_path: Path):
     assert result.stdout.strip().isdigit()
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str):
     for target in re.findall(r"\]\(([^)]+)\)", (ROOT / page).read_text(encoding="utf-8")):
         file, _, heading = target.partition("#")
         if "://" in target:
             continue
-        assert not file or (ROOT / file).is_file(), target
-        headings = re.findall(r"^#+ (.*)$", (ROOT / (file or page)).read_text(encoding="utf-8"), re.MULTILINE)
+        to = (ROOT / page).parent / file if file else ROOT / page
+        assert to.is_file(), target
+        headings = re.findall(r"^#+ (.*)$", to.read_text(encoding="utf-8"), re.MULTILINE)
         assert not heading or heading in [h.lower().replace(" ", "-") for h in headings], target
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "CHANGELOG.md"])
 def test_files_it_names_exist(page: str):
     text = (ROOT / page).read_text(encoding="utf-8")
     for name in re.findall(r"`([a-z_./]+/[a-z_.-]*)`", text):
         roots = (ROOT, ROOT / "edgeort", ROOT / "edgeort/runtime")
-        in_a_bundle = name.startswith(("bin/", "include/", "model/"))
+        in_a_bundle = name.startswith(("bin/", "include/", "licences/", "model/"))
         assert in_a_bundle or any((root / name).exists() for root in roots), f"{page}: {name}"
 
 
 def test_commands_exist():
-    commands = set(re.findall(r"`edgeort ([a-z]+)", TEXT))
+    pages = "".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
+    commands = set(re.findall(r"(?:`|^)edgeort ([a-z]+)", pages, re.MULTILINE))
     assert {"build", "inspect", "profiles"} <= commands
     for command in commands:
         subprocess.run([sys.executable, "-m", "edgeort", command, "--help"], cwd=ROOT, check=True, capture_output=True)

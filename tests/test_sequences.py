@@ -13,7 +13,6 @@ from edgeort import lowering
 from edgeort.engine import Engine
 from edgeort.errors import ModelError, UnsupportedError
 from edgeort.model import clean, load
-from edgeort.model.sequences import SEQUENCE_OPERATORS
 from edgeort.passes import PassContext, run_passes
 
 X = np.arange(24, dtype=np.float32).reshape(6, 4)
@@ -78,6 +77,14 @@ MODELS: dict[str, tuple[str, dict[str, np.ndarray]]] = {
         {"x": X},
     ),
 }
+
+SEQUENCE_OPERATORS = frozenset(
+    (
+        *(("", f"Sequence{name}") for name in ("At", "Construct", "Empty", "Erase", "Insert", "Length", "Map")),
+        *(("", name) for name in ("ConcatFromSequence", "SplitToSequence", "Optional", "OptionalGetElement")),
+        ("", "OptionalHasElement"),
+    )
+)
 
 
 def make(text: str) -> onnx.ModelProto:

@@ -75,7 +75,7 @@ def test_library_and_harness_link(to: toolchain.Target):
     library, harness = toolchain.library_and_harness(to, OPS)
     for path in (library, harness):
         assert path.read_bytes().startswith(MAGIC[to.os])
-        assert path.stat().st_size <= 300_000
+        assert path.stat().st_size <= 310_000
     assert library == toolchain.library(to, OPS) and harness == toolchain.harness(to, OPS)
 
 
@@ -160,6 +160,17 @@ def test_an_unwritable_cache_says_what_to_do(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(OutputError, match="cannot write to the cache") as caught:
         toolchain.library(HOST, OPS)
     assert "EDGEORT_CACHE" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("damage", [b"", b"sourcf", b"source and more"])
+def test_a_damaged_file_of_the_cache_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: bytes):
+    monkeypatch.setenv("EDGEORT_CACHE", str(tmp_path))
+    made = toolchain._cached("a.o", ("key",), lambda path: toolchain._write(path, "source"))
+    for broken in (made, toolchain._seal_of(made)):
+        broken.write_bytes(damage)
+        again = toolchain._cached("a.o", ("key",), lambda path: toolchain._write(path, "source"))
+        assert again == made and made.read_bytes() == b"source"
+    toolchain._cached("a.o", ("key",), lambda path: pytest.fail("it is sound"))
 
 
 def test_a_compiler_that_fails_on_a_full_disk_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -151,8 +151,8 @@ Opener = Callable[[Path, int, int], Contender]
 CONTENDERS: dict[str, tuple[str, Opener]] = {
     "edgeort float32": ("plain-float32.onnx", Edgeort),
     "edgeort int8": ("plain-int8.onnx", Edgeort),
-    "edgeort int8 blocks, float activations": ("plain-int8-blocks.onnx", Edgeort),
-    "edgeort int4 blocks, float activations": ("plain-int4.onnx", Edgeort),
+    "edgeort int8 blocks": ("plain-int8-blocks.onnx", Edgeort),
+    "edgeort int4 blocks": ("plain-int4.onnx", Edgeort),
     "ONNX Runtime float32": ("grouped-float32.onnx", OnnxRuntime),
     "ONNX Runtime float32, past and present apart": ("plain-float32.onnx", OnnxRuntime),
     "ONNX Runtime int8 blocks": ("grouped-int8-blocks.onnx", OnnxRuntime),

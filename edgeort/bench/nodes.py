@@ -7,8 +7,8 @@ from typing import Any
 
 from edgeort.bundle.manifest import INT8, Manifest
 
-# Precision of a node -> the profile's figure for it. float16 and bfloat16 are storage: products compute in float32.
-_RATES = {INT8: "int8_gops", **dict.fromkeys(("float32", "float16", "bfloat16"), "float32_gflops")}
+# Precision of a node -> the profile's figure for it. The half types are storage: products compute in float32.
+_RATES = {INT8: "int8_gops", **dict.fromkeys(("f32", "f16", "bf16"), "float32_gflops")}
 
 
 def with_work(

@@ -2,7 +2,8 @@
 
     manifest.json       what it is, for which device, the hash of every file, its own digest
     model.plan          graph and packed weights; of other providers model/, with the settings of their engine
-    lib/                the runtime, with this model's kernels only, or an adapter and another engine's libraries
+    lib/                the runtime, with this model's kernels only, or an adapter and another engine's libraries;
+                        a CMake package and a pkg-config file
     include/edgeort.h   its C API
     bin/edgeort_bench   loads, runs, measures and checks the plan on the device
     golden/             inputs, and the outputs (or, where large, their digests) that every device must give, bit
@@ -10,6 +11,7 @@
     tokenizer/          the vocabulary of a model that reads text
     requirements.txt    pip packages that the device needs, where a provider does not bring its engine
     README.md, run.py   of those that run by ONNX Runtime: how to install it, and the harness as a Python program
+    manifest.json.sig   of a signed bundle, with model.plan.sig: `edgeort sign`
     licences/           ours and those of what is linked in
 
 The same input gives the same bytes: no times, no paths, sorted names. A bundle is written beside its place and renamed.

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
-from edgeort.engine import NAMES
+from edgeort.elements import NAMES, STRING
 from edgeort.errors import InputError
 from edgeort.values import Value
 
@@ -21,6 +22,7 @@ FREE_OTHER = 16
 KEPT_BYTES = 1 << 20  # outputs up to this size are stored; of larger ones only the digest
 
 _U64 = np.uint64
+_LETTERS = "abcdefghijklmnopqrstuvwxyz012345"
 
 
 def mix(x: np.ndarray) -> np.ndarray:
@@ -40,6 +42,9 @@ def random_input(value: Value, index: int, shape: Sequence[int], *, binary: bool
     n = int(np.prod(shape, dtype=np.int64))
     bits = mix(mix(np.array([index], _U64)) ^ np.arange(n, dtype=_U64))
     kind = value.dtype
+    if kind == "string":
+        letters = np.array(list(_LETTERS), object)
+        return letters[(bits >> _U64(59)).astype(np.int64)].reshape(shape)
     if kind in ("float32", "float64", "float16"):
         width = 11 if kind == "float16" else 24
         flat = ((bits >> _U64(64 - width)).astype(np.float64) * 2.0 ** (1 - width) - 1).astype(kind)
@@ -55,14 +60,29 @@ def random_input(value: Value, index: int, shape: Sequence[int], *, binary: bool
 def digest(array: np.ndarray, dtype: str | None = None) -> str:
     """16 hex digits that depend on dtype, shape and every bit but those of NaNs; `dtype`: where NumPy lacks it."""
     code = NAMES.index(dtype or array.dtype.name)
+    head = np.array([code, array.ndim, *array.shape], _U64)
+    if code == STRING:
+        return _sum([head, *(words for text in array.reshape(-1) for words in _text_words(text))])
     flat = np.ascontiguousarray(array).reshape(-1)
     if array.dtype.kind == "f":
         flat = np.where(np.isnan(flat), flat.dtype.type(np.nan), flat)
     elif dtype == "bfloat16":
         flat = np.where((flat & 0x7FFF) > 0x7F80, np.uint16(0x7FC0), flat)
-    raw = flat.tobytes()
-    head = np.array([code, array.ndim, *array.shape], _U64)
-    words = np.concatenate([head, np.frombuffer(raw + b"\0" * (-len(raw) % 8), "<u8")])
+    return _sum([head, _words(flat.tobytes())])
+
+
+def _words(raw: bytes) -> np.ndarray:
+    return np.frombuffer(raw + b"\0" * (-len(raw) % 8), "<u8")
+
+
+def _text_words(text: str | bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Its length, and its bytes."""
+    raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+    return np.array([len(raw)], _U64), _words(raw)
+
+
+def _sum(parts: Sequence[np.ndarray]) -> str:
+    words = np.concatenate(parts)
     with np.errstate(over="ignore"):
         return f"{int(mix(mix(np.arange(len(words), dtype=_U64)) ^ words).sum(dtype=_U64)):016x}"
 
@@ -111,15 +131,18 @@ def files(
 
 
 def npy_bytes(array: np.ndarray) -> bytes:
-    """The array as a .npy file, version 1.0."""
+    """The array as a .npy file, version 1.0; strings as NumPy's of a fixed size."""
+    if array.dtype == object:
+        array = np.char.encode(array.astype(str), "utf-8")
     stream = io.BytesIO()
     np.lib.format.write_array(stream, np.ascontiguousarray(array).reshape(array.shape), (1, 0), allow_pickle=False)
     return stream.getvalue()
 
 
 def array_of(content: bytes) -> np.ndarray:
-    """The array in the content of a .npy file. InputError where it is none."""
+    """The array in the content of a .npy file, as `npy_bytes` or the harness writes it. InputError where it is none."""
     try:
-        return np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
+        array: np.ndarray = np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
+        return np.char.decode(array, "utf-8").astype(object) if array.dtype.kind == "S" else array
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"this is no .npy file: {error}") from error

@@ -70,6 +70,7 @@ class Manifest:
     harness: str
     min_sqnr_db: float | None = None
     requirements: tuple[str, ...] = ()
+    model_licence: str = ""  # an SPDX expression
     candidates: tuple[dict[str, Any], ...] = ()
     measured: Measured | None = None
     preprocessing: dict[str, Any] | None = None  # of the pictures that the build saw: the fields of Preprocessing

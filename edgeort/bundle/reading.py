@@ -14,10 +14,13 @@ from pathlib import Path, PurePosixPath
 from edgeort.bundle.manifest import MAX_BYTES, NAME, Manifest
 from edgeort.errors import BundleError, OutputError
 
+SIGNATURE = ".sig"  # behind the name of a file: its signature (bundle/signing.py)
+SIGNATURE_BYTES = 64
+
 # What a bundle has at its top.
 TOPS = frozenset(
-    {NAME, "model.plan", "model", "lib", "include", "bin", "golden", "licences", "tokenizer"}
-    | {"requirements.txt", "run.py", "README.md"}
+    {NAME, f"{NAME}{SIGNATURE}", "model.plan", f"model.plan{SIGNATURE}", "model", "lib", "include", "bin", "golden"}
+    | {"licences", "tokenizer", "requirements.txt", "run.py", "README.md"}
 )
 MAX_FILES = 10_000
 MAX_TOTAL_BYTES = 8 << 30
@@ -56,6 +59,11 @@ class Bundle:
         return self.folder / "golden"
 
     @property
+    def is_archive(self) -> bool:
+        """Whether it is a .zip."""
+        return self._unpacked is not None
+
+    @property
     def size_bytes(self) -> int:
         """Of all files, without the manifest."""
         return sum(entry.size_bytes for entry in self.manifest.files.values())
@@ -71,6 +79,11 @@ class Bundle:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def signed_names(manifest: Manifest) -> tuple[str, ...]:
+    """The files that have a signature in a signed bundle: the manifest, and a plan, which an app may load alone."""
+    return (NAME, manifest.artefact) if manifest.provider == "cpu" else (NAME,)
 
 
 def looks_like_bundle(path: str | os.PathLike[str]) -> bool:
@@ -132,7 +145,11 @@ def _verify(folder: Path, where: str) -> Manifest:
     for name in manifest.files:
         _check_name(name, where)
     present = _names(folder, where)
-    for name in sorted(present - set(manifest.files) - {NAME}):
+    signatures = {f"{name}{SIGNATURE}" for name in signed_names(manifest)} & present
+    for name in sorted(signatures):
+        if (folder / name).stat().st_size != SIGNATURE_BYTES:
+            raise BundleError(f"{where}: {name} is not {SIGNATURE_BYTES} bytes: this is no signature", hint=_AGAIN)
+    for name in sorted(present - set(manifest.files) - signatures - {NAME}):
         raise BundleError(f"{where}: {name} does not belong to the bundle", hint=f"remove it, or {_AGAIN}")
     for name, entry in sorted(manifest.files.items()):
         if name not in present:

@@ -9,7 +9,6 @@ from typing import Any
 from edgeort.errors import InputError
 
 PLACE = "tokenizer/vocab.txt"
-HEADER = "include/edgeort_text.h"
 NEEDED = ("[UNK]", "[CLS]", "[SEP]")
 
 

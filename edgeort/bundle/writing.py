@@ -31,7 +31,7 @@ def write_bundle(out: str | os.PathLike[str], manifest: Manifest, contents: Cont
     """
     out = Path(out)
     _check_replaceable(out)
-    with _writing(out):
+    with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out.name}.", suffix=".partial", dir=out.parent) as staging:
             folder = Path(staging) / "bundle"
@@ -40,7 +40,7 @@ def write_bundle(out: str | os.PathLike[str], manifest: Manifest, contents: Cont
                 _replace(folder, out, Path(staging) / "old")
                 return out
             archive = Path(staging) / "bundle.zip"
-            _pack(folder, archive)
+            pack(folder, archive)
             os.replace(archive, out)
     return out
 
@@ -50,7 +50,7 @@ def check_writable(out: str | os.PathLike[str]) -> None:
     out = Path(out)
     _check_replaceable(out)
     there = next(folder for folder in out.absolute().parents if folder.exists())
-    with _writing(out), tempfile.TemporaryDirectory(prefix=".edgeort.", dir=there):
+    with writing(out), tempfile.TemporaryDirectory(prefix=".edgeort.", dir=there):
         pass
 
 
@@ -64,7 +64,8 @@ def _check_replaceable(out: Path) -> None:
 
 
 @contextmanager
-def _writing(out: Path) -> Iterator[None]:
+def writing(out: Path) -> Iterator[None]:
+    """OutputError, which names `out`, for an error of the operating system."""
     try:
         yield
     except OSError as error:
@@ -103,8 +104,8 @@ def _replace(folder: Path, out: Path, aside: Path) -> None:
     shutil.rmtree(aside)
 
 
-def _pack(folder: Path, archive: Path) -> None:
-    """Stored, not deflated: compressed bytes would depend on the version of zlib."""
+def pack(folder: Path, archive: Path) -> None:
+    """The files of a folder as one archive: stored, since compressed bytes would depend on the version of zlib."""
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as out:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             name = path.relative_to(folder).as_posix()

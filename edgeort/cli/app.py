@@ -19,8 +19,10 @@ from edgeort.cli import (
     quantize,
     report,
     run,
+    sign,
     sweep,
     validate,
+    verify,
     why,
 )
 
@@ -41,6 +43,8 @@ app.command("prune")(prune.prune)
 app.command("run")(run.run)
 app.command("inspect")(inspect.inspect)
 app.command("why")(why.why)
+app.command("sign")(sign.sign)
+app.command("verify", context_settings=verify.PASSES_ON)(verify.verify)
 app.command("providers")(providers.providers)
 app.command("devices")(devices.devices)
 app.command("doctor")(providers.doctor)

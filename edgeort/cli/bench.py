@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgeort.bench import Compared, Contender
     from edgeort.bundle import Bundle
     from edgeort.devices import Job
+    from edgeort.progress import Progress
 
 HISTORY = Path(".edgeort/history.jsonl")
 _RUNS = 50
@@ -163,6 +164,11 @@ def _tell(out: TextIO, row: dict[str, Any]) -> None:
     print(measured.interval_line(row), file=out, flush=True)
 
 
+def _count(progress: Progress, what: str, n: int) -> None:
+    if n % 5 == 0 or sys.stderr.isatty():
+        progress(f"comparing: {what} {n}")
+
+
 def _is_bundle(path: Path) -> bool:
     return path.is_dir() or path.suffix == ".zip" or not path.exists()
 
@@ -171,7 +177,7 @@ def _in_turns(own: Contender, other: Contender, job: Job) -> Compared:
     from edgeort.bench import in_turns
 
     with stages() as progress:
-        return in_turns(own, other, job, lambda n: progress(f"comparing: round {n}"))
+        return in_turns(own, other, job, functools.partial(_count, progress, "round"))
 
 
 def _with_earlier(own: Contender, path: Path, job: Job) -> tuple[Compared, list[tuple[str, str]]]:
@@ -184,5 +190,5 @@ def _with_earlier(own: Contender, path: Path, job: Job) -> tuple[Compared, list[
     name = f"{line.get('bundle', path)} of {line.get('at', 'another time')}"
     with stages() as progress:
         earlier_ms = line["latency_ms"]["p50"]
-        compared = with_earlier(own, name, earlier_ms, job, lambda n: progress(f"comparing: process {n}"))
+        compared = with_earlier(own, name, earlier_ms, job, functools.partial(_count, progress, "process"))
     return compared, kept.changes(line, kept.line_of(own.bundle, own.found, {}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -74,6 +75,12 @@ def build(
         Path | None, typer.Option("--vocab", help="A WordPiece vocab.txt: the library gets a tokenizer.")
     ] = None,
     cased: Annotated[bool, typer.Option("--cased", help="The vocabulary tells capital letters from small.")] = False,
+    signatures: Annotated[
+        bool, typer.Option("--signatures", help="The library can refuse plans that a key did not sign: edgeort sign.")
+    ] = False,
+    model_license: Annotated[
+        str, typer.Option("--model-license", metavar="SPDX", help="Of the model, for licences/: MIT, CC-BY-4.0.")
+    ] = "",
     precision: Annotated[
         str,
         typer.Option(
@@ -158,6 +165,8 @@ def build(
             inputs=read_inputs(inputs),
             wish=_wish(provider, require, provider_option or ()),
             vocabulary=None if vocab is None else Vocabulary(vocab, cased),
+            signatures=signatures,
+            model_licence=_licence(model_license),
             keep_stages=keep_stages,
             on=on,
             progress=progress,
@@ -166,6 +175,15 @@ def build(
         print_json({**result.to_dict(), "model_path": str(path), "model_source": said})
     else:
         print_result(result, path, said)
+
+
+def _licence(expression: str) -> str:
+    """InputError where it is no SPDX expression by its characters."""
+    if not re.fullmatch(r"[A-Za-z0-9.+:() -]*", expression):
+        raise InputError(
+            f"--model-license {expression!r}: this is no SPDX expression", hint="--model-license Apache-2.0"
+        )
+    return expression.strip()
 
 
 def _wish(provider: str, required: str | None, options: Sequence[str]) -> Wish:

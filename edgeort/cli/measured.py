@@ -55,8 +55,8 @@ def show_comparison(bundle: Path, compared: Compared, notes: Sequence[tuple[str,
     """Which is faster, by how much."""
     import statistics
 
-    own, other = statistics.median(compared.own_ms), statistics.median(compared.other_ms)
-    in_turns = len(compared.other_ms) > 1
+    in_turns, other = len(compared.other_ms) > 1, statistics.median(compared.other_ms)
+    own = statistics.median(compared.own_ms) if in_turns else other * (1 + compared.difference.estimate)
     how = f"{compared.difference.rounds} rounds of one process each, in random order"
     earlier = f"{compared.difference.rounds} processes now, one then: what else has changed since is not seen"
     rows = [

@@ -46,7 +46,7 @@ def quantize(
     ] = "auto",
     weights: Annotated[
         str,
-        typer.Option(help="int8; int4: in blocks, float activations; float16: storage alone."),
+        typer.Option(help="int8; int4: in blocks, float or dynamic activations; float16: storage alone."),
     ] = "int8",
     block: Annotated[
         int | None, typer.Option(help="How many int4 weights share a scale: 16, 32 (if not given), 64, 128 or 256.")

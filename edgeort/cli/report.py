@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgeort.cli.common import Json, On, Threads, command, stages
-from edgeort.cli.judging import Characters, Labels, MainOutput, SampleCount, Task
+from edgeort.cli.common import Json, On, Threads, command, size, stages
+from edgeort.cli.judging import (
+    Characters,
+    Labels,
+    MainOutput,
+    MaxDrop,
+    MinAgreement,
+    MinSqnr,
+    SampleCount,
+    Task,
+    Threshold,
+)
 from edgeort.cli.pictures import NO_PICTURES, Pictures, takes_pictures
 from edgeort.errors import DeviceError, InputError
 
@@ -39,29 +49,36 @@ def report(
     output: MainOutput = None,
     characters: Characters = None,
     samples: SampleCount = None,
+    threshold: Threshold = 0.5,
+    max_drop: MaxDrop = None,
+    min_agreement: MinAgreement = None,
+    min_sqnr: MinSqnr = None,
     pictures: Pictures = NO_PICTURES,
     as_json: Json = False,
 ) -> None:
     """Write what a bundle is, what it was measured at and how good it is as one page, or as JSON."""
     from edgeort import report as reports
     from edgeort.bundle import open_bundle
-    from edgeort.validate import Exam
+    from edgeort.validate import Exam, Limits
 
     if (data is None) != (model is None):
         raise InputError("answers on samples are compared with the float model's", hint="--data DIR --model MODEL.onnx")
+    limits = Limits(max_drop, min_agreement, min_sqnr)
+    if data is None and (limits.is_set or labels or task):
+        raise InputError("labels, a task and limits are those of samples, and there are none", hint="add --data DIR")
     if not as_json:
         reports.check_writable(out)
     with stages() as progress, open_bundle(bundle) as opened:
         findings = _findings(opened, on, results or [], threads, runs, progress)
         if data is not None and model is not None:
-            exam = Exam(data, labels, task, output=output, characters=characters, samples=samples)
+            exam = Exam(data, labels, task, limits, output, characters, samples, threshold)
             findings = _judged(findings, opened, model, exam, on, pictures, progress)
         document = reports.document(opened, findings)
     if as_json:
         typer.echo(reports.as_json(document), nl=False)
         return
     reports.save(document, out)
-    typer.echo(f"{out}: {bundle}")
+    typer.echo(f"{out}: report of {bundle}, {size(out.stat().st_size)}")
 
 
 def _findings(
@@ -96,8 +113,9 @@ def _judged(
 
     from edgeort.validate import assess
     from edgeort.validate.assessment import built_preprocessing
+    from edgeort.validate.choosing import Where
 
     built = built_preprocessing(bundle.manifest)
     how = pictures.preprocessing(built) if pictures.are_given else built
-    found = assess(bundle, model, exam, on=on, preprocessing=how, progress=progress)
+    found = assess(bundle, model, exam, where=Where(on), preprocessing=how, progress=progress)
     return replace(findings, evaluation=found.to_dict())

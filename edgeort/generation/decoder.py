@@ -57,7 +57,9 @@ class Decoder:
         self._logits = outputs.index(_LOGITS) if _LOGITS in outputs else 0
         shape = self._session.get_outputs()[self._logits].shape or [None]
         self._vocabulary = shape[-1] if isinstance(shape[-1], int) else None
+        self._only_ids = self._inputs == [_IDS]
         self._token = np.zeros((1, 1), np.int64)
+        self._seen = self._last = np.empty(0, np.float32)  # the logits of all rows, and of the last
         self._is_token_given = False  # the last run read self._token and nothing else
 
     @property
@@ -70,31 +72,37 @@ class Decoder:
 
         Raises InputError where there is no room; the sequence is then as it was.
         """
-        new = np.array([*self._unread, *tokens], np.int64)[None]
-        total = self._length + new.size
-        if not new.size:
+        new = [*self._unread, *tokens]
+        total = self._length + len(new)
+        if not new:
             raise InputError("there are no tokens to add")
         if total > self.capacity:
             raise InputError(
                 f"{total} tokens are more than the decoder has room for: {self.capacity}",
                 hint="open it with a larger capacity, or reset() it",
             )
-        for token in (new.min(), new.max()):
+        for token in (min(new), max(new)):
             if token < 0 or (self._vocabulary is not None and token >= self._vocabulary):
                 raise InputError(f"token {token} is none of the model's {self._vocabulary or 'own'}")
         logits = self._run(new, total)[self._logits]
         self._length, self._unread = total, []
-        return logits.reshape(-1, logits.shape[-1])[-1]
+        if logits is not self._seen:  # the runtime's memory, seen as before where it lies as before
+            self._seen, self._last = logits, logits.reshape(-1, logits.shape[-1])[-1]
+        return self._last
 
-    def _run(self, new: np.ndarray, total: int) -> list[np.ndarray]:
+    def _run(self, new: list[int], total: int) -> list[np.ndarray]:
         engine, was_given = self._session.engine, self._is_token_given
         self._is_token_given = False
-        if new.size == 1 and self._inputs == [_IDS]:
-            self._token[0, 0] = new[0, 0]
+        if len(new) == 1 and self._only_ids:
+            self._token[0, 0] = new[0]
             made = engine.run_again(copy=False) if was_given else engine.run([self._token], copy=False)
             self._is_token_given = True
             return made
-        feeds = {_IDS: new, _POSITIONS: np.arange(self._length, total)[None], _MASK: np.ones((1, total), np.int64)}
+        feeds = {
+            _IDS: np.array(new, np.int64)[None],
+            _POSITIONS: np.arange(self._length, total)[None],
+            _MASK: np.ones((1, total), np.int64),
+        }
         return engine.run([feeds[name] for name in self._inputs], copy=False)
 
     def reset(self, length: int = 0) -> None:

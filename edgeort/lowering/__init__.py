@@ -21,6 +21,7 @@ from edgeort.lowering import (
     half,
     index,
     integers,
+    layout,
     matrix,
     move,
     nbits,
@@ -32,13 +33,15 @@ from edgeort.lowering import (
     reduce,
     resize,
     rnn,
+    sequences,
+    strings,
+    trees,
     typed,
 )
 from edgeort.lowering.context import Group, Lowering, unsupported
-from edgeort.lowering.plan import PlanBuilder, dtype_code
+from edgeort.lowering.plan import PlanBuilder, code_of
 from edgeort.model import bounds, dynamic_products
 from edgeort.model.operators import blaming
-from edgeort.model.sequences import SEQUENCE_OPERATORS
 from edgeort.passes import PassContext, run_passes
 from edgeort.passes.functions import DOMAIN, NHWC
 from edgeort.passes.group_epilogues import GROUP, ROLE
@@ -69,10 +72,10 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     **attention.HANDLERS,
     **control.HANDLERS,
     **rare.HANDLERS,
+    **sequences.HANDLERS,
+    **strings.HANDLERS,
+    **trees.HANDLERS,
 }
-
-
-_SEQUENCE_HINT = "export it with fixed sizes, or with Split, Concat and Gather in place of operators on sequences"
 
 
 def lower(model: ir.Model, rates: CoreRates | None = None) -> PlanBuilder:
@@ -80,10 +83,10 @@ def lower(model: ir.Model, rates: CoreRates | None = None) -> PlanBuilder:
 
     UnsupportedError names the first node without a kernel, ModelError one whose operands do not fit it.
     """
-    _check_tensors(model.graph.inputs, "input", "make an input of each of its tensors")
-    _check_tensors(model.graph.outputs, "output", "make an output of each of its tensors, or of ConcatFromSequence")
+    for kind, values in (("input", model.graph.inputs), ("output", model.graph.outputs)):
+        _check_types(values, kind)
     for value in model.graph.inputs:
-        if value.shape is None:
+        if value.shape is None and isinstance(value.type, ir.TensorType):
             raise UnsupportedError(
                 f"input {value.name!r} has no shape", hint=f"--shape {value.name}=1x3x224x224 sets it"
             )
@@ -91,11 +94,15 @@ def lower(model: ir.Model, rates: CoreRates | None = None) -> PlanBuilder:
         return _lower(model, rates)
 
 
-def _check_tensors(values: Iterable[ir.Value], kind: str, hint: str) -> None:
+def _check_types(values: Iterable[ir.Value], kind: str) -> None:
+    """Tensors, and sequences and optionals of them, are what the runtime has."""
     for value in values:
-        if not isinstance(value.type, (ir.TensorType, NoneType)):
+        if not isinstance(value.type, (ir.TensorType, ir.SequenceType, ir.OptionalType, NoneType)):
             name = type(value.type).__name__.removesuffix("Type").lower()
-            raise UnsupportedError(f"{kind} {value.name!r} is of type {name}; the runtime has tensors alone", hint=hint)
+            raise UnsupportedError(
+                f"{kind} {value.name!r} is of type {name}; the runtime has tensors and sequences of them",
+                hint=f"make an {kind} of its tensors",
+            )
 
 
 def _lower(model: ir.Model, rates: CoreRates | None) -> PlanBuilder:
@@ -105,12 +112,11 @@ def _lower(model: ir.Model, rates: CoreRates | None) -> PlanBuilder:
     graph = model.graph
     ctx.plan.bounds = bounds(model)
     for value in graph.inputs:
-        if value.dtype is None:
+        if value.type is None or value.dtype is None:
             raise UnsupportedError(f"input {value.name!r} has no element type")
+        code = code_of(value, f"input {value.name!r}")
         dims = [d if isinstance(d, int) else d.value for d in value.shape or ()]
-        ctx.tensors[value] = ctx.plan.input(
-            value.name or "", dtype_code(value.dtype.value, f"input {value.name!r}"), dims
-        )
+        ctx.tensors[value] = ctx.plan.input(value.name or "", code, [None] if code == layout.TENSOR_CODE else dims)
     for node, group in _schedule(graph):
         _lower_node(ctx, node, group)
     ctx.plan.outputs = [ctx.value(value) for value in graph.outputs]
@@ -150,8 +156,6 @@ def _missing(ctx: Lowering, node: ir.Node) -> str | None:
     key = (node.domain, node.op_type)
     if key in ANCHORS or key in HANDLERS or _is_program(ctx, node) or integers.is_late(node):
         return None
-    if key in SEQUENCE_OPERATORS:
-        return "which tensors its sequence holds is not known before the model runs"
     if not _is_elementwise(node):
         return "the runtime has no kernel for this operator"
     if half.computes(ctx, node):
@@ -231,7 +235,7 @@ def _lower_float(ctx: Lowering, node: ir.Node, group: Group) -> None:
     elif key in HANDLERS:
         HANDLERS[key](ctx, node, Group(group.name, node, ()))
     else:
-        raise unsupported(node, str(_missing(ctx, node)), _SEQUENCE_HINT if key in SEQUENCE_OPERATORS else None)
+        raise unsupported(node, str(_missing(ctx, node)))
     if group.program:
         program.elementwise(ctx, group.program)
 

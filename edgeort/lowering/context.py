@@ -12,7 +12,7 @@ from edgeort.device_profiles.rates import CoreRates
 from edgeort.errors import UnsupportedError
 from edgeort.lowering import layout
 from edgeort.lowering.params import PARAMS
-from edgeort.lowering.plan import PlanBuilder, dtype_code
+from edgeort.lowering.plan import PlanBuilder, code_of, dtype_code
 from edgeort.passes.functions import DOMAIN, NHWC
 from edgeort.passes.quantised import Quantity, numbers_of
 
@@ -124,7 +124,7 @@ class Lowering:
 
     def code(self, value: ir.Value) -> int:
         """The plan's code of a value's element type; float32 where shape inference found none."""
-        return F32 if value.dtype is None else dtype_code(value.dtype.value, f"value {value.name!r}")
+        return code_of(value, f"value {value.name!r}")
 
     def is_f32(self, *values: ir.Value | None) -> bool:
         """Whether all given values are float32 (or of unknown type)."""

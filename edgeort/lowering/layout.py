@@ -11,13 +11,14 @@ from __future__ import annotations
 from edgeort.lowering.structs import Struct
 
 MAGIC = b"EDGEORT\x01"
-VERSION = 4
+VERSION = 5
 ALIGNMENT = 64  # of constant data: a cache line, and the widest vector
 MAX_RANK = 8
 PANEL = 16  # columns in a panel of packed matrix weights: one cache line of float32, for every ISA level
 
 # Element types, in the order of their codes in a plan. (name, ONNX TensorProto.DataType, bytes)
 # Types of less than 8 bits lie one element a byte, in its low bits; those of signed integers extend their sign.
+# A string is a pointer and a length, a tensor (an element of a sequence) a pointer: core/texts.h, core/items.h.
 # q8 is the runtime's own: a quantised activation, canonically signed, that no input or output of a graph has.
 DTYPES: tuple[tuple[str, int, int], ...] = (
     ("f32", 1, 4),
@@ -43,12 +44,17 @@ DTYPES: tuple[tuple[str, int, int], ...] = (
     ("u4", 21, 1),
     ("i2", 26, 1),
     ("u2", 25, 1),
+    ("string", 8, 16),
+    ("tensor", -2, 8),
     ("q8", -1, 1),
 )
 Q8 = len(DTYPES) - 1
-QUANTISED_PRODUCTS = ("DynamicQGemm", "QConv", "QDepthwiseConv", "QGemm", "QStemConv")
+TENSOR_CODE = Q8 - 1
+STRING = Q8 - 2
+QUANTISED_PRODUCTS = ("BlockQGemm", "DynamicQGemm", "QConv", "QDepthwiseConv", "QGemm", "QStemConv")
 FLOAT_PRODUCTS = ("Conv", "ConvTranspose", "DepthwiseConv", "Gemm", "SparseGemm", "StemConv", "WinogradConv")
-COMPRESSED_PRODUCTS = ("CompressedConv", "CompressedGemm")  # whose u8 weights are pairs of 4 bits
+COMPRESSED_PRODUCTS = ("CompressedConv", "CompressedGemm")
+BLOCK_PRODUCTS = ("BlockQGemm", *COMPRESSED_PRODUCTS)  # whose u8 weights are pairs of 4 bits
 
 HEADER = Struct(
     "Header",
@@ -76,7 +82,7 @@ HEADER = Struct(
 TENSOR = Struct(
     "TensorRecord",
     "A value of the graph. dims: index of its first entry in the dims table; an entry -(k+1) is free dimension k. "
-    "sparse: a constant of a mask and the entries that are not zero.",
+    "sparse: a constant of a mask and the entries that are not zero. Constants of strings: where each ends (u64), then their bytes.",
     (
         ("data", "u64", 1),  # constants: offset within the data section
         ("bytes", "u64", 1),

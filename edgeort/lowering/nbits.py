@@ -4,7 +4,8 @@
 
 q is packed along k, the first number in the lowest bits, each block in whole bytes; so are zero points of uint8, each
 row in whole bytes; those of a float type are as they are, and without any they are half of the range. g_idx [k] says
-the block of each k where it is not k / block_size (ONNX Runtime, ContribOperators.md).
+the block of each k where it is not k / block_size. With accuracy_level 4 x may become int8 in the same blocks, and does
+where zero points are integers and no g_idx is given (ONNX Runtime, ContribOperators.md).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from edgeort.lowering import compressed
+from edgeort.lowering import compressed, qblocks
 from edgeort.lowering.context import Group, Lowering, integer, unsupported
 from edgeort.lowering.matrix import emit_product, padded_bias
 from edgeort.passes.edit import operand
@@ -20,6 +21,7 @@ from edgeort.passes.quantised import Constant
 
 DOMAIN, NAME = "com.microsoft", "MatMulNBits"
 _BITS = (4, 8)
+_INT8 = 4  # the accuracy level at which rows may become bytes
 
 
 def matmul_nbits(ctx: Lowering, node: ir.Node, group: Group) -> None:
@@ -38,15 +40,18 @@ def matmul_nbits(ctx: Lowering, node: ir.Node, group: Group) -> None:
     order = ctx.constant(operand(node, 4))
     plain = zero.dtype.kind != "f" and (order is None or np.array_equal(order, np.arange(k) // block))
     rows = np.arange(k) // block if order is None else order
-    weight = source.numbers if plain else (q - zero.astype(np.float32)[rows]) * source.scale[rows]
-    name = str(node.inputs[1].name)  # type: ignore[union-attr]
-    panels = compressed.pack(ctx, name, weight, source if plain else None, lambda w: [w])
     given, bias = operand(node, 5), -1
     if given is not None:
         numbers = ctx.constant(given)
         if numbers is None:
             raise unsupported(node, "its bias must be constant")
         bias = ctx.weights(f"{node.name}.bias", padded_bias(numbers.reshape(-1), n))
+    if plain and integer(node, "accuracy_level", 0) == _INT8 and qblocks.can_be(block):
+        qblocks.product(ctx, node, group, qblocks.Blocks(q, zero, source.scale, block, bits), bias)
+        return
+    weight = source.numbers if plain else (q - zero.astype(np.float32)[rows]) * source.scale[rows]
+    name = str(node.inputs[1].name)  # type: ignore[union-attr]
+    panels = compressed.pack(ctx, name, weight, source if plain else None, lambda w: [w])
     emit_product(ctx, node, group, ctx.value(node.inputs[0]), panels, bias, alpha=1.0, packed=1, k=k, n=n)
 
 

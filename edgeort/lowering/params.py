@@ -71,6 +71,12 @@ _ALL = (
         (("k", "i64", 1), ("n", "i64", 1), ("wide", "u32", 1), ("reserved", "u32", 1), ("epilogue", "Program", 1)),
     ),
     Struct(
+        "BlockQGemmParams",
+        "A product of float32 [..., k], whose rows become bytes in blocks as it runs, by weights of 4 or 8 bits in the "
+        "same blocks: inputs are x, weights, bias, scales, zero points, the program's operands (kernels/qblocks).",
+        (("k", "i64", 1), ("n", "i64", 1), ("epilogue", "Program", 1)),
+    ),
+    Struct(
         "SparseGemmParams",
         "A product of float32 [..., k] by a constant [k, n] with zeros: inputs are x, the weights that are not zero, "
         "column by column, the mask u64 [n, ceil(k / 64)] of their places, the bias, the program's operands.",

@@ -29,6 +29,13 @@ def dtype_code(onnx_type: int, where: str) -> int:
     return _CODES[onnx_type]
 
 
+def code_of(value: ir.Value, where: str) -> int:
+    """A plan's code of a value's elements: tensors, of a sequence or an optional; float32 where the type is unknown."""
+    if isinstance(value.type, (ir.SequenceType, ir.OptionalType)):
+        return layout.TENSOR_CODE
+    return _F32 if value.dtype is None else dtype_code(value.dtype.value, where)
+
+
 def _check_rank(where: str, rank: int) -> None:
     if rank > layout.MAX_RANK:
         raise UnsupportedError(
@@ -93,10 +100,10 @@ class PlanBuilder:
         if at is None or self.tensors[node.inputs[at]].data is None:
             return "", 0
         form = _STORED.get(layout.DTYPES[self.tensors[node.inputs[at]].dtype][0], "")
-        if form == "u8" and node.op in layout.COMPRESSED_PRODUCTS:
+        if form == "u8" and node.op in layout.BLOCK_PRODUCTS:
             form = "int4"
         masked = node.op == "SparseGemm"
-        others = node.inputs[2:3] if masked else node.inputs[3:5] if node.op in layout.COMPRESSED_PRODUCTS else []
+        others = node.inputs[2:3] if masked else node.inputs[3:5] if node.op in layout.BLOCK_PRODUCTS else []
         arrays = [self.tensors[index].data for index in (node.inputs[at], *others) if index >= 0]
         held = [array if (less := storage.sparse(array)) is None else less for array in arrays if array is not None]
         if form and (masked or held[0] is not arrays[0]):
@@ -122,7 +129,11 @@ class PlanBuilder:
         return len(self.tensors) - 1
 
     def constant(self, name: str, data: np.ndarray, dtype: int) -> int:
-        """A constant; `data` is C-contiguous, little-endian, of the element size of `dtype`."""
+        """A constant; `data` is C-contiguous, little-endian, of the element size of `dtype`, or str and bytes."""
+        if dtype == layout.STRING:
+            _check_rank(f"constant {name!r}", data.ndim)
+            self.tensors.append(_Tensor(name, "constant", dtype, data.shape, storage.texts(data)))
+            return len(self.tensors) - 1
         data = np.ascontiguousarray(data).reshape(data.shape)  # ascontiguousarray makes scalars vectors
         _check_rank(f"constant {name!r}", data.ndim)
         assert data.dtype.itemsize == layout.DTYPES[dtype][2], (name, data.dtype, dtype)
@@ -164,7 +175,8 @@ class _Writer:
     def tensor(self, tensor: _Tensor) -> bytes:
         dims = len(self.dims)
         self.dims += tensor.dims
-        sparse = None if tensor.data is None else storage.sparse(tensor.data)
+        numbers = tensor.data is not None and tensor.dtype != layout.STRING
+        sparse = storage.sparse(tensor.data) if numbers else None
         data = tensor.data if sparse is None else sparse
         return layout.TENSOR.pack(
             data=0 if data is None else self.constant(data),

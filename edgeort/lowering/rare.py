@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeort.lowering.context import F32, Group, Lowering, attribute, choice, integer, integers, number, unsupported
+from edgeort.lowering.layout import STRING
 from edgeort.lowering.move import axis_params, integer_list, operand
 from edgeort.lowering.params import PARAMS
 from edgeort.lowering.typed import CODES, cast
@@ -39,12 +40,15 @@ def deform_conv(ctx: Lowering, node: ir.Node, group: Group) -> None:
 
 
 def tfidf(ctx: Lowering, node: ir.Node, group: Group) -> None:
-    """TfIdfVectorizer of integers; its lists become operands."""
-    if attribute(node, "pool_strings"):
-        raise unsupported(node, "its n-grams are strings; kernels exist for integers")
+    """TfIdfVectorizer of integers or strings; its lists become operands."""
     columns = integers(node, "ngram_indexes") or []
-    lists = [("pool", integers(node, "pool_int64s") or []), ("counts", integers(node, "ngram_counts") or [])]
-    operands = [integer_list(ctx, node, name, values) for name, values in (*lists, ("columns", columns))]
+    strings = attribute(node, "pool_strings")
+    if strings:
+        operands = [ctx.weights(f"{node.name}.pool", np.array(strings, object), STRING)]
+    else:
+        operands = [integer_list(ctx, node, "pool", integers(node, "pool_int64s") or [])]
+    lists = (("counts", integers(node, "ngram_counts") or []), ("columns", columns))
+    operands += [integer_list(ctx, node, name, values) for name, values in lists]
     weights = np.array(attribute(node, "weights") or np.ones(len(columns)), np.float32)
     values = [
         *(integer(node, name, 0) for name in ("min_gram_length", "max_gram_length", "max_skip_count")),

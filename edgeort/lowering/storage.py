@@ -35,6 +35,13 @@ class SparseWeights:
     kernel: bool
 
 
+def texts(array: np.ndarray) -> np.ndarray:
+    """uint8: of str or bytes, where each ends (uint64), then their bytes."""
+    items = [item.encode() if isinstance(item, str) else bytes(item) for item in array.reshape(-1).tolist()]
+    ends = np.cumsum([len(item) for item in items], dtype="<u8")
+    return np.frombuffer(ends.tobytes() + b"".join(items), np.uint8)
+
+
 def sparse(array: np.ndarray) -> np.ndarray | None:
     """uint8: a bit an entry, lowest first, in whole words of 64, then the entries of which some bit is set.
 

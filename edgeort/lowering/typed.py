@@ -40,7 +40,7 @@ _SAME: dict[str, frozenset[int]] = {
     "BitwiseOr": _INTEGERS,
     "BitwiseXor": _INTEGERS,
     "BitwiseNot": _INTEGERS,
-    "Equal": _NUMBERS | _BOOLEAN,
+    "Equal": _NUMBERS | _BOOLEAN | {layout.STRING},
     "Less": _NUMBERS,
     "LessOrEqual": _NUMBERS,
     "Abs": _NUMBERS,

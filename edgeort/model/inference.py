@@ -150,7 +150,7 @@ def without_weights(model: ir.Model, *, small_only: bool = False) -> onnx.ModelP
     graph = light.graph
     for name, value in list(graph.initializers.items()):
         tensor = value.const_value
-        if tensor is not None and (tensor.nbytes > BIG_INITIALIZER_BYTES or isinstance(tensor, ir.ExternalTensor)):
+        if tensor is not None and (_is_big(tensor) or isinstance(tensor, ir.ExternalTensor)):
             value.type, value.shape = ir.TensorType(tensor.dtype), ir.Shape(tensor.shape.numpy())
             del graph.initializers[name]
             value.const_value = None
@@ -161,6 +161,12 @@ def without_weights(model: ir.Model, *, small_only: bool = False) -> onnx.ModelP
                 node.domain = _OPAQUE
                 light.opset_imports[_OPAQUE] = 1
     return ir.to_proto(light)
+
+
+def _is_big(tensor: ir.TensorProtocol) -> bool:
+    """Strings have no size of their own: they are as large as where they lie in memory."""
+    size = 16 * tensor.size if tensor.dtype == ir.DataType.STRING else tensor.nbytes
+    return size > BIG_INITIALIZER_BYTES
 
 
 def _is_small(node: ir.Node) -> bool:

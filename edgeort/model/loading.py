@@ -11,6 +11,7 @@ import onnx_ir as ir
 from edgeort.errors import ModelError
 from edgeort.model.inference import adopt_shapes, without_weights
 from edgeort.model.labels import DAMAGED
+from edgeort.model.modernising import modernised
 from edgeort.model.operators import check_operators
 from edgeort.model.reading import read_proto
 from edgeort.model.sanity import OPSETS, check_model
@@ -34,6 +35,7 @@ def load(path: str | os.PathLike[str], *, shapes: Mapping[str, Sequence[int | st
         proto = read_proto(name)
         folder = os.path.dirname(os.path.abspath(name))
         try:
+            proto = modernised(proto)
             check_model(proto)
             check_tensors(proto, folder)
             model = _to_ir(proto, folder)

@@ -29,6 +29,7 @@ def check_model(proto: onnx.ModelProto) -> None:
     _check_functions(proto)
     domains = {_domain(entry.domain) for entry in proto.opset_import}
     _check_reserved(proto)
+    _check_maps(proto.graph)
     if not proto.graph.output:
         raise ModelError("the graph has no outputs", hint=DAMAGED)
     _check_graph(proto.graph, [], domains)
@@ -59,6 +60,18 @@ def _check_reserved(proto: onnx.ModelProto) -> None:
 
     for nodes in (proto.graph.node, *(function.node for function in proto.functions)):
         check(nodes)
+
+
+def _check_maps(graph: onnx.GraphProto) -> None:
+    """Dictionaries, of which sequences are too, are no tensors."""
+    for kind, infos in (("input", graph.input), ("output", graph.output)):
+        for info in infos:
+            inner = info.type.sequence_type.elem_type if info.type.HasField("sequence_type") else info.type
+            if inner.HasField("map_type"):
+                raise ModelError(
+                    f"{kind} '{info.name}' of the graph is a dictionary; the runtime has tensors and sequences of them",
+                    hint="export it without: skl2onnx.to_onnx(model, x, options={'zipmap': False})",
+                )
 
 
 def check_versions(proto: onnx.ModelProto) -> None:

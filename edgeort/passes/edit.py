@@ -79,7 +79,10 @@ def unique_name(graph: ir.Graph, stem: str) -> str:
 def add_constant(graph: ir.Graph, array: np.ndarray, stem: str) -> ir.Value:
     """Registers `array` as an initializer of `graph` under a name that starts with `stem`."""
     name = unique_name(graph, stem)
-    tensor = ir.tensor(np.ascontiguousarray(array) if array.ndim else array, name=name)
+    if array.dtype.kind in "OSU":
+        tensor: ir.TensorProtocol = ir.StringTensor(array, shape=ir.Shape(array.shape), name=name)
+    else:
+        tensor = ir.tensor(np.ascontiguousarray(array) if array.ndim else array, name=name)
     value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
     graph.register_initializer(value)
     return value

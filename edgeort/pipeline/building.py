@@ -42,6 +42,8 @@ def build(
     ram_limit: int | None = None,
     accuracy: Accuracy | None = None,
     vocabulary: Vocabulary | None = None,
+    signatures: bool = False,
+    model_licence: str = "",
     wish: Wish | None = None,
     inputs: Mapping[str, np.ndarray] | None = None,
     keep_stages: bool = False,
@@ -53,11 +55,12 @@ def build(
     `shapes` fixes dimensions of inputs; `io_layout` is that of rank-4 inputs and outputs; `threads` is the bundle's
     default, the profile's when None. `ram_limit` is what activations may take, in bytes: the runtime works in smaller
     strips to keep it, or BudgetError says the least that it needs. `accuracy` asks for pruning, int8 and a verdict on
-    samples. With a `vocabulary` the library has a tokenizer. `wish` says which provider is wanted; by default the
-    fastest of the profile's, where the device is here to measure. `inputs` are golden ones by
-    name, for models that random data do not suit. With `keep_stages`, `<out>.stages/` gets the ONNX
-    model after every stage. `on` is the device that checks and measures, as --on has it: then every provider that could
-    serve it is tried; None is this machine or an emulator.
+    samples. With a `vocabulary` the library has a tokenizer, with `signatures` it can refuse plans that a key did not
+    sign. `model_licence` is an SPDX expression. `wish` says which provider is wanted; by default the fastest of the
+    profile's, where the device is here to measure. `inputs` are golden ones by name, for models that random data do
+    not suit. With `keep_stages`, `<out>.stages/` gets the ONNX model after every stage. `on` is the device that
+    checks and measures, as --on has it: then every provider that could serve it is tried; None is this machine or an
+    emulator.
     Raises an EdgeortError; then nothing stands at `out` that was not there before.
     """
     if ram_limit is not None and not 0 < ram_limit < 2**63:
@@ -65,7 +68,7 @@ def build(
     path, out, device, wanted = Path(model_path), Path(out), _load_profile(profile), wish or Wish()
     asked = (accuracy or Accuracy()).checked(device)
     walk = Walk(progress, out.with_name(f"{out.name}.stages") if keep_stages else None)
-    parts = toolchain.TEXT if vocabulary else ()
+    parts = (*((toolchain.TEXT,) if vocabulary else ()), *((toolchain.SIGNATURE,) if signatures else ()))
     request = Request(
         device, io_layout, threads or device.runtime.threads, ram_limit, walk, parts, dict(wanted.options)
     )
@@ -89,7 +92,9 @@ def build(
         graph, reference = quantised.graph, quantised.model
     preprocessing = accuracies.preprocessing_of(asked, sets)
     with ExitStack() as trials, Place(on, device) as place:
-        workshop = Workshop(path, out, graph, reference, request, walk, vocabulary, preprocessing, inputs or {}, place)
+        workshop = Workshop(
+            path, out, graph, reference, request, walk, vocabulary, preprocessing, inputs or {}, place, model_licence
+        )
         attempt, candidates = choose(wanted, workshop, trials)
         made, ran = attempt.made, attempt.ran
         evaluation = accuracies.judge(attempt.bundle, path, asked, sets, walk) if sets.judging else None

@@ -100,7 +100,9 @@ def run(trial: Bundle, inputs: list[np.ndarray], place: Place) -> Ran:
             found = measure(trial, device, job)
         except DeviceError as error:
             raise DeviceError(str(error), hint=error.hint or _help(manifest)) from error
-        outputs = [np.load(results / f"output{index}.npy") for index in range(len(found.outputs))]
+        outputs = [
+            golden.array_of((results / f"output{index}.npy").read_bytes()) for index in range(len(found.outputs))
+        ]
     return Ran(outputs, device.name, found.arena_bytes, found)
 
 

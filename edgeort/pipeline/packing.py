@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
 import edgeort
 from edgeort import toolchain
-from edgeort.bundle import Contents, Manifest, Vocabulary, notices
+from edgeort.bundle import Contents, Manifest, Vocabulary, development, notices
 from edgeort.bundle import manifest as manifests
 from edgeort.bundle import vocabulary as vocabularies
 from edgeort.providers import Made, Request
@@ -17,8 +18,8 @@ from edgeort.validate.assessment import sha256_of
 _TOOLS = ("onnx", "onnx-ir", "onnxruntime", "onnxscript", "ziglang")
 
 
-def make_manifest(path: Path, request: Request, made: Made) -> Manifest:
-    """The manifest of a build of the model in `path`. ModelError where that cannot be read any more."""
+def make_manifest(path: Path, request: Request, made: Made, model_licence: str = "") -> Manifest:
+    """The manifest of a build of the model in `path`, of that licence. ModelError where it cannot be read any more."""
     profile = request.profile
     budgets = {name: value for name, value in asdict(profile.budget).items() if value is not None}
     return Manifest(
@@ -42,18 +43,22 @@ def make_manifest(path: Path, request: Request, made: Made) -> Manifest:
         harness=made.harness,
         min_sqnr_db=made.min_sqnr_db,
         requirements=made.requirements,
+        model_licence=model_licence,
         measured=profile.measured,
     )
 
 
-def make_contents(made: Made, vocabulary: Vocabulary | None) -> dict[str, bytes | Path]:
-    """Everything but golden/."""
-    text: dict[str, bytes | Path] = {}
+def make_contents(
+    manifest: Manifest, made: Made, parts: Sequence[str], vocabulary: Vocabulary | None
+) -> dict[str, bytes | Path]:
+    """Everything but golden/; `parts` of the runtime have a header each."""
+    headers = [f"include/edgeort_{part}.h" for part in parts]
+    text: dict[str, bytes | Path] = {name: toolchain.RUNTIME / name for name in headers}
     if vocabulary:
-        text = {vocabularies.PLACE: vocabulary.path, vocabularies.HEADER: toolchain.RUNTIME / vocabularies.HEADER}
+        text[vocabularies.PLACE] = vocabulary.path
     if made.requirements:
         text["requirements.txt"] = "".join(f"{line}\n" for line in made.requirements).encode()
-    return {**text, **made.files, **notices.files(made.notices)}
+    return {**text, **made.files, **development.files(manifest), **notices.files(manifest, made.notices)}
 
 
 def sizes_of(contents: Contents) -> dict[str, int]:

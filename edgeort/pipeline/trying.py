@@ -17,7 +17,7 @@ import onnx_ir as ir
 from edgeort.bench import Measurement, Prediction, predict_for
 from edgeort.bundle import Bundle, Contents, Manifest, Vocabulary, golden
 from edgeort.comparison import Comparison
-from edgeort.engine import NAMES
+from edgeort.elements import NAMES
 from edgeort.errors import UnsupportedError
 from edgeort.pipeline import checking, packing
 from edgeort.pipeline.checking import Model, Ran
@@ -63,15 +63,16 @@ class Workshop:
     preprocessing: dict[str, Any] | None
     inputs: Mapping[str, np.ndarray]  # golden ones that are given
     place: Place
+    model_licence: str = ""
 
     def attempt(self, provider: Provider, trials: ExitStack) -> Attempt:
         """The provider's bundle in a folder that lasts as long as `trials`. Raises an EdgeortError."""
         made = provider.make(self.graph, self.request)
         _check_types(made)
-        manifest = packing.make_manifest(self.path, self.request, made)
+        manifest = packing.make_manifest(self.path, self.request, made, self.model_licence)
         tokenizer = self.vocabulary.about if self.vocabulary else None
         manifest = replace(manifest, preprocessing=self.preprocessing, tokenizer=tokenizer)
-        contents = packing.make_contents(made, self.vocabulary)
+        contents = packing.make_contents(manifest, made, self.request.parts, self.vocabulary)
         inputs = checking.golden_inputs(self.reference, manifest, self.inputs)
         manifest = replace(manifest, nodes=_with_costs(made, manifest, inputs))
         bundle = trials.enter_context(checking.trial(self.out, manifest, contents, inputs))
@@ -108,9 +109,9 @@ def _with_costs(made: Made, manifest: Manifest, inputs: Sequence[np.ndarray]) ->
 
 
 def _check_types(made: Made) -> None:
-    """UnsupportedError where an input or output is of a type that nothing here can make or compare, such as strings."""
+    """UnsupportedError where an input or output is of a type that nothing here can make or compare, such as sequences."""
     for value in (*made.inputs, *made.outputs):
-        if value.dtype not in NAMES:
+        if value.dtype not in NAMES or (value.dtype == "string" and made.provider != "cpu"):
             raise UnsupportedError(
                 f"{value.name!r} has the element type {value.dtype}, which {made.provider} cannot be fed"
             )

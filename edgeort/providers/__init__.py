@@ -9,7 +9,7 @@ from edgeort.providers.cuda import Cuda
 from edgeort.providers.directml import DirectMl
 from edgeort.providers.litert import LiteRt
 from edgeort.providers.openvino import OpenVino
-from edgeort.providers.provider import Made, Node, Provider, Refusal, Request
+from edgeort.providers.provider import Made, Node, Part, Provider, Refusal, Request
 from edgeort.providers.tensorrt import TensorRt
 
 PROVIDERS: tuple[Provider, ...] = (Cpu(), OpenVino(), LiteRt(), CoreMl(), DirectMl(), Cuda(), TensorRt())
@@ -25,4 +25,4 @@ def provider(name: str) -> Provider:
     )
 
 
-__all__ = ["PROVIDERS", "Made", "Node", "Provider", "Refusal", "Request", "provider"]
+__all__ = ["PROVIDERS", "Made", "Node", "Part", "Provider", "Refusal", "Request", "provider"]

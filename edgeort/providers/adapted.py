@@ -61,7 +61,9 @@ def unwanted(request: Request) -> str | None:
         return "it has no limit of memory, and --ram-limit asks for one"
     if request.io_layout != "nchw":
         return "it keeps inputs and outputs as the model has them, and --io-layout asks for others"
-    return "it has no tokenizer, and --vocab asks for one" if request.parts else None
+    if toolchain.TEXT in request.parts:
+        return "it has no tokenizer, and --vocab asks for one"
+    return "it does not check signatures, and --signatures asks for that" if request.parts else None
 
 
 def refusal(node: ir.Node, reason: str) -> Refusal:

@@ -19,7 +19,7 @@ from edgeort.device_profiles import Profile
 from edgeort.device_profiles.profile import Target
 from edgeort.errors import InputError, ShapeError, UnsupportedError
 from edgeort.providers import adapted
-from edgeort.providers.provider import Made, Node, Provider, Refusal, Request
+from edgeort.providers.provider import Made, Node, Part, Provider, Refusal, Request
 from edgeort.values import Value
 
 NAME = "litert"
@@ -34,8 +34,10 @@ _MACHINES = {"x86_64": 62, "aarch64": 183}  # of ELF files
 _MODES = ("delegate", "builtin", "reference")
 _OPTIONS = f"--provider-option takes kernel_mode={'|'.join(_MODES)}, library=PATH of the device's {LIBRARY}"
 _NOTICES = (
-    ("LiteRT", "Apache-2.0", "ai-edge-litert in PyPI, https://github.com/google-ai-edge/LiteRT", "lib/, the engine"),
-    ("XNNPACK", "BSD-3-Clause", "https://github.com/google/XNNPACK", "inside the engine's library"),
+    Part(
+        "LiteRT", "Apache-2.0", "ai-edge-litert in PyPI, https://github.com/google-ai-edge/LiteRT", "lib/, the engine"
+    ),
+    Part("XNNPACK", "BSD-3-Clause", "https://github.com/google/XNNPACK", "inside the engine's library"),
 )
 
 

@@ -17,7 +17,7 @@ import onnx_ir as ir
 from edgeort.compiling import signature
 from edgeort.errors import MissingExtraError, UnsupportedError
 from edgeort.providers import adapted
-from edgeort.providers.provider import Made, Provider, Refusal, Request
+from edgeort.providers.provider import Made, Part, Provider, Refusal, Request
 
 if TYPE_CHECKING:
     import openvino
@@ -35,9 +35,9 @@ _CPUS = ("openvino_intel_cpu_plugin", "openvino_arm_cpu_plugin")
 _LIBRARIES = ("openvino_c", "openvino", "openvino_ir_frontend", *_CPUS, "tbb")
 _PRECISIONS = {"f32": "float32", "f16": "float16", "bf16": "bfloat16"}
 _NOTICES = (
-    ("OpenVINO", "Apache-2.0", "openvino in PyPI, https://github.com/openvinotoolkit/openvino", "lib/, the engine"),
-    ("oneTBB", "Apache-2.0", "https://github.com/uxlfoundation/oneTBB", "lib/, the engine's threads"),
-    ("oneDNN", "Apache-2.0", "https://github.com/uxlfoundation/oneDNN", "inside the engine's CPU library"),
+    Part("OpenVINO", "Apache-2.0", "openvino in PyPI, https://github.com/openvinotoolkit/openvino", "lib/, the engine"),
+    Part("oneTBB", "Apache-2.0", "https://github.com/uxlfoundation/oneTBB", "lib/, the engine's threads"),
+    Part("oneDNN", "Apache-2.0", "https://github.com/uxlfoundation/oneDNN", "inside the engine's CPU library"),
 )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import onnx_ir as ir
 
@@ -51,6 +51,16 @@ class Refusal:
     reason: str
 
 
+class Part(NamedTuple):
+    """Software in a bundle: `licence` is an SPDX expression, `source` where it and the licence's text are."""
+
+    name: str
+    licence: str
+    source: str
+    use: str
+    version: str = ""
+
+
 class Stages(Protocol):
     """Tells of the steps of a build, and keeps graphs between them when asked."""
 
@@ -69,8 +79,8 @@ class Stages(Protocol):
 class Request:
     """What is to be made.
 
-    `parts` are further folders of the runtime that the library has; `options` are the engine's own settings by name,
-    which stand before those that a provider chooses.
+    `parts` of the runtime are those that few libraries have: toolchain.TEXT, SIGNATURE; `options` are the engine's own
+    settings by name, which stand before those that a provider chooses.
     """
 
     profile: Profile
@@ -89,8 +99,8 @@ class Made:
     `model` is the file that `edgeort_open` takes, `library` has the C API, `harness` measures ("": there is none).
     `min_sqnr_db` is how near outputs come to those of another run; None: they are the same bytes everywhere.
     `requirements` are pip packages, pinned, that the device needs beside the bundle. `notices` are of what `files` hold
-    of others' (name, SPDX expression, source, what it is used as), `tools` the versions of what made it. `costs` gives
-    those of the nodes for inputs of such shapes, by name; None: the engine's nodes are its own.
+    of others', `tools` the versions of what made it. `costs` gives those of the nodes for inputs of such shapes, by
+    name; None: the engine's nodes are its own.
     """
 
     provider: str
@@ -107,7 +117,7 @@ class Made:
     sparse: tuple[SparseWeights, ...] = ()
     min_sqnr_db: float | None = None
     requirements: tuple[str, ...] = ()
-    notices: tuple[tuple[str, str, str, str], ...] = ()
+    notices: tuple[Part, ...] = ()
     tools: Mapping[str, str] = field(default_factory=dict)
     rewrites: Mapping[str, int] = field(default_factory=dict)
     refused: tuple[str, ...] = ()

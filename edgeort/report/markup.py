@@ -19,6 +19,8 @@ class Markup(str):
 
 def visible(text: str) -> str:
     """`text` with what is not to be seen, and what turns the direction of writing, as `\\u202e`."""
+    if text.isprintable():
+        return text
     return "".join(_escaped(c) if unicodedata.category(c) in _HIDDEN else c for c in text)
 
 

@@ -10,7 +10,7 @@ from edgeort.devices import Device, Job
 from edgeort.progress import Progress
 
 RUNS = 200
-PROFILED_RUNS = 20
+PROFILED_RUNS = 50
 
 
 def take(

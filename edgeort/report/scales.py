@@ -30,7 +30,7 @@ class Scale:
 def from_zero(values: list[float]) -> Scale:
     """From 0 to a tick at or above the largest."""
     most = max(values, default=0.0)
-    step = _round_step(most / 4) if most > 0 else 1.0
+    step = _round_step(most / 4) if most > 1e-300 else 1.0  # no logarithm of a quarter of the least number
     return Scale(0.0, max(math.ceil(most / step - 1e-9), 1) * step)
 
 

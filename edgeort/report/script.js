@@ -35,7 +35,8 @@ function addFilter(table) {
     const wanted = field.value.toLowerCase();
     let shown = 0;
     for (const row of table.tBodies[0].rows) {
-      row.hidden = !row.textContent.toLowerCase().includes(wanted);
+      const told = [...row.cells].map((cell) => cell.textContent).join("\n");
+      row.hidden = !told.toLowerCase().includes(wanted);
       if (!row.hidden) shown += 1;
     }
     found.textContent = wanted ? `(${shown} of ${table.tBodies[0].rows.length})` : "";

@@ -22,12 +22,14 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """`6.97 ms`, `12.3 µs`, `1.20 s`."""
+    """`6.97 ms`, `12.3 µs`, `1.20 s`, `0`."""
     if value is None:
         return NOT_KNOWN
+    if value == 0:
+        return "0"
     if value >= 1000:
         return f"{number(value / 1000)} s"
-    return f"{number(value)} ms" if value >= 1 or value == 0 else f"{number(value * 1000)} µs"
+    return f"{number(value)} ms" if value >= 1 else f"{number(value * 1000)} µs"
 
 
 def milliseconds_axis(high: float) -> Callable[[float], str]:

@@ -79,7 +79,7 @@ class WordPiece:
 
 def _library() -> c.CDLL:
     host = device_profiles.load("host").target
-    lib = c.CDLL(str(toolchain.library(toolchain.target(host.os, host.arch), (), parts=toolchain.TEXT)))
+    lib = c.CDLL(str(toolchain.library(toolchain.target(host.os, host.arch), (), parts=(toolchain.TEXT,))))
     signatures = {
         "open": (c.c_void_p, (c.c_char_p, c.c_int, c.c_char_p)),
         "close": (None, (c.c_void_p,)),

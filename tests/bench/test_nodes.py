@@ -32,7 +32,7 @@ PEAKS = Measured(
 )
 
 
-def node(name: str, precision: str = "float32", macs: int | None = 1_000_000) -> Node:
+def node(name: str, precision: str = "f32", macs: int | None = 1_000_000) -> Node:
     return Node(name, "Conv", "cpu", precision, macs=macs)
 
 
@@ -55,7 +55,7 @@ def test_rates_and_shares_by_hand():
 def test_the_peak_is_that_of_as_many_threads():
     assert worked([node("a")], [row("a", 0)], 4)[0]["share_of_peak"] == pytest.approx(2 / 40)
     assert worked([node("a")], [row("a", 0)], 2)[0]["share_of_peak"] is None
-    assert worked([node("a", "int64")], [row("a", 0)])[0]["share_of_peak"] is None
+    assert worked([node("a", "i64")], [row("a", 0)])[0]["share_of_peak"] is None
 
 
 def test_parts_of_another_nodes_run_count_there():

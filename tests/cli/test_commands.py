@@ -24,7 +24,7 @@ __all__ = ["folder"]
 
 def test_help_and_version():
     assert call("--help").exit_code == 0
-    for name in ("build", "bench", "validate", "quantize", "run", "inspect", "profiles"):
+    for name in ("build", "bench", "report", "validate", "quantize", "run", "inspect", "profiles"):
         assert name in call("--help").stdout
         assert call(name, "--help").exit_code == 0
     assert call("--version").stdout == f"edgeort {edgeort.__version__}\n"

@@ -67,6 +67,15 @@ def test_samples_are_judged(folder: Path, tmp_path: Path):
     same = json.loads((tmp_path / "s.json").read_text())["accuracy"]["evaluation"]
     assert same["figures"] == evaluation["figures"]
     assert call("report", folder / "b", "--data", tmp_path / "x.npy").exit_code == 2
+    assert "add --data DIR" in call("report", folder / "b", "--min-sqnr", "20").stderr
+
+
+def test_limits_have_their_verdict(folder: Path, tmp_path: Path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((5, 8)).astype(np.float32))
+    judged = ("--data", tmp_path / "x.npy", "--model", folder / "m.onnx", "--min-sqnr", "100")
+    found = json.loads(call("report", folder / "b", "--json", *RUNS, *judged).stdout)
+    verdicts = {row["budget"]: (row["limit"], row["is_kept"], row["unit"]) for row in found["budgets"]}
+    assert verdicts["min_sqnr"] == (100.0, True, "dB")
 
 
 def test_the_last_of_several_results_counts(folder: Path, tmp_path: Path):

@@ -72,6 +72,7 @@ def test_builds_a_checked_bundle_for_a_raspberry_pi(path: Path, tmp_path: Path):
         assert [(node.op, node.provider, node.precision) for node in manifest.nodes] == [("Gemm", "cpu", "f32")] * 2
         assert {"ziglang", "onnx"} <= set(manifest.tools)
         expected = {"model.plan", "lib/libedgeort.so", "bin/edgeort_bench", "include/edgeort.h", "licences/NOTICE.txt"}
+        expected |= {"licences/sbom.cdx.json", "lib/cmake/edgeort/edgeort-config.cmake", "lib/pkgconfig/edgeort.pc"}
         assert expected <= set(manifest.files)
         assert {f"golden/{name}" for name in ("input0.npy", "output0.npy", "digests.txt")} <= set(manifest.files)
 

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgeort import InferenceSession
 from edgeort.quantize import Options, blocks, compare, quantize
+from edgeort.quantize.forms import Form
 from tests.quantize.models import Net, save
 
 WIDTH = 72  # not a multiple of a block
@@ -104,3 +107,27 @@ def test_a_model(tmp_path: Path, block: int):
     quantize(path, out, rows(2), Options(weights="int4", block=block))
     (fitted,) = compare(path.read_bytes(), out.read_bytes(), rows(1), fuse_qdq=False)
     assert plain.sqnr_db > 12 and fitted.sqnr_db > plain.sqnr_db + 5
+
+
+@pytest.mark.parametrize("block", [16, 32])
+@pytest.mark.parametrize("positive", [False, True])  # weights of one sign have zero points
+def test_rows_become_bytes_in_the_same_blocks(tmp_path: Path, block: int, positive: bool):
+    proto = perceptron()
+    if positive:
+        for tensor in proto.graph.initializer:
+            array = np.abs(onnx.numpy_helper.to_array(tensor))
+            tensor.CopyFrom(onnx.numpy_helper.from_array(array, tensor.name))
+    path, floats, out = save(tmp_path / "m.onnx", proto), tmp_path / "f.onnx", tmp_path / "q.onnx"
+    quantize(path, floats, rows(2), Options(weights="int4", block=block))
+    result = quantize(path, out, rows(2), Options(weights="int4", block=block, activations=Form.DYNAMIC))
+    assert result.forms == {"int4 weights": 2}
+    made = [node for node in onnx.load(out).graph.node if node.op_type == "MatMulNBits"]
+    assert [{a.name: a.i for a in node.attribute}["accuracy_level"] for node in made] == [4, 4]
+    assert not any(node.op_type == "DequantizeLinear" for node in onnx.load(out).graph.node)
+    assert out.stat().st_size <= floats.stat().st_size * 1.5
+    (lost,) = compare(floats.read_bytes(), out.read_bytes(), rows(1))
+    assert 30 < lost.sqnr_db < 60, "bytes lose little of what four bits do"
+    session, x = InferenceSession(out), rows(1, 1)[0]
+    want = ort.InferenceSession(str(out), providers=["CPUExecutionProvider"]).run(None, x)[0]
+    np.testing.assert_allclose(session.run(None, x)[0], want, atol=2e-3 * np.abs(want).max())
+    assert sum(node.op == "BlockQGemm" for node in session.nodes) == 2

@@ -11,7 +11,8 @@ import numpy as np
 import onnx
 import pytest
 
-from edgeort.engine import Engine, _Tensor
+from edgeort.elements import RawTensor
+from edgeort.engine import Engine
 from edgeort.errors import InputError, PlanError
 from edgeort.toolchain import RUNTIME
 from tests.kernels.support import engine, parse, same_bits
@@ -22,10 +23,10 @@ HEADER = RUNTIME / "include" / "edgeort.h"
 
 def give(opened: Engine, index: int, array: np.ndarray, *, data: int | None, size: int = 0) -> None:
     """edgeort_set_input with these very numbers."""
-    described = _Tensor()
+    described = RawTensor()
     opened._lib.edgeort_input(opened._model, index, ctypes.byref(described))
     dims = (ctypes.c_int64 * 8)(*array.shape)
-    tensor = _Tensor(None, data, size, described.dtype, array.ndim, dims)
+    tensor = RawTensor(None, data, size, described.dtype, array.ndim, dims)
     opened._check(opened._lib.edgeort_set_input(opened._model, index, ctypes.byref(tensor)), InputError)
 
 
@@ -37,7 +38,7 @@ def test_the_header_is_plain_c_and_cpp(flags: tuple[str, ...], source: str, tmp_
     program.write_text(
         '#include "edgeort.h"\n'
         "int main(void) { edgeort_options options = {1, 0, 0}; edgeort_tensor x; edgeort_model* model = 0;\n"
-        "  if (EDGEORT_ABI != 1) model = edgeort_open(0, &options, 0);\n"
+        "  if (EDGEORT_ABI != 2) model = edgeort_open(0, &options, 0);\n"
         "  return model && edgeort_input(model, 0, &x); }\n"
     )
     strict = ("-pedantic-errors", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-c", f"-I{HEADER.parent}")
@@ -58,7 +59,7 @@ def test_data_that_is_too_short_is_refused(relu: Engine) -> None:
 
 def test_a_free_dimension_stays_free(relu: Engine) -> None:
     relu.run([np.ones(8, np.float32)])
-    described = _Tensor()
+    described = RawTensor()
     relu._lib.edgeort_input(relu._model, 0, ctypes.byref(described))
     assert described.dims[0] == -1 and described.bytes == 0
 

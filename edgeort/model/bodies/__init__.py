@@ -13,7 +13,7 @@ import onnx
 import onnx.defs
 import onnx_ir as ir
 
-from edgeort.model.bodies import microsoft, plain, signal, training
+from edgeort.model.bodies import grouped, learning, microsoft, plain, signal, training
 from edgeort.model.bodies.builder import Body, Unknown
 
 DOMAIN = "edgeort.standard"  # of the functions that hold the bodies
@@ -41,9 +41,11 @@ EXPANDED_OF_DOUBLE = frozenset(
 
 BODIES: dict[tuple[str, str], Callable[[Body], list[str]]] = {
     **plain.BODIES,
+    **learning.BODIES,
     **signal.BODIES,
     **training.BODIES,
     **microsoft.BODIES,
+    **grouped.BODIES,
 }
 
 
@@ -69,6 +71,8 @@ def add_bodies(model: ir.Model) -> ir.passes.PassResult:
         model.functions[function.identifier()] = function
         model.opset_imports.setdefault(DOMAIN, 1)
         node.domain, node.op_type = DOMAIN, function.name
+        for index, value in enumerate(node.outputs):
+            value.name = value.name or f"{function.name}.unread{index}"  # inlined, a nameless output is no valid ONNX
         changed = True
     return ir.passes.PassResult(model, changed)
 

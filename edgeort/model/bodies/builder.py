@@ -89,6 +89,11 @@ class Body:
         tensor = onnx.numpy_helper.from_array(np.array(values, dtype.numpy()))
         return self.op("Constant", value=tensor)
 
+    def texts(self, values: Sequence[str]) -> str:
+        """A constant vector of strings."""
+        data = [value.encode() for value in values]
+        return self.op("Constant", value=onnx.helper.make_tensor("", onnx.TensorProto.STRING, [len(data)], data))
+
     def ints(self, *values: int) -> str:
         """A constant vector of int64."""
         return self.array(values, INT64)

@@ -220,12 +220,18 @@ def rotary_embedding(b: Body) -> list[str]:
     if b.rank(1) == 1:  # the first position
         at = b.op("Add", b.unsqueeze(b.range(b.size(x, 2)), 0), at)
     c, s = (b.unsqueeze(b.op("Gather", table, at, axis=0), 1) for table in (cosines, sines))
-    turned, rest = (x, "") if width == 2 * half else b.split(x, [2 * half, width - 2 * half], 3)
+    out = turned(b, x, c, s, width, half, interleaved)
+    return [b.op("Reshape", b.op("Transpose", out, perm=[0, 2, 1, 3]), b.ints(0, 0, -1)) if rank == 3 else out]
+
+
+def turned(b: Body, x: str, c: str, s: str, width: int, half: int, interleaved: bool) -> str:
+    """x of rank 4 whose `half` pairs of columns, of `width`, are turned by the angles whose cosines are c, sines s."""
+    part, rest = (x, "") if width == 2 * half else b.split(x, [2 * half, width - 2 * half], 3)
     if interleaved:
-        pairs = b.op("Reshape", turned, b.ints(0, 0, 0, -1, 2))
+        pairs = b.op("Reshape", part, b.ints(0, 0, 0, -1, 2))
         first, second = (b.op("Gather", pairs, b.array(i, INT64), axis=4) for i in (0, 1))
     else:
-        first, second = b.split(turned, [half, half], 3)
+        first, second = b.split(part, [half, half], 3)
     real = b.op("Sub", b.op("Mul", first, c), b.op("Mul", second, s))
     imaginary = b.op("Add", b.op("Mul", first, s), b.op("Mul", second, c))
     if interleaved:
@@ -233,8 +239,7 @@ def rotary_embedding(b: Body) -> list[str]:
         out = b.op("Reshape", both, b.ints(0, 0, 0, -1))
     else:
         out = b.op("Concat", real, imaginary, axis=3)
-    out = b.op("Concat", out, rest, axis=3) if rest else out
-    return [b.op("Reshape", b.op("Transpose", out, perm=[0, 2, 1, 3]), b.ints(0, 0, -1)) if rank == 3 else out]
+    return b.op("Concat", out, rest, axis=3) if rest else out
 
 
 def _quantised(op: Callable[[Body, list[str]], str], operands: int) -> Callable[[Body], list[str]]:

@@ -65,7 +65,48 @@ def random_normal(b: Body) -> list[str]:
     return [b.cast(made, ir.DataType(int(b.attribute("dtype", FLOAT.value))))]
 
 
+def einsum_of_diagonals(b: Body) -> list[str]:
+    """An operand that has an index twice is read along its diagonal: every n + 1st entry of the two axes as one."""
+    equation = str(b.attribute("equation", "")).replace(" ", "")
+    left, arrow, right = equation.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(b.names) or all(_repeated(term) is None for term in terms):
+        raise Unknown
+    operands = []
+    for index, name in enumerate(b.names):
+        shape = [b.dim(index, axis) for axis in range(b.rank(index))]
+        while (label := _repeated(terms[index])) is not None:
+            name, terms[index], shape = _diagonal(b, name, terms[index], shape, label)
+        operands.append(name)
+    if not arrow:  # what occurs once, in alphabetical order
+        letters = [letter for letter in left if letter.isalpha()]
+        right = "..." * ("." in left) + "".join(sorted(letter for letter in letters if letters.count(letter) == 1))
+    return [b.op("Einsum", *operands, equation=f"{','.join(terms)}->{right}")]
+
+
+def _repeated(term: str) -> str | None:
+    return next((letter for letter in term if letter.isalpha() and term.count(letter) > 1), None)
+
+
+def _diagonal(b: Body, name: str, term: str, shape: list[int], label: str) -> tuple[str, str, list[int]]:
+    """Without two of an index's axes, and with the index as the last axis; the term and the shape of that."""
+    before, behind = term.partition("...")[0::2] if "..." in term else (term, "")
+    axes = [*range(len(before)), *range(len(shape) - len(behind), len(shape))]
+    letters = before + behind
+    first, second = [axis for axis, letter in zip(axes, letters, strict=True) if letter == label][:2]
+    size = shape[first]
+    if shape[second] != size:
+        raise Unknown
+    others = [axis for axis in range(len(shape)) if axis not in (first, second)]
+    kept = [shape[axis] for axis in others]
+    flat = b.op("Reshape", b.op("Transpose", name, perm=[*others, first, second]), b.ints(*kept, size * size))
+    steps = [b.ints(value) for value in (0, size * size, len(kept), size + 1)]
+    rest = term.replace(label, "", 2) + label
+    return b.op("Slice", flat, *steps), rest, [*kept, size]
+
+
 BODIES = {
+    ("", "Einsum"): einsum_of_diagonals,
     ("", "TensorScatter"): tensor_scatter,
     ("", "MatMul"): matmul64,
     ("", "RandomNormal"): random_normal,

@@ -9,6 +9,35 @@ import onnx_ir as ir
 from edgeort.model.sequences.resolver import Resolver, known_of, operand_of, replace_output
 
 
+def loop_with_sequences(r: Resolver, node: ir.Node) -> bool:
+    """Both rules below."""
+    wrapped = _wrap_optionals(node)
+    return loop_of_a_list(r, node) or wrapped
+
+
+def _wrap_optionals(node: ir.Node) -> bool:
+    """What is carried into the body as an optional leaves it as one, and is taken out behind the loop."""
+    body, changed = node.attributes["body"].as_graph(), False
+    for index in range(2, len(node.inputs)):
+        formal, made, out = body.inputs[index], body.outputs[index - 1], node.outputs[index - 2]
+        if not isinstance(formal.type, ir.OptionalType) or made.type is None or isinstance(made.type, ir.OptionalType):
+            continue
+        wrap = ir.node("Optional", [made], name=f"{made.name}.optional")
+        wrap.outputs[0].name, wrap.outputs[0].type = f"{made.name}.optional", formal.type
+        body.append(wrap)
+        body.outputs[index - 1] = wrap.outputs[0]
+        take = ir.node("OptionalGetElement", [out], name=f"{node.name or out.name}.element")
+        take.outputs[0].type, take.outputs[0].shape = out.type, out.shape
+        name = out.name
+        out.replace_all_uses_with(take.outputs[0], replace_graph_outputs=True)
+        take.replace_input_with(0, out)
+        out.name, take.outputs[0].name, out.type, out.shape = f"{name}.optional", name, formal.type, None
+        assert node.graph is not None
+        node.graph.insert_after(node, take)
+        changed = True
+    return changed
+
+
 def loop_of_a_list(r: Resolver, node: ir.Node) -> bool:
     """A list that is empty before the loop and gets one tensor at its end each time is a scan output.
 

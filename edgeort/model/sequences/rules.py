@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from edgeort.model.sequences.loops import loop_of_a_list
+from edgeort.model.sequences.loops import loop_with_sequences
 from edgeort.model.sequences.resolver import (
     LENGTH_LIMIT,
     Parts,
@@ -165,5 +165,5 @@ RULES: dict[str, Rule] = {
     "Identity": _identity,
     "OptionalGetElement": _optional_element,
     "OptionalHasElement": _optional_has,
-    "Loop": loop_of_a_list,
+    "Loop": loop_with_sequences,
 }

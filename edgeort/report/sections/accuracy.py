@@ -139,6 +139,8 @@ def _evaluation(found: Mapping[str, Any]) -> Markup:
         ("task", f"{found['task']}, output {found['output']}"),
         ("samples", f"{found['samples']}{labelled}"),
     ]
+    if found.get("basis"):
+        rows.append(("holds because", found["basis"]))
     warnings = [tag("p", text, class_="caution") for text in found["warnings"]]
     worst = [
         (code(one["name"]), Cell(_value(one["loss"]), _sortable(one["loss"])), one["note"]) for one in found["worst"]

@@ -16,7 +16,7 @@ from edgeort.report.units import NOT_KNOWN, count, size, size_axis
 DRAWN = 1500  # blocks, the largest
 _POINTS = 600  # of the curve
 _SHOWN = 12
-_TALL = HEIGHT + 80
+TALL = HEIGHT + 80  # pixels
 
 # Kind of a block -> colour, what it is.
 KINDS = {
@@ -62,8 +62,8 @@ def _map(arena: dict[str, Any]) -> Markup:
     x, y = Scale(0, steps), scales.from_zero([float(arena["laid_out_bytes"])])
     drawn = sorted(blocks, key=lambda block: -block["bytes"])[:DRAWN]
     marks = [_block(block, x, y, steps) for block in drawn]
-    peak = rule(x.place(arena["peak"]["step"] + 0.5), f"peak {size(arena['peak']['bytes'])}", height=_TALL)
-    line = path(_stairs(arena["use_bytes"], x, y), "line second", height=_TALL)
+    peak = rule(x.place(arena["peak"]["step"] + 0.5), f"peak {size(arena['peak']['bytes'])}", height=TALL)
+    line = path(_stairs(arena["use_bytes"], x, y), "line second", height=TALL)
     left_out = f" The {DRAWN:,} largest of {count(len(blocks), 'block')} are drawn." if len(blocks) > len(drawn) else ""
     kinds = {block["kind"] for block in blocks}
     legend = [value for kind, value in KINDS.items() if kind in kinds]
@@ -74,7 +74,7 @@ def _map(arena: dict[str, Any]) -> Markup:
     steps_axis = Axis(x, lambda step: f"{step:.0f}", "step: number of the node")
     places = Axis(y, size_axis(y.high), "place in the arena")
     marks = [*marks, line, peak]
-    return chart("Memory over the plan", said, steps_axis, places, marks, height=_TALL, above=30, legend=legend)
+    return chart("Memory over the plan", said, steps_axis, places, marks, height=TALL, above=30, legend=legend)
 
 
 def _block(block: Block, x: Scale, y: Scale, steps: int) -> Markup:
@@ -82,7 +82,7 @@ def _block(block: Block, x: Scale, y: Scale, steps: int) -> Markup:
     low, high = block["offset"], block["offset"] + block["bytes"]
     told = f"{block['name']}: {_kind(block)}, {size(block['bytes'])} at {size(low)}, {_steps(block)}"
     kind = f"block {KINDS[block['kind']][0]}"
-    return rectangle(x.place(block["first"]), x.place(end), y.place(low), y.place(high), kind, told, height=_TALL)
+    return rectangle(x.place(block["first"]), x.place(end), y.place(low), y.place(high), kind, told, height=TALL)
 
 
 def _stairs(use: Sequence[int], x: Scale, y: Scale) -> list[tuple[float, float]]:

@@ -12,6 +12,7 @@ from edgeort.report.page import Cell, Column, details, known, table, unknown
 from edgeort.report.units import count, milliseconds, number, percent
 
 SHOWN = 15  # nodes that take most
+_DISTURBED = 1.5  # means of nodes, to the median of whole runs
 
 Row = dict[str, Any]
 
@@ -47,8 +48,9 @@ def _most(document: Document) -> Markup:
     timed = [row for row in rows if row["ms"]]
     if timed:
         total = sum(row["ms"] for row in timed)
-        said = f"Time of each node, of {milliseconds(total)} in all"
-        return _ranking(document, said, sorted(timed, key=lambda row: -row["ms"]), "ms")
+        said = f"Mean time of each node, of {milliseconds(total)} in all"
+        ranking = _ranking(document, said, sorted(timed, key=lambda row: -row["ms"]), "ms")
+        return join(ranking, _disturbed(total, document["latency"]["summary"]["p50"]))
     working = [row for row in rows if row["macs"]]
     note = None if document["engine_nodes"] else unknown("The time of each node: Latency says why.")
     if not working:
@@ -56,6 +58,16 @@ def _most(document: Document) -> Markup:
     total = sum(row["macs"] for row in working)
     said = f"Multiply-adds of each node, of {_macs(total)} in all"
     return join(note, _ranking(document, said, sorted(working, key=lambda row: -row["macs"]), "macs"))
+
+
+def _disturbed(total_ms: float, median_ms: float) -> Markup | None:
+    """A caution where the runs that were timed by node are not those that the latency tells of."""
+    if total_ms <= _DISTURBED * median_ms:
+        return None
+    said = f"Together they take {number(total_ms / median_ms)} times the median latency"
+    return tag(
+        "p", f"{said}: something else ran while nodes were timed. Measure again on a quiet device.", class_="caution"
+    )
 
 
 def _ranking(document: Document, caption: str, rows: Sequence[Row], by: str) -> Markup:
@@ -88,6 +100,7 @@ def _missing(document: Document, known_: Collection[str]) -> str:
     return ""
 
 
+_USUAL = tag("span", "as in the model", class_="note")
 _QUESTIONS = {"ms": "Where the time goes", "macs": "Where the work is"}
 
 
@@ -143,11 +156,12 @@ def _all(rows: Sequence[Row]) -> Markup:
             row["precision"],
             row["weights"] or "none",
         ]
+        idle = _idle(row)
         if has_times:
-            cells += [_time_of(row), known(row["share"], percent)]
+            cells += [idle or known(row["ms"], milliseconds), known(row["share"], percent)]
         if has_work:
-            cells.append(Cell("", 0.0) if row["macs"] is None else Cell(_macs(row["macs"]), row["macs"]))
-        made.append((*cells, join(row["reason"], _within(row["part_of"]))))
+            cells.append(idle or known(row["macs"], _macs))
+        made.append((*cells, join(row["reason"] or _USUAL, _within(row["part_of"]))))
     return details(
         f"All {count(len(rows), 'node')}", table("Every node, in the order of the plan", columns, made, sortable=True)
     )
@@ -157,10 +171,11 @@ def _within(part_of: str | None) -> Markup | None:
     return None if part_of is None else join(" Runs within ", code(part_of), ".")
 
 
-def _time_of(row: Row) -> Cell:
-    if row["skipped"]:
-        return Cell(tag("span", "not run" if row["part_of"] is None else "in another's run", class_="note"), 0.0)
-    return known(row["ms"], milliseconds)
+def _idle(row: Row) -> Cell | None:
+    """Of a node without a run of its own."""
+    if not row["skipped"]:
+        return None
+    return Cell(tag("span", "not run" if row["part_of"] is None else "in another's run", class_="note"), 0.0)
 
 
 def _engine(document: Document) -> Markup | None:

@@ -190,7 +190,7 @@ int edgeort_run(edgeort_model* model) { return edgeort_prepare(model) || !run_en
 const char* edgeort_last_error(const edgeort_model* model) { return model->error; }
 
 int edgeort_get_stats(const edgeort_model* model, edgeort_stats* stats) {
-  *stats = {0, 0, model->threads, model->n_nodes, model->isa};
+  *stats = {0, 0, 0, model->threads, model->n_nodes, model->isa};
   return 0;
 }
 

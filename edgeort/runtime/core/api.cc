@@ -3,12 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "items.h"
 #include "model.h"
 #include "ops.h"
 
 using namespace edgeort;
-
-struct edgeort_model : Model {};
 
 namespace {
 
@@ -102,10 +101,13 @@ Status set_input(Model& m, i32 index, const edgeort_tensor& given) {
   t.data = given.data;
   if (given.bytes && given.bytes < bytes(t))
     return m.fail("input \"%s\" has %zu bytes; its shape needs %zu", name_of(m, index), given.bytes, bytes(t));
-  if (count(t) > 0 && reinterpret_cast<uintptr_t>(t.data) % size_of(t.dtype))
+  if (count(t) > 0 && reinterpret_cast<uintptr_t>(t.data) % alignment_of(t.dtype))
     return m.fail("the data of input \"%s\" is not aligned to its elements of %zu bytes", name_of(m, index), size_of(t.dtype));
+  for (i64 i = 0; t.dtype == DType::tensor && t.data && i < count(t); ++i) {
+    if (const char* problem = check_item(t.as<const edgeort_item>()[i].tensor)) return m.fail("input \"%s\": %s", name_of(m, index), problem);
+  }
   m.tensors[index].tensor = t;
-  if (changed) m.prepared = false;
+  if (changed) m.change(index);
   return Status::ok;
 }
 
@@ -221,8 +223,14 @@ const char* edgeort_last_error(const edgeort_model* model) { return model->error
 
 int edgeort_get_stats(const edgeort_model* model, edgeort_stats* stats) {
   const size_t arena = model->arena_bytes();
-  *stats = {model->plan_bytes, arena > model->reserved_bytes ? arena : model->reserved_bytes, model->own_pool.threads(),
-            static_cast<int32_t>(model->plan.n_nodes), isa_name(model->isa)};
+  size_t states = 0;
+  for (u32 i = 0; i < model->n_states; ++i) states += static_cast<size_t>(model->states[i].bytes);
+  *stats = {model->plan_bytes,
+            arena > model->reserved_bytes ? arena : model->reserved_bytes,
+            states,
+            model->own_pool.threads(),
+            static_cast<int32_t>(model->plan.n_nodes),
+            isa_name(model->isa)};
   return 0;
 }
 

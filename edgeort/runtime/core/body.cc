@@ -14,7 +14,7 @@ bool Body::set(int input, const Tensor& value) const {
   if (t.dtype != value.dtype) return false;
   bool same = t.rank == value.rank;
   for (int d = 0; d < value.rank; ++d) same = same && t.dims[d] == value.dims[d];
-  if (!same) model_.prepared = false;
+  if (!same) model_.change(model_.plan.inputs[input]);
   t = value;
   return true;
 }

@@ -33,6 +33,7 @@ class Planner {
     if (!segment_.arena) return out_of_memory();
     segment_.storages = storages_;
     segment_.n_storages = n_;
+    segment_.updatable = true;
     point();
     return Status::ok;
   }

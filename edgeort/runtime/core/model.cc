@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "update.h"
+
 namespace edgeort {
 
 Status Model::fail(const char* format, ...) {
@@ -15,18 +17,20 @@ Status Model::fail(const char* format, ...) {
   return Status::error;
 }
 
-// Forgets what segments [segment, ...) prepared.
 void Model::reset_from(u32 segment) {
   if (segment >= n_segments) return;
   for (u32 node = segments[segment].begin; node < plan.n_nodes; ++node) {
     const u64 ns = nodes[node].ns;
-    nodes[node] = {nodes[node].op, nullptr, 0, 0, nullptr, nullptr, nullptr, ns, false, false, false, false, 0, 0};
+    const OpDef* op = nodes[node].op;
+    nodes[node] = {};
+    nodes[node].op = op;
+    nodes[node].ns = ns;
     for (u32 k = 0; k < plan.nodes[node].outputs; ++k) {
       const i32 index = plan.node_outputs(plan.nodes[node])[k];
       if (index < 0) continue;
       TensorState& t = tensors[index];
       t.tensor.data = nullptr;
-      t.value_known = t.shaped = t.streamed = t.slice_writer = false;
+      t.value_known = t.shaped = t.streamed = t.slice_writer = t.changed = false;
       t.view_of = t.input = t.held = t.slice.root = -1;
       t.slice_readers = 0;
       t.tensor.pitch = t.tensor.capacity = 0;
@@ -36,6 +40,7 @@ void Model::reset_from(u32 segment) {
   for (u32 i = segment; i < n_segments; ++i) {
     pages.give(segments[i].arena);
     segments[i].memory.free();
+    segments[i].updated.free();
     segments[i].arena = nullptr;
   }
   n_segments = segment;
@@ -61,17 +66,10 @@ void Model::close() {
 
 // The name of an input that gives a free dimension another size than an earlier input does, or null.
 const char* Model::unequal_dimension() const {
-  for (u32 i = 0; i < plan.n_inputs; ++i) {
-    const TensorRecord& a = plan.tensors[plan.inputs[i]];
-    for (u32 k = 0; k <= i; ++k) {
-      const TensorRecord& b = plan.tensors[plan.inputs[k]];
-      for (u32 d = 0; d < u32{a.rank} * b.rank; ++d) {
-        const u32 da = d / b.rank, db = d % b.rank;
-        const i64 free = plan.dims[a.dims + da];
-        const bool same = free < 0 && free == plan.dims[b.dims + db];
-        if (same && tensors[plan.inputs[i]].tensor.dims[da] != tensors[plan.inputs[k]].tensor.dims[db]) return plan.strings + a.name;
-      }
-    }
+  for (u32 i = 0; i < n_same_dims; ++i) {
+    const SameDim& same = same_dims[i];
+    if (tensors[same.tensor].tensor.dims[same.dim] != tensors[same.first].tensor.dims[same.first_dim])
+      return plan.strings + plan.tensors[same.tensor].name;
   }
   return nullptr;
 }
@@ -88,9 +86,12 @@ Status Model::prepare() {
   }
   if (const char* name = unequal_dimension())
     return fail("input \"%s\" disagrees with another input about a dimension that is free in both", name);
-  reset_from(0);
   running = false;
-  EDGEORT_TRY(prepare_segment(0));
+  if (!update(*this)) {
+    reset_from(0);
+    EDGEORT_TRY(prepare_segment(0));
+  }
+  for (u32 i = 0; i < plan.n_inputs; ++i) tensors[plan.inputs[i]].changed = false;
   prepared = true;
   return Status::ok;
 }
@@ -112,7 +113,7 @@ Status Model::prepare_segment(u32 begin) {
 
 Status Model::plan_segment(u32 begin, u64 limit) {
   Segment& segment = segments[n_segments++];
-  segment = {begin, begin, Bump(&pages), nullptr, 0, nullptr, 0};
+  segment = {begin, begin, Bump(&pages), Bump(&pages), nullptr, 0, nullptr, 0, false};
   current = &segment;
   Status status = Status::ok;
   u32 node = begin;

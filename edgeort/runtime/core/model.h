@@ -96,6 +96,7 @@ struct TensorState {
   bool value_known;    // its data can be read by prepare
   bool shaped;         // its producer declared it
   bool streamed;       // it exists only line by line
+  bool changed;        // since the first segment was prepared: an input's shape, or what follows from it (core/update.h)
   Model* body;         // a constant that is a plan: the model of it
 };
 
@@ -113,16 +114,25 @@ struct NodeState {
   bool follows_rows;
   int row_operands;  // of a node that ends rows: where operands begin that it reads row by row; else 0
   u32 row_epilogue;  // the node that runs as this one's rows are done; 0: none
+  bool varies;       // an update prepared it (core/update.h)
 };
 
 // Nodes [begin, end) that were prepared together. A graph whose shapes do not depend on data has one segment.
 struct Segment {
   u32 begin, end;
   Bump memory;
+  Bump updated;  // what nodes that vary hold
   u8* arena;
   size_t arena_bytes;
   const Storage* storages;  // how it is laid out
   i32 n_storages;
+  bool updatable;  // core/update.h
+};
+
+// Dimensions of two inputs that have one name.
+struct SameDim {
+  i32 tensor, dim;
+  i32 first, first_dim;
 };
 
 struct Model {
@@ -133,6 +143,8 @@ struct Model {
   Pages pages;
   Layout layout;
   TensorState* tensors;
+  SameDim* same_dims;
+  u32 n_same_dims;
   NodeState* nodes;
   const OpDef** ops;
   Segment* segments;
@@ -162,19 +174,25 @@ struct Model {
 
   Status fail(const char* format, ...) __attribute__((format(printf, 2, 3)));
   Status prepare();
+  Status prepare_node(u32 node);
   Status run();
   void close();
+  // Forgets what segments [segment, ...) prepared.
+  void reset_from(u32 segment);
+  // An input has another shape than the first segment was prepared for.
+  void change(i32 tensor) {
+    tensors[tensor].changed = true;
+    prepared = false;
+  }
   size_t arena_bytes() const;  // of bodies, too
 
  private:
   // Threads read absent operands at the same time: nothing may be written here.
   const Tensor& operand(i32 tensor) const { return tensor < 0 ? kNone : tensors[tensor].tensor; }
   static constexpr Tensor kNone = {};
-  void reset_from(u32 segment);
   const char* unequal_dimension() const;
   Status prepare_segment(u32 begin);
   Status plan_segment(u32 begin, u64 limit);
-  Status prepare_node(u32 node);
   Status spread_state(const Prepare& prepare, int input);
   void run_node(u32 node);
   Status run_now(u32 node);
@@ -193,3 +211,5 @@ Status plan_memory(Model& model, Segment& segment, u64 limit);
 bool block_of(const Model& model, u32 index, edgeort_block* block);
 
 }  // namespace edgeort
+
+struct edgeort_model : edgeort::Model {};

@@ -47,6 +47,10 @@ static inline i64 count(const Tensor& t, int begin, int end) {
 static inline i64 pitch_of(const Tensor& t) { return t.pitch ? t.pitch : t.dims[t.rank - 1]; }
 
 static inline size_t size_of(DType dtype) { return kDTypeSize[static_cast<u8>(dtype)]; }
+// Whether elements point at others: strings, and tensors.
+static inline bool points(DType dtype) { return dtype == DType::string || dtype == DType::tensor; }
+// What the address of an element is a multiple of.
+static inline size_t alignment_of(DType dtype) { return size_of(dtype) > 8 ? 8 : size_of(dtype); }
 static inline size_t bytes(const Tensor& t) { return static_cast<size_t>(count(t)) * size_of(t.dtype); }
 static inline i64 min_of(i64 a, i64 b) { return a < b ? a : b; }
 static inline i64 max_of(i64 a, i64 b) { return a > b ? a : b; }

@@ -5,6 +5,7 @@
 #include "constants.h"
 #include "model.h"
 #include "ops.h"
+#include "texts.h"
 
 namespace edgeort {
 namespace {
@@ -39,7 +40,7 @@ Status bind_ops(Model& m) {
   return Status::ok;
 }
 
-// Points the tensor at a constant's data, which is dense in memory.
+// Points the tensor at a constant's data, which is dense in memory, or at strings that point at it.
 bool load_constant(Model& m, const TensorRecord& r, TensorState* t) {
   u8* data = const_cast<u8*>(m.plan.data + r.data);
   if (r.sparse) {
@@ -47,6 +48,12 @@ bool load_constant(Model& m, const TensorRecord& r, TensorState* t) {
     if (!take(m.memory, &dense, bytes(t->tensor))) return false;
     widen(data, static_cast<u64>(count(t->tensor)), size_of(t->tensor.dtype), dense);
     data = dense;
+  }
+  if (t->tensor.dtype == DType::string) {
+    Text* texts;
+    if (!take(m.memory, &texts, static_cast<size_t>(count(t->tensor)))) return false;
+    read_texts(data, static_cast<u64>(count(t->tensor)), texts);
+    data = reinterpret_cast<u8*>(texts);
   }
   t->tensor.data = data;
   t->value_known = true;
@@ -83,6 +90,24 @@ Status load_tensors(Model& m) {
   for (u32 i = 0; i < m.plan.n_outputs; ++i) {
     m.tensors[m.plan.outputs[i]].last_use = static_cast<i32>(m.plan.n_nodes);
     ++m.tensors[m.plan.outputs[i]].uses;
+  }
+  return Status::ok;
+}
+
+// Which inputs' free dimensions have one name. No more than each dimension with the first of its name.
+Status find_same_dims(Model& m) {
+  if (!take(m.memory, &m.same_dims, size_t{m.plan.n_inputs} * kMaxRank)) return m.fail("out of memory");
+  for (u32 i = 0; i < m.plan.n_inputs * u32{kMaxRank}; ++i) {
+    const i32 tensor = m.plan.inputs[i / kMaxRank], dim = static_cast<i32>(i % kMaxRank);
+    const TensorRecord& r = m.plan.tensors[tensor];
+    if (dim >= r.rank || m.plan.dims[r.dims + static_cast<u32>(dim)] >= 0) continue;
+    for (u32 k = 0; k < i; ++k) {
+      const i32 first = m.plan.inputs[k / kMaxRank], first_dim = static_cast<i32>(k % kMaxRank);
+      const TensorRecord& f = m.plan.tensors[first];
+      if (first_dim >= f.rank || m.plan.dims[f.dims + static_cast<u32>(first_dim)] != m.plan.dims[r.dims + static_cast<u32>(dim)]) continue;
+      m.same_dims[m.n_same_dims++] = {tensor, dim, first, first_dim};
+      break;
+    }
   }
   return Status::ok;
 }
@@ -125,6 +150,7 @@ Status open_plan(Model& m, const u8* data, size_t size) {
   if (!take(m.memory, &m.segments, m.max_segments)) return m.fail("out of memory");
   EDGEORT_TRY(bind_ops(m));
   EDGEORT_TRY(load_tensors(m));
+  EDGEORT_TRY(find_same_dims(m));
   return open_bodies(m);
 }
 

@@ -17,7 +17,7 @@ using f32 = float;
 using f64 = double;
 
 static constexpr u8 kMagic[8] = {69, 68, 71, 69, 79, 82, 84, 1};
-static constexpr u32 kVersion = 4;
+static constexpr u32 kVersion = 5;
 static constexpr u64 kAlignment = 64;
 static constexpr int kMaxRank = 8;
 static constexpr i64 kPanel = 16;
@@ -47,10 +47,12 @@ enum class DType : u8 {
   u4 = 20,
   i2 = 21,
   u2 = 22,
-  q8 = 23
+  string = 23,
+  tensor = 24,
+  q8 = 25
 };
-static constexpr u8 kDTypeSize[] = {4, 1, 1, 2, 2, 4, 8, 1, 2, 8, 4, 8, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
-static constexpr u32 kDTypes = 24;
+static constexpr u8 kDTypeSize[] = {4, 1, 1, 2, 2, 4, 8, 1, 2, 8, 4, 8, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 16, 8, 1};
+static constexpr u32 kDTypes = 26;
 
 enum class Kind : u8 { activation, input, constant };
 enum class Uop : u8 {
@@ -80,7 +82,7 @@ struct Header {
 };
 static_assert(sizeof(Header) == 192);
 
-// A value of the graph. dims: index of its first entry in the dims table; an entry -(k+1) is free dimension k. sparse: a constant of a mask and the entries that are not zero.
+// A value of the graph. dims: index of its first entry in the dims table; an entry -(k+1) is free dimension k. sparse: a constant of a mask and the entries that are not zero. Constants of strings: where each ends (u64), then their bytes.
 struct TensorRecord {
   u64 data;
   u64 bytes;
@@ -197,6 +199,14 @@ struct DynamicQGemmParams {
   Program epilogue;
 };
 static_assert(sizeof(DynamicQGemmParams) == 48);
+
+// A product of float32 [..., k], whose rows become bytes in blocks as it runs, by weights of 4 or 8 bits in the same blocks: inputs are x, weights, bias, scales, zero points, the program's operands (kernels/qblocks).
+struct BlockQGemmParams {
+  i64 k;
+  i64 n;
+  Program epilogue;
+};
+static_assert(sizeof(BlockQGemmParams) == 40);
 
 // A product of float32 [..., k] by a constant [k, n] with zeros: inputs are x, the weights that are not zero, column by column, the mask u64 [n, ceil(k / 64)] of their places, the bias, the program's operands.
 struct SparseGemmParams {

@@ -27,6 +27,7 @@ Status check(Model& m, i32 input, i32 output, i64 capacity) {
   i64 least, most;
   m.plan.bounds_of(m.plan.tensors[input], t.rank - 2, &least, &most);
   if (least > 0) return m.fail("input \"%s\" cannot be empty", name);
+  if (points(m.tensors[input].tensor.dtype)) return m.fail("input \"%s\" points at data that no state can keep", name);
   if (capacity < 1 || capacity > most) return m.fail("input \"%s\" has no room for %lld rows", name, (long long)capacity);
   return Status::ok;
 }
@@ -64,6 +65,7 @@ Status bind_state(Model& m, int input_index, int output_index, i64 capacity) {
   m.tensors[input].tensor = t;
   m.tensors[output].grows_from = input;
   m.states[m.n_states++] = {input, output, capacity, data, size};
+  if (m.n_segments) m.segments[0].updatable = false;
   m.prepared = false;
   return Status::ok;
 }
@@ -77,7 +79,7 @@ Status rewind_states(Model& m, i64 rows) {
   }
   for (u32 i = 0; i < m.n_states; ++i) {
     i64& held = rows_of(m.tensors[m.states[i].input].tensor);
-    if (held != rows) m.prepared = false;
+    if (held != rows) m.change(m.states[i].input);
     held = rows;
   }
   return Status::ok;
@@ -88,7 +90,7 @@ void advance_states(Model& m) {
     const State& state = m.states[i];
     i64& held = rows_of(m.tensors[state.input].tensor);
     const i64 rows = rows_of(m.tensors[state.output].tensor);
-    if (held != rows) m.prepared = false;
+    if (held != rows) m.change(state.input);
     held = rows;
   }
 }

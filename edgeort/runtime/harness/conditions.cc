@@ -1,16 +1,20 @@
 #include "conditions.h"
 
+#if defined(__linux__)
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cores.h"
+#endif
 
 namespace edgeort {
 namespace {
 
-constexpr int kMostSensors = 128;
 constexpr double kNoTemperature = __builtin_nan("");
+
+#if defined(__linux__)
+constexpr int kMostSensors = 128;
 
 // What sensors of CPUs have in their names: of boards, of phones, of PCs.
 constexpr const char* kCpuNames[] = {"cpu", "soc", "pkg", "core", "CPU", "BIG", "MID", "LITTLE", "k10temp", "zenpower"};
@@ -29,9 +33,11 @@ double read_temperature(const char* path) {
   const double celsius = strtod(text, nullptr) * 1e-3;
   return celsius > -60 && celsius < 200 && celsius != 0 ? celsius : kNoTemperature;
 }
+#endif
 
 }  // namespace
 
+#if defined(__linux__)
 double load_average() {
   char text[64];
   return read_line("/proc/loadavg", text, sizeof(text)) ? strtod(text, nullptr) : -1;
@@ -67,5 +73,10 @@ Sample Conditions::sample(double at_s) const {
   }
   return s;
 }
+#else
+double load_average() { return -1; }
+Conditions::Conditions() {}
+Sample Conditions::sample(double at_s) const { return {at_s, -1, kNoTemperature, ""}; }
+#endif
 
 }  // namespace edgeort

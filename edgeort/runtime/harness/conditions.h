@@ -26,8 +26,8 @@ class Conditions {
 
   void find(const char* folder, const char* name_file, const char* value_file, bool of_cpus);
 
-  char paths_[kMost][kPathBytes];
-  int n_ = 0;
+  [[maybe_unused]] char paths_[kMost][kPathBytes];
+  [[maybe_unused]] int n_ = 0;
 };
 
 }  // namespace edgeort

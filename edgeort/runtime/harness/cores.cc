@@ -1,9 +1,9 @@
 #include "cores.h"
 
 #include <stdio.h>
+#if defined(__linux__)
 #include <stdlib.h>
 #include <string.h>
-#if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -11,9 +11,9 @@
 namespace edgeort {
 namespace {
 
+#if defined(__linux__)
 constexpr double kSameKind = 1.1;  // single cores of one kind are let run a few percent faster than the others
 
-#if defined(__linux__)
 // How fast a CPU is among those of this machine; 0: the system does not tell.
 double speed_of(int cpu) {
   char path[80], text[32];
@@ -70,6 +70,7 @@ int Cores::count() const {
   return n;
 }
 
+#if defined(__linux__)
 bool read_line(const char* path, char* line, int line_bytes) {
   FILE* file = fopen(path, "rb");
   if (!file) return false;
@@ -82,7 +83,6 @@ bool read_line(const char* path, char* line, int line_bytes) {
   return length > 0;
 }
 
-#if defined(__linux__)
 bool hold_to_cores(const char* text, Cores* cores, char* error, size_t error_bytes) {
   Cores allowed = {};
   *cores = {};

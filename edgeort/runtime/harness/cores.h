@@ -21,7 +21,7 @@ bool hold_to_cores(const char* text, Cores* cores, char* error, size_t error_byt
 // The CPU that this thread runs on, or -1.
 int current_cpu();
 
-// The first line of a file without its end; false: it cannot be read or is empty.
+// The first line of a file without its end; false: it cannot be read or is empty. Linux only.
 bool read_line(const char* path, char* line, int line_bytes);
 
 }  // namespace edgeort

@@ -5,8 +5,8 @@
 namespace edgeort {
 namespace {
 
-constexpr size_t kSizes[] = {4, 1, 1, 2, 2, 4, 8, 1, 2, 8, 4, 8, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
-static_assert(sizeof(kSizes) / sizeof(*kSizes) == EDGEORT_U2 + 1);
+constexpr size_t kSizes[] = {4, 1, 1, 2, 2, 4, 8, 1, 2, 8, 4, 8, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, sizeof(edgeort_string), sizeof(edgeort_item)};
+static_assert(sizeof(kSizes) / sizeof(*kSizes) == EDGEORT_TENSOR + 1);
 
 // IEEE bits of n * 2^(1 - width) - 1, for n of `width` bits: exact in a format with at least width - 1 fraction bits.
 u64 on_grid(u64 n, int width, int exponent_bits, int fraction_bits) {
@@ -85,28 +85,58 @@ i64 element_count(const edgeort_tensor& tensor) {
 }
 
 void fill_random(const edgeort_tensor& tensor, int input) {
+  static constexpr char kLetters[] = "abcdefghijklmnopqrstuvwxyz012345";
   const size_t size = dtype_bytes(tensor.dtype);
   const u64 seed = mix(static_cast<u64>(input));
   const i64 n = element_count(tensor);
   for (i64 i = 0; i < n; ++i) {
+    if (tensor.dtype == EDGEORT_STRING) {
+      static_cast<edgeort_string*>(tensor.data)[i] = {kLetters + (mix(seed ^ static_cast<u64>(i)) >> 59), 1};
+      continue;
+    }
     const u64 value = element(mix(seed ^ static_cast<u64>(i)), tensor.dtype);
     memcpy(static_cast<u8*>(tensor.data) + static_cast<size_t>(i) * size, &value, size);
   }
 }
 
-u64 digest(const edgeort_tensor& tensor) {
+namespace {
+
+struct Sum {
   u64 sum = 0, at = 0;
-  const auto add = [&](u64 word) { sum += mix(mix(at++) ^ word); };
-  add(static_cast<u64>(tensor.dtype));
-  add(static_cast<u64>(tensor.rank));
-  for (int d = 0; d < tensor.rank; ++d) add(static_cast<u64>(tensor.dims[d]));
-  const size_t bytes = static_cast<size_t>(element_count(tensor)) * dtype_bytes(tensor.dtype);
-  for (size_t i = 0; i < bytes; i += 8) {
-    u64 word = 0;
-    memcpy(&word, static_cast<const u8*>(tensor.data) + i, bytes - i < 8 ? bytes - i : 8);
-    add(canonical(word, tensor.dtype));
+
+  void add(u64 word) { sum += mix(mix(at++) ^ word); }
+  void add(const void* data, size_t bytes, int dtype) {
+    for (size_t i = 0; i < bytes; i += 8) {
+      u64 word = 0;
+      memcpy(&word, static_cast<const u8*>(data) + i, bytes - i < 8 ? bytes - i : 8);
+      add(canonical(word, dtype));
+    }
   }
-  return sum;
+  void add(const edgeort_tensor& tensor) {
+    add(static_cast<u64>(tensor.dtype));
+    add(static_cast<u64>(tensor.rank));
+    for (int d = 0; d < tensor.rank; ++d) add(static_cast<u64>(tensor.dims[d]));
+    const i64 n = element_count(tensor);
+    if (tensor.dtype == EDGEORT_STRING) {
+      const auto* texts = static_cast<const edgeort_string*>(tensor.data);
+      for (i64 i = 0; i < n; ++i) {
+        add(texts[i].bytes);
+        add(texts[i].data, static_cast<size_t>(texts[i].bytes), EDGEORT_U8);
+      }
+    } else if (tensor.dtype == EDGEORT_TENSOR) {
+      for (i64 i = 0; i < n; ++i) add(*static_cast<const edgeort_item*>(tensor.data)[i].tensor);
+    } else {
+      add(tensor.data, static_cast<size_t>(n) * dtype_bytes(tensor.dtype), tensor.dtype);
+    }
+  }
+};
+
+}  // namespace
+
+u64 digest(const edgeort_tensor& tensor) {
+  Sum all;
+  all.add(tensor);
+  return all.sum;
 }
 
 }  // namespace edgeort

@@ -31,6 +31,47 @@ const char* value_of(const char* header, const char* key) {
   return at;
 }
 
+// The bytes of an element of '|S12', or 0.
+u64 text_bytes(const char* descr) {
+  const bool is_text = descr[0] == '\'' && (descr[1] == '|' || descr[1] == '<') && descr[2] == 'S';
+  return is_text ? strtoull(descr + 3, nullptr, 10) : 0;
+}
+
+// Strings of a fixed size, zeros behind each.
+const char* point_at_texts(edgeort_tensor* t, const u8* data, size_t size, u64 each) {
+  const i64 n = element_count(*t);
+  if (size != static_cast<u64>(n) * each) return "its size disagrees with its shape";
+  auto* texts = static_cast<edgeort_string*>(allocate_pages(static_cast<size_t>(n + 1) * sizeof(edgeort_string)));
+  if (!texts) return "memory is out";
+  for (i64 i = 0; i < n; ++i) {
+    texts[i] = {reinterpret_cast<const char*>(data) + static_cast<u64>(i) * each, each};
+    while (texts[i].bytes && !texts[i].data[texts[i].bytes - 1]) --texts[i].bytes;
+  }
+  t->bytes = static_cast<size_t>(n) * sizeof(edgeort_string);
+  t->data = texts;
+  return nullptr;
+}
+
+// An element of a file of these strings.
+u64 longest_text(const edgeort_tensor& t) {
+  u64 longest = 1;
+  for (i64 i = 0; i < element_count(t); ++i) {
+    const u64 size = static_cast<const edgeort_string*>(t.data)[i].bytes;
+    if (size > longest) longest = size;
+  }
+  return longest;
+}
+
+bool write_texts(FILE* file, const edgeort_tensor& t, u64 each) {
+  bool good = true;
+  for (i64 i = 0; good && i < element_count(t); ++i) {
+    const edgeort_string& text = static_cast<const edgeort_string*>(t.data)[i];
+    good = fwrite(text.data, 1, text.bytes, file) == text.bytes;
+    for (u64 k = text.bytes; good && k < each; ++k) good = fputc(0, file) == 0;
+  }
+  return good;
+}
+
 // The dictionary literal that says dtype, order and shape.
 const char* parse_header(const char* header, edgeort_tensor* t) {
   const char* descr = value_of(header, "'descr'");
@@ -38,7 +79,7 @@ const char* parse_header(const char* header, edgeort_tensor* t) {
   const char* shape = value_of(header, "'shape'");
   if (!descr || !order || !shape || *descr != '\'' || *shape != '(') return "its header is damaged";
   const char* end = strchr(descr + 1, '\'');
-  t->dtype = end ? dtype_of(descr + 1, static_cast<size_t>(end - descr - 1)) : -1;
+  t->dtype = text_bytes(descr) ? EDGEORT_STRING : end ? dtype_of(descr + 1, static_cast<size_t>(end - descr - 1)) : -1;
   if (t->dtype < 0) return "its element type is not one that the runtime has (little endian)";
   if (strncmp(order, "False", 5) != 0) return "it is in Fortran order; save it with numpy.ascontiguousarray";
   t->rank = 0;
@@ -70,6 +111,7 @@ const char* parse_npy(const u8* file, size_t size, edgeort_tensor* t) {
   if (const char* problem = parse_header(header, t)) return problem;
   const size_t offset = start + length;
   if (offset % 8) return "its data is not aligned; write it with a NumPy of this decade";
+  if (t->dtype == EDGEORT_STRING) return point_at_texts(t, file + offset, size - offset, text_bytes(value_of(header, "'descr'")));
   t->bytes = static_cast<size_t>(element_count(*t)) * dtype_bytes(t->dtype);
   if (size - offset != t->bytes) return "its size disagrees with its shape";
   t->data = const_cast<u8*>(file + offset);
@@ -87,11 +129,14 @@ bool read_npy(const char* path, Mapping* mapping, edgeort_tensor* tensor, char e
   return !problem;
 }
 
-int stored_dtype(int dtype) { return dtype_of(kDescr[dtype], strlen(kDescr[dtype])); }
+int stored_dtype(int dtype) { return dtype > EDGEORT_U2 ? dtype : dtype_of(kDescr[dtype], strlen(kDescr[dtype])); }
 
 bool write_npy(FILE* file, const edgeort_tensor& t, bool (*head)(FILE*, size_t)) {
-  char header[256];
-  int n = snprintf(header, sizeof(header), "{'descr': '%s', 'fortran_order': False, 'shape': (", kDescr[t.dtype]);
+  if (t.dtype == EDGEORT_TENSOR) return false;
+  const u64 each = t.dtype == EDGEORT_STRING ? longest_text(t) : 0;
+  char header[256], descr[32];
+  snprintf(descr, sizeof(descr), "|S%llu", static_cast<unsigned long long>(each));
+  int n = snprintf(header, sizeof(header), "{'descr': '%s', 'fortran_order': False, 'shape': (", each ? descr : kDescr[t.dtype]);
   for (int d = 0; d < t.rank; ++d)
     n += snprintf(header + n, sizeof(header) - static_cast<size_t>(n), "%lld%s", static_cast<long long>(t.dims[d]),
                   t.rank == 1      ? ","
@@ -101,9 +146,10 @@ bool write_npy(FILE* file, const edgeort_tensor& t, bool (*head)(FILE*, size_t))
   while ((10 + n + 1) % 64) header[n++] = ' ';
   header[n++] = '\n';
   const u8 preamble[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, static_cast<u8>(n & 255), static_cast<u8>(n >> 8)};
-  const size_t length = static_cast<size_t>(n), bytes = static_cast<size_t>(element_count(t)) * dtype_bytes(t.dtype);
+  const size_t length = static_cast<size_t>(n), bytes = static_cast<size_t>(element_count(t)) * (each ? each : dtype_bytes(t.dtype));
   if (head && !head(file, 10 + length + bytes)) return false;
-  return fwrite(preamble, 1, 10, file) == 10 && fwrite(header, 1, length, file) == length && fwrite(t.data, 1, bytes, file) == bytes;
+  const bool good = fwrite(preamble, 1, 10, file) == 10 && fwrite(header, 1, length, file) == length;
+  return good && (each ? write_texts(file, t, each) : fwrite(t.data, 1, bytes, file) == bytes);
 }
 
 bool write_npy(const char* path, const edgeort_tensor& t) {

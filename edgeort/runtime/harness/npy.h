@@ -1,4 +1,5 @@
-// NumPy's .npy files: C order, little endian, the runtime's element types.
+// NumPy's .npy files: C order, little endian, the runtime's element types; strings as NumPy's of a fixed size ('S'), less zeros at their
+// ends. Sequences have no such form.
 #pragma once
 #include <stdio.h>
 

@@ -10,8 +10,8 @@ namespace {
 constexpr const char* kNames[] = {"float32",    "uint8",        "int8",           "uint16",     "int16",          "int32",
                                   "int64",      "bool",         "float16",        "float64",    "uint32",         "uint64",
                                   "bfloat16",   "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "float8e8m0",
-                                  "float4e2m1", "int4",         "uint4",          "int2",       "uint2"};
-static_assert(sizeof(kNames) / sizeof(*kNames) == EDGEORT_U2 + 1);
+                                  "float4e2m1", "int4",         "uint4",          "int2",       "uint2", "string", "tensor"};
+static_assert(sizeof(kNames) / sizeof(*kNames) == EDGEORT_TENSOR + 1);
 
 struct Latency {
   double min, mean, p50, p90, p99;
@@ -132,8 +132,8 @@ void print_json(edgeort_model* model, Result* r) {
   printf("{\"plan\": ");
   print_string(r->plan);
   printf(", \"isa\": \"%s\", \"threads\": %d, \"nodes\": %d", r->stats.isa, r->stats.threads, r->stats.nodes);
-  printf(", \"weights_bytes\": %zu, \"arena_bytes\": %zu, \"peak_rss_bytes\": %zu", r->stats.weights_bytes, r->stats.arena_bytes,
-         r->measured.peak_rss_bytes);
+  printf(", \"weights_bytes\": %zu, \"arena_bytes\": %zu, \"states_bytes\": %zu, \"peak_rss_bytes\": %zu", r->stats.weights_bytes,
+         r->stats.arena_bytes, r->stats.states_bytes, r->measured.peak_rss_bytes);
   print_cores(r->cores);
   printf(", \"open_ms\": %.4f, \"prepare_ms\": %.4f, \"load_ms\": %.4f, \"first_run_ms\": %.4f", r->open_ms, r->prepare_ms,
          r->open_ms + r->prepare_ms, r->first_run_ms);
@@ -157,7 +157,7 @@ void print_json(edgeort_model* model, Result* r) {
       print_string(node.name);
       printf(", \"op\": ");
       print_string(node.op);
-      printf(", \"ms\": %.5f, \"skipped\": %s, \"run_of\": %d}", node_ms(node, i, r->measured), node.skipped ? "true" : "false",
+      printf(", \"ms\": %.6f, \"skipped\": %s, \"run_of\": %d}", node_ms(node, i, r->measured), node.skipped ? "true" : "false",
              edgeort_run_of(model, i));
     }
     printf("]");

@@ -33,7 +33,7 @@
 extern "C" {
 #endif
 
-#define EDGEORT_ABI 1
+#define EDGEORT_ABI 2
 #define EDGEORT_MAX_RANK 8
 #define EDGEORT_ERROR_BYTES 512
 /* What edgeort_prepare and edgeort_run return when activations need more memory than the plan was built for. */
@@ -70,7 +70,9 @@ typedef enum {
   EDGEORT_I4 = 19,
   EDGEORT_U4 = 20,
   EDGEORT_I2 = 21,
-  EDGEORT_U2 = 22
+  EDGEORT_U2 = 22,
+  EDGEORT_STRING = 23, /* elements are edgeort_string */
+  EDGEORT_TENSOR = 24  /* elements are edgeort_item */
 } edgeort_dtype;
 
 typedef struct {
@@ -82,6 +84,19 @@ typedef struct {
   int64_t dims[EDGEORT_MAX_RANK]; /* -1: free */
 } edgeort_tensor;
 
+/* UTF-8, not terminated. What an input's strings point at must stay where it is as its data must; what an output's strings point at
+ * lasts as long as its data. */
+typedef struct {
+  const char* data;
+  uint64_t bytes;
+} edgeort_string;
+
+/* A sequence is a tensor of rank 1 whose elements are tensors; an optional one of none or one element. Both last as strings do. */
+typedef union {
+  const edgeort_tensor* tensor;
+  uint64_t bits; /* an element has 8 bytes on every machine */
+} edgeort_item;
+
 typedef struct {
   int32_t threads; /* 0: as many as there are CPUs; 64 at most */
   int32_t profile; /* nonzero: time every node */
@@ -91,6 +106,7 @@ typedef struct {
 typedef struct {
   size_t weights_bytes; /* the plan, mapped */
   size_t arena_bytes;   /* activations and scratch, valid after edgeort_prepare or edgeort_run; of the largest inputs, where bounded */
+  size_t states_bytes;  /* of states, with room for all their rows (edgeort_bind_state) */
   int32_t threads;
   int32_t nodes;
   const char* isa;

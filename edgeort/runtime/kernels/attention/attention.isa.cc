@@ -8,11 +8,15 @@ namespace {
 
 constexpr int kAtOnce = 4;  // rows that share what is loaded
 
-EDGEORT_INLINE void fetch(const f32* p, i64 n) {
-  constexpr i64 kLine = 16;
-  for (i64 i = 0; i < n; i += kLine) __builtin_prefetch(p + i);
+constexpr int kLine = 16;  // floats of a line of the cache
+
+// Fetches the line at column d of vectors [j, j + n) of what is read next: into level 2, as level 1 may be too small.
+EDGEORT_INLINE void fetch(const FewRows& t, i64 j, i64 d, int n) {
+  if (!t.next || d % kLine != 0) return;
+  const f32* from = t.next + j * t.next_step + d;
+#pragma clang loop unroll(disable)
+  for (int i = 0; i < n; ++i) __builtin_prefetch(from + i * t.next_step, 0, 2);
 }
-constexpr i64 kAhead = 32;  // vectors
 
 EDGEORT_INLINE int some(i64 left) { return left < kLanes ? static_cast<int>(left) : kLanes; }
 
@@ -42,19 +46,19 @@ template <int M>
 EDGEORT_INLINE void dots_of(const FewRows& t, i64 m, i64 j, int n) {
   const f32* rows = t.rows + m * t.row_step;
   vf sum[M] = {};
-  if (m == 0) {
-    for (i64 i = j; i < j + n; ++i) {
-      if (i + kAhead < t.count) fetch(t.vectors + (i + kAhead) * t.step, t.size);
-      if (t.next && i < kAhead) fetch(t.next + i * t.next_step, t.size);
-    }
-  }
   i64 d = 0;
   if (n == kLanes) {
 #pragma clang loop unroll(disable)
-    for (; d + kLanes <= t.size; d += kLanes) dots_of<M, true>(t, rows, j, d, kLanes, kLanes, sum);
+    for (; d + kLanes <= t.size; d += kLanes) {
+      if (m == 0) fetch(t, j, d, n);
+      dots_of<M, true>(t, rows, j, d, kLanes, kLanes, sum);
+    }
   }
 #pragma clang loop unroll(disable)
-  for (; d < t.size; d += kLanes) dots_of<M, false>(t, rows, j, d, n, some(t.size - d), sum);
+  for (; d < t.size; d += kLanes) {
+    if (m == 0) fetch(t, j, d, n);
+    dots_of<M, false>(t, rows, j, d, n, some(t.size - d), sum);
+  }
 #pragma clang loop unroll(full)
   for (int r = 0; r < M; ++r) store_n(t.out + (m + r) * t.out_step + j, sum[r] + vf{}, n);
 }
@@ -69,11 +73,17 @@ template <int M, int V>
 EDGEORT_INLINE void sums_of(const FewRows& t, i64 m, i64 d, int last) {
   const f32* rows = t.rows + m * t.row_step;
   const f32* at = t.vectors + d;
+  const f32* next = m == 0 && t.next ? t.next + d : nullptr;
   vf sum[M][V] = {};
   for (i64 j = 0; j < t.count; ++j, at += t.step) {
     vf v[V];
 #pragma clang loop unroll(full)
     for (int i = 0; i < V; ++i) v[i] = i + 1 < V ? load(at + i * kLanes) : load_some(at + i * kLanes, last);
+    if (next) {
+#pragma clang loop unroll(full)
+      for (int i = 0; i < V * kLanes; i += kLanes < kLine ? kLine : kLanes) __builtin_prefetch(next + i, 0, 2);
+      next += t.next_step;
+    }
 #pragma clang loop unroll(full)
     for (int r = 0; r < M; ++r) {
 #pragma clang loop unroll(full)
@@ -106,7 +116,6 @@ void dots(const FewRows& t) {
 }
 
 void sums(const FewRows& t) {
-  for (i64 j = 0; t.next && j < kAhead && j < t.count; ++j) fetch(t.next + j * t.next_step, t.size);
   all_rows(t.count_rows, [&](i64 m) { sums_rows<1>(t, m); }, [&](i64 m) { sums_rows<kAtOnce>(t, m); });
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../../core/body.h"
+#include "../../core/texts.h"
 
 namespace edgeort {
 
@@ -40,7 +41,7 @@ static inline Status set_known(Prepare& p, int output, const Tensor& t, const vo
   void* to = p.known(output);
   if (!to) return p.fail("out of memory");
   copy(to, data, bytes(t));
-  return Status::ok;
+  return own(p, t.dtype, to, count(t));
 }
 
 }  // namespace edgeort

@@ -94,13 +94,16 @@ Status collect(Prepare& p, State& s, const Body& body, Growing* next) {
   for (int i = 0; i < s.carried; ++i) {
     s.now[i] = body.out(1 + i);
     s.now[i].data = next->data + at;
+    EDGEORT_TRY(own(p, s.now[i].dtype, s.now[i].data, count(s.now[i])));
     at += padded(s.now[i]);
   }
   for (int i = 0; i < p.outputs() - s.carried; ++i) {
     const Tensor& t = body.out(1 + s.carried + i);
     if (s.trip > 0 && !same_shape(t, s.element[i])) return p.fail("output %d: its elements have different shapes", s.carried + i);
     s.element[i] = t;
+    const size_t before = s.scans[i].size;
     if (!s.scans[i].append(t.data, bytes(t))) return p.fail("out of memory");
+    EDGEORT_TRY(own(p, t.dtype, s.scans[i].data + before, count(t)));
   }
   return Status::ok;
 }

@@ -31,7 +31,7 @@ Status batches(Prepare& p, const Tensor& a, const Tensor& b, int a_core, int b_c
   const int a_lead = a.rank - a_core, b_lead = b.rank - b_core;
   s->rank = a_lead > b_lead ? a_lead : b_lead;
   s->batch = 1;
-  i64 a_step = count(a, a_lead, a.rank), b_step = count(b, b_lead, b.rank);
+  i64 a_step = count(a, a_lead, a.rank), b_step = b.capacity ? b.capacity * b.dims[b.rank - 1] : count(b, b_lead, b.rank);
   for (int d = s->rank - 1; d >= 0; --d) {
     const int ia = d - (s->rank - a_lead), ib = d - (s->rank - b_lead);
     const i64 da = ia < 0 ? 1 : a.dims[ia], db = ib < 0 ? 1 : b.dims[ib];
@@ -74,6 +74,7 @@ Status shapes(Prepare& p, const GemmParams& g, const CompressedKernels* kernels,
     s->n = g.transpose_b ? b0 : b1;
     s->b_row = g.transpose_b ? 1 : b1;
     s->b_column = g.transpose_b ? b1 : 1;
+    p.reads_state(1);
   } else {
     EDGEORT_TRY(packed_weights(p, g, kernels, s));
   }

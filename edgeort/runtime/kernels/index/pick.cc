@@ -6,6 +6,7 @@ namespace edgeort {
 namespace {
 
 bool is_zero(DType dtype, const void* data, i64 i) {
+  if (dtype == DType::string) return static_cast<const Text*>(data)[i].size == 0;
   static const u64 zero = 0;
   return key_of(dtype, data, i) == key_of(dtype, &zero, 0);
 }
@@ -14,6 +15,7 @@ bool is_zero(DType dtype, const void* data, i64 i) {
 Status prepare_nonzero(Prepare& p) {
   EDGEORT_TRY(need(p, 1, 1));
   const Tensor& in = p.in(0);
+  if (in.dtype == DType::tensor) return p.fail("tensors are neither zero nor not");
   const void* data;
   EDGEORT_TRY(value_of(p, 0, &data));
   i64 dims[2] = {in.rank, 0};

@@ -14,6 +14,7 @@ struct Item {
 Status prepare_topk(Prepare& p) {
   EDGEORT_TRY(need(p, 2, 0));
   const Tensor& in = p.in(0);
+  if (points(in.dtype)) return p.fail("has no order for elements that are no numbers");
   int axis;
   EDGEORT_TRY(axis_of(p, p.params<AxisParams>().axis, in.rank, &axis));
   Integers k;
@@ -70,6 +71,7 @@ enum ArgFlags : i64 { kKeepDims = 1, kLast = 2, kLeast = 4 };
 Status prepare_arg(Prepare& p) {
   EDGEORT_TRY(need(p, 1, 1));
   const Tensor& in = p.in(0);
+  if (points(in.dtype)) return p.fail("has no order for elements that are no numbers");
   const auto& params = p.params<AxisParams>();
   int axis, rank = 0;
   EDGEORT_TRY(axis_of(p, params.axis, in.rank, &axis));

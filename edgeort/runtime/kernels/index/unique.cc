@@ -16,6 +16,11 @@ struct Items {
   int compare(i64 a, i64 b) const {
     for (i64 run = 0; run < outer; ++run) {
       for (i64 i = 0; i < inner; ++i) {
+        if (dtype == DType::string) {
+          const auto* texts = static_cast<const Text*>(data);
+          if (const int c = compare_texts(texts[place(a, run) + i], texts[place(b, run) + i])) return c;
+          continue;
+        }
         const u64 x = key_of(dtype, data, place(a, run) + i), y = key_of(dtype, data, place(b, run) + i);
         if (x != y) return x < y ? -1 : 1;
       }
@@ -65,6 +70,7 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(need(p, 1, 0));
   const Tensor& in = p.in(0);
   const auto& params = p.params<AxisParams>();
+  if (in.dtype == DType::tensor) return p.fail("tensors have no order");
   const bool along = params.flag & 1, sorted = params.flag & 2;
   int axis = 0;
   if (along) EDGEORT_TRY(axis_of(p, params.axis, in.rank, &axis));

@@ -1,6 +1,6 @@
 // Checks of a node's operands that the moving and indexing kernels share.
 #pragma once
-#include "../../core/op.h"
+#include "../../core/texts.h"
 
 namespace edgeort {
 
@@ -27,10 +27,10 @@ static inline void* state_of(Prepare& p, i64 size) {
   return static_cast<u64>(size) > (size_t{0} - 1) / 4 ? nullptr : p.state(static_cast<size_t>(size));
 }
 
-// Calls body(T{}) with the unsigned integer type of `size` bytes.
+// Calls body(T{}) with the unsigned integer type of `size` bytes, or with a string.
 template <class F>
 static inline void for_size(size_t size, const F& body) {
-  size == 1 ? body(u8{}) : size == 2 ? body(u16{}) : size == 4 ? body(u32{}) : body(u64{});
+  size == 1 ? body(u8{}) : size == 2 ? body(u16{}) : size == 4 ? body(u32{}) : size == 8 ? body(u64{}) : body(Text{});
 }
 
 // Integers of an int32 or int64 tensor.

@@ -32,7 +32,7 @@ void run_constant_of_shape(Run& r) {
 Status prepare_eye_like(Prepare& p) {
   EDGEORT_TRY(need(p, 2, 1));
   if (p.in(0).rank != 2) return p.fail("its input has rank %d, not 2", p.in(0).rank);
-  if (count(p.in(1)) != 1) return p.fail("its value must be one element");
+  if (count(p.in(1)) != 1 || p.in(1).dtype == DType::tensor) return p.fail("its value must be one number");
   return p.set(0, p.in(1).dtype, p.in(0).dims, 2);
 }
 
@@ -50,6 +50,7 @@ void run_eye_like(Run& r) {
 // flag: keep what is on and above diagonal k (input 1, else 0); without it what is on and below.
 Status prepare_trilu(Prepare& p) {
   EDGEORT_TRY(need(p, 1, 1));
+  if (p.in(0).dtype == DType::tensor) return p.fail("there is no tensor that could stand for nothing");
   if (p.in(0).rank < 2) return p.fail("its input has rank %d, below 2", p.in(0).rank);
   if (p.has(1) && (p.in(1).dtype != DType::i64 || count(p.in(1)) != 1)) return p.fail("its diagonal must be one int64");
   EDGEORT_TRY(p.same(0, 0));

@@ -56,6 +56,7 @@ void fill_tables(Prepare& p, State& s, i64 mode, const i64* before) {
 Status prepare(Prepare& p) {
   EDGEORT_TRY(need(p, 2, 1));
   const Tensor& in = p.in(0);
+  if (in.dtype == DType::tensor) return p.fail("there is no tensor to pad with");
   const i64 mode = p.params<AxisParams>().flag;
   if (mode < kConstant || mode > kWrap) return p.fail("its mode is unknown");
   if (p.has(2) && (p.in(2).dtype != in.dtype || count(p.in(2)) != 1)) return p.fail("its value must be one element of the input's type");
@@ -94,7 +95,7 @@ void run_typed(Run& r) {
   const State& s = r.state<State>();
   const Tensor& t = r.out(0);
   const T* in = r.in(0).as<const T>();
-  const T value = r.has(2) ? *r.in(2).as<const T>() : T{0};
+  const T value = r.has(2) ? *r.in(2).as<const T>() : T{};
   const int last = t.rank - 1;
   const i64 n = t.dims[last];
   r.ranges(count(t, 0, last), max_of(1, 8192 / n), [&](i64 begin, i64 end, int) {
@@ -119,7 +120,7 @@ void run_typed(Run& r) {
 void run(Run& r) {
   if (count(r.out(0)) == 0) return;
   const size_t size = size_of(r.out(0).dtype);
-  size == 1 ? run_typed<u8>(r) : size == 2 ? run_typed<u16>(r) : size == 4 ? run_typed<u32>(r) : run_typed<u64>(r);
+  size == 1 ? run_typed<u8>(r) : size == 2 ? run_typed<u16>(r) : size == 4 ? run_typed<u32>(r) : size == 8 ? run_typed<u64>(r) : run_typed<Text>(r);
 }
 
 }  // namespace

@@ -76,6 +76,7 @@ Status prepare_slice(Prepare& p) {
     p.alias(0, 0);
     return Status::ok;
   }
+  p.reads_state(0);
   auto* s = p.state<State>();
   if (!s) return p.fail("out of memory");
   i64 strides[kMaxRank], out_strides[kMaxRank];
@@ -113,6 +114,7 @@ Status prepare_expand(Prepare& p) {
     p.alias(0, 0);
     return Status::ok;
   }
+  p.reads_state(0);
   auto* s = p.state<State>();
   if (!s) return p.fail("out of memory");
   i64 strides[kMaxRank], out_strides[kMaxRank];
@@ -142,6 +144,7 @@ Status prepare_tile(Prepare& p) {
     p.alias(0, 0);
     return Status::ok;
   }
+  p.reads_state(0);
   auto* s = p.state<State>();
   if (!s) return p.fail("out of memory");
   i64 strides[kMaxRank], out_strides[kMaxRank];

@@ -1,6 +1,6 @@
 #include "strided.h"
 
-#include <string.h>
+#include "../../core/texts.h"
 
 namespace edgeort {
 namespace {
@@ -28,8 +28,10 @@ void copy_row(u8* to, i64 to_step, const u8* from, i64 from_step, i64 n, i64 siz
     copy_row<u16>(to, to_step, from, from_step, n);
   } else if (size == 4) {
     copy_row<u32>(to, to_step, from, from_step, n);
-  } else {
+  } else if (size == 8) {
     copy_row<u64>(to, to_step, from, from_step, n);
+  } else {
+    copy_row<Text>(to, to_step, from, from_step, n);
   }
 }
 

@@ -12,7 +12,7 @@ void strides_of(const Tensor& tensor, i64* strides);
 struct Strided {
   static constexpr int kMaxAxes = 2 * kMaxRank;
   i64 dims[kMaxAxes], in[kMaxAxes], out[kMaxAxes];
-  i64 size;  // of an element: 1, 2, 4 or 8
+  i64 size;  // of an element: 1, 2, 4, 8 or 16
   int rank;
 
   void start(size_t element) {

@@ -37,7 +37,7 @@ void choose_tiles(Prepare& p, State& s) {
   const Strided& c = s.copy;
   const int last = c.rank - 1;
   s.block = nullptr;
-  if (c.in[last] == c.size) return;
+  if (c.in[last] == c.size || c.size > 8) return;
   s.block = move(p.isa()).transpose[c.size == 1 ? 0 : c.size == 2 ? 1 : c.size == 4 ? 2 : 3];
   for (int i = 0; i < last; ++i) {
     if (c.in[i] == c.size) s.column_axis = i;
@@ -65,10 +65,14 @@ Status prepare(Prepare& p) {
   c.start(size_of(in.dtype));
   for (int i = 0; i < in.rank; ++i) c.add(dims[i], strides[perm[i]], out_strides[i]);
   c.finish();
-  if (count(in) == 0 || (c.rank == 1 && c.in[0] == c.size)) {
+  // A view of a state shows whole matrices of it.
+  const bool shown = !in.capacity || (perm[in.rank - 1] == in.rank - 1 && perm[in.rank - 2] == in.rank - 2);
+  if (shown && (count(in) == 0 || (c.rank == 1 && c.in[0] == c.size))) {
     p.alias(0, 0);
     return Status::ok;
   }
+  p.reads_state(0);
+  if (count(in) == 0) return Status::ok;
   s->to_last = in.dtype == DType::f32 && in.rank == 4 && perm[0] == 0 && perm[1] == 2 && perm[2] == 3 && perm[3] == 1;
   choose_tiles(p, *s);
   return Status::ok;
@@ -79,6 +83,7 @@ void run(Run& r) {
   const Strided& c = s.copy;
   const u8* in = r.in(0).as<const u8>();
   u8* out = r.out(0).as<u8>();
+  if (count(r.out(0)) == 0) return;
   if (!s.block) return c.run(r, out, in);
   const int last = c.rank - 1, axis = s.column_axis;
   const i64 rows = c.dims[last], columns = c.dims[axis];

@@ -1,5 +1,6 @@
 // Arithmetic and comparisons of two operands. Integers wrap; division truncates; dividing by zero gives 0 (for Mod: the
 // dividend).
+#include "../../core/texts.h"
 #include "ops.h"
 
 namespace edgeort {
@@ -133,13 +134,19 @@ constexpr TypedOp kModOp = {EDGEORT_NUMBERS(mod), true, false};
 constexpr TypedOp kFmodOp = {EDGEORT_NUMBERS(fmod), true, false};
 constexpr TypedOp kPowOp = {EDGEORT_INTEGERS(pow), true, false};
 constexpr TypedOp kMinOp = {EDGEORT_NUMBERS(min), true, false};
+void equal_texts(void* out, const void* a, const void* b, i64 n) {
+  const auto *x = static_cast<const Text*>(a), *y = static_cast<const Text*>(b);
+  for (i64 i = 0; i < n; ++i) static_cast<u8*>(out)[i] = same_text(x[i], y[i]);
+}
+
 constexpr TypedOp kMaxOp = {EDGEORT_NUMBERS(max), true, false};
 constexpr TypedOp kPReluOp = {EDGEORT_NUMBERS(prelu), true, false};
 constexpr TypedOp kLessOp = {EDGEORT_NUMBERS(less), true, true};
 constexpr TypedOp kLessOrEqualOp = {EDGEORT_NUMBERS(less_or_equal), true, true};
 // The bits decide but for floats; booleans are 0 and 1.
 constexpr TypedOp kEqualOp = {{equal<f32>, equal<u8>, equal<u8>, equal<u16>, equal<u16>, equal<u32>, equal<u64>, equal<u8>, nullptr,
-                               equal<f64>, equal<u32>, equal<u64>, nullptr},
+                               equal<f64>, equal<u32>, equal<u64>, nullptr, nullptr,    nullptr,
+                               nullptr,    nullptr,   nullptr,   nullptr,    nullptr,    nullptr,    nullptr,    nullptr,   equal_texts},
                               true,
                               true};
 

@@ -1,6 +1,6 @@
 #include "broadcast.h"
 
-#include <string.h>
+#include "../../core/texts.h"
 
 namespace edgeort {
 
@@ -25,6 +25,7 @@ Status Broadcast::shape(Prepare& p, i64* out, int* out_rank) {
 
 Status Broadcast::bind(Prepare& p, DType dtype) {
   operands = p.inputs();
+  element_bytes = sizeof(f64);
   if (operands < 1 || operands > kMaxOperands) return p.fail("has %d operands; 1 to %d can be", operands, kMaxOperands);
   i64 out[kMaxRank];
   int out_rank;
@@ -38,6 +39,7 @@ Status Broadcast::bind(Prepare& p, DType dtype) {
   for (int i = 0; i < operands; ++i) {
     const Tensor& t = p.in(i);
     Operand& o = operand[i];
+    if (size_of(t.dtype) > element_bytes) element_bytes = size_of(t.dtype);
     o = {};
     i64 stride = 1;
     for (int d = t.rank - 1; d >= 0; --d) {
@@ -85,7 +87,7 @@ const void* Broadcast::read(const Tensor& t, int input, i64 row, i64 column, i64
   const size_t size = size_of(t.dtype);
   const u8* at = static_cast<const u8*>(t.data) + static_cast<size_t>(offset) * size;
   if (o.step != 0 || n == 1) return at;
-  u8* out = static_cast<u8*>(scratch) + static_cast<size_t>(input) * kTypedTile * sizeof(f64);
+  u8* out = static_cast<u8*>(scratch) + static_cast<size_t>(input) * kTypedTile * element_bytes;
   switch (size) {
     case 1:
       memset(out, *at, static_cast<size_t>(n));
@@ -96,8 +98,11 @@ const void* Broadcast::read(const Tensor& t, int input, i64 row, i64 column, i64
     case 4:
       fill<u32>(out, at, n);
       break;
-    default:
+    case 8:
       fill<u64>(out, at, n);
+      break;
+    default:
+      fill<Text>(out, at, n);
   }
   return out;
 }

@@ -17,12 +17,13 @@ struct Broadcast {
   int operands;
   i64 dims[kMaxRank];
   i64 rows, columns;
+  size_t element_bytes;  // of the widest operand, in the work space
   Operand* operand;
 
   // Declares output 0 with `dtype` and the operands' common shape: all inputs of the node, each of which must be there.
   Status bind(Prepare& p, DType dtype);
   // Work space of one thread.
-  u64 scratch_bytes() const { return static_cast<u64>(operands) * kTypedTile * sizeof(f64); }
+  u64 scratch_bytes() const { return static_cast<u64>(operands) * kTypedTile * element_bytes; }
   // Columns [column, column + n) of `row` of an input; copied to its part of `scratch` when the row holds one value.
   const void* read(const Tensor& t, int input, i64 row, i64 column, i64 n, void* scratch) const;
 

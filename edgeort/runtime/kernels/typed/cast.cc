@@ -160,6 +160,7 @@ Status prepare_bits(Prepare& p) {
   EDGEORT_TRY(declare(p));
   if (!p.wants(0)) return Status::ok;
   if (size_of(p.in(0).dtype) != size_of(p.out(0).dtype)) return p.fail("the element types differ in size");
+  if (points(p.in(0).dtype) != points(p.out(0).dtype)) return p.fail("the bits of pointers are no numbers");
   p.alias(0, 0);
   return Status::ok;
 }

@@ -116,7 +116,7 @@ constexpr Small kSmall[] = {
 
 const Small* small(DType dtype) {
   const int row = static_cast<int>(dtype) - static_cast<int>(DType::f8e4m3fn);
-  return row >= 0 && dtype < DType::q8 ? &kSmall[row] : nullptr;
+  return row >= 0 && dtype <= DType::u2 ? &kSmall[row] : nullptr;
 }
 
 Status prepare_to(Prepare& p) {

@@ -1,4 +1,5 @@
 // Where: picks by a boolean, whatever the element type.
+#include "../../core/texts.h"
 #include "broadcast.h"
 
 namespace edgeort {
@@ -50,8 +51,10 @@ void run(Run& r) {
         return pick<u16>(to, condition, in[1], in[2], n);
       case 4:
         return pick<u32>(to, condition, in[1], in[2], n);
-      default:
+      case 8:
         return pick<u64>(to, condition, in[1], in[2], n);
+      default:
+        return pick<Text>(to, condition, in[1], in[2], n);
     }
   });
 }
