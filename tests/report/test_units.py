@@ -45,6 +45,7 @@ def test_sizes(value: float | None, text: str):
 def test_counts_and_shares():
     assert units.count(1, "node") == "1 node" and units.count(10_000, "node") == "10\u202f000 nodes"
     assert units.percent(0.1234) == "12.3 %" and units.percent(None) == "not known"
+    assert units.percent(1.036) == "103.6 %" and units.percent(97.5) == "97.5 times"
 
 
 def test_an_axis_has_one_unit():

@@ -60,6 +60,11 @@ def _most(document: Document) -> Markup:
     return join(note, _ranking(document, said, sorted(working, key=lambda row: -row["macs"]), "macs"))
 
 
+def _speed(row: Row) -> Cell:
+    unit = "Gop/s" if row.get("precision") == "int8" else "GFLOP/s"
+    return known(row.get("gflops"), lambda value: f"{number(value)} {unit}")
+
+
 def _disturbed(total_ms: float, median_ms: float) -> Markup | None:
     """A caution where the runs that were timed by node are not those that the latency tells of."""
     if total_ms <= _DISTURBED * median_ms:
@@ -78,7 +83,7 @@ def _ranking(document: Document, caption: str, rows: Sequence[Row], by: str) -> 
     made = []
     for row in shown:
         part = Cell(share(row[by] / total, longest=most / total), row[by])
-        cells = [known(row.get(key), write) for key, _, write in figures]
+        cells = [_speed(row) if key == "gflops" else known(row.get(key), write) for key, _, write in figures]
         made.append((code(row["name"]), row["op"], part, *cells))
     rest = sum(row[by] for row in rows[SHOWN:])
     verb = "take" if by == "ms" else "do"
@@ -115,7 +120,7 @@ def _macs(n: float) -> str:
 _FIGURES: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("ms", "Time", milliseconds),
     ("macs", "Multiply-adds", _macs),
-    ("gflops", "Speed", lambda value: f"{number(value)} GFLOP/s"),
+    ("gflops", "Speed", number),
     ("share_of_peak", "Of peak", percent),
 )
 
