@@ -24,6 +24,7 @@ from tests.models import mlp, model
 from tests.readme import ROOT
 
 QUICK = "quick:require=cpu,runs=3,warmup=1"  # no choice of providers, which would build several
+PATIENCE_S = 300.0  # with programs that begin, on a machine that is busy
 EMULATOR = shutil.which("qemu-aarch64-static")
 
 
@@ -133,7 +134,7 @@ class Farm:
 
     def wait(self) -> None:
         """Until the scheduler knows all workers."""
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE_S
         while not all("Registered to" in (self.folder / f"{name}.log").read_text() for name in self.workers):
             assert time.monotonic() < end
             time.sleep(0.05)
@@ -147,7 +148,7 @@ def farm(folder: Path, **environment: str) -> Iterator[Farm]:
     scheduler = _dask(["scheduler", *options], folder / "scheduler.log", environment)
     found = Farm("", folder)
     try:
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE_S
         while not told.exists():
             assert scheduler.poll() is None, (folder / "scheduler.log").read_text()
             assert time.monotonic() < end
@@ -159,7 +160,7 @@ def farm(folder: Path, **environment: str) -> Iterator[Farm]:
             process.terminate()
         for process in (*found.workers.values(), scheduler):
             try:
-                process.wait(10)
+                process.wait(30)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
