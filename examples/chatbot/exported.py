@@ -1,8 +1,8 @@
 """A decoder of `transformers` as ONNX by PyTorch's own exporter, for networks that decoder.py does not know.
 
-    input_ids, position_ids int64 [1, new], attention_mask int64 [1, past + new],
-    past_key_values.L.key and .value float32 [1, kv head, past, column]
-      -> logits float32 [1, new, vocabulary], present.L.key and .value [1, kv head, past + new, column]
+input_ids, position_ids int64 [1, new], attention_mask int64 [1, past + new],
+past_key_values.L.key and .value float32 [1, kv head, past, column]
+  -> logits float32 [1, new, vocabulary], present.L.key and .value [1, kv head, past + new, column]
 """
 
 from __future__ import annotations
