@@ -138,7 +138,8 @@ def test_every_kernel(kernel_plans: Sequence[Path]) -> None:
         return None if len(set(found.values())) == 1 else f"{plan.stem}: {found}"
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        wrong = [line for line in pool.map(differing, kernel_plans) if line]
+        fed = [plan for plan in kernel_plans if not plan.stem.endswith(UNFED)]
+        wrong = [line for line in pool.map(differing, fed) if line]
     assert not wrong, "\n".join(wrong)
 
 
