@@ -20,6 +20,7 @@ MAX_THREADS = 64  # ThreadPool::kMaxThreads
 _OVER_RAM_LIMIT = 2
 OVER_RAM_LIMIT = "build with a larger --ram-limit, for a smaller input (--shape), or run on fewer threads (--threads)"
 
+
 class _Options(c.Structure):
     _fields_ = (("threads", c.c_int32), ("profile", c.c_int32), ("isa", c.c_char_p))
 

@@ -78,7 +78,6 @@ HANDLERS: dict[tuple[str, str], Handler] = {
 }
 
 
-
 def lower(model: ir.Model, rates: CoreRates | None = None) -> PlanBuilder:
     """The plan of a model that went through the passes. `rates` say which products int8 pays for; None: all.
 

@@ -18,7 +18,7 @@ from edgeort import lowering, model, sample, toolchain
 from edgeort.passes import PassContext, run_passes
 from tests.contract.engines import HOST, levels
 from tests.fuzz.compressed import compressed
-from tests.fuzz.corpus import network, sparse, transformer, winograd
+from tests.fuzz.corpus import UNFED, network, sparse, transformer, winograd
 from tests.fuzz.quantised import quantised_network
 from tests.real_models.find import find
 

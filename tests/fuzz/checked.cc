@@ -294,7 +294,8 @@ struct Buffers {
 void fill_texts(Text* texts, size_t n, const Input* input, Random& random, Buffers& buffers) {
   if (input && are_texts(input->data.data(), input->data.size(), n))
     return read_texts(static_cast<u8*>(buffers.take(input->data.data(), input->data.size())), n, texts);
-  static const char* const some[] = {"", "a", "A b", "  two  words ", "monday", "\xc3\xa9t\xc3\xa9", "\xff\xc3", "\xf0\x9f\x98\x80", "a.b..c", "1.5e3"};
+  static const char* const some[] = {
+      "", "a", "A b", "  two  words ", "monday", "\xc3\xa9t\xc3\xa9", "\xff\xc3", "\xf0\x9f\x98\x80", "a.b..c", "1.5e3"};
   for (size_t i = 0; i < n; ++i) {
     const char* text = some[random.below(sizeof(some) / sizeof(*some))];
     texts[i] = {static_cast<const char*>(buffers.take(text, strlen(text))), strlen(text)};

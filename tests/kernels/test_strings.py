@@ -19,7 +19,9 @@ from edgeort.lowering.regex import Unreadable, program
 from edgeort.passes import PassContext, run_passes
 from tests.kernels.support import LEVELS, open_plan, reference
 
-WORDS = np.array(["", "a", "Béla", "two words", "  lead", "日本", "a" * 300, "a\tb", "Zoë", "ZOË", "x,y,,z", "0"], object)
+WORDS = np.array(
+    ["", "a", "Béla", "two words", "  lead", "日本", "a" * 300, "a\tb", "Zoë", "ZOË", "x,y,,z", "0"], object
+)
 
 
 def texts(*shape: int, seed: int = 0) -> np.ndarray:
@@ -88,7 +90,9 @@ def test_equal_and_where_broadcast(tmp_path: Path) -> None:
 
 
 def test_constants(tmp_path: Path) -> None:
-    graph = parse("g (string[N, 2] x) => (string y) { y = Concat<axis = 0>(x, w) }", constants={"w": texts(3, 2, seed=2)})
+    graph = parse(
+        "g (string[N, 2] x) => (string y) { y = Concat<axis = 0>(x, w) }", constants={"w": texts(3, 2, seed=2)}
+    )
     same(graph, [texts(4, 2)], tmp_path)
 
 
@@ -144,7 +148,9 @@ def test_unique(tmp_path: Path) -> None:
 def test_label_encoder(x: np.ndarray, attributes: dict[str, object], tmp_path: Path) -> None:
     kinds = {"O": TensorProto.STRING, "i": TensorProto.INT64, "f": TensorProto.FLOAT}
     out = next(name for name in attributes if name.startswith("values_"))
-    to = {"values_int64s": TensorProto.INT64, "values_floats": TensorProto.FLOAT, "values_strings": TensorProto.STRING}[out]
+    to = {"values_int64s": TensorProto.INT64, "values_floats": TensorProto.FLOAT, "values_strings": TensorProto.STRING}[
+        out
+    ]
     node = helper.make_node("LabelEncoder", ["x"], ["y"], domain="ai.onnx.ml", **attributes)
     values = [helper.make_tensor_value_info("x", kinds[x.dtype.kind], [None] * x.ndim)]
     graph = helper.make_graph([node], "g", values, [helper.make_tensor_value_info("y", to, None)])
@@ -153,7 +159,9 @@ def test_label_encoder(x: np.ndarray, attributes: dict[str, object], tmp_path: P
 
 
 def test_one_hot_encoder(tmp_path: Path) -> None:
-    graph = parse('g (string[N, 2] x) => (float y) { y = ai.onnx.ml.OneHotEncoder<cats_strings = ["a", "0", "日本"]>(x) }')
+    graph = parse(
+        'g (string[N, 2] x) => (float y) { y = ai.onnx.ml.OneHotEncoder<cats_strings = ["a", "0", "日本"]>(x) }'
+    )
     same(graph, [texts(9, 2)], tmp_path)
 
 
@@ -211,7 +219,9 @@ def test_patterns(pattern: str, tmp_path: Path) -> None:
     same(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), [x], tmp_path)
 
 
-@pytest.mark.parametrize("pattern", [r"(a)\1", r"(?=a)b", r"(?<!a)b", r"a++", r"(", r"\pN", "(?:a{200}){200}", "(?i)[é]"])
+@pytest.mark.parametrize(
+    "pattern", [r"(a)\1", r"(?=a)b", r"(?<!a)b", r"a++", r"(", r"\pN", "(?:a{200}){200}", "(?i)[é]"]
+)
 def test_patterns_that_are_refused(pattern: str) -> None:
     with pytest.raises(Unreadable):
         program(pattern)

@@ -17,6 +17,7 @@ import onnx_ir as ir
 from edgeort.model.sequences.resolver import Resolver
 from edgeort.model.sequences.rules import RULES
 
+
 def resolve_sequences(model: ir.Model) -> ir.passes.PassResult:
     """Rewrites all graphs of the model, in place."""
     return ir.passes.PassResult(model, Resolver(model.opset_imports.get("", 0), RULES).run(model.graph))
