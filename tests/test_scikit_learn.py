@@ -1,4 +1,4 @@
-"""Models of scikit-learn, exported by skl2onnx: what ONNX Runtime, or scikit-learn where that lacks a locale, answers."""
+"""Models of scikit-learn, exported by skl2onnx, against ONNX Runtime, or scikit-learn where that lacks a locale."""
 
 from __future__ import annotations
 

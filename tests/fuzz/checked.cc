@@ -333,7 +333,9 @@ bool set_inputs(edgeort_model* model, Random& random, const std::vector<Input>& 
       elements *= static_cast<size_t>(t.dims[d]);
     }
     const size_t size = elements * kDTypeSize[t.dtype];
+    if (points(static_cast<DType>(t.dtype)) && elements > 4096) return false;
     free(buffers.data[i]);
+    buffers.data[i] = nullptr;  // the alarm may come before there is another one
     t.data = buffers.data[i] = malloc(size ? size : 1);
     t.bytes = size;
     if (t.dtype == EDGEORT_STRING) {

@@ -140,7 +140,10 @@ def test_unique(tmp_path: Path) -> None:
     [
         (texts(6, 2), {"keys_strings": ["a", "Zoë", "", "a"], "values_int64s": [5, 6, 7, 8], "default_int64": -7}),
         (texts(6, 2), {"keys_strings": ["日本", "Béla"], "values_floats": [0.5, 1.5]}),
-        (np.array([3, -1, 9, 2**40]), {"keys_int64s": [9, -1, 2**40], "values_strings": ["n", "m", ""], "default_string": "no"}),
+        (
+            np.array([3, -1, 9, 2**40]),
+            {"keys_int64s": [9, -1, 2**40], "values_strings": ["n", "m", ""], "default_string": "no"},
+        ),
         (np.array([3, -1, 9]), {"keys_int64s": [9, -1], "values_int64s": [1, 2]}),
         (np.array([0.5, -2, 7], np.float32), {"keys_floats": [7.0, 0.5], "values_strings": ["n", "m"]}),
     ],
