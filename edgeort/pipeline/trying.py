@@ -112,7 +112,7 @@ def with_costs(
 
 
 def _check_types(made: Made) -> None:
-    """UnsupportedError where an input or output is of a type that nothing here can make or compare, such as sequences."""
+    """UnsupportedError where an input or output is of a type that nothing here can make or compare."""
     for value in (*made.inputs, *made.outputs):
         if value.dtype not in NAMES or (value.dtype == "string" and made.provider != "cpu"):
             raise UnsupportedError(
