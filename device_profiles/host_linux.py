@@ -40,7 +40,12 @@ Info = list[dict[str, str]]
 
 def cpuinfo(root: Path = _ROOT) -> Info:
     """The blocks of /proc/cpuinfo as dicts with lower-case keys; an absent file gives an empty list."""
-    blocks = _text(root / "proc/cpuinfo").split("\n\n")
+    return parse_cpuinfo(_text(root / "proc/cpuinfo"))
+
+
+def parse_cpuinfo(text: str) -> Info:
+    """The same of a device's file."""
+    blocks = text.split("\n\n")
     lines = [[line.partition(":") for line in block.splitlines()] for block in blocks]
     return [{key.strip().lower(): value.strip() for key, _, value in block} for block in lines if block]
 

@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 import edgeort
-from edgeort.cli import bench, build, convert, inspect, profiles, providers, prune, quantize, run, validate, why
+from edgeort.cli import (
+    bench,
+    build,
+    convert,
+    devices,
+    inspect,
+    profiles,
+    providers,
+    prune,
+    quantize,
+    run,
+    validate,
+    why,
+)
 
 app = typer.Typer(
     help="Turns an ONNX model into a small runtime for one device, and checks it.",
@@ -25,6 +38,7 @@ app.command("run")(run.run)
 app.command("inspect")(inspect.inspect)
 app.command("why")(why.why)
 app.command("providers")(providers.providers)
+app.command("devices")(devices.devices)
 app.command("doctor")(providers.doctor)
 app.add_typer(profiles.app, name="profiles")
 

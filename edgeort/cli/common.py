@@ -48,10 +48,9 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, _terminate)
         try:
-            function(*args, **kwargs)
+            with _terminable():
+                function(*args, **kwargs)
         except EdgeortError as error:
             show_error(error, as_json=bool(kwargs.get("as_json")))
             raise typer.Exit(error.exit_code) from error
@@ -62,8 +61,20 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
     return wrapped
 
 
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM leaves as an error does, so that devices and temporary folders are tidied up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _terminate(number: int, _: object) -> None:
-    """Leaves as after an error, so that devices and temporary folders are tidied up."""
     raise SystemExit(128 + number)
 
 

@@ -24,6 +24,6 @@ def dynamic_linker(program: Path) -> str | None:
             if struct.unpack_from("<I", data, at)[0] == _PT_INTERP:
                 offset = struct.unpack_from("<Q" if wide else "<I", data, at + (8 if wide else 4))[0]
                 return data[offset : data.index(b"\0", offset)].decode()
-    except (struct.error, ValueError):
+    except (struct.error, ValueError, OverflowError):
         pass
     return None

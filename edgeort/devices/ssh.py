@@ -25,7 +25,6 @@ _LONGEST_SOCKET = 104  # bytes of a socket's path on macOS; ssh adds 17 while it
 _OPTIONS = {
     "BatchMode": "yes",
     "ClearAllForwardings": "yes",
-    "ConnectTimeout": "10",
     "ControlPersist": "no",
     "ForwardAgent": "no",
     "ForwardX11": "no",
@@ -36,6 +35,7 @@ _OPTIONS = {
     "ServerAliveInterval": "10",
     "ServerAliveCountMax": "3",
 }
+_NO_QUESTIONS = {"SSH_ASKPASS_REQUIRE": "never"}  # of jump hosts, which get no BatchMode
 _INSTALL = "apt install openssh-client"
 
 
@@ -67,15 +67,18 @@ class Destination:
 class Ssh(Remote):
     """See the module. DeviceError when there is no connection: why, and what would help."""
 
-    def __init__(self, to: Destination) -> None:
+    def __init__(self, to: Destination, patience_s: int = 10) -> None:
+        if os.name == "nt":
+            raise DeviceError("OpenSSH for Windows cannot share a connection", hint="run edgeort in WSL")
         self._to = to
+        self._options = {**_OPTIONS, "ConnectTimeout": str(patience_s)}
         self._sockets: Path | None = None
         self._master: ProcessChannel | None = None
         super().__init__(str(to), f"{to.folder.rstrip('/')}/{_FOLDER}" if to.folder else "")
 
     def _open_guard(self, command: str) -> Channel:
         self._sockets = Path(tempfile.mkdtemp(prefix="edgeort-", dir=_short_folder()))
-        options = {**_OPTIONS, "ControlMaster": "yes", "ControlPath": f"{self._sockets}/ssh"}
+        options = {**self._options, "ControlMaster": "yes", "ControlPath": f"{self._sockets}/ssh"}
         self._master = self._start(options, command)
         return self._master
 
@@ -84,16 +87,20 @@ class Ssh(Remote):
             raise ConnectionLost
         # Without the socket ssh would make a connection of its own; the proxy keeps it from that.
         own = {"ControlMaster": "no", "ControlPath": f"{self._sockets}/ssh", "ProxyCommand": "false"}
-        return self._start({**_OPTIONS, **own}, command)
+        return self._start({**self._options, **own}, command)
 
     def _start(self, options: dict[str, str], command: str) -> ProcessChannel:
         words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
         port = ["-p", str(self._to.port)] if self._to.port else []
         try:
-            return ProcessChannel(["ssh", *words, *port, "--", self._to.login, command], apart=True)
+            return ProcessChannel(["ssh", *words, *port, "--", self._to.login, command], _NO_QUESTIONS, apart=True)
         except OSError as error:
             self._disconnect()
             raise DeviceError(f"ssh cannot be started: {error.strerror}", hint=_INSTALL) from error
+
+    @property
+    def _elsewhere(self) -> str:
+        return f"another folder: --on {str(self._to).partition('/')[0]}/FOLDER"
 
     def _is_lost(self, output: Output) -> bool:
         if output.status != _LOST:

@@ -47,12 +47,15 @@ def parse(text: str) -> Where:
     return parse(names[text])
 
 
-def open_where(where: Where, manifest: Manifest | None = None) -> Transport:
-    """A way there; an emulator of no CPU gets that of the bundle. DeviceError when there is none."""
+def open_where(where: Where, manifest: Manifest | None = None, patience_s: int = 10) -> Transport:
+    """A way there; an emulator of no CPU gets that of the bundle. DeviceError when there is none.
+
+    `patience_s` is how long a host may take to accept a connection.
+    """
     if where.kind == "local":
         return Local()
     if where.kind == "ssh":
-        return Ssh(destination(where.rest))
+        return Ssh(destination(where.rest), patience_s)
     if where.kind == "adb":
         return Adb(where.rest or None)
     if manifest is not None:

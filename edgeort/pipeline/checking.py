@@ -99,9 +99,15 @@ def run(trial: Bundle, inputs: list[np.ndarray], place: Place) -> Ran:
         try:
             found = measure(trial, device, job)
         except DeviceError as error:
-            raise DeviceError(str(error), hint=error.hint or _OTHER_DATA) from error
+            raise DeviceError(str(error), hint=error.hint or _help(manifest)) from error
         outputs = [np.load(results / f"output{index}.npy") for index in range(len(found.outputs))]
     return Ran(outputs, device.name, found.arena_bytes, found)
+
+
+def _help(manifest: Manifest) -> str:
+    """What may help where the harness fails."""
+    packages = " ".join(manifest.requirements)
+    return f"on the device: pip install {packages}" if packages else _OTHER_DATA
 
 
 def _run_here(trial: Bundle, inputs: list[np.ndarray], why: DeviceError) -> Ran:

@@ -123,9 +123,9 @@ def choose(wish: Wish, workshop: Workshop, trials: ExitStack) -> tuple[Attempt, 
 
 
 def _candidates(wish: Wish, workshop: Workshop) -> tuple[Provider, ...]:
-    """Those to try; where a device was asked for to choose the fastest, all that could serve it."""
+    """Those to try; where the device that was asked for tells the fastest, all that could serve it."""
     found = wish.candidates(workshop.request.profile.runtime.providers)
-    if wish.provider != AUTO or workshop.place.on is None:
+    if wish.provider != AUTO or not workshop.place.measures:
         return found
     others = (provider for provider in providers.PROVIDERS if provider not in found)
     return (*found, *(provider for provider in others if _obstacle(provider, workshop.request) is None))

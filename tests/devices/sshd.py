@@ -70,7 +70,7 @@ class Sshd:
         (self.folder / "known_hosts").write_text(f"[127.0.0.1]:{self.port} {' '.join(words)}\n")
 
     def configure(self, **others: object) -> None:
-        """The client's configuration, in which `board` is this server."""
+        """The client's configuration, in which `board` is this server, and `hop` as well."""
         options = {
             "HostName": "127.0.0.1",
             "Port": self.port,
@@ -81,7 +81,8 @@ class Sshd:
             **others,
         }
         lines = "".join(f"  {key} {value}\n" for key, value in options.items())
-        (self.folder / "ssh_config").write_text(f"Host board 127.0.0.1\n{lines}")
+        hop = "".join(f"  {key} {value}\n" for key, value in options.items() if key not in others)
+        (self.folder / "ssh_config").write_text(f"Host board 127.0.0.1\n{lines}Host hop\n{hop}")
 
     def start(self) -> None:
         if os.geteuid() == 0:

@@ -14,6 +14,13 @@ from pathlib import Path
 
 import pytest
 
+_GETPROP = """case $1 in
+  ro.product.manufacturer) echo Google;;
+  ro.product.model) echo 'Pixel 8';;
+  ro.soc.model) echo 'Tensor G3';;
+  ro.build.version.release) echo 14;;
+esac
+"""
 APPLETS = (
     "[",
     "cat",
@@ -32,7 +39,12 @@ APPLETS = (
     "rm",
     "rmdir",
 )
-APPLETS += ("sh", "sha256sum", "sleep", "tail", "tar", "touch", "true", "uname")
+APPLETS += ("sed", "sh", "sha256sum", "sleep", "tail", "tar", "touch", "tr", "true", "uname")
+
+
+needs_proot = pytest.mark.skipif(
+    not shutil.which("proot") or not shutil.which("qemu-aarch64-static"), reason="needs proot and qemu-user-static"
+)
 
 
 def fetch_busybox(folder: Path) -> Path:
@@ -77,6 +89,8 @@ class Userland:
             (root / "bin" / name).symlink_to("busybox")
         if android:
             (root / "system/framework").mkdir(parents=True)
+            (root / "bin/getprop").write_text(f"#!/bin/sh\n{_GETPROP}")
+            (root / "bin/getprop").chmod(0o755)
         return cls(root, "/data/local/tmp" if android else "/home/pi", cpu)
 
     @classmethod
@@ -97,14 +111,14 @@ class Userland:
     @property
     def environment(self) -> dict[str, str]:
         """Of its programs."""
-        own = {"HOME": self.home, "XDG_CACHE_HOME": ""}
+        own = {"HOME": self.home, "XDG_CACHE_HOME": "", "PATH": os.environ["PATH"]}
         return own if self.cpu is None else {**own, "PATH": "/bin", "TMPDIR": "/tmp"}
 
-    def script(self, path: Path) -> Path:
+    def script(self, path: Path, **variables: str) -> Path:
         """A program of this machine that runs the line in SSH_ORIGINAL_COMMAND there."""
         words = shlex.join(self.command("LINE")).replace("LINE", '"$SSH_ORIGINAL_COMMAND"')
-        variables = " ".join(f"{key}={value}" for key, value in self.environment.items())
-        path.write_text(f"#!/bin/sh\nexport {variables}\nexec {words}\n")
+        exports = " ".join(f"{key}={value}" for key, value in {**self.environment, **variables}.items())
+        path.write_text(f"#!/bin/sh\nexport {exports}\nexec {words}\n")
         path.chmod(0o755)
         return path
 

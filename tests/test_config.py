@@ -1,0 +1,30 @@
+"""edgeort.toml: what it may say, and what it is told otherwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgeort import config
+from edgeort.errors import InputError
+
+
+def test_what_it_says(tmp_path: Path):
+    assert config.read(tmp_path) is None
+    (tmp_path / "edgeort.toml").write_text('[model]\npath = "m.onnx"\n[devices]\npi = "ssh:pi@host"\n')
+    assert config.read(tmp_path) == config.Config(tmp_path / "m.onnx", {"pi": "ssh:pi@host"})
+    (tmp_path / "edgeort.toml").write_text('[devices]\npi = "ssh:pi@host"\n')
+    assert config.read(tmp_path) == config.Config(None, {"pi": "ssh:pi@host"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[model]", "model = 3", "[devices]\npi = 3", "devices = []", "[more]", "[devices", '[devices]\nadb = "local"']
+    + ['[devices]\n"a:b" = "local"', '[model]\npath = "m"\nother = 1'],
+)
+def test_what_it_must_not(tmp_path: Path, text: str):
+    (tmp_path / "edgeort.toml").write_text(text)
+    with pytest.raises(InputError, match="edgeort.toml") as caught:
+        config.read(tmp_path)
+    assert caught.value.hint or "allowed" in str(caught.value)
