@@ -23,7 +23,15 @@ from tests.models import HOST, mlp
 
 @pytest.fixture(scope="session")
 def busybox(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fetch_busybox(tmp_path_factory.mktemp("busybox"))
+    for program in ("proot", "qemu-aarch64-static"):
+        if shutil.which(program) is None:
+            pytest.skip(f"needs {program}: apt install proot qemu-user-static")
+    found = fetch_busybox(tmp_path_factory.mktemp("busybox"))
+    there = Userland.arm(tmp_path_factory.mktemp("userland") / "root", found)
+    done = subprocess.run(there.command("uname -m"), env=there.environment, capture_output=True, text=True, timeout=60)
+    if done.stdout != "aarch64\n":
+        pytest.skip(f"proot does not work here: {done.stderr.strip()[-200:]}")
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -69,10 +77,10 @@ def adb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]
         pytest.skip("needs adb: apt install adb")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ANDROID_ADB_SERVER_PORT", str(free_port()))
-        patch.setenv("HOME", str(tmp_path_factory.mktemp("adb")))  # where its key goes
+        environment = {**os.environ, "HOME": str(tmp_path_factory.mktemp("adb"))}  # where its key goes
 
         def run(*words: str) -> str:
-            done = subprocess.run([program, *words], capture_output=True, text=True, timeout=60)
+            done = subprocess.run([program, *words], capture_output=True, text=True, timeout=60, env=environment)
             return done.stdout + done.stderr
 
         run("start-server")

@@ -68,6 +68,15 @@ def test_center_crop_and_squeeze(tmp_path: Path):
     assert squeezed[0, 0, 0, 0] == 255 and squeezed[0, 0, 0, -1] == 0
 
 
+def test_padding_keeps_the_whole_picture(tmp_path: Path):
+    write(tmp_path / "a.png", np.full((16, 32, 3), 255, np.uint8))
+    how = Preprocessing(crop="pad", scale=1, mean=(0,), std=(1,))
+    padded = read(tmp_path, how=how)[0, 0]
+    assert padded.shape == (8, 8) and (padded[2:6] == 255).all()
+    assert (padded[:2] == 114).all() and (padded[6:] == 114).all()
+    assert how.text((8, 8)).startswith("padded to 8x8")
+
+
 def test_short_side_zooms(tmp_path: Path):
     pixels = np.zeros((16, 16, 3), np.uint8)
     pixels[4:12, 4:12] = 255
