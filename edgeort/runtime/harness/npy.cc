@@ -118,6 +118,10 @@ const char* parse_npy(const u8* file, size_t size, edgeort_tensor* t) {
   return nullptr;
 }
 
+void release_texts(const edgeort_tensor& tensor) {
+  if (tensor.dtype == EDGEORT_STRING && tensor.data) free_pages(tensor.data, tensor.bytes + sizeof(edgeort_string));
+}
+
 bool read_npy(const char* path, Mapping* mapping, edgeort_tensor* tensor, char error[EDGEORT_ERROR_BYTES]) {
   const char* problem = nullptr;
   *mapping = map_file(path, &problem);

@@ -10,6 +10,8 @@ namespace edgeort {
 
 // A whole file in memory, aligned to 64 bytes: `tensor` gets dtype, shape and data, which lie in it. Null, or what is wrong.
 const char* parse_npy(const u8* file, size_t size, edgeort_tensor* tensor);
+// Frees what parse_npy took for strings, which say where in the file each is; of other tensors there is nothing.
+void release_texts(const edgeort_tensor& tensor);
 // Maps the file; `tensor` gets dtype, shape and data. False: `error` says why. The mapping must outlive the tensor.
 bool read_npy(const char* path, Mapping* mapping, edgeort_tensor* tensor, char error[EDGEORT_ERROR_BYTES]);
 // The type of a file that holds this one.

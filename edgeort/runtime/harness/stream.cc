@@ -41,6 +41,7 @@ struct Buffer {
 
 struct Input {
   Buffer raw, widened;
+  edgeort_tensor given;
 };
 
 bool write_head(FILE* file, u32 kind, size_t size) {
@@ -101,6 +102,7 @@ const char* read_input(edgeort_model* model, int index, Input* input) {
   const char* problem = frame.kind == kPalette ? widen(input, size, &t) : parse_npy(input->raw.data, size, &t);
   if (problem) return problem;
   if (t.dtype == stored_dtype(declared.dtype)) t.dtype = declared.dtype;
+  input->given = t;
   return edgeort_set_input(model, index, &t) ? edgeort_last_error(model) : nullptr;
 }
 
@@ -116,6 +118,7 @@ int answer(edgeort_model* model, Input* inputs) {
     edgeort_output(model, i, &t);
     if (!write_npy(stdout, t, write_array_head)) return 2;  // nobody reads any more
   }
+  for (int i = 0; i < edgeort_input_count(model); ++i) release_texts(inputs[i].given);
   return fflush(stdout) == 0 ? 0 : 2;
 }
 
