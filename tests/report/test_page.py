@@ -102,6 +102,9 @@ def test_the_document_is_json_and_whole(digits: Bundle):
     assert sum(row["size_bytes"] for row in made["sizes"]["sections"]) == digits.size_bytes
     assert sum(row["size_bytes"] for row in made["sizes"]["plan"]) == digits.artefact.stat().st_size
     assert not {"latency", "memory", "measurement"} & set(made["unknown"])
+    sections = {row["section"]: row["size_bytes"] for row in made["sizes"]["sections"]}
+    assert sections["library: runtime and kernels"] == digits.library.stat().st_size
+    assert sections["harness"] == digits.harness.stat().st_size
 
 
 def test_the_page_shows_what_the_document_says(digits: Bundle):
