@@ -81,7 +81,8 @@ def test_files_it_names_exist(page: str):
 
 def test_commands_exist():
     pages = "".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
-    commands = set(re.findall(r"(?:`|^)edgeort ([a-z]+)", pages, re.MULTILINE))
+    blocks = "".join(re.findall(r"^```\n(.*?)^```$", pages, re.MULTILINE | re.DOTALL))
+    commands = {*re.findall(r"`edgeort ([a-z]+)", pages), *re.findall(r"^edgeort ([a-z]+)", blocks, re.MULTILINE)}
     assert {"build", "inspect", "profiles"} <= commands
     for command in commands:
         subprocess.run([sys.executable, "-m", "edgeort", command, "--help"], cwd=ROOT, check=True, capture_output=True)

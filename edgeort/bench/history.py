@@ -129,6 +129,11 @@ def read(path: Path) -> History:
     return History(found, len(rows) - len(found))
 
 
+def is_of(line: Mapping[str, Any], bundle: Path) -> bool:
+    """Whether a result is of that bundle, however its path was written; relative ones are of the current folder."""
+    return Path(str(line.get("bundle", ""))).resolve() == bundle.resolve()
+
+
 # Of two results: what must be the same for their times to tell of the bundles alone.
 _ALIKE = ("device", "profile_name", "isa", "threads", "cores", "provider")
 

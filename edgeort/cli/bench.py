@@ -96,7 +96,7 @@ def bench(
         verdicts = benches.judge(budgets, own.bundle.size_bytes, own.found)
         more: dict[str, Any] = {"budgets": [asdict(verdict) for verdict in verdicts]}
         if compared:
-            more["compare"] = asdict(compared)
+            more["compare"] = {**asdict(compared), "is_significant": compared.difference.is_significant}
         predicted = None if isa else benches.predict_bundle(own.bundle.manifest, own.found.threads)
         if predicted is not None:
             error = predicted.error_of(own.found.latency_ms["p50"]) if own.found.is_real else None
@@ -186,7 +186,7 @@ def _with_earlier(own: Contender, path: Path, job: Job) -> tuple[Compared, list[
     from edgeort.bench import with_earlier
 
     lines = kept.read(path).lines
-    line = next((one for one in reversed(lines) if one.get("bundle") == str(own.bundle.path)), lines[-1])
+    line = next((one for one in reversed(lines) if kept.is_of(one, own.bundle.path)), lines[-1])
     name = f"{line.get('bundle', path)} of {line.get('at', 'another time')}"
     with stages() as progress:
         earlier_ms = line["latency_ms"]["p50"]

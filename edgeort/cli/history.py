@@ -24,7 +24,7 @@ def show(path: Path, bundle: Path | None, *, as_json: bool) -> None:
     from edgeort.bench import history
 
     found = history.read(path)
-    lines = [line for line in found.lines if bundle is None or line.get("bundle") == str(bundle)]
+    lines = [line for line in found.lines if bundle is None or history.is_of(line, bundle)]
     if not lines:
         raise InputError(f"{path} has no result of {bundle}", hint="edgeort bench --history")
     if as_json:

@@ -80,9 +80,9 @@ def verdict(compared: Compared) -> str:
 
 
 def interval_line(row: dict[str, Any]) -> str:
-    """A part of a sustained run: `   60 s   p50 12.34 ms (12.20 to 12.60), 1,203 runs, 1800 MHz, 61.2 C`."""
+    """A part of a sustained run: `   60 s   p50 12.34 ms (12.20 to 12.60), 1,203 runs, 1800 MHz, 61.2 °C`."""
     known = [f"{row['mhz']:.0f} MHz"] if row["mhz"] is not None else []
-    known += [f"{row['temperature_c']:.1f} C"] if row["temperature_c"] is not None else []
+    known += [f"{row['temperature_c']:.1f} °C"] if row["temperature_c"] is not None else []
     spread = f"({ms(row['p25_ms'])} to {ms(row['p75_ms'])})"
     return ", ".join([f"{row['end_s']:7.1f} s   p50 {ms(row['p50_ms'])} {spread} ms", f"{row['runs']:,} runs", *known])
 
@@ -100,7 +100,7 @@ def _conditions(found: Measurement) -> str:
     """Clock, governor, temperature and load along the runs, as far as the system tells."""
     mhz, temperatures = ([s[key] for s in found.samples if s[key] is not None] for key in ("mhz", "temperature_c"))
     governor = next((s["governor"] for s in found.samples if s["governor"]), None)
-    told = [_range(mhz, ".0f", "MHz"), governor, _range(temperatures, ".1f", "C")]
+    told = [_range(mhz, ".0f", "MHz"), governor, _range(temperatures, ".1f", "°C")]
     told.append(None if found.load is None else f"load {found.load:.1f} before")
     return ", ".join(filter(None, told)) or "the system tells neither clock nor temperature"
 

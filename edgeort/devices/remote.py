@@ -142,8 +142,7 @@ class Remote(Connection):
         state = self._script("looking at a program", scripts.WHY_NOT, program, linker or "", check=False).stdout.strip()
         what = f"{self.name} cannot start {_base_name(program)}"
         if state == "closed":
-            hint = f"a folder whose file system is not mounted noexec: --on {self.name.split('/')[0]}/FOLDER"
-            raise DeviceError(f"{what}: {self.base} is on a file system without executables", hint=hint)
+            raise DeviceError(f"{what}: {self.base} is on a file system mounted noexec", hint=self._elsewhere)
         if state == "unlinked":
             raise DeviceError(
                 f"{what}: it needs the C library of another system, whose {linker} is not there",

@@ -64,7 +64,8 @@ def test_the_history_is_plotted(folder: Path):
     assert result.exit_code == 0
     assert result.stdout.count("●") == 3 and result.stdout.count("when (UTC)") == 2
     assert "1 thread(s)" in result.stdout and "2 thread(s)" in result.stdout
-    assert len(json.loads(call("bench", "--history", folder / "b", "--json").stdout)) == 3
+    for path in (folder / "b", os.path.relpath(folder / "b"), f"{folder}/./b/"):
+        assert len(json.loads(call("bench", "--history", path, "--json").stdout)) == 3
     refused = call("bench", "--history", "nosuch")
     assert refused.exit_code == 2 and "has no result of nosuch" in refused.stderr
     with HISTORY.open("a") as file:
@@ -119,6 +120,8 @@ def test_a_bundle_against_another(folder: Path):
     assert result.exit_code == 0 and f"{folder / 'b'} against {folder / 'b'}" in result.stdout
     assert "rounds of one process each" in result.stdout and "result" in result.stdout
     found = lines()[0]["compare"]
+    low, high = found["difference"]["low"], found["difference"]["high"]
+    assert found["is_significant"] == ("no significant" not in result.stdout) and low <= high
     assert len(found["own_ms"]) == len(found["other_ms"]) == found["difference"]["rounds"] >= 10
 
 

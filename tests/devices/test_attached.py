@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -113,6 +114,15 @@ def test_every_profile_fits_itself():
             cores[cluster.name] += cluster.cores
         system = (profile.target.os, profile.target.arch)
         assert best_profile(profile.device.title, system, cores, profile.cpu.isa) == profile.name
+
+
+def test_without_adbutils_a_line_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "adbutils", None)
+    result = call("devices")
+    assert result.exit_code == 0 and "local" in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("adb: adbutils cannot be imported")
+    assert "pip install 'edgeort[adb]'" in result.stdout
 
 
 def test_nothing_is_kept_here():

@@ -152,7 +152,7 @@ def test_a_full_disk_and_one_without_programs(board: Sshd, small_disk: Path, tmp
         with pytest.raises(DeviceError, match="is full"):
             there.push({"large": tmp_path / "large"}, keep=False)
         folder = there.push({"program": tmp_path / "program"})
-        with pytest.raises(DeviceError, match="on a file system without executables") as caught:
+        with pytest.raises(DeviceError, match="on a file system mounted noexec") as caught:
             there.execute([f"{folder}/program"])
         assert "--on ssh:board/FOLDER" in str(caught.value.hint)
     (kept,) = (path for path in small_disk.rglob("*") if path.is_file())
