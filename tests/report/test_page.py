@@ -157,7 +157,7 @@ def test_ten_thousand_nodes(digits: Bundle, tmp_path: Path):
     bundle = rewritten(digits, tmp_path / "b", nodes=nodes)
     html = drawn(document(bundle, Findings(measured(nodes))))
     read = Page(html)
-    assert len(html) < 12_000_000
+    assert len(html) < 15_000_000  # of which the longest names are more than half
     rows = [tag for tag, _ in read.elements].count("tr")
     assert rows > 20_000  # all nodes and all blocks are there
     marks = [found for tag, found in read.elements if tag == "rect" and "block" in (found.get("class") or "")]
