@@ -11,8 +11,11 @@ from edgeort.lowering.contents import constants
 
 # The beginning of a path in the bundle -> what such files are; the first that fits counts.
 SECTIONS = (
+    ("model.plan.sig", "signature"),
     ("model.plan", "plan: graph and weights"),
     ("model/", "model of the engine"),
+    ("lib/cmake/", "build files for CMake and pkg-config"),
+    ("lib/pkgconfig/", "build files for CMake and pkg-config"),
     ("lib/", "library"),
     ("bin/", "harness"),
     ("golden/", "golden inputs and outputs"),
@@ -57,5 +60,6 @@ def _plan(bundle: Bundle) -> list[dict[str, Any]] | None:
     except PlanError:
         return None
     rest = bundle.artefact.stat().st_size - sum(row.size_bytes for row in found)
-    graph = {"use": "graph, parameters and padding", "form": "", "count": None, "size_bytes": rest}
+    nodes = len(bundle.manifest.nodes)
+    graph = {"use": "nodes, parameters and padding", "form": "records", "count": nodes, "size_bytes": rest}
     return sorted([*map(asdict, found), graph], key=lambda row: -row["size_bytes"])

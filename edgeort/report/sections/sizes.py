@@ -52,10 +52,10 @@ def _plan(rows: list[dict[str, Any]] | None) -> Markup | None:
     made = [
         (
             row["use"],
-            row["form"] or "records",
+            row["form"],
             _share(row, total),
             _size(row),
-            Cell("" if row["count"] is None else row["count"], row["count"]),
+            Cell(row["count"], row["count"]),
         )
         for row in rows
     ]
