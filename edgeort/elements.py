@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes as c
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,8 +115,8 @@ def unpack(raw: RawTensor) -> Any:
     return view(raw, shape).copy()
 
 
-def _words(address: int | None, n: int) -> Sequence[int]:
-    return (c.c_uint64 * n).from_address(address) if address and n else ()
+def _words(address: int | None, n: int) -> list[int]:
+    return list((c.c_uint64 * n).from_address(address)) if address and n else []
 
 
 def view(raw: RawTensor, shape: tuple[int, ...]) -> np.ndarray:

@@ -42,8 +42,8 @@ BITS = {
 class Value:
     """An input or output.
 
-    `dtype` is NumPy's name of the element type, one of BITS, `string`, or such as `sequence(float32)`; in `shape` a free dimension is its name or None; a
-    `shape` of None is not known before a run.
+    `dtype` is NumPy's name of the element type, one of BITS, `string`, or such as `sequence(float32)`; in `shape` a
+    free dimension is its name or None; a `shape` of None is not known before a run.
     """
 
     name: str

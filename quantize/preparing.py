@@ -51,8 +51,11 @@ class Prepared:
 
 
 def prepare(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int | str]] | None = None) -> Prepared:
-    """Loads and prepares the model; `shapes` fixes dimensions of inputs. Raises ModelError."""
-    loaded = raised(load(path, shapes=shapes), MIN_OPSET)
+    """Loads and prepares the model; `shapes` fixes dimensions of inputs. Raises ModelError.
+
+    Weights of files beside it become part of it.
+    """
+    loaded = raised(ir.external_data.load_to_model(load(path, shapes=shapes)), MIN_OPSET)
     model = clean(loaded)
     run_passes(model, PassContext(), PASSES)
     return Prepared(model, hashlib.sha256(Path(path).read_bytes()).hexdigest())

@@ -49,5 +49,5 @@ def _print(found: list[Attached]) -> None:
     print_table("devices", rows, ("--on", "device", "system", "cores", "OS", "free", "kept", "profile"))
     for one in found:
         if one.reason is not None:
-            reason = one.reason if one.reason.startswith(one.on) else f"{one.on}: {one.reason}"
+            reason = one.reason if one.reason.startswith(f"{one.on} ") else f"{one.on}: {one.reason}"
             print(f"{reason}{f' ({one.hint})' if one.hint else ''}")

@@ -87,9 +87,12 @@ def probe(
         raise OutputError(f"{out} cannot be written: {error.strerror}") from error
     if as_json:
         networks = [{"network": name, "threads": threads, "error": error} for name, threads, error in found.networks]
-        print_json({"file": str(out), "profile": found.profile.to_dict(), "networks": networks})
+        told = {"profile": found.profile.to_dict(), "networks": networks, "warning": found.warning or None}
+        print_json({"file": str(out), **told})
     else:
         _print_probed(out, found)
+    if found.warning:
+        typer.echo(f"warning: {found.warning}", err=True)
 
 
 def _check(out: Path, force: bool) -> None:

@@ -46,9 +46,14 @@ def providers(
         print_json({"device": profile.name, "providers": [row.to_dict() for row in found]})
         return
     rows = [
-        (row.provider, row.reason or "can serve it", *((_refused(row.refusals),) if model else ())) for row in found
+        (
+            row.provider,
+            ("can serve it; " if row.predicted and row.reason else "") + (row.reason or "can serve it"),
+            *((_latency(row), _refused(row.refusals)) if model else ()),
+        )
+        for row in found
     ]
-    headers = ("provider", profile.name, *((f"nodes of {model.name} not taken",) if model else ()))
+    headers = ("provider", profile.name, *(("latency", f"nodes of {model.name} not taken") if model else ()))
     print_table("providers, the profile's order first", rows, headers)
 
 

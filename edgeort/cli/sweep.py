@@ -27,7 +27,7 @@ def sweep(
         typer.Option(
             "--devices",
             metavar="NAME[@WHERE],...",
-            help="Profiles; with @WHERE on a device: raspberrypi4@ssh:pi. May be repeated.",
+            help="Profiles; with @WHERE on the device, which with --scheduler a worker declares as a resource.",
         ),
     ] = None,
     settings: Annotated[
@@ -81,21 +81,22 @@ def _print(found: Sweep) -> None:
             row["device"] if row["where"] is None else f"{row['device']}@{row['where']}",
             row["settings"],
             row["status"],
-            row.get("provider") or "",
             _latency(row),
             "" if row.get("bundle_bytes") is None else size(row["bundle_bytes"]),
             _accuracy(row),
-            row.get("ran_on") or "",
+            ", ".join(filter(None, (row.get("provider"), row.get("ran_on")))),
         )
         for row in found.rows
     ]
-    headers = ("model", "device", "settings", "", "provider", "latency", "bundle", "accuracy", "ran on")
+    headers = ("model", "device", "settings", "", "latency", "bundle", "accuracy", "ran on")
     counts = ", ".join(f"{count} {status}" for status, count in found.counts.items() if count)
     earlier = f", {found.earlier} of them earlier" if found.earlier else ""
     cells = f"{len(found.rows)} cell{'' if len(found.rows) == 1 else 's'}"
     print_table(f"{cells}: {counts}{earlier}", rows, headers)
     if reasons := _reasons(found):
         print_table("not done", reasons, ("cells", "because", "hint"))
+    if found.counts["failed"]:
+        print("hint: --retry runs failed cells again", file=sys.stderr)
     print(f"table: {found.parquet} and {found.csv}; page: {found.report}", file=sys.stderr)
 
 
@@ -112,9 +113,11 @@ def _reasons(found: Sweep) -> list[tuple[str, str, str]]:
 
 
 def _latency(row: dict[str, Any]) -> str:
+    from edgeort.report.units import milliseconds
+
     if row.get("latency_p50_ms") is not None:
-        return f"{float(row['latency_p50_ms']):.3f} ms"
-    return "" if row.get("predicted_ms") is None else f"{float(row['predicted_ms']):.3f} ms predicted"
+        return milliseconds(float(row["latency_p50_ms"]))
+    return "" if row.get("predicted_ms") is None else f"{milliseconds(float(row['predicted_ms']))} predicted"
 
 
 def _accuracy(row: dict[str, Any]) -> str:

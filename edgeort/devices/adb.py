@@ -135,6 +135,10 @@ class Adb(Remote):
     def _disconnect(self) -> None:
         pass
 
+    @property
+    def _elsewhere(self) -> str:
+        return f"adb -s {self._device.serial} shell df {BASE}"
+
     def _is_lost(self, output: Output) -> bool:
         return output.status == _LOST
 

@@ -202,8 +202,9 @@ class Connection(ABC):
         return DeviceError(f"the disk of {self.name} is full: {line}", hint=f"{self._clearing}, or {self._elsewhere}")
 
     @property
+    @abstractmethod
     def _elsewhere(self) -> str:
-        return f"another folder: --on {self.name.split('/')[0]}/FOLDER"
+        """What else can be done where the folder there is of no use."""
 
     @property
     def _clearing(self) -> str:

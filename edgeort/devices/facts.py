@@ -26,7 +26,7 @@ echo "== soc"; getprop ro.soc.model 2>/dev/null
 echo "== android"; getprop ro.build.version.release 2>/dev/null
 echo "== os"; sed -n 's/^PRETTY_NAME=//p' /etc/os-release 2>/dev/null
 echo "== free"; df -Pk "$1" 2>/dev/null
-echo "== kept"; du -sk "$2" 2>/dev/null
+echo "== kept"; [ -z "$(ls "$2" 2>/dev/null)" ] || du -sk "$2"
 """
 
 

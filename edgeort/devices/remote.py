@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import tarfile
 import tempfile
@@ -35,7 +36,7 @@ class Remote(Connection):
         super().__init__(where, base)
 
     def admit(self, manifest: Manifest) -> Mapping[str, str]:
-        """Nothing is needed. DeviceError for a bundle of another system."""
+        """Where pip has installed the engine there, if the bundle lacks it. DeviceError for one of another system."""
         target, (os, arch) = manifest.target, self._system
         is_foreign = manifest.provider != "cpu" and target.os != os  # what is not static needs the very C library
         if is_foreign or not can_run(self._system, target.os, target.arch):
@@ -45,7 +46,14 @@ class Remote(Connection):
             )
         if not manifest.harness:
             raise DeviceError(f"a bundle of {manifest.provider} has no program that measures it")
-        return {}
+        return self._engine(manifest.requirements) if manifest.requirements else {}
+
+    def _engine(self, requirements: Sequence[str]) -> dict[str, str]:
+        """The variable that says where the libraries of pip packages are; nothing where they are not installed."""
+        packages = [re.split(r"[\[=<>~! ]", requirement)[0] for requirement in requirements]
+        output = self._script("looking for packages", scripts.LIBRARIES, *packages, check=False)
+        found = output.stdout.split()
+        return {"EDGEORT_LIBRARIES": ":".join(found)} if output.status == 0 and found else {}
 
     def push(self, files: Mapping[str, Path], *, keep: bool = True) -> str:
         """See Transport."""
@@ -134,8 +142,7 @@ class Remote(Connection):
         state = self._script("looking at a program", scripts.WHY_NOT, program, linker or "", check=False).stdout.strip()
         what = f"{self.name} cannot start {_base_name(program)}"
         if state == "closed":
-            hint = f"a folder whose file system is not mounted noexec: --on {self.name.split('/')[0]}/FOLDER"
-            raise DeviceError(f"{what}: {self.base} is on a file system without executables", hint=hint)
+            raise DeviceError(f"{what}: {self.base} is on a file system mounted noexec", hint=self._elsewhere)
         if state == "unlinked":
             raise DeviceError(
                 f"{what}: it needs the C library of another system, whose {linker} is not there",

@@ -120,5 +120,21 @@ if [ -e "$1" ]; then
 fi
 """
 
+# Names of pip packages. Says their shared libraries, which may have versions in their names, and the folders of those.
+LIBRARIES = """
+python3 - "$@" <<'END'
+import importlib.metadata as metadata, sys
+found = set()
+for name in sys.argv[1:]:
+    try:
+        files = metadata.files(name) or ()
+    except metadata.PackageNotFoundError:
+        continue
+    libraries = {file.locate() for file in files if ".so" in file.name and "cpython" not in file.name}
+    found |= {str(path) for library in libraries for path in (library, library.parent)}
+print(*sorted(found), sep=chr(10))
+END
+"""
+
 # $1: base. Other connections keep their folders.
 CLEAR = 'rm -rf "$1/blobs"'

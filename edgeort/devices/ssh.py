@@ -98,6 +98,10 @@ class Ssh(Remote):
             self._disconnect()
             raise DeviceError(f"ssh cannot be started: {error.strerror}", hint=_INSTALL) from error
 
+    @property
+    def _elsewhere(self) -> str:
+        return f"another folder: --on {str(self._to).partition('/')[0]}/FOLDER"
+
     def _is_lost(self, output: Output) -> bool:
         if output.status != _LOST:
             return False

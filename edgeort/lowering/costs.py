@@ -32,6 +32,7 @@ _PROGRAMS = {
     ),
     **dict.fromkeys(("QConv", "QDepthwiseConv", "QStemConv"), "QConvParams"),
     "QGemm": "QGemmParams",
+    "BlockQGemm": "BlockQGemmParams",
     "DynamicQGemm": "DynamicQGemmParams",
     "SparseGemm": "SparseGemmParams",
 }

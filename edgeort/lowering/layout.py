@@ -82,7 +82,8 @@ HEADER = Struct(
 TENSOR = Struct(
     "TensorRecord",
     "A value of the graph. dims: index of its first entry in the dims table; an entry -(k+1) is free dimension k. "
-    "sparse: a constant of a mask and the entries that are not zero. Constants of strings: where each ends (u64), then their bytes.",
+    "sparse: a constant of a mask and the entries that are not zero. Constants of strings: where each ends (u64), then "
+    "their bytes.",
     (
         ("data", "u64", 1),  # constants: offset within the data section
         ("bytes", "u64", 1),

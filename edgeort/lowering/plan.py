@@ -175,8 +175,8 @@ class _Writer:
     def tensor(self, tensor: _Tensor) -> bytes:
         dims = len(self.dims)
         self.dims += tensor.dims
-        numbers = tensor.data is not None and tensor.dtype != layout.STRING
-        sparse = storage.sparse(tensor.data) if numbers else None
+        dense = None if tensor.dtype == layout.STRING else tensor.data
+        sparse = None if dense is None else storage.sparse(dense)
         data = tensor.data if sparse is None else sparse
         return layout.TENSOR.pack(
             data=0 if data is None else self.constant(data),

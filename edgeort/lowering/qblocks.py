@@ -23,7 +23,7 @@ _LEAST_BLOCK, _MOST_BLOCK = 2 * _QUAD, 4096 * _QUAD  # rows; of bytes, so many p
 
 @dataclass(frozen=True)
 class Blocks:
-    """Weights (q - zero) * scale: q uint8 [k, n] of `bits` bits; zero, integers, and scale [blocks, n] of `rows` rows."""
+    """Weights (q - zero) * scale: q uint8 [k, n] of `bits` bits; zero, integers, and scale [blocks, n], of `rows` k."""
 
     q: np.ndarray
     zero: np.ndarray

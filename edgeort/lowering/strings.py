@@ -94,7 +94,7 @@ def _listed(node: ir.Node, side: str) -> np.ndarray | None:
     """An attribute of keys or of values, in whichever form it is."""
     tensor = attribute(node, f"{side}_tensor")
     if tensor is not None:
-        return tensor.numpy().reshape(-1)  # type: ignore[attr-defined, no-any-return]
+        return tensor.numpy().reshape(-1)  # type: ignore[attr-defined]
     for kind, dtype in _KINDS.items():
         found = attribute(node, f"{side}_{kind}")
         if found is not None:
@@ -106,7 +106,7 @@ def _default(node: ir.Node, like: np.ndarray) -> np.ndarray:
     """The value of what is no key."""
     tensor = attribute(node, "default_tensor")
     if tensor is not None:
-        return tensor.numpy().reshape(-1)  # type: ignore[attr-defined, no-any-return]
+        return tensor.numpy().reshape(-1)  # type: ignore[attr-defined]
     kind = "strings" if like.dtype == object else "int64s" if like.dtype.kind in "iu" else "floats"
     name, other = _OTHERS[kind]
     return np.array([attribute(node, f"default_{name}", other)], like.dtype)

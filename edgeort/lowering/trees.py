@@ -27,7 +27,8 @@ class Damaged(Exception):
 class Forest:
     """Nodes (int64 [n] each): feature, test, next where it holds and where not; -1 - k is leaf k.
 
-    `splits` [n] is what nodes compare with; the votes of leaf k are `leaves[k]` up to `leaves[k + 1]` of targets and weights.
+    `splits` [n] is what nodes compare with; the votes of leaf k are `leaves[k]` up to `leaves[k + 1]` of targets and
+    weights.
     """
 
     features: np.ndarray
@@ -85,7 +86,7 @@ def _numbers(node: ir.Node, name: str) -> np.ndarray:
     """A list of floats, or the tensor of float64 that can stand for it."""
     tensor = attribute(node, f"{name}_as_tensor")
     if tensor is not None:
-        return tensor.numpy().reshape(-1)  # type: ignore[attr-defined, no-any-return]
+        return tensor.numpy().reshape(-1)  # type: ignore[attr-defined]
     return np.array(attribute(node, name) or (), np.float32)
 
 
@@ -118,14 +119,13 @@ def legacy(node: ir.Node, votes: str) -> Forest:
 
     inner = np.array([mode != "LEAF" for mode in modes], bool)
     number = np.where(inner, np.cumsum(inner) - 1, -1 - (np.cumsum(~inner) - 1))  # of inner nodes, of leaves
-    next_ = [places(trees[inner], _ids(node, f"nodes_{side}nodeids", n)[inner]) for side in ("true", "false")]
+    yes, no = (places(trees[inner], _ids(node, f"nodes_{side}nodeids", n)[inner]) for side in ("true", "false"))
     is_root = np.ones(n, bool)
-    for side in next_:
-        is_root[side] = False
+    is_root[yes] = is_root[no] = False
     tests = np.array([_TESTS.index(mode) for mode in modes if mode != "LEAF"], np.int64)
     leaves, targets, weights = _votes(node, votes, places, number, int((~inner).sum()))
     return Forest(
-        _ids(node, "nodes_featureids", n)[inner], tests | _missing(node, n)[inner], *(number[side] for side in next_),
+        _ids(node, "nodes_featureids", n)[inner], tests | _missing(node, n)[inner], number[yes], number[no],
         values[inner], number[is_root], leaves, targets, weights,
     )  # fmt: skip
 
@@ -159,20 +159,23 @@ def modern(node: ir.Node) -> Forest:
     tests = tests.astype(np.int64)
     if splits.size != n or tests.size != n or weights.size != targets.size or tests.max(initial=0) > _MEMBER:
         raise Damaged("its lists of nodes or of leaves differ in length, or have unknown modes")
-    ends = []
-    for side in ("true", "false"):
-        ids, leaf = _ids(node, f"nodes_{side}nodeids", n), _ids(node, f"nodes_{side}leafs", n)
-        if ids.min(initial=0) < 0:
-            raise Damaged("a node leads to one that is not there")
-        ends.append(np.where(leaf != 0, -1 - ids, ids))
+    yes, no = _side(node, "true", n), _side(node, "false", n)
     roots = _ids(node, "tree_roots")
     if ((roots < 0) | (roots >= n)).any():
         raise Damaged("a tree begins at a node that is not there")
     leaves = np.arange(targets.size + 1)
-    forest = Forest(features, tests | _missing(node, n), *ends, splits, roots, leaves, targets, weights)
+    forest = Forest(features, tests | _missing(node, n), yes, no, splits, roots, leaves, targets, weights)
     members = attribute(node, "membership_values")
     values = np.zeros(0) if members is None else members.numpy().reshape(-1)  # type: ignore[attr-defined]
     return _spelt_out(forest, values)
+
+
+def _side(node: ir.Node, side: str, n: int) -> np.ndarray:
+    """What nodes go on with: a node, or -1 - k for leaf k."""
+    ids, leaf = _ids(node, f"nodes_{side}nodeids", n), _ids(node, f"nodes_{side}leafs", n)
+    if ids.min(initial=0) < 0:
+        raise Damaged("a node leads to one that is not there")
+    return np.where(leaf != 0, -1 - ids, ids)
 
 
 def _spelt_out(forest: Forest, values: np.ndarray) -> Forest:

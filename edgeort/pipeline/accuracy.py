@@ -24,7 +24,7 @@ from edgeort.quantize.attempts import Attempt
 from edgeort.quantize.costs import Rates
 from edgeort.quantize.images import form_of
 from edgeort.quantize.samples import Data, Samples, open_samples
-from edgeort.validate import Evaluation, Exam, Limits, assess, enforce
+from edgeort.validate import Evaluation, Exam, Limits, Where, assess, enforce
 from edgeort.validate.artefacts import InOnnxRuntime
 from edgeort.validate.evaluation import evaluate
 
@@ -255,7 +255,8 @@ def judge(trial: Bundle, path: Path, accuracy: Accuracy, sets: Sets, walk: Walk)
     """What the bundle's answers are worth. BudgetError when a limit is not kept."""
     assert sets.judging is not None
     with walk.stage("validate"):
-        found = assess(trial, path, exam_of(accuracy, sets.judging), progress=walk.progress)
+        there = Where(golden_passed=True)  # the golden outputs are not in the bundle yet: they are what ran there
+        found = assess(trial, path, exam_of(accuracy, sets.judging), where=there, progress=walk.progress)
     if accuracy.prunes and accuracy.precision == "float32":
         return enforce(found, hint="--prune auto or --sparsity auto, or a smaller share; or a wider budget")
     if accuracy.precision == "float32":

@@ -11,9 +11,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import onnx_ir as ir
+
 from edgeort import model as models
 from edgeort import providers
-from edgeort.bench import measure
+from edgeort.bench import measure, predict_for
+from edgeort.bundle import golden
 from edgeort.device_profiles import Profile
 from edgeort.devices import Job
 from edgeort.errors import (
@@ -26,9 +29,9 @@ from edgeort.errors import (
     UnsupportedError,
 )
 from edgeort.pipeline.place import Place
-from edgeort.pipeline.trying import Attempt, Workshop
+from edgeort.pipeline.trying import Attempt, Workshop, with_costs
 from edgeort.pipeline.walk import Walk
-from edgeort.providers import Provider, Refusal, Request
+from edgeort.providers import Provider, Refusal, Request, cpu
 
 AUTO = "auto"
 ROUNDS, RUNS, WARMUP = 3, 20, 3
@@ -124,9 +127,9 @@ def choose(wish: Wish, workshop: Workshop, trials: ExitStack) -> tuple[Attempt, 
 
 
 def _candidates(wish: Wish, workshop: Workshop) -> tuple[Provider, ...]:
-    """Those to try; where a device was asked for to choose the fastest, all that could serve it."""
+    """Those to try; where the device that was asked for tells the fastest, all that could serve it."""
     found = wish.candidates(workshop.request.profile.runtime.providers)
-    if wish.provider != AUTO or workshop.place.on is None:
+    if wish.provider != AUTO or not workshop.place.measures:
         return found
     others = (provider for provider in providers.PROVIDERS if provider not in found)
     return (*found, *(provider for provider in others if _obstacle(provider, workshop.request) is None))
@@ -164,7 +167,8 @@ def _refused(provider: Provider, workshop: Workshop, error: Exception) -> tuple[
 
 
 def survey(profile: Profile, model: Path | None = None) -> tuple[Candidate, ...]:
-    """Every provider, those of the profile first: why it cannot serve the device, which nodes it cannot take.
+    """Every provider, those of the profile first: why it cannot serve the device, which nodes it cannot take, and
+    what latency the profile's rates let expect where they are of its kernels.
 
     Nothing is made. Raises what loading the model does.
     """
@@ -179,8 +183,18 @@ def survey(profile: Profile, model: Path | None = None) -> tuple[Candidate, ...]
             nodes = () if obstacle or graph is None else tuple(provider.refusals(graph, request))
         except ShapeError as error:
             obstacle = error
-        rows.append(Candidate(provider.name, refusals=nodes, reason=_sentence(obstacle) if obstacle else ""))
+        row = Candidate(provider.name, refusals=nodes, reason=_sentence(obstacle) if obstacle else "")
+        is_ours = provider.name == "cpu" and graph is not None and not obstacle and not nodes
+        rows.append(_predicted(row, graph, request) if is_ours and graph is not None else row)
     return tuple(rows)
+
+
+def _predicted(row: Candidate, graph: ir.Model, request: Request) -> Candidate:
+    """The row of cpu with the latency to expect."""
+    inputs, nodes, costs = cpu.nodes_of(graph, request)
+    costed = with_costs(nodes, costs, inputs, list(golden.make_inputs(inputs).values()))
+    found = predict_for(request.profile, costed, request.threads)
+    return row if found is None else replace(row, latency_ms=found.latency_ms, predicted=True, reason=found.basis)
 
 
 def _sentence(error: Exception) -> str:

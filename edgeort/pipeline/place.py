@@ -34,6 +34,11 @@ class Place:
                 hint="edgeort devices lists the profile that fits",
             )
 
+    @property
+    def measures(self) -> bool:
+        """Whether a device was asked for whose times say something about it."""
+        return self._transport is not None and self._transport.is_real
+
     def device(self, manifest: Manifest) -> Device:
         """The device for a provider's bundle, open as long as this. DeviceError where it cannot run there."""
         name = manifest.provider

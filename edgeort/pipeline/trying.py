@@ -24,8 +24,10 @@ from edgeort.pipeline.checking import Model, Ran
 from edgeort.pipeline.place import Place
 from edgeort.pipeline.walk import Walk
 from edgeort.providers import Made, Node, Provider, Request
+from edgeort.providers.provider import Costs
 from edgeort.validate import reference_outputs
 from edgeort.validate.validation import compare_with_reference, feeds_of
+from edgeort.values import Value
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Workshop:
         manifest = replace(manifest, preprocessing=self.preprocessing, tokenizer=tokenizer)
         contents = packing.make_contents(manifest, made, self.request.parts, self.vocabulary)
         inputs = checking.golden_inputs(self.reference, manifest, self.inputs)
-        manifest = replace(manifest, nodes=_with_costs(made, manifest, inputs))
+        manifest = replace(manifest, nodes=with_costs(made.nodes, made.costs, made.inputs, inputs))
         bundle = trials.enter_context(checking.trial(self.out, manifest, contents, inputs))
         with self.walk.stage("check"):
             ran = checking.run(bundle, inputs, self.place)
@@ -99,17 +101,18 @@ class Workshop:
         return golden.files(attempt.inputs, by_value, whole=manifest.min_sqnr_db is not None)
 
 
-def _with_costs(made: Made, manifest: Manifest, inputs: Sequence[np.ndarray]) -> tuple[Node, ...]:
-    """The nodes with what they cost on the golden inputs."""
-    if made.costs is None:
-        return made.nodes
-    shapes = {value.name: array.shape for value, array in zip(manifest.inputs, inputs, strict=True)}
-    pairs = zip(made.nodes, made.costs(shapes), strict=True)
-    return tuple(replace(node, **asdict(cost)) for node, cost in pairs)
+def with_costs(
+    nodes: Sequence[Node], costs: Costs | None, inputs: Sequence[Value], arrays: Sequence[np.ndarray]
+) -> tuple[Node, ...]:
+    """The nodes with what they cost on these arrays."""
+    if costs is None:
+        return tuple(nodes)
+    shapes = {value.name: array.shape for value, array in zip(inputs, arrays, strict=True)}
+    return tuple(replace(node, **asdict(cost)) for node, cost in zip(nodes, costs(shapes), strict=True))
 
 
 def _check_types(made: Made) -> None:
-    """UnsupportedError where an input or output is of a type that nothing here can make or compare, such as sequences."""
+    """UnsupportedError where an input or output is of a type that nothing here can make or compare."""
     for value in (*made.inputs, *made.outputs):
         if value.dtype not in NAMES or (value.dtype == "string" and made.provider != "cpu"):
             raise UnsupportedError(

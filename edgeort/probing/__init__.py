@@ -31,6 +31,7 @@ from edgeort.providers import Node
 __all__ = ["Probed", "probe"]
 
 MILLISECONDS = 500  # of each measurement
+_LEAST_OF_EACH = 0.6  # of what a thread does alone, when all run: clocks fall with more cores, but not to half
 _PROGRAM = "bin/edgeort_probe"
 _EMULATED = (
     "There is no table [measured]: times under an emulator say nothing about the device. Nor do the cores, caches and\n"
@@ -45,11 +46,12 @@ _MEASURED = (
 @dataclass(frozen=True)
 class Probed:
     """A profile as the text of its file, and the same loaded. `networks` are those that rates were not found on: name,
-    threads, and by what share their prediction was too long."""
+    threads, and by what share their prediction was too long. `warning` says why the figures may be wrong, "" if not."""
 
     text: str
     profile: Profile
     networks: tuple[tuple[str, int, float], ...] = ()
+    warning: str = ""
 
 
 def probe(
@@ -83,7 +85,16 @@ def probe(
                 say("compiling the runtime's kernels")
                 networks = _add_kernels(found, Stopwatch(there, profile, milliseconds), say)
     text = writing.toml(found.table, found.sources, _MEASURED if there.is_real else _EMULATED)
-    return Probed(text, device_profiles.parse(found.table, name=name, file=on), networks)
+    made = device_profiles.parse(found.table, name=name, file=on)
+    return Probed(text, made, networks, "" if made.measured is None else busy(made.measured))
+
+
+def busy(measured: Measured) -> str:
+    """The sentence for a device on which something else ran: then threads did little more than one of them."""
+    times = measured.float32_gflops_all / measured.float32_gflops
+    if times >= _LEAST_OF_EACH * measured.threads:
+        return ""
+    return f"busy: {measured.threads} threads did {times:.1f} times what one did; probe it again when nothing else runs"
 
 
 def _printed(there: Transport, arguments: Sequence[str]) -> dict[str, Any]:
@@ -122,7 +133,8 @@ def _add_peaks(found: facts.Found, peaks: dict[str, Any], day: str) -> None:
     found.sources["measured.threads"] = "those of [runtime]"
     summary = found.table["device"]["summary"]
     assumed = sorted(key for key, source in found.sources.items() if source.startswith("assumed"))
-    found.table["device"]["summary"] = summary + (f"; assumed: {', '.join(assumed)}" if assumed else "")
+    parts = (summary, f"assumed: {', '.join(assumed)}" if assumed else "", busy(Measured(**table)))
+    found.table["device"]["summary"] = "; ".join(filter(None, parts))
 
 
 def _add_kernels(found: facts.Found, watch: Stopwatch, say: Progress) -> tuple[tuple[str, int, float], ...]:
@@ -144,6 +156,8 @@ def _add_kernels(found: facts.Found, watch: Stopwatch, say: Progress) -> tuple[t
     )
     table["error"] = float(f"{median(abs(error) for _, _, error in networks):.3g}")
     found.sources["measured.error"] = f"median of {len(networks)} networks that the rates were not found on"
+    for index in range(len(fitted)):
+        found.sources[f"measured.kernel[{index}].op"] = f"measured {table['on']}"
     table["kernel"] = [
         {key: value for key, value in dataclasses.asdict(rate).items() if value is not None} for rate in fitted
     ]

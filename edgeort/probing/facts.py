@@ -170,7 +170,7 @@ def _give_sources(found: Found, assumed: list[str], day: str, asked: Mapping[str
         at = f"cpu.cluster[{index}]"
         sources[f"{at}.name"] = sources[f"{at}.cores"] = f"read {day}: /proc/cpuinfo"
         sources[f"{at}.mhz"] = f"read {day}: cpufreq, or the clock of that moment"
-        sources[f"{at}.l1d_kb"] = sources[f"{at}.l2_kb"] = f"read {day}: /sys"
+        sources[f"{at}.l1d_kb"] = sources[f"{at}.l2_kb"] = sources[f"{at}.l2_shared"] = f"read {day}: /sys"
     sources["cpu.l3_kb"] = f"read {day}: /sys"
     sources["cpu.qemu"] = "an emulator with no more levels than these, or the nearest"
     sources["memory.ram_mb"] = f"read {day}: /proc/meminfo"

@@ -33,7 +33,7 @@ class Plan:
 
 def plan(quantised: bool, profile: Profile) -> Plan:
     """All blocks for a device, in float32 or int8."""
-    graph = model.clean(blocks.network(quantised).model())
+    graph = model.infer_shapes(blocks.network(quantised).model())  # there is nothing to clean
     passes.run_passes(graph, passes.PassContext(profile=profile))
     lowered = lowering.lower(graph, rates_of(profile))
     shapes = {str(value.name): tuple(int(dim) for dim in value.shape or ()) for value in graph.graph.inputs}  # type: ignore[arg-type]

@@ -15,7 +15,8 @@ from edgeort.lowering.plan import PlanBuilder
 from edgeort.lowering.storage import sparse_weights
 from edgeort.lowering.where_int8 import rates_of
 from edgeort.providers import adapted
-from edgeort.providers.provider import Made, Node, Provider, Refusal, Request
+from edgeort.providers.provider import Costs, Made, Node, Provider, Refusal, Request
+from edgeort.values import Value
 
 NAME = "cpu"
 PLAN = "model.plan"
@@ -50,13 +51,8 @@ class Cpu(Provider):
 
     def make(self, graph: ir.Model, request: Request) -> Made:
         """Plan, library and harness."""
-        lowered, profile, stages = graph.clone(), request.profile, request.stages
-        with stages.stage("passes"):
-            context = _run_passes(lowered, request)
-        with stages.stage("lower"):
-            plan = lowering.lower(lowered, None if request.ram_limit else rates_of(profile))
-            plan.ram_limit = request.ram_limit or 0
-        with stages.stage("compile"):
+        lowered, plan, context = _lowered(graph, request)
+        with request.stages.stage("compile"):
             target = _target(request)
             levels = _levels(request, target, plan)
             library, harness = toolchain.library_and_harness(target, plan.ops, levels, request.parts)
@@ -78,6 +74,22 @@ class Cpu(Provider):
             refused=tuple(map(str, context.log)),
             costs=functools.partial(costs, plan, lowered),
         )
+
+
+def nodes_of(graph: ir.Model, request: Request) -> tuple[tuple[Value, ...], tuple[Node, ...], Costs]:
+    """The inputs and nodes that a cleaned model's plan would have, and what gives their costs. Nothing is compiled."""
+    lowered, plan, _ = _lowered(graph, request)
+    return signature(lowered)[0], _nodes(plan), functools.partial(costs, plan, lowered)
+
+
+def _lowered(graph: ir.Model, request: Request) -> tuple[ir.Model, PlanBuilder, passes.PassContext]:
+    lowered, stages = graph.clone(), request.stages
+    with stages.stage("passes"):
+        context = _run_passes(lowered, request)
+    with stages.stage("lower"):
+        plan = lowering.lower(lowered, None if request.ram_limit else rates_of(request.profile))
+        plan.ram_limit = request.ram_limit or 0
+    return lowered, plan, context
 
 
 def _target(request: Request) -> toolchain.Target:

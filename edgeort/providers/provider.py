@@ -92,6 +92,9 @@ class Request:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
+Costs = Callable[[Mapping[str, tuple[int, ...]]], Sequence[Cost]]
+
+
 @dataclass(frozen=True)
 class Made:
     """An artefact: the `files` of a bundle but for golden/ and licences/, and what its manifest says of them.
@@ -121,7 +124,7 @@ class Made:
     tools: Mapping[str, str] = field(default_factory=dict)
     rewrites: Mapping[str, int] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
-    costs: Callable[[Mapping[str, tuple[int, ...]]], Sequence[Cost]] | None = None
+    costs: Costs | None = None
 
 
 class Provider(Protocol):

@@ -15,6 +15,7 @@ from hashlib import sha256
 from edgeort.report import scales
 from edgeort.report.markup import Markup, join, tag
 from edgeort.report.scales import Scale
+from edgeort.report.units import whole
 
 HEIGHT = 220  # pixels of the plot
 _ABOVE, _BELOW = 16, 40  # room for labels
@@ -179,5 +180,5 @@ def histogram(
         rule(min(x.scale.place(value), 1.0), f"{name} {write(value)}", row=row)
         for row, (name, value) in enumerate(rules)
     ]
-    up = Axis(y, lambda value: f"{value:g}", "how many")
+    up = Axis(y, whole, "how many")
     return chart(title, description, x, up, [*bars, *named], above=_ABOVE + _ROW * len(rules))

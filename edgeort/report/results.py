@@ -63,7 +63,10 @@ def _evaluation(found: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of a file that holds one, or one a line, with the line of each."""
+    """The objects of a file that holds one, or one a line, with the line of each.
+
+    Lines that are not whole are left out, as when a history is read (bench/history.py).
+    """
     try:
         if path.stat().st_size > MOST_BYTES:
             raise InputError(f"{path} has more than {MOST_BYTES >> 20} MiB: these are no results", hint=_HINT)
@@ -72,17 +75,11 @@ def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise InputError(
             f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}", hint=_HINT
         ) from error
-    whole = _parsed(text)
-    if whole is not None:
-        yield 1, whole
-        return
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        one = _parsed(line)
-        if one is None:
-            raise InputError(f"{path}, line {number}: this is no JSON object", hint=_HINT)
-        yield number, one
+    rows = [text] if _parsed(text) is not None else text.splitlines()
+    found = [(number, _parsed(row)) for number, row in enumerate(rows, 1)]
+    if all(one is None for _, one in found):
+        raise InputError(f"{path} has no JSON object, nor one a line: these are no results", hint=_HINT)
+    yield from ((number, one) for number, one in found if one is not None)
 
 
 def _parsed(text: str) -> dict[str, Any] | None:

@@ -46,12 +46,13 @@ def histogram(times_ms: Sequence[float]) -> dict[str, Any]:
 
 
 def along(times_ms: Sequence[float], every: int) -> list[dict[str, Any]]:
-    """Runs in order, as many together as leave MOST_STEPS rows: `first` and `last` run, low, median and high in ms."""
+    """Runs in order, as many together as leave MOST_STEPS rows: `first` and `last` run, their median, and between which
+    nine of ten of them lie: `low_ms` and `high_ms`, the 5th and the 95th percentile."""
     group = -(-len(times_ms) // MOST_STEPS)
     rows = []
     for at in range(0, len(times_ms), group or 1):
         part = np.asarray(times_ms[at : at + group], np.float64)
-        low, median, high = float(part.min()), float(np.median(part)), float(part.max())
+        low, median, high = (float(value) for value in np.percentile(part, (5, 50, 95)))
         last = (at + len(part) - 1) * every
         rows.append({"first": at * every, "last": last, "low_ms": low, "median_ms": median, "high_ms": high})
     return rows

@@ -56,12 +56,19 @@ def size(n_bytes: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """`12.3 %`."""
+    """`12.3 %`, `12.0 times`."""
     if share is None:
         return NOT_KNOWN
+    if share >= 10:
+        return f"{number(share)} times"
     return f"{100 * share:.1f} %"
 
 
 def count(n: int, one: str, many: str | None = None) -> str:
     """`1 node`, `1 200 nodes`."""
-    return f"{n:,}".replace(",", "\u202f") + f" {one if n == 1 else many or one + 's'}"
+    return f"{whole(n)} {one if n == 1 else many or one + 's'}"
+
+
+def whole(n: float) -> str:
+    """`1 200`."""
+    return f"{n:,.0f}".replace(",", "\u202f")

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edgeort.errors import DeviceError, InputError, MissingExtraError
+from edgeort.errors import DeviceError, EdgeortError, InputError, MissingExtraError
 from edgeort.sweep import files, worker
 from edgeort.sweep.cells import Cell
 from edgeort.sweep.columns import INSTALL
@@ -224,6 +224,8 @@ class Cluster:
             if isinstance(answer, (ImportError, AttributeError)):
                 hint = f"install the same edgeort there: {INSTALL}"
                 raise InputError(f"{names[address]} cannot run cells: {answer}", hint=hint) from answer
+            if isinstance(answer, EdgeortError):
+                raise DeviceError(f"{names[address]}: {answer}", hint=answer.hint) from answer
             if isinstance(answer, Exception) and not isinstance(answer, (OSError, TimeoutError)):
                 raise answer
         return {address: answer for address, answer in answers.items() if not isinstance(answer, Exception)}

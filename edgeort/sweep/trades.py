@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from edgeort.report.units import milliseconds
 from edgeort.sweep.figures import JUDGED, LATENCY, SIZE, Figure, Row, front, is_predicted, latency_ms, names, place
 
 _LABELLED = 6  # cells of a front whose names stand beside them
+_ROOM = 1.15  # between the outermost values and the ends of a logarithmic axis
 _OPEN = 4  # devices whose charts are not folded up
 
 
@@ -91,7 +93,8 @@ class Decades(Scale):
         """1, 2 and 5 times powers of ten; where these are too many, the powers alone."""
         powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
         for factors in ((1, 2, 5), (1,)):
-            found = [f * 10.0**power for power in powers for f in factors if self.low <= f * 10.0**power <= self.high]
+            round_ones = (float(f"{factor}e{power}") for power in powers for factor in factors)
+            found = [value for value in round_ones if self.low <= value <= self.high]
             if len(found) <= wanted + 3:
                 break
         return found if len(found) > 1 else Scale(self.low, self.high).ticks(wanted)
@@ -99,5 +102,7 @@ class Decades(Scale):
 
 def _axis(figure: Figure, values: Sequence[float]) -> Axis:
     if figure.is_log and min(values) > 0:
-        return Axis(Decades(min(values) / 1.15, max(values) * 1.15), figure.write, figure.title)
+        return Axis(
+            Decades(min(values) / _ROOM, min(max(values) * _ROOM, sys.float_info.max)), figure.write, figure.title
+        )
     return Axis(around(list(values)), figure.write, figure.title)

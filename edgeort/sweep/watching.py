@@ -120,10 +120,12 @@ class Live(Lines):
             self._live.console.print(line, markup=False, highlight=False)
 
     def _changed(self) -> None:
+        from rich.text import Text
+
         now, lines = time.monotonic(), []
         for name, (stage, worker, began) in self.board.at_work.items():
             lines.append(f"  {name}: {stage}, {duration(now - began)}{f' on {worker}' if worker else ''}")
-        self._live.update("\n".join([*lines, self.board.summary()]))
+        self._live.update(Text("\n".join([*lines, self.board.summary()])))
 
 
 @contextmanager

@@ -26,6 +26,7 @@ BATCH_BYTES = 64 << 20  # of their inputs
 WORST = 5  # inputs that are shown
 SHOWN_LOSS = 1e-6  # below, answers are the same but for rounding
 STEPS = 10  # of progress
+SILENT_S = 10.0  # longer without a line, and one is said in between
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def evaluate(
 def _cases(
     reference: InOnnxRuntime, artefact: Artefact, samples: Samples, question: Question, progress: Progress | None
 ) -> Iterator[Case]:
-    done, step = 0, max((samples.count or 0) // STEPS, 1)
+    done, step, said_at = 0, max((samples.count or 0) // STEPS, 1), time.monotonic()
     try:
         for batch in _batches(samples.named()):
             answers = [(name, reference.submit(sample), artefact.submit(sample)) for name, sample in batch]
@@ -134,7 +135,9 @@ def _cases(
                 label = question.labels.get(name)
                 yield Case(name, wanted, found, main, label, question.characters, question.threshold)
                 done += 1
-                if progress and (done % step == 0 or done == samples.count):
+                is_slow = time.monotonic() - said_at > SILENT_S
+                if progress and (is_slow or done % step == 0 or done == samples.count):
+                    said_at = time.monotonic()
                     progress(f"validating on {artefact.where}: {done} of {samples.count or '?'} samples")
     except DeviceError as error:
         of = f" of {samples.count}" if samples.count else ""

@@ -3,10 +3,11 @@
     pip install '.[torch]' transformers
     python -m examples.chatbot [FOLDER] [--weights int8] [--temperature 0.8] [--top-p 0.95]
 
-FOLDER is one of Hugging Face's with a Llama-like network (SmolLM, TinyLlama, ...): config.json, safetensors, tokenizer.
+FOLDER is one of Hugging Face's: config.json, safetensors, tokenizer. A Llama (SmolLM, TinyLlama, ...) is written down
+in the form that runs best (decoder.py), others (Qwen, Gemma, GPT-2, ...) are as PyTorch exports them (exported.py).
 Without it a network of 110 million random weights is made from a configuration, and answers with noise at the speed of
-a real one. Either becomes ONNX with a cache of keys and values (decoder.py), in float32, int8 or int4, and stays in
---cache; the runtime keeps the cache in one memory that grows. An empty line, or the end of the input, ends the chat.
+a real one. Either becomes ONNX with a cache of keys and values, in float32, int8 or int4, and stays in --cache; the
+runtime keeps the cache in one memory that grows. An empty line, or the end of the input, ends the chat.
 """
 
 from __future__ import annotations
@@ -20,21 +21,43 @@ from pathlib import Path
 import onnx_ir as ir
 
 from edgeort.generation import Decoder, Sampling
+from edgeort.quantize import Options, quantize
+from edgeort.quantize.forms import Form
+from examples.chatbot import exported
 from examples.chatbot.decoder import Sizes, build
 from examples.chatbot.network import Network, Tokens, random_network, stored_network
 from examples.chatbot.weights import FORMS
 
+_QUANTISED = {
+    "float32": None,
+    "int8": Options(activations=Form.FLOAT),
+    "int4": Options(weights="int4", activations=Form.DYNAMIC),
+}
 _MOST_INSIDE = 1 << 30  # bytes of weights within the file, which holds 2 GiB
 
 
-def export(network: Network, weights: str, path: Path) -> Sizes:
-    """Writes the network as ONNX."""
+def export(network: Network, weights: str, path: Path) -> int:
+    """Writes the network as ONNX; returns how many positions it knows."""
     sizes = Sizes.of(network.config)
     path.parent.mkdir(parents=True, exist_ok=True)
+    if sizes is None:
+        _export_other(network, weights, path)
+        return int(network.config.max_position_embeddings)
     model = build(sizes, network.state(), FORMS[weights])
     numbers = sum(value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value)
     ir.save(model, path, external_data=f"{path.name}.data" if numbers > _MOST_INSIDE else None)
-    return sizes
+    return sizes.positions
+
+
+def _export_other(network: Network, weights: str, path: Path) -> None:
+    """By PyTorch's exporter, then by the quantiser, whose options need no samples."""
+    if weights not in _QUANTISED:
+        raise SystemExit(f"--weights {weights}: this network can have {', '.join(_QUANTISED)}")
+    options = _QUANTISED[weights]
+    whole = path if options is None else path.with_suffix(".float32.onnx")
+    exported.export(network.module, whole)
+    if options is not None:
+        quantize(whole, path, options=options)
 
 
 def answer(decoder: Decoder, tokens: Tokens, ids: Sequence[int], sampling: Sampling, most: int) -> None:
@@ -91,8 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     changes = {"num_hidden_layers": args.layers} if args.layers else {}
     network = stored_network(args.folder) if args.folder else random_network(**changes)
     path = args.cache / f"{args.folder.resolve().name if args.folder else 'random'}-{args.weights}.onnx"
-    sizes = export(network, args.weights, path)
-    capacity = min(args.capacity, sizes.positions)
+    capacity = min(args.capacity, export(network, args.weights, path))
     with Decoder(path, capacity, args.threads) as decoder:
         chat(decoder, network.tokens, sampling, args.tokens)
 

@@ -41,11 +41,12 @@ class Sizes:
     theta: float
 
     @classmethod
-    def of(cls, config: Any) -> Sizes:
-        """Those of a `transformers.LlamaConfig`, or of one that has the same fields."""
+    def of(cls, config: Any) -> Sizes | None:
+        """Those of a `transformers.LlamaConfig` with plain rotary positions; None of others, unknown here."""
+        plain = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default") == "default"
+        if config.model_type != "llama" or not plain or config.hidden_act != "silu":
+            return None
         rope = getattr(config, "rope_parameters", None) or {}
-        if rope.get("rope_type", "default") != "default" or getattr(config, "hidden_act", "silu") != "silu":
-            raise SystemExit("only plain rotary positions and SiLU are known here")
         return cls(
             layers=config.num_hidden_layers,
             hidden=config.hidden_size,

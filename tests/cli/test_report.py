@@ -81,7 +81,7 @@ def test_limits_have_their_verdict(folder: Path, tmp_path: Path):
 def test_the_last_of_several_results_counts(folder: Path, tmp_path: Path):
     lines = [json.loads(call("bench", folder / "b", "--profile", "--json").stdout) for _ in range(2)]
     other = {**lines[1], "model_sha256": "0" * 64}
-    (tmp_path / "h.jsonl").write_text("".join(json.dumps(line) + "\n" for line in (*lines, other)))
+    (tmp_path / "h.jsonl").write_text("".join(json.dumps(line) + "\n" for line in (*lines, other)) + '{"torn": ')
     document = json.loads(call("report", folder / "b", "--json", "--results", tmp_path / "h.jsonl").stdout)
     assert document["latency"]["latencies_ms"] == lines[1]["latencies_ms"]
 
@@ -101,13 +101,13 @@ def test_results_of_another_bundle_are_refused(folder: Path, tmp_path: Path):
     "text, words",
     [
         (None, "cannot be read"),
-        ("hello", "line 1: this is no JSON object"),
+        ("hello", "has no JSON object"),
         ("{}", "it has no measurement"),
-        ("[1]", "no JSON object"),
+        ("[1]", "has no JSON object"),
         ('{"latencies_ms": []}', "this is no result"),
         ('{"latencies_ms": [1], "device": "x", "is_real": true}', "this is no result"),
         ('{"evaluation": {"where": "x"}}', "its evaluation has no figures"),
-        ("{}\n{", "line 2: this is no JSON object"),
+        ("{}\n{", "it has no measurement"),
     ],
 )
 def test_bad_results(folder: Path, tmp_path: Path, text: str | None, words: str):

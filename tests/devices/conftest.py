@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import onnx
 import pytest
 
 import edgeort
-from tests.devices.sshd import Sshd, need_sshd
+from edgeort.devices.adb import states
+from tests.devices.adbd import Adbd
+from tests.devices.sshd import Sshd, free_port, need_sshd
 from tests.devices.userland import Userland, fetch_busybox
+from tests.devices.watching import soon
 from tests.models import HOST, mlp
 
 
@@ -52,3 +58,41 @@ def _serve(server: Sshd, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sshd]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def adb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """The genuine adb with a server of its own."""
+    pytest.importorskip("adbutils")
+    program = shutil.which("adb")
+    if program is None:
+        pytest.skip("needs adb: apt install adb")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANDROID_ADB_SERVER_PORT", str(free_port()))
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("adb")))  # where its key goes
+
+        def run(*words: str) -> str:
+            done = subprocess.run([program, *words], capture_output=True, text=True, timeout=60)
+            return done.stdout + done.stderr
+
+        run("start-server")
+        yield run
+        run("kill-server")
+
+
+@pytest.fixture
+def attach(adb: Callable[..., str], tmp_path: Path) -> Iterator[Callable[..., Adbd]]:
+    """Makes devices and connects adb to them."""
+    made: list[Adbd] = []
+
+    def make(userland: Userland | None = None, **options) -> Adbd:
+        made.append(Adbd(userland or Userland.plain(tmp_path / f"phone{len(made)}"), **options))
+        connected = threading.Thread(target=adb, args=("connect", made[-1].serial))
+        connected.start()
+        assert soon(lambda: states().get(made[-1].serial) == made[-1].state), adb("devices")
+        return made[-1]
+
+    yield make
+    for device in made:
+        adb("disconnect", device.serial)
+        device.stop()

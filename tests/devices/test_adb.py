@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,55 +13,11 @@ import pytest
 from edgeort.bench import measure
 from edgeort.bundle import open_bundle
 from edgeort.devices import Job, open_device, open_transport
-from edgeort.devices.adb import states
 from edgeort.errors import DeviceError
 from tests.cli.support import call
 from tests.devices.adbd import Adbd
-from tests.devices.sshd import free_port
-from tests.devices.test_ssh import MANY, is_running, is_tidy, soon
-from tests.devices.userland import Userland
-
-pytest.importorskip("adbutils")
-needs_proot = pytest.mark.skipif(
-    not shutil.which("proot") or not shutil.which("qemu-aarch64-static"), reason="needs proot and qemu-user-static"
-)
-
-
-@pytest.fixture(scope="module")
-def adb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
-    """The genuine adb with a server of its own."""
-    program = shutil.which("adb")
-    if program is None:
-        pytest.skip("needs adb: apt install adb")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ANDROID_ADB_SERVER_PORT", str(free_port()))
-        patch.setenv("HOME", str(tmp_path_factory.mktemp("adb")))  # where its key goes
-
-        def run(*words: str) -> str:
-            done = subprocess.run([program, *words], capture_output=True, text=True, timeout=60)
-            return done.stdout + done.stderr
-
-        run("start-server")
-        yield run
-        run("kill-server")
-
-
-@pytest.fixture
-def attach(adb: Callable[..., str], tmp_path: Path) -> Iterator[Callable[..., Adbd]]:
-    """Makes devices and connects adb to them."""
-    made: list[Adbd] = []
-
-    def make(userland: Userland | None = None, **options) -> Adbd:
-        made.append(Adbd(userland or Userland.plain(tmp_path / f"phone{len(made)}"), **options))
-        connected = threading.Thread(target=adb, args=("connect", made[-1].serial))
-        connected.start()
-        assert soon(lambda: states().get(made[-1].serial) == made[-1].state), adb("devices")
-        return made[-1]
-
-    yield make
-    for device in made:
-        adb("disconnect", device.serial)
-        device.stop()
+from tests.devices.userland import Userland, needs_proot
+from tests.devices.watching import MANY, is_running, is_tidy, soon
 
 
 @needs_proot

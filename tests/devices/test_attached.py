@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +17,6 @@ from edgeort.devices.facts import best_profile
 from tests.cli.support import call
 from tests.devices.adbd import Adbd
 from tests.devices.sshd import Sshd, need_sshd
-from tests.devices.test_adb import adb, attach  # noqa: F401 (fixtures)
 from tests.devices.userland import Userland
 
 LINUX, ANDROID, PC = ("linux", "aarch64"), ("android", "aarch64"), ("linux", "x86_64")
@@ -60,7 +60,7 @@ def pi4(root: Path, busybox: Path, files: Path) -> Userland:
 
 
 def test_what_is_attached(
-    attach: Callable[..., Adbd],  # noqa: F811
+    attach: Callable[..., Adbd],
     busybox: Path,
     bundles: Path,
     tmp_path: Path,
@@ -114,6 +114,15 @@ def test_every_profile_fits_itself():
             cores[cluster.name] += cluster.cores
         system = (profile.target.os, profile.target.arch)
         assert best_profile(profile.device.title, system, cores, profile.cpu.isa) == profile.name
+
+
+def test_without_adbutils_a_line_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "adbutils", None)
+    result = call("devices")
+    assert result.exit_code == 0 and "local" in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("adb: adbutils cannot be imported")
+    assert "pip install 'edgeort[adb]'" in result.stdout
 
 
 def test_nothing_is_kept_here():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import edgeort
 from edgeort.bench import measure
 from edgeort.bundle import Bundle, Manifest, open_bundle, write_bundle
 from edgeort.devices import Job, open_device
@@ -76,6 +77,13 @@ def test_a_missing_emulator_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(DeviceError, match="qemu-aarch64-static is not installed") as caught:
         open_device("emulated", for_target("linux", "aarch64", "cortex-a72"))
     assert caught.value.hint == "apt install qemu-user-static"
+
+
+@pytest.mark.skipif(shutil.which("qemu-aarch64-static") is None, reason="needs qemu-user-static")
+def test_a_build_on_another_emulator(bundles: Path, tmp_path: Path):
+    result = edgeort.build(bundles / "m.onnx", "raspberrypi4", tmp_path / "b", on="emulated:cortex-a76")
+    assert result.checked_on == "emulated (cortex-a76)"
+    assert [row.provider for row in result.candidates] == ["cpu"]  # others could not be timed there
 
 
 def test_bundles_from_a_zip_stay_executable(tmp_path: Path):

@@ -24,9 +24,8 @@ from edgeort.validate.stream import Stream
 from tests.cli.support import call
 from tests.devices.adbd import Adbd
 from tests.devices.sshd import Sshd
-from tests.devices.test_adb import adb, attach, needs_proot  # noqa: F401
-from tests.devices.test_ssh import is_running, is_tidy, soon
-from tests.devices.userland import Userland
+from tests.devices.userland import Userland, needs_proot
+from tests.devices.watching import is_running, is_tidy, soon
 
 COUNT = 18
 MANY = 4000
@@ -82,7 +81,7 @@ def test_streams_over_ssh(arm_board: Sshd, bundles: Path):
 
 @pytest.mark.slow
 @needs_proot
-def test_streams_over_adb(attach: Callable[..., Adbd], bundles: Path, busybox: Path, tmp_path: Path):  # noqa: F811
+def test_streams_over_adb(attach: Callable[..., Adbd], bundles: Path, busybox: Path, tmp_path: Path):
     there = Userland.arm(tmp_path / "phone", busybox, "cortex-a76", android=True)
     phone = attach(there)
     with open_bundle(bundles / "pi") as bundle, open_device(f"adb:{phone.serial}", bundle.manifest) as device:

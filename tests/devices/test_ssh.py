@@ -4,46 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import signal
 import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from edgeort import device_profiles, providers, toolchain
+import edgeort
+from edgeort import device_profiles, pipeline, providers
 from edgeort.bench import measure
 from edgeort.bundle import open_bundle
 from edgeort.devices import Job, open_device, open_transport, scripts
 from edgeort.devices.remote import Remote
 from edgeort.errors import DeviceError
+from edgeort.providers import adapted
 from tests.cli.support import call
 from tests.devices.sshd import Sshd
 from tests.devices.test_devices import HERE
-from tests.devices.userland import Userland
-
-MANY = 1_000_000  # runs that do not end before something is done about it
-
-
-def soon(is_so: Callable[[], object], within_s: float = 60) -> bool:
-    """Whether it becomes so."""
-    end = time.monotonic() + within_s
-    while not (found := is_so()) and time.monotonic() < end:
-        time.sleep(0.1)
-    return bool(found)
-
-
-def is_tidy(there: Userland) -> bool:
-    """Whether nothing is left of a run but the kept files."""
-    return soon(lambda: not there.left() and not there.processes())
-
-
-def is_running(there: Userland) -> bool:
-    return any("edgeort_bench" in process for process in there.processes())
+from tests.devices.watching import is_tidy, soon
 
 
 def test_bench_and_validate_on_an_arm_userland(arm_board: Sshd, bundles: Path):
@@ -160,143 +138,6 @@ def _running(words: str) -> bool:
     return words in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout.splitlines()
 
 
-def test_a_dropped_connection(board: Sshd, bundles: Path):
-    caught: list[DeviceError] = []
-
-    def run() -> None:
-        with open_bundle(bundles / "host") as bundle:
-            try:
-                with open_device("ssh:board", bundle.manifest) as device:
-                    measure(bundle, device, Job(runs=MANY))
-            except DeviceError as error:
-                caught.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    assert soon(lambda: is_running(board.userland))
-    board.drop_connections()
-    thread.join(60)
-    (error,) = caught
-    assert "the connection to ssh:board was lost while running edgeort_bench; what was there of this run" in str(error)
-    assert error.hint == "run the command again" and is_tidy(board.userland)
-
-
-def test_a_server_that_is_gone_for_good(board: Sshd):
-    there = open_transport("ssh:board")
-    board.drop_connections(for_good=True)
-    with pytest.raises(DeviceError, match=r"lost while .*/runs/.* may be left there: the device removes it") as caught:
-        there.execute(["echo"])
-    assert caught.value.hint == "later: edgeort devices --clear ssh:board"
-    with pytest.raises(DeviceError, match="is closed"):
-        there.execute(["echo"])
-    there.close()
-    assert is_tidy(board.userland)  # the guard does it by itself
-
-
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
-def test_interrupts_leave_nothing(board: Sshd, bundles: Path, number: signal.Signals, status: int, tmp_path: Path):
-    (tmp_path / "tmp").mkdir()
-    command = [sys.executable, "-m", "edgeort", "bench", bundles / "host", "--on", "ssh:board", "--runs", str(MANY)]
-    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
-    assert soon(lambda: is_running(board.userland))
-    process.send_signal(number)
-    _, said = process.communicate(timeout=30)
-    assert process.returncode == status and "Traceback" not in said
-    assert is_tidy(board.userland)
-    assert number == signal.SIGKILL or not list((tmp_path / "tmp").iterdir())
-
-
-def test_what_a_dead_device_left_is_removed_by_the_next_run(board: Sshd):
-    old = Path(board.userland.home) / ".cache/edgeort/runs/abc-4194305"  # no process has that number
-    old.mkdir(parents=True)
-    (old / "file").touch()
-    open_transport("ssh:board").close()
-    assert not old.exists()
-
-
-REFUSED = [
-    ("Connection refused", {"Port": 1}, "nothing listens", "is sshd running"),
-    ("host key", {"UserKnownHostsFile": "/dev/null"}, "its host key is not known", "ssh board true"),
-    ("key", {"IdentityFile": "FOLDER/other"}, "does not accept any key of yours", "ssh-copy-id board"),
-    ("name", {"HostName": "no.such.host.invalid"}, "the name board is not known", "its address"),
-]
-
-
-@pytest.mark.parametrize(("options", "why", "hint"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
-def test_refused_connections_say_why(board: Sshd, options: dict[str, object], why: str, hint: str):
-    board.configure(**{key: str(value).replace("FOLDER", str(board.folder)) for key, value in options.items()})
-    with pytest.raises(DeviceError, match=re.escape(why)) as caught:
-        open_transport("ssh:board")
-    assert str(caught.value).startswith("ssh:board cannot be reached: ") and hint in str(caught.value.hint)
-
-
-def test_a_changed_host_key(board: Sshd):
-    board.trust_host("other")
-    with pytest.raises(DeviceError, match="its host key is not the one that was known") as caught:
-        open_transport(f"ssh:127.0.0.1:{board.port}")
-    assert f"ssh-keygen -R '[127.0.0.1]:{board.port}'" in str(caught.value.hint)
-
-
-def test_no_client(board: Sshd, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(DeviceError, match="ssh cannot be started") as caught:
-        open_transport("ssh:board")
-    assert caught.value.hint == "apt install openssh-client"
-
-
-def test_the_wrong_architecture(board: Sshd, bundles: Path):
-    with open_bundle(bundles / "pi") as bundle:
-        with pytest.raises(DeviceError, match=r"ssh:board is linux/\w+; the bundle is for linux/aarch64") as caught:
-            open_device("ssh:board", bundle.manifest)
-        assert "edgeort devices" in str(caught.value.hint)
-    assert is_tidy(board.userland)
-
-
-def test_a_missing_dynamic_linker_and_an_unknown_instruction(arm_board: Sshd, tmp_path: Path):
-    (tmp_path / "bad.s").write_text(".global _start\n_start: sdot v0.4s, v1.16b, v2.16b\n mov x8, #93\n svc #0\n")
-    program = tmp_path / "bad"
-    zig = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-none", "-nostdlib", "-static"]
-    subprocess.run([*zig, "-mcpu=generic+dotprod", tmp_path / "bad.s", "-o", program], check=True)
-    _, dynamic = toolchain.adapter_and_harness(toolchain.target("linux", "aarch64"), "litert")
-    with open_transport("ssh:board") as there:
-        folder = there.push({"bad": program, "dynamic": dynamic})
-        with pytest.raises(DeviceError, match="uses an instruction that the CPU of ssh:board lacks"):
-            there.execute([f"{folder}/bad"])
-        with pytest.raises(DeviceError, match="whose /lib/ld-linux-aarch64.so.1 is not there") as caught:
-            there.execute([f"{folder}/dynamic"])
-        assert "--provider cpu" in str(caught.value.hint)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB, on which no program can be run."""
-    place = tmp_path / "small"
-    place.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,noexec", "tmpfs", place], capture_output=True)
-    if done.returncode:
-        pytest.skip("needs to mount a small tmpfs")
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
-
-
-def test_a_full_disk_and_one_without_programs(board: Sshd, small_disk: Path, tmp_path: Path):
-    (tmp_path / "large").write_bytes(os.urandom(100_000))
-    (tmp_path / "program").write_text("#!/bin/sh\n")
-    with open_transport(f"ssh:board{small_disk}") as there:
-        with pytest.raises(DeviceError, match=r"the disk of ssh:board\S+ is full: ") as caught:
-            there.push({"large": tmp_path / "large"})
-        assert f"edgeort devices --clear ssh:board{small_disk}" in str(caught.value.hint)
-        with pytest.raises(DeviceError, match="is full"):
-            there.push({"large": tmp_path / "large"}, keep=False)
-        folder = there.push({"program": tmp_path / "program"})
-        with pytest.raises(DeviceError, match="on a file system without executables") as caught:
-            there.execute([f"{folder}/program"])
-        assert "--on ssh:board/FOLDER" in str(caught.value.hint)
-    (kept,) = (path for path in small_disk.rglob("*") if path.is_file())
-    assert kept.parent.name == "blobs" and kept.read_text() == "#!/bin/sh\n"
-
-
 @pytest.mark.skipif(HERE != "x86_64", reason="its profile is one of x86-64")
 def test_a_build_is_checked_and_timed_there(
     board: Sshd, bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -316,6 +157,21 @@ def test_a_build_is_checked_and_timed_there(
         assert rows["litert"]["latency_ms"] and not rows["litert"]["predicted"]
     assert "libonnxruntime" in rows["cuda"]["reason"] and rows["cuda"]["latency_ms"] is None
     assert is_tidy(board.userland)
+
+
+def test_an_engine_that_pip_installed_there(
+    board: Sshd, bundles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pytest.importorskip("openvino")
+    monkeypatch.setattr(adapted, "is_here", lambda profile: False)  # as on a machine without the device's libraries
+    wish = pipeline.Wish("openvino", True)
+    result = edgeort.build(bundles / "m.onnx", "host", tmp_path / "b", wish=wish, on="ssh:board")
+    assert result.provider == "openvino" and result.measurement and result.measurement.device == "ssh:board"
+    with open_bundle(tmp_path / "b") as bundle:
+        assert bundle.manifest.requirements and not list(bundle.folder.glob("lib/*openvino.so*"))
+        board.userland.script(board.folder / "enter", PATH="/usr/bin:/bin")  # whose Python has no packages
+        with open_device("ssh:board", bundle.manifest) as device, pytest.raises(DeviceError, match="pip install"):
+            measure(bundle, device, Job(runs=2))
 
 
 def test_a_build_for_another_device_is_refused_before_any_work(board: Sshd, bundles: Path, tmp_path: Path):

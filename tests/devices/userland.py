@@ -42,6 +42,11 @@ APPLETS = (
 APPLETS += ("sed", "sh", "sha256sum", "sleep", "tail", "tar", "touch", "tr", "true", "uname")
 
 
+needs_proot = pytest.mark.skipif(
+    not shutil.which("proot") or not shutil.which("qemu-aarch64-static"), reason="needs proot and qemu-user-static"
+)
+
+
 def fetch_busybox(folder: Path) -> Path:
     """The static arm64 BusyBox of this Debian, by an apt with a state of its own. Skips the test where that fails."""
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
@@ -106,14 +111,14 @@ class Userland:
     @property
     def environment(self) -> dict[str, str]:
         """Of its programs."""
-        own = {"HOME": self.home, "XDG_CACHE_HOME": ""}
+        own = {"HOME": self.home, "XDG_CACHE_HOME": "", "PATH": os.environ["PATH"]}
         return own if self.cpu is None else {**own, "PATH": "/bin", "TMPDIR": "/tmp"}
 
-    def script(self, path: Path) -> Path:
+    def script(self, path: Path, **variables: str) -> Path:
         """A program of this machine that runs the line in SSH_ORIGINAL_COMMAND there."""
         words = shlex.join(self.command("LINE")).replace("LINE", '"$SSH_ORIGINAL_COMMAND"')
-        variables = " ".join(f"{key}={value}" for key, value in self.environment.items())
-        path.write_text(f"#!/bin/sh\nexport {variables}\nexec {words}\n")
+        exports = " ".join(f"{key}={value}" for key, value in {**self.environment, **variables}.items())
+        path.write_text(f"#!/bin/sh\nexport {exports}\nexec {words}\n")
         path.chmod(0o755)
         return path
 

@@ -62,3 +62,43 @@ def test_a_stored_network_answers_as_transformers_does(tmp_path: Path) -> None:
     with torch.no_grad():
         want = module(torch.tensor(ids[None])).logits[0, 9:].numpy()
     np.testing.assert_allclose(got, want, atol=2e-6)
+
+
+SMALL = {
+    "vocab_size": 300,
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 64,
+}
+OTHERS = {
+    "GPT2": {"vocab_size": 300, "n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 64},
+    "Gemma2": {**SMALL, "head_dim": 16, "sliding_window": 6},
+    "Qwen2": SMALL,
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_networks_as_pytorch_exports_them(name: str, tmp_path: Path) -> None:
+    import torch
+    import transformers
+
+    from edgeort.generation import Decoder
+    from examples.chatbot.__main__ import export
+    from examples.chatbot.network import Bytes, Network
+
+    torch.manual_seed(1)
+    config = getattr(transformers, f"{name}Config")(**OTHERS[name])
+    head = "LMHeadModel" if name == "GPT2" else "ForCausalLM"
+    module = getattr(transformers, name + head)(config).eval()
+    network, ids = Network(module, Bytes()), np.random.default_rng(0).integers(3, 300, 20).tolist()
+    with torch.no_grad():
+        want = module(input_ids=torch.tensor([ids])).logits[0].numpy()[11:]
+    for weights, tolerance in (("float32", 1e-4), ("int4", 0.5))[: 2 if name == "Qwen2" else 1]:
+        path = tmp_path / f"{weights}.onnx"
+        assert export(network, weights, path) == 64
+        with Decoder(path, 64, threads=1) as decoder:
+            got = [decoder.append(part).copy() for part in (ids[:12], *([token] for token in ids[12:]))]
+        np.testing.assert_allclose(np.stack(got), want, atol=tolerance * np.abs(want).max())

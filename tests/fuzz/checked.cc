@@ -9,8 +9,10 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "items.h"
 #include "model.h"
 #include "ops.h"
+#include "texts.h"
 
 using namespace edgeort;
 
@@ -276,10 +278,43 @@ void fill(void* data, size_t size, DType dtype, Random& random) {
 // Inputs live in blocks of their exact size.
 struct Buffers {
   void* data[64] = {};
+  std::vector<void*> others;  // what strings and tensors among them point at
   ~Buffers() {
     for (void* p : data) free(p);
+    for (void* p : others) free(p);
+  }
+  void* take(const void* from, size_t size) {
+    others.push_back(malloc(size ? size : 1));
+    if (size) memcpy(others.back(), from, size);
+    return others.back();
   }
 };
+
+// Strings as a plan's constants hold them, or some of which not all are UTF-8.
+void fill_texts(Text* texts, size_t n, const Input* input, Random& random, Buffers& buffers) {
+  if (input && are_texts(input->data.data(), input->data.size(), n))
+    return read_texts(static_cast<u8*>(buffers.take(input->data.data(), input->data.size())), n, texts);
+  static const char* const some[] = {
+      "", "a", "A b", "  two  words ", "monday", "\xc3\xa9t\xc3\xa9", "\xff\xc3", "\xf0\x9f\x98\x80", "a.b..c", "1.5e3"};
+  for (size_t i = 0; i < n; ++i) {
+    const char* text = some[random.below(sizeof(some) / sizeof(*some))];
+    texts[i] = {static_cast<const char*>(buffers.take(text, strlen(text))), strlen(text)};
+  }
+}
+
+// Small tensors of floats.
+void fill_items(edgeort_item* items, size_t n, Random& random, Buffers& buffers) {
+  for (size_t i = 0; i < n; ++i) {
+    edgeort_tensor t = {"", nullptr, 0, EDGEORT_F32, static_cast<int32_t>(random.below(3)), {}};
+    size_t elements = 1;
+    for (int d = 0; d < t.rank; ++d) elements *= static_cast<size_t>(t.dims[d] = static_cast<i64>(random.below(4)));
+    const f32 values[16] = {1, 2, 3, 4, 5};
+    t.bytes = elements * sizeof(f32);
+    t.data = buffers.take(values, t.bytes);
+    items[i].bits = 0;
+    items[i].tensor = static_cast<edgeort_tensor*>(buffers.take(&t, sizeof(t)));
+  }
+}
 
 bool set_inputs(edgeort_model* model, Random& random, const std::vector<Input>& given, Buffers& buffers) {
   const int n = edgeort_input_count(model);
@@ -298,10 +333,16 @@ bool set_inputs(edgeort_model* model, Random& random, const std::vector<Input>& 
       elements *= static_cast<size_t>(t.dims[d]);
     }
     const size_t size = elements * kDTypeSize[t.dtype];
+    if (points(static_cast<DType>(t.dtype)) && elements > 4096) return false;
     free(buffers.data[i]);
+    buffers.data[i] = nullptr;  // the alarm may come before there is another one
     t.data = buffers.data[i] = malloc(size ? size : 1);
     t.bytes = size;
-    if (input && size && input->data.size() == size) {
+    if (t.dtype == EDGEORT_STRING) {
+      fill_texts(static_cast<Text*>(t.data), elements, input, random, buffers);
+    } else if (t.dtype == EDGEORT_TENSOR) {
+      fill_items(static_cast<edgeort_item*>(t.data), elements, random, buffers);
+    } else if (input && size && input->data.size() == size) {
       memcpy(t.data, input->data.data(), size);
     } else {
       fill(t.data, size, static_cast<DType>(t.dtype), random);

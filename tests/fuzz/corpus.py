@@ -11,11 +11,14 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeort import lowering, model
+from edgeort.bundle.golden import npy_bytes
 from edgeort.lowering.plan import PlanBuilder
+from edgeort.lowering.storage import texts
 from edgeort.passes import PassContext, run_passes
 from tests.onnx_node.runner import array_of, cases, passing
 
 PLANS_AN_OPERATOR = 5
+UNFED = "_unfed"  # a plan whose inputs are sequences
 
 
 def lowered(proto: onnx.ModelProto, folder: Path) -> PlanBuilder:
@@ -48,22 +51,27 @@ def node_test_plans(folder: Path, each: int = PLANS_AN_OPERATOR) -> list[Path]:
         seen.update(f"onnx {operator}" for operator in operators)
         if any(seen[op] < each for op in plan.ops):
             seen.update(plan.ops)
-            plans.append(folder / f"{case.name}.plan")
-            plans[-1].write_bytes(plan.to_bytes())
             arrays = dict(zip((value.name for value in proto.graph.input), case.data_sets[0][0], strict=True))
-            write_inputs(plans[-1], [array_of(arrays[plan.tensors[index].name]) for index in plan.inputs])
+            given = [arrays[plan.tensors[index].name] for index in plan.inputs]
+            fed = not any(value is None or isinstance(value, list) for value in given)  # of those no file can be made
+            plans.append(folder / (f"{case.name}.plan" if fed else f"{case.name}{UNFED}.plan"))
+            plans[-1].write_bytes(plan.to_bytes())
+            if fed:
+                write_inputs(plans[-1], [array_of(value) for value in given])
     return plans
 
 
 def write_inputs(plan: Path, arrays: Sequence[np.ndarray]) -> None:
     """For plan_fuzz in PLAN.inputs, for the harness in PLAN.npy/input0.npy, ..."""
-    packed = b"".join(np.array([a.ndim, *a.shape, a.nbytes], "<u8").tobytes() + a.tobytes() for a in arrays)
+    stored = [(a.shape, texts(a) if a.dtype == object else a) for a in arrays]
+    packed = b"".join(np.array([len(s), *s, a.nbytes], "<u8").tobytes() + a.tobytes() for s, a in stored)
     Path(f"{plan}.inputs").write_bytes(packed)
     folder = Path(f"{plan}.npy")
     folder.mkdir()
     for index, array in enumerate(arrays):
         known = array.dtype.isbuiltin == 1  # to .npy files; others are stored as their bits
-        np.save(folder / f"input{index}.npy", array if known else array.view(f"u{array.dtype.itemsize}"))
+        kept = array if known else array.view(f"u{array.dtype.itemsize}")
+        (folder / f"input{index}.npy").write_bytes(npy_bytes(kept))
 
 
 def chain() -> onnx.ModelProto:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,6 +77,13 @@ def test_a_float_bundle_is_judged(path: Path, tmp_path: Path):
         told = bundle.manifest.quantization
     assert told is not None and told["precision"] == "float32" and told["budget"]["min_sqnr_db"] == 60
     assert {figure["name"] for figure in told["measured"]} >= {"sqnr_db", "agreement"}
+
+
+@pytest.mark.skipif(shutil.which("qemu-aarch64-static") is None, reason="needs qemu-user-static")
+def test_an_emulated_bundle_is_judged(path: Path, tmp_path: Path):
+    built = edgeort.build(path, "raspberrypi4", tmp_path / "b", accuracy=Accuracy(data=samples(3)))
+    assert built.evaluation is not None and built.evaluation.samples == 3
+    assert "emulated (cortex-a72)" in built.evaluation.where
 
 
 def test_a_bundle_over_its_budget_is_not_written(path: Path, tmp_path: Path):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import onnx
 import pytest
 
+from edgeort import device_profiles
+from edgeort.device_profiles import KernelRate, Measured
 from edgeort.errors import InputError
-from edgeort.pipeline import Candidate, Wish
+from edgeort.pipeline import Candidate, Wish, build, survey
 from edgeort.pipeline.choosing import _best, recorded
+from tests.models import mlp
 
 
 def attempts(*names: str) -> list[Any]:
@@ -49,3 +55,31 @@ def test_times_are_recorded_where_they_decided():
     absent = Candidate("openvino", reason="not installed")
     assert [(row["latency_ms"], row["peak_rss_bytes"]) for row in recorded((cpu, absent))] == [(None, None)] * 2
     assert recorded((cpu,)) == () and len(recorded((Candidate("cuda", True, reason="not run on hardware"),))) == 1
+
+
+def test_the_table_predicts_what_is_not_here(tmp_path: Path):
+    """cpu by the rates of its kernels; the others, whose kernels nobody measured there, with that reason."""
+    pytest.importorskip("openvino")
+    onnx.save(mlp(), tmp_path / "m.onnx")
+    pi = device_profiles.load("raspberrypi4")
+    profile = replace(pi, runtime=replace(pi.runtime, providers=("openvino", "cpu")))
+    result = build(tmp_path / "m.onnx", profile, tmp_path / "b")
+    rows = {row.provider: row for row in result.candidates}
+    ours, other = rows["cpu"], rows["openvino"]
+    assert ours.predicted and ours.latency_ms == result.prediction.latency_ms > 0 and ours.chosen
+    assert "an estimate: nobody probed such a device" in ours.reason
+    assert other.latency_ms is None and not other.predicted
+    assert other.reason.endswith("not predicted: nobody measured the kernels of openvino there")
+
+
+def test_a_survey_predicts_without_building(tmp_path: Path):
+    onnx.save(mlp(), tmp_path / "m.onnx")
+    pi = device_profiles.load("raspberrypi4")
+    (ours,) = (row for row in survey(pi, tmp_path / "m.onnx") if row.provider == "cpu")
+    assert ours.predicted and ours.latency_ms > 0
+    built = build(tmp_path / "m.onnx", pi, tmp_path / "b", wish=Wish("cpu", required=True))
+    assert built.prediction.latency_ms == pytest.approx(ours.latency_ms)
+    measured = Measured("2026-11-29", 4, 10.0, 40.0, 20.0, 80.0, 4.0, 5.0, 0.08, (KernelRate("Gemm", 1, 1000.0),))
+    (probed,) = (r for r in survey(replace(pi, measured=measured), tmp_path / "m.onnx") if r.provider == "cpu")
+    assert probed.latency_ms > 1.0 and probed.reason == "predictions of this device were off by 8% in the median"
+    assert all(row.latency_ms is None for row in survey(pi))

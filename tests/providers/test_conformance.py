@@ -119,9 +119,18 @@ def test_an_unknown_name_is_an_error():
         provider("gpu")
 
 
-def test_strings_are_refused_by_all(tmp_path: Path):
+def test_strings_are_for_the_cpu(tmp_path: Path):
     text = '<ir_version: 9, opset_import: ["": 17]> g (string[3] x) => (string[3] y) { y = Identity (x) }'
     onnx.save(onnx.parser.parse_model(text), tmp_path / "m.onnx")
-    with pytest.raises(UnsupportedError, match="string"):
+    edgeort.build(tmp_path / "m.onnx", "host", tmp_path / "b")
+    with edgeort.InferenceSession(tmp_path / "b", threads=1) as session:
+        assert session.run(None, {"x": np.array(["a", "", "é"])})[0].tolist() == ["a", "", "é"]
+        assert session.get_inputs()[0].type == "tensor(string)"
+
+
+def test_complex_numbers_are_refused_by_all(tmp_path: Path):
+    text = '<ir_version: 9, opset_import: ["": 17]> g (complex64[3] x) => (complex64[3] y) { y = Identity (x) }'
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "m.onnx")
+    with pytest.raises(UnsupportedError, match="complex64"):
         edgeort.build(tmp_path / "m.onnx", "host", tmp_path / "b")
     assert not (tmp_path / "b").exists()

@@ -109,6 +109,15 @@ def test_a_model(tmp_path: Path, block: int):
     assert plain.sqnr_db > 12 and fitted.sqnr_db > plain.sqnr_db + 5
 
 
+def test_weights_in_a_file_beside_the_model_become_part_of_it(tmp_path: Path):
+    (tmp_path / "from").mkdir()
+    path, out = tmp_path / "from" / "m.onnx", tmp_path / "q.onnx"
+    onnx.save(perceptron(), path, save_as_external_data=True, location="m.data", size_threshold=0)
+    quantize(path, out, options=Options(weights="int4"))
+    (path.parent / "m.data").unlink()
+    assert InferenceSession(out).run(None, rows(1, 1)[0])[0].shape == (9, 24)
+
+
 @pytest.mark.parametrize("block", [16, 32])
 @pytest.mark.parametrize("positive", [False, True])  # weights of one sign have zero points
 def test_rows_become_bytes_in_the_same_blocks(tmp_path: Path, block: int, positive: bool):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeort.report.markup import Markup, code, escape, join, tag, visible
@@ -28,6 +28,7 @@ class Reader(HTMLParser):
         self.text += data
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_text_comes_back_and_makes_no_tags(text: str):
     read = Reader(tag("p", text, title=text))
@@ -35,6 +36,7 @@ def test_text_comes_back_and_makes_no_tags(text: str):
     assert read.text == visible(text)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_can_be_written_as_utf_8(text: str):
     code(text).encode("utf-8")

@@ -52,5 +52,6 @@ def test_many_runs_are_grouped(runs: int, every: int):
         assert after["first"] == before["last"] + every
     for row in rows:
         part = times[row["first"] // every : row["last"] // every + 1]
-        assert (row["low_ms"], row["high_ms"]) == (part.min(), part.max())
+        assert sum((part >= row["low_ms"]) & (part <= row["high_ms"])) >= 0.9 * len(part) - 2
+        assert part.min() <= row["low_ms"] <= row["median_ms"] <= row["high_ms"] <= part.max()
         assert row["median_ms"] == np.median(part)

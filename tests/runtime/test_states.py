@@ -159,3 +159,36 @@ def test_few_rows_have_the_bits_of_many(tmp_path: Path) -> None:
     for first, count in ((0, 1), (1, 4), (5, 7), (12, 16), (28, 5)):
         few = run([np.ascontiguousarray(q[:, :, first : first + count]), *operands])[0]
         assert same_bits(few, np.ascontiguousarray(many[:, :, first : first + count]))
+
+
+READERS = {
+    "Expand": "u = Unsqueeze (all, one) y = Expand (u, repeat)",
+    "Transpose": "y = Transpose <perm = [0, 1, 3, 2]> (all)",
+    "Slice": "y = Slice (all, one, two, two)",
+    "Tile": "y = Tile (all, tiles)",
+    "MatMul": "y = MatMul (q, all)",
+    "MatMul of a transpose": "k = Transpose <perm = [0, 1, 3, 2]> (all) y = MatMul (w, k)",
+}
+
+
+@pytest.mark.parametrize("heads", [1, 3])
+@pytest.mark.parametrize("name", READERS)
+def test_copies_and_products_read_states_where_they_lie(name: str, heads: int, tmp_path: Path) -> None:
+    """As they read keys that were joined anew, from no row on."""
+    text = f"""g (float[1,{heads},p,5] past, float[1,{heads},n,5] new, float[1,1,2,t] q, float[1,1,2,5] w)
+      => (float[1,{heads},t,5] all, float[A] y)
+      <int64[1] one = {{1}}, int64[1] two = {{2}}, int64[5] repeat = {{1,2,1,1,1}}, int64[4] tiles = {{1,1,2,1}}>
+      {{ all = Concat <axis = 2> (past, new) {READERS[name]} }}"""
+    model = parse(text)
+    model.graph.output[1].type.tensor_type.ClearField("shape")
+    joined, kept = engine(model, tmp_path), engine(model, tmp_path)
+    kept.bind_state("past", "all", 9, (1, heads, 0, 5))
+    past = np.zeros((1, heads, 0, 5), np.float32)
+    for count in (0, 1, 1, 3, 2):
+        new = RNG.standard_normal((1, heads, count, 5)).astype(np.float32)
+        rows = past.shape[2] + count
+        more = [RNG.standard_normal((1, 1, 2, size)).astype(np.float32) for size in (rows, 5)]
+        if rows == 0 and name != "Transpose":
+            continue
+        past, want = joined.run([past, new, *more])
+        assert same_bits(kept.run([new, *more])[0], want), (name, rows)

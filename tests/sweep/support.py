@@ -24,6 +24,7 @@ from tests.models import mlp, model
 from tests.readme import ROOT
 
 QUICK = "quick:require=cpu,runs=3,warmup=1"  # no choice of providers, which would build several
+PATIENCE_S = 300.0  # with programs that begin, on a machine that is busy
 EMULATOR = shutil.which("qemu-aarch64-static")
 
 
@@ -122,14 +123,21 @@ class Farm:
     folder: Path
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def start(self, name: str, *options: str, **environment: str) -> subprocess.Popen[bytes]:
-        """`dask worker` with that name and one thread."""
+    def start(self, name: str, *options: str, cwd: Path | None = None, **environment: str) -> subprocess.Popen[bytes]:
+        """`dask worker` with that name and one thread, in the folder `cwd`."""
         always = ["--name", name, "--nthreads", "1", "--no-dashboard", "--memory-limit", "0", "--host", "127.0.0.1"]
         place = ["--local-directory", str(self.folder / name)]
         self.workers[name] = _dask(
-            ["worker", self.address, *always, *place, *options], self.folder / f"{name}.log", environment
+            ["worker", self.address, *always, *place, *options], self.folder / f"{name}.log", environment, cwd
         )
         return self.workers[name]
+
+    def wait(self) -> None:
+        """Until the scheduler knows all workers."""
+        end = time.monotonic() + PATIENCE_S
+        while not all("Registered to" in (self.folder / f"{name}.log").read_text() for name in self.workers):
+            assert time.monotonic() < end
+            time.sleep(0.05)
 
 
 @contextmanager
@@ -140,7 +148,7 @@ def farm(folder: Path, **environment: str) -> Iterator[Farm]:
     scheduler = _dask(["scheduler", *options], folder / "scheduler.log", environment)
     found = Farm("", folder)
     try:
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE_S
         while not told.exists():
             assert scheduler.poll() is None, (folder / "scheduler.log").read_text()
             assert time.monotonic() < end
@@ -152,7 +160,7 @@ def farm(folder: Path, **environment: str) -> Iterator[Farm]:
             process.terminate()
         for process in (*found.workers.values(), scheduler):
             try:
-                process.wait(10)
+                process.wait(30)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -168,11 +176,14 @@ def _address(file: Path) -> str:
             time.sleep(0.05)
 
 
-def _dask(arguments: Sequence[str], log: Path, environment: dict[str, Any]) -> subprocess.Popen[bytes]:
+def _dask(
+    arguments: Sequence[str], log: Path, environment: dict[str, Any], cwd: Path | None = None
+) -> subprocess.Popen[bytes]:
     with log.open("wb") as file:
         return subprocess.Popen(
             [sys.executable, "-m", "dask", *arguments],
             stdout=file,
             stderr=subprocess.STDOUT,
+            cwd=cwd,
             env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         )

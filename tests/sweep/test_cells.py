@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeort import device_profiles, sample
@@ -42,6 +42,7 @@ def line(pairs: list[tuple[str, object]]) -> str:
     return "s:" + ",".join(f"{key}={value}" for key, value in pairs)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(SETTINGS, st.randoms(use_true_random=False))
 def test_the_order_of_settings_does_not_matter(settings: dict[str, object], random):
     pairs = list(settings.items())
@@ -49,12 +50,14 @@ def test_the_order_of_settings_does_not_matter(settings: dict[str, object], rand
     assert cells(line(pairs))[0].key == cells(line(shuffled))[0].key
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(SETTINGS, SETTINGS)
 def test_other_settings_are_another_key(one: dict[str, object], other: dict[str, object]):
     first, second = (cells(line(list(settings.items())))[0] for settings in (one, other))
     assert (first.key == second.key) == (first.settings == second.settings)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.permutations(["a:threads=1", "b:threads=2", "c:precision=float16"]))
 def test_keys_do_not_depend_on_what_else_is_swept(lines: list[str]):
     keys = {cell.settings.name: cell.key for cell in cells(*lines, devices="host,raspberrypi4")[3:]}
@@ -185,11 +188,13 @@ def test_two_devices_of_one_name(tmp_path: Path):
 LETTERS = st.text("abc:=,@.*[]{}\"'\\\0\n\u00e9 0", max_size=30)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(LETTERS)
 def test_settings_in_a_line_are_read_or_refused(text: str):
     refusing(lambda: list(read_book([text]).of("m")))
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.binary(max_size=200) | LETTERS.map(str.encode) | LETTERS.map(lambda t: f"[settings.{t}]\n{t} = {t}".encode()))
 def test_files_of_settings_are_read_or_refused(data: bytes):
     with tempfile.TemporaryDirectory() as folder:

@@ -57,6 +57,7 @@ def test_every_cell_once_although_a_worker_is_killed_half_way(tmp_path: Path):
     devices = ["raspberrypi4,arm64", "host,x86-64"]
     with farm(tmp_path) as there:
         first, _ = there.start("first", "--no-nanny"), there.start("second", "--no-nanny")
+        there.wait()
         watch = Assassin(victim=first.pid, worker="worker first", after=12)
 
         @contextmanager
@@ -83,6 +84,7 @@ def test_a_device_is_used_where_it_is_declared_by_one_cell_at_a_time(tmp_path: P
     with farm(tmp_path) as there:
         there.start("with", "--no-nanny", "--nthreads", "3", "--resources", "host=1")
         there.start("without", "--no-nanny")
+        there.wait()
 
         @contextmanager
         def begin(*_: int):
@@ -126,6 +128,7 @@ def test_a_cell_that_keeps_killing_its_workers_fails_and_the_others_are_done(tmp
     models = [write_mlp(tmp_path / f"{name}.onnx", seed) for seed, name in enumerate(("deadly", "mild"))]
     with farm(tmp_path, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="1") as there:
         nanny = there.start("only", "--nanny")
+        there.wait()
         watch = Nemesis(nanny=nanny.pid, cell="deadly")
 
         @contextmanager
@@ -147,6 +150,7 @@ def test_files_are_sent_to_workers_that_do_not_have_them(tmp_path: Path, monkeyp
     elsewhere = replace(cell, parcels={"model": replace(cell.parcels["model"], root="/nowhere")})
     with farm(tmp_path) as there:
         there.start("far", "--no-nanny")
+        there.wait()
         with cluster.connected(there.address, None) as executor:
             ((_, outcome),) = executor.run([elsewhere], True, Seen())
     assert outcome.row["status"] == "done"
@@ -176,6 +180,7 @@ def test_workers_of_another_edgeort_stop_the_sweep(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("edgeort.sweep.cells.version", lambda: "0.0.9+other")
     with farm(tmp_path) as there:
         there.start("old", "--no-nanny")
+        there.wait()
         with pytest.raises(EdgeortError, match=r"has edgeort 0\.1\.0\+\w+, and the sweep is by 0\.0\.9\+other"):
             sweep([model], ["host"], [QUICK], tmp_path / "out", scheduler=there.address)
     assert not (tmp_path / "out/journal.jsonl").exists()
@@ -186,6 +191,7 @@ def test_a_worker_that_was_the_last_is_missed(tmp_path: Path):
     cells = make_cells([model], read_places(["host"]), read_book([QUICK]))
     with farm(tmp_path) as there:
         only = there.start("only", "--no-nanny")
+        there.wait()
         with cluster.connected(there.address, None) as executor:
             executor.patience_s = 0.0
             watch = Assassin(victim=only.pid, worker="worker only")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeort.errors import InputError, OutputError
@@ -57,6 +57,7 @@ def test_a_line_that_was_cut_is_dropped_and_the_next_one_stands_alone(tmp_path: 
     assert [one["key"] for one in lines(tmp_path)] == ["a", "c"]
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.binary(max_size=60))
 def test_other_files_are_refused_by_line(tmp_path_factory: pytest.TempPathFactory, data: bytes):
     folder = tmp_path_factory.mktemp("journal")

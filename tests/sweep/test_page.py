@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("pyarrow")
@@ -84,6 +84,7 @@ HOSTILE = st.text(max_size=12) | st.sampled_from(
 )
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(HOSTILE, HOSTILE, HOSTILE, st.none() | st.floats(), st.none() | st.floats(), st.none() | st.integers(0, 2**50))
 def test_names_and_numbers_of_any_kind(
     model: str, device: str, error: str, latency: float | None, agreement: float | None, rss: int | None
@@ -107,6 +108,7 @@ def test_the_page_is_the_same_for_the_same_rows():
 VALUES = st.floats(allow_nan=False)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(VALUES, min_size=1, max_size=9), st.sampled_from([LATENCY, SIZE, TOP1, DIFFERENCE]))
 def test_shades_go_from_the_best_to_the_worst(values: list[float], figure):
     if not any(map(math.isfinite, values)):
@@ -122,6 +124,7 @@ def beaten(one: tuple[float, float], points: Sequence[tuple[float, float]]) -> b
     return any(a <= one[0] and b >= one[1] and (a, b) != one for a, b in points)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 6)), max_size=12))
 def test_the_front_is_what_nothing_beats(points: list[tuple[int, int]]):
     rows = [row(str(at), latency_p50_ms=a, agreement=b / 6) for at, (a, b) in enumerate(points)]

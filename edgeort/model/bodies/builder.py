@@ -92,7 +92,8 @@ class Body:
     def texts(self, values: Sequence[str]) -> str:
         """A constant vector of strings."""
         data = [value.encode() for value in values]
-        return self.op("Constant", value=onnx.helper.make_tensor("", onnx.TensorProto.STRING, [len(data)], data))
+        tensor = onnx.TensorProto(data_type=onnx.TensorProto.STRING, dims=[len(data)], string_data=data)
+        return self.op("Constant", value=tensor)
 
     def ints(self, *values: int) -> str:
         """A constant vector of int64."""

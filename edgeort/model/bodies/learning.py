@@ -1,7 +1,7 @@
-"""Bodies of classical machine learning (ai.onnx.ml), whose outputs are float32. Labels are the classes' names or numbers.
+"""Bodies of classical machine learning (ai.onnx.ml): outputs are float32, labels the classes' names or numbers.
 
-Where the specification leaves open what a classifier of two classes answers, it is what ONNX Runtime answers. OneHotEncoder
-gives zeros for an unknown category, also where it may be an error.
+Where the specification leaves open what a classifier of two classes answers, it is what ONNX Runtime answers.
+OneHotEncoder gives zeros for an unknown category, also where it may be an error.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def tree_classifier(b: Body) -> list[str]:
     """Trees vote for classes; two classes of which only one is ever voted for share one score."""
     classes, transform = _classes(b, "classlabels_int64s"), b.attribute("post_transform", "NONE")
     ids = [int(i) for i in b.attribute("class_ids") or ()]
-    kept = {k: a for k, a in b.node.attributes.items() if k.startswith("nodes_") or k.startswith("base_values")}
+    kept = {k: a for k, a in b.node.attributes.items() if k.startswith(("nodes_", "base_values"))}
     attributes = {name: _plain(a.value) for name, a in kept.items()}
     single = len(classes) == 2 and len(set(ids)) == 1
     attributes["target_ids"] = [0] * len(ids) if single else ids

@@ -64,6 +64,35 @@ def _build(build: Mapping[str, Any]) -> Markup:
 _NOT_JUDGED = "The build had no samples to judge by: edgeort build --eval-data DIR"
 
 
+# What the figures of the metrics are; those of the float model itself end in `_float`.
+_MEANINGS = {
+    "agreement": "share of the answers that are the float model's",
+    "ap": "average precision of the boxes",
+    "cer": "characters that are wrong",
+    "cosine": "cosine of the angle to the float model's answer, mean",
+    "cosine_min": "the same, of the farthest sample",
+    "drop": "what is lost against the float model",
+    "edit_distance": "edits between both models' texts",
+    "exact": "texts that are right",
+    "f1_macro": "F1, the mean of the classes",
+    "f1_micro": "F1 of all decisions",
+    "iou": "overlap of the boxes of both models",
+    "kl": "divergence from the float model's answers, mean",
+    "pearson": "correlation with the scores",
+    "spearman": "correlation of the ranks with the scores'",
+    "sqnr_db": "signal to noise of the outputs",
+    "top1": "right answers",
+    "top5": "right answers among the first five",
+    "wer": "words that are wrong",
+}
+
+
+def _meaning(name: str, note: str) -> str:
+    base, float_model, _ = name.partition("_float")
+    meaning = _MEANINGS.get(base, "as edgeort validate has it")
+    return "; ".join(filter(None, (meaning + (", of the float model" if float_model else ""), note)))
+
+
 def _figures(caption: str, figures: Rows) -> Markup:
     columns = (Column("Figure"), Column("Value", True), Column("Standard error", True), Column("Meaning"))
     rows = []
@@ -74,7 +103,7 @@ def _figures(caption: str, figures: Rows) -> Markup:
                 one["name"],
                 Cell(f"{_value(one['value'])} {unit}".rstrip(), _sortable(one["value"])),
                 Cell(NOT_KNOWN if error is None else f"± {number(error, 2)} {unit}".rstrip(), error),
-                one["note"],
+                _meaning(one["name"], one["note"]),
             )
         )
     return table(caption, columns, rows)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgeort.report.bars import bar
+from edgeort.report.bars import share
 from edgeort.report.document import Document
 from edgeort.report.markup import Markup, join, tag
 from edgeort.report.page import Cell, Column, chip, table, unknown
-from edgeort.report.units import number
+from edgeort.report.units import NOT_KNOWN, number, percent
 
 _NAMES = {
     "latency_ms": "median latency",
@@ -19,6 +19,7 @@ _NAMES = {
     "min_sqnr_db": "SQNR of the outputs, at least",
     "min_sqnr": "SQNR of the outputs, at least",
 }
+_VERDICTS = {None: chip("not judged"), True: chip("✓ kept", "good"), False: chip("✗ not kept", "bad")}
 _BY = {"profile": "profile of the device", "build": "edgeort build", "validate": "edgeort validate"}
 
 
@@ -31,7 +32,7 @@ def budgets(document: Document) -> Markup:
         Column("Budget"),
         Column("Limit", True),
         Column("Measured", True),
-        Column("Used"),
+        Column("Of the limit"),
         Column("Verdict"),
         Column("Set by"),
     )
@@ -48,13 +49,16 @@ def _row(row: dict[str, Any]) -> tuple[object, ...]:
     unit, measured = row["unit"], row["measured"]
     limit = Cell(f"{number(row['limit'])} {unit}".rstrip(), row["limit"])
     shown = Cell("not judged here", None) if measured is None else Cell(f"{number(measured)} {unit}".rstrip(), measured)
-    verdict = (
-        chip("not judged")
-        if row["is_kept"] is None
-        else chip("✓ kept", "good")
-        if row["is_kept"]
-        else chip("✗ over", "bad")
-    )
-    at_most = measured is not None and row["limit"] > 0 and not row["budget"].startswith("min_")
-    used = bar(measured / row["limit"], "c3" if row["is_kept"] else "c2") if at_most else ""
-    return _NAMES.get(row["budget"], row["budget"]), limit, shown, used, verdict, _BY[row["by"]]
+    return _NAMES.get(row["budget"], row["budget"]), limit, shown, _used(row), _VERDICTS[row["is_kept"]], _BY[row["by"]]
+
+
+def _used(row: dict[str, Any]) -> object:
+    """How much of a limit is taken; of a least value, how far above it."""
+    measured, limit = row["measured"], row["limit"]
+    if measured is None:
+        return NOT_KNOWN
+    if limit <= 0:
+        return "nothing is allowed"
+    if row["budget"].startswith("min_"):
+        return f"{percent(abs(measured / limit - 1))} {'above' if measured >= limit else 'below'}"
+    return share(measured / limit, "c3" if row["is_kept"] else "c2")

@@ -11,7 +11,7 @@ from edgeort.report.document import Document
 from edgeort.report.markup import Markup, join, tag
 from edgeort.report.page import Cell, Column, details, facts, table, unknown
 from edgeort.report.scales import Scale
-from edgeort.report.units import NOT_KNOWN, count, milliseconds, milliseconds_axis, number
+from edgeort.report.units import NOT_KNOWN, count, milliseconds, milliseconds_axis, number, whole
 
 _SMALL = 110  # pixels of the plots of temperature and frequency
 _FIGURES = {
@@ -46,7 +46,7 @@ def _figures(found: dict[str, Any]) -> Markup:
     if "low" in summary:
         interval = f"{milliseconds(summary['low'])} to {milliseconds(summary['high'])}"
         rows.insert(1, ("median, 95 %", interval))
-    rows.append(("runs", f"{count(summary['runs'], 'run')}, after {found['warmup_runs']} to warm up"))
+    rows.append(("runs", f"{count(summary['runs'], 'run')}, after {whole(found['warmup_runs'])} to warm up"))
     rows += [("load", milliseconds(found["load_ms"])), ("first run", milliseconds(found["first_run_ms"]))]
     return facts(rows)
 
@@ -55,7 +55,8 @@ def _distribution(found: dict[str, Any]) -> Markup:
     bins, summary = found["histogram"], found["summary"]
     edges, counts = bins["edges_ms"], bins["counts"]
     beyond = f" {count(bins['beyond'], 'run')} took longer than the axis shows." if bins["beyond"] else ""
-    said = f"How many of {count(sum(counts) + bins['beyond'], 'timed run')} took how long.{beyond}"
+    kept = f" (one in {found['every']} is kept)" if found["every"] > 1 else ""
+    said = f"How many of {count(summary['runs'], 'timed run')}{kept} took how long.{beyond}"
     x = Axis(Scale(edges[0], edges[-1]), milliseconds_axis(edges[-1]), "latency of a run")
     rules = [(name, summary[name]) for name in ("p50", "p90", "p99")]
     return histogram("Distribution of latency", said, x, edges, counts, rules, milliseconds)
@@ -86,11 +87,9 @@ def _course(found: dict[str, Any]) -> Markup | None:
             band([(place, height(row["low_ms"]), height(row["high_ms"])) for place, row in places]),
             path([(place, height(row["median_ms"])) for place, row in places], "line"),
         ]
-        what = f"Medians, and from least to most, of {count(rows[0]['last'] - rows[0]['first'] + 1, 'run')} together."
+        what = f"Medians of {count(rows[0]['last'] - rows[0]['first'] + 1, 'run')} together, and where nine of ten lie."
     cut = " Longer runs are drawn at the upper edge." if any(row["high_ms"] > ceiling for row in rows) else ""
-    return chart(
-        "Latency over time", what + cut, Axis(x, lambda run: f"{run:.0f}", "number of the run"), _latencies(y), marks
-    )
+    return chart("Latency over time", what + cut, Axis(x, whole, "number of the run"), _latencies(y), marks)
 
 
 def _latencies(y: Scale) -> Axis:

@@ -11,7 +11,7 @@ from edgeort.report.document import Document
 from edgeort.report.markup import Markup, code, join, tag
 from edgeort.report.page import Cell, Column, details, facts, known, table, unknown
 from edgeort.report.scales import Scale
-from edgeort.report.units import NOT_KNOWN, count, size, size_axis
+from edgeort.report.units import NOT_KNOWN, count, size, size_axis, whole
 
 DRAWN = 1500  # blocks, the largest
 _POINTS = 600  # of the curve
@@ -64,14 +64,16 @@ def _map(arena: dict[str, Any]) -> Markup:
     marks = [_block(block, x, y, steps) for block in drawn]
     peak = rule(x.place(arena["peak"]["step"] + 0.5), f"peak {size(arena['peak']['bytes'])}", height=TALL)
     line = path(_stairs(arena["use_bytes"], x, y), "line second", height=TALL)
-    left_out = f" The {DRAWN:,} largest of {count(len(blocks), 'block')} are drawn." if len(blocks) > len(drawn) else ""
+    left_out = (
+        f" The {whole(DRAWN)} largest of {count(len(blocks), 'block')} are drawn." if len(blocks) > len(drawn) else ""
+    )
     kinds = {block["kind"] for block in blocks}
     legend = [value for kind, value in KINDS.items() if kind in kinds]
     said = (
         "Each rectangle is a block of the arena as the runtime lays it out: where it lies, and from which step to "
         f"which it is in use. The line is what is in use at each step, in all.{left_out}"
     )
-    steps_axis = Axis(x, lambda step: f"{step:.0f}", "step: number of the node")
+    steps_axis = Axis(x, whole, "step: number of the node")
     places = Axis(y, size_axis(y.high), "place in the arena")
     marks = [*marks, line, peak]
     return chart("Memory over the plan", said, steps_axis, places, marks, height=TALL, above=30, legend=legend)

@@ -12,6 +12,7 @@ from edgeort.report.page import Cell, Column, details, known, table, unknown
 from edgeort.report.units import count, milliseconds, number, percent
 
 SHOWN = 15  # nodes that take most
+_ABOVE_PEAK = 1.05
 _DISTURBED = 1.5  # means of nodes, to the median of whole runs
 
 Row = dict[str, Any]
@@ -60,6 +61,11 @@ def _most(document: Document) -> Markup:
     return join(note, _ranking(document, said, sorted(working, key=lambda row: -row["macs"]), "macs"))
 
 
+def _speed(row: Row) -> Cell:
+    unit = "Gop/s" if row.get("precision") == "int8" else "GFLOP/s"
+    return known(row.get("gflops"), lambda value: f"{number(value)} {unit}")
+
+
 def _disturbed(total_ms: float, median_ms: float) -> Markup | None:
     """A caution where the runs that were timed by node are not those that the latency tells of."""
     if total_ms <= _DISTURBED * median_ms:
@@ -78,24 +84,29 @@ def _ranking(document: Document, caption: str, rows: Sequence[Row], by: str) -> 
     made = []
     for row in shown:
         part = Cell(share(row[by] / total, longest=most / total), row[by])
-        cells = [known(row.get(key), write) for key, _, write in figures]
+        cells = [_speed(row) if key == "gflops" else known(row.get(key), write) for key, _, write in figures]
         made.append((code(row["name"]), row["op"], part, *cells))
     rest = sum(row[by] for row in rows[SHOWN:])
     verb = "take" if by == "ms" else "do"
     others = f"The other {count(len(rows) - SHOWN, 'node')} {verb} {percent(rest / total)}. " if rest else ""
-    missing = _missing(document, {key for key, *_ in figures}) if by == "ms" else ""
+    missing = _missing(document, rows, {key for key, *_ in figures}) if by == "ms" else ""
     note = tag("p", others + missing, class_="note") if others or missing else None
     return join(tag("h3", _QUESTIONS[by]), table(caption, columns, made), note)
 
 
-def _missing(document: Document, known_: Collection[str]) -> str:
-    """What a ranking by time could not say, and why."""
+def _missing(document: Document, rows: Sequence[Row], known_: Collection[str]) -> str:
+    """What a ranking by time could not say, and why; and what to think of more than the peak."""
     if "gflops" not in known_:
         return "Speeds are not known: nothing counted the multiply-adds of these nodes."
     if "share_of_peak" not in known_:
         device = document["bundle"]["device"]
         return (
             f"The share of the peak is not known: the profile of {device} has none measured (edgeort profiles probe)."
+        )
+    if any((row["share_of_peak"] or 0) > _ABOVE_PEAK for row in rows):
+        return (
+            "More than the peak: a kernel that saves multiply-adds, as Winograd does, or the peak was measured while "
+            "the device was busy (edgeort profiles probe)."
         )
     return ""
 
@@ -115,7 +126,7 @@ def _macs(n: float) -> str:
 _FIGURES: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("ms", "Time", milliseconds),
     ("macs", "Multiply-adds", _macs),
-    ("gflops", "Speed", lambda value: f"{number(value)} GFLOP/s"),
+    ("gflops", "Speed", number),
     ("share_of_peak", "Of peak", percent),
 )
 

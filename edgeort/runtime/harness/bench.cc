@@ -70,7 +70,7 @@ bool choose_shape(const edgeort_model* model, const Options& o, int index, edgeo
   int64_t least[EDGEORT_MAX_RANK], most[EDGEORT_MAX_RANK];
   edgeort_input_bounds(model, index, least, most);
   for (int d = 0; d < t->rank; ++d) {
-    if (t->dims[d] < 0) t->dims[d] = most[d] == INT64_MAX ? 1 : most[d];
+    if (t->dims[d] < 0) t->dims[d] = t->dtype == EDGEORT_TENSOR ? 0 : most[d] == INT64_MAX ? 1 : most[d];
   }
   return true;
 }

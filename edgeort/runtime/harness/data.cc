@@ -5,7 +5,8 @@
 namespace edgeort {
 namespace {
 
-constexpr size_t kSizes[] = {4, 1, 1, 2, 2, 4, 8, 1, 2, 8, 4, 8, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, sizeof(edgeort_string), sizeof(edgeort_item)};
+constexpr size_t kSizes[] = {
+    4, 1, 1, 2, 2, 4, 8, 1, 2, 8, 4, 8, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, sizeof(edgeort_string), sizeof(edgeort_item)};
 static_assert(sizeof(kSizes) / sizeof(*kSizes) == EDGEORT_TENSOR + 1);
 
 // IEEE bits of n * 2^(1 - width) - 1, for n of `width` bits: exact in a format with at least width - 1 fraction bits.

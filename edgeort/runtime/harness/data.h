@@ -17,7 +17,8 @@ i64 element_count(const edgeort_tensor& tensor);
 void fill_random(const edgeort_tensor& tensor, int input);
 
 // The sum over all j of mix(mix(j) ^ word[j]), where the words are dtype, rank, dimensions, and the data as little-endian
-// 64-bit words, zeros at the end; of each string its length, then its bytes; of each element that is a tensor the same again. Every NaN counts as the positive quiet one without payload.
+// 64-bit words, zeros at the end; of each string its length, then its bytes; of each element that is a tensor the same again. Every NaN
+// counts as the positive quiet one without payload.
 u64 digest(const edgeort_tensor& tensor);
 
 }  // namespace edgeort

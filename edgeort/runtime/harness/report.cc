@@ -7,10 +7,10 @@
 namespace edgeort {
 namespace {
 
-constexpr const char* kNames[] = {"float32",    "uint8",        "int8",           "uint16",     "int16",          "int32",
-                                  "int64",      "bool",         "float16",        "float64",    "uint32",         "uint64",
-                                  "bfloat16",   "float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "float8e8m0",
-                                  "float4e2m1", "int4",         "uint4",          "int2",       "uint2", "string", "tensor"};
+constexpr const char* kNames[] = {"float32",        "uint8",      "int8",           "uint16",     "int16",      "int32",    "int64",
+                                  "bool",           "float16",    "float64",        "uint32",     "uint64",     "bfloat16", "float8e4m3fn",
+                                  "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "float8e8m0", "float4e2m1", "int4",     "uint4",
+                                  "int2",           "uint2",      "string",         "tensor"};
 static_assert(sizeof(kNames) / sizeof(*kNames) == EDGEORT_TENSOR + 1);
 
 struct Latency {

@@ -120,7 +120,11 @@ void run_typed(Run& r) {
 void run(Run& r) {
   if (count(r.out(0)) == 0) return;
   const size_t size = size_of(r.out(0).dtype);
-  size == 1 ? run_typed<u8>(r) : size == 2 ? run_typed<u16>(r) : size == 4 ? run_typed<u32>(r) : size == 8 ? run_typed<u64>(r) : run_typed<Text>(r);
+  size == 1   ? run_typed<u8>(r)
+  : size == 2 ? run_typed<u16>(r)
+  : size == 4 ? run_typed<u32>(r)
+  : size == 8 ? run_typed<u64>(r)
+              : run_typed<Text>(r);
 }
 
 }  // namespace

@@ -61,7 +61,8 @@ void count_grams(Run& r, const List& x, const List& pool) {
   const Integers counts = Integers::of(r.in(2)), columns = Integers::of(r.in(3));
   const auto& params = r.params<ListParams>();
   const Tensor& out = r.out(0);
-  const i64 width = out.dims[out.rank - 1], rows = out.rank == 2 ? out.dims[0] : 1, length = rows ? count(r.in(0)) / rows : 0, size = r.in(1).dims[0];
+  const i64 width = out.dims[out.rank - 1], rows = out.rank == 2 ? out.dims[0] : 1, length = rows ? count(r.in(0)) / rows : 0,
+            size = r.in(1).dims[0];
   r.ranges(rows, 1, [&](i64 begin, i64 end, int) {
     for (i64 row = begin; row < end; ++row) {
       f32* y = out.as<f32>() + row * width;

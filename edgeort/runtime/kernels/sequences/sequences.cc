@@ -219,8 +219,8 @@ Status prepare_concat(Prepare& p) {
 
 }  // namespace
 
-extern const OpDef kSequenceConstruct, kSequenceInsert, kSequenceErase, kSequenceAt, kSequenceLength, kOptionalHasElement,
-    kSplitToSequence, kConcatFromSequence;
+extern const OpDef kSequenceConstruct, kSequenceInsert, kSequenceErase, kSequenceAt, kSequenceLength, kOptionalHasElement, kSplitToSequence,
+    kConcatFromSequence;
 const OpDef kSequenceConstruct = {"SequenceConstruct", 0, prepare_construct, nothing};
 const OpDef kSequenceInsert = {"SequenceInsert", 0, prepare_insert, nothing};
 const OpDef kSequenceErase = {"SequenceErase", 0, prepare_erase, nothing};

@@ -20,7 +20,11 @@ static inline Status texts_of(Prepare& p, int input, const Text** out) {
 static inline u32 read_code(const char*& at, const char* end) {
   const auto byte = [&](int i) { return static_cast<u8>(at[i]); };
   const u32 first = byte(0);
-  const int n = first < 0x80 ? 1 : first >= 0xc2 && first < 0xe0 ? 2 : first >= 0xe0 && first < 0xf0 ? 3 : first >= 0xf0 && first < 0xf5 ? 4 : 0;
+  const int n = first < 0x80                    ? 1
+                : first >= 0xc2 && first < 0xe0 ? 2
+                : first >= 0xe0 && first < 0xf0 ? 3
+                : first >= 0xf0 && first < 0xf5 ? 4
+                                                : 0;
   u32 code = n == 1 ? first : n ? first & (0x7fu >> n) : 0;
   bool valid = n > 0 && end - at >= n;
   for (int i = 1; valid && i < n; ++i) {

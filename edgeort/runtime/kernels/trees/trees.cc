@@ -68,15 +68,19 @@ Status check(Prepare& p, const Forest& f, i64 features) {
 Status prepare(Prepare& p) {
   EDGEORT_TRY(need(p, 7, 1));
   const Tensor& x = p.in(kX);
-  if ((x.dtype != DType::f32 && x.dtype != DType::f64) || x.rank < 1 || x.rank > 2) return p.fail("its input must be one or two axes of floats");
+  if ((x.dtype != DType::f32 && x.dtype != DType::f64) || x.rank < 1 || x.rank > 2)
+    return p.fail("its input must be one or two axes of floats");
   auto* f = p.state<Forest>();
   if (!f) return p.fail("out of memory");
   EDGEORT_TRY(forest_of(p, f));
   EDGEORT_TRY(check(p, *f, x.dims[x.rank - 1]));
-  if (p.in(kSplits).dtype != x.dtype || count(p.in(kSplits)) != f->n_nodes) return p.fail("its nodes need one number each of its input's type");
+  if (p.in(kSplits).dtype != x.dtype || count(p.in(kSplits)) != f->n_nodes)
+    return p.fail("its nodes need one number each of its input's type");
   const Tensor& weights = p.in(kWeights);
-  if ((weights.dtype != DType::f32 && weights.dtype != DType::f64) || count(weights) != f->votes) return p.fail("its votes need one weight each");
-  if (p.has(kBase) && (p.in(kBase).dtype != weights.dtype || count(p.in(kBase)) != f->width)) return p.fail("its targets need one base each");
+  if ((weights.dtype != DType::f32 && weights.dtype != DType::f64) || count(weights) != f->votes)
+    return p.fail("its votes need one weight each");
+  if (p.has(kBase) && (p.in(kBase).dtype != weights.dtype || count(p.in(kBase)) != f->width))
+    return p.fail("its targets need one base each");
   const i64 dims[2] = {x.rank == 2 ? x.dims[0] : 1, f->width};
   p.thread_scratch(static_cast<u64>(f->width));
   return p.set(0, weights.dtype, dims, 2);

@@ -144,9 +144,9 @@ constexpr TypedOp kPReluOp = {EDGEORT_NUMBERS(prelu), true, false};
 constexpr TypedOp kLessOp = {EDGEORT_NUMBERS(less), true, true};
 constexpr TypedOp kLessOrEqualOp = {EDGEORT_NUMBERS(less_or_equal), true, true};
 // The bits decide but for floats; booleans are 0 and 1.
-constexpr TypedOp kEqualOp = {{equal<f32>, equal<u8>, equal<u8>, equal<u16>, equal<u16>, equal<u32>, equal<u64>, equal<u8>, nullptr,
-                               equal<f64>, equal<u32>, equal<u64>, nullptr, nullptr,    nullptr,
-                               nullptr,    nullptr,   nullptr,   nullptr,    nullptr,    nullptr,    nullptr,    nullptr,   equal_texts},
+constexpr TypedOp kEqualOp = {{equal<f32>, equal<u8>,  equal<u8>,  equal<u16>, equal<u16>, equal<u32>, equal<u64>, equal<u8>,
+                               nullptr,    equal<f64>, equal<u32>, equal<u64>, nullptr,    nullptr,    nullptr,    nullptr,
+                               nullptr,    nullptr,    nullptr,    nullptr,    nullptr,    nullptr,    nullptr,    equal_texts},
                               true,
                               true};
 
