@@ -18,7 +18,6 @@ _ROUND_S = 0.1  # of timed runs of one process
 _WARMUP_S = 0.05
 _LEAST_RUNS = 5
 _MOST_RUNS = 20_000
-_SEED = 11
 _AGAIN = 10  # processes that are compared with an earlier result
 _STUDENT = 2.262  # 97.5 % of Student's distribution of _AGAIN - 1 degrees of freedom
 
@@ -46,18 +45,19 @@ class Compared:
 
 
 def in_turns(own: Contender, other: Contender, job: Job, progress: Callable[[int], None]) -> Compared:
-    """Rounds of one process each, in random order, until the difference is decided; `progress` gets their number.
+    """Rounds of one process each, until the difference is decided; `progress` gets their number.
 
+    Chance says who is first in a round, and the other one is in the next: whatever it is to be second cancels.
     DeviceError where the times are not those of a device.
     """
     _check_times(own, other)
-    order = random.Random(_SEED)
     times: tuple[list[float], list[float]] = ([], [])
+    turn = [(own, times[0]), (other, times[1])]
 
     def measure_round() -> float:
-        pairs = list(zip((own, other), times, strict=True))
-        order.shuffle(pairs)
-        for contender, found in pairs:
+        if len(times[0]) % 2 or random.random() < 0.5:
+            turn.reverse()
+        for contender, found in turn:
             found.append(_median_ms(contender, job))
         progress(len(times[0]))
         return math.log(times[0][-1] / times[1][-1])

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 # Numbers of rounds after which it is decided whether to go on.
-LOOKS = (10, 20, 35, 60)
+LOOKS = (10, 20, 36, 60)
 ERROR = 0.05  # the chance that an interval misses the truth, over all looks together
 LEAST = 0.01  # differences below it are not told from none: the place of a library in memory can make as much
 NARROW = 0.02  # an interval within this on both sides of 0 needs no further rounds
