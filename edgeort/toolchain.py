@@ -50,6 +50,7 @@ COMPILE = (
     "-fno-threadsafe-statics", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-ffunction-sections",
     "-fdata-sections", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-sanitize=all",
     "-fno-stack-protector", "-Wall", "-Wextra",
+    "-fno-builtin-bcmp", # bionic has none, and memcmp(...) == 0 would become one
 )  # fmt: skip
 
 
