@@ -30,5 +30,6 @@ def test_what_the_converter_knows(opset: int, tmp_path: Path) -> None:
 
 def test_what_it_does_not_know(tmp_path: Path) -> None:
     text = "g (float[2, 3] x) => (float[1, 3] y) { y = Upsample<height_scale = 2.0, width_scale = 2.0>(x) }"
-    with pytest.raises(ModelError, match="opset 1 of ai.onnx, which is not supported"):
+    with pytest.raises(ModelError, match="opset 1 of ai.onnx, which is not supported") as caught:
         edgeort.InferenceSession(written(tmp_path, text, 1))
+    assert "convert_version" in str(caught.value.hint)
