@@ -180,13 +180,12 @@ def test_ir_versions_out_of_range(tmp_path: Path, version: int) -> None:
     assert f"IR version {version} is not supported; 3 to {onnx.IR_VERSION}" in str(refusal(tmp_path, proto))
 
 
-@pytest.mark.parametrize(("version", "hint"), [(6, "convert_version"), (999, "pip install -U onnx")])
-def test_opsets_out_of_range(tmp_path: Path, version: int, hint: str) -> None:
+def test_opsets_out_of_range(tmp_path: Path) -> None:
     proto = conv()
-    proto.opset_import[0].version = version
+    proto.opset_import[0].version = 999
     error = refusal(tmp_path, proto)
-    assert f"opset {version}" in str(error)
-    assert f"7 to {onnx.defs.onnx_opset_version()} of ai.onnx" in str(error) and hint in str(error.hint)
+    assert "opset 999" in str(error) and "pip install -U onnx" in str(error.hint)
+    assert f"7 to {onnx.defs.onnx_opset_version()} of ai.onnx" in str(error)
 
 
 def test_missing_and_contradictory_opset_imports(tmp_path: Path) -> None:

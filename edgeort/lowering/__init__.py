@@ -78,6 +78,12 @@ HANDLERS: dict[tuple[str, str], Handler] = {
 }
 
 
+_NOT_OURS = {
+    ("", "ImageDecoder"): "it decodes picture files, for which a runtime without dependencies has no code: "
+    "decode them before the model, and give it pixels",
+}
+
+
 def lower(model: ir.Model, rates: CoreRates | None = None) -> PlanBuilder:
     """The plan of a model that went through the passes. `rates` say which products int8 pays for; None: all.
 
@@ -156,6 +162,8 @@ def _missing(ctx: Lowering, node: ir.Node) -> str | None:
     key = (node.domain, node.op_type)
     if key in ANCHORS or key in HANDLERS or _is_program(ctx, node) or integers.is_late(node):
         return None
+    if key in _NOT_OURS:
+        return _NOT_OURS[key]
     if not _is_elementwise(node):
         return "the runtime has no kernel for this operator"
     if half.computes(ctx, node):

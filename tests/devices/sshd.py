@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import shutil
@@ -107,11 +108,11 @@ class Sshd:
         if for_good:
             self.stop()
         for child in children:
-            for grandchild in Path(f"/proc/{child}/task/{child}/children").read_text().split():
-                name = Path(f"/proc/{grandchild}/comm").read_text()
-                if name.startswith("sshd"):
-                    os.kill(int(grandchild), signal.SIGKILL)
-            os.kill(int(child), signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError):  # it has just ended by itself
+                for grandchild in Path(f"/proc/{child}/task/{child}/children").read_text().split():
+                    if Path(f"/proc/{grandchild}/comm").read_text().startswith("sshd"):
+                        os.kill(int(grandchild), signal.SIGKILL)
+                os.kill(int(child), signal.SIGKILL)
 
     def connections(self) -> int:
         """How many have been accepted so far."""

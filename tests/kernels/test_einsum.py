@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import edgeort
 from edgeort.errors import UnsupportedError
 from tests.kernels.support import engine, parse, run_everywhere
 
@@ -50,3 +51,17 @@ def test_attention_is_a_matrix_product(tmp_path: Path) -> None:
 def test_diagonals_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="diagonal"):
         engine(parse('g (float[3,3] x) => (float y) { y = Einsum<equation="ii->i">(x) }'), tmp_path)
+
+
+@pytest.mark.parametrize("equation", ["ii->i", "ii", "bii->b", "iji->j", "...ii->i...", "bii,bi->bi", "iii->i"])
+def test_diagonals_of_known_sizes(equation: str) -> None:
+    """A body reads them with Reshape and Slice (model/bodies/plain.py)."""
+    rng = np.random.default_rng(0)
+    sizes = {"bii": (2, 3, 3), "ii": (3, 3), "iji": (3, 2, 3), "...ii": (2, 3, 3), "bi": (2, 3), "iii": (3, 3, 3)}
+    arrays = [rng.standard_normal(sizes[term]).astype(np.float32) for term in equation.split("->")[0].split(",")]
+    inputs = ", ".join(f"float[{','.join(map(str, a.shape))}] x{i}" for i, a in enumerate(arrays))
+    names = ", ".join(f"x{i}" for i in range(len(arrays)))
+    proto = parse(f'g ({inputs}) => (float[] y) {{ y = Einsum<equation="{equation}">({names}) }}')
+    with edgeort.InferenceSession(proto, threads=1) as session:
+        (got,) = session.run(None, {f"x{i}": a for i, a in enumerate(arrays)})
+    np.testing.assert_allclose(got, np.einsum(equation, *arrays), rtol=1e-5, atol=1e-5)

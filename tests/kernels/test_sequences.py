@@ -119,8 +119,6 @@ def test_bad_sequences() -> None:
 
 
 def test_a_bundle_of_sequences_says_what_it_cannot(tmp_path: Path) -> None:
-    from edgeort import pipeline
-
     path = tmp_path / "model.onnx"
     path.write_bytes(
         onnx.parser.parse_model(
@@ -128,4 +126,4 @@ def test_a_bundle_of_sequences_says_what_it_cannot(tmp_path: Path) -> None:
         ).SerializeToString()
     )
     with pytest.raises(EdgeortError, match="sequence"):
-        pipeline.build(path, device="host", out=tmp_path / "bundle")
+        edgeort.build(path, "host", tmp_path / "bundle")

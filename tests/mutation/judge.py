@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -105,7 +106,7 @@ def _walk(path: Path, library: Path, folder: Path, stage: Callable[[str], None])
         engine.close()
 
 
-def _feeds(engine: Engine) -> list[np.ndarray] | None:
+def _feeds(engine: Engine) -> list[Any] | None:
     """Small numbers for the inputs; None where those are too large."""
     rng = np.random.default_rng(0)
     feeds = []
@@ -113,7 +114,13 @@ def _feeds(engine: Engine) -> list[np.ndarray] | None:
         shape = [2 if dim is None else dim for dim in info.shape or ()]
         if int(np.prod(shape, dtype=object)) > RUN_ELEMENTS:
             return None
-        feeds.append(rng.integers(0, 3, shape).astype(info.dtype))
+        numbers = rng.integers(0, 3, shape)
+        if info.kind == "string":
+            feeds.append(numbers.astype(str).astype(object))
+        elif info.kind == "tensor":
+            feeds.append([np.float32([number]) for number in numbers])
+        else:
+            feeds.append(numbers.astype(info.dtype))
     return feeds
 
 

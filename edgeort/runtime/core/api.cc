@@ -104,7 +104,8 @@ Status set_input(Model& m, i32 index, const edgeort_tensor& given) {
   if (count(t) > 0 && reinterpret_cast<uintptr_t>(t.data) % alignment_of(t.dtype))
     return m.fail("the data of input \"%s\" is not aligned to its elements of %zu bytes", name_of(m, index), size_of(t.dtype));
   for (i64 i = 0; t.dtype == DType::tensor && t.data && i < count(t); ++i) {
-    if (const char* problem = check_item(t.as<const edgeort_item>()[i].tensor)) return m.fail("input \"%s\": %s", name_of(m, index), problem);
+    if (const char* problem = check_item(t.as<const edgeort_item>()[i].tensor))
+      return m.fail("input \"%s\": %s", name_of(m, index), problem);
   }
   m.tensors[index].tensor = t;
   if (changed) m.change(index);

@@ -42,7 +42,8 @@ const char* check_tensor(const TensorRecord& t, const Header& h, const Plan& pla
   if (static_cast<DType>(t.dtype) == DType::tensor) return "a constant is of a type that has none";
   if (t.data > h.data[1] || t.bytes > h.data[1] - t.data || t.data % kAlignment) return "a constant's data is out of bounds";
   if (static_cast<DType>(t.dtype) == DType::string) {
-    return !t.sparse && are_texts(plan.data + t.data, t.bytes, elements) ? nullptr : "a constant's strings disagree with its shape or its data";
+    return !t.sparse && are_texts(plan.data + t.data, t.bytes, elements) ? nullptr
+                                                                         : "a constant's strings disagree with its shape or its data";
   }
   if (t.sparse) {
     const bool fits = t.sparse == 1 && is_sparse(plan.data + t.data, t.bytes, elements, kDTypeSize[t.dtype]);
