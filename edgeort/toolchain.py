@@ -49,7 +49,7 @@ COMPILE = (
     "-c", "-x", "c++", "-std=c++17", "-O3", "-g0", "-nostdlib++", "-fno-exceptions", "-fno-rtti",
     "-fno-threadsafe-statics", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-ffunction-sections",
     "-fdata-sections", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-sanitize=all",
-    "-fno-stack-protector", "-Wall", "-Wextra",
+    "-fno-stack-protector", "-fno-builtin-bcmp", "-Wall", "-Wextra",
 )  # fmt: skip
 
 
