@@ -76,7 +76,7 @@ BIONIC = (
 # What the adapters of other engines, and the harness over them, may call beside those, by the library that has it.
 BIONIC_ENGINES = {
     "libc": (
-        *BIONIC, "__libc_init", "calloc", "fclose", "fflush", "fgets", "fopen", "fprintf", "fputs", "fread",
+        *BIONIC, "__libc_init", "calloc", "fclose", "fflush", "fgets", "fopen", "fprintf", "fputc", "fputs", "fread",
         "fwrite", "getenv", "printf", "putchar", "puts", "qsort", "stderr", "stdin", "stdout", "strchr", "strrchr",
         "strtod", "strtol", "strtoll", "strtoull",
     ),

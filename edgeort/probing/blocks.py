@@ -140,7 +140,8 @@ def _gate(size: int, channels: int) -> tuple[Shape, Block]:
 
 BLOCKS: tuple[tuple[Shape, Block], ...] = (
     _mobile_front(224, 32, 16), _mobile_front(160, 16, 16), _pooled_front(224, 64), _pooled_front(128, 32),
-    _steep_front(256, 16), _steep_front(160, 16), _mobile_front(32, 16, 16), _pooled_front(32, 16), _steep_front(32, 16),
+    _steep_front(256, 16), _steep_front(160, 16), _mobile_front(32, 16, 16), _pooled_front(32, 16),
+    _steep_front(32, 16),
     _inverted(112, 16, 24), _inverted(56, 24, 40, 5), _inverted(28, 32), _inverted(28, 40, 80), _inverted(14, 64),
     _inverted(14, 112, 160, 5), _inverted(7, 160), _inverted(7, 192, kernel=5), _inverted(28, 16, expansion=3),
     _convs(56, (64, 64, 128)), _convs(28, (192, 32, 192)), _convs(28, (128, 128, 128)), _convs(14, (96, 576, 96)),
