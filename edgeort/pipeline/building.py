@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -117,7 +118,7 @@ def build(
         provider=made.provider,
         candidates=candidates,
         bundle_bytes=sum(sizes.values()),
-        library_bytes=sum(size for name, size in sizes.items() if name.startswith("lib/")),
+        library_bytes=sum(size for name, size in sizes.items() if re.fullmatch("lib/[^/]+", name)),
         harness_bytes=sizes.get(made.harness, 0),
         model_bytes=sum(size for name, size in sizes.items() if name == made.model or name.startswith("model/")),
         arena_bytes=ran.arena_bytes,
