@@ -32,6 +32,10 @@ GRAPHS = {
       { c = Cast <to = 9> (m) z = NonZero (c) y = Relu (x) }""",
 }
 
+# A choice that is written over p while p is as large as it, and may not be when rows of p are read for others.
+OVERWRITTEN = """g (float[a,8] x, float[b,8] w, bool[b,8] k) => (float[c,8] y) {
+  p = Softmax <axis = 1> (x) q = Softmax <axis = 1> (w) s = Where (k, p, q) y = Softmax <axis = 1> (s) }"""
+
 
 def model(text: str) -> onnx.ModelProto:
     parsed = parse(text)
@@ -54,6 +58,24 @@ def test_walks_of_sizes(name: str, threads: int, tmp_path: Path) -> None:
         want = open_plan(plan, tmp_path, threads=threads).run(feeds)
         for got, fresh in zip(ours.run(feeds), want, strict=True):
             assert got.shape == fresh.shape and same_bits(got, fresh), (n, t)
+
+
+def test_operands_that_broadcast_in_turns(tmp_path: Path) -> None:
+    plan = plan_of(parse(OVERWRITTEN))
+    ours = open_plan(plan, tmp_path)
+    for a, b in ((4, 4), (1, 4), (4, 1), (4, 4), (1, 4)):
+        x, w = (RNG.standard_normal((rows, 8)).astype("f4") for rows in (a, b))
+        feeds = [x, w, RNG.random((b, 8)) < 0.5]
+        assert same_bits(ours.run(feeds)[0], open_plan(plan, tmp_path).run(feeds)[0]), (a, b)
+
+
+def test_a_step_that_data_decides_does_not_hide_what_sizes_were(tmp_path: Path) -> None:
+    """What the first step holds grows after the second step gave all tensors numbers of its own."""
+    ours = open_plan(plan_of(model(GRAPHS["data"])), tmp_path)
+    x = np.ones((2, 1, 8), "f4")
+    for t in (5, 200, 3, 4_000_000):
+        y, z = ours.run([x, np.ones((1, t), "f4")])
+        assert same_bits(y, x) and z.shape == (2, t) and np.array_equal(z[1], np.arange(t)), t
 
 
 @pytest.mark.parametrize("form", ["float32", "int4"])

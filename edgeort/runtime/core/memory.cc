@@ -199,6 +199,7 @@ class Planner {
   void point() {
     for (u32 i = 0; i < model_.plan.n_tensors; ++i) {
       TensorState& t = model_.tensors[i];
+      if (t.producer >= static_cast<i32>(segment_.begin)) t.home = t.storage;
       if (t.storage < 0) continue;
       const Storage& s = storages_[t.storage];
       if (s.place == Place::arena) {

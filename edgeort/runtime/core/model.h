@@ -81,6 +81,7 @@ struct Model;
 struct TensorState {
   Tensor tensor;
   i32 storage;         // -1: not decided
+  i32 home;            // the storage that the segment which makes it gave it (later ones have numbers of their own), or -1
   i32 producer;        // node index; -1: an input or a constant
   i32 last_use;        // node index; the number of nodes for an output of the graph; -1: never
   i32 input;           // the graph input whose data it is (itself, or a view), or -1

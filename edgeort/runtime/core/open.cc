@@ -64,7 +64,7 @@ Status load_tensors(Model& m) {
   for (u32 i = 0; i < m.plan.n_tensors; ++i) {
     const TensorRecord& r = m.plan.tensors[i];
     TensorState& t = m.tensors[i];
-    t.storage = t.last_use = t.view_of = t.input = t.producer = t.grows_from = t.held = t.slice.root = -1;
+    t.storage = t.home = t.last_use = t.view_of = t.input = t.producer = t.grows_from = t.held = t.slice.root = -1;
     for (i32& reuse : t.reuse) reuse = -1;
     t.tensor.dtype = static_cast<DType>(r.dtype);
     if (static_cast<Kind>(r.kind) == Kind::activation) continue;

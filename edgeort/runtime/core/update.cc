@@ -47,10 +47,13 @@ class Output {
     t.view_of = -1;
     t.tensor.capacity = 0;
     if (known_) t.tensor.data = nullptr;
-    for (i32& reuse : t.reuse) reuse = -1;
+    for (int i = 0; i < kReuses; ++i) {
+      reuse_[i] = t.reuse[i];
+      t.reuse[i] = -1;
+    }
   }
 
-  bool fits(const Segment& segment) const {
+  bool fits(const Model& m, const Segment& segment) const {
     const Tensor& now = t_->tensor;
     const bool same = same_shape(now, before_);
     t_->changed = !same || (known_ && memcmp(now.data, before_.data, bytes(now)) != 0);
@@ -59,15 +62,26 @@ class Output {
     if ((t_->slice.root >= 0 || t_->slice_readers > 0) &&
         (now.rank != before_.rank || (now.rank > 0 && now.dims[now.rank - 1] != before_.dims[now.rank - 1])))
       return false;
-    if (known_ || now.capacity || view_of_ >= 0 || t_->storage < 0) return true;
-    const Storage& storage = segment.storages[t_->storage];
-    return storage.place != Place::arena || bytes(now) <= storage.bytes;
+    if (known_ || now.capacity || view_of_ >= 0 || t_->home < 0) return true;
+    const Storage& storage = segment.storages[t_->home];
+    return storage.place != Place::arena || (bytes(now) <= storage.bytes && may_stay(m));
   }
 
  private:
+  // Whether its node may still write where it does: what it lies over may be read more than once now.
+  bool may_stay(const Model& m) const {
+    for (const i32 before : reuse_) {
+      bool allowed = before < 0 || m.tensors[before].home != t_->home;
+      for (const i32 reuse : t_->reuse) allowed = allowed || reuse == before;
+      if (!allowed) return false;
+    }
+    return true;
+  }
+
   TensorState* t_;
   Tensor before_;
   i32 view_of_;
+  i32 reuse_[kReuses];
   bool known_;
 };
 
@@ -87,7 +101,7 @@ bool prepare_again(Model& m, const Segment& segment, u32 node) {
   }
   if (m.prepare_node(node) != Status::ok || n.skipped != before.skipped) return false;
   for (int i = 0; i < count; ++i) {
-    if (!made[i].fits(segment)) return false;
+    if (!made[i].fits(m, segment)) return false;
   }
   if (whole_lines(n.scratch_bytes) > whole_lines(before.scratch_bytes) || n.thread_bytes > before.thread_bytes) return false;
   n.scratch_bytes = before.scratch_bytes;
