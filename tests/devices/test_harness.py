@@ -140,6 +140,21 @@ def test_check_by_digest_alone(program: Path, plan: tuple[Path, list[str]], tmp_
     assert done.returncode == 2 and "digests.txt" in done.stderr
 
 
+def test_strings_are_the_same_or_differ_whatever_sqnr_is_asked(tmp_path: Path):
+    text = """<ir_version: 10, opset_import: ["" : 20]> g (string[2] a, string[2] b) => (string[2] c)
+      { c = StringConcat (a, b) }"""
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "m.onnx")
+    plan, _ = compiling.plan_of(tmp_path / "m.onnx", device_profiles.load("host"))
+    (tmp_path / "model.plan").write_bytes(plan.to_bytes())
+    program = toolchain.harness(toolchain.target("linux", HERE), plan.ops)
+    for index in range(2):
+        np.save(tmp_path / f"input{index}.npy", np.array([b"cat", b"horse"]))
+    asked = [tmp_path / "model.plan", "--check", tmp_path, "--min-sqnr", 40]
+    for strings, status in (([b"catcat", b"horsehorse"], 0), ([b"catcat", b"horsehouse"], 1), ([b"catcat", b""], 1)):
+        np.save(tmp_path / "output0.npy", np.array(strings))
+        assert run(program, *asked).returncode == status, strings
+
+
 BAD_ARGUMENTS = [
     ((), "model.plan"),
     (("PLAN", "--frob"), "--frob"),
@@ -189,6 +204,8 @@ BAD_FILES = {
     "overflow": npy(GOOD.replace("(1, 8)", "(4611686018427387904, 8)")),
     "endless shape": npy(GOOD.replace("(1, 8), }", "(1, 8")),
     "unaligned": npy(GOOD, pad=1),
+    # Two strings of 2^63 + 4 bytes, 2^64 + 8 in all.
+    "strings whose size wraps": npy(GOOD.replace("<f4", f"|S{2**63 + 4}").replace("(1, 8)", "(2,)"), b"\0" * 8),
 }
 
 

@@ -40,7 +40,8 @@ u64 text_bytes(const char* descr) {
 // Strings of a fixed size, zeros behind each.
 const char* point_at_texts(edgeort_tensor* t, const u8* data, size_t size, u64 each) {
   const i64 n = element_count(*t);
-  if (size != static_cast<u64>(n) * each) return "its size disagrees with its shape";
+  u64 all;
+  if (__builtin_mul_overflow(static_cast<u64>(n), each, &all) || size != all) return "its size disagrees with its shape";
   auto* texts = static_cast<edgeort_string*>(allocate_pages(static_cast<size_t>(n + 1) * sizeof(edgeort_string)));
   if (!texts) return "memory is out";
   for (i64 i = 0; i < n; ++i) {
@@ -112,8 +113,8 @@ const char* parse_npy(const u8* file, size_t size, edgeort_tensor* t) {
   const size_t offset = start + length;
   if (offset % 8) return "its data is not aligned; write it with a NumPy of this decade";
   if (t->dtype == EDGEORT_STRING) return point_at_texts(t, file + offset, size - offset, text_bytes(value_of(header, "'descr'")));
-  t->bytes = static_cast<size_t>(element_count(*t)) * dtype_bytes(t->dtype);
-  if (size - offset != t->bytes) return "its size disagrees with its shape";
+  if (size - offset != static_cast<u64>(element_count(*t)) * dtype_bytes(t->dtype)) return "its size disagrees with its shape";
+  t->bytes = size - offset;
   t->data = const_cast<u8*>(file + offset);
   return nullptr;
 }
