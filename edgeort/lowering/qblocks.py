@@ -18,7 +18,8 @@ from edgeort.lowering.program import epilogue
 from edgeort.lowering.typed import CODES
 
 _QUAD = 4
-_LEAST_BLOCK, _MOST_BLOCK = 2 * _QUAD, 4096 * _QUAD  # rows; of bytes, so many products fit a sum of int32
+# Rows: the widest vectors make so many bytes at once, and the products of so many fit a sum of int32.
+_LEAST_BLOCK, _MOST_BLOCK = 4 * _QUAD, 4096 * _QUAD
 
 
 @dataclass(frozen=True)

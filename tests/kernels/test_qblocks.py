@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 from edgeort import toolchain
 from tests.contract.engines import HOST, THREADS, int8_levels
 from tests.contract.test_emulated import ARM, bench, qemu
-from tests.kernels.support import open_plan, plan_of, reference, same_bits
+from tests.kernels.support import LEVELS, open_plan, plan_of, reference, same_bits
 from tests.kernels.test_compressed import nbits_of
 from tests.kernels.test_qgemm import CORES
 from tests.reference import library
@@ -109,6 +109,19 @@ def test_weights_of_other_forms_are_float32(zeros: str) -> None:
     model, _, _ = nbits_of(100, 17, 4, 32, zeros)
     model.graph.node[0].attribute.append(helper.make_attribute("accuracy_level", 4))
     assert [node.op for node in plan_of(model).nodes] == ["Gemm"]
+
+
+@pytest.mark.parametrize("block", [8, 24, 40])
+def test_blocks_that_vectors_do_not_divide_are_float32(block: int, tmp_path: Path) -> None:
+    """On AVX-512 the bytes of a block of 8 rows were written with eight more, over the scales of the first row."""
+    model, integers = level4(120, 33, 8, block, "")
+    arrays, x = arrays_of(model), np.random.default_rng(block).standard_normal((64, 120)).astype(np.float32)
+    plan = plan_of(model)
+    assert [node.op for node in plan.nodes] == ["CompressedGemm"]
+    weight = (integers * arrays["s"].T[:, None]).reshape(120, 33)
+    want = np.maximum(x.astype(np.float64) @ weight + arrays["b"], 0)
+    for level in LEVELS:
+        np.testing.assert_allclose(open_plan(plan, tmp_path, isa=level).run([x])[0], want, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.slow

@@ -56,7 +56,7 @@ Field operator+(const Field& a, const Field& b) {
 
 Field operator-(const Field& a, const Field& b) {
   Field difference = a;
-  // Below p, b leaves 2 p - b positive and below 2^256.
+  // Below p, b leaves p - b positive.
   Field negated = kPrime;
   subtract(negated.word, reduced(b).word);
   return difference + negated;

@@ -24,7 +24,7 @@ struct State : Blocks {
 
   i64 row_bytes() const { return blocks * quads * kQuadRows; }
   i64 panel_bytes() const { return row_bytes() * kPanel / (pairs ? 2 : 1); }
-  size_t all_bytes() const { return (static_cast<size_t>(rows * row_bytes()) + kAlignment - 1) & ~(kAlignment - 1); }
+  u64 all_bytes() const { return (static_cast<u64>(rows * row_bytes()) + kAlignment - 1) & ~(kAlignment - 1); }
 };
 
 Status bind_weights(Prepare& p, const BlockQGemmParams& g, State* s) {
@@ -38,8 +38,8 @@ Status bind_weights(Prepare& p, const BlockQGemmParams& g, State* s) {
   s->k = g.k;
   s->blocks = w.dims[1];
   s->quads = w.dims[2] * (s->pairs ? 2 : 1);
-  // A sum of int32 holds the products of a block.
-  if (s->quads < 2 || s->quads % 2 || s->quads > 4096 || s->blocks != ceil_div(s->k, s->quads * kQuadRows))
+  // A sum of int32 holds the products of a block, and rows become bytes in vectors of up to four quads.
+  if (s->quads < 4 || s->quads % 4 || s->quads > 4096 || s->blocks != ceil_div(s->k, s->quads * kQuadRows))
     return p.fail("its weights must have %lld rows in blocks", (long long)s->k);
   for (int i = kScale; i <= kZero; ++i) {
     if (!p.has(i)) continue;

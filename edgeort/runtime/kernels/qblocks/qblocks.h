@@ -5,7 +5,7 @@
 //
 // Weights are panels of kPanel columns, in each [block][quad of four k][column][four k]: of 8 bits as signed bytes, whose zero points are
 // 0 unless given; of 4 bits 0..15, two quads in kQuadBytes bytes, the first in the low bits, zero points 8 unless given. Scales and zero
-// points are [panel][block][kPanel]. A block has whole pairs of quads; x beyond k is zero.
+// points are [panel][block][kPanel]. A block has whole fours of quads; x beyond k is zero.
 #pragma once
 #include "../../core/dispatch.h"
 
