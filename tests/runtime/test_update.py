@@ -69,6 +69,21 @@ def test_operands_that_broadcast_in_turns(tmp_path: Path) -> None:
         assert same_bits(ours.run(feeds)[0], open_plan(plan, tmp_path).run(feeds)[0]), (a, b)
 
 
+def test_an_operator_that_reads_columns_for_some_sizes_alone(tmp_path: Path) -> None:
+    """Resize reads columns of a tensor while it changes the width; for rows alone it does not."""
+    text = """g (float[1,4,4,6] x, float[h,w] m) => (float[1,h,w,3] y, float[1,4,4,3] z, float[h,w] q)
+      <int64[2] parts = {3, 3}> {
+      s = Sigmoid (x) a, b = Split <axis = 3> (s, parts) sizes = Shape (m) z = Neg (b) q = Neg (m)
+      y = Resize <axes = [1, 2], mode = "nearest", coordinate_transformation_mode = "asymmetric"> (a, , , sizes) }"""
+    plan = plan_of(parse(text, opset=18))
+    ours = open_plan(plan, tmp_path)
+    x = RNG.standard_normal((1, 4, 4, 6)).astype("f4")
+    for size in ((8, 8), (8, 4), (4, 8), (4, 4), (8, 8)):
+        feeds = [x, np.ones(size, "f4")]
+        for got, fresh in zip(ours.run(feeds), open_plan(plan, tmp_path).run(feeds), strict=True):
+            assert same_bits(got, fresh), size
+
+
 def test_a_step_that_data_decides_does_not_hide_what_sizes_were(tmp_path: Path) -> None:
     """What the first step holds grows after the second step gave all tensors numbers of its own."""
     ours = open_plan(plan_of(model(GRAPHS["data"])), tmp_path)

@@ -29,6 +29,15 @@ bool is_tied(const Model& m, u32 node) {
   return false;
 }
 
+// Calls then(tensor) for every operand that is a slice.
+template <class F>
+void each_slice(Model& m, u32 node, const F& then) {
+  for (int i = 0; i < m.record(node).inputs; ++i) {
+    const i32 t = m.input(node, i);
+    if (t >= 0 && m.tensors[t].tensor.pitch) then(m.tensors[t]);
+  }
+}
+
 bool same_shape(const Tensor& a, const Tensor& b) {
   bool same = a.rank == b.rank && a.dtype == b.dtype && a.capacity == b.capacity;
   for (int d = 0; same && d < a.rank; ++d) same = a.dims[d] == b.dims[d];
@@ -43,7 +52,7 @@ class Output {
     before_ = t.tensor;
     view_of_ = t.view_of;
     known_ = t.value_known;
-    t.shaped = t.value_known = t.changed = false;
+    t.shaped = t.value_known = t.changed = t.slice_writer = false;
     t.view_of = -1;
     t.tensor.capacity = 0;
     if (known_) t.tensor.data = nullptr;
@@ -56,8 +65,9 @@ class Output {
   bool fits(const Model& m, const Segment& segment) const {
     const Tensor& now = t_->tensor;
     const bool same = same_shape(now, before_);
-    t_->changed = !same || (known_ && memcmp(now.data, before_.data, bytes(now)) != 0);
     if (t_->value_known != known_ || t_->view_of != view_of_) return false;
+    t_->changed = !same || (known_ && memcmp(now.data, before_.data, bytes(now)) != 0);
+    if (t_->slice.root >= 0 && !t_->slice_writer) return false;
     // It, as a slice of others, or others as slices of it, know how far apart rows lie.
     if ((t_->slice.root >= 0 || t_->slice_readers > 0) &&
         (now.rank != before_.rank || (now.rank > 0 && now.dims[now.rank - 1] != before_.dims[now.rank - 1])))
@@ -99,7 +109,12 @@ bool prepare_again(Model& m, const Segment& segment, u32 node) {
   for (int i = 0; i < outputs; ++i) {
     if (const i32 t = m.output(node, i); t >= 0) made[count++].begin(m.tensors[t]);
   }
+  i64 readers = 0, read = 0;
+  each_slice(m, node, [&](TensorState& t) { readers += t.slice_readers; });
+  each_slice(m, node, [&](TensorState& t) { --t.slice_readers; });
   if (m.prepare_node(node) != Status::ok || n.skipped != before.skipped) return false;
+  each_slice(m, node, [&](TensorState& t) { read += t.slice_readers; });
+  if (read != readers) return false;  // other sizes, another way to read
   for (int i = 0; i < count; ++i) {
     if (!made[i].fits(m, segment)) return false;
   }
