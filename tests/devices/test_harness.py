@@ -155,6 +155,17 @@ def test_strings_are_the_same_or_differ_whatever_sqnr_is_asked(tmp_path: Path):
         assert run(program, *asked).returncode == status, strings
 
 
+def test_random_sequences_are_empty(tmp_path: Path):
+    text = """<ir_version: 10, opset_import: ["" : 20]> g (seq(float[2]) s) => (int64 n) { n = SequenceLength (s) }"""
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "m.onnx")
+    plan, _ = compiling.plan_of(tmp_path / "m.onnx", device_profiles.load("host"))
+    (tmp_path / "model.plan").write_bytes(plan.to_bytes())
+    program = toolchain.harness(toolchain.target("linux", HERE), plan.ops)
+    assert run(program, tmp_path / "model.plan", "--shape", "s=0").returncode == 0
+    done = run(program, tmp_path / "model.plan", "--shape", "s=3")
+    assert done.returncode == 2 and 'input "s" is a sequence' in done.stderr
+
+
 BAD_ARGUMENTS = [
     ((), "model.plan"),
     (("PLAN", "--frob"), "--frob"),

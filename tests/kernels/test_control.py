@@ -117,6 +117,19 @@ def test_what_is_no_plan_is_refused_at_open(tmp_path: Path) -> None:
         open_plan(_if_plan(b"x" * 256), tmp_path)
 
 
+def test_a_body_has_one_owner(tmp_path: Path) -> None:
+    """Two nodes would prepare it for sizes of their own, each over the memory that results of the other point at."""
+    body = PlanBuilder()
+    body.outputs = [body.constant("one", np.ones(1, np.float32), 0)]
+    opened = open_plan(_if_plan(body.to_bytes()), tmp_path)
+    for condition in (True, False):
+        assert opened.run([np.array(condition)])[0] == [1]
+    shared = _if_plan(body.to_bytes())
+    shared.nodes[0].inputs[1] = shared.nodes[0].inputs[0]
+    with pytest.raises(PlanError, match="branch.*run by another operand"):
+        open_plan(shared, tmp_path)
+
+
 def test_plans_nested_too_deeply_are_refused(tmp_path: Path) -> None:
     plan = _if_plan(b"x" * 256)
     for _ in range(10):

@@ -120,7 +120,8 @@ Status open_bodies(Model& m) {
       const bool fits = index >= 0 && static_cast<Kind>(m.plan.tensors[index].kind) == Kind::constant;
       if (!fits) return m.fail("node \"%s\" (%s): operand %d is no plan", m.plan.strings + m.record(i).name, m.nodes[i].op->name, k);
       TensorState& t = m.tensors[index];
-      if (t.body) continue;
+      // Who runs a body owns the memory that it was prepared with.
+      if (t.body) return m.fail("node \"%s\": its plan is run by another operand, too", m.plan.strings + m.record(i).name);
       t.body = static_cast<Model*>(m.memory.take(sizeof(Model)));
       if (!t.body) return m.fail("out of memory");
       t.body->isa = m.isa;

@@ -40,6 +40,7 @@ const char* check_tensor(const TensorRecord& t, const Header& h, const Plan& pla
   if (empty) elements = 0;
   if (static_cast<Kind>(t.kind) != Kind::constant) return nullptr;
   if (static_cast<DType>(t.dtype) == DType::tensor) return "a constant is of a type that has none";
+  if (elements > (~size_t{0} >> 2) / kDTypeSize[t.dtype]) return "a tensor is too large";
   if (t.data > h.data[1] || t.bytes > h.data[1] - t.data || t.data % kAlignment) return "a constant's data is out of bounds";
   if (static_cast<DType>(t.dtype) == DType::string) {
     return !t.sparse && are_texts(plan.data + t.data, t.bytes, elements) ? nullptr

@@ -77,6 +77,8 @@ bool choose_shape(const edgeort_model* model, const Options& o, int index, edgeo
 
 bool make_input(const edgeort_model* model, const Options& o, int index, edgeort_tensor* t, char* error) {
   if (!choose_shape(model, o, index, t, error)) return false;
+  if (t->dtype == EDGEORT_TENSOR && element_count(*t))
+    return snprintf(error, EDGEORT_ERROR_BYTES, "input \"%s\" is a sequence: there are no random ones but the empty one", t->name), false;
   t->bytes = dtype_bytes(t->dtype);
   for (int d = 0; d < t->rank; ++d) {
     if (__builtin_mul_overflow(t->bytes, static_cast<size_t>(t->dims[d]), &t->bytes)) t->bytes = ~size_t{0} >> 1;

@@ -74,7 +74,7 @@ const char* widen(Input* input, size_t size, edgeort_tensor* t) {
   if (const char* problem = parse_npy(input->raw.data + start, size - start, t)) return problem;
   const auto n = static_cast<size_t>(element_count(*t));
   if (t->dtype != EDGEORT_U8 || n % (channels * inner)) return "a palette is damaged";
-  if (!input->widened.reserve(n * sizeof(float))) return "out of memory for an input";
+  if (n > ~size_t{0} / 8 || !input->widened.reserve(n * sizeof(float))) return "out of memory for an input";
   const auto* tables = reinterpret_cast<const float*>(input->raw.data + sizeof(head));
   const auto* from = static_cast<const u8*>(t->data);
   auto* to = reinterpret_cast<float*>(input->widened.data);

@@ -11,8 +11,8 @@
  *   edgeort_output(model, 0, &y);           // y.data holds until the next run
  *   edgeort_close(model);
  *
- * Functions that return int (but counts and edgeort_abi) return 0, or nonzero: then, where the model is not const,
- * edgeort_last_error has the reason. After an error the model can be used again.
+ * Functions that return int (but counts, edgeort_run_of and edgeort_abi) return 0, or nonzero: then, where the model is not
+ * const, edgeort_last_error has the reason. After an error the model can be used again.
  *
  * Threads: a model belongs to one thread at a time; different models may run at once. A run uses worker threads of the model,
  * which do not survive fork(): open models in the child. While a function here runs, its thread rounds to nearest and keeps

@@ -20,7 +20,8 @@ extern "C" {
 
 /* 0 if the owner of public_key[EDGEORT_KEY_BYTES] signed the bytes with signature[EDGEORT_SIGNATURE_BYTES], else 1. */
 EDGEORT_API int edgeort_verify(const void* data, size_t size, const uint8_t* signature, const uint8_t* public_key);
-/* edgeort_open of a plan whose signature is in the file PATH.sig. The bytes that are verified are those that are mapped and used. */
+/* edgeort_open of a plan whose signature is in the file PATH.sig. The bytes that are verified are those that are mapped and used:
+ * as with edgeort_open, nobody else may be able to write to the file while the model is open. */
 EDGEORT_API edgeort_model* edgeort_open_signed(const char* path, const uint8_t* public_key, const edgeort_options* options, char* error);
 
 #ifdef __cplusplus
