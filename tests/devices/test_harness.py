@@ -16,6 +16,7 @@ from onnx import helper
 
 from edgeort import compiling, device_profiles, toolchain
 from edgeort.bundle import golden
+from edgeort.validate.frames import ARRAY, HEAD, MAGIC, SAMPLE
 from edgeort.values import Value
 from tests.models import mlp
 
@@ -153,6 +154,20 @@ def test_strings_are_the_same_or_differ_whatever_sqnr_is_asked(tmp_path: Path):
     for strings, status in (([b"catcat", b"horsehorse"], 0), ([b"catcat", b"horsehouse"], 1), ([b"catcat", b""], 1)):
         np.save(tmp_path / "output0.npy", np.array(strings))
         assert run(program, *asked).returncode == status, strings
+
+
+def test_a_stream_says_that_it_cannot_answer_sequences(tmp_path: Path):
+    text = """<ir_version: 10, opset_import: ["" : 20]> g (float[1,8] x) => (seq(float[1,8]) s) {
+      s = SequenceConstruct (x) }"""
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "m.onnx")
+    plan, _ = compiling.plan_of(tmp_path / "m.onnx", device_profiles.load("host"))
+    (tmp_path / "model.plan").write_bytes(plan.to_bytes())
+    program = toolchain.harness(toolchain.target("linux", HERE), plan.ops)
+    program.chmod(0o755)
+    x = npy(GOOD)
+    sample = HEAD.pack(MAGIC, SAMPLE, 0) + HEAD.pack(MAGIC, ARRAY, len(x)) + x
+    done = subprocess.run([program, tmp_path / "model.plan", "--stream"], input=sample, capture_output=True)
+    assert done.returncode == 2 and b"an output is a sequence" in done.stdout
 
 
 def test_random_sequences_are_empty(tmp_path: Path):

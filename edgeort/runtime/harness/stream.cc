@@ -116,6 +116,7 @@ int answer(edgeort_model* model, Input* inputs) {
   for (int i = 0; i < edgeort_output_count(model); ++i) {
     edgeort_tensor t;
     edgeort_output(model, i, &t);
+    if (t.dtype == EDGEORT_TENSOR) return fail(kFailed, "an output is a sequence, which no .npy file can hold");
     if (!write_npy(stdout, t, write_array_head)) return 2;  // nobody reads any more
   }
   for (int i = 0; i < edgeort_input_count(model); ++i) release_texts(inputs[i].given);
