@@ -30,6 +30,14 @@ GRAPHS = {
       { a = Sub (m, m) b = Add (a, m) z = Softmax <axis = 1> (b) y = Sigmoid (x) }""",
     "data": """g (float[2,n,8] x, float[1,t] m) => (float[2,n,8] y, int64[A] z)
       { c = Cast <to = 9> (m) z = NonZero (c) y = Relu (x) }""",
+    "trips of a loop": """g (float[2,n,8] x, float[1,t] m) => (float[2,n,8] y, float[1,t] z) <bool go = {1}> {
+      s = Shape <start = 1, end = 2> (m) k = Squeeze (s) p = Softmax <axis = 2> (x) z = Neg (m)
+      y = Loop (k, go, p) <body = b (int64 i, bool c, float[2,n,8] v) => (bool d, float[2,n,8] w)
+        { d = Identity (c) e = Softmax <axis = 1> (v) w = Add (e, x) }> }""",
+    "branches": """g (float[2,n,8] x, float[1,t] m) => (float[2,n,8] y, float[1,t] z) <int64 most = {8}> {
+      s = Shape <start = 1, end = 2> (m) k = Squeeze (s) c = Less (k, most) y = Relu (x)
+      z = If (c) <then_branch = a () => (float[1,t] d) { d = Softmax <axis = 1> (m) },
+                  else_branch = b () => (float[1,t] e) { e = Neg (m) }> }""",
 }
 
 # A choice that is written over p while p is as large as it, and may not be when rows of p are read for others.
