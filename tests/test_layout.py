@@ -26,7 +26,7 @@ LAYERS = (
     ("passes", "quantize", "converters", "device_profiles"),
     ("lowering", "families", "toolchain", "engine", "compiling"),
     ("providers",),
-    ("bundle", "devices", "session", "text"),
+    ("bundle", "devices", "embedded", "session", "text"),
     ("bench", "probing", "generation", "validate", "report", "inspection", "checkup"),
     ("pipeline",),
     ("sweep",),

@@ -5,6 +5,7 @@
     lib/                the runtime, with this model's kernels only, or an adapter and another engine's libraries;
                         a CMake package and a pkg-config file
     include/edgeort.h   its C API
+    python/             one file that runs the model from Python, with NumPy alone
     bin/edgeort_bench   loads, runs, measures and checks the plan on the device
     golden/             inputs, and the outputs (or, where large, their digests) that every device must give, bit
                         for bit, or nearly where the provider does not promise that

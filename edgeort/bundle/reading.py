@@ -20,11 +20,13 @@ SIGNATURE_BYTES = 64
 # What a bundle has at its top.
 TOPS = frozenset(
     {NAME, f"{NAME}{SIGNATURE}", "model.plan", f"model.plan{SIGNATURE}", "model", "lib", "include", "bin", "golden"}
-    | {"licences", "tokenizer", "requirements.txt", "run.py", "README.md"}
+    | {"licences", "python", "tokenizer", "requirements.txt", "run.py", "README.md"}
 )
 MAX_FILES = 10_000
 MAX_TOTAL_BYTES = 8 << 30
 MAX_RATIO = 200  # unpacked to packed, of a whole archive: weights do not compress tenfold
+
+_COMPILED = "python/__pycache__/"  # what Python writes where the module of a bundle is imported
 
 _AGAIN = "build or copy the bundle again"
 
@@ -172,7 +174,7 @@ def _names(folder: Path, where: str) -> set[str]:
             if path.is_symlink():
                 raise BundleError(f"{where}: {relative} is a link", hint=_AGAIN)
         found.update((Path(base) / name).relative_to(folder).as_posix() for name in files)
-    return found
+    return {name for name in found if not name.startswith(_COMPILED)}
 
 
 def _sha256(path: Path, where: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import edgeort
 from edgeort import toolchain
-from edgeort.bundle import Contents, Manifest, Vocabulary, development, notices
+from edgeort.bundle import Contents, Manifest, Vocabulary, development, notices, python_module
 from edgeort.bundle import manifest as manifests
 from edgeort.bundle import vocabulary as vocabularies
 from edgeort.providers import Made, Request
@@ -58,7 +58,8 @@ def make_contents(
         text[vocabularies.PLACE] = vocabulary.path
     if made.requirements:
         text["requirements.txt"] = "".join(f"{line}\n" for line in made.requirements).encode()
-    return {**text, **made.files, **development.files(manifest), **notices.files(manifest, made.notices)}
+    about = {**development.files(manifest), **python_module.files(manifest), **notices.files(manifest, made.notices)}
+    return {**text, **made.files, **about}
 
 
 def sizes_of(contents: Contents) -> dict[str, int]:

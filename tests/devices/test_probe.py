@@ -12,9 +12,8 @@ from edgeort import device_profiles
 from tests.cli.support import call
 from tests.devices.adbd import Adbd
 from tests.devices.sshd import Sshd
-from tests.devices.test_adb import adb, attach, needs_proot  # noqa: F401
-from tests.devices.test_ssh import is_tidy
-from tests.devices.userland import Userland
+from tests.devices.userland import Userland, needs_proot
+from tests.devices.watching import is_tidy
 
 # Where compiled code is kept: adb gets another home folder, in which the compiler would build its libc again.
 CACHES = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
@@ -34,7 +33,7 @@ def test_a_board_behind_ssh(arm_board: Sshd, tmp_path: Path):
 
 @needs_proot
 def test_a_phone_behind_adb(
-    attach: Callable[..., Adbd],  # noqa: F811
+    attach: Callable[..., Adbd],
     busybox: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -73,6 +73,7 @@ def test_builds_a_checked_bundle_for_a_raspberry_pi(path: Path, tmp_path: Path):
         assert {"ziglang", "onnx"} <= set(manifest.tools)
         expected = {"model.plan", "lib/libedgeort.so", "bin/edgeort_bench", "include/edgeort.h", "licences/NOTICE.txt"}
         expected |= {"licences/sbom.cdx.json", "lib/cmake/edgeort/edgeort-config.cmake", "lib/pkgconfig/edgeort.pc"}
+        expected |= {"python/edgeort_model.py"}
         assert expected <= set(manifest.files)
         assert {f"golden/{name}" for name in ("input0.npy", "output0.npy", "digests.txt")} <= set(manifest.files)
 
