@@ -23,7 +23,7 @@ class Pictures:
 
     size: str | None = field(default=None, metadata=rule("HxW, such as 224x224", pattern=r"[1-9]\d{0,4}x[1-9]\d{0,4}"))
     short_side: int | None = field(default=None, metadata=rule("short side before the crop", low=1, high=2**16))
-    crop: str | None = field(default=None, metadata=rule("how", choices=("center", "none")))
+    crop: str | None = field(default=None, metadata=rule("how", choices=("center", "none", "pad")))
     interpolation: str | None = field(default=None, metadata=rule("how", choices=("bilinear", "bicubic")))
     scale: float | None = field(default=None, metadata=rule("of pixels, before mean and std", low=-1e9, high=1e9))
     mean: tuple[float, ...] | None = field(default=None, metadata=rule("one, or one a channel", low=-1e9, high=1e9))
@@ -56,7 +56,7 @@ class Settings:
     ram_limit: int | None = field(default=None, metadata=rule("bytes for activations", low=1, high=2**62))
     data: str | None = field(default=None, metadata=rule("samples that calibrate; alone they judge, too"))
     eval_data: str | None = field(default=None, metadata=rule("samples that judge"))
-    labels: str | None = field(default=None, metadata=rule("a .csv, a .npy, or the word folders"))
+    labels: str | None = field(default=None, metadata=rule("a .csv, a .npy, a .json, or the word folders"))
     characters: str | None = field(default=None, metadata=rule("characters of an OCR model's classes, a file"))
     task: str | None = field(default=None, metadata=rule("what the model does", choices=tuple(TASKS)))
     output: str | None = field(default=None, metadata=rule("the task's output"))

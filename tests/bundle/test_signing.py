@@ -117,13 +117,18 @@ def test_wrong_keys(made: Path, tmp_path: Path):
         signing.sign(bundle, public)
     with pytest.raises(InputError, match="No such file"):
         signing.sign(bundle, tmp_path / "none.pem")
+    with open_bundle(bundle) as opened, pytest.raises(InputError, match="No such file") as raised:
+        signing.verify(opened, tmp_path / "none.pem")
+    assert raised.value.hint == "openssl pkey -in key.pem -pubout -out public.pem"
     assert not list(bundle.glob("*.sig"))
 
 
-def test_the_extra_is_named(made: Path, keys: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "cryptography", None)
-    with pytest.raises(MissingExtraError) as raised:
-        signing.sign(made / "b", keys[0])
+@pytest.mark.parametrize("what", ["sign", "verify"])
+def test_the_extra_is_named(made: Path, keys: tuple[Path, Path], what: str, monkeypatch: pytest.MonkeyPatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "cryptography"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with open_bundle(made / "b") as opened, pytest.raises(MissingExtraError) as raised:
+        signing.sign(made / "b", keys[0]) if what == "sign" else signing.verify(opened, keys[1])
     assert raised.value.hint == "pip install 'edgeort[sign]'"
 
 

@@ -178,10 +178,10 @@ def test_tables_have_every_column_and_its_type(tmp_path: Path):
 
 
 def test_figures_that_are_infinite_keep_the_journal_json(tmp_path: Path):
+    from edgeort.plain import finite
     from edgeort.sweep.columns import write_tables
-    from edgeort.sweep.facts import as_json
 
-    row = as_json({"sqnr_db": float("inf"), "cosine": float("nan"), "model": "m", "key": "k", "status": "done"})
+    row = finite({"sqnr_db": float("inf"), "cosine": float("nan"), "model": "m", "key": "k", "status": "done"})
     json.loads(json.dumps(row, allow_nan=False))
     write_tables([row], tmp_path / "t.parquet", tmp_path / "t.csv")
     table = pyarrow.parquet.read_table(tmp_path / "t.parquet")
