@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -150,6 +151,12 @@ class TestRebuild:
         (tmp_path / "m.onnx").write_bytes(b"no model")
         result = call("verify", made / "b", "--rebuild", tmp_path / "m.onnx")
         assert result.exit_code == 2 and "cannot be built as" in result.stderr
+
+    def test_the_hint_of_a_build_that_fails_is_a_hint(self, made: Path):
+        result = call("verify", made / "b", "--rebuild", made / "none.onnx", "--json")
+        told = json.loads(result.stdout)
+        assert result.exit_code == 2 and "hint" not in told["error"]
+        assert told["hint"] == "check the path of the model"
 
     def test_unknown_options(self, made: Path):
         result = call("verify", made / "b", "--frob")
