@@ -24,7 +24,7 @@ LINKED = ("converters", "device_profiles", "quantize")
 LAYERS = (
     ("comparison", "config", "elements", "errors", "model", "ort", "plain", "progress", "sample", "targets", "values"),
     ("passes", "quantize", "converters", "device_profiles"),
-    ("lowering", "families", "toolchain", "engine", "compiling"),
+    ("lowering", "families", "cache", "toolchain", "engine", "compiling"),
     ("providers",),
     ("bundle", "devices", "embedded", "session", "text"),
     ("bench", "probing", "generation", "validate", "report", "inspection", "checkup"),

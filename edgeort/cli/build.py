@@ -31,6 +31,7 @@ from edgeort.cli.judging import (
     MinSqnr,
     SampleCount,
     Task,
+    refuse_without_data,
 )
 from edgeort.cli.pictures import NO_PICTURES, Pictures, takes_pictures
 from edgeort.cli.providers import Provider, ProviderOptions, Require
@@ -128,6 +129,8 @@ def build(
         raise InputError("--cased says how to read a vocabulary", hint="--vocab vocab.txt --cased")
     if io_layout not in ("nchw", "nhwc"):
         raise InputError(f"--io-layout {io_layout}: it is nchw or nhwc", hint="--io-layout nhwc")
+    if data is None and eval_data is None:
+        refuse_without_data(pictures, output=output, characters=characters, samples=samples)
     path, said = choose_model(model, Path.cwd())
     profile = device_profiles.load(device)
     to = out or Path("build") / f"{path.stem}-{profile.name}"

@@ -279,7 +279,8 @@ def test_pictures_and_other_settings_reach_the_build(tmp_path: Path, monkeypatch
     (tmp_path / "s.toml").write_text(
         '[settings.all]\nprovider = "openvino"\nprovider_option = ["NUM_STREAMS=1"]\nprune = "0.25"\nthreads = 3\n'
         'ram_limit = 4096\nio_layout = "nhwc"\nshape = ["x=2x8"]\ndata = "x.npy"\nmax_drop = 1.5\nexclude = ["fc1"]\n'
-        'max_latency_ms = 7\nmax_rss_mb = 64\n[settings.all.pictures]\nsize = "8x16"\nmean = [0, 0.5]\ncolor = "bgr"\ncrop = "pad"\n'
+        'max_latency_ms = 7\nmax_rss_mb = 64\n[settings.all.pictures]\nsize = "8x16"\n'
+        'mean = [0, 0.5]\ncolor = "bgr"\ncrop = "pad"\n'
     )
     watched([write_mlp(tmp_path / "m.onnx")], ["host"], [str(tmp_path / "s.toml")], tmp_path / "out")
     accuracy, budget = asked["accuracy"], asked["profile"].budget
