@@ -132,6 +132,11 @@ def size(n_bytes: float) -> str:
     raise AssertionError
 
 
+def ms(value: float) -> str:
+    """Milliseconds in four digits or more."""
+    return f"{value:.{1 if value >= 100 else 2 if value >= 10 else 3 if value >= 1 else 4}f}"
+
+
 def parse_size(option: str, text: str) -> int:
     """`512K`, `1.5M`, `2G` (of 1024) or a number of bytes. InputError names the option."""
     matched = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]+)?)([KMG]?)", text.strip(), re.IGNORECASE)
