@@ -119,10 +119,8 @@ def _judged(
     from dataclasses import replace
 
     from edgeort.validate import assess
-    from edgeort.validate.assessment import built_preprocessing
     from edgeort.validate.choosing import Where
 
-    built = built_preprocessing(bundle.manifest)
-    how = pictures.preprocessing(built) if pictures.are_given else built
+    how = pictures.of_bundle(bundle.manifest)
     found = assess(bundle, model, exam, where=Where(on), preprocessing=how, progress=progress)
     return replace(findings, evaluation=found.to_dict())

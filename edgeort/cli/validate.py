@@ -138,10 +138,11 @@ def _judge(
     progress: Progress,
 ) -> tuple[Evaluation, list[TensorNoise] | None]:
     from edgeort import validate as validation
-    from edgeort.validate.assessment import built_preprocessing
 
-    built = None if isinstance(judged, Path) else built_preprocessing(judged.manifest)
-    how = pictures.preprocessing(built) if pictures.are_given else built
+    if isinstance(judged, Path):
+        how = pictures.preprocessing() if pictures.are_given else None
+    else:
+        how = pictures.of_bundle(judged.manifest)
     found = validation.assess(judged, model, exam, where=where, preprocessing=how, progress=progress)
     if not layers:
         return found, None

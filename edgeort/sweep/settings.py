@@ -61,6 +61,7 @@ class Settings:
     task: str | None = field(default=None, metadata=rule("what the model does", choices=tuple(TASKS)))
     output: str | None = field(default=None, metadata=rule("the task's output"))
     samples: int | None = field(default=None, metadata=rule("number of samples used", low=1, high=2**40))
+    threshold: float = field(default=0.5, metadata=rule("score from which a sample has a class", low=-1e9, high=1e9))
     exclude: tuple[str, ...] | None = field(default=None, metadata=rule("nodes that stay float"))
     max_drop: float | None = field(default=None, metadata=rule("points that may be lost", low=0, high=100))
     min_agreement: float | None = field(default=None, metadata=rule("least share of equal answers", low=0, high=1))
