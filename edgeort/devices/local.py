@@ -14,7 +14,7 @@ from edgeort import providers
 from edgeort.bundle import Manifest
 from edgeort.device_profiles.host import own_system
 from edgeort.devices.channel import Channel, ProcessChannel, converse
-from edgeort.devices.transport import TIMEOUT_S, Output
+from edgeort.devices.transport import TIMEOUT_S, Output, no_harness
 from edgeort.errors import DeviceError, OutputError
 
 _SIGILL = -4
@@ -48,10 +48,10 @@ class Local:
                 f"this machine cannot run code for {target.os}/{target.arch}", hint="edgeort bench BUNDLE --on emulated"
             )
         if not manifest.harness:
-            raise DeviceError(f"a bundle of {manifest.provider} has no program that measures it")
+            raise no_harness(manifest)
         provider = providers.provider(manifest.provider)
         if reason := provider.not_here():
-            raise DeviceError(f"{manifest.provider} does not run on this machine: {reason}")
+            raise DeviceError(f"{manifest.provider} does not run on this machine: {reason}", hint="edgeort doctor")
         return provider.environment()
 
     def push(self, files: Mapping[str, Path], *, keep: bool = True) -> str:
