@@ -16,8 +16,6 @@
 
 using namespace edgeort;
 
-struct edgeort_model : Model {};
-
 namespace {
 
 struct Piece {

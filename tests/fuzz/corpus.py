@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeort import lowering, model
 from edgeort.bundle.golden import npy_bytes
+from edgeort.lowering import layout
 from edgeort.lowering.plan import PlanBuilder
 from edgeort.lowering.storage import texts
 from edgeort.passes import PassContext, run_passes
@@ -53,7 +54,8 @@ def node_test_plans(folder: Path, each: int = PLANS_AN_OPERATOR) -> list[Path]:
             seen.update(plan.ops)
             arrays = dict(zip((value.name for value in proto.graph.input), case.data_sets[0][0], strict=True))
             given = [arrays[plan.tensors[index].name] for index in plan.inputs]
-            fed = not any(value is None or isinstance(value, list) for value in given)  # of those no file can be made
+            nested = any(plan.tensors[index].dtype == layout.TENSOR_CODE for index in plan.inputs)  # optional ones, too
+            fed = not nested and not any(value is None or isinstance(value, list) for value in given)
             plans.append(folder / (f"{case.name}.plan" if fed else f"{case.name}{UNFED}.plan"))
             plans[-1].write_bytes(plan.to_bytes())
             if fed:
