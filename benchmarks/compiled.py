@@ -10,8 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from edgeort.cache import cache_dir
 from edgeort.errors import ToolchainError
-from edgeort.toolchain import cache_dir
 
 
 def shared_library(source: Path, *flags: str) -> Path:

@@ -20,8 +20,8 @@ import onnx
 
 from benchmarks import minilm
 from edgeort import sample
+from edgeort.cache import cache_dir
 from edgeort.errors import InputError, ModelError
-from edgeort.toolchain import cache_dir
 
 ROOT = Path(__file__).parents[1]
 ARCHITECTURES = ROOT.parent / "shared" / "models"

@@ -15,7 +15,8 @@ from typing import Any
 from edgeort.device_profiles import host_linux
 from edgeort.errors import ProfileError
 
-ARCHS = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64", "armv7l": "armv7"}
+ARCHS = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
+ARCHS |= {"armv7l": "armv7", "armv8l": "armv7"}
 OSES = {"Linux": "linux", "Darwin": "macos", "Windows": "windows"}
 _OLDEST_GLIBC = (2, 28)  # what every Linux profile builds for: a newer host keeps to it, so that one libc build serves
 _PROVIDERS = {
@@ -37,6 +38,17 @@ class Facts:
     ram_mb: int | None = None
     model: str | None = None
     cpu_quota: int | None = None
+
+
+def system_named(os_name: str, machine: str) -> tuple[str, str]:
+    """Operating system and architecture, as uname has them, by their names in profiles; as they are where no profile
+    can be of them."""
+    return OSES.get(os_name, os_name.lower()), ARCHS.get(machine.lower(), machine.lower())
+
+
+def own_system() -> tuple[str, str]:
+    """Those of this machine."""
+    return system_named(platform.system(), platform.machine())
 
 
 def detect() -> dict[str, Any]:

@@ -13,9 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeort.cache import cache_dir
 from edgeort.device_profiles.rates import macs_per_cycle
 from edgeort.errors import OutputError
-from edgeort.toolchain import cache_dir
 from edgeort.values import Dims, Value
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ import numpy as np
 
 from edgeort import providers, toolchain
 from edgeort.bundle import Bundle, looks_like_bundle, open_bundle
+from edgeort.cache import cache_dir
 from edgeort.engine import MAX_THREADS, Engine, NodeTime, Stats
 from edgeort.errors import BundleError, InputError, OutputError
 from edgeort.progress import announce_slow
@@ -61,7 +62,7 @@ class InferenceSession:
             plan, library = self._bundle.artefact, _library_of(self._bundle, host, levels)
             self._inputs, self._outputs = self._bundle.manifest.inputs, self._bundle.manifest.outputs
         else:
-            with announce_slow(f"edgeort: compiling for this CPU (once; kept in {toolchain.cache_dir()})"):
+            with announce_slow(f"edgeort: compiling for this CPU (once; kept in {cache_dir()})"):
                 cached = _compile(model, host)
                 plan, library = cached.path, toolchain.library(_target(host), cached.ops, levels)
             self._inputs, self._outputs = cached.inputs, cached.outputs
@@ -257,7 +258,7 @@ def _library_of(bundle: Bundle, host: Profile, levels: tuple[str, ...]) -> Path:
         )
     if here and set(target.isa) & set(host.cpu.isa):
         return bundle.library
-    with announce_slow(f"edgeort: compiling for this CPU (once; kept in {toolchain.cache_dir()})"):
+    with announce_slow(f"edgeort: compiling for this CPU (once; kept in {cache_dir()})"):
         return toolchain.library(_target(host), bundle.manifest.kernels, levels)
 
 

@@ -1,28 +1,25 @@
 """Compiles the runtime and the kernels that a plan uses, for any target, with the clang inside PyPI's ziglang.
 
-Objects and libraries are cached under the user's cache folder by the hash of everything that goes into them, with the
-hash of their own bytes, written beside and renamed, so that two processes may build at once. Link flags are fixed per
-target: every other choice would make zig rebuild its libc (13 to 50 CPU seconds); a kernel's ISA level is a matter of
-its object alone.
+Objects and libraries are cached by the hash of everything that goes into them. Link flags are fixed per target: every
+other choice would make zig rebuild its libc (13 to 50 CPU seconds); a kernel's ISA level is a matter of its object
+alone.
 """
 
 from __future__ import annotations
 
-import errno
 import functools
 import hashlib
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeort.errors import OutputError, ToolchainError
+from edgeort.cache import cache_dir, cached
+from edgeort.errors import ToolchainError
 from edgeort.families import (
     RUNTIME,
     all_kernels,
@@ -36,14 +33,12 @@ from edgeort.targets import BIONIC, BIONIC_ENGINES, LEVELS, TARGETS, Target, tar
 
 __all__ = [
     "BIONIC", "LEVELS", "RUNTIME", "SIGNATURE", "TARGETS", "TEXT", "Target", "adapter_and_harness", "all_kernels",
-    "cache_dir", "compiler_version", "families", "family_levels", "harness", "held_levels", "library",
+    "compiler_version", "families", "family_levels", "harness", "held_levels", "library",
     "library_and_harness", "probe", "tables", "target",
 ]  # fmt: skip
 
 # Parts of the runtime that few bundles need: the folder, which is the rest of the name of the header, too.
 TEXT, SIGNATURE = "text", "signature"
-
-_ROOM_BYTES = 1 << 20  # less is a full disk: objects have up to some hundred kilobytes
 
 COMPILE = (
     "-c", "-x", "c++", "-std=c++17", "-O3", "-g0", "-nostdlib++", "-fno-exceptions", "-fno-rtti",
@@ -55,17 +50,6 @@ COMPILE = (
 
 
 SMALL = ("-Os",)  # of the harness's own code, which is in every bundle and in no timed run
-
-
-def cache_dir() -> Path:
-    """The user's cache folder for compiled code: $EDGEORT_CACHE, else the platform's place for caches."""
-    if chosen := os.environ.get("EDGEORT_CACHE"):
-        return Path(chosen)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local")) / "edgeort/cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library/Caches/edgeort"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "edgeort"
 
 
 @functools.cache
@@ -112,55 +96,6 @@ def _zig_environment() -> dict[str, str]:
     return {**ours, **os.environ}
 
 
-def _cached(name: str, key: Iterable[str | bytes], make: Callable[[Path], None]) -> Path:
-    """The file of that key in the cache, made by `make(path)` when it is not there."""
-    digest = hashlib.sha256()
-    for part in key:
-        raw = part.encode() if isinstance(part, str) else part
-        digest.update(len(raw).to_bytes(8, "little") + raw)
-    stem, dot, suffix = name.partition(".")
-    path = cache_dir() / "objects" / f"{stem}-{digest.hexdigest()[:24]}{dot}{suffix}"
-    if _is_sound(path):
-        return path
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-            made = Path(scratch) / name
-            make(made)
-            seal = Path(scratch) / "seal"
-            seal.write_bytes(_sha256(made))
-            os.replace(seal, _seal_of(path))
-            os.replace(made, path)
-    except OSError as error:
-        raise _cache_error(path.parent, error.strerror or str(error)) from error
-    except ToolchainError as error:  # the compiler says little of a full disk, or nothing
-        if shutil.disk_usage(path.parent).free < _ROOM_BYTES:
-            raise _cache_error(path.parent, os.strerror(errno.ENOSPC)) from error
-        raise
-    return path
-
-
-def _seal_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}.sha256")
-
-
-def _sha256(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").digest()
-
-
-def _is_sound(path: Path) -> bool:
-    """Whether a file of the cache is there, and what was once put there: a bad disk must not get into a bundle."""
-    try:
-        return _seal_of(path).read_bytes() == _sha256(path)
-    except OSError:
-        return False
-
-
-def _cache_error(folder: Path, reason: str) -> OutputError:
-    return OutputError(f"cannot write to the cache {folder}: {reason}", hint="set EDGEORT_CACHE to one with room")
-
-
 @dataclass(frozen=True)
 class _Unit:
     """One object: a source, the target it is compiled for, and its flags."""
@@ -177,7 +112,7 @@ class _Unit:
         def make(path: Path) -> None:
             _zig([*flags, *includes, str(self.source), "-o", str(path)])
 
-        return _cached(f"{self.source.stem.replace('.', '_')}.o", key, make)
+        return cached(f"{self.source.stem.replace('.', '_')}.o", key, make)
 
 
 def _object_triple(to: Target, triple: str) -> str:
@@ -212,7 +147,7 @@ def _write(path: Path, text: str) -> None:
 
 def _compile(units: Sequence[_Unit], to: Target, ops: Sequence[str], triple: str, levels: Sequence[str]) -> list[Path]:
     text = tables(ops, levels)
-    table = _cached("ops.cc", (text,), lambda path: _write(path, text))
+    table = cached("ops.cc", (text,), lambda path: _write(path, text))
     pic = _pic(to)
     units = [*units, _Unit(table, _object_triple(to, triple), pic)]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -235,7 +170,7 @@ def library(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None,
     def make(path: Path) -> None:
         _zig([*flags, *(str(o) for o in objects), "-o", str(path)])
 
-    return _cached(to.library, (*flags, *(o.name for o in objects)), make)
+    return cached(to.library, (*flags, *(o.name for o in objects)), make)
 
 
 def _bionic_stub(to: Target, library: str, names: Sequence[str]) -> Path:
@@ -244,8 +179,8 @@ def _bionic_stub(to: Target, library: str, names: Sequence[str]) -> Path:
     soname = f"-Wl,-soname,{library}.so"
     flags = ("-target", to.triple, "-nostdlib", "-fno-builtin", "-w", "-shared", "-fPIC", soname)
 
-    source = _cached("stub.c", (text,), lambda path: _write(path, text))
-    return _cached(f"{library}.so", (text, *flags), lambda path: _zig([*flags, str(source), "-o", str(path)]))
+    source = cached("stub.c", (text,), lambda path: _write(path, text))
+    return cached(f"{library}.so", (text, *flags), lambda path: _zig([*flags, str(source), "-o", str(path)]))
 
 
 def _pic(to: Target) -> tuple[str, ...]:
@@ -272,7 +207,7 @@ def _program(to: Target, name: str, objects: Sequence[Path]) -> Path:
     def make(path: Path) -> None:
         _zig([*flags, *(str(o) for o in objects), "-o", str(path)])
 
-    return _cached(name, (*flags, *(o.name for o in objects)), make)
+    return cached(name, (*flags, *(o.name for o in objects)), make)
 
 
 def probe(to: Target) -> Path:
@@ -325,7 +260,7 @@ def adapter_and_harness(to: Target, engine: str) -> tuple[Path, Path]:
 
     def link(name: str, flags: Sequence[str], parts: Sequence[Path]) -> Path:
         made: Callable[[Path], None] = lambda path: _zig([*flags, *map(str, parts), "-o", str(path)])  # noqa: E731
-        return _cached(name, (*flags, *(part.name for part in parts)), made)
+        return cached(name, (*flags, *(part.name for part in parts)), made)
 
     return link(to.library, shared, [*objects[: len(own)], *ends]), link(to.exe, program, [*objects, *ends])
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeort import toolchain
+from edgeort import cache, toolchain
 from edgeort.errors import OutputError, ToolchainError, UnsupportedError
 
 OPS = ("Gemm", "Elementwise", "uop:Relu")
@@ -165,12 +165,12 @@ def test_an_unwritable_cache_says_what_to_do(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize("damage", [b"", b"sourcf", b"source and more"])
 def test_a_damaged_file_of_the_cache_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: bytes):
     monkeypatch.setenv("EDGEORT_CACHE", str(tmp_path))
-    made = toolchain._cached("a.o", ("key",), lambda path: toolchain._write(path, "source"))
-    for broken in (made, toolchain._seal_of(made)):
+    made = cache.cached("a.o", ("key",), lambda path: toolchain._write(path, "source"))
+    for broken in (made, cache._seal_of(made)):
         broken.write_bytes(damage)
-        again = toolchain._cached("a.o", ("key",), lambda path: toolchain._write(path, "source"))
+        again = cache.cached("a.o", ("key",), lambda path: toolchain._write(path, "source"))
         assert again == made and made.read_bytes() == b"source"
-    toolchain._cached("a.o", ("key",), lambda path: pytest.fail("it is sound"))
+    cache.cached("a.o", ("key",), lambda path: pytest.fail("it is sound"))
 
 
 def test_a_compiler_that_fails_on_a_full_disk_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -179,10 +179,10 @@ def test_a_compiler_that_fails_on_a_full_disk_is_told_apart(tmp_path: Path, monk
 
     monkeypatch.setenv("EDGEORT_CACHE", str(tmp_path))
     with pytest.raises(ToolchainError, match="exit status 1"):
-        toolchain._cached("a.o", ("key",), fail)
+        cache.cached("a.o", ("key",), fail)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 0))
     with pytest.raises(OutputError, match=f"cache {tmp_path / 'objects'}: No space left on device"):
-        toolchain._cached("a.o", ("key",), fail)
+        cache.cached("a.o", ("key",), fail)
 
 
 def test_the_compiler_keeps_its_libraries_where_it_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -55,9 +55,9 @@ def verify(bundle: Bundle, key: Path) -> Signed:
     Raises BundleError for one that is missing or by another key, InputError for a file that is no such key,
     MissingExtraError.
     """
+    public = _public_key(key)
     from cryptography.exceptions import InvalidSignature
 
-    public = _public_key(key)
     names = signed_names(bundle.manifest)
     for name in names:
         file = bundle.folder / f"{name}{SIGNATURE}"
@@ -100,7 +100,7 @@ def _private_key(path: Path) -> Ed25519PrivateKey:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
-        key = load_pem_private_key(_read(path), password=None)
+        key = load_pem_private_key(_read(path, _NEW_KEY), password=None)
     except (ValueError, TypeError) as error:  # TypeError: it is encrypted
         raise InputError(f"{path}: this is no private key without a password: {error}", hint=_NEW_KEY) from error
     if not isinstance(key, Ed25519PrivateKey):
@@ -114,7 +114,7 @@ def _public_key(path: Path) -> Ed25519PublicKey:
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     try:
-        key = load_pem_public_key(_read(path))
+        key = load_pem_public_key(_read(path, _PUBLIC))
     except ValueError as error:
         raise InputError(f"{path}: this is no public key: {error}", hint=_PUBLIC) from error
     if not isinstance(key, Ed25519PublicKey):
@@ -122,11 +122,11 @@ def _public_key(path: Path) -> Ed25519PublicKey:
     return key
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, hint: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}", hint=_NEW_KEY) from error
+        raise InputError(f"{path}: {error.strerror}", hint=hint) from error
 
 
 def _need_cryptography() -> None:

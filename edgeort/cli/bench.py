@@ -86,12 +86,13 @@ def bench(
     with ExitStack() as stack:
         opened = stack.enter_context(open_bundle(bundle))
         other = stack.enter_context(open_bundle(compare)) if compare and _is_bundle(compare) else None
+        earlier = _earlier(compare, opened) if compare and other is None else None
         own = _alone(opened, on, job, stack, sys.stderr if as_json else sys.stdout)
         compared, notes = None, list[tuple[str, str]]()
         if other is not None:
             compared = _in_turns(own, _alone(other, on, job, stack, sys.stderr), job)
-        elif compare is not None:
-            compared, notes = _with_earlier(own, compare, job)
+        elif earlier is not None:
+            compared, notes = _with_earlier(own, earlier, job)
         budgets = {**own.bundle.manifest.budgets, **{name: one for name, one in limits.items() if one is not None}}
         verdicts = benches.judge(budgets, own.bundle.size_bytes, own.found)
         more: dict[str, Any] = {"budgets": [asdict(verdict) for verdict in verdicts]}
@@ -180,14 +181,21 @@ def _in_turns(own: Contender, other: Contender, job: Job) -> Compared:
         return in_turns(own, other, job, functools.partial(_count, progress, "round"))
 
 
-def _with_earlier(own: Contender, path: Path, job: Job) -> tuple[Compared, list[tuple[str, str]]]:
-    """Against the last result of the same bundle in the file, or the last of all; with what was different then."""
+def _earlier(path: Path, bundle: Bundle) -> dict[str, Any]:
+    """The last result of the bundle in the file, or the last of all."""
+    from edgeort.bench import history as kept
+
+    lines = kept.read(path).lines
+    line = next((one for one in reversed(lines) if kept.is_of(one, bundle.path)), lines[-1])
+    return {"bundle": path, "at": "another time", **line}
+
+
+def _with_earlier(own: Contender, line: dict[str, Any], job: Job) -> tuple[Compared, list[tuple[str, str]]]:
+    """Against an earlier result; with what was different then."""
     from edgeort.bench import history as kept
     from edgeort.bench import with_earlier
 
-    lines = kept.read(path).lines
-    line = next((one for one in reversed(lines) if kept.is_of(one, own.bundle.path)), lines[-1])
-    name = f"{line.get('bundle', path)} of {line.get('at', 'another time')}"
+    name = f"{line['bundle']} of {line['at']}"
     with stages() as progress:
         earlier_ms = line["latency_ms"]["p50"]
         compared = with_earlier(own, name, earlier_ms, job, functools.partial(_count, progress, "process"))

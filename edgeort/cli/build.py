@@ -23,6 +23,7 @@ from edgeort.cli.common import (
 )
 from edgeort.cli.judging import (
     PANEL,
+    THRESHOLD,
     Characters,
     Labels,
     MainOutput,
@@ -31,6 +32,8 @@ from edgeort.cli.judging import (
     MinSqnr,
     SampleCount,
     Task,
+    Threshold,
+    refuse_without_data,
 )
 from edgeort.cli.pictures import NO_PICTURES, Pictures, takes_pictures
 from edgeort.cli.providers import Provider, ProviderOptions, Require
@@ -111,6 +114,7 @@ def build(
     output: MainOutput = None,
     characters: Characters = None,
     samples: SampleCount = None,
+    threshold: Threshold = THRESHOLD,
     max_drop: MaxDrop = None,
     min_agreement: MinAgreement = None,
     min_sqnr: MinSqnr = None,
@@ -128,6 +132,8 @@ def build(
         raise InputError("--cased says how to read a vocabulary", hint="--vocab vocab.txt --cased")
     if io_layout not in ("nchw", "nhwc"):
         raise InputError(f"--io-layout {io_layout}: it is nchw or nhwc", hint="--io-layout nhwc")
+    if data is None and eval_data is None:
+        refuse_without_data(pictures, threshold, output=output, characters=characters, samples=samples)
     path, said = choose_model(model, Path.cwd())
     profile = device_profiles.load(device)
     to = out or Path("build") / f"{path.stem}-{profile.name}"
@@ -151,6 +157,7 @@ def build(
             pictures.preprocessing() if pictures.are_given else None,
             None if prune is None else read_ratio("--prune", prune) or "auto",
             sparsity,
+            threshold,
         )
         shapes = parse_shapes(shape or ())
         result = pipeline.build(

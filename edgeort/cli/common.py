@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 import re
 import signal
 import sys
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 import typer
 
 from edgeort.errors import EdgeortError, InputError
+from edgeort.plain import finite
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,15 +27,13 @@ P = ParamSpec("P")
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
+# What --on takes, for help texts: an opening bracket before a letter would be markup, and long words would be cut off.
+PLACES = "local, emulated[:CPU], ssh:\\[user@]host, adb[:SERIAL], or a name of edgeort.toml"
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 On = Annotated[
     str | None,
-    typer.Option(
-        "--on",
-        metavar="WHERE",
-        help="local, emulated[:CPU], ssh:[user@]host[:port], adb[:SERIAL], or a name of edgeort.toml; "
-        "default: this machine, else its emulator.",
-    ),
+    typer.Option("--on", metavar="WHERE", help=f"{PLACES}; default: this machine, else its emulator."),
 ]
 Inputs = Annotated[
     list[str] | None, typer.Option("--input", metavar="NAME=FILE.npy", help="Data of an input; may be repeated.")
@@ -89,15 +87,7 @@ def show_error(error: EdgeortError, *, as_json: bool) -> None:
 
 def print_json(data: Any) -> None:
     """JSON on stdout; NaN and the infinities, for which JSON has no number, as strings."""
-    print(json.dumps(_finite(data), indent=2, default=str))
-
-
-def _finite(data: Any) -> Any:
-    if isinstance(data, dict):
-        return {key: _finite(value) for key, value in data.items()}
-    if isinstance(data, (list, tuple)):
-        return [_finite(value) for value in data]
-    return str(data) if isinstance(data, float) and not math.isfinite(data) else data
+    print(json.dumps(finite(data), indent=2, default=str))
 
 
 def print_table(title: str, rows: Iterable[Sequence[str]], headers: Sequence[str] = ()) -> None:
@@ -140,6 +130,11 @@ def size(n_bytes: float) -> str:
             return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
         n_bytes /= 1000
     raise AssertionError
+
+
+def ms(value: float) -> str:
+    """Milliseconds in four digits or more."""
+    return f"{value:.{1 if value >= 100 else 2 if value >= 10 else 3 if value >= 1 else 4}f}"
 
 
 def parse_size(option: str, text: str) -> int:

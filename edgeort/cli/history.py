@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeort.cli.common import print_json, print_table
-from edgeort.cli.measured import ms
+from edgeort.cli.common import ms, print_json, print_table
 from edgeort.errors import InputError
 
 _WIDTH = 44

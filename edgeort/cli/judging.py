@@ -1,4 +1,4 @@
-"""The flags that say how a result is judged, shared by validate and build; and how the verdict is printed."""
+"""The flags that say how a result is judged, shared by the commands that judge; and how the verdict is printed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgeort.cli.common import print_table, size
+from edgeort.errors import InputError
 
 if TYPE_CHECKING:
+    from edgeort.cli.pictures import Pictures
     from edgeort.quantize import Result
     from edgeort.validate import Evaluation
 
 PANEL = "Accuracy"
+THRESHOLD = 0.5
 LEFT_SHOWN = 12  # layers that stay float, with the reason
 LEDGER_SHOWN = 24
 
@@ -63,6 +66,15 @@ SampleCount = Annotated[
     int | None,
     typer.Option("--samples", min=1, help="Use that many samples, evenly spread.", rich_help_panel=PANEL),
 ]
+
+
+def refuse_without_data(pictures: Pictures, threshold: float = THRESHOLD, **options: object) -> None:
+    """InputError for the first flag that was given though there are no samples: it would mean nothing."""
+    given = {**options, "threshold": None if threshold == THRESHOLD else threshold, **pictures.given}
+    for name, value in given.items():
+        if value is not None and value is not False:
+            flag = name.removesuffix("_db").replace("_", "-")
+            raise InputError(f"--{flag} needs samples", hint="add --data DIR")
 
 
 def print_evaluation(found: Evaluation, title: str) -> None:

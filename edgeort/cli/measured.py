@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeort.cli.common import print_table, size
+from edgeort.cli.common import ms, print_table, size
 
 if TYPE_CHECKING:
     from edgeort.bench import Compared, Measurement, Prediction, Verdict
@@ -45,10 +45,11 @@ def show(bundle: Path, found: Measurement, verdicts: Sequence[Verdict], predicte
 
 def _predicted(found: Measurement, predicted: Prediction) -> str:
     """What the profile's rates let expect, and how that compares."""
-    if not found.is_real:
-        return f"{ms(predicted.latency_ms)} ms on the device; {predicted.basis}"
-    error = predicted.error_of(found.latency_ms["p50"])
-    return f"{ms(predicted.latency_ms)} ms, {error:+.1%} of the measured p50; {predicted.basis}"
+    off = "on the device"
+    if found.is_real:
+        off = f"{predicted.error_of(found.latency_ms['p50']):+.1%} of the measured p50"
+    basis = f"; {predicted.basis}" if predicted.basis else ""
+    return f"{ms(predicted.latency_ms)} ms, {off}{basis}"
 
 
 def show_comparison(bundle: Path, compared: Compared, notes: Sequence[tuple[str, str]]) -> None:
@@ -85,11 +86,6 @@ def interval_line(row: dict[str, Any]) -> str:
     known += [f"{row['temperature_c']:.1f} °C"] if row["temperature_c"] is not None else []
     spread = f"({ms(row['p25_ms'])} to {ms(row['p75_ms'])})"
     return ", ".join([f"{row['end_s']:7.1f} s   p50 {ms(row['p50_ms'])} {spread} ms", f"{row['runs']:,} runs", *known])
-
-
-def ms(value: float) -> str:
-    """Milliseconds in four digits or more."""
-    return f"{value:.{1 if value >= 100 else 2 if value >= 10 else 3 if value >= 1 else 4}f}"
 
 
 def _signed(share: float) -> str:

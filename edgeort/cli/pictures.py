@@ -13,6 +13,7 @@ import typer
 from edgeort.errors import InputError
 
 if TYPE_CHECKING:
+    from edgeort.bundle import Manifest
     from edgeort.quantize import Preprocessing
 
 PANEL = "Pictures"
@@ -53,6 +54,13 @@ class Pictures:
 
         read = {name: _read(name, value) for name, value in self.given.items() if value is not None}
         return replace(base or Preprocessing(), **read)
+
+    def of_bundle(self, manifest: Manifest) -> Preprocessing | None:
+        """What the bundle was built with (None: with no pictures), with the flags that were given."""
+        from edgeort.validate.assessment import built_preprocessing
+
+        built = built_preprocessing(manifest)
+        return self.preprocessing(built) if self.are_given else built
 
 
 NO_PICTURES = Pictures({})

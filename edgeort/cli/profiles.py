@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgeort.cli.common import Json, command, print_json, print_table, stages
+from edgeort.cli.common import PLACES, Json, command, print_json, print_table, stages
 from edgeort.errors import InputError, OutputError
 
 if TYPE_CHECKING:
@@ -61,10 +61,7 @@ def show(
 @command
 def probe(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE.toml", help="The profile to write.")],
-    on: Annotated[
-        str,
-        typer.Option("--on", metavar="WHERE", help="local, emulated:CPU, ssh:[user@]host, adb[:SERIAL], or a name."),
-    ] = "local",
+    on: Annotated[str, typer.Option("--on", metavar="WHERE", help=f"{PLACES}.")] = "local",
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
     milliseconds: Annotated[int, typer.Option("--ms", min=1, max=60_000, help="Of each measurement, about.")] = 500,
     kernels: Annotated[

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeort.cli.common import Json, command, print_json, print_table, size
+from edgeort.cli.common import Json, command, ms, print_json, print_table, size
 
 if TYPE_CHECKING:
     from edgeort.pipeline import Candidate
@@ -91,7 +91,7 @@ def print_candidates(candidates: Sequence[Candidate]) -> None:
 def _latency(row: Candidate) -> str:
     if row.latency_ms is None:
         return ""
-    return f"{row.latency_ms:.3f} ms{' predicted' if row.predicted else ''}"
+    return f"{ms(row.latency_ms)} ms{' predicted' if row.predicted else ''}"
 
 
 def _accuracy(row: Candidate) -> str:

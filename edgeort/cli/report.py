@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 
 from edgeort.cli.common import Json, On, Threads, command, size, stages
 from edgeort.cli.judging import (
+    THRESHOLD,
     Characters,
     Labels,
     MainOutput,
@@ -18,6 +20,7 @@ from edgeort.cli.judging import (
     SampleCount,
     Task,
     Threshold,
+    refuse_without_data,
 )
 from edgeort.cli.pictures import NO_PICTURES, Pictures, takes_pictures
 from edgeort.errors import DeviceError, InputError
@@ -32,16 +35,17 @@ if TYPE_CHECKING:
 @command
 def report(
     bundle: Annotated[Path, typer.Argument(help="A bundle: folder or .zip.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The page, or JSON where the name ends in .json.")] = Path(
-        "report.html"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="The page, or JSON where the name ends in .json; default: report.html."),
+    ] = None,
     on: On = None,
     results: Annotated[
         list[Path] | None,
         typer.Option("--results", help="Takes these instead of measuring: JSON of bench or validate; may be repeated."),
     ] = None,
     threads: Threads = None,
-    runs: Annotated[int | None, typer.Option("--runs", min=1, help="Timed runs (200).")] = None,
+    runs: Annotated[int | None, typer.Option("--runs", min=1, help="Timed runs; default 200.")] = None,
     model: Annotated[Path | None, typer.Option("--model", help="The float model, for --data.")] = None,
     data: Annotated[Path | None, typer.Option("--data", help="Judges the bundle on samples, as validate does.")] = None,
     labels: Labels = None,
@@ -49,7 +53,7 @@ def report(
     output: MainOutput = None,
     characters: Characters = None,
     samples: SampleCount = None,
-    threshold: Threshold = 0.5,
+    threshold: Threshold = THRESHOLD,
     max_drop: MaxDrop = None,
     min_agreement: MinAgreement = None,
     min_sqnr: MinSqnr = None,
@@ -64,21 +68,24 @@ def report(
     if (data is None) != (model is None):
         raise InputError("answers on samples are compared with the float model's", hint="--data DIR --model MODEL.onnx")
     limits = Limits(max_drop, min_agreement, min_sqnr)
-    if data is None and (limits.is_set or labels or task):
-        raise InputError("labels, a task and limits are those of samples, and there are none", hint="add --data DIR")
-    if not as_json:
-        reports.check_writable(out)
+    if data is None:
+        about = {"labels": labels, "task": task, "output": output, "characters": characters, "samples": samples}
+        refuse_without_data(pictures, threshold, **about, **asdict(limits))
+    place = out or (None if as_json else Path("report.html"))
+    if place is not None:
+        reports.check_writable(place)
     with stages() as progress, open_bundle(bundle) as opened:
         findings = _findings(opened, on, results or [], threads, runs, progress)
         if data is not None and model is not None:
             exam = Exam(data, labels, task, limits, output, characters, samples, threshold)
             findings = _judged(findings, opened, model, exam, on, pictures, progress)
         document = reports.document(opened, findings)
+    if place is not None:
+        reports.save(document, place)
     if as_json:
         typer.echo(reports.as_json(document), nl=False)
-        return
-    reports.save(document, out)
-    typer.echo(f"{out}: report of {bundle}, {size(out.stat().st_size)}")
+    elif place is not None:
+        typer.echo(f"{place}: report of {bundle}, {size(place.stat().st_size)}")
 
 
 def _findings(
@@ -112,10 +119,8 @@ def _judged(
     from dataclasses import replace
 
     from edgeort.validate import assess
-    from edgeort.validate.assessment import built_preprocessing
     from edgeort.validate.choosing import Where
 
-    built = built_preprocessing(bundle.manifest)
-    how = pictures.preprocessing(built) if pictures.are_given else built
+    how = pictures.of_bundle(bundle.manifest)
     found = assess(bundle, model, exam, where=Where(on), preprocessing=how, progress=progress)
     return replace(findings, evaluation=found.to_dict())

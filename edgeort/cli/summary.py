@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from edgeort.cli.common import print_table, size
+from edgeort.cli.common import ms, print_table, size
 from edgeort.cli.judging import LEFT_SHOWN, print_evaluation, print_ledger
 from edgeort.cli.providers import print_candidates
 
@@ -40,7 +40,7 @@ def print_result(result: BuildResult, path: Path, said: str) -> None:
         rows.append(
             (
                 "latency",
-                f"p50 {found.latency_ms['p50']:.3f} ms with {found.threads} thread(s), load {found.load_ms:.2f} ms",
+                f"p50 {ms(found.latency_ms['p50'])} ms with {found.threads} thread(s), load {found.load_ms:.2f} ms",
             )
         )
     elif result.prediction is not None:
@@ -105,7 +105,7 @@ def _check(comparisons: Sequence[Comparison]) -> str:
 def _predicted(found: Prediction) -> str:
     """What to expect of the device that is not here."""
     basis = f"; {found.basis}" if found.basis else ""
-    return f"predicted {found.latency_ms:.3g} ms with {found.threads} thread(s){basis}"
+    return f"predicted {ms(found.latency_ms)} ms with {found.threads} thread(s){basis}"
 
 
 def _verdict(limit: float, measured: float | None, unit: str) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @command
 def sweep(
     more: Annotated[
-        list[str] | None, typer.Argument(metavar="[MODEL]...", help="More models, as a shell expands a pattern.")
+        list[str] | None, typer.Argument(metavar="MODEL", help="More models, as a shell expands a pattern.")
     ] = None,
     models: Annotated[
         list[str] | None, typer.Option("--models", metavar="PATTERN", help=".onnx files; may be repeated.")
@@ -35,7 +35,7 @@ def sweep(
         typer.Option(
             "--settings",
             metavar="FILE.toml|NAME:KEY=VALUE,...",
-            help="How to build, measure and judge: int8:precision=int8,data=x.npz. May be repeated.",
+            help="How to build, measure and judge: int8:precision=int8. May be repeated.",
         ),
     ] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the journal, the table and the page.")] = Path(
@@ -75,10 +75,12 @@ def sweep(
 
 
 def _print(found: Sweep) -> None:
+    from edgeort.sweep.figures import place
+
     rows = [
         (
             row["model"],
-            row["device"] if row["where"] is None else f"{row['device']}@{row['where']}",
+            place(row),
             row["settings"],
             row["status"],
             _latency(row),
@@ -102,11 +104,13 @@ def _print(found: Sweep) -> None:
 
 def _reasons(found: Sweep) -> list[tuple[str, str, str]]:
     """Why cells are not done, each reason once."""
+    from edgeort.sweep.figures import place
+
     cells: dict[tuple[str, str], list[str]] = {}
     for row in found.rows:
         if row["status"] != "done":
             reason = (row["error"], row.get("hint") or "")
-            cells.setdefault(reason, []).append(f"{row['model']} {row['device']} {row['settings']}")
+            cells.setdefault(reason, []).append(f"{row['model']} {place(row)} {row['settings']}")
     return [
         (names[0] + (f", and {len(names) - 1} more" if names[1:] else ""), *reason) for reason, names in cells.items()
     ]

@@ -13,6 +13,7 @@ import typer
 from edgeort.cli.common import Inputs, Json, On, command, print_json, print_table, read_inputs, stages
 from edgeort.cli.judging import (
     PANEL,
+    THRESHOLD,
     Characters,
     Labels,
     MainOutput,
@@ -23,6 +24,7 @@ from edgeort.cli.judging import (
     Task,
     Threshold,
     print_evaluation,
+    refuse_without_data,
 )
 from edgeort.cli.pictures import NO_PICTURES, Pictures, takes_pictures
 from edgeort.errors import DeviceError, InputError
@@ -54,7 +56,7 @@ def validate(
     output: MainOutput = None,
     characters: Characters = None,
     samples: SampleCount = None,
-    threshold: Threshold = 0.5,
+    threshold: Threshold = THRESHOLD,
     all_on_device: Annotated[
         bool,
         typer.Option(
@@ -84,9 +86,11 @@ def validate(
 
     limits = validation.Limits(max_drop, min_agreement, min_sqnr)
     if data is None:
-        _refuse_without_data(
-            labels=labels, task=task, layers=layers or None, all_on_device=all_on_device or None, **asdict(limits)
-        )
+        about = {"labels": labels, "task": task, "output": output, "characters": characters, "samples": samples}
+        about |= {"all_on_device": all_on_device, "layers": layers, "quantized": quantized, **asdict(limits)}
+        refuse_without_data(pictures, threshold, **about)
+    elif model is None:
+        raise InputError("answers are judged by the float model's, and there is none", hint="add --model FLOAT.onnx")
     feeds, is_model = (
         read_inputs(inputs),
         data is not None and bundle.suffix == ".onnx" and not looks_like_bundle(bundle),
@@ -100,7 +104,7 @@ def validate(
             progress(f"checking on {device.name}")
             golden = validation.validate(opened, device, model=None if data else model, feeds=feeds)
             where = validation.Where(on, device, all_on_device, golden_passed=True)
-        if data is not None:
+        if data is not None and model is not None:
             exam = validation.Exam(data, labels, task, limits, output, characters, samples, threshold)
             found, noise = _judge(opened or bundle, model, exam, where, pictures, layers, quantized, progress)
     if as_json:
@@ -109,12 +113,6 @@ def validate(
         _print(bundle, golden, found, noise)
     if found is not None:
         validation.enforce(found, hint=f"edgeort validate {bundle} --data {data} --model {model} --layers shows where")
-
-
-def _refuse_without_data(**options: object) -> None:
-    for name, value in options.items():
-        if value is not None:
-            raise InputError(f"--{name.removesuffix('_db').replace('_', '-')} needs samples", hint="add --data DIR")
 
 
 def _device(bundle: Bundle, on: str | None, data: Path | None, stack: ExitStack) -> Device | str:
@@ -131,7 +129,7 @@ def _device(bundle: Bundle, on: str | None, data: Path | None, stack: ExitStack)
 
 def _judge(
     judged: Bundle | Path,
-    model: Path | None,
+    model: Path,
     exam: Exam,
     where: Where,
     pictures: Pictures,
@@ -140,12 +138,11 @@ def _judge(
     progress: Progress,
 ) -> tuple[Evaluation, list[TensorNoise] | None]:
     from edgeort import validate as validation
-    from edgeort.validate.assessment import built_preprocessing
 
-    if model is None:
-        raise InputError("answers are judged by the float model's, and there is none", hint="add --model FLOAT.onnx")
-    built = None if isinstance(judged, Path) else built_preprocessing(judged.manifest)
-    how = pictures.preprocessing(built) if pictures.are_given else built
+    if isinstance(judged, Path):
+        how = pictures.preprocessing() if pictures.are_given else None
+    else:
+        how = pictures.of_bundle(judged.manifest)
     found = validation.assess(judged, model, exam, where=where, preprocessing=how, progress=progress)
     if not layers:
         return found, None
@@ -169,7 +166,9 @@ def _qdq_of(judged: Bundle | Path, quantized: Path | None) -> Path:
 def _as_json(
     golden: Validation | str | None, found: Evaluation | None, noise: Sequence[TensorNoise] | None
 ) -> dict[str, Any]:
-    told: dict[str, Any] = {"golden": golden} if isinstance(golden, (str, type(None))) else asdict(golden)
+    """`golden` is a digest; null where it was not checked, for the reason in `not_checked`, or of a model."""
+    told: dict[str, Any]
+    told = asdict(golden) if golden and not isinstance(golden, str) else {"golden": None, "not_checked": golden}
     told |= {} if found is None else {"evaluation": found.to_dict()}
     return told | ({} if noise is None else {"layers": [asdict(one) for one in noise]})
 

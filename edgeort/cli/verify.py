@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from edgeort.cli.common import Json, command, print_json, print_table, stages
-from edgeort.errors import InputError
+from edgeort.errors import CheckError, InputError
 
 PASSES_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -52,9 +52,11 @@ def verify(
         if signed is not None:
             rows.append(("signed", f"{', '.join(signed.names)} by {signed.public_key.hex()}"))
         if differing is not None:
-            rows.append(("rebuilt", "the same bytes in every file" if not differing else "; ".join(differing)))
+            rows.append(("rebuilt", "the same bytes in every file" if not differing else ", ".join(differing)))
         print_table(str(bundle), rows)
     if differing:
-        from edgeort.errors import CheckError
-
-        raise CheckError(f"{bundle}: {len(differing)} files differ from those of a new build: {', '.join(differing)}")
+        files = "1 file differs" if len(differing) == 1 else f"{len(differing)} files differ"
+        raise CheckError(
+            f"{bundle}: {files} from those of a new build: {', '.join(differing)}",
+            hint="the options of that build follow --rebuild MODEL; its versions stand in manifest.json",
+        )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgeort.cli.common import Json, command, print_json, print_table, size, stages
+from edgeort.cli.common import Json, command, ms, print_json, print_table, size, stages
 from edgeort.errors import InputError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _told(bundle: Bundle, found: Measurement | None, nodes: list[tuple[Node, flo
         "candidates": list(manifest.candidates),
         "latency_ms": found.latency_ms if found else None,
         "size_bytes": {name: entry.size_bytes for name, entry in manifest.files.items()},
-        "nodes": [{**asdict(node), "ms": ms} for node, ms in nodes],
+        "nodes": [{**asdict(node), "ms": took} for node, took in nodes],
     }
 
 
@@ -85,19 +85,19 @@ def _print(
         precisions = Counter(node.precision for node in manifest.nodes)
         rows.append(("precision", ", ".join(f"{count} {name}" for name, count in precisions.most_common())))
         if found is not None:
-            rows.append(("latency", f"p50 {found.latency_ms['p50']:.3f} ms with {found.threads} thread(s)"))
+            rows.append(("latency", f"p50 {ms(found.latency_ms['p50'])} ms with {found.threads} thread(s)"))
         print_table(str(bundle.path), rows)
         largest = sorted(manifest.files.items(), key=lambda item: -item[1].size_bytes)[:LARGEST_SHOWN]
         print_table("bytes", [(name, size(entry.size_bytes)) for name, entry in largest], ("file", "size"))
-        nodes = [(n, ms) for n, ms in nodes if ms is None or ms > 0]
+        nodes = [(n, took) for n, took in nodes if took is None or took > 0]
         if manifest.provider != "cpu" and found is not None:
             _print_engine(found)
             return
-    total = sum(ms or 0.0 for _, ms in nodes) or 1.0
+    total = sum(took or 0.0 for _, took in nodes) or 1.0
     ordered = sorted(nodes, key=lambda pair: -(pair[1] or 0.0))[: None if wanted else 2 * LARGEST_SHOWN]
     table = [
-        (_ms(ms), "" if ms is None else f"{ms / total:.1%}", n.provider, n.precision, n.weights, n.op, n.name, n.reason)
-        for n, ms in ordered
+        (_ms(took), _share(took, total), n.provider, n.precision, n.weights, n.op, n.name, n.reason)
+        for n, took in ordered
     ]
     headers = ("ms", "share", "provider", "precision", "weights", "kernel", "node", "because")
     print_table("nodes" if wanted else "nodes that take most", table, headers)
@@ -107,12 +107,16 @@ def _print_engine(found: Measurement) -> None:
     """The nodes of another engine, which has fused and renamed those of the model."""
     timed = sorted((row for row in found.profile if row["ms"]), key=lambda row: -row["ms"])
     total = sum(row["ms"] for row in timed) or 1.0
-    rows = [(_ms(r["ms"]), f"{r['ms'] / total:.1%}", r["op"], r["name"]) for r in timed[: 2 * LARGEST_SHOWN]]
+    rows = [(_ms(r["ms"]), _share(r["ms"], total), r["op"], r["name"]) for r in timed[: 2 * LARGEST_SHOWN]]
     print_table("the engine's nodes that take most", rows, ("ms", "share", "kernel", "node"))
 
 
-def _ms(ms: float | None) -> str:
-    return "" if ms is None else f"{ms:.4f}"
+def _ms(took: float | None) -> str:
+    return "" if took is None else f"{took:.4f}"
+
+
+def _share(took: float | None, total: float) -> str:
+    return "" if took is None else f"{took / total:.1%}"
 
 
 def _choice(bundle: Bundle) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
+from edgeort.device_profiles.host import system_named
 from edgeort.devices import scripts
 from edgeort.devices.channel import STDERR, STDOUT, Channel, converse
 from edgeort.devices.transport import Output
@@ -20,9 +21,6 @@ from edgeort.errors import DeviceError
 CONNECT_S = 30.0  # ssh and adb have shorter limits of their own
 TRANSFER_S = 1800.0
 _TIDY_S = 20.0
-_ARCHS = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
-_ARCHS |= {"armv7l": "armv7", "armv8l": "armv7"}
-_OSES = {"Linux": "linux", "Darwin": "macos"}
 _FULL = ("No space left", "Wrote only", "short write", "Disk quota exceeded")  # words of several tars
 _LEFT = "the device removes it when it notices that the connection is gone, else the next run does"
 
@@ -132,7 +130,7 @@ class Connection(ABC):
             raise self._not_begun(said[STDERR].decode(errors="replace").strip())
         os, machine, *rest = words["edgeort-system"].split()
         self._guard, self._run = guard, words["edgeort-run"]
-        self._system = ("android" if rest else _OSES.get(os, os.lower()), _ARCHS.get(machine, machine))
+        self._system = system_named("Android" if rest else os, machine)
 
     def _not_begun(self, said: str) -> DeviceError:
         if any(sign in said for sign in _FULL):

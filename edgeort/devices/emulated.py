@@ -60,7 +60,10 @@ class Emulated(Local):
     def admit(self, manifest: Manifest) -> Mapping[str, str]:
         """Nothing is needed. DeviceError for a bundle of another architecture, or one that is not static."""
         if manifest.target.arch != self._arch:
-            raise DeviceError(f"{self.name} cannot run code for {manifest.target.os}/{manifest.target.arch}")
+            raise DeviceError(
+                f"{self.name} cannot run code for {manifest.target.os}/{manifest.target.arch}",
+                hint="--on emulated takes the CPU of the bundle's profile",
+            )
         if manifest.provider != "cpu":
             raise DeviceError(f"{manifest.provider} does not run under the emulator", hint=_COPY)
         return {}
@@ -75,7 +78,10 @@ class Emulated(Local):
         """See Transport."""
         output = self._run([*self._command, *arguments], arguments, on_line, timeout_s, environment)
         if output.status in _SIGILL:
-            raise DeviceError(f"the code uses an instruction that {self.cpu} lacks: {output.stderr.strip()}")
+            raise DeviceError(
+                f"the code uses an instruction that {self.cpu} lacks: {output.stderr.strip()}",
+                hint="edgeort devices lists the CPUs, and the profiles that they stand for",
+            )
         if "unable to find CPU model" in output.stderr:
             raise DeviceError(f"QEMU knows no CPU {self.cpu!r}", hint=f"{self._command[0]} -cpu help")
         return output

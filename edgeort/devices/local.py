@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -13,9 +12,9 @@ from typing import Self
 
 from edgeort import providers
 from edgeort.bundle import Manifest
-from edgeort.device_profiles.host import ARCHS, OSES
+from edgeort.device_profiles.host import own_system
 from edgeort.devices.channel import Channel, ProcessChannel, converse
-from edgeort.devices.transport import TIMEOUT_S, Output
+from edgeort.devices.transport import TIMEOUT_S, Output, no_harness
 from edgeort.errors import DeviceError, OutputError
 
 _SIGILL = -4
@@ -34,13 +33,12 @@ class Local:
     @property
     def system(self) -> tuple[str, str]:
         """As profiles name it, or as Python does where no profile can."""
-        return _system()
+        return own_system()
 
     @staticmethod
     def fits(manifest: Manifest) -> bool:
         """Whether operating system and instruction set are those of this machine (Android's harness is a Linux one)."""
-        os, arch = _system()
-        return manifest.target.os in ((os, "android") if os == "linux" else (os,)) and manifest.target.arch == arch
+        return runs_here(manifest.target.os, manifest.target.arch)
 
     def admit(self, manifest: Manifest) -> Mapping[str, str]:
         """The variables by which the provider finds its engine. DeviceError says why the bundle cannot run."""
@@ -50,10 +48,10 @@ class Local:
                 f"this machine cannot run code for {target.os}/{target.arch}", hint="edgeort bench BUNDLE --on emulated"
             )
         if not manifest.harness:
-            raise DeviceError(f"a bundle of {manifest.provider} has no program that measures it")
+            raise no_harness(manifest)
         provider = providers.provider(manifest.provider)
         if reason := provider.not_here():
-            raise DeviceError(f"{manifest.provider} does not run on this machine: {reason}")
+            raise DeviceError(f"{manifest.provider} does not run on this machine: {reason}", hint="edgeort doctor")
         return provider.environment()
 
     def push(self, files: Mapping[str, Path], *, keep: bool = True) -> str:
@@ -143,9 +141,10 @@ def _start(command: Sequence[str], program: str, environment: Mapping[str, str] 
         raise DeviceError(f"{command[0]} cannot be started: {error.strerror}", hint=hint) from error
 
 
-def _system() -> tuple[str, str]:
-    machine = platform.machine().lower()
-    return OSES.get(platform.system(), platform.system().lower()), ARCHS.get(machine, machine)
+def runs_here(os: str, arch: str) -> bool:
+    """Whether code for a profile's operating system and architecture runs on this machine."""
+    own_os, own_arch = own_system()
+    return arch == own_arch and os in ((own_os, "android") if own_os == "linux" else (own_os,))
 
 
 def _root_of(files: Mapping[str, Path]) -> str | None:

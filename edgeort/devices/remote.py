@@ -16,7 +16,7 @@ from edgeort.devices.channel import Channel, Watched
 from edgeort.devices.connection import Connection, ConnectionLost, command_line
 from edgeort.devices.device import can_run
 from edgeort.devices.elf import dynamic_linker
-from edgeort.devices.transport import TIMEOUT_S, Output
+from edgeort.devices.transport import TIMEOUT_S, Output, no_harness
 from edgeort.errors import DeviceError, OutputError
 
 _ASKED_AT_ONCE = 500  # hashes in one command
@@ -45,7 +45,7 @@ class Remote(Connection):
                 hint="edgeort devices lists the profile that fits; edgeort build MODEL --device PROFILE",
             )
         if not manifest.harness:
-            raise DeviceError(f"a bundle of {manifest.provider} has no program that measures it")
+            raise no_harness(manifest)
         return self._engine(manifest.requirements) if manifest.requirements else {}
 
     def _engine(self, requirements: Sequence[str]) -> dict[str, str]:

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
+from edgeort.errors import DeviceError
+
 if TYPE_CHECKING:
     from edgeort.bundle import Manifest
     from edgeort.devices.channel import Channel
@@ -30,6 +32,13 @@ class Output:
     status: int
     stdout: str
     stderr: str
+
+
+def no_harness(manifest: Manifest) -> DeviceError:
+    """Of a bundle whose provider has none, such as Core ML's."""
+    return DeviceError(
+        f"a bundle of {manifest.provider} has no program that measures it", hint="edgeort build --require cpu has one"
+    )
 
 
 class Transport(Protocol):

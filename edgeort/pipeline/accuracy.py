@@ -37,9 +37,9 @@ CALIBRATE = 100  # samples, at most, where one set both calibrates and judges
 class Accuracy:
     """What calibrates and what judges a build. Where one of `data` and `eval_data` is given, it is split for int8.
 
-    `labels`, `task`, `limits`, `output` and `characters` are those of `Exam`; `exclude` names nodes that stay float and
-    whole. `prune` is the share of the multiply-adds that goes, or auto: what the limits allow; `sparsity` is
-    0.7 (of the weights), 2:4 or auto.
+    `labels`, `task`, `limits`, `output`, `characters` and `threshold` are those of `Exam`; `exclude` names nodes that
+    stay float and whole. `prune` is the share of the multiply-adds that goes, or auto: what the limits allow;
+    `sparsity` is 0.7 (of the weights), 2:4 or auto.
     """
 
     precision: Precision = "float32"
@@ -55,6 +55,7 @@ class Accuracy:
     preprocessing: Preprocessing | None = None
     prune: float | Literal["auto"] | None = None
     sparsity: str | None = None
+    threshold: float = 0.5
 
     @property
     def prunes(self) -> bool:
@@ -136,7 +137,10 @@ class Quantised:
 
 def exam_of(accuracy: Accuracy, samples: Samples) -> Exam:
     """What the build is judged by."""
-    return Exam(samples, accuracy.labels, accuracy.task, accuracy.limits, accuracy.output, accuracy.characters)
+    asked = accuracy
+    return Exam(
+        samples, asked.labels, asked.task, asked.limits, asked.output, asked.characters, threshold=asked.threshold
+    )
 
 
 class Judge:

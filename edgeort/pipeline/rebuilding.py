@@ -28,7 +28,8 @@ def differences(bundle: Bundle, model: Path, options: Sequence[str]) -> list[str
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment)
         if done.returncode or not out.exists():
             said = done.stderr.partition("error: ")[2].strip() or done.stderr.strip()
-            raise InputError(f"{model}: it cannot be built as {bundle.path} was: {said[-2000:]}")
+            reason, _, hint = said.partition("\nhint: ")
+            raise InputError(f"{model}: it cannot be built as {bundle.path} was: {reason[-2000:]}", hint=hint or None)
         with open_bundle(out) as again:
             ours, theirs = again.manifest, bundle.manifest
             names = {*ours.files, *theirs.files}

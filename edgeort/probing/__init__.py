@@ -10,8 +10,6 @@ common networks run with the runtime's own kernels, and their times become rates
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
@@ -21,8 +19,8 @@ from edgeort import device_profiles, toolchain
 from edgeort.bench.predicting import predict
 from edgeort.device_profiles import KernelRate, Measured, Profile
 from edgeort.devices import Transport, open_transport
-from edgeort.errors import DeviceError
 from edgeort.probing import blocks, facts, rates, writing
+from edgeort.probing.programs import printed
 from edgeort.probing.rates import Timed
 from edgeort.probing.timing import Stopwatch
 from edgeort.progress import Progress
@@ -32,7 +30,7 @@ __all__ = ["Probed", "probe"]
 
 MILLISECONDS = 500  # of each measurement
 _LEAST_OF_EACH = 0.6  # of what a thread does alone, when all run: clocks fall with more cores, but not to half
-_PROGRAM = "bin/edgeort_probe"
+_PROGRAM, _PROBE = "bin/edgeort_probe", "the program that probes"
 _EMULATED = (
     "There is no table [measured]: times under an emulator say nothing about the device. Nor do the cores, caches and\n"
     "memory that it shows: replace every figure that is assumed, or probe the device itself."
@@ -75,7 +73,7 @@ def probe(
         say(f"reading what {there.name} is")
         program = toolchain.probe(toolchain.target(*there.system))
         folder = there.push({_PROGRAM: program}, keep=False)
-        told = _printed(there, [f"{folder}/{_PROGRAM}", "facts"])
+        told = printed(there, [f"{folder}/{_PROGRAM}", "facts"], _PROBE)
         found = facts.read(told, there, on, day)
         profile = device_profiles.parse(found.table, name=name, file=on)
         if there.is_real:
@@ -97,18 +95,6 @@ def busy(measured: Measured) -> str:
     return f"busy: {measured.threads} threads did {times:.1f} times what one did; probe it again when nothing else runs"
 
 
-def _printed(there: Transport, arguments: Sequence[str]) -> dict[str, Any]:
-    said = there.execute(arguments)
-    if said.status:
-        reason = said.stderr.strip()[-500:] or f"exit status {said.status}"
-        raise DeviceError(f"the program that probes failed on {there.name}: {reason}")
-    try:
-        printed: dict[str, Any] = json.loads(said.stdout)
-    except ValueError as error:
-        raise DeviceError(f"the program that probes {there.name} printed no result: {error}") from error
-    return printed
-
-
 def _peaks(there: Transport, folder: str, found: facts.Found, profile: Profile, milliseconds: int) -> dict[str, Any]:
     options = {
         "--threads": profile.runtime.threads,
@@ -117,7 +103,7 @@ def _peaks(there: Transport, folder: str, found: facts.Found, profile: Profile, 
         "--bytes": found.buffer_bytes,
     }
     parts = [str(part) for name, value in options.items() if value >= 0 for part in (name, value)]
-    return _printed(there, [f"{folder}/{_PROGRAM}", "peaks", *parts])
+    return printed(there, [f"{folder}/{_PROGRAM}", "peaks", *parts], _PROBE)
 
 
 def _add_peaks(found: facts.Found, peaks: dict[str, Any], day: str) -> None:

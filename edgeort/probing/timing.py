@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ from typing import Any
 from edgeort import lowering, model, passes, toolchain
 from edgeort.device_profiles import Profile
 from edgeort.devices import Transport
-from edgeort.errors import DeviceError
 from edgeort.lowering.costs import Cost, costs
 from edgeort.lowering.where_int8 import rates_of
 from edgeort.probing import blocks
+from edgeort.probing.programs import printed
 from edgeort.probing.rates import Timed
 
 _HARNESS = "bin/edgeort_bench"
@@ -84,14 +83,8 @@ class Stopwatch:
     def _run(self, kind: str, threads: int, runs: int) -> dict[str, Any]:
         arguments = [f"{self._folder}/{_HARNESS}", f"{self._folder}/{kind}.plan", "--json", "--profile"]
         options = {"--threads": threads, "--runs": runs, "--warmup": 2}
-        said = self._transport.execute(arguments + [str(part) for pair in options.items() for part in pair])
-        if said.status:
-            raise DeviceError(f"the harness failed on {self._transport.name}: {said.stderr.strip()[-500:]}")
-        try:
-            found: dict[str, Any] = json.loads(said.stdout.strip().splitlines()[-1])
-        except (ValueError, LookupError) as error:
-            raise DeviceError(f"the harness on {self._transport.name} printed no result: {error}") from error
-        return found
+        arguments += [str(part) for pair in options.items() for part in pair]
+        return printed(self._transport, arguments, "the harness")
 
 
 def _branch(node: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,7 +12,7 @@ import onnx_ir as ir
 
 from edgeort import toolchain
 from edgeort.device_profiles import Profile
-from edgeort.device_profiles.host import ARCHS, OSES
+from edgeort.device_profiles.host import own_system
 from edgeort.errors import UnsupportedError
 from edgeort.providers.provider import Node, Refusal, Request
 
@@ -82,8 +81,7 @@ def installed(package: str) -> str | None:
 
 def is_here(profile: Profile) -> bool:
     """Whether this machine has the system of the profile, so that libraries installed here are those of the device."""
-    system, arch = OSES.get(platform.system()), ARCHS.get(platform.machine().lower())
-    return (profile.target.os, profile.target.arch) == (system, arch)
+    return (profile.target.os, profile.target.arch) == own_system()
 
 
 def inlined(graph: ir.Model) -> onnx.ModelProto:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from edgeort.errors import OutputError
 from edgeort.model.writing import write
+from edgeort.plain import finite
 from edgeort.report.document import Document
 from edgeort.report.rendering import render
 
@@ -19,7 +18,7 @@ _FORMS = (".html", ".htm", ".json")
 
 def as_json(document: Document) -> str:
     """The document as JSON; NaN and the infinities, for which JSON has no number, as strings."""
-    return json.dumps(_finite(document), indent=1) + "\n"
+    return json.dumps(finite(document), indent=1) + "\n"
 
 
 def save(document: Document, path: Path) -> None:
@@ -50,11 +49,3 @@ def _check_form(path: Path) -> None:
         raise OutputError(
             f"{path}: a report is a page or JSON, by the ending of its name", hint="-o report.html or -o report.json"
         )
-
-
-def _finite(data: Any) -> Any:
-    if isinstance(data, dict):
-        return {key: _finite(value) for key, value in data.items()}
-    if isinstance(data, (list, tuple)):
-        return [_finite(value) for value in data]
-    return str(data) if isinstance(data, float) and not math.isfinite(data) else data

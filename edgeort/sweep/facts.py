@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 from edgeort.bench import Measurement
 from edgeort.pipeline import BuildResult
+from edgeort.plain import finite
 from edgeort.validate import Evaluation
 
 DONE, FAILED, NOT_RUN = "done", "failed", "not run"  # what stands in the column status
@@ -49,7 +49,7 @@ def of_evaluation(found: Evaluation) -> Row:
     """What data say of the answers."""
     values = {figure.name: figure.value for figure in found.figures}
     row: Row = {"task": found.task, "samples": found.samples, "judged_on": found.where}
-    row["figures"] = json.dumps(as_json(values), sort_keys=True)
+    row["figures"] = json.dumps(finite(values), sort_keys=True)
     row |= {column: values.get(name) for name, column in _FIGURES.items()}
     if name := next((name for name in SCORES if name in values), None):
         unit = next(figure.unit for figure in found.figures if figure.name == name)
@@ -85,11 +85,3 @@ def of_measurement(found: Measurement) -> Row:
 
 
 _LATENCIES = ("p50", "p90", "p99", "min", "mean", "low", "high")
-
-
-def as_json(row: Row) -> Row:
-    """Without what JSON has no number for: `inf`, `-inf` and `nan` become texts."""
-    return {
-        key: str(value) if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in row.items()
-    }

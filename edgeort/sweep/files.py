@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from edgeort.cache import cache_dir
 from edgeort.errors import InputError, OutputError
 from edgeort.model.tensors import external_files
-from edgeort.toolchain import cache_dir
 
 
 @dataclass(frozen=True)

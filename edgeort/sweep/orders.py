@@ -63,6 +63,7 @@ def accuracy(settings: Settings) -> pipeline.Accuracy:
         _preprocessing(settings),
         "auto" if prune == "auto" else None if prune is None else float(prune),
         settings.sparsity,
+        settings.threshold,
     )
 
 
@@ -89,4 +90,6 @@ def exam(settings: Settings) -> Exam | None:
     judging = asked.eval_data or (None if asked.calibrates else asked.data)
     if judging is None:
         return None
-    return Exam(judging, asked.labels, asked.task, asked.limits, asked.output, asked.characters, asked.samples)
+    return Exam(
+        judging, asked.labels, asked.task, asked.limits, asked.output, asked.characters, asked.samples, asked.threshold
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import platform
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 from edgeort import device_profiles
 from edgeort.device_profiles import Profile
-from edgeort.device_profiles.host import ARCHS, OSES
+from edgeort.devices.local import runs_here
 from edgeort.devices.where import parse
 from edgeort.errors import InputError
 
@@ -43,7 +42,7 @@ class Place:
         """Whether times are those of the machine that runs the cell."""
         if self.where is not None:
             return self.where == HERE
-        return runs_here(self.profile)
+        return runs_here(self.profile.target.os, self.profile.target.arch)
 
     def text(self) -> str:
         """`raspberrypi4@ssh:pi`."""
@@ -56,13 +55,6 @@ class Place:
             for cluster in table["cpu"]["cluster"]:
                 del cluster["mhz"]
         return {"profile": table, "where": self.where}
-
-
-def runs_here(profile: Profile) -> bool:
-    """Whether this machine has the operating system and instruction set (Android's harness is a Linux one)."""
-    os_name = OSES.get(platform.system())
-    oses = (os_name, "android") if os_name == "linux" else (os_name,)
-    return profile.target.os in oses and profile.target.arch == ARCHS.get(platform.machine().lower())
 
 
 def read_places(options: Sequence[str], *, names_are_known: bool = True) -> list[Place]:

@@ -17,9 +17,10 @@ from edgeort.bundle import Bundle, open_bundle
 from edgeort.devices import Job, open_device
 from edgeort.errors import EdgeortError, InputError
 from edgeort.model import parse_shapes
+from edgeort.plain import finite
 from edgeort.progress import Progress
 from edgeort.sweep import files, orders, quiet
-from edgeort.sweep.facts import DONE, FAILED, Row, as_json, of_build, of_evaluation, of_measurement
+from edgeort.sweep.facts import DONE, FAILED, Row, of_build, of_evaluation, of_measurement
 from edgeort.sweep.files import Parcel
 from edgeort.sweep.places import Place
 from edgeort.sweep.settings import Settings
@@ -61,7 +62,7 @@ def run(order: Mapping[str, Any], *, wants_bundle: bool, progress: Progress | No
             row["traceback"] = traceback.format_exc()
     row["seconds"] = round(time.perf_counter() - start, 3)
     row["finished"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    return Outcome(as_json(row), bundle)
+    return Outcome(finite(row), bundle)
 
 
 def _failure(kind: str, message: str, hint: str | None, folder: str) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -117,13 +118,18 @@ def test_wrong_keys(made: Path, tmp_path: Path):
         signing.sign(bundle, public)
     with pytest.raises(InputError, match="No such file"):
         signing.sign(bundle, tmp_path / "none.pem")
+    with open_bundle(bundle) as opened, pytest.raises(InputError, match="No such file") as raised:
+        signing.verify(opened, tmp_path / "none.pem")
+    assert raised.value.hint == "openssl pkey -in key.pem -pubout -out public.pem"
     assert not list(bundle.glob("*.sig"))
 
 
-def test_the_extra_is_named(made: Path, keys: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "cryptography", None)
-    with pytest.raises(MissingExtraError) as raised:
-        signing.sign(made / "b", keys[0])
+@pytest.mark.parametrize("what", ["sign", "verify"])
+def test_the_extra_is_named(made: Path, keys: tuple[Path, Path], what: str, monkeypatch: pytest.MonkeyPatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "cryptography"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with open_bundle(made / "b") as opened, pytest.raises(MissingExtraError) as raised:
+        signing.sign(made / "b", keys[0]) if what == "sign" else signing.verify(opened, keys[1])
     assert raised.value.hint == "pip install 'edgeort[sign]'"
 
 
@@ -145,6 +151,12 @@ class TestRebuild:
         (tmp_path / "m.onnx").write_bytes(b"no model")
         result = call("verify", made / "b", "--rebuild", tmp_path / "m.onnx")
         assert result.exit_code == 2 and "cannot be built as" in result.stderr
+
+    def test_the_hint_of_a_build_that_fails_is_a_hint(self, made: Path):
+        result = call("verify", made / "b", "--rebuild", made / "none.onnx", "--json")
+        told = json.loads(result.stdout)
+        assert result.exit_code == 2 and "hint" not in told["error"]
+        assert told["hint"] == "check the path of the model"
 
     def test_unknown_options(self, made: Path):
         result = call("verify", made / "b", "--frob")

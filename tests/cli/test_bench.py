@@ -157,6 +157,7 @@ def test_bad_options_are_refused(folder: Path, empty: Path, arguments: tuple[str
     given = [folder / "b" if argument == "BUNDLE" else argument for argument in arguments]
     result = call("bench", *given)
     assert result.exit_code == 2 and words in result.stderr and not HISTORY.exists()
+    assert "measuring" not in result.stderr or "--cores" in arguments, "it is said before any work"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")

@@ -78,6 +78,7 @@ def test_a_budget_out_of_reach(place: Path):
         (["--precision", "int3"], "one of float32, int8, int4, float16"),
         (["--precision", "int8"], "int8 needs samples"),
         (["--min-sqnr", "20"], "judged on samples"),
+        (["--samples", "3"], "--samples needs samples"),
         (["--data", "x.npy", "--max-drop", "1"], "counted on labels"),
         (["--data", "x.npy", "--labels", "none.csv"], "none.csv"),
         (["--data", "x.npy", "--scale", "x"], "this is no number"),

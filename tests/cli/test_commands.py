@@ -30,6 +30,12 @@ def test_help_and_version():
     assert call("--version").stdout == f"edgeort {edgeort.__version__}\n"
 
 
+@pytest.mark.parametrize("name", ["build", "bench", "validate", "report", "profiles probe"])
+def test_help_has_every_form_of_a_place(name: str):
+    said = call(*name.split(), "--help").stdout
+    assert all(form in said for form in ("local", "emulated[:CPU]", "ssh:[user@]host", "adb[:SERIAL]"))
+
+
 def test_help_is_quick_and_imports_nothing_heavy():
     """Quick in CPU time, which does not depend on what else the machine does."""
     code = """if True:

@@ -138,6 +138,21 @@ def test_where_a_report_cannot_go(folder: Path, tmp_path: Path, monkeypatch: pyt
     assert [path.name for path in tmp_path.iterdir()] == ["d.html"]
 
 
+def test_json_is_printed_and_a_file_is_written_where_it_is_named(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    printed = call("report", folder / "b", "--json", *RUNS)
+    assert printed.exit_code == 0 and json.loads(printed.stdout) and not list(tmp_path.iterdir())
+    both = call("report", folder / "b", "--json", "-o", "r.json", *RUNS)
+    assert (tmp_path / "r.json").read_text() == both.stdout
+
+
+def test_flags_about_samples_need_samples(folder: Path):
+    result = call("report", folder / "b", "--samples", 3)
+    assert result.exit_code == 2 and "--samples needs samples" in result.stderr
+
+
 def test_a_report_is_whole_or_not_there(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "r.html").write_text("the last one")
     real = Path.write_bytes

@@ -77,6 +77,13 @@ def test_what_is_wrong_is_said_before_any_work(
     assert not (models / "sweep").exists() or not list((models / "sweep").glob("journal*"))
 
 
+def test_a_cell_is_named_with_its_place(models: Path):
+    result = call(
+        "sweep", models / "good.onnx", "--devices", "host@emulated", "--settings", QUICK, "-o", models / "out"
+    )
+    assert result.exit_code == 1 and result.stdout.count("good host@emulated quick") == 1
+
+
 def test_a_second_sweep_at_the_same_time_is_refused(models: Path):
     with Journal(models / "out"):
         result = call("sweep", models / "good.onnx", "--devices", "host", "-o", models / "out")

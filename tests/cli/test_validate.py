@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import edgeort
+from edgeort.cli.validate import _as_json
 from tests.cli.support import call
 from tests.models import HOST
 from tests.quantize.models import mobile, pictures, save
@@ -79,6 +80,10 @@ def test_another_model_is_warned_about(place: Path):
     [
         (["--max-drop", "1"], "--max-drop needs samples"),
         (["--layers"], "--layers needs samples"),
+        (["--output", "y"], "--output needs samples"),
+        (["--samples", "3"], "--samples needs samples"),
+        (["--threshold", "0"], "--threshold needs samples"),
+        (["--short-side", "8"], "--short-side needs samples"),
         (["--data", "x.npy"], "there is none"),
         (["--data", "none", "--model", "m.onnx"], "no such file"),
         (["--data", "x.npy", "--model", "none.onnx"], "No such file"),
@@ -97,6 +102,12 @@ def test_bad_options(place: Path, monkeypatch: pytest.MonkeyPatch, options: list
     monkeypatch.chdir(place)
     result = call("validate", "b", *options)
     assert result.exit_code == 2 and words in result.stderr
+
+
+def test_json_tells_a_digest_from_a_reason(place: Path):
+    found = json.loads(call(*on_data(place, "q.onnx", "--samples", 5, "--json")).stdout)
+    assert found["golden"] is None and found["not_checked"] is None, "a model has no golden outputs"
+    assert _as_json("nothing runs it here", None, None) == {"golden": None, "not_checked": "nothing runs it here"}
 
 
 def test_a_model_runs_on_no_device(place: Path):

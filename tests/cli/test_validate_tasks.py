@@ -16,7 +16,7 @@ from PIL import Image
 
 import edgeort
 from tests.cli.support import call
-from tests.models import HOST, model
+from tests.models import HOST, ON_HOST, model
 
 COUNT, CLASSES = 12, 4
 
@@ -93,6 +93,17 @@ def test_multilabel(place: Path, tmp_path: Path):
     assert found["f1_micro"] == found["f1_macro"] == found["agreement"] == 1
     higher = judge(place, "vector", "multilabel", tmp_path / "x.npy", labels)
     assert higher["f1_micro"] == higher["f1_micro_float"] < 1
+
+
+def test_a_build_is_judged_by_the_threshold_too(place: Path, tmp_path: Path):
+    x = scores(1)
+    np.save(tmp_path / "x.npy", x)
+    rows = [(f"x.npy[{i}]", ";".join(map(str, np.flatnonzero(row.reshape(-1) >= 0)))) for i, row in enumerate(x)]
+    labels = table(tmp_path / "l.csv", ("file", "label"), *rows)
+    judged = ("--task", "multilabel", "--data", tmp_path / "x.npy", "--labels", labels, "--threshold", 0, "--json")
+    result = call("build", place / "vector.onnx", *ON_HOST, "-o", tmp_path / "b", *judged)
+    figures = {one["name"]: one["value"] for one in json.loads(result.stdout)["evaluation"]["figures"]}
+    assert figures["f1_micro"] == 1
 
 
 def test_embedding(place: Path, tmp_path: Path):

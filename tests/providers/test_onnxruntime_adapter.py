@@ -16,6 +16,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgeort import ort, sample, toolchain
+from edgeort.cache import cache_dir
 from edgeort.engine import Engine
 from edgeort.errors import InputError, PlanError
 from edgeort.providers.probing import PROGRAM
@@ -130,7 +131,7 @@ def test_real_models(tmp_path: Path, name: str):
 
 @pytest.mark.slow
 def test_a_transformer_of_tokens(tmp_path: Path):
-    made = toolchain.cache_dir() / "benchmarks/minilm.onnx"
+    made = cache_dir() / "benchmarks/minilm.onnx"
     if not made.exists():
         pytest.skip(f"needs {made}: python -m benchmarks.minilm")
     path = write(tmp_path, made.read_bytes())

@@ -178,10 +178,10 @@ def test_tables_have_every_column_and_its_type(tmp_path: Path):
 
 
 def test_figures_that_are_infinite_keep_the_journal_json(tmp_path: Path):
+    from edgeort.plain import finite
     from edgeort.sweep.columns import write_tables
-    from edgeort.sweep.facts import as_json
 
-    row = as_json({"sqnr_db": float("inf"), "cosine": float("nan"), "model": "m", "key": "k", "status": "done"})
+    row = finite({"sqnr_db": float("inf"), "cosine": float("nan"), "model": "m", "key": "k", "status": "done"})
     json.loads(json.dumps(row, allow_nan=False))
     write_tables([row], tmp_path / "t.parquet", tmp_path / "t.csv")
     table = pyarrow.parquet.read_table(tmp_path / "t.parquet")
@@ -279,14 +279,15 @@ def test_pictures_and_other_settings_reach_the_build(tmp_path: Path, monkeypatch
     (tmp_path / "s.toml").write_text(
         '[settings.all]\nprovider = "openvino"\nprovider_option = ["NUM_STREAMS=1"]\nprune = "0.25"\nthreads = 3\n'
         'ram_limit = 4096\nio_layout = "nhwc"\nshape = ["x=2x8"]\ndata = "x.npy"\nmax_drop = 1.5\nexclude = ["fc1"]\n'
-        'max_latency_ms = 7\nmax_rss_mb = 64\n[settings.all.pictures]\nsize = "8x16"\nmean = [0, 0.5]\ncolor = "bgr"\n'
+        'threshold = 0\nmax_latency_ms = 7\nmax_rss_mb = 64\n[settings.all.pictures]\nsize = "8x16"\n'
+        'mean = [0, 0.5]\ncolor = "bgr"\ncrop = "pad"\n'
     )
     watched([write_mlp(tmp_path / "m.onnx")], ["host"], [str(tmp_path / "s.toml")], tmp_path / "out")
     accuracy, budget = asked["accuracy"], asked["profile"].budget
     assert asked["wish"] == pipeline.Wish("openvino", False, {"NUM_STREAMS": "1"})
     assert (asked["threads"], asked["ram_limit"], asked["io_layout"]) == (3, 4096, "nhwc")
     assert asked["shapes"] == {"x": (2, 8)} and accuracy.prune == 0.25 and accuracy.data == tmp_path / "x.npy"
-    assert accuracy.limits.max_drop == 1.5 and accuracy.exclude == ("fc1",)
+    assert accuracy.limits.max_drop == 1.5 and accuracy.threshold == 0 and accuracy.exclude == ("fc1",)
     how = accuracy.preprocessing
-    assert (how.size, how.mean, how.color, how.crop) == ((8, 16), (0.0, 0.5), "bgr", "center")
+    assert (how.size, how.mean, how.color, how.crop) == ((8, 16), (0.0, 0.5), "bgr", "pad")
     assert (budget.latency_ms, budget.ram_mb, budget.size_kb) == (7.0, 64.0, None)
