@@ -75,8 +75,8 @@ def test_files_it_names_exist(page: str):
     text = (ROOT / page).read_text(encoding="utf-8")
     for name in re.findall(r"`([a-z_./]+/[a-z_.-]*)`", text):
         roots = (ROOT, ROOT / "edgeort", ROOT / "edgeort/runtime")
-        in_a_bundle = name.startswith(("bin/", "include/", "licences/", "model/"))
-        assert in_a_bundle or any((root / name).exists() for root in roots), f"{page}: {name}"
+        made = name.startswith(("bin/", "include/", "licences/", "model/", ".edgeort/"))
+        assert made or any((root / name).exists() for root in roots), f"{page}: {name}"
 
 
 def test_commands_exist():
