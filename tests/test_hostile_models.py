@@ -160,10 +160,6 @@ REFUSED: dict[str, tuple[onnx.ModelProto, str]] = {
         ),
         "must be constants",
     ),
-    "a sequence as an input": (
-        make("(seq(float[2]) x) => (float[n] y) { y = ConcatFromSequence<axis = 0>(x) }"),
-        "input 'x' is of type sequence",
-    ),
     "float64 in a convolution": (
         make("(double[1,1,4,4] x, double[1,1,3,3] w) => (double[1,1,2,2] y) { y = Conv(x, w) }"),
         "node 'y' (Conv): only float32",
