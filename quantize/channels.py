@@ -17,7 +17,7 @@ from edgeort.passes.edit import constant, integer, is_op, operand
 from edgeort.quantize.parameters import LEVELS, Quantity, activation
 from edgeort.quantize.ranges import Range
 
-MARGIN, FLOOR = 1.25, 1 / 16
+MARGIN, FLOOR = 2.0, 1 / 16
 AXIS = 1
 _TINY = float(np.finfo(np.float32).tiny)
 
