@@ -35,7 +35,6 @@ from edgeort.cli.judging import (
     Threshold,
     refuse_without_data,
 )
-from edgeort.cli.pictures import NO_PICTURES, Pictures, takes_pictures
 from edgeort.cli.providers import Provider, ProviderOptions, Require
 from edgeort.cli.prune import read_ratio
 from edgeort.cli.summary import print_result
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
     from edgeort.pipeline.accuracy import Precision
 
 
-@takes_pictures
 @command
 def build(
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="A profile: edgeort profiles list.")],
@@ -122,7 +120,7 @@ def build(
         list[str] | None,
         typer.Option(metavar="NODE", help="A node that stays float; may be repeated.", rich_help_panel=PANEL),
     ] = None,
-    pictures: Pictures = NO_PICTURES,
+    preprocess: Preprocess = None,
     as_json: Json = False,
 ) -> None:
     """Build a checked bundle from an ONNX model for a device."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgeort.cli.common import Json, On, Threads, command, size, stages
+from edgeort.cli.common import Json, On, Preprocess, Threads, command, read_recipe, size, stages
 from edgeort.cli.judging import (
     THRESHOLD,
     Characters,
@@ -22,7 +22,6 @@ from edgeort.cli.judging import (
     Threshold,
     refuse_without_data,
 )
-from edgeort.cli.pictures import NO_PICTURES, Pictures, takes_pictures
 from edgeort.errors import DeviceError, InputError
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from edgeort.report import Findings
 
 
-@takes_pictures
 @command
 def report(
     bundle: Annotated[Path, typer.Argument(help="A bundle: folder or .zip.")],
@@ -57,7 +55,7 @@ def report(
     max_drop: MaxDrop = None,
     min_agreement: MinAgreement = None,
     min_sqnr: MinSqnr = None,
-    pictures: Pictures = NO_PICTURES,
+    preprocess: Preprocess = None,
     as_json: Json = False,
 ) -> None:
     """Write what a bundle is, what it was measured at and how good it is as one page, or as JSON."""

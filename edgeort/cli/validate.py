@@ -26,7 +26,6 @@ from edgeort.cli.judging import (
     print_evaluation,
     refuse_without_data,
 )
-from edgeort.cli.pictures import NO_PICTURES, Pictures, takes_pictures
 from edgeort.errors import DeviceError, InputError
 
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from edgeort.validate.tensors import TensorNoise
 
 
-@takes_pictures
 @command
 def validate(
     bundle: Annotated[
@@ -76,7 +74,7 @@ def validate(
         Path | None,
         typer.Option(help="The bundle's QDQ model, for --layers; default: of --keep-stages.", rich_help_panel=PANEL),
     ] = None,
-    pictures: Pictures = NO_PICTURES,
+    preprocess: Preprocess = None,
     as_json: Json = False,
 ) -> None:
     """Check a bundle: golden outputs bit for bit; with --model those of ONNX Runtime; with --data how good it is."""
