@@ -29,8 +29,9 @@ class Options:
     beside int4, in blocks of `block` (None: 32), activations are float, or dynamic: they become int8 in the same blocks
     as the model runs; beside float16 they are float. `runtime` is what the model is for: "onnx", any, or "edgeort",
     which takes a scale for each channel of what only depthwise convolutions read. `inline` writes functions out as
-    operators, for runtimes without functions. `budget` is kept by promoting layers, as few as needed; `goal` is one to
-    reach in its place. `recipe` is that of pictures. `rates` are those of the device that a bundle is for, and make the cost of a promotion.
+    operators, for runtimes without functions. `recipe` says how pictures become inputs. `budget` is kept by promoting
+    layers, as few as needed; `goal` is one to reach in its place. `rates` are those of the device that a bundle is for,
+    and make the cost of a promotion.
     """
 
     method: str = "mse"

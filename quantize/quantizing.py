@@ -87,8 +87,8 @@ def quantize(
 ) -> Result:
     """Quantises the ONNX file `model` to `output` with `data`: a .npy, .npz, a folder of them or of pictures, or dicts.
 
-    `tell` receives sentences that matter before the work: memory, the recipe of pictures. Raises ModelError, InputError for data
-    or ranges, OutputError, BudgetError. A model that is quantised already is left alone, and nothing is written.
+    `tell` receives sentences that matter before the work: memory, the recipe of pictures. Raises ModelError, InputError
+    for data or ranges, OutputError, BudgetError. A model that is quantised already is left alone: nothing is written.
     """
     start, options = time.perf_counter(), options or Options()
     check_options(options, data)

@@ -95,7 +95,7 @@ Data = str | os.PathLike[str] | Iterable[Mapping[str, np.ndarray]] | Samples
 def open_samples(data: Data, inputs: Sequence[Value], how: Recipe | Front | None = None) -> Samples:
     """Samples from a .npy or .npz file, a folder of such or of pictures, or an iterable of dicts.
 
-    A recipe says how pictures become inputs; arrays are inputs. With a front that is built in, arrays are pictures, too.
+    A recipe says how pictures become inputs; arrays are inputs. With a front that is built in, arrays are pictures.
     Raises InputError for what is none of these. Open samples are left as they are.
     """
     if isinstance(data, Samples):

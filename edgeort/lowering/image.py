@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -28,7 +29,7 @@ def _picture(ctx: Lowering, node: ir.Node, group: Group) -> None:
         levels = (levels.astype(np.int16) - 128).astype(np.int8)  # canonical, as all q8 are
     code = next(code for code, (_, onnx, _) in enumerate(DTYPES) if onnx == ir.DataType.from_numpy(levels.dtype).value)
     tensor = ctx.weights(f"{node.name}.table", levels, code)
-    fields = {name: attribute(node, name) for name in _FIELDS}
+    fields: dict[str, Any] = {name: attribute(node, name) for name in _FIELDS}
     params = PARAMS["PictureParams"].pack(quantised=int(quantised), **fields)
     outputs = [ctx.q8_result(result) if quantised else ctx.result(result)]
     ctx.emit("Picture", node, params, inputs=[ctx.value(pixels), tensor], outputs=outputs)

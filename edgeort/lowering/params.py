@@ -160,7 +160,7 @@ _ALL = (
     ),
     Struct(
         "PictureParams",
-        "What becomes of a picture: recipes/picture.py, whose lists the numbers of fit (behind none) and method are of. "
+        "What becomes of a picture: recipes/picture.py, whose lists fit (behind none) and method are numbers of. "
         "source, channels: of the picture, of the result; map: the result's channels in the picture; luma: the weights "
         "of grey, 0 for none; size: of fit, crop: 0 for none; quantised: the table's bytes become q8.",
         (

@@ -2,8 +2,9 @@
 
     x: float32 [1, 3, 224, 224]  ->  x: uint8 [height, width, 3]; x_tensor = edgeort.image.Picture(x, table)
 
-The node knows no ONNX operator that does the same, so it is added behind the passes, to the graph that is lowered. It takes in what
-the passes left behind the input: a change of layout, and where all that read the input quantise it alike, the quantisation.
+ONNX has no operators for this node's arithmetic, so it is added behind the passes, to the graph that is lowered. It
+takes in what the passes left behind the input: a change of layout, and where all that read the input quantise it alike,
+the quantisation.
 """
 
 from __future__ import annotations

@@ -66,8 +66,10 @@ def channels_of(recipe: Recipe, channels: int) -> tuple[int, ...] | None:
 
 def gray(pixels: np.ndarray, source: str) -> np.ndarray:
     """uint8 [height, width, 1] of a picture with colours."""
-    total = sum(pixels[..., source.index(name)].astype(np.int64) * w for name, w in zip("rgb", LUMA, strict=True))
-    return ((total + (1 << (LUMA_BITS - 1))) >> LUMA_BITS).astype(np.uint8)[..., np.newaxis]
+    total = np.full(pixels.shape[:2], 1 << (LUMA_BITS - 1), np.int64)
+    for name, weight in zip("rgb", LUMA, strict=True):
+        total += pixels[..., source.index(name)].astype(np.int64) * weight
+    return (total >> LUMA_BITS).astype(np.uint8)[..., np.newaxis]
 
 
 def table(recipe: Recipe, form: Form) -> np.ndarray:

@@ -1,7 +1,8 @@
 """How pictures are resized: the results of Pillow and of OpenCV, in NumPy. The kernels have the same bits.
 
-An axis has *taps*: output i is a weighted sum of the inputs from `first[i]` on. Both libraries go along rows first, then
-down columns (of tall pictures Pillow does so the other way round); what lies between the two passes, and how numbers are rounded, is a method's arithmetic:
+An axis has *taps*: output i is a weighted sum of the inputs from `first[i]` on. Both libraries go along rows first,
+then down columns (Pillow the other way round where a picture is tall: `columns_first`); what lies between the passes,
+and how numbers are rounded, is a method's arithmetic:
 
     bilinear, bicubic, box   Pillow: weights as wide as what a pixel covers, of 22 bits; bytes between the passes
     ... antialias=no         OpenCV's INTER_LINEAR and INTER_CUBIC (a = -0.75): 2 and 4 taps of 11 bits, 32-bit sums
