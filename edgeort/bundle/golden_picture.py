@@ -18,7 +18,7 @@ from edgeort.recipes.front import Front
 
 TENSOR = "golden/tensor.npy"
 _FREE = 240, 320  # where the model's size is free
-_MOST = 1000
+_MOST = 900
 
 
 def picture(front: Front) -> np.ndarray:
@@ -40,7 +40,7 @@ def _size(front: Front) -> tuple[int, int]:
     if front.form.size is None:
         return _FREE
     height, width = front.form.size
-    return min(height * 9 // 8 + 1, _MOST), min(width * 11 // 8 + 1, _MOST)
+    return min(height * 11 // 8 + 1, _MOST), min(width * 13 // 8 + 1, _MOST)
 
 
 def files(front: Front, pixels: np.ndarray) -> dict[str, bytes]:

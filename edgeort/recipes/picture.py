@@ -217,7 +217,7 @@ def _shared(resize: Resize, crop: Size | None) -> Resize:
     if crop is None:
         raise InputError(f"{FLAG}: a share is of a crop, and there is none", hint=f'{FLAG} "resize share=0.875; crop"')
     size = round(crop[0] / resize.share), round(crop[1] / resize.share)
-    return replace(resize, fit="short" if size[0] == size[1] else "cover", size=size)
+    return replace(resize, fit="short" if size[0] == size[1] else "cover", size=size, share=SHARE)
 
 
 def _per_channel(name: str, values: tuple[float, ...], form: Form) -> tuple[float, ...]:
