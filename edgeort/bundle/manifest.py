@@ -75,6 +75,7 @@ class Manifest:
     measured: Measured | None = None
     preprocessing: dict[str, Any] | None = None  # of the pictures that the build saw: the fields of Preprocessing
     quantization: dict[str, Any] | None = None  # how int8 was made, its budget, and what was measured
+    postprocessing: dict[str, Any] | None = None  # its `recipe`, and the names of its `outputs`, which come first
     tokenizer: dict[str, Any] | None = None  # `type`, the path of its `vocabulary` in the bundle, whether it is `cased`
     files: dict[str, File] = field(default_factory=dict)
 
@@ -84,6 +85,11 @@ class Manifest:
         data["inputs"] = [value.to_dict() for value in self.inputs]
         data["outputs"] = [value.to_dict() for value in self.outputs]
         return data
+
+    @property
+    def own_outputs(self) -> tuple[Value, ...]:
+        """Those of the model itself, behind what post-processing made of them."""
+        return self.outputs[len((self.postprocessing or {}).get("outputs", ())) :]
 
     @property
     def digest(self) -> str:

@@ -78,6 +78,12 @@ def build(
         Path | None, typer.Option("--vocab", help="A WordPiece vocab.txt: the library gets a tokenizer.")
     ] = None,
     cased: Annotated[bool, typer.Option("--cased", help="The vocabulary tells capital letters from small.")] = False,
+    postprocess: Annotated[
+        str | None,
+        typer.Option(
+            "--postprocess", metavar="RECIPE", help="What becomes of the outputs: 'softmax; top-k 5 labels=FILE'."
+        ),
+    ] = None,
     signatures: Annotated[
         bool, typer.Option("--signatures", help="The library can refuse plans that a key did not sign: edgeort sign.")
     ] = False,
@@ -172,6 +178,7 @@ def build(
             inputs=read_inputs(inputs),
             wish=_wish(provider, require, provider_option or ()),
             vocabulary=None if vocab is None else Vocabulary(vocab, cased),
+            postprocess=postprocess,
             signatures=signatures,
             model_licence=_licence(model_license),
             keep_stages=keep_stages,

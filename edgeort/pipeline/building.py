@@ -22,6 +22,7 @@ from edgeort.passes.context import IoLayout
 from edgeort.pipeline import accuracy as accuracies
 from edgeort.pipeline import packing
 from edgeort.pipeline.accuracy import Accuracy
+from edgeort.pipeline.behind import Behind, front_of
 from edgeort.pipeline.choosing import Wish, check_any, choose, recorded
 from edgeort.pipeline.place import Place
 from edgeort.pipeline.pruning import prune
@@ -30,6 +31,7 @@ from edgeort.pipeline.trying import Workshop
 from edgeort.pipeline.walk import Walk
 from edgeort.progress import Progress
 from edgeort.providers import Request
+from edgeort.recipes.postprocessing import read_postprocessing
 
 
 def build(
@@ -43,6 +45,7 @@ def build(
     ram_limit: int | None = None,
     accuracy: Accuracy | None = None,
     vocabulary: Vocabulary | None = None,
+    postprocess: str | None = None,
     signatures: bool = False,
     model_licence: str = "",
     wish: Wish | None = None,
@@ -57,7 +60,7 @@ def build(
     default, the profile's when None. `ram_limit` is what activations may take, in bytes: the runtime works in smaller
     strips to keep it, or BudgetError says the least that it needs. `accuracy` asks for pruning, int8 and a verdict on
     samples. With a `vocabulary` the library has a tokenizer, with `signatures` it can refuse plans that a key did not
-    sign. `model_licence` is an SPDX expression. `wish` says which provider is wanted; by default the fastest of the
+    sign. `postprocess` is a recipe whose outputs come before the model's own. `model_licence` is an SPDX expression. `wish` says which provider is wanted; by default the fastest of the
     profile's, where the device is here to measure. `inputs` are golden ones by name, for models that random data do
     not suit. With `keep_stages`, `<out>.stages/` gets the ONNX model after every stage. `on` is the device that
     checks and measures, as --on has it: then every provider that could serve it is tried; None is this machine or an
@@ -68,6 +71,7 @@ def build(
         raise InputError(f"ram_limit is {ram_limit}; it is a number of bytes, 1 or more")
     path, out, device, wanted = Path(model_path), Path(out), _load_profile(profile), wish or Wish()
     asked = (accuracy or Accuracy()).checked(device)
+    recipe = None if postprocess is None else read_postprocessing(postprocess)
     walk = Walk(progress, out.with_name(f"{out.name}.stages") if keep_stages else None)
     parts = (*((toolchain.TEXT,) if vocabulary else ()), *((toolchain.SIGNATURE,) if signatures else ()))
     request = Request(
@@ -92,9 +96,21 @@ def build(
         quantised = accuracies.quantise(path, shapes, asked, sets, device, walk, left)
         graph, reference = quantised.graph, quantised.model
     preprocessing = accuracies.preprocessing_of(asked, sets)
+    behind = None if recipe is None else Behind.attached_to(recipe, front_of(graph), walk)
     with ExitStack() as trials, Place(on, device) as place:
         workshop = Workshop(
-            path, out, graph, reference, request, walk, vocabulary, preprocessing, inputs or {}, place, model_licence
+            path,
+            out,
+            graph,
+            reference,
+            request,
+            walk,
+            vocabulary,
+            preprocessing,
+            inputs or {},
+            place,
+            model_licence,
+            behind,
         )
         attempt, candidates = choose(wanted, workshop, trials)
         made, ran = attempt.made, attempt.ran
@@ -131,6 +147,7 @@ def build(
         requirements=made.requirements,
         comparisons=tuple(attempt.comparisons),
         samples=sets.told,
+        postprocessing=None if behind is None else behind.about,
         pruning=None if pruned is None else pruned.result,
         sparse=made.sparse,
         quantization=None if quantised is None else quantised.result,

@@ -16,7 +16,7 @@ from edgeort.comparison import Comparison, accept, compare_all
 from edgeort.devices import Device, Job
 from edgeort.errors import InputError, ModelError
 from edgeort.session import checked
-from edgeort.validate.artefacts import channels_first
+from edgeort.validate.artefacts import channels_first, named
 from edgeort.validate.assessment import sha256_of
 from edgeort.validate.reference import reference_outputs
 from edgeort.validate.stream import Stream
@@ -73,9 +73,12 @@ def validate(
 def compare_with_reference(
     model: str | os.PathLike[str] | bytes, manifest: Manifest, inputs: Sequence[np.ndarray], ours: Sequence[np.ndarray]
 ) -> list[Comparison]:
-    """Compares a bundle's outputs with ONNX Runtime's on the same data, in the bundle's layout. Raises CheckError."""
-    feeds, names = feeds_of(manifest, inputs), [value.name for value in manifest.outputs]
-    found = [channels_first(array, manifest.io_layout == "nhwc") for array in ours]
+    """Compares a model's outputs with ONNX Runtime's on the same data, in the bundle's layout. Raises CheckError.
+
+    `ours` are all outputs of the bundle; those of post-processing are not compared here.
+    """
+    answer = named(manifest, ours)
+    feeds, names, found = feeds_of(manifest, inputs), list(answer), list(answer.values())
     want = reference_outputs(model, feeds)
     if any(node.precision == INT8 for node in manifest.nodes):
         other = reference_outputs(model, feeds, optimised=False)
