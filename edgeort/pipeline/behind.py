@@ -42,17 +42,13 @@ class Behind:
         """What the manifest says of it."""
         return {"recipe": self.recipe, "outputs": list(self.attached.outputs)}
 
-    def expected(
-        self, manifest: Manifest, inputs: Sequence[np.ndarray], own: Sequence[np.ndarray]
-    ) -> list[np.ndarray]:
+    def expected(self, manifest: Manifest, inputs: Sequence[np.ndarray], own: Sequence[np.ndarray]) -> list[np.ndarray]:
         """What ONNX Runtime makes of the model's `own` outputs, channels first. `inputs` are the bundle's."""
         known = {value.name: array for value, array in zip(manifest.own_outputs, own, strict=True)}
         known[PICTURE] = inputs[0]
         return reference_outputs(self.attached.check, {name: known[name] for name in self.attached.reads})
 
-    def compare(
-        self, manifest: Manifest, inputs: Sequence[np.ndarray], ours: Sequence[np.ndarray]
-    ) -> list[Comparison]:
+    def compare(self, manifest: Manifest, inputs: Sequence[np.ndarray], ours: Sequence[np.ndarray]) -> list[Comparison]:
         """Compares the new outputs with ONNX Runtime's. CheckError where they differ."""
         want = self.expected(manifest, inputs, list(named(manifest, ours).values()))
         names, is_nhwc = self.attached.outputs, manifest.io_layout == "nhwc"

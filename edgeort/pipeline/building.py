@@ -60,9 +60,9 @@ def build(
     default, the profile's when None. `ram_limit` is what activations may take, in bytes: the runtime works in smaller
     strips to keep it, or BudgetError says the least that it needs. `accuracy` asks for pruning, int8 and a verdict on
     samples. With a `vocabulary` the library has a tokenizer, with `signatures` it can refuse plans that a key did not
-    sign. `postprocess` is a recipe whose outputs come before the model's own. `model_licence` is an SPDX expression. `wish` says which provider is wanted; by default the fastest of the
-    profile's, where the device is here to measure. `inputs` are golden ones by name, for models that random data do
-    not suit. With `keep_stages`, `<out>.stages/` gets the ONNX model after every stage. `on` is the device that
+    sign. `postprocess` is a recipe whose outputs come before the model's own. `model_licence` is an SPDX expression.
+    `wish` says which provider is wanted; by default the fastest of the profile's, where the device is here to measure.
+    `inputs` are golden ones by name, for models that random data do not suit. With `keep_stages`, `<out>.stages/` gets the ONNX model after every stage. `on` is the device that
     checks and measures, as --on has it: then every provider that could serve it is tried; None is this machine or an
     emulator.
     Raises an EdgeortError; then nothing stands at `out` that was not there before.

@@ -1,13 +1,14 @@
 """Boxes: the best class of each, those above a score, non-maximum suppression within a class, and back to the picture.
 
-    boxes    float32 [n, 4]   x1 y1 x2 y2, in pixels of the picture where the recipe before the model is known
+    boxes    float32 [n, 4]   x1 y1 x2 y2, in pixels of the picture where --preprocess tells how it became the input
     label    string [n]       where there are labels
     score    float32 [n]      falling
     class    int64 [n]
 
-n is what the picture has, none included. A box has the class with its highest score, the first of equal ones, and counts
-where that is above the limit. Of two of a class whose overlap (intersection over union) is above the limit, the one with
-the lower score goes (Neubeck and Van Gool 2006, "Efficient Non-Maximum Suppression"); of equal scores the later one.
+n is what the picture has, none included. A box has the class with its highest score, the first of equal ones, and
+counts where that is above the limit. Of two of a class whose overlap (intersection over union) is above the limit, the
+one with the lower score goes (Neubeck and Van Gool 2006, "Efficient Non-Maximum Suppression"); of equal scores the
+later one.
 """
 
 from __future__ import annotations

@@ -26,8 +26,9 @@ JOIN_BODY = """<domain: "edgeort.text", opset_import: ["": 20]> JoinStrings (str
     lines = Shape <start = 0, end = 1> (entries) first = Expand (none, lines)
     last = Shape <start = 1, end = 2> (entries) axes = Constant <value_ints = [0]> () steps = Squeeze (last, axes)
     always = Constant <value = bool {1}> ()
-    joined = Loop (steps, always, first) <body = step (int64 i, bool go, string[N] text) => (bool on, string[N] longer) {
-        on = Identity (go) next = Gather <axis = 1> (wanted, i) longer = StringConcat (text, next) }> }"""
+    joined = Loop (steps, always, first) <body = step (int64 i, bool go, string[N] text) =>
+        (bool on, string[N] longer) { on = Identity (go)
+        next = Gather <axis = 1> (wanted, i) longer = StringConcat (text, next) }> }"""
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,16 @@ class Ctc:
                 raise InputError("the model does not say which characters it knows", hint="ctc characters=FILE")
             known = Names("the model's metadata", tuple(listed.splitlines()))
         if self.blank >= classes:
-            raise InputError(f"output {output!r} has {classes} classes: {self.blank} is none of them", hint="ctc blank=0")
+            raise InputError(
+                f"output {output!r} has {classes} classes: {self.blank} is none of them", hint="ctc blank=0"
+            )
         names = list(known.names)
         if len(names) == classes - 2:
             names.append(" ")  # which PaddleOCR adds to its lists
         if len(names) != classes - 1:
             raise InputError(
-                f"{known.source} has {len(names)} characters, and output {output!r} of the model {classes} classes, one of "
-                "them the blank",
+                f"{known.source} has {len(names)} characters, and output {output!r} of the model {classes} classes, "
+                "one of them the blank",
                 hint="one character a line, in the order of the classes, without the blank",
             )
         return [*names[: self.blank], "", *names[self.blank :]]

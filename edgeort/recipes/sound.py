@@ -2,8 +2,8 @@
 
     from=int16; resample 16000 from=44100; fit 480000; log-mel n_fft=400 hop=160 mels=80; mean=-4; std=4
 
-A signal has one channel, and is float32 in [-1, 1) or int16; its length is free. Steps are done in the order of `KINDS`,
-wherever they stand.
+A signal has one channel, and is float32 in [-1, 1) or int16; its length is free. Steps are done in the order of
+`KINDS`, wherever they stand.
 """
 
 from __future__ import annotations
@@ -112,7 +112,11 @@ def _log_mel(a: Arguments) -> dict[str, Any]:
     if min(floor, offset, 0.0 if top is None else top) < 0 or (log != "none" and not floor and not offset):
         a.fail("a logarithm needs a floor or an offset above 0")
     a.end()
-    return {"node": LogMel(stft, mels, low, high, cast("Any", scale), norm == "slaney", cast("Any", log), floor, offset, top)}
+    return {
+        "node": LogMel(
+            stft, mels, low, high, cast("Any", scale), norm == "slaney", cast("Any", log), floor, offset, top
+        )
+    }
 
 
 def _word(field: str, among: Mapping[str, Any]) -> Any:
@@ -166,8 +170,9 @@ PRESETS: dict[str, str] = {
     # Radford et al. 2022, "Robust Speech Recognition via Large-Scale Weak Supervision": 30 s; 128 bands since large-v3.
     "whisper": _WHISPER.format(80),
     "whisper-128": _WHISPER.format(128),
-    # Kim et al. 2021, "Broadcasted Residual Learning for Efficient Keyword Spotting": 40 bands, 30 ms, every 10 ms, 1 s.
-    "keyword": "fit 16000; log-mel n_fft=512 window=480 hop=160 mels=40 pad=reflect scale=htk norm=no log=ln offset=1e-6",
+    # Kim et al. 2021, "Broadcasted Residual Learning for Efficient Keyword Spotting": 40 bands, 30 ms every 10 ms, 1 s.
+    "keyword": "fit 16000; log-mel n_fft=512 window=480 hop=160 mels=40 pad=reflect scale=htk norm=no log=ln "
+    "offset=1e-6",
 }
 
 
@@ -175,8 +180,10 @@ def is_sound(text: str) -> bool:
     """Whether a recipe is one for sound: whether it has a step, or begins with a preset, that only those have."""
     names = [step.name for step in parse(text, FLAG)]
     own = {"resample", "rate", "fit", "frame", "stft", "log-mel"}
-    return names[0] in PRESETS or not own.isdisjoint(names) or any(
-        step.text() in ("from=int16", "from=float32") for step in parse(text, FLAG)
+    return (
+        names[0] in PRESETS
+        or not own.isdisjoint(names)
+        or any(step.text() in ("from=int16", "from=float32") for step in parse(text, FLAG))
     )
 
 

@@ -26,8 +26,8 @@ Pads = Literal["reflect", "zeros", "no"]
 class Head(Writer):
     """The nodes between a signal, float32 [samples] in [-1, 1), and the model's input, while they are written.
 
-    `value` is what there is so far: a signal, or a matrix [rows, frames]. `samples` and `shape` are their sizes; None is
-    one that the signal's length decides. `rate` is in Hz.
+    `value` is what there is so far: a signal, or a matrix [rows, frames]. `samples` and `shape` are their sizes; None
+    is one that the signal's length decides. `rate` is in Hz.
     """
 
     def __init__(self, opset: int, signal: str, *, is_int16: bool, rate: int) -> None:
@@ -190,8 +190,8 @@ class Stft:
 class LogMel:
     """Logarithms of mel bands: [mels, frames], as librosa.feature.melspectrogram and power_to_db have them.
 
-    `log` is log10, ln, db (10 log10) or none, of what is raised to `floor` at least, after `offset` is added. `top` is how
-    far a value may be below the greatest one (None: any).
+    `log` is log10, ln, db (10 log10) or none, of what is raised to `floor` at least, after `offset` is added. `top` is
+    how far a value may be below the greatest one (None: any).
     """
 
     stft: Stft
@@ -210,8 +210,8 @@ class LogMel:
         high = head.rate / 2 if self.high is None else self.high
         if not 0 <= self.low < high <= head.rate / 2:
             raise InputError(
-                f"--preprocess: log-mel: its bands are from {self.low:g} to {high:g} Hz, and a signal of {head.rate} Hz has "
-                f"frequencies of 0 to {head.rate / 2:g}",
+                f"--preprocess: log-mel: its bands are from {self.low:g} to {high:g} Hz, and a signal of {head.rate} Hz "
+                f"has frequencies of 0 to {head.rate / 2:g}",
                 hint=f"fmin=0 fmax={head.rate / 2:g}, or another rate",
             )
         bank = mel.filters(head.rate, self.stft.n_fft, self.mels, self.low, high, self.scale, norm=self.norm)

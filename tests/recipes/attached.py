@@ -9,9 +9,9 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
+from edgeort.engine import Engine
 from edgeort.recipes.postprocessing import Attached, attach, read_postprocessing
 from edgeort.recipes.tail import Front
-from edgeort.engine import Engine
 from tests.contract.engines import levels, library
 from tests.kernels.support import parse, plan_of, reference, same_bits
 

@@ -96,7 +96,9 @@ def test_nms(form: str, turned: bool, batch: str, tmp_path: Path):
     given = {"cxcywh": boxes, "xyxy": corners_of(boxes), "yxyx": corners_of(boxes)[:, [1, 0, 3, 2]]}[form]
     table = scores.T if turned else scores
     model = identity(f"float[{batch}40, 4] boxes", f"float[{batch}{table.shape[0]}, {table.shape[1]}] s")
-    attached = behind(model, f"nms boxes=boxes scores=s format={form} {'columns' if turned else 'rows'} score=0.2 max=30")
+    attached = behind(
+        model, f"nms boxes=boxes scores=s format={form} {'columns' if turned else 'rows'} score=0.2 max=30"
+    )
     assert attached.outputs == ("post_boxes", "score", "class")
     lead = (1,) if batch else ()
     found = run(attached, [given.reshape(*lead, 40, 4), table.reshape(*lead, *table.shape)], plans(tmp_path))
@@ -109,7 +111,9 @@ def test_shares_of_the_input_become_pixels(tmp_path: Path):
     boxes, scores = crowd(40, 5, seed=4)
     shares = corners_of(boxes) / np.float32([320, 240, 320, 240])
     model = identity("float[1, 40, 4] b", "float[1, 40, 5] s")
-    found = run(behind(model, "nms boxes=b scores=s relative", (240, 320)), [shares[None], scores[None]], plans(tmp_path))
+    found = run(
+        behind(model, "nms boxes=b scores=s relative", (240, 320)), [shares[None], scores[None]], plans(tmp_path)
+    )
     want = suppressed(shares * np.float32([320, 240, 320, 240]), scores, 0.25, 0.45, 300)
     np.testing.assert_array_equal(found["boxes"], want[0])
     with pytest.raises(InputError, match="which is free"):

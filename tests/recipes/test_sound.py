@@ -1,4 +1,4 @@
-"""Sound before a model: against scipy's resampler, librosa's spectra and Whisper's, in our runtime and in ONNX Runtime."""
+"""Sound before a model: against scipy's resampler, librosa's spectra and Whisper's."""
 
 from __future__ import annotations
 
