@@ -3,6 +3,9 @@
 [model]
 path = "model.onnx"             # what `edgeort build` builds
 
+[preprocess]
+steps = "imagenet; crop 224"    # what `edgeort build` takes as --preprocess: docs/preprocessing.md
+
 [devices]
 pi = "ssh:pi@raspberrypi.local" # then `--on pi`
 phone = "adb:R58M123ABCD"
@@ -20,16 +23,20 @@ from typing import Any
 from edgeort.errors import InputError
 
 NAME = "edgeort.toml"
-_ALLOWED = 'allowed: [model] with path = "model.onnx"; [devices] with NAME = "ssh:user@host" and the like'
+_ALLOWED = (
+    'allowed: [model] with path = "model.onnx"; [preprocess] with steps = "imagenet"; [devices] with '
+    'NAME = "ssh:user@host" and the like'
+)
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
 class Config:
-    """What the file says. `model` is a path here; `devices` maps names to what --on takes."""
+    """What the file says. `model` is a path here; `preprocess` is a recipe; `devices` maps names to what --on takes."""
 
     model: Path | None = None
     devices: Mapping[str, str] = field(default_factory=dict)
+    preprocess: str | None = None
 
 
 def read(folder: Path) -> Config | None:
@@ -41,16 +48,19 @@ def read(folder: Path) -> Config | None:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{NAME}: {error}", hint=_ALLOWED) from error
-    if not table or set(table) - {"model", "devices"}:
+    if not table or set(table) - {"model", "preprocess", "devices"}:
         raise _refused()
     model = _texts(table.get("model", {}))
+    steps = _texts(table.get("preprocess", {}))
     devices = _texts(table.get("devices", {}))
     if set(model) != ({"path"} if "model" in table else set()):
+        raise _refused()
+    if set(steps) != ({"steps"} if "preprocess" in table else set()):
         raise _refused()
     for name in devices:
         if not _DEVICE.fullmatch(name) or name in ("local", "emulated", "ssh", "adb"):
             raise InputError(f"{NAME}: [devices]: {name!r} cannot be the name of a device", hint='pi = "ssh:pi@host"')
-    return Config(folder / model["path"] if model else None, devices)
+    return Config(folder / model["path"] if model else None, devices, steps.get("steps"))
 
 
 def _texts(section: Any) -> dict[str, str]:

@@ -10,11 +10,11 @@ from edgeort.errors import InputError
 from edgeort.quantize import blocks
 from edgeort.quantize.costs import Rates
 from edgeort.quantize.forms import Form
-from edgeort.quantize.images import Preprocessing
 from edgeort.quantize.ranges import METHODS
 from edgeort.quantize.refinement import Steps
 from edgeort.quantize.samples import Data
 from edgeort.quantize.search import Budget, Goal
+from edgeort.recipes.picture import Recipe
 
 RUNTIMES = ("onnx", "edgeort")
 WEIGHTS = ("int8", "int4", "float16")
@@ -29,8 +29,9 @@ class Options:
     beside int4, in blocks of `block` (None: 32), activations are float, or dynamic: they become int8 in the same blocks
     as the model runs; beside float16 they are float. `runtime` is what the model is for: "onnx", any, or "edgeort",
     which takes a scale for each channel of what only depthwise convolutions read. `inline` writes functions out as
-    operators, for runtimes without functions. `budget` is kept by promoting layers, as few as needed; `goal` is one to
-    reach in its place. `rates` are those of the device that a bundle is for, and make the cost of a promotion.
+    operators, for runtimes without functions. `recipe` says how pictures become inputs. `budget` is kept by promoting
+    layers, as few as needed; `goal` is one to reach in its place. `rates` are those of the device that a bundle is for,
+    and make the cost of a promotion.
     """
 
     method: str = "mse"
@@ -45,7 +46,7 @@ class Options:
     block: int | None = None
     runtime: str = RUNTIMES[0]
     inline: bool = False
-    preprocessing: Preprocessing | None = None
+    recipe: Recipe | None = None
     budget: Budget = Budget()
     goal: Goal | None = None
     rates: Rates | None = None

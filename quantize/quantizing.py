@@ -87,8 +87,8 @@ def quantize(
 ) -> Result:
     """Quantises the ONNX file `model` to `output` with `data`: a .npy, .npz, a folder of them or of pictures, or dicts.
 
-    `tell` receives sentences that matter before the work: memory, preprocessing. Raises ModelError, InputError for data
-    or ranges, OutputError, BudgetError. A model that is quantised already is left alone, and nothing is written.
+    `tell` receives sentences that matter before the work: memory, the recipe of pictures. Raises ModelError, InputError
+    for data or ranges, OutputError, BudgetError. A model that is quantised already is left alone: nothing is written.
     """
     start, options = time.perf_counter(), options or Options()
     check_options(options, data)
@@ -169,7 +169,7 @@ def _counts(made: Attempt) -> dict[str, int]:
 def _samples(data: Data | None, prepared: Prepared, options: Options) -> Samples | None:
     if data is None:
         return None
-    return open_samples(data, prepared.inputs, options.preprocessing).limited(options.samples)
+    return open_samples(data, prepared.inputs, options.recipe).limited(options.samples)
 
 
 def _select(model: str | os.PathLike[str], prepared: Prepared, options: Options) -> Selection:
@@ -234,5 +234,5 @@ def _announce(tell: Progress, prepared: Prepared, selection: Selection, samples:
     n_bytes = 4 * sum(known) if len(known) == len(shapes) else None
     count = "samples" if samples.count is None else f"{samples.count} samples"
     tell(f"{count} from {samples.source}; memory: {calibration.memory_text(n_bytes, len(shapes))}")
-    if samples.pictures is not None:
-        tell(f"pictures: {samples.pictures}")
+    if samples.front is not None:
+        tell(f"pictures: {samples.front.text()}")

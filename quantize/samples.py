@@ -15,8 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from edgeort.errors import InputError
-from edgeort.quantize import array_files, images
-from edgeort.quantize.images import Placement, Preprocessing
+from edgeort.quantize import array_files
+from edgeort.recipes.front import Front, bind
+from edgeort.recipes.picture import Recipe
+from edgeort.recipes.reference import SUFFIXES, need_pillow
 from edgeort.values import Value, listed
 
 Sample = dict[str, np.ndarray]
@@ -29,8 +31,8 @@ ARRAYS = (".npy", ".npz")
 class Samples:
     """A stream of samples. `count` is None where only reading tells; `chosen` are the indices that are read.
 
-    `read` gives each sample's name (a picture's path in its folder, `file.npz[3]`) and what loads it. `pictures` says
-    how pictures become inputs, `placement` where those of a size (height, width) are in them.
+    `read` gives each sample's name (a picture's path in its folder, `file.npz[3]`) and what loads it, as `inputs` has
+    it. `front`: what is loaded has a picture, of which that makes the model's input; None: it is the model's inputs.
     """
 
     source: str
@@ -38,8 +40,7 @@ class Samples:
     read: Callable[[], Iterator[Entry]]
     inputs: Sequence[Value]
     chosen: frozenset[int] | None = None
-    pictures: str | None = None
-    placement: Callable[[tuple[int, int]], Placement] | None = None
+    front: Front | None = None
 
     def __iter__(self) -> Iterator[Sample]:
         """Reads and checks one sample after the other. InputError names the sample and what is wrong with it."""
@@ -51,9 +52,14 @@ class Samples:
         for index, (name, load) in enumerate(self.read()):
             if self.chosen is None or index in self.chosen:
                 found = True
-                yield name, check(load(), self.inputs, f"{self.source}: {name}")
+                sample = check(load(), self.inputs, f"{self.source}: {name}")
+                yield name, sample if self.front is None else self.front.prepared(sample)
         if not found:
             raise InputError(f"{self.source}: there are no samples in it")
+
+    def as_loaded(self) -> Samples:
+        """The same samples, with pictures as they are."""
+        return replace(self, front=None)
 
     def names(self) -> list[str]:
         """The names of all samples, those that are not chosen too."""
@@ -86,38 +92,48 @@ class Samples:
 Data = str | os.PathLike[str] | Iterable[Mapping[str, np.ndarray]] | Samples
 
 
-def open_samples(data: Data, inputs: Sequence[Value], preprocessing: Preprocessing | None = None) -> Samples:
+def open_samples(data: Data, inputs: Sequence[Value], how: Recipe | Front | None = None) -> Samples:
     """Samples from a .npy or .npz file, a folder of such or of pictures, or an iterable of dicts.
 
-    `preprocessing` is for pictures. Raises InputError for what is none of these. Open samples are left as they are.
+    A recipe says how pictures become inputs; arrays are inputs. With a front that is built in, arrays are pictures.
+    Raises InputError for what is none of these. Open samples are left as they are.
     """
     if isinstance(data, Samples):
         return data
+    front = how if isinstance(how, Front) and how.built_in else None
+    loaded = inputs if front is None else front.inputs(inputs)
     if not isinstance(data, (str, os.PathLike)):
-        return _iterable(data, inputs)
+        return replace(_iterable(data, loaded), front=front)
     path = Path(data)
     if not path.exists():
         raise InputError(f"{path}: there is no such file or folder", hint="--data is a .npy, a .npz or a folder")
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     arrays = [file for file in files if file.suffix.lower() in ARRAYS]
-    pictures = [file for file in files if file.suffix.lower() in images.SUFFIXES]
+    pictures = [file for file in files if file.suffix.lower() in SUFFIXES]
     if arrays and pictures:
         raise InputError(
             f"{path} has arrays ({arrays[0].name}) and pictures ({pictures[0].name}): name a folder of one"
         )
     if arrays:
-        counts = [array_files.count(file, inputs) for file in arrays]
-        return Samples(str(path), sum(counts), lambda: _rows(arrays, inputs), inputs)
+        counts = [array_files.count(file, loaded) for file in arrays]
+        return Samples(str(path), sum(counts), lambda: _rows(arrays, loaded), loaded, front=front)
     if pictures:
-        how = preprocessing or Preprocessing()
-        load, size = images.reader(inputs, how), images.form_of(inputs, how).size
-        where = partial(images.placement, size=size, how=how)
-        entries = [(_name(file, path), partial(load, file)) for file in pictures]
-        return Samples(str(path), len(pictures), lambda: iter(entries), inputs, None, how.text(size), where)
+        return _pictures(path, pictures, inputs, how)
     raise InputError(
         f"{path}: there is nothing in it to calibrate with",
         hint="--data is a .npy, a .npz, or a folder of such or of pictures",
     )
+
+
+def _pictures(path: Path, files: Sequence[Path], inputs: Sequence[Value], how: Recipe | Front | None) -> Samples:
+    need_pillow()
+    if len(inputs) != 1:
+        raise InputError(
+            f"the model takes no pictures alone; its inputs are {listed(inputs)}", hint="give arrays: --data x.npz"
+        )
+    front = how if isinstance(how, Front) else bind(how, inputs)
+    entries = [(_name(file, path), partial(front.read, file)) for file in files]
+    return Samples(str(path), len(files), lambda: iter(entries), front.inputs(inputs), front=front)
 
 
 def _iterable(data: Iterable[Mapping[str, np.ndarray]], inputs: Sequence[Value]) -> Samples:

@@ -29,7 +29,7 @@ from edgeort.converters.coreml.package import Feature
 from edgeort.errors import InputError, ShapeError, UnsupportedError
 from edgeort.model import bounds
 from edgeort.passes import edit
-from edgeort.quantize.images import Preprocessing
+from edgeort.recipes.picture import Recipe
 
 _LAYOUTS = {1: "GRAYSCALE", 3: None}
 
@@ -48,7 +48,7 @@ class Input:
         dtype = types.int32 if self.feature.dtype == "int32" else types.fp32
         return mb.placeholder(shape=self.type.shape.symbolic_shape, dtype=dtype)
 
-    def emit(self, var: Var, image: Preprocessing | None) -> Var:
+    def emit(self, var: Var, image: Recipe | None) -> Var:
         """From what Core ML passes in to the ONNX value."""
         if image is not None:
             var = _normalised(var, image)
@@ -107,7 +107,7 @@ def _texts(dims: Sequence[Any]) -> tuple[int | str, ...]:
     return tuple(dim if isinstance(dim, int) else f"{dim.lower_bound}-{dim.upper_bound}" for dim in dims)
 
 
-def _image(value: ir.Value, dims: list[Any], name: str, how: Preprocessing, count: int) -> Input:
+def _image(value: ir.Value, dims: list[Any], name: str, how: Recipe, count: int) -> Input:
     channels = next((dims[axis] for axis in (1, 3) if len(dims) == 4 and dims[axis] in (1, 3)), None)
     if count != 1 or channels is None or dims[0] != 1 or value.dtype not in (ir.DataType.FLOAT, ir.DataType.FLOAT16):
         raise InputError(
@@ -117,9 +117,9 @@ def _image(value: ir.Value, dims: list[Any], name: str, how: Preprocessing, coun
         )
     last = dims[1] not in (1, 3)
     shape = [1, channels, *(dims[1:3] if last else dims[2:])]
-    scale, bias = how.scale, [0.0] * channels
+    scale, bias = how.multiplier, [0.0] * channels
     if _is_plain(how):
-        scale = how.scale / how.std[0]
+        scale = how.multiplier / how.std[0]
         bias = [-mean / std for mean, std in zip(*_per_channel(how, channels), strict=True)]
     kind = ct.ImageType(
         name=name,
@@ -131,18 +131,18 @@ def _image(value: ir.Value, dims: list[Any], name: str, how: Preprocessing, coun
     return Input(value, kind, Feature(str(value.name), name, "image", _texts(shape)), last)
 
 
-def _is_plain(how: Preprocessing) -> bool:
+def _is_plain(how: Recipe) -> bool:
     return len(set(how.std)) == 1
 
 
-def _per_channel(how: Preprocessing, channels: int) -> tuple[list[float], list[float]]:
+def _per_channel(how: Recipe, channels: int) -> tuple[list[float], list[float]]:
     """mean and std for each channel: their means where the picture is grey."""
     if channels == 1:
         return [float(np.mean(how.mean))], [float(np.mean(how.std))]
     return tuple(list(part) * (channels if len(part) == 1 else 1) for part in (how.mean, how.std))  # type: ignore[return-value]
 
 
-def _normalised(pixels: Var, how: Preprocessing) -> Var:
+def _normalised(pixels: Var, how: Recipe) -> Var:
     """What Core ML's own scale and bias leave to do."""
     if _is_plain(how):
         return pixels

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgeort.errors import ProfileError, UnsupportedError
-from edgeort.quantize.images import Preprocessing
+from edgeort.recipes.picture import Recipe
 
 # The releases of Core ML by the iOS that brought them, and the macOS of the same year.
 RELEASES = {15: 12, 16: 13, 17: 14, 18: 15, 26: 26}
@@ -21,7 +21,7 @@ class Options:
     and products: "int8" is linear and symmetric, a scale for each output channel, "palette4" 16 values for each tensor
     (k-means; depthwise filters get int8); both need iOS 16 or macOS 13. They are rounded without data: int8 of
     `edgeort quantize --activations float` is closer to the float model. `image` makes the model's only input, of rank
-    4, a picture that the program normalises as `Preprocessing` says: see `features`. `os` and `min_os` are those of
+    4, a picture that the program normalises as `Recipe` says: see `features`. `os` and `min_os` are those of
     the profile's target.
     """
 
@@ -29,7 +29,7 @@ class Options:
     min_os: str = "15.0"
     precision: Literal["float16", "float32"] = "float16"
     weights: Literal["float", "int8", "palette4"] = "float"
-    image: Preprocessing | None = None
+    image: Recipe | None = None
     author: str = ""
     description: str = ""
 

@@ -14,6 +14,7 @@ from typing import Any
 from edgeort.device_profiles import KernelRate, Measured
 from edgeort.errors import BundleError
 from edgeort.providers import Node
+from edgeort.recipes.front import Front
 from edgeort.values import Value
 
 FORMAT = 2
@@ -73,7 +74,7 @@ class Manifest:
     model_licence: str = ""  # an SPDX expression
     candidates: tuple[dict[str, Any], ...] = ()
     measured: Measured | None = None
-    preprocessing: dict[str, Any] | None = None  # of the pictures that the build saw: the fields of Preprocessing
+    preprocessing: dict[str, Any] | None = None  # how pictures become an input: Front.to_dict
     quantization: dict[str, Any] | None = None  # how int8 was made, its budget, and what was measured
     postprocessing: dict[str, Any] | None = None  # its `recipe`, and the names of its `outputs`, which come first
     tokenizer: dict[str, Any] | None = None  # `type`, the path of its `vocabulary` in the bundle, whether it is `cased`
@@ -90,6 +91,17 @@ class Manifest:
     def own_outputs(self) -> tuple[Value, ...]:
         """Those of the model itself, behind what post-processing made of them."""
         return self.outputs[len((self.postprocessing or {}).get("outputs", ())) :]
+
+    @property
+    def front(self) -> Front | None:
+        """How pictures become an input of the model; None where the build saw none. Raises BundleError."""
+        return None if self.preprocessing is None else Front.from_dict(self.preprocessing)
+
+    @property
+    def built_in(self) -> Front | None:
+        """The recipe that the bundle's own graph has."""
+        front = self.front
+        return front if front is not None and front.built_in else None
 
     @property
     def digest(self) -> str:

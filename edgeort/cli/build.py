@@ -14,11 +14,13 @@ from edgeort.cli.common import (
     Inputs,
     Json,
     On,
+    Preprocess,
     Threads,
     command,
     parse_size,
     print_json,
     read_inputs,
+    read_recipe,
     stages,
 )
 from edgeort.cli.judging import (
@@ -35,7 +37,6 @@ from edgeort.cli.judging import (
     Threshold,
     refuse_without_data,
 )
-from edgeort.cli.pictures import NO_PICTURES, Pictures, takes_pictures
 from edgeort.cli.providers import Provider, ProviderOptions, Require
 from edgeort.cli.prune import read_ratio
 from edgeort.cli.summary import print_result
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from edgeort.pipeline.accuracy import Precision
 
 
-@takes_pictures
 @command
 def build(
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="A profile: edgeort profiles list.")],
@@ -128,7 +128,10 @@ def build(
         list[str] | None,
         typer.Option(metavar="NODE", help="A node that stays float; may be repeated.", rich_help_panel=PANEL),
     ] = None,
-    pictures: Pictures = NO_PICTURES,
+    preprocess: Preprocess = None,
+    tensor_input: Annotated[
+        bool, typer.Option("--tensor-input", help="--preprocess is for --data alone: the bundle still takes tensors.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Build a checked bundle from an ONNX model for a device."""
@@ -139,7 +142,10 @@ def build(
     if io_layout not in ("nchw", "nhwc"):
         raise InputError(f"--io-layout {io_layout}: it is nchw or nhwc", hint="--io-layout nhwc")
     if data is None and eval_data is None:
-        refuse_without_data(pictures, threshold, output=output, characters=characters, samples=samples)
+        refuse_without_data(threshold, output=output, characters=characters, samples=samples)
+    if tensor_input and preprocess is None:
+        raise InputError("--tensor-input is about a recipe, and there is none", hint="add --preprocess RECIPE")
+    recipe = read_recipe(preprocess or _recipe_of(Path.cwd()))
     path, said = choose_model(model, Path.cwd())
     profile = device_profiles.load(device)
     to = out or Path("build") / f"{path.stem}-{profile.name}"
@@ -160,7 +166,7 @@ def build(
             characters,
             samples,
             tuple(exclude or ()),
-            pictures.preprocessing() if pictures.are_given else None,
+            recipe,
             None if prune is None else read_ratio("--prune", prune) or "auto",
             sparsity,
             threshold,
@@ -177,6 +183,7 @@ def build(
             accuracy=accuracy,
             inputs=read_inputs(inputs),
             wish=_wish(provider, require, provider_option or ()),
+            preprocess=None if tensor_input else recipe,
             vocabulary=None if vocab is None else Vocabulary(vocab, cased),
             postprocess=postprocess,
             signatures=signatures,
@@ -213,6 +220,12 @@ def _wish(provider: str, required: str | None, options: Sequence[str]) -> Wish:
                 f"--provider-option {option!r}: this is not KEY=VALUE", hint="--provider-option NUM_STREAMS=1"
             )
     return Wish(required or provider, required is not None, {key.strip(): value.strip() for key, _, value in pairs})
+
+
+def _recipe_of(folder: Path) -> str | None:
+    """The recipe in `folder`/edgeort.toml, if there is one."""
+    found = config.read(folder)
+    return None if found is None else found.preprocess
 
 
 def choose_model(given: Path | None, folder: Path) -> tuple[Path, str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from edgeort.progress import Progress
+    from edgeort.recipes.picture import Recipe
 
 P = ParamSpec("P")
 
@@ -38,7 +39,22 @@ On = Annotated[
 Inputs = Annotated[
     list[str] | None, typer.Option("--input", metavar="NAME=FILE.npy", help="Data of an input; may be repeated.")
 ]
+Preprocess = Annotated[
+    str | None,
+    typer.Option(
+        "--preprocess",
+        metavar="RECIPE",
+        help="How pictures become the model's input: imagenet, yolo, ..., or steps: docs/preprocessing.md.",
+    ),
+]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, max=64, help="Number of threads.")]
+
+
+def read_recipe(text: str | None) -> Recipe | None:
+    """What --preprocess says. InputError names the step that is wrong."""
+    from edgeort.recipes.picture import parse
+
+    return None if text is None else parse(text)
 
 
 def command(function: Callable[P, None]) -> Callable[P, None]:

@@ -12,7 +12,6 @@ from edgeort.cli.common import print_table, size
 from edgeort.errors import InputError
 
 if TYPE_CHECKING:
-    from edgeort.cli.pictures import Pictures
     from edgeort.quantize import Result
     from edgeort.validate import Evaluation
 
@@ -68,9 +67,9 @@ SampleCount = Annotated[
 ]
 
 
-def refuse_without_data(pictures: Pictures, threshold: float = THRESHOLD, **options: object) -> None:
+def refuse_without_data(threshold: float = THRESHOLD, **options: object) -> None:
     """InputError for the first flag that was given though there are no samples: it would mean nothing."""
-    given = {**options, "threshold": None if threshold == THRESHOLD else threshold, **pictures.given}
+    given = {**options, "threshold": None if threshold == THRESHOLD else threshold}
     for name, value in given.items():
         if value is not None and value is not False:
             flag = name.removesuffix("_db").replace("_", "-")

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgeort.cli.common import Json, command, print_json, print_table, size, stages
+from edgeort.cli.common import Json, Preprocess, command, print_json, print_table, read_recipe, size, stages
 from edgeort.cli.judging import Labels, MaxDrop, MinAgreement, MinSqnr, SampleCount
-from edgeort.cli.pictures import NO_PICTURES, Pictures, takes_pictures
 from edgeort.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 LEFT_SHOWN = 12  # layers that stay as they are, with the reason
 
 
-@takes_pictures
 @command
 def prune(
     model: Annotated[Path, typer.Argument(help="An .onnx file.")],
@@ -57,7 +55,7 @@ def prune(
     shape: Annotated[
         list[str] | None, typer.Option(metavar="NAME=1x3x224x224", help="Shape of an input; may be repeated.")
     ] = None,
-    pictures: Pictures = NO_PICTURES,
+    preprocess: Preprocess = None,
     as_json: Json = False,
 ) -> None:
     """Remove channels of a float model, or set weights to zero, without training, as far as a budget allows."""
@@ -72,7 +70,7 @@ def prune(
         )
     reads: dict[str, Any] = {
         "samples": samples,
-        "preprocessing": pictures.preprocessing(),
+        "recipe": read_recipe(preprocess),
         "budget": pruning.Budget(min_sqnr, min_agreement, max_drop),
         "labels": None if labels is None else partial(read_classes, labels),
         "exclude": tuple(exclude or ()),

@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeort.cli.common import Json, command, print_json, print_table, size, stages
+from edgeort.cli.common import Json, Preprocess, command, print_json, print_table, read_recipe, size, stages
 from edgeort.cli.judging import print_ledger
-from edgeort.cli.pictures import NO_PICTURES, Pictures, takes_pictures
 from edgeort.errors import InputError
 
 if TYPE_CHECKING:
     from edgeort.quantize import Difference, Form, Result
 
 
-@takes_pictures
 @command
 def quantize(
     model: Annotated[Path, typer.Argument(help="An .onnx file.")],
@@ -67,7 +65,7 @@ def quantize(
     shape: Annotated[
         list[str] | None, typer.Option(metavar="NAME=1x3x224x224", help="Shape of an input; may be repeated.")
     ] = None,
-    pictures: Pictures = NO_PICTURES,
+    preprocess: Preprocess = None,
     as_json: Json = False,
 ) -> None:
     """Make an int8 model (QuantizeLinear/DequantizeLinear) from a float one and samples, or store weights smaller."""
@@ -86,7 +84,7 @@ def quantize(
         block=block,
         runtime=runtime,
         inline=inline,
-        preprocessing=pictures.preprocessing(),
+        recipe=read_recipe(preprocess),
         budget=quantizer.Budget(min_sqnr, min_agreement),
     )
     with stages() as progress:

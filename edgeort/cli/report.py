@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgeort.cli.common import Json, On, Threads, command, size, stages
+from edgeort.cli.common import Json, On, Preprocess, Threads, command, read_recipe, size, stages
 from edgeort.cli.judging import (
     THRESHOLD,
     Characters,
@@ -22,16 +22,15 @@ from edgeort.cli.judging import (
     Threshold,
     refuse_without_data,
 )
-from edgeort.cli.pictures import NO_PICTURES, Pictures, takes_pictures
 from edgeort.errors import DeviceError, InputError
 
 if TYPE_CHECKING:
     from edgeort.bundle import Bundle
     from edgeort.progress import Progress
+    from edgeort.recipes.picture import Recipe
     from edgeort.report import Findings
 
 
-@takes_pictures
 @command
 def report(
     bundle: Annotated[Path, typer.Argument(help="A bundle: folder or .zip.")],
@@ -57,7 +56,7 @@ def report(
     max_drop: MaxDrop = None,
     min_agreement: MinAgreement = None,
     min_sqnr: MinSqnr = None,
-    pictures: Pictures = NO_PICTURES,
+    preprocess: Preprocess = None,
     as_json: Json = False,
 ) -> None:
     """Write what a bundle is, what it was measured at and how good it is as one page, or as JSON."""
@@ -70,7 +69,7 @@ def report(
     limits = Limits(max_drop, min_agreement, min_sqnr)
     if data is None:
         about = {"labels": labels, "task": task, "output": output, "characters": characters, "samples": samples}
-        refuse_without_data(pictures, threshold, **about, **asdict(limits))
+        refuse_without_data(threshold, preprocess=preprocess, **about, **asdict(limits))
     place = out or (None if as_json else Path("report.html"))
     if place is not None:
         reports.check_writable(place)
@@ -78,7 +77,7 @@ def report(
         findings = _findings(opened, on, results or [], threads, runs, progress)
         if data is not None and model is not None:
             exam = Exam(data, labels, task, limits, output, characters, samples, threshold)
-            findings = _judged(findings, opened, model, exam, on, pictures, progress)
+            findings = _judged(findings, opened, model, exam, on, read_recipe(preprocess), progress)
         document = reports.document(opened, findings)
     if place is not None:
         reports.save(document, place)
@@ -114,13 +113,18 @@ def _findings(
 
 
 def _judged(
-    findings: Findings, bundle: Bundle, model: Path, exam: Any, on: str | None, pictures: Pictures, progress: Progress
+    findings: Findings,
+    bundle: Bundle,
+    model: Path,
+    exam: Any,
+    on: str | None,
+    recipe: Recipe | None,
+    progress: Progress,
 ) -> Findings:
     from dataclasses import replace
 
     from edgeort.validate import assess
     from edgeort.validate.choosing import Where
 
-    how = pictures.of_bundle(bundle.manifest)
-    found = assess(bundle, model, exam, where=Where(on), preprocessing=how, progress=progress)
+    found = assess(bundle, model, exam, where=Where(on), recipe=recipe, progress=progress)
     return replace(findings, evaluation=found.to_dict())

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgeort.cli.common import Inputs, Json, On, command, print_json, print_table, read_inputs, stages
+from edgeort.cli.common import (
+    Inputs,
+    Json,
+    On,
+    Preprocess,
+    command,
+    print_json,
+    print_table,
+    read_inputs,
+    read_recipe,
+    stages,
+)
 from edgeort.cli.judging import (
     PANEL,
     THRESHOLD,
@@ -26,18 +37,17 @@ from edgeort.cli.judging import (
     print_evaluation,
     refuse_without_data,
 )
-from edgeort.cli.pictures import NO_PICTURES, Pictures, takes_pictures
 from edgeort.errors import DeviceError, InputError
 
 if TYPE_CHECKING:
     from edgeort.bundle import Bundle
     from edgeort.devices import Device
     from edgeort.progress import Progress
+    from edgeort.recipes.picture import Recipe
     from edgeort.validate import Comparison, Evaluation, Exam, Validation, Where
     from edgeort.validate.tensors import TensorNoise
 
 
-@takes_pictures
 @command
 def validate(
     bundle: Annotated[
@@ -76,7 +86,7 @@ def validate(
         Path | None,
         typer.Option(help="The bundle's QDQ model, for --layers; default: of --keep-stages.", rich_help_panel=PANEL),
     ] = None,
-    pictures: Pictures = NO_PICTURES,
+    preprocess: Preprocess = None,
     as_json: Json = False,
 ) -> None:
     """Check a bundle: golden outputs bit for bit; with --model those of ONNX Runtime; with --data how good it is."""
@@ -88,7 +98,7 @@ def validate(
     if data is None:
         about = {"labels": labels, "task": task, "output": output, "characters": characters, "samples": samples}
         about |= {"all_on_device": all_on_device, "layers": layers, "quantized": quantized, **asdict(limits)}
-        refuse_without_data(pictures, threshold, **about)
+        refuse_without_data(threshold, preprocess=preprocess, **about)
     elif model is None:
         raise InputError("answers are judged by the float model's, and there is none", hint="add --model FLOAT.onnx")
     feeds, is_model = (
@@ -106,7 +116,9 @@ def validate(
             where = validation.Where(on, device, all_on_device, golden_passed=True)
         if data is not None and model is not None:
             exam = validation.Exam(data, labels, task, limits, output, characters, samples, threshold)
-            found, noise = _judge(opened or bundle, model, exam, where, pictures, layers, quantized, progress)
+            found, noise = _judge(
+                opened or bundle, model, exam, where, read_recipe(preprocess), layers, quantized, progress
+            )
     if as_json:
         print_json({"bundle": str(bundle), **_as_json(golden, found, noise)})
     else:
@@ -132,21 +144,17 @@ def _judge(
     model: Path,
     exam: Exam,
     where: Where,
-    pictures: Pictures,
+    recipe: Recipe | None,
     layers: bool,
     quantized: Path | None,
     progress: Progress,
 ) -> tuple[Evaluation, list[TensorNoise] | None]:
     from edgeort import validate as validation
 
-    if isinstance(judged, Path):
-        how = pictures.preprocessing() if pictures.are_given else None
-    else:
-        how = pictures.of_bundle(judged.manifest)
-    found = validation.assess(judged, model, exam, where=where, preprocessing=how, progress=progress)
+    found = validation.assess(judged, model, exam, where=where, recipe=recipe, progress=progress)
     if not layers:
         return found, None
-    samples, _ = validation.samples_of(judged, model, exam, how)
+    samples, _ = validation.samples_of(judged, model, exam, recipe)
     return found, validation.noise_of(_qdq_of(judged, quantized), model, samples, progress)
 
 

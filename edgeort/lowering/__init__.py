@@ -19,6 +19,7 @@ from edgeort.lowering import (
     dynamic,
     einsum,
     half,
+    image,
     index,
     integers,
     layout,
@@ -62,6 +63,7 @@ ANCHORS: dict[tuple[str, str], Handler] = {
 HANDLERS: dict[tuple[str, str], Handler] = {
     **pool.HANDLERS,
     **resize.HANDLERS,
+    **image.HANDLERS,
     **norm.HANDLERS,
     **move.HANDLERS,
     **index.HANDLERS,

@@ -159,6 +159,26 @@ _ALL = (
         ),
     ),
     Struct(
+        "PictureParams",
+        "What becomes of a picture: recipes/picture.py, whose lists fit (behind none) and method are numbers of. "
+        "source, channels: of the picture, of the result; map: the result's channels in the picture; luma: the weights "
+        "of grey, 0 for none; size: of fit, crop: 0 for none; quantised: the table's bytes become q8.",
+        (
+            ("source", "i32", 1),
+            ("channels", "i32", 1),
+            ("map", "i32", 4),
+            ("luma", "i32", 4),
+            ("fit", "i32", 1),
+            ("size", "i32", 2),
+            ("crop", "i32", 2),
+            ("fill", "i32", 1),
+            ("method", "i32", 1),
+            ("antialias", "i32", 1),
+            ("channels_last", "i32", 1),
+            ("quantised", "i32", 1),
+        ),
+    ),
+    Struct(
         "RoiAlignParams",
         "RoiAlign, channels first. maximum: of the samples instead of their mean; offset: half a pixel.",
         (

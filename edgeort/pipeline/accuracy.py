@@ -19,11 +19,11 @@ from edgeort.device_profiles.rates import macs_per_ms
 from edgeort.errors import InputError
 from edgeort.pipeline.walk import Walk
 from edgeort.progress import Progress
-from edgeort.quantize import Preprocessing
 from edgeort.quantize.attempts import Attempt
 from edgeort.quantize.costs import Rates
-from edgeort.quantize.images import form_of
 from edgeort.quantize.samples import Data, Samples, open_samples
+from edgeort.recipes.front import Front
+from edgeort.recipes.picture import Recipe
 from edgeort.validate import Evaluation, Exam, Limits, Where, assess, enforce
 from edgeort.validate.artefacts import InOnnxRuntime
 from edgeort.validate.evaluation import evaluate
@@ -38,8 +38,8 @@ class Accuracy:
     """What calibrates and what judges a build. Where one of `data` and `eval_data` is given, it is split for int8.
 
     `labels`, `task`, `limits`, `output`, `characters` and `threshold` are those of `Exam`; `exclude` names nodes that
-    stay float and whole. `prune` is the share of the multiply-adds that goes, or auto: what the limits allow;
-    `sparsity` is 0.7 (of the weights), 2:4 or auto.
+    stay float and whole. `recipe` says how pictures of both become inputs. `prune` is the share of the multiply-adds
+    that goes, or auto: what the limits allow; `sparsity` is 0.7 (of the weights), 2:4 or auto.
     """
 
     precision: Precision = "float32"
@@ -52,7 +52,7 @@ class Accuracy:
     characters: Path | None = None
     samples: int | None = None
     exclude: Sequence[str] = ()
-    preprocessing: Preprocessing | None = None
+    recipe: Recipe | None = None
     prune: float | Literal["auto"] | None = None
     sparsity: str | None = None
     threshold: float = 0.5
@@ -99,11 +99,14 @@ class Sets:
     told: str = ""
 
 
-def open_sets(accuracy: Accuracy, graph: ir.Model) -> Sets:
-    """The two sets, apart from each other. InputError for these and for labels, before any work."""
+def open_sets(accuracy: Accuracy, graph: ir.Model, front: Front | None = None) -> Sets:
+    """The two sets, apart from each other. InputError for these and for labels, before any work.
+
+    Where the bundle will take pictures, `front` is what makes the model's input of them.
+    """
     inputs = signature(graph)[0]
     data, judging = (
-        None if given is None else open_samples(given, inputs, accuracy.preprocessing).limited(accuracy.samples)
+        None if given is None else open_samples(given, inputs, front or accuracy.recipe).limited(accuracy.samples)
         for given in (accuracy.data, accuracy.eval_data)
     )
     sets = _apart(data, judging, calibrates=accuracy.calibrates)
@@ -192,7 +195,7 @@ def quantise(
     options = quantizer.Options(
         exclude=accuracy.exclude,
         weights=accuracy.precision,
-        preprocessing=accuracy.preprocessing,
+        recipe=accuracy.recipe,
         goal=goal,
         rates=rates,
     )
@@ -218,12 +221,10 @@ def ways_out(limits: Limits, found: Evaluation | None) -> str:
     )
 
 
-def preprocessing_of(accuracy: Accuracy, sets: Sets) -> dict[str, Any] | None:
-    """What the manifest says of pictures: the fields of Preprocessing; None where there were none."""
-    if sets.judging is None or sets.judging.pictures is None:
-        return None
-    how = accuracy.preprocessing or Preprocessing()
-    return asdict(replace(how, size=form_of(sets.judging.inputs, how).size))
+def preprocessing_of(front: Front | None, sets: Sets) -> dict[str, Any] | None:
+    """What the manifest says of pictures: of those that the bundle takes, or that judged; None where there are none."""
+    found = front or (None if sets.judging is None else sets.judging.front)
+    return None if found is None else found.to_dict()
 
 
 def record(

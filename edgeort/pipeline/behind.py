@@ -14,10 +14,15 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeort.bundle import Manifest
+from edgeort.compiling import signature
 from edgeort.comparison import Comparison, accept, compare_all
+from edgeort.errors import InputError
 from edgeort.pipeline.walk import Walk
+from edgeort.recipes.form import form_of
+from edgeort.recipes.front import Front
 from edgeort.recipes.postprocessing import Attached, Postprocessing, attach
-from edgeort.recipes.tail import PICTURE, Front
+from edgeort.recipes.sight import PictureSight
+from edgeort.recipes.tail import PICTURE, Before
 from edgeort.validate import reference_outputs
 from edgeort.validate.artefacts import channels_first, named
 
@@ -28,14 +33,19 @@ class Behind:
 
     recipe: str
     attached: Attached
+    front: Front | None
 
     @classmethod
-    def attached_to(cls, recipe: Postprocessing, front: Front, walk: Walk) -> Behind:
-        """The recipe put behind the model, in place. InputError where its outputs do not fit."""
+    def attached_to(cls, recipe: Postprocessing, model: ir.Model, front: Front | None, walk: Walk) -> Behind:
+        """The recipe put behind the model, in place. InputError where its outputs do not fit.
+
+        Boxes are in the picture that `front`, where it is there, makes the model's input of.
+        """
         with walk.stage("postprocess"):
-            made = attach(recipe, front)
-        walk.keep("postprocess", front.model)
-        return cls(recipe.text, made)
+            sight = None if front is None else PictureSight(front.recipe)
+            made = attach(recipe, model, Before(_size(model, front), sight))
+        walk.keep("postprocess", model)
+        return cls(recipe.text, made, front)
 
     @property
     def about(self) -> dict[str, Any]:
@@ -45,7 +55,9 @@ class Behind:
     def expected(self, manifest: Manifest, inputs: Sequence[np.ndarray], own: Sequence[np.ndarray]) -> list[np.ndarray]:
         """What ONNX Runtime makes of the model's `own` outputs, channels first. `inputs` are the bundle's."""
         known = {value.name: array for value, array in zip(manifest.own_outputs, own, strict=True)}
-        known[PICTURE] = inputs[0]
+        if self.front is not None:
+            index = [value.name for value in manifest.inputs].index(self.front.form.name)
+            known[PICTURE] = inputs[index]
         return reference_outputs(self.attached.check, {name: known[name] for name in self.attached.reads})
 
     def compare(self, manifest: Manifest, inputs: Sequence[np.ndarray], ours: Sequence[np.ndarray]) -> list[Comparison]:
@@ -56,11 +68,11 @@ class Behind:
         return accept(compare_all(names, found, want))
 
 
-def front_of(model: ir.Model) -> Front:
-    """The model as it is, without anything before it."""
-    shapes = [value.shape for value in model.graph.inputs if value.shape is not None and len(value.shape) == 4]
-    for _, *dims in shapes:
-        *size, channels = dims if dims[2] in (1, 3) else (dims[1], dims[2], dims[0])
-        if channels in (1, 3) and all(isinstance(side, int) for side in size):
-            return Front(model, (int(size[0]), int(size[1])))  # type: ignore[call-overload]
-    return Front(model)
+def _size(model: ir.Model, front: Front | None) -> tuple[int, int] | None:
+    """The size of pictures in the model's input, where it is known."""
+    if front is not None:
+        return front.form.size
+    try:
+        return form_of(signature(model)[0]).size
+    except InputError:
+        return None

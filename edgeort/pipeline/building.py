@@ -16,13 +16,14 @@ from edgeort import model, toolchain
 from edgeort.bench import enforce, judge
 from edgeort.bundle import Vocabulary, write_bundle
 from edgeort.bundle.writing import check_writable
+from edgeort.compiling import signature
 from edgeort.device_profiles import Profile
 from edgeort.errors import InputError
 from edgeort.passes.context import IoLayout
 from edgeort.pipeline import accuracy as accuracies
 from edgeort.pipeline import packing
 from edgeort.pipeline.accuracy import Accuracy
-from edgeort.pipeline.behind import Behind, front_of
+from edgeort.pipeline.behind import Behind
 from edgeort.pipeline.choosing import Wish, check_any, choose, recorded
 from edgeort.pipeline.place import Place
 from edgeort.pipeline.pruning import prune
@@ -31,6 +32,8 @@ from edgeort.pipeline.trying import Workshop
 from edgeort.pipeline.walk import Walk
 from edgeort.progress import Progress
 from edgeort.providers import Request
+from edgeort.recipes.front import bind
+from edgeort.recipes.picture import Recipe
 from edgeort.recipes.postprocessing import read_postprocessing
 
 
@@ -44,6 +47,7 @@ def build(
     threads: int | None = None,
     ram_limit: int | None = None,
     accuracy: Accuracy | None = None,
+    preprocess: Recipe | None = None,
     vocabulary: Vocabulary | None = None,
     postprocess: str | None = None,
     signatures: bool = False,
@@ -59,12 +63,13 @@ def build(
     `shapes` fixes dimensions of inputs; `io_layout` is that of rank-4 inputs and outputs; `threads` is the bundle's
     default, the profile's when None. `ram_limit` is what activations may take, in bytes: the runtime works in smaller
     strips to keep it, or BudgetError says the least that it needs. `accuracy` asks for pruning, int8 and a verdict on
-    samples. With a `vocabulary` the library has a tokenizer, with `signatures` it can refuse plans that a key did not
-    sign. `postprocess` is a recipe whose outputs come before the model's own. `model_licence` is an SPDX expression.
-    `wish` says which provider is wanted; by default the fastest of the profile's, where the device is here to measure.
-    `inputs` are golden ones by name, for models that random data do not suit. With `keep_stages`, `<out>.stages/` gets the ONNX model after every stage. `on` is the device that
-    checks and measures, as --on has it: then every provider that could serve it is tried; None is this machine or an
-    emulator.
+    samples. With `preprocess` the bundle takes pictures, of which that makes the model's input; with `postprocess` what
+    that recipe makes of the model's outputs comes before them. With a `vocabulary` the library has a tokenizer, with
+    `signatures` it can refuse plans that a key did not sign. `model_licence` is an SPDX expression. `wish` says which
+    provider is wanted; by default the fastest of the profile's, where the device is here to measure. `inputs` are
+    golden ones by name, for models that random data do not suit. With `keep_stages`, `<out>.stages/` gets the ONNX
+    model after every stage. `on` is the device that checks and measures, as --on has it: then every provider that could
+    serve it is tried; None is this machine or an emulator.
     Raises an EdgeortError; then nothing stands at `out` that was not there before.
     """
     if ram_limit is not None and not 0 < ram_limit < 2**63:
@@ -87,7 +92,9 @@ def build(
         graph = walk.keep("load", model.load(path, shapes=shapes))
     with walk.stage("clean"):
         graph = walk.keep("clean", model.clean(graph))
-    sets = accuracies.open_sets(asked, graph)
+    front = None if preprocess is None else bind(preprocess, signature(graph)[0], built_in=True)
+    request = replace(request, front=front)
+    sets = accuracies.open_sets(asked, graph, front)
     pruned = None if not asked.prunes else prune(path, shapes, asked, sets, walk)
     graph, reference = (graph, path) if pruned is None else (pruned.graph, pruned.model)
     quantised = None
@@ -95,8 +102,8 @@ def build(
         left = None if pruned is None else pruned.model
         quantised = accuracies.quantise(path, shapes, asked, sets, device, walk, left)
         graph, reference = quantised.graph, quantised.model
-    preprocessing = accuracies.preprocessing_of(asked, sets)
-    behind = None if recipe is None else Behind.attached_to(recipe, front_of(graph), walk)
+    preprocessing = accuracies.preprocessing_of(front, sets)
+    behind = None if recipe is None else Behind.attached_to(recipe, graph, front, walk)
     with ExitStack() as trials, Place(on, device) as place:
         workshop = Workshop(
             path,

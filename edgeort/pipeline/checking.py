@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeort.bench import Measurement, measure
-from edgeort.bundle import Bundle, Contents, Manifest, golden, write_bundle
+from edgeort.bundle import Bundle, Contents, Manifest, golden, golden_picture, write_bundle
 from edgeort.devices import Job
 from edgeort.errors import CheckError, DeviceError, InputError, OutputError, ShapeError
 from edgeort.pipeline.place import Place
@@ -51,7 +51,10 @@ def golden_inputs(model: Model, manifest: Manifest, given: Mapping[str, np.ndarr
 
 
 def _filled(manifest: Manifest, given: Mapping[str, np.ndarray], *, binary: bool = False) -> list[np.ndarray]:
-    return list({**golden.make_inputs(manifest.inputs, binary=binary), **given}.values())
+    made, front = golden.make_inputs(manifest.inputs, binary=binary), manifest.built_in
+    if front is not None:
+        made[front.form.name] = golden_picture.picture(front)
+    return list({**made, **given}.values())
 
 
 @contextmanager

@@ -40,7 +40,7 @@ def prune(
     assert sets.calibration is not None and sets.judging is not None
     classes = accuracy.labels is not None and accuracy.task in (None, "classification")
     how: dict[str, Any] = {
-        "preprocessing": accuracy.preprocessing,
+        "recipe": accuracy.recipe,
         "exclude": accuracy.exclude,
         "budget": _budget(accuracy),
         "labels": partial(read_classes, accuracy.labels) if classes and accuracy.labels is not None else None,

@@ -15,7 +15,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeort.bench import Measurement, Prediction, predict_for
-from edgeort.bundle import Bundle, Contents, Manifest, Vocabulary, golden
+from edgeort.bundle import Bundle, Contents, Manifest, Vocabulary, golden, golden_picture
 from edgeort.comparison import Comparison
 from edgeort.elements import NAMES
 from edgeort.errors import UnsupportedError
@@ -105,7 +105,12 @@ class Workshop:
             if self.behind is not None:
                 outputs = [*self.behind.expected(manifest, attempt.inputs, outputs), *outputs]
         by_value = dict(zip(manifest.outputs, outputs, strict=True))
-        return golden.files(attempt.inputs, by_value, whole=manifest.min_sqnr_db is not None)
+        found = golden.files(attempt.inputs, by_value, whole=manifest.min_sqnr_db is not None)
+        front = manifest.built_in
+        if front is None:
+            return found
+        index = [value.name for value in manifest.inputs].index(front.form.name)
+        return found | golden_picture.files(front, attempt.inputs[index])
 
 
 def with_costs(

@@ -60,6 +60,8 @@ def unwanted(request: Request) -> str | None:
         return "it has no limit of memory, and --ram-limit asks for one"
     if request.io_layout != "nchw":
         return "it keeps inputs and outputs as the model has them, and --io-layout asks for others"
+    if request.front is not None:
+        return "it takes tensors, and --preprocess puts a node that takes pictures in front (not with --tensor-input)"
     if toolchain.TEXT in request.parts:
         return "it has no tokenizer, and --vocab asks for one"
     return "it does not check signatures, and --signatures asks for that" if request.parts else None

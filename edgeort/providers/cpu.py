@@ -14,6 +14,7 @@ from edgeort.lowering.costs import costs
 from edgeort.lowering.plan import PlanBuilder
 from edgeort.lowering.storage import sparse_weights
 from edgeort.lowering.where_int8 import rates_of
+from edgeort.passes.add_picture import add_picture
 from edgeort.providers import adapted
 from edgeort.providers.provider import Costs, Made, Node, Provider, Refusal, Request
 from edgeort.values import Value
@@ -86,6 +87,9 @@ def _lowered(graph: ir.Model, request: Request) -> tuple[ir.Model, PlanBuilder, 
     lowered, stages = graph.clone(), request.stages
     with stages.stage("passes"):
         context = _run_passes(lowered, request)
+        if request.front is not None:
+            last = request.front.form.channels_last or request.io_layout == "nhwc"
+            add_picture(lowered, request.front.recipe, request.front.form, channels_last=last)
     with stages.stage("lower"):
         plan = lowering.lower(lowered, None if request.ram_limit else rates_of(request.profile))
         plan.ram_limit = request.ram_limit or 0

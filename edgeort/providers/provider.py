@@ -19,6 +19,7 @@ from edgeort.device_profiles import Profile
 from edgeort.lowering.costs import Cost
 from edgeort.lowering.storage import SparseWeights
 from edgeort.passes.context import IoLayout
+from edgeort.recipes.front import Front
 from edgeort.values import Value
 
 
@@ -80,7 +81,8 @@ class Request:
     """What is to be made.
 
     `parts` of the runtime are those that few libraries have: toolchain.TEXT, SIGNATURE; `options` are the engine's own
-    settings by name, which stand before those that a provider chooses.
+    settings by name, which stand before those that a provider chooses. `front` goes into the graph: the input is then
+    a picture.
     """
 
     profile: Profile
@@ -90,6 +92,7 @@ class Request:
     stages: Stages
     parts: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
+    front: Front | None = None
 
 
 Costs = Callable[[Mapping[str, tuple[int, ...]]], Sequence[Cost]]

@@ -104,11 +104,11 @@ class Nms:
 
     def _sides(self, tail: Tail) -> list[list[float]]:
         """What shares are of: [4, 1] pixels of the model's input."""
-        if tail.front.size is None:
+        if tail.before.size is None:
             raise InputError(
                 "boxes in shares of the model's input need its size, which is free", hint="--shape INPUT=1x3x640x640"
             )
-        y, x = ([float(side)] for side in tail.front.size)
+        y, x = ([float(side)] for side in tail.before.size)
         return [y, x, y, x] if self.form == "yxyx" else [x, y, x, y]
 
 
@@ -170,9 +170,9 @@ def _chosen(tail: Tail, boxes: str, best: str, classes: str, count: int, limits:
 
 def _in_picture(tail: Tail, boxes: str) -> str:
     """The boxes [n, 4] in pixels of the picture, cut at its edges; as they are where there is no picture."""
-    if tail.front.sight is None:
+    if tail.before.sight is None:
         return boxes
-    place = tail.front.sight.write(tail, PICTURE)
+    place = tail.before.sight.write(tail, PICTURE)
     twice = {name: tail.op("Concat", value, value, axis=0) for name, value in vars(place).items()}
     moved = tail.op("Div", tail.op("Add", boxes, twice["offset"]), twice["scale"])
     return tail.op("Max", tail.op("Min", moved, twice["size"]), tail.array(0.0, FLOAT))

@@ -2,12 +2,13 @@
 
     resize short=256 bicubic; crop 224; rgb; mean=0.485,0.456,0.406; std=0.229,0.224,0.225
 
-`mean=X` is `mean X`: a step with one argument may be written as an assignment. Names, keys and words are of any case. A recipe
-may begin with the name of a preset, which stands for its steps; a step behind it takes the place of that step of the preset
-which has the same purpose (`Kind.slot`), or else is added.
+`mean=X` is `mean X`: a step with one argument may be written as an assignment. Names, keys and words are of any case.
+A recipe may begin with the name of a preset, which stands for its steps; a step behind it takes the place of that step
+of the preset which has the same purpose (`Kind.slot`), or else is added.
 
-`parse` knows no steps. Those of a recipe are a literal table of `Kind`s, with which `read` makes a step's arguments into
-whatever the table's owner computes with. Everything raises InputError, which names the step and shows how it is written.
+`parse` knows no steps. Those of a recipe are a literal table of `Kind`s, with which `read` makes a step's arguments
+into whatever the table's owner computes with. Everything raises InputError, which names the step and shows how it is
+written.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
     from=rgba; resize short=256 bicubic; crop 224; rgb; scale=1/255; mean=0.485,0.456,0.406; std=0.229,0.224,0.225
 
-A picture is uint8 [height, width, channels]. It is resized, then cropped; its channels are brought into the model's order, and
+A picture is uint8 [height, width, channels]. It is resized, then cropped; its channels are brought into the model's
+order, and
 
     x = (pixel * scale - mean) / std            pixel 0..255; one mean and std, or one a channel of the model
 
@@ -126,9 +127,7 @@ class Recipe:
         is_scaled = self.scale is not None or form.dtype.kind == "f"
         color = self.color if form.channels == 3 else "gray"
         scale = self.multiplier if is_scaled else 1.0
-        return replace(
-            self, resize=resize, crop=crop, color=color, scale=scale, mean=mean, std=std, input=form.name
-        )
+        return replace(self, resize=resize, crop=crop, color=color, scale=scale, mean=mean, std=std, input=form.name)
 
     def _target(self, form: Form) -> Size | None:
         """The size of the result; None: it is the picture's, or depends on it."""

@@ -16,7 +16,7 @@ from edgeort.errors import InputError
 from edgeort.model import infer_shapes
 from edgeort.recipes import classes, detections, lines
 from edgeort.recipes.grammar import Kind, parse, read, text_of
-from edgeort.recipes.tail import PICTURE, Behind, Front, Tail
+from edgeort.recipes.tail import PICTURE, Before, Behind, Tail
 
 FLAG = "--postprocess"
 LEAST_OPSET = 11  # whose operators have what the nodes need
@@ -67,31 +67,31 @@ def read_postprocessing(text: str) -> Postprocessing:
     return Postprocessing(text_of(parse(text, FLAG)), read(text, KINDS, recipe=FLAG))
 
 
-def attach(recipe: Postprocessing, front: Front) -> Attached:
+def attach(recipe: Postprocessing, model: ir.Model, before: Before) -> Attached:
     """The model with the recipe's nodes behind it, in place. InputError where the model's outputs do not fit."""
-    version = front.model.opset_imports.get("", 1)
+    version = model.opset_imports.get("", 1)
     if version < LEAST_OPSET:
         raise InputError(
             f"{FLAG}: the model is of opset {version}, and its nodes need {LEAST_OPSET} or newer",
             hint=f"export the model with opset_version={LEAST_OPSET} or newer",
         )
-    taken = {value.name for value in (*front.model.graph.inputs, *front.model.graph.outputs)}
-    tail, check = (_written(recipe, front, opset) for opset in (version, max(version, CHECK_OPSET)))
+    taken = {value.name for value in (*model.graph.inputs, *model.graph.outputs)}
+    tail, check = (_written(recipe, model, opset, before) for opset in (version, max(version, CHECK_OPSET)))
     names = {name: name if name not in taken else f"post_{name}" for name in tail.made}
-    check_proto = ir.to_proto(_model_of(check, front, names)).SerializeToString()
+    check_proto = ir.to_proto(_model_of(check, names)).SerializeToString()
     reads = tuple(value.name for value in onnx.load_from_string(check_proto).graph.input)
-    _join(front, _model_of(tail, front, names))
-    return Attached(front.model, tuple(names.values()), check_proto, reads)
+    _join(model, _model_of(tail, names))
+    return Attached(model, tuple(names.values()), check_proto, reads)
 
 
-def _written(recipe: Postprocessing, front: Front, opset: int) -> Tail:
-    tail = Tail(front, opset)
+def _written(recipe: Postprocessing, model: ir.Model, opset: int, before: Before) -> Tail:
+    tail = Tail(model, opset, before)
     for step in recipe.steps:
         step.write(tail)
     return tail
 
 
-def _model_of(tail: Tail, front: Front, names: dict[str, str]) -> ir.Model:
+def _model_of(tail: Tail, names: dict[str, str]) -> ir.Model:
     """The nodes as a model of their own, with constants as initializers and all types known."""
     made = {output.value: names[name] for name, output in tail.made.items()}
     for node in tail.nodes:
@@ -110,13 +110,13 @@ def _model_of(tail: Tail, front: Front, names: dict[str, str]) -> ir.Model:
     proto = onnx.helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION)
     if any(node.op_type == lines.JOIN for node in tail.nodes):
         proto.functions.append(onnx.parser.parse_function(lines.JOIN_BODY))
-    model = ir.from_proto(proto)
-    return infer_shapes(common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model).model)
+    made_model = ir.from_proto(proto)
+    return infer_shapes(common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(made_model).model)
 
 
-def _join(front: Front, tail: ir.Model) -> None:
+def _join(model: ir.Model, tail: ir.Model) -> None:
     """Moves the nodes of `tail` behind those of the model."""
-    graph, other = front.model.graph, tail.graph
+    graph, other = model.graph, tail.graph
     own: dict[str | None, ir.Value] = {value.name: value for value in graph.outputs}
     for value in other.inputs:
         if value.name == PICTURE:
@@ -133,6 +133,6 @@ def _join(front: Front, tail: ir.Model) -> None:
     before = list(graph.outputs)
     graph.outputs.clear()
     graph.outputs.extend([*new, *before])
-    front.model.functions.update(tail.functions)
+    model.functions.update(tail.functions)
     if tail.functions:
-        front.model.opset_imports.setdefault(lines.DOMAIN, 1)
+        model.opset_imports.setdefault(lines.DOMAIN, 1)

@@ -43,11 +43,10 @@ class Sight(Protocol):
 
 
 @dataclass(frozen=True)
-class Front:
-    """What a tail is put behind: `size` is that of the pictures in the model's input, height and width, `sight` where
-    the picture is in it that the built model is given. None: there is no such thing."""
+class Before:
+    """What is known of pictures: their `size` in the model's input, height and width; `sight` where that of the built
+    model is in there. None: there is no such thing."""
 
-    model: ir.Model
     size: tuple[int, int] | None = None
     sight: Sight | None = None
 
@@ -59,11 +58,11 @@ class Tail(Writer):
     or what a step before has made of it.
     """
 
-    def __init__(self, front: Front, opset: int) -> None:
+    def __init__(self, model: ir.Model, opset: int, before: Before) -> None:
         super().__init__(opset, PREFIX)
-        self.front = front
-        self.outputs = {str(value.name): value for value in front.model.graph.outputs}
-        self.metadata: Mapping[str, str] = front.model.metadata_props
+        self.before = before
+        self.outputs = {str(value.name): value for value in model.graph.outputs}
+        self.metadata: Mapping[str, str] = model.metadata_props
         self.read: list[str] = []  # the model's outputs that nodes read
         self.made: dict[str, Output] = {}
         self._scores = self._ranks = ""

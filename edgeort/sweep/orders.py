@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ from edgeort import device_profiles, pipeline
 from edgeort.device_profiles import Profile
 from edgeort.device_profiles.schema import Where, read_table
 from edgeort.devices.where import parse
-from edgeort.quantize import Preprocessing
+from edgeort.recipes.picture import Recipe
+from edgeort.recipes.picture import parse as parse_recipe
 from edgeort.sweep import files
 from edgeort.sweep.files import Parcel
 from edgeort.sweep.places import Place
@@ -60,21 +61,16 @@ def accuracy(settings: Settings) -> pipeline.Accuracy:
         None if settings.characters is None else Path(settings.characters),
         settings.samples,
         settings.exclude or (),
-        _preprocessing(settings),
+        recipe(settings),
         "auto" if prune == "auto" else None if prune is None else float(prune),
         settings.sparsity,
         settings.threshold,
     )
 
 
-def _preprocessing(settings: Settings) -> Preprocessing | None:
-    if settings.pictures is None:
-        return None
-    given: dict[str, Any] = {key: value for key, value in asdict(settings.pictures).items() if value is not None}
-    if "size" in given:
-        height, width = map(int, given["size"].split("x"))
-        given["size"] = (height, width)
-    return Preprocessing(**given)
+def recipe(settings: Settings) -> Recipe | None:
+    """How pictures become inputs. InputError names the step that is wrong."""
+    return None if settings.preprocess is None else parse_recipe(settings.preprocess, "preprocess")
 
 
 def wish(settings: Settings) -> pipeline.Wish:

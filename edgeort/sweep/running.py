@@ -93,6 +93,7 @@ def _work(
             threads=settings.threads,
             ram_limit=settings.ram_limit,
             accuracy=orders.accuracy(settings),
+            preprocess=None if settings.tensor_input else orders.recipe(settings),
             wish=orders.wish(settings),
             progress=progress,
         )

@@ -18,20 +18,6 @@ _PROVIDERS = tuple(provider.name for provider in providers.PROVIDERS)
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """`[settings.NAME.pictures]`: how pictures become inputs, as `edgeort build` has it."""
-
-    size: str | None = field(default=None, metadata=rule("HxW, such as 224x224", pattern=r"[1-9]\d{0,4}x[1-9]\d{0,4}"))
-    short_side: int | None = field(default=None, metadata=rule("short side before the crop", low=1, high=2**16))
-    crop: str | None = field(default=None, metadata=rule("how", choices=("center", "none", "pad")))
-    interpolation: str | None = field(default=None, metadata=rule("how", choices=("bilinear", "bicubic")))
-    scale: float | None = field(default=None, metadata=rule("of pixels, before mean and std", low=-1e9, high=1e9))
-    mean: tuple[float, ...] | None = field(default=None, metadata=rule("one, or one a channel", low=-1e9, high=1e9))
-    std: tuple[float, ...] | None = field(default=None, metadata=rule("one, or one a channel", low=1e-9, high=1e9))
-    color: str | None = field(default=None, metadata=rule("order of the channels", choices=("rgb", "bgr")))
-
-
-@dataclass(frozen=True)
 class Settings:
     """How a cell is built, measured and judged; the metadata say what each key is. None: as `edgeort build` has it."""
 
@@ -73,7 +59,8 @@ class Settings:
     warmup: int | None = field(
         default=None, metadata=rule("runs before those; absent: until the median settles", low=0, high=10**6)
     )
-    pictures: Pictures | None = field(default=None, metadata=rule("how pictures become inputs"))
+    preprocess: str | None = field(default=None, metadata=rule("recipe of pictures", pattern=r"[^\x00-\x1f]{1,2000}"))
+    tensor_input: bool = field(default=False, metadata=rule("whether the recipe is for the data alone"))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it, and TOML would have it: every key that is not None."""

@@ -16,10 +16,11 @@ import numpy as np
 
 from edgeort.bundle import Manifest
 from edgeort.engine import Engine
-from edgeort.errors import InputError
+from edgeort.errors import EdgeortError, InputError
 from edgeort.ort import first_line
 from edgeort.quantize.parallel import WORKERS
 from edgeort.quantize.samples import Sample
+from edgeort.recipes.front import Front
 from edgeort.validate.reference import reference_session
 from edgeort.validate.stream import Stream
 from edgeort.values import Value
@@ -43,12 +44,16 @@ class Artefact(Protocol):
 
 
 class InOnnxRuntime:
-    """A model in ONNX Runtime: a file or its bytes. CheckError when it is refused."""
+    """A model in ONNX Runtime: a file or its bytes. CheckError when it is refused.
+
+    With a `front` samples have a picture, as those of a bundle with the recipe in its graph.
+    """
 
     where = "ONNX Runtime"
     basis = ""
 
-    def __init__(self, model: str | os.PathLike[str] | bytes) -> None:
+    def __init__(self, model: str | os.PathLike[str] | bytes, front: Front | None = None) -> None:
+        self._front = front
         self._session = reference_session(model, threads=1)  # one a sample, on all cores at a time
         self.outputs = [output.name for output in self._session.get_outputs()]
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
@@ -64,7 +69,9 @@ class InOnnxRuntime:
     def answer(self, sample: Sample) -> Answer:
         """The answer to one sample. Several threads may call it."""
         try:
-            found = self._session.run(self.outputs, sample)
+            found = self._session.run(self.outputs, self._front.prepared(sample) if self._front else sample)
+        except EdgeortError:
+            raise
         except Exception as error:  # its exceptions have no common base
             raise InputError(f"ONNX Runtime cannot run the model on a sample: {first_line(error)}") from error
         return {name: np.asarray(array) for name, array in zip(self.outputs, found, strict=True)}

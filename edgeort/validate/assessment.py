@@ -8,15 +8,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from edgeort.bundle import Bundle, Manifest
+from edgeort.bundle import Bundle
 from edgeort.compiling import signature
 from edgeort.errors import InputError, ModelError
 from edgeort.model import load
 from edgeort.progress import Progress
-from edgeort.quantize import Preprocessing
 from edgeort.quantize.samples import Data, Samples, open_samples
+from edgeort.recipes.picture import Recipe
 from edgeort.validate.artefacts import Artefact, InOnnxRuntime, sample_inputs
 from edgeort.validate.choosing import ANYWHERE, Where, open_artefact
 from edgeort.validate.evaluation import Evaluation, Question, evaluate
@@ -94,37 +93,39 @@ def assess(
     exam: Exam,
     *,
     where: Where = ANYWHERE,
-    preprocessing: Preprocessing | None = None,
+    recipe: Recipe | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Answers of a bundle (on a device) or of an ONNX file (in ONNX Runtime), judged by the float `model`'s.
 
-    `preprocessing` of pictures is by default the one that the bundle was built with. Raises InputError for data, labels
+    The recipe of pictures is by default the one that the bundle was built with. Raises InputError for data, labels
     and options that do not fit; limits that are not kept are in the result.
     """
     if isinstance(judged, Bundle):
         exam = exam.with_budget(judged.manifest.budgets.get("max_drop"))
-    samples, warnings = samples_of(judged, model, exam, preprocessing)
-    reference = InOnnxRuntime(model)
+    samples, warnings = samples_of(judged, model, exam, recipe)
+    built_in = judged.manifest.built_in if isinstance(judged, Bundle) else None
+    asked = samples if built_in is None else samples.as_loaded()
+    reference = InOnnxRuntime(model, built_in)
     with _artefact(judged, where, samples.count) as artefact:
-        found = evaluate(reference, artefact, samples, exam.question(samples, reference), progress)
+        found = evaluate(reference, artefact, asked, exam.question(samples, reference), progress)
     return replace(found, warnings=(*warnings, *found.warnings))
 
 
 def samples_of(
-    judged: Bundle | Path, model: str | os.PathLike[str], exam: Exam, preprocessing: Preprocessing | None = None
+    judged: Bundle | Path, model: str | os.PathLike[str], exam: Exam, recipe: Recipe | None = None
 ) -> tuple[Samples, list[str]]:
-    """The samples of an exam, and what is odd about model and preprocessing."""
+    """The samples of an exam, as the float model takes them, and what is odd about model and recipe."""
     if isinstance(judged, Bundle):
         inputs, warnings = sample_inputs(judged.manifest), _other_model(judged, Path(model))
-        built = built_preprocessing(judged.manifest)
+        built = judged.manifest.front
     else:
         inputs, warnings, built = list(signature(load(judged))[0]), [], None
-    how = preprocessing or built
-    samples = open_samples(exam.data, inputs, how).limited(exam.samples)
-    if samples.pictures is not None and built is not None and how != built:
-        size = built.size or (0, 0)
-        warnings.append(f"pictures: {samples.pictures}; the bundle was built with {built.text(size)}")
+    if built is not None and built.built_in and recipe is not None:
+        raise InputError(f"{judged}: the bundle takes pictures, by the recipe it has", hint="leave out --preprocess")
+    samples = open_samples(exam.data, inputs, recipe or built).limited(exam.samples)
+    if samples.front is not None and built is not None and samples.front.recipe != built.recipe:
+        warnings.append(f"pictures: {samples.front.text()}; the bundle was built with {built.text()}")
     return samples, warnings
 
 
@@ -133,14 +134,6 @@ def noise_of(
 ) -> list[TensorNoise]:
     """Where the error of a quantised ONNX file enters."""
     return tensor_noise(Path(model), quantised, samples, progress)
-
-
-def built_preprocessing(manifest: Manifest) -> Preprocessing | None:
-    """What was done to pictures in the build; None where there were none."""
-    if manifest.preprocessing is None:
-        return None
-    fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in manifest.preprocessing.items()}
-    return Preprocessing(**fields)
 
 
 def sha256_of(model: Path) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from edgeort.bench import measure
-from edgeort.bundle import Bundle, Manifest, golden
+from edgeort.bundle import Bundle, Manifest, golden, golden_picture
 from edgeort.bundle.manifest import INT8
 from edgeort.comparison import Comparison, accept, compare_all
 from edgeort.devices import Device, Job
@@ -20,7 +20,7 @@ from edgeort.validate.artefacts import channels_first, named
 from edgeort.validate.assessment import sha256_of
 from edgeort.validate.reference import reference_outputs
 from edgeort.validate.stream import Stream
-from edgeort.values import Value, listed
+from edgeort.values import listed
 
 _OTHER_INDEX = 1000  # random inputs of a validation are not the golden ones
 
@@ -63,7 +63,7 @@ def validate(
             f"{bundle.path} was made with {precision} weights from {model}: random data tell nothing of the difference",
             hint=f"edgeort validate {bundle.path} --model {model} --data DIR",
         )
-    inputs = _inputs(bundle.manifest.inputs, feeds)
+    inputs = _inputs(bundle.manifest, feeds)
     with Stream(bundle, device) as stream:
         ours = stream.submit(inputs)()
     comparisons = compare_with_reference(model, bundle.manifest, inputs, ours)
@@ -90,14 +90,18 @@ def compare_with_reference(
 
 
 def feeds_of(manifest: Manifest, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """The inputs by name, as the ONNX model has them."""
-    nhwc = manifest.io_layout == "nhwc"
-    return {value.name: channels_first(array, nhwc) for value, array in zip(manifest.inputs, inputs, strict=True)}
+    """The inputs by name, as the ONNX model has them: of a picture, what the recipe makes."""
+    nhwc, front = manifest.io_layout == "nhwc", manifest.built_in
+    feeds = {value.name: channels_first(array, nhwc) for value, array in zip(manifest.inputs, inputs, strict=True)}
+    return feeds if front is None else front.prepared(feeds)
 
 
-def _inputs(values: Sequence[Value], feeds: Mapping[str, np.ndarray] | None) -> list[np.ndarray]:
+def _inputs(manifest: Manifest, feeds: Mapping[str, np.ndarray] | None) -> list[np.ndarray]:
+    values = manifest.inputs
     if not feeds:
-        shapes = golden.choose_shapes(values)
+        shapes, front = golden.choose_shapes(values), manifest.built_in
+        if front is not None:
+            shapes[front.form.name] = golden_picture.picture(front).shape
         return [golden.random_input(v, _OTHER_INDEX + i, shapes[v.name]) for i, v in enumerate(values)]
     names = {value.name for value in values}
     if names != set(feeds):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from edgeort.quantize.images import Preprocessing
 from edgeort.quantize.input_checks import InputChecks
 from edgeort.quantize.preparing import Prepared
 from edgeort.quantize.pruning.judging import Budget, Judge
 from edgeort.quantize.samples import Data, Samples, open_samples
 from edgeort.quantize.store import Store
+from edgeort.recipes.picture import Recipe
 
 JUDGE_SAMPLES = 1000
 
@@ -26,7 +26,7 @@ class Reads:
 
     samples: int | None = None
     fit_samples: int = 100
-    preprocessing: Preprocessing | None = None
+    recipe: Recipe | None = None
     budget: Budget = Budget()
     labels: Labels | None = None
 
@@ -43,8 +43,8 @@ class Reading:
 
 def read(prepared: Prepared, data: Data, judging: Data | None, how: Reads, store: Store, rest: Store) -> Reading:
     """Puts samples into both stores: where none are given to judge by, half of them at most to fit to."""
-    samples = open_samples(data, prepared.inputs, how.preprocessing).limited(how.samples)
-    others = None if judging is None else open_samples(judging, prepared.inputs, how.preprocessing)
+    samples = open_samples(data, prepared.inputs, how.recipe).limited(how.samples)
+    others = None if judging is None else open_samples(judging, prepared.inputs, how.recipe)
     known = samples.names() if how.labels and judging is None else []
     if others is None and samples.count is not None and samples.count > 1:
         samples, others = samples.split(min(how.fit_samples, samples.count // 2))

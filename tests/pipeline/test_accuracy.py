@@ -17,9 +17,8 @@ from edgeort.errors import BudgetError, InputError
 from edgeort.model import clean, load
 from edgeort.pipeline import Accuracy
 from edgeort.pipeline.accuracy import open_sets
-from edgeort.quantize import Preprocessing
+from edgeort.recipes.picture import parse
 from edgeort.validate import Limits, validate
-from edgeort.validate.assessment import built_preprocessing
 from tests.models import HOST
 from tests.quantize.models import mobile, pictures, samples, save
 
@@ -93,15 +92,17 @@ def test_a_bundle_over_its_budget_is_not_written(path: Path, tmp_path: Path):
     assert not (tmp_path / "b").exists()
 
 
-def test_the_manifest_knows_the_preprocessing_of_pictures(path: Path, tmp_path: Path):
+def test_the_manifest_knows_the_recipe_of_pictures(path: Path, tmp_path: Path):
     image = pytest.importorskip("PIL.Image")
     for index in range(3):
         pixels = np.random.default_rng(index).integers(0, 256, (20, 16, 3)).astype(np.uint8)
         image.fromarray(pixels).save(tmp_path / f"{index}.png")
-    how = Preprocessing(mean=(127.0,), std=(128.0,), scale=1.0)
-    edgeort.build(path, HOST, tmp_path / "b", accuracy=Accuracy(data=tmp_path, preprocessing=how))
+    how = parse("efficientnet-lite")
+    edgeort.build(path, HOST, tmp_path / "b", accuracy=Accuracy(data=tmp_path, recipe=how))
     with open_bundle(tmp_path / "b") as bundle:
-        assert built_preprocessing(bundle.manifest) == replace(how, size=(12, 12))
+        front = bundle.manifest.front
+        assert front is not None and not front.built_in and bundle.manifest.built_in is None
+        assert front.text() == "input=x; from=rgb; resize short=14 bicubic; crop 12x12; rgb; scale=1; mean=127; std=128"
 
 
 def test_the_search_says_what_costs_most_and_what_was_reached(path: Path, tmp_path: Path):

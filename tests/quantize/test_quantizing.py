@@ -14,7 +14,8 @@ from onnx import numpy_helper
 
 from edgeort.errors import InputError, ModelError, OutputError
 from edgeort.ort import open_session
-from edgeort.quantize import Budget, Options, Preprocessing, Result, Steps, compare, quantize
+from edgeort.quantize import Budget, Options, Result, Steps, compare, quantize
+from edgeort.recipes.picture import parse
 from tests.models import mlp
 from tests.quantize.models import Net, mobile, pictures, samples, save
 
@@ -236,7 +237,7 @@ def test_pictures(tmp_path: Path):
     for index in range(4):
         image.fromarray(rng.integers(0, 256, (20, 16, 3), np.uint8)).save(tmp_path / f"{index}.png")
     path, told = save(tmp_path / "m.onnx", mobile()), list[str]()
-    how = Preprocessing(mean=(127.0,), std=(128.0,), scale=1.0)
-    result = quantize(path, tmp_path / "q.onnx", tmp_path, Options(preprocessing=how), tell=told.append)
+    how = Options(recipe=parse("efficientnet-lite"))
+    result = quantize(path, tmp_path / "q.onnx", tmp_path, how, tell=told.append)
     assert result.samples == 4
-    assert told[1] == "pictures: short side 14, middle 12x12, bilinear, RGB, (pixel * 1 - 127) / 128"
+    assert told[1].endswith("from=rgb; resize short=14 bicubic; crop 12x12; rgb; scale=1; mean=127; std=128")

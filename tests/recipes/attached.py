@@ -11,14 +11,16 @@ import onnx_ir as ir
 
 from edgeort.engine import Engine
 from edgeort.recipes.postprocessing import Attached, attach, read_postprocessing
-from edgeort.recipes.tail import Front
+from edgeort.recipes.tail import Before, Sight
 from tests.contract.engines import levels, library
 from tests.kernels.support import parse, plan_of, reference, same_bits
 
 
-def behind(model: onnx.ModelProto, recipe: str, size: tuple[int, int] | None = None) -> Attached:
+def behind(
+    model: onnx.ModelProto, recipe: str, size: tuple[int, int] | None = None, sight: Sight | None = None
+) -> Attached:
     """The recipe behind the model."""
-    return attach(read_postprocessing(recipe), Front(ir.from_proto(model), size))
+    return attach(read_postprocessing(recipe), ir.from_proto(model), Before(size, sight))
 
 
 def identity(*outputs: str, opset: int = 17) -> onnx.ModelProto:

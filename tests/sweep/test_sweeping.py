@@ -279,8 +279,8 @@ def test_pictures_and_other_settings_reach_the_build(tmp_path: Path, monkeypatch
     (tmp_path / "s.toml").write_text(
         '[settings.all]\nprovider = "openvino"\nprovider_option = ["NUM_STREAMS=1"]\nprune = "0.25"\nthreads = 3\n'
         'ram_limit = 4096\nio_layout = "nhwc"\nshape = ["x=2x8"]\ndata = "x.npy"\nmax_drop = 1.5\nexclude = ["fc1"]\n'
-        'threshold = 0\nmax_latency_ms = 7\nmax_rss_mb = 64\n[settings.all.pictures]\nsize = "8x16"\n'
-        'mean = [0, 0.5]\ncolor = "bgr"\ncrop = "pad"\n'
+        "threshold = 0\nmax_latency_ms = 7\nmax_rss_mb = 64\n"
+        'preprocess = "letterbox 8x16; bgr; mean=0,0.5"\n'
     )
     watched([write_mlp(tmp_path / "m.onnx")], ["host"], [str(tmp_path / "s.toml")], tmp_path / "out")
     accuracy, budget = asked["accuracy"], asked["profile"].budget
@@ -288,6 +288,6 @@ def test_pictures_and_other_settings_reach_the_build(tmp_path: Path, monkeypatch
     assert (asked["threads"], asked["ram_limit"], asked["io_layout"]) == (3, 4096, "nhwc")
     assert asked["shapes"] == {"x": (2, 8)} and accuracy.prune == 0.25 and accuracy.data == tmp_path / "x.npy"
     assert accuracy.limits.max_drop == 1.5 and accuracy.threshold == 0 and accuracy.exclude == ("fc1",)
-    how = accuracy.preprocessing
-    assert (how.size, how.mean, how.color, how.crop) == ((8, 16), (0.0, 0.5), "bgr", "pad")
+    how = accuracy.recipe
+    assert how == asked["preprocess"] and (how.resize.size, how.mean, how.color) == ((8, 16), (0.0, 0.5), "bgr")
     assert (budget.latency_ms, budget.ram_mb, budget.size_kb) == (7.0, 64.0, None)

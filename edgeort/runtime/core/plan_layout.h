@@ -307,6 +307,23 @@ struct ResizeParams {
 };
 static_assert(sizeof(ResizeParams) == 104);
 
+// What becomes of a picture: recipes/picture.py, whose lists the numbers of fit (behind none) and method are of. source, channels: of the picture, of the result; map: the result's channels in the picture; luma: the weights of grey, 0 for none; size: of fit, crop: 0 for none; quantised: the table's bytes become q8.
+struct PictureParams {
+  i32 source;
+  i32 channels;
+  i32 map[4];
+  i32 luma[4];
+  i32 fit;
+  i32 size[2];
+  i32 crop[2];
+  i32 fill;
+  i32 method;
+  i32 antialias;
+  i32 channels_last;
+  i32 quantised;
+};
+static_assert(sizeof(PictureParams) == 80);
+
 // RoiAlign, channels first. maximum: of the samples instead of their mean; offset: half a pixel.
 struct RoiAlignParams {
   i64 height;

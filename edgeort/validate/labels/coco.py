@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from edgeort.errors import InputError
-from edgeort.quantize.images import Placement
 from edgeort.quantize.samples import Samples
+from edgeort.recipes.picture import Placement
 from edgeort.validate.labels.label import Truth, check_known
 
 _HINT = "a file of the COCO data set, such as instances_val2017.json"
@@ -27,7 +27,7 @@ _HINT = "a file of the COCO data set, such as instances_val2017.json"
 def read_boxes(source: str, names: Sequence[str], samples: Samples) -> dict[str, Truth]:
     """The objects in each picture; a picture may have none. InputError names the file and the entry that is wrong.
 
-    Of pictures, boxes are found where preprocessing puts them; of arrays, coordinates are those of the input.
+    Of pictures, boxes are found where the recipe puts them; of arrays, coordinates are those of the input.
     """
     path = Path(source)
     content = _content(path)
@@ -43,9 +43,9 @@ def read_boxes(source: str, names: Sequence[str], samples: Samples) -> dict[str,
         if files[id] in found:
             raise InputError(f"{path}: images[{index}]: {image['file_name']} stands there twice")
         truth = _truth(id, objects.get(id, []), len(categories))
-        if samples.placement is not None:
+        if samples.front is not None:
             size = tuple(_number(image, key, f"{path}: images[{index}]") for key in ("height", "width"))
-            truth = _placed(truth, samples.placement((size[0], size[1])))
+            truth = _placed(truth, samples.front.placement((size[0], size[1])))
         found[files[id]] = truth
     return found
 

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgeort import model, sample
 from edgeort.converters import coreml
 from edgeort.errors import DeviceError, InputError, OutputError, ProfileError, ShapeError, UnsupportedError
-from edgeort.quantize.images import Preprocessing
+from edgeort.recipes.picture import Recipe, parse
 from tests.converters.coreml.evaluator import Program, ct
 from tests.converters.coreml.support import FLOAT32, Graph, check, cleaned, evaluate, reference
 from tests.reference.build import ROOT
@@ -114,17 +114,17 @@ def test_names_and_types_that_core_ml_lacks(tmp_path: Path):
 @pytest.mark.parametrize(
     "how",
     [
-        Preprocessing(),
-        Preprocessing(scale=1.0, mean=(127.0,), std=(128.0,), color="bgr"),
-        Preprocessing(scale=1 / 255, mean=(0.1, 0.2, 0.3), std=(1.0, 1.0, 1.0)),
+        parse("imagenet"),
+        parse("bgr; scale=1; mean=127; std=128"),
+        parse("rgb; mean=0.1,0.2,0.3"),
     ],
     ids=["std by channel", "one std", "mean by channel"],
 )
-def test_pictures(how: Preprocessing, last: bool, rng: np.random.Generator, tmp_path: Path):
+def test_pictures(how: Recipe, last: bool, rng: np.random.Generator, tmp_path: Path):
     colours = ct.proto.FeatureTypes_pb2.ImageFeatureType
     pixels = rng.integers(0, 256, (1, 3, 8, 10)).astype(np.float32)
     mean, std = (np.float32(part).reshape(1, -1, 1, 1) for part in (how.mean, how.std))
-    x = (pixels * np.float32(how.scale) - mean) / std
+    x = (pixels * np.float32(how.multiplier) - mean) / std
     graph = Graph({"x": np.ascontiguousarray(x.transpose(0, 2, 3, 1)) if last else x})
     graph.add("ReduceMean", graph.add("Tanh", "x"), np.array([2]))
     proto = graph.proto()
@@ -142,7 +142,7 @@ def test_what_is_no_picture(tmp_path: Path):
     graph = Graph({"x": np.zeros((1, 5), np.float32)})
     graph.add("Relu", "x")
     with pytest.raises(InputError, match="is no picture"):
-        coreml.emit(cleaned(graph.proto(), tmp_path), coreml.Options(image=Preprocessing()))
+        coreml.emit(cleaned(graph.proto(), tmp_path), coreml.Options(image=parse("imagenet")))
 
 
 def test_free_dimensions_need_a_range(tmp_path: Path):

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from edgeort.errors import InputError
-from edgeort.quantize.images import Preprocessing
 from edgeort.quantize.samples import Samples, open_samples
+from edgeort.recipes.picture import parse
 from edgeort.validate.labels.coco import read_boxes
 from edgeort.values import Value
 
@@ -39,7 +39,7 @@ def samples(tmp_path: Path) -> Samples:
     (tmp_path / "data/deep").mkdir(parents=True)
     Image.new("RGB", (200, 100)).save(tmp_path / "data/a.png")
     Image.new("RGB", (80, 160)).save(tmp_path / "data/deep/b.png")
-    return open_samples(tmp_path / "data", INPUT, Preprocessing(crop="none"))
+    return open_samples(tmp_path / "data", INPUT, parse("resize"))
 
 
 def read(folder: Path, samples: Samples, what: Any) -> Any:
@@ -56,15 +56,14 @@ def test_boxes_classes_areas_and_crowds(tmp_path: Path, samples: Samples):
     assert (a.image, b.image, a.classes, b.boxes.shape) == (7, 3, 2, (0, 4))
 
 
-@pytest.mark.parametrize("crop", ["none", "center", "pad"])
-def test_boxes_come_back_from_where_preprocessing_puts_them(tmp_path: Path, samples: Samples, crop: Any):
+@pytest.mark.parametrize("steps", ["resize", "resize share=0.875; crop", "letterbox"])
+def test_boxes_come_back_from_where_the_recipe_puts_them(tmp_path: Path, samples: Samples, steps: str):
     """A bright rectangle of the picture is found in the input, and its corners are those of the picture again."""
     picture = np.zeros((100, 200, 3), np.uint8)
     box = np.array([80, 30, 121, 76])
     picture[box[1] : box[3], box[0] : box[2]] = 255
     Image.fromarray(picture).save(tmp_path / "data/a.png")
-    how = Preprocessing(crop=crop, scale=1, mean=(0,), std=(1,))
-    samples = open_samples(tmp_path / "data", INPUT, how)
+    samples = open_samples(tmp_path / "data", INPUT, parse(f"{steps}; scale=1"))
     truth = read(tmp_path, samples, content())["a.png"]
     pixels = dict(samples.named())["a.png"]["x"][0, 0]
     rows, columns = (np.flatnonzero((pixels > 127).any(axis=axis)) for axis in (1, 0))
