@@ -14,8 +14,8 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeort.bundle import Manifest
-from edgeort.compiling import signature
 from edgeort.comparison import Comparison, accept, compare_all
+from edgeort.compiling import signature
 from edgeort.errors import InputError
 from edgeort.pipeline.walk import Walk
 from edgeort.recipes.form import form_of

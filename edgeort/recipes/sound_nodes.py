@@ -210,8 +210,8 @@ class LogMel:
         high = head.rate / 2 if self.high is None else self.high
         if not 0 <= self.low < high <= head.rate / 2:
             raise InputError(
-                f"--preprocess: log-mel: its bands are from {self.low:g} to {high:g} Hz, and a signal of {head.rate} Hz "
-                f"has frequencies of 0 to {head.rate / 2:g}",
+                f"--preprocess: log-mel: its bands are from {self.low:g} to {high:g} Hz, and a signal of "
+                f"{head.rate} Hz has frequencies of 0 to {head.rate / 2:g}",
                 hint=f"fmin=0 fmax={head.rate / 2:g}, or another rate",
             )
         bank = mel.filters(head.rate, self.stft.n_fft, self.mels, self.low, high, self.scale, norm=self.norm)
