@@ -26,6 +26,7 @@ from edgeort.pipeline.place import Place
 from edgeort.pipeline.walk import Walk
 from edgeort.providers import Made, Node, Provider, Request
 from edgeort.providers.provider import Costs
+from edgeort.recipes.hearing import Hearing
 from edgeort.validate import reference_outputs
 from edgeort.validate.validation import compare_with_reference, feeds_of
 from edgeort.values import Value
@@ -68,6 +69,7 @@ class Workshop:
     place: Place
     model_licence: str = ""
     behind: Behind | None = None
+    hearing: Hearing | None = None
 
     def attempt(self, provider: Provider, trials: ExitStack) -> Attempt:
         """The provider's bundle in a folder that lasts as long as `trials`. Raises an EdgeortError."""
@@ -76,7 +78,10 @@ class Workshop:
         manifest = packing.make_manifest(self.path, self.request, made, self.model_licence)
         tokenizer = self.vocabulary.about if self.vocabulary else None
         about = None if self.behind is None else self.behind.about
-        manifest = replace(manifest, preprocessing=self.preprocessing, postprocessing=about, tokenizer=tokenizer)
+        sound = None if self.hearing is None else self.hearing.to_dict()
+        manifest = replace(
+            manifest, preprocessing=self.preprocessing, sound=sound, postprocessing=about, tokenizer=tokenizer
+        )
         contents = packing.make_contents(manifest, made, self.request.parts, self.vocabulary)
         inputs = checking.golden_inputs(self.reference, manifest, self.inputs)
         manifest = replace(manifest, nodes=with_costs(made.nodes, made.costs, made.inputs, inputs))

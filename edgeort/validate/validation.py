@@ -90,9 +90,11 @@ def compare_with_reference(
 
 
 def feeds_of(manifest: Manifest, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """The inputs by name, as the ONNX model has them: of a picture, what the recipe makes."""
+    """The inputs by name, as the ONNX model has them: of a picture or a signal, what the recipe makes."""
     nhwc, front = manifest.io_layout == "nhwc", manifest.built_in
     feeds = {value.name: channels_first(array, nhwc) for value, array in zip(manifest.inputs, inputs, strict=True)}
+    if manifest.hearing is not None:
+        return manifest.hearing.prepared(feeds)
     return feeds if front is None else front.prepared(feeds)
 
 
@@ -102,6 +104,8 @@ def _inputs(manifest: Manifest, feeds: Mapping[str, np.ndarray] | None) -> list[
         shapes, front = golden.choose_shapes(values), manifest.built_in
         if front is not None:
             shapes[front.form.name] = golden_picture.picture(front).shape
+        if manifest.hearing is not None:
+            shapes[manifest.hearing.value.name] = manifest.hearing.golden().shape
         return [golden.random_input(v, _OTHER_INDEX + i, shapes[v.name]) for i, v in enumerate(values)]
     names = {value.name for value in values}
     if names != set(feeds):
