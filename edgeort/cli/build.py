@@ -148,7 +148,7 @@ def build(
     if tensor_input and preprocess is None:
         raise InputError("--tensor-input is about a recipe, and there is none", hint="add --preprocess RECIPE")
     found = config.read(Path.cwd())
-    recipe, sound = _recipes(preprocess or (found and found.preprocess), tensor_input)
+    recipe, sound = _recipes(preprocess or (found.preprocess if found else None), tensor_input)
     path, said = choose_model(model, Path.cwd())
     profile = device_profiles.load(device)
     to = out or Path("build") / f"{path.stem}-{profile.name}"

@@ -41,7 +41,7 @@ class Hearing:
         return Value(self.value.name, dtype, (f"{self.value.name}_samples",))
 
     def golden(self) -> np.ndarray:
-        """A second or more: a triangle whose frequency rises from 0 to a quarter of the rate, and noise. Exact numbers."""
+        """A second or more: a triangle whose frequency rises to a quarter of the rate, and noise. Exact numbers."""
         samples = max(self.sound.rate, GOLDEN_SAMPLES)
         at = np.arange(samples, dtype=np.int64)
         phase = (at * at * (1 << 13) // samples) % (1 << 16)

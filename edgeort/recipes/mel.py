@@ -51,8 +51,8 @@ def filters(rate: int, size: int, count: int, low: float, high: float, scale: Sc
 
     With `norm` each has an area of 1 over Hz (Slaney's), else a height of 1. As librosa.filters.mel.
     """
-    ends = mel_of(np.array([low, high], np.float64), scale)
-    edges = hertz_of(np.linspace(*ends, count + 2), scale)
+    first, last = mel_of(np.array([low, high], np.float64), scale)
+    edges = hertz_of(np.linspace(float(first), float(last), count + 2), scale)
     bins = np.arange(size // 2 + 1)[:, None] * (rate / size)
     rise = (bins - edges[:-2]) / np.diff(edges)[:-1]
     fall = (edges[2:] - bins) / np.diff(edges)[1:]

@@ -119,7 +119,7 @@ def samples_of(
     if isinstance(judged, Bundle) and judged.manifest.hearing is not None:
         raise InputError(
             f"{judged.path}: the bundle takes sound, and samples are what the model without a recipe takes",
-            hint="judge a bundle that is built without --preprocess: its nodes are in ONNX, and add no error of their own",
+            hint="judge a bundle that is built without --preprocess",
         )
     if isinstance(judged, Bundle):
         inputs, warnings = sample_inputs(judged.manifest), _other_model(judged, Path(model))
