@@ -10,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeort.bundle.golden import KEPT_BYTES, npy_bytes
-from edgeort.errors import OutputError
+from edgeort.bundle.golden import KEPT_BYTES, array_of, npy_bytes
+from edgeort.bundle.reading import Bundle
+from edgeort.errors import InputError, OutputError
 from edgeort.recipes import reference
 from edgeort.recipes.front import Front
 
 TENSOR = "golden/tensor.npy"
 _FREE = 240, 320  # where the model's size is free
-_MOST = 1000
+_MOST = 900
 
 
 def picture(front: Front) -> np.ndarray:
@@ -26,7 +27,7 @@ def picture(front: Front) -> np.ndarray:
     y, x = (axis.astype(np.int64) for axis in np.ogrid[:height, :width])
     rings = (x * x + y * y) // 40 + 17 * ((x // 32 + y // 24) % 2)
     ramps = ((x * 255) // max(width - 1, 1), (y * 255) // max(height - 1, 1), ((x + y) * 127) // (height + width))
-    levels = [(rings * (2 + i) // 2 + ramp) % 256 for i, ramp in enumerate(ramps)]
+    levels = [(rings * (2 + i) // 2) % 128 + ramp // 2 for i, ramp in enumerate(ramps)]
     pixels = np.stack([np.broadcast_to(level, (height, width)) for level in levels], 2).astype(np.uint8)
     source = front.recipe.source
     return reference.as_source(reference.gray(pixels, "rgb") if source == "gray" else pixels, source)
@@ -39,13 +40,24 @@ def _size(front: Front) -> tuple[int, int]:
     if front.form.size is None:
         return _FREE
     height, width = front.form.size
-    return min(height * 9 // 8 + 1, _MOST), min(width * 11 // 8 + 1, _MOST)
+    return min(height * 11 // 8 + 1, _MOST), min(width * 13 // 8 + 1, _MOST)
 
 
 def files(front: Front, pixels: np.ndarray) -> dict[str, bytes]:
     """The tensor, where it is not large."""
     tensor = reference.tensor(pixels, front.recipe, front.form)
     return {TENSOR: npy_bytes(tensor)} if tensor.nbytes <= KEPT_BYTES else {}
+
+
+def of_bundle(bundle: Bundle) -> tuple[np.ndarray, Front]:
+    """The picture and the recipe. InputError where the bundle knows of none."""
+    front = bundle.manifest.front
+    if front is None:
+        raise InputError(f"{bundle.path}: it was built without a recipe of pictures", hint="edgeort build --preprocess")
+    if not front.built_in:
+        return picture(front), front
+    index = [value.name for value in bundle.manifest.inputs].index(front.form.name)
+    return array_of((bundle.folder / f"golden/input{index}.npy").read_bytes()), front
 
 
 def save(pixels: np.ndarray, front: Front, path: Path) -> None:

@@ -52,7 +52,7 @@ Threads = Annotated[int | None, typer.Option("--threads", min=1, max=64, help="N
 
 def read_recipe(text: str | None) -> Recipe | None:
     """What --preprocess says. InputError names the step that is wrong."""
-    from edgeort.recipes.picture import parse
+    from edgeort.recipes.picture_steps import parse
 
     return None if text is None else parse(text)
 

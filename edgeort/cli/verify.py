@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgeort.cli.common import Json, command, print_json, print_table, stages
 from edgeort.errors import CheckError, InputError
+
+if TYPE_CHECKING:
+    from edgeort.bundle import Bundle
+    from edgeort.recipes.diagnosis import Diagnosis
 
 PASSES_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -24,12 +29,24 @@ def verify(
         Path | None,
         typer.Option("--rebuild", metavar="MODEL", help="Build it anew from this model, and compare every byte."),
     ] = None,
+    input_tensor: Annotated[
+        Path | None,
+        typer.Option(
+            "--input-tensor",
+            metavar="FILE",
+            help="What an app makes of the golden picture (.npy or plain numbers): which step differs from the recipe.",
+        ),
+    ] = None,
+    golden_picture: Annotated[
+        Path | None, typer.Option("--golden-picture", metavar="FILE.png", help="Write the golden picture there.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check that a bundle is what was built: its hashes, who signed it, that its model gives the same bytes again.
 
     Options of `edgeort build` that it was built with, but for --device and -o, follow --rebuild MODEL.
     """
+    from edgeort.bundle import golden_picture as pictures
     from edgeort.bundle import open_bundle, signing
 
     if context.args and rebuild is None:
@@ -38,6 +55,9 @@ def verify(
         count, signed, differing = len(opened.manifest.files), None, None
         if public_key is not None:
             signed = signing.verify(opened, public_key)
+        if golden_picture is not None:
+            pictures.save(*pictures.of_bundle(opened), golden_picture)
+        found = None if input_tensor is None else _diagnosis(opened, input_tensor)
         if rebuild is not None:
             from edgeort.pipeline import rebuilding
 
@@ -46,7 +66,10 @@ def verify(
                 differing = rebuilding.differences(opened, rebuild, context.args)
     if as_json:
         key = None if signed is None else signed.public_key.hex()
-        print_json({"bundle": str(bundle), "files": count, "public_key": key, "differing": differing})
+        about = None if found is None else {**asdict(found), "is_same": found.is_same}
+        print_json(
+            {"bundle": str(bundle), "files": count, "public_key": key, "differing": differing, "input_tensor": about}
+        )
     else:
         rows = [("files", f"{count}, each with the hash that the manifest has")]
         if signed is not None:
@@ -54,9 +77,43 @@ def verify(
         if differing is not None:
             rows.append(("rebuilt", "the same bytes in every file" if not differing else ", ".join(differing)))
         print_table(str(bundle), rows)
+        if found is not None:
+            _print_stages(found)
     if differing:
         files = "1 file differs" if len(differing) == 1 else f"{len(differing)} files differ"
         raise CheckError(
             f"{bundle}: {files} from those of a new build: {', '.join(differing)}",
             hint="the options of that build follow --rebuild MODEL; its versions stand in manifest.json",
         )
+    if found is not None and not found.is_same:
+        raise CheckError(_difference(input_tensor, found), hint=_hint(found))
+
+
+def _diagnosis(bundle: Bundle, file: Path) -> Diagnosis:
+    """What is different in the tensor in a file."""
+    from edgeort.bundle import golden_picture as pictures
+    from edgeort.recipes import reference
+    from edgeort.recipes.diagnosis import diagnose, read_tensor
+
+    pixels, front = pictures.of_bundle(bundle)
+    wanted = reference.tensor(pixels, front.recipe, front.form)
+    return diagnose(read_tensor(file, wanted.size), pixels, front)
+
+
+def _print_stages(found: Diagnosis) -> None:
+    if found.is_explained:
+        rows = [("->" if one.differs else "", one.name, one.wanted, one.found) for one in found.stages]
+        print_table("the tensor (-> differs)", rows, ("", "stage", "recipe", "tensor"))
+
+
+def _difference(file: Path | None, found: Diagnosis) -> str:
+    if not found.is_explained:
+        return f"{file}: up to {found.levels:.1f} of 255 levels from the recipe's tensor, and no stage explains it"
+    names = ", ".join(stage.name for stage in found.differing) or "rounding"
+    return f"{file}: up to {found.levels:.1f} of 255 levels from the recipe's tensor; what differs: {names}"
+
+
+def _hint(found: Diagnosis) -> str:
+    if not found.is_explained:
+        return "is it of the golden picture? edgeort verify BUNDLE --golden-picture FILE.png writes that"
+    return "; ".join(f"{stage.name}: {stage.wanted}, not {stage.found}" for stage in found.differing)

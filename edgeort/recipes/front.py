@@ -13,7 +13,8 @@ import numpy as np
 from edgeort.errors import BundleError
 from edgeort.recipes import reference
 from edgeort.recipes.form import Form, form_of
-from edgeort.recipes.picture import PRESETS, Placement, Recipe, parse
+from edgeort.recipes.picture import Placement, Recipe
+from edgeort.recipes.picture_steps import PRESETS, parse
 from edgeort.values import Value
 
 

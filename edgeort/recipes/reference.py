@@ -26,14 +26,18 @@ def tensor(pixels: np.ndarray, recipe: Recipe, form: Form) -> np.ndarray:
     return np.ascontiguousarray((values if form.channels_last else values.transpose(2, 0, 1))[np.newaxis])
 
 
-def resampled(pixels: np.ndarray, recipe: Recipe, form: Form) -> np.ndarray:
-    """The picture in its new size with the model's channels, uint8 [height, width, channels]."""
+def resampled(pixels: np.ndarray, recipe: Recipe, form: Form, shift: tuple[int, int] = (0, 0)) -> np.ndarray:
+    """The picture in its new size with the model's channels, uint8 [height, width, channels].
+
+    The window that is taken of it may be moved by `shift` pixels (down, right).
+    """
     check(pixels, recipe)
     picked = channels_of(recipe, form.channels)
     if picked is None:
         pixels, picked = gray(pixels, recipe.source), (0,) * form.channels
     size = recipe.resized((pixels.shape[0], pixels.shape[1]))
     top, left, height, width = recipe.window(size)
+    top, left = top + shift[0], left + shift[1]
     out = np.full((height, width, pixels.shape[2]), recipe.fill, np.uint8)
     y, x = max(-top, 0), max(-left, 0)
     inside = min(size[0] - max(top, 0), height - y), min(size[1] - max(left, 0), width - x)

@@ -30,7 +30,7 @@ Axis = tuple[int, int, int, int]  # inputs; outputs of the whole; the first that
 class Taps:
     """`first` int64 [n] may lie outside of the axis, whose nearest input is meant then; `weight` [n, taps].
 
-    Weights are int64, of as many fraction bits as the method has, or float32.
+    Weights are int32, of as many fraction bits as the method has, or float32. All sums fit these types.
     """
 
     first: np.ndarray
@@ -89,7 +89,7 @@ def pillow_taps(axis: Axis, method: str) -> Taps:
         total += weight[:, t]
     weight = np.where(total[:, None] != 0.0, weight / np.where(total == 0.0, 1.0, total)[:, None], weight)
     scaled = weight * float(1 << PILLOW_BITS)
-    return Taps(first, np.trunc(np.where(weight < 0, scaled - 0.5, scaled + 0.5)).astype(np.int64))
+    return Taps(first, np.trunc(np.where(weight < 0, scaled - 0.5, scaled + 0.5)).astype(np.int32))
 
 
 def columns_first(down: Axis, across: Axis) -> bool:
@@ -123,7 +123,7 @@ def opencv_taps(axis: Axis, arithmetic: str, *, across: bool) -> Taps:
     inputs, _, begin, count = axis
     scale, at = opencv_scale(axis), np.arange(begin, begin + count)
     if arithmetic == "nearest":
-        return Taps(np.minimum(np.floor(at * scale).astype(np.int64), inputs - 1), np.ones((count, 1), np.int64))
+        return Taps(np.minimum(np.floor(at * scale).astype(np.int64), inputs - 1), np.ones((count, 1), np.int32))
     if arithmetic == "area-up":
         first = np.floor(at * scale).astype(np.int64)
         rest = ((at + 1) - (first + 1) * (axis[1] / axis[0])).astype(np.float32)
@@ -152,7 +152,7 @@ def _cubic_weights(x: np.ndarray) -> np.ndarray:
 
 
 def _rounded(weight: np.ndarray) -> np.ndarray:
-    return np.rint(weight * np.float32(1 << OPENCV_BITS)).astype(np.int64)
+    return np.rint(weight * np.float32(1 << OPENCV_BITS)).astype(np.int32)
 
 
 def area_taps(axis: Axis) -> Taps:
@@ -176,7 +176,7 @@ def area_taps(axis: Axis) -> Taps:
 
 def _across(pixels: np.ndarray, taps: Taps) -> np.ndarray:
     """Sums of [height, width, channels] along the width, in the type of the weights."""
-    return _down(pixels.transpose(1, 0, 2), taps).transpose(1, 0, 2)
+    return _down(np.ascontiguousarray(pixels.transpose(1, 0, 2)), taps).transpose(1, 0, 2)
 
 
 def _down(pixels: np.ndarray, taps: Taps) -> np.ndarray:
@@ -228,7 +228,7 @@ def _whole(pixels: np.ndarray, down: Axis, across: Axis) -> np.ndarray:
     """Means of whole pixels: the sum of four rounds halves up, all others to even in float32."""
     rows, columns = (max(axis[0] // axis[1], 1) for axis in (down, across))
     taps = [
-        Taps(np.arange(axis[2], axis[2] + axis[3]) * n, np.ones((axis[3], n), np.int64))
+        Taps(np.arange(axis[2], axis[2] + axis[3]) * n, np.ones((axis[3], n), np.int32))
         for axis, n in ((down, rows), (across, columns))
     ]
     total = _down(_across(pixels, taps[1]), taps[0])

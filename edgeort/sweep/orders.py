@@ -12,7 +12,7 @@ from edgeort.device_profiles import Profile
 from edgeort.device_profiles.schema import Where, read_table
 from edgeort.devices.where import parse
 from edgeort.recipes.picture import Recipe
-from edgeort.recipes.picture import parse as parse_recipe
+from edgeort.recipes.picture_steps import parse as parse_recipe
 from edgeort.sweep import files
 from edgeort.sweep.files import Parcel
 from edgeort.sweep.places import Place

@@ -81,7 +81,8 @@ def test_a_budget_out_of_reach(place: Path):
         (["--samples", "3"], "--samples needs samples"),
         (["--data", "x.npy", "--max-drop", "1"], "counted on labels"),
         (["--data", "x.npy", "--labels", "none.csv"], "none.csv"),
-        (["--data", "x.npy", "--scale", "x"], "this is no number"),
+        (["--data", "x.npy", "--preprocess", "scale=x"], "'x' is no number"),
+        (["--tensor-input"], "--tensor-input is about a recipe, and there is none"),
     ],
 )
 def test_bad_options(place: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], words: str):

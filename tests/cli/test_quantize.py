@@ -114,9 +114,8 @@ def test_a_budget_prints_its_ledger_or_fails(place: Path):
         (["--weights", "float16", "--save-ranges", "r.json"], "ranges are of int8 activations"),
         (["--weights", "float16", "--min-sqnr", "30"], "measured on samples"),
         (["--weights", "float16", "--exclude", "none"], "no node is called 'none'"),
-        (["--data", "x.npy", "--scale", "1/0"], "this is no number"),
-        (["--data", "x.npy", "--size", "3"], "this is not HxW"),
-        (["--data", "x.npy", "--color", "blue"], "--color is one of rgb, bgr"),
+        (["--data", "x.npy", "--preprocess", "scale=1/0"], "step 1, 'scale=1/0': '1/0' is no number"),
+        (["--data", "x.npy", "--preprocess", "rgb; blue"], "step 2, 'blue': unknown"),
     ],
 )
 def test_bad_options(place: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], words: str):

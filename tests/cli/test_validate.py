@@ -83,7 +83,7 @@ def test_another_model_is_warned_about(place: Path):
         (["--output", "y"], "--output needs samples"),
         (["--samples", "3"], "--samples needs samples"),
         (["--threshold", "0"], "--threshold needs samples"),
-        (["--short-side", "8"], "--short-side needs samples"),
+        (["--preprocess", "imagenet"], "--preprocess needs samples"),
         (["--data", "x.npy"], "there is none"),
         (["--data", "none", "--model", "m.onnx"], "no such file"),
         (["--data", "x.npy", "--model", "none.onnx"], "No such file"),

@@ -141,7 +141,7 @@ def test_detection(place: Path, tmp_path: Path):
         annotations.append({"id": index + 1, **box})
     content = {"images": images, "annotations": annotations, "categories": [{"id": 5}, {"id": 9}]}
     (tmp_path / "boxes.json").write_text(json.dumps(content))
-    more = ("--crop", "none", "--mean", 0, "--std", 1)
+    more = ("--preprocess", "unit")
     found = judge(place, "boxes", "detection", tmp_path / "pictures", tmp_path / "boxes.json", *more)
     # Of three detections with equal scores the first is wrong: a precision of 2/3 up to a recall of 2/3.
     assert found["ap_float"] == found["ap"] == pytest.approx(2 / 3 * 67 / 101)

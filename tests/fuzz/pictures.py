@@ -12,7 +12,7 @@ from edgeort import lowering
 from edgeort.lowering.plan import PlanBuilder
 from edgeort.passes import PassContext, run_passes
 from edgeort.passes.add_picture import add_picture
-from edgeort.recipes import picture
+from edgeort.recipes import picture_steps
 from edgeort.recipes.form import form_of
 from edgeort.values import Value
 
@@ -43,7 +43,7 @@ def pictures() -> Iterator[tuple[str, PlanBuilder, list[np.ndarray]]]:
     for name, text, dims, body in cases:
         graph = ir.from_proto(_model(dims, body))
         form = form_of([Value("x", "float32", dims)])
-        recipe = picture.parse(text).bound(form)
+        recipe = picture_steps.parse(text).bound(form)
         run_passes(graph, PassContext())
         add_picture(graph, recipe, form, channels_last=form.channels_last)
         yield f"picture_{name}", lowering.lower(graph), [rng.integers(0, 256, (25, 31, recipe.channels), np.uint8)]

@@ -15,7 +15,7 @@ from edgeort.errors import PlanError
 from edgeort.lowering.plan import PlanBuilder
 from edgeort.passes import PassContext, run_passes
 from edgeort.passes.add_picture import add_picture
-from edgeort.recipes import picture, reference
+from edgeort.recipes import picture_steps, reference
 from edgeort.recipes.form import Form, form_of
 from edgeort.values import Value
 from tests.kernels.support import LEVELS, open_plan, parse, same_bits
@@ -31,7 +31,7 @@ def rng() -> np.random.Generator:
 def lowered(text: str, value: Value, body: str = "y = Neg (x)", constants: dict[str, np.ndarray] | None = None):
     """The plan of a network with the recipe in front, the bound recipe, and the form of its input."""
     form = form_of([value])
-    recipe = picture.parse(text).bound(form)
+    recipe = picture_steps.parse(text).bound(form)
     kind = {"float32": "float", "float16": "float16"}.get(value.dtype, value.dtype)
     dims = ",".join(str(dim) for dim in value.shape or ())
     graph = ir.from_proto(parse(f"g ({kind}[{dims}] x) => ({kind}[{dims}] y) {{ {body} }}", constants))
@@ -137,7 +137,7 @@ def test_quantisation_is_taken_in(dtype: type, tmp_path: Path, rng: np.random.Ge
     value = Value("x", "float32", (1, 3, 24, 20))
     body = f"q = QuantizeLinear (x, s, z) d = DequantizeLinear (q, s, z) {CONV}".replace("y = Conv", "y = Conv")
     form = form_of([value])
-    recipe = picture.parse("imagenet").bound(form)
+    recipe = picture_steps.parse("imagenet").bound(form)
     text = f"g (float[1,3,24,20] x) => (float[1,8,12,10] y) {{ {body} }}"
     graph = ir.from_proto(parse(text, constants))
     run_passes(graph, PassContext())

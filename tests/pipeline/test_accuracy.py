@@ -17,7 +17,7 @@ from edgeort.errors import BudgetError, InputError
 from edgeort.model import clean, load
 from edgeort.pipeline import Accuracy
 from edgeort.pipeline.accuracy import open_sets
-from edgeort.recipes.picture import parse
+from edgeort.recipes.picture_steps import parse
 from edgeort.validate import Limits, validate
 from tests.models import HOST
 from tests.quantize.models import mobile, pictures, samples, save

@@ -15,7 +15,7 @@ from onnx import numpy_helper
 from edgeort.errors import InputError, ModelError, OutputError
 from edgeort.ort import open_session
 from edgeort.quantize import Budget, Options, Result, Steps, compare, quantize
-from edgeort.recipes.picture import parse
+from edgeort.recipes.picture_steps import parse
 from tests.models import mlp
 from tests.quantize.models import Net, mobile, pictures, samples, save
 

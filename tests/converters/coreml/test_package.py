@@ -18,7 +18,8 @@ from onnx import TensorProto, helper, numpy_helper
 from edgeort import model, sample
 from edgeort.converters import coreml
 from edgeort.errors import DeviceError, InputError, OutputError, ProfileError, ShapeError, UnsupportedError
-from edgeort.recipes.picture import Recipe, parse
+from edgeort.recipes.picture import Recipe
+from edgeort.recipes.picture_steps import parse
 from tests.converters.coreml.evaluator import Program, ct
 from tests.converters.coreml.support import FLOAT32, Graph, check, cleaned, evaluate, reference
 from tests.reference.build import ROOT

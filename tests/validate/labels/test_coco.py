@@ -12,7 +12,7 @@ from PIL import Image
 
 from edgeort.errors import InputError
 from edgeort.quantize.samples import Samples, open_samples
-from edgeort.recipes.picture import parse
+from edgeort.recipes.picture_steps import parse
 from edgeort.validate.labels.coco import read_boxes
 from edgeort.values import Value
 
