@@ -143,10 +143,8 @@ def _check(sound: Sound, head: Head, value: Value) -> None:
             continue
         text = ", ".join("?" if size is None else str(size) for size in made)
         turned = len(own) == 2 and dims[-2:] == own[::-1]
-        hint = (
-            "layout=frames-first" if turned else "fit SAMPLES makes all signals equally long" if size is None else None
-        )
+        longer = "fit SAMPLES makes all signals equally long" if size is None else None
         raise InputError(
             f"{FLAG}: the recipe makes [{text}], and axis {axis} of the model's input differs: {value.text()}",
-            hint=hint,
+            hint="layout=frames-first" if turned else longer,
         )
