@@ -6,6 +6,9 @@ path = "model.onnx"             # what `edgeort build` builds
 [preprocess]
 steps = "imagenet; crop 224"    # what `edgeort build` takes as --preprocess: docs/preprocessing.md
 
+[postprocess]
+steps = "softmax; top-k 5"      # what `edgeort build` takes as --postprocess
+
 [devices]
 pi = "ssh:pi@raspberrypi.local" # then `--on pi`
 phone = "adb:R58M123ABCD"
@@ -24,19 +27,24 @@ from edgeort.errors import InputError
 
 NAME = "edgeort.toml"
 _ALLOWED = (
-    'allowed: [model] with path = "model.onnx"; [preprocess] with steps = "imagenet"; [devices] with '
-    'NAME = "ssh:user@host" and the like'
+    'allowed: [model] with path = "model.onnx"; [preprocess] and [postprocess] with steps = "imagenet"; '
+    '[devices] with NAME = "ssh:user@host" and the like'
 )
+_RECIPES = ("preprocess", "postprocess")
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
 class Config:
-    """What the file says. `model` is a path here; `preprocess` is a recipe; `devices` maps names to what --on takes."""
+    """What the file says.
+
+    `model` is a path here; `preprocess` and `postprocess` are recipes; `devices` maps names to what --on takes.
+    """
 
     model: Path | None = None
     devices: Mapping[str, str] = field(default_factory=dict)
     preprocess: str | None = None
+    postprocess: str | None = None
 
 
 def read(folder: Path) -> Config | None:
@@ -48,19 +56,20 @@ def read(folder: Path) -> Config | None:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{NAME}: {error}", hint=_ALLOWED) from error
-    if not table or set(table) - {"model", "preprocess", "devices"}:
+    if not table or set(table) - {"model", *_RECIPES, "devices"}:
         raise _refused()
     model = _texts(table.get("model", {}))
-    steps = _texts(table.get("preprocess", {}))
+    steps = {name: _texts(table[name]) for name in _RECIPES if name in table}
     devices = _texts(table.get("devices", {}))
     if set(model) != ({"path"} if "model" in table else set()):
         raise _refused()
-    if set(steps) != ({"steps"} if "preprocess" in table else set()):
+    if any(set(section) != {"steps"} for section in steps.values()):
         raise _refused()
     for name in devices:
         if not _DEVICE.fullmatch(name) or name in ("local", "emulated", "ssh", "adb"):
             raise InputError(f"{NAME}: [devices]: {name!r} cannot be the name of a device", hint='pi = "ssh:pi@host"')
-    return Config(folder / model["path"] if model else None, devices, steps.get("steps"))
+    recipes = {name: section["steps"] for name, section in steps.items()}
+    return Config(folder / model["path"] if model else None, devices, **recipes)
 
 
 def _texts(section: Any) -> dict[str, str]:

@@ -23,6 +23,7 @@ def kernel_plans(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Small plans that together call every kernel that some node test of the ONNX project needs."""
     from tests.fuzz import corpus
     from tests.fuzz.compressed import compressed, compressed_batch
+    from tests.fuzz.lines import joined
     from tests.fuzz.pictures import pictures
     from tests.fuzz.quantised import dynamic, quantised_lines, quantised_network
 
@@ -38,7 +39,7 @@ def kernel_plans(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         large.write_bytes((folder / f"{name}.plan").read_bytes())
         corpus.write_inputs(large, inputs)
         found.insert(0, large)
-    for name, plan, given in pictures():
+    for name, plan, given in (*pictures(), joined()):
         found.insert(0, folder / f"{name}.plan")
         found[0].write_bytes(plan.to_bytes())
         corpus.write_inputs(found[0], given)

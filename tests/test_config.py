@@ -16,6 +16,8 @@ def test_what_it_says(tmp_path: Path):
     assert config.read(tmp_path) == config.Config(tmp_path / "m.onnx", {"pi": "ssh:pi@host"})
     (tmp_path / "edgeort.toml").write_text('[preprocess]\nsteps = "imagenet"\n')
     assert config.read(tmp_path) == config.Config(preprocess="imagenet")
+    (tmp_path / "edgeort.toml").write_text('[postprocess]\nsteps = "top-k 5"\n[preprocess]\nsteps = "yolo"\n')
+    assert config.read(tmp_path) == config.Config(preprocess="yolo", postprocess="top-k 5")
     (tmp_path / "edgeort.toml").write_text('[devices]\npi = "ssh:pi@host"\n')
     assert config.read(tmp_path) == config.Config(None, {"pi": "ssh:pi@host"})
 
@@ -23,7 +25,7 @@ def test_what_it_says(tmp_path: Path):
 @pytest.mark.parametrize(
     "text",
     ["", "[model]", "model = 3", "[devices]\npi = 3", "devices = []", "[more]", "[devices", '[devices]\nadb = "local"']
-    + ["[preprocess]", '[preprocess]\nsteps = "rgb"\nother = "x"']
+    + ["[postprocess]", "[postprocess]\nsteps = 5", "[preprocess]", '[preprocess]\nsteps = "rgb"\nother = "x"']
     + ['[devices]\n"a:b" = "local"', '[model]\npath = "m"\nother = 1'],
 )
 def test_what_it_must_not(tmp_path: Path, text: str):

@@ -15,6 +15,7 @@ from edgeort.device_profiles import KernelRate, Measured
 from edgeort.errors import BundleError
 from edgeort.providers import Node
 from edgeort.recipes.front import Front
+from edgeort.recipes.hearing import Hearing
 from edgeort.values import Value
 
 FORMAT = 2
@@ -75,7 +76,9 @@ class Manifest:
     candidates: tuple[dict[str, Any], ...] = ()
     measured: Measured | None = None
     preprocessing: dict[str, Any] | None = None  # how pictures become an input: Front.to_dict
+    sound: dict[str, Any] | None = None  # how a signal becomes an input: Hearing.to_dict
     quantization: dict[str, Any] | None = None  # how int8 was made, its budget, and what was measured
+    postprocessing: dict[str, Any] | None = None  # its `recipe`, and the names of its `outputs`, which come first
     tokenizer: dict[str, Any] | None = None  # `type`, the path of its `vocabulary` in the bundle, whether it is `cased`
     files: dict[str, File] = field(default_factory=dict)
 
@@ -87,9 +90,19 @@ class Manifest:
         return data
 
     @property
+    def own_outputs(self) -> tuple[Value, ...]:
+        """Those of the model itself, behind what post-processing made of them."""
+        return self.outputs[len((self.postprocessing or {}).get("outputs", ())) :]
+
+    @property
     def front(self) -> Front | None:
         """How pictures become an input of the model; None where the build saw none. Raises BundleError."""
         return None if self.preprocessing is None else Front.from_dict(self.preprocessing)
+
+    @property
+    def hearing(self) -> Hearing | None:
+        """How a signal becomes an input of the model; None where the bundle takes none. Raises BundleError."""
+        return None if self.sound is None else Hearing.from_dict(self.sound)
 
     @property
     def built_in(self) -> Front | None:

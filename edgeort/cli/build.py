@@ -45,6 +45,8 @@ from edgeort.errors import InputError
 if TYPE_CHECKING:
     from edgeort.pipeline import Wish
     from edgeort.pipeline.accuracy import Precision
+    from edgeort.recipes.picture import Recipe
+    from edgeort.recipes.sound import Sound
 
 
 @command
@@ -78,6 +80,12 @@ def build(
         Path | None, typer.Option("--vocab", help="A WordPiece vocab.txt: the library gets a tokenizer.")
     ] = None,
     cased: Annotated[bool, typer.Option("--cased", help="The vocabulary tells capital letters from small.")] = False,
+    postprocess: Annotated[
+        str | None,
+        typer.Option(
+            "--postprocess", metavar="RECIPE", help="What becomes of the outputs: 'softmax; top-k 5 labels=FILE'."
+        ),
+    ] = None,
     signatures: Annotated[
         bool, typer.Option("--signatures", help="The library can refuse plans that a key did not sign: edgeort sign.")
     ] = False,
@@ -139,7 +147,8 @@ def build(
         refuse_without_data(threshold, output=output, characters=characters, samples=samples)
     if tensor_input and preprocess is None:
         raise InputError("--tensor-input is about a recipe, and there is none", hint="add --preprocess RECIPE")
-    recipe = read_recipe(preprocess or _recipe_of(Path.cwd()))
+    found = config.read(Path.cwd())
+    recipe, sound = _recipes(preprocess or (found.preprocess if found else None), tensor_input)
     path, said = choose_model(model, Path.cwd())
     profile = device_profiles.load(device)
     to = out or Path("build") / f"{path.stem}-{profile.name}"
@@ -177,8 +186,9 @@ def build(
             accuracy=accuracy,
             inputs=read_inputs(inputs),
             wish=_wish(provider, require, provider_option or ()),
-            preprocess=None if tensor_input else recipe,
+            preprocess=sound or (None if tensor_input else recipe),
             vocabulary=None if vocab is None else Vocabulary(vocab, cased),
+            postprocess=postprocess or (found.postprocess if found else None),
             signatures=signatures,
             model_licence=_licence(model_license),
             keep_stages=keep_stages,
@@ -215,10 +225,15 @@ def _wish(provider: str, required: str | None, options: Sequence[str]) -> Wish:
     return Wish(required or provider, required is not None, {key.strip(): value.strip() for key, _, value in pairs})
 
 
-def _recipe_of(folder: Path) -> str | None:
-    """The recipe in `folder`/edgeort.toml, if there is one."""
-    found = config.read(folder)
-    return None if found is None else found.preprocess
+def _recipes(text: str | None, tensor_input: bool) -> tuple[Recipe | None, Sound | None]:
+    """What a recipe is, for pictures or for sound. InputError where it does not go with --tensor-input."""
+    from edgeort.recipes.sound import is_sound, read_sound
+
+    if text is None or not is_sound(text):
+        return read_recipe(text), None
+    if tensor_input:
+        raise InputError("--tensor-input is for pictures, and the recipe is one for sound", hint="leave it out")
+    return None, read_sound(text)
 
 
 def choose_model(given: Path | None, folder: Path) -> tuple[Path, str]:

@@ -44,7 +44,7 @@ Preprocess = Annotated[
     typer.Option(
         "--preprocess",
         metavar="RECIPE",
-        help="How pictures become the model's input: imagenet, yolo, ..., or steps: docs/preprocessing.md.",
+        help="How pictures or sound become the input: imagenet, yolo, whisper, ..., or steps: docs/preprocessing.md.",
     ),
 ]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, max=64, help="Number of threads.")]

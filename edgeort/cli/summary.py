@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -31,6 +31,7 @@ def print_result(result: BuildResult, path: Path, said: str) -> None:
         ("plan" if ours else "model", f"{size(result.model_bytes)} of graph and weights{_weights(result)}"),
         *([("arena", f"{size(result.arena_bytes)} of activations{limit}")] if ours else []),
         ("nodes", f"{result.nodes}, all on the {result.provider} provider{_precisions(result)}"),
+        *([("after", _after(result.postprocessing))] if result.postprocessing else []),
         *([("needs", f"pip install {' '.join(result.requirements)}")] if result.requirements else []),
         ("ran on", result.checked_on),
         *([("check", _check(result.comparisons))] if result.comparisons else []),
@@ -65,6 +66,10 @@ def print_result(result: BuildResult, path: Path, said: str) -> None:
         print_evaluation(result.evaluation, "the bundle against the float model")
     for sentence in result.refusals:
         typer.echo(f"note: {sentence}", err=True)
+
+
+def _after(made: dict[str, Any]) -> str:
+    return f"{made['recipe']} -> {', '.join(made['outputs'])}"
 
 
 def _pruned(done: Pruning | Sparsity) -> str:

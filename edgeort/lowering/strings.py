@@ -15,6 +15,7 @@ from edgeort.lowering.params import PARAMS
 from edgeort.lowering.plan import dtype_code
 from edgeort.lowering.regex import Unreadable, program
 from edgeort.lowering.typed import CODES
+from edgeort.recipes.lines import DOMAIN, JOIN
 
 _ACTIONS = ("NONE", "LOWER", "UPPER")
 
@@ -26,6 +27,11 @@ def texts(ctx: Lowering, node: ir.Node, name: str, values: Sequence[str | bytes]
 
 def _concat(ctx: Lowering, node: ir.Node, group: Group) -> None:
     ctx.emit("StringConcat", node)
+
+
+def _join(ctx: Lowering, node: ir.Node, group: Group) -> None:
+    """JoinStrings of recipes/lines.py."""
+    ctx.emit("StringJoin", node)
 
 
 def _split(ctx: Lowering, node: ir.Node, group: Group) -> None:
@@ -158,6 +164,7 @@ def _code(array: np.ndarray) -> int:
 HANDLERS = {
     ("", "StringConcat"): _concat,
     ("", "StringSplit"): _split,
+    (DOMAIN, JOIN): _join,
     ("", "StringNormalizer"): _normalizer,
     ("", "RegexFullMatch"): _regex,
     ("com.microsoft", "Tokenizer"): _tokenizer,

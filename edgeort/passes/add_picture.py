@@ -18,6 +18,7 @@ from edgeort.passes.quantised import HIGH, LOW, UNSIGNED_BIAS, quantity
 from edgeort.recipes.form import Form
 from edgeort.recipes.picture import FITS, METHODS, Recipe
 from edgeort.recipes.reference import LUMA, channels_of, table
+from edgeort.recipes.tail import PICTURE
 
 DOMAIN = "edgeort.image"
 NAME = "Picture"
@@ -44,6 +45,9 @@ def add_picture(model: ir.Model, recipe: Recipe, form: Form, *, channels_last: b
     )  # fmt: skip
     result.replace_all_uses_with(made, replace_graph_outputs=True)
     graph.inputs[list(graph.inputs).index(old)] = picture
+    for value in [value for value in graph.inputs if value.name == PICTURE]:  # what stands behind the model reads it
+        value.replace_all_uses_with(picture)
+        graph.inputs.remove(value)
     graph.initializers[f"{form.name}_levels"] = constant
     graph.insert_before(next(iter(graph)), node)
     for reader in gone:

@@ -23,6 +23,7 @@ from edgeort.passes.context import IoLayout
 from edgeort.pipeline import accuracy as accuracies
 from edgeort.pipeline import packing
 from edgeort.pipeline.accuracy import Accuracy
+from edgeort.pipeline.behind import Behind
 from edgeort.pipeline.choosing import Wish, check_any, choose, recorded
 from edgeort.pipeline.place import Place
 from edgeort.pipeline.pruning import prune
@@ -32,7 +33,10 @@ from edgeort.pipeline.walk import Walk
 from edgeort.progress import Progress
 from edgeort.providers import Request
 from edgeort.recipes.front import bind
+from edgeort.recipes.hearing import hear
 from edgeort.recipes.picture import Recipe
+from edgeort.recipes.postprocessing import read_postprocessing
+from edgeort.recipes.sound import Sound
 
 
 def build(
@@ -45,8 +49,9 @@ def build(
     threads: int | None = None,
     ram_limit: int | None = None,
     accuracy: Accuracy | None = None,
-    preprocess: Recipe | None = None,
+    preprocess: Recipe | Sound | None = None,
     vocabulary: Vocabulary | None = None,
+    postprocess: str | None = None,
     signatures: bool = False,
     model_licence: str = "",
     wish: Wish | None = None,
@@ -60,18 +65,25 @@ def build(
     `shapes` fixes dimensions of inputs; `io_layout` is that of rank-4 inputs and outputs; `threads` is the bundle's
     default, the profile's when None. `ram_limit` is what activations may take, in bytes: the runtime works in smaller
     strips to keep it, or BudgetError says the least that it needs. `accuracy` asks for pruning, int8 and a verdict on
-    samples. With `preprocess` the bundle takes pictures, of which that makes the model's input. With a `vocabulary` the
-    library has a tokenizer, with `signatures` it can refuse plans that a key did not sign. `model_licence` is an SPDX
-    expression. `wish` says which provider is wanted; by default the fastest of the profile's, where the device is here
-    to measure. `inputs` are golden ones by name, for models that random data do not suit. With `keep_stages`,
-    `<out>.stages/` gets the ONNX model after every stage. `on` is the device that checks and measures, as --on has it:
-    then every provider that could serve it is tried; None is this machine or an emulator.
+    samples. With `preprocess` the bundle takes pictures or sound, of which that makes the model's input; with
+    `postprocess` what that recipe makes of the model's outputs comes before them. With a `vocabulary` the library has a
+    tokenizer, with `signatures` it can refuse plans that a key did not sign. `model_licence` is an SPDX expression.
+    `wish` says which provider is wanted; by default the fastest of the profile's, where the device is here to measure.
+    `inputs` are golden ones by name, for models that random data do not suit. With `keep_stages`, `<out>.stages/` gets
+    the ONNX model after every stage. `on` is the device that checks and measures, as --on has it: then every provider
+    that could serve it is tried; None is this machine or an emulator.
     Raises an EdgeortError; then nothing stands at `out` that was not there before.
     """
     if ram_limit is not None and not 0 < ram_limit < 2**63:
         raise InputError(f"ram_limit is {ram_limit}; it is a number of bytes, 1 or more")
     path, out, device, wanted = Path(model_path), Path(out), _load_profile(profile), wish or Wish()
     asked = (accuracy or Accuracy()).checked(device)
+    if isinstance(preprocess, Sound) and (asked.data is not None or asked.eval_data is not None):
+        raise InputError(
+            "samples are what the model takes, and a bundle with a recipe for sound takes signals",
+            hint="edgeort quantize MODEL --data DIR -o INT8.onnx, then edgeort build INT8.onnx --preprocess RECIPE",
+        )
+    recipe = None if postprocess is None else read_postprocessing(postprocess)
     walk = Walk(progress, out.with_name(f"{out.name}.stages") if keep_stages else None)
     parts = (*((toolchain.TEXT,) if vocabulary else ()), *((toolchain.SIGNATURE,) if signatures else ()))
     request = Request(
@@ -87,7 +99,8 @@ def build(
         graph = walk.keep("load", model.load(path, shapes=shapes))
     with walk.stage("clean"):
         graph = walk.keep("clean", model.clean(graph))
-    front = None if preprocess is None else bind(preprocess, signature(graph)[0], built_in=True)
+    front = bind(preprocess, signature(graph)[0], built_in=True) if isinstance(preprocess, Recipe) else None
+    hearing = hear(preprocess, signature(graph)[0]) if isinstance(preprocess, Sound) else None
     request = replace(request, front=front)
     sets = accuracies.open_sets(asked, graph, front)
     pruned = None if not asked.prunes else prune(path, shapes, asked, sets, walk)
@@ -98,9 +111,25 @@ def build(
         quantised = accuracies.quantise(path, shapes, asked, sets, device, walk, left)
         graph, reference = quantised.graph, quantised.model
     preprocessing = accuracies.preprocessing_of(front, sets)
+    if hearing is not None:
+        hearing.attach(graph)
+        walk.keep("preprocess", graph)
+    behind = None if recipe is None else Behind.attached_to(recipe, graph, front, walk)
     with ExitStack() as trials, Place(on, device) as place:
         workshop = Workshop(
-            path, out, graph, reference, request, walk, vocabulary, preprocessing, inputs or {}, place, model_licence
+            path,
+            out,
+            graph,
+            reference,
+            request,
+            walk,
+            vocabulary,
+            preprocessing,
+            inputs or {},
+            place,
+            model_licence,
+            behind,
+            hearing,
         )
         attempt, candidates = choose(wanted, workshop, trials)
         made, ran = attempt.made, attempt.ran
@@ -137,6 +166,7 @@ def build(
         requirements=made.requirements,
         comparisons=tuple(attempt.comparisons),
         samples=sets.told,
+        postprocessing=None if behind is None else behind.about,
         pruning=None if pruned is None else pruned.result,
         sparse=made.sparse,
         quantization=None if quantised is None else quantised.result,

@@ -54,6 +54,8 @@ def _filled(manifest: Manifest, given: Mapping[str, np.ndarray], *, binary: bool
     made, front = golden.make_inputs(manifest.inputs, binary=binary), manifest.built_in
     if front is not None:
         made[front.form.name] = golden_picture.picture(front)
+    if manifest.hearing is not None:
+        made[manifest.hearing.value.name] = manifest.hearing.golden()
     return list({**made, **given}.values())
 
 

@@ -20,11 +20,13 @@ from edgeort.comparison import Comparison
 from edgeort.elements import NAMES
 from edgeort.errors import UnsupportedError
 from edgeort.pipeline import checking, packing
+from edgeort.pipeline.behind import Behind
 from edgeort.pipeline.checking import Model, Ran
 from edgeort.pipeline.place import Place
 from edgeort.pipeline.walk import Walk
 from edgeort.providers import Made, Node, Provider, Request
 from edgeort.providers.provider import Costs
+from edgeort.recipes.hearing import Hearing
 from edgeort.validate import reference_outputs
 from edgeort.validate.validation import compare_with_reference, feeds_of
 from edgeort.values import Value
@@ -66,6 +68,8 @@ class Workshop:
     inputs: Mapping[str, np.ndarray]  # golden ones that are given
     place: Place
     model_licence: str = ""
+    behind: Behind | None = None
+    hearing: Hearing | None = None
 
     def attempt(self, provider: Provider, trials: ExitStack) -> Attempt:
         """The provider's bundle in a folder that lasts as long as `trials`. Raises an EdgeortError."""
@@ -73,7 +77,11 @@ class Workshop:
         _check_types(made)
         manifest = packing.make_manifest(self.path, self.request, made, self.model_licence)
         tokenizer = self.vocabulary.about if self.vocabulary else None
-        manifest = replace(manifest, preprocessing=self.preprocessing, tokenizer=tokenizer)
+        about = None if self.behind is None else self.behind.about
+        sound = None if self.hearing is None else self.hearing.to_dict()
+        manifest = replace(
+            manifest, preprocessing=self.preprocessing, sound=sound, postprocessing=about, tokenizer=tokenizer
+        )
         contents = packing.make_contents(manifest, made, self.request.parts, self.vocabulary)
         inputs = checking.golden_inputs(self.reference, manifest, self.inputs)
         manifest = replace(manifest, nodes=with_costs(made.nodes, made.costs, made.inputs, inputs))
@@ -83,6 +91,8 @@ class Workshop:
             comparisons = []
             if ran.outputs is not None:
                 comparisons = compare_with_reference(self.reference, manifest, inputs, ran.outputs)
+                if self.behind is not None:
+                    comparisons = [*self.behind.compare(manifest, inputs, ran.outputs), *comparisons]
         size = sum(packing.sizes_of(contents).values())
         return Attempt(made, manifest, contents, bundle, inputs, ran, comparisons, size, self._predict(manifest))
 
@@ -97,6 +107,8 @@ class Workshop:
         manifest, outputs = attempt.manifest, attempt.ran.outputs
         if outputs is None:
             outputs = reference_outputs(self.reference, feeds_of(manifest, attempt.inputs))
+            if self.behind is not None:
+                outputs = [*self.behind.expected(manifest, attempt.inputs, outputs), *outputs]
         by_value = dict(zip(manifest.outputs, outputs, strict=True))
         found = golden.files(attempt.inputs, by_value, whole=manifest.min_sqnr_db is not None)
         front = manifest.built_in

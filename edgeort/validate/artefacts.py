@@ -128,9 +128,10 @@ def sample_inputs(manifest: Manifest) -> list[Value]:
 
 
 def named(manifest: Manifest, outputs: Sequence[np.ndarray]) -> Answer:
-    """The bundle's outputs by name, with channels first."""
-    is_nhwc = manifest.io_layout == "nhwc"
-    return {value.name: channels_first(array, is_nhwc) for value, array in zip(manifest.outputs, outputs, strict=True)}
+    """The model's outputs by name, with channels first; not what post-processing made of them."""
+    is_nhwc, values = manifest.io_layout == "nhwc", manifest.own_outputs
+    own = outputs[len(outputs) - len(values) :]
+    return {value.name: channels_first(array, is_nhwc) for value, array in zip(values, own, strict=True)}
 
 
 def channels_first(array: np.ndarray, is_nhwc: bool) -> np.ndarray:

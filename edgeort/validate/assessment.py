@@ -116,6 +116,11 @@ def samples_of(
     judged: Bundle | Path, model: str | os.PathLike[str], exam: Exam, recipe: Recipe | None = None
 ) -> tuple[Samples, list[str]]:
     """The samples of an exam, as the float model takes them, and what is odd about model and recipe."""
+    if isinstance(judged, Bundle) and judged.manifest.hearing is not None:
+        raise InputError(
+            f"{judged.path}: the bundle takes sound, and samples are what the model without a recipe takes",
+            hint="judge a bundle that is built without --preprocess",
+        )
     if isinstance(judged, Bundle):
         inputs, warnings = sample_inputs(judged.manifest), _other_model(judged, Path(model))
         built = judged.manifest.front

@@ -16,7 +16,7 @@ from edgeort.comparison import Comparison, accept, compare_all
 from edgeort.devices import Device, Job
 from edgeort.errors import InputError, ModelError
 from edgeort.session import checked
-from edgeort.validate.artefacts import channels_first
+from edgeort.validate.artefacts import channels_first, named
 from edgeort.validate.assessment import sha256_of
 from edgeort.validate.reference import reference_outputs
 from edgeort.validate.stream import Stream
@@ -73,9 +73,12 @@ def validate(
 def compare_with_reference(
     model: str | os.PathLike[str] | bytes, manifest: Manifest, inputs: Sequence[np.ndarray], ours: Sequence[np.ndarray]
 ) -> list[Comparison]:
-    """Compares a bundle's outputs with ONNX Runtime's on the same data, in the bundle's layout. Raises CheckError."""
-    feeds, names = feeds_of(manifest, inputs), [value.name for value in manifest.outputs]
-    found = [channels_first(array, manifest.io_layout == "nhwc") for array in ours]
+    """Compares a model's outputs with ONNX Runtime's on the same data, in the bundle's layout. Raises CheckError.
+
+    `ours` are all outputs of the bundle; those of post-processing are not compared here.
+    """
+    answer = named(manifest, ours)
+    feeds, names, found = feeds_of(manifest, inputs), list(answer), list(answer.values())
     want = reference_outputs(model, feeds)
     if any(node.precision == INT8 for node in manifest.nodes):
         other = reference_outputs(model, feeds, optimised=False)
@@ -87,9 +90,11 @@ def compare_with_reference(
 
 
 def feeds_of(manifest: Manifest, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """The inputs by name, as the ONNX model has them: of a picture, what the recipe makes."""
+    """The inputs by name, as the ONNX model has them: of a picture or a signal, what the recipe makes."""
     nhwc, front = manifest.io_layout == "nhwc", manifest.built_in
     feeds = {value.name: channels_first(array, nhwc) for value, array in zip(manifest.inputs, inputs, strict=True)}
+    if manifest.hearing is not None:
+        return manifest.hearing.prepared(feeds)
     return feeds if front is None else front.prepared(feeds)
 
 
@@ -99,6 +104,8 @@ def _inputs(manifest: Manifest, feeds: Mapping[str, np.ndarray] | None) -> list[
         shapes, front = golden.choose_shapes(values), manifest.built_in
         if front is not None:
             shapes[front.form.name] = golden_picture.picture(front).shape
+        if manifest.hearing is not None:
+            shapes[manifest.hearing.value.name] = manifest.hearing.golden().shape
         return [golden.random_input(v, _OTHER_INDEX + i, shapes[v.name]) for i, v in enumerate(values)]
     names = {value.name for value in values}
     if names != set(feeds):

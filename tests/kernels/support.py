@@ -72,6 +72,8 @@ def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
     """Equal shape, dtype and bytes; NaN equals NaN whatever its payload."""
     if a.shape != b.shape or a.dtype != b.dtype:
         return False
+    if a.dtype == object:  # strings
+        return np.array_equal(a, b)
     if a.dtype.kind == "f":
         a, b = (np.where(np.isnan(x), x.dtype.type(np.nan), x) for x in (a, b))
     return a.tobytes() == b.tobytes()

@@ -17,6 +17,7 @@ from edgeort.engine import Engine
 from edgeort.errors import EdgeortError, InputError, UnsupportedError
 from edgeort.lowering.regex import Unreadable, program
 from edgeort.passes import PassContext, run_passes
+from tests.fuzz.lines import joined, joined_model
 from tests.kernels.support import LEVELS, open_plan, reference
 
 WORDS = np.array(
@@ -258,3 +259,28 @@ def test_what_is_no_string(tmp_path: Path) -> None:
     assert got.tolist() == ["a\0b", "\udcff"]
     with pytest.raises(EdgeortError):
         engine.run([np.array([["a"]], object)])
+
+
+@pytest.mark.parametrize("shape", [(3, 7), (1, 1), (2, 0), (0, 5)])
+def test_joined(shape: tuple[int, int], tmp_path: Path):
+    rng = np.random.default_rng(0)
+    entries, kept = rng.integers(0, 4, shape), rng.integers(0, 2, shape).astype(bool)
+    proto = joined_model()
+    engine = open_plan(joined()[1], tmp_path, threads=2)
+    rows = ["".join(np.array(["a", "", "bc", "two words"])[e[k]]) for e, k in zip(entries, kept, strict=True)]
+    for _ in range(2):
+        (y,) = engine.run([entries, kept])
+        assert y.shape == shape[:1] and y.tolist() == rows
+    if all(shape):
+        np.testing.assert_array_equal(reference(proto, [entries, kept])[0], y)
+
+
+def test_entries_that_are_kept_must_be_there(tmp_path: Path):
+    engine = open_plan(joined()[1], tmp_path)
+    entries, kept = np.array([[0, 4, -1]]), np.array([[True, False, False]])
+    assert engine.run([entries, kept])[0].tolist() == ["a"]
+    for place in (1, 2):
+        kept[0, place] = True
+        with pytest.raises(EdgeortError, match=f"entry {entries[0, place]} is none of its 4 strings"):
+            engine.run([entries, kept])
+        kept[0, place] = False

@@ -1,0 +1,51 @@
+"""Recipes on the command line and in edgeort.toml."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgeort import sample
+from tests.cli.support import call
+from tests.models import ON_HOST
+
+
+def test_build_says_what_comes_out(tmp_path: Path):
+    labels = tmp_path / "labels.txt"
+    labels.write_text("\n".join("abcdefghij"))
+    recipe = f"softmax; top-k 2 labels={labels}"
+    result = call("build", sample.path(), *ON_HOST, "-o", tmp_path / "b", "--postprocess", recipe)
+    assert result.exit_code == 0, result.output
+    row = next(line for line in result.stdout.splitlines() if line.startswith("  after"))
+    assert row.split("after")[1].strip().startswith("softmax; top-k 2")
+    result = call("validate", tmp_path / "b", "--model", sample.path())
+    assert result.exit_code == 0 and "logits" in result.stdout and "label" not in result.stdout
+
+
+def test_the_recipe_of_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "labels.txt").write_text("\n".join("abcdefghij"))
+    (tmp_path / "edgeort.toml").write_text('[postprocess]\nsteps = "top-k 1 labels=labels.txt"\n')
+    result = call("build", sample.path(), *ON_HOST, "-o", "b", "--json")
+    assert result.exit_code == 0, result.output
+    made = json.loads(result.stdout)["postprocessing"]
+    assert made == {"recipe": "top-k 1 labels=labels.txt", "outputs": ["label", "score", "class"]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--postprocess", "yolo"], "and yolo reads [1, 4 + classes, boxes]"),
+        (["--postprocess", "top-k 11"], "output 'logits' of the model has 10 classes"),
+        (["--postprocess", "; ;"], "there is no step in it"),
+        (["--preprocess", "whisper"], "axis 2 of the model's input differs"),
+        (["--preprocess", "whisper", "--tensor-input"], "--tensor-input is for pictures"),
+        (["--preprocess", "log-mel mels=8; rgb"], "'rgb': unknown"),
+    ],
+)
+def test_what_is_wrong_is_bad_input(arguments: list[str], message: str, tmp_path: Path):
+    result = call("build", sample.path(), *ON_HOST, "-o", tmp_path / "b", *arguments)
+    assert result.exit_code == 2 and message in result.stderr.replace("\n", " ")
+    assert not (tmp_path / "b").exists()

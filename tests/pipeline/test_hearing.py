@@ -1,0 +1,115 @@
+"""Builds with a recipe for sound: the bundle takes a signal of any length."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import helper, numpy_helper
+
+import edgeort
+from edgeort.bundle import open_bundle
+from edgeort.devices import open_device
+from edgeort.errors import InputError
+from edgeort.recipes.hearing import hear
+from edgeort.recipes.sound import read_sound
+from edgeort.validate import Exam, assess
+from edgeort.validate.validation import validate
+from edgeort.values import Value
+from tests.models import HOST, model
+
+RECIPE = "from=int16; resample 8000 from=11025; log-mel n_fft=256 hop=80 mels=20 pad=reflect top=80"
+
+
+@pytest.fixture(scope="module")
+def listener(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """bands [1, 1, 20, T] -> convolution, mean over time -> scores [1, 6]."""
+    rng = np.random.default_rng(0)
+    weights = [
+        numpy_helper.from_array(rng.standard_normal((6, 1, 20, 3)).astype(np.float32) / 60, "w"),
+        numpy_helper.from_array(np.array([1, 6], np.int64), "shape"),
+    ]
+    nodes = [
+        helper.make_node("Conv", ["bands", "w"], ["c"]),
+        helper.make_node("GlobalAveragePool", ["c"], ["m"]),
+        helper.make_node("Reshape", ["m", "shape"], ["scores"]),
+    ]
+    path = tmp_path_factory.mktemp("model") / "listener.onnx"
+    onnx.save(model(nodes, [("bands", [1, 1, 20, "T"])], [("scores", [1, 6])], weights), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def bundle(listener: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("bundles") / "listener"
+    edgeort.build(listener, HOST, out, preprocess=read_sound(RECIPE), postprocess="softmax; top-k 2", keep_stages=True)
+    return out
+
+
+def test_a_session_takes_signals_of_any_length(bundle: Path, listener: Path):
+    hearing = hear(read_sound(RECIPE), [Value("bands", "float32", (1, 1, 20, "T"))])
+    reference = onnxruntime.InferenceSession(listener, providers=["CPUExecutionProvider"])
+    with edgeort.InferenceSession(bundle) as session:
+        (value,) = session.get_inputs()
+        assert (value.name, value.type, value.shape) == ("bands", "tensor(int16)", ["bands_samples"])
+        for samples in (400, 11025, 30001):
+            x = (np.random.default_rng(samples).standard_normal(samples) * 3000).astype(np.int16)
+            score, classes, scores = session.run(None, {"bands": x})
+            (want,) = reference.run(None, hearing.prepared({"bands": x}))
+            np.testing.assert_allclose(scores, want, rtol=1e-4, atol=1e-4)
+            np.testing.assert_array_equal(classes[0], np.argsort(-scores[0])[:2])
+
+
+def test_validation_hears_too(bundle: Path, listener: Path):
+    with open_bundle(bundle) as opened:
+        with open_device(None, opened.manifest) as device:
+            found = validate(opened, device, model=listener)
+        assert [comparison.output for comparison in found.comparisons] == ["scores"]
+        assert opened.manifest.hearing is not None and opened.manifest.hearing.sound == read_sound(RECIPE)
+        with pytest.raises(InputError, match="the bundle takes sound"):
+            assess(opened, listener, Exam([{"bands": np.zeros((1, 1, 20, 9), np.float32)}]))
+
+
+def test_onnx_runtime_runs_the_models_that_are_kept(bundle: Path):
+    stage = next(Path(f"{bundle}.stages").glob("*-postprocess.onnx"))
+    session = onnxruntime.InferenceSession(stage, providers=["CPUExecutionProvider"])
+    with edgeort.InferenceSession(bundle) as ours:
+        x = (np.random.default_rng(1).standard_normal(5000) * 3000).astype(np.int16)
+        for a, b in zip(ours.run(None, {"bands": x}), session.run(None, {"bands": x}), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "shape", "message", "hint"),
+    [
+        ("log-mel mels=20", (1, 1, 20, 30), "axis 3 of the model's input differs", "fit SAMPLES"),
+        ("fit 2400; log-mel mels=20 n_fft=256 hop=80", (1, 1, 20, 30), r"the recipe makes \[1, 1, 20, 31\]", None),
+        ("fit 2400; log-mel mels=20 n_fft=256 hop=80", (1, 31, 20), "axis 1", "layout=frames-first"),
+        ("log-mel mels=20", (2, 20, "T"), "axis 0", None),
+        ("log-mel mels=20", (20,), "has rank 1", None),
+        ("input=y; log-mel", (1, 20, "T"), "becomes one input of float32", "input=bands"),
+    ],
+)
+def test_what_does_not_fit_is_named(recipe: str, shape: tuple, message: str, hint: str | None):
+    with pytest.raises(InputError, match=message) as caught:
+        hear(read_sound(recipe), [Value("bands", "float32", shape)])
+    assert hint is None or hint in str(caught.value.hint)
+
+
+def test_a_golden_signal_is_exact():
+    hearing = hear(read_sound("log-mel"), [Value("x", "float32", (1, 128, "T"))])
+    signal = hearing.golden()
+    assert signal.dtype == np.float32 and len(signal) == 1 << 15
+    assert np.abs(signal).max() <= 1 and np.array_equal(signal * 32768, np.rint(signal * 32768))
+
+
+def test_samples_are_refused_before_any_work(listener: Path, tmp_path: Path):
+    from edgeort.pipeline import Accuracy
+
+    with pytest.raises(InputError, match="takes signals"):
+        edgeort.build(
+            listener, HOST, tmp_path / "b", preprocess=read_sound(RECIPE), accuracy=Accuracy("int8", tmp_path)
+        )
