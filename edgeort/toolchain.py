@@ -209,7 +209,16 @@ def _builtins(to: Target) -> list[Path]:
     """What 32-bit Arm has no instructions for, such as divisions of 64 bits: with -nostdlib nothing links it."""
     if to.arch != "armv7":
         return []
-    flags = ("-target", to.exe_triple, f"-mcpu={to.cpu}", "-O", "ReleaseFast", "-fPIC", "-fstrip", "-ffunction-sections")
+    flags = (
+        "-target",
+        to.exe_triple,
+        f"-mcpu={to.cpu}",
+        "-O",
+        "ReleaseFast",
+        "-fPIC",
+        "-fstrip",
+        "-ffunction-sections",
+    )
 
     def make(path: Path) -> None:
         _zig([*flags, str(Path(_compiler()).parent / "lib/compiler_rt.zig"), f"-femit-bin={path}"], "build-lib")

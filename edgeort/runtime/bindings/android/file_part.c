@@ -22,7 +22,7 @@ static void* map(size_t bytes, int protection, int flags, int file, int64_t offs
 #if UINTPTR_MAX > UINT32_MAX
   return mmap(NULL, bytes, protection, flags, file, offset);
 #else
-  return (void*)syscall(SYS_mmap2, NULL, bytes, protection, flags, file, (unsigned long)(offset >> 12)); // in units of 4096
+  return (void*)syscall(SYS_mmap2, NULL, bytes, protection, flags, file, (unsigned long)(offset >> 12));  // in units of 4096
 #endif
 }
 
