@@ -32,8 +32,8 @@ from edgeort.families import (
 from edgeort.targets import BIONIC, BIONIC_ENGINES, LEVELS, TARGETS, Target, target
 
 __all__ = [
-    "BIONIC", "LEVELS", "RUNTIME", "SIGNATURE", "TARGETS", "TEXT", "Target", "adapter_and_harness", "all_kernels",
-    "compiler_version", "families", "family_levels", "harness", "held_levels", "library",
+    "BIONIC", "Binding", "LEVELS", "RUNTIME", "SIGNATURE", "TARGETS", "TEXT", "Target", "adapter_and_harness",
+    "all_kernels", "compiler_version", "families", "family_levels", "harness", "held_levels", "library",
     "library_and_harness", "probe", "tables", "target",
 ]  # fmt: skip
 
@@ -50,6 +50,7 @@ COMPILE = (
 
 
 SMALL = ("-Os",)  # of the harness's own code, which is in every bundle and in no timed run
+C = ("-x", "c", "-std=gnu11")  # behind COMPILE
 
 
 @functools.cache
@@ -79,8 +80,8 @@ def compiler_version() -> str:
     return f"{Path(_compiler()).name} {version('ziglang')}"
 
 
-def _zig(arguments: Sequence[str]) -> None:
-    command, environment = [_compiler(), "cc", *arguments], _zig_environment()
+def _zig(arguments: Sequence[str], tool: str = "cc") -> None:
+    command, environment = [_compiler(), tool, *arguments], _zig_environment()
     result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment)
     if result.returncode:
         detail = result.stderr.strip() or result.stdout.strip() or f"exit status {result.returncode}"
@@ -115,9 +116,18 @@ class _Unit:
         return cached(f"{self.source.stem.replace('.', '_')}.o", key, make)
 
 
+@dataclass(frozen=True)
+class Binding:
+    """Another language's API over the C API, in the same library: a folder of C, its flags, the library's file name."""
+
+    folder: Path
+    flags: tuple[str, ...]
+    library: str
+
+
 def _object_triple(to: Target, triple: str) -> str:
     # Android has no libc headers here. The runtime keeps to what musl and bionic share (platform_posix.cc).
-    return "aarch64-linux-musl" if to.os == "android" else triple
+    return to.exe_triple if to.os == "android" else triple
 
 
 def _units(
@@ -125,7 +135,7 @@ def _units(
 ) -> list[_Unit]:
     kernels_triple = _object_triple(to, to.triple)
     pic = _pic(to)
-    base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
+    base = (*pic, *_cpu(to))
     sources = (path for part in ("core", *parts) for path in sorted((RUNTIME / part).glob("*.cc")))
     units = [_Unit(path, _object_triple(to, triple), base) for path in sources]
     for family in families_of(ops):
@@ -136,7 +146,7 @@ def _units(
                 units.append(_Unit(path, kernels_triple, (*base, macro)))
                 continue
             for level in own:
-                cpu = (f"-mcpu={LEVELS[level]}",) if LEVELS[level] else ()
+                cpu = (f"-mcpu={LEVELS[level]}",) if LEVELS[level] else _cpu(to)
                 units.append(_Unit(path, kernels_triple, (*pic, *cpu, f"-DEDGEORT_ISA={level}")))
     return units
 
@@ -154,23 +164,35 @@ def _compile(units: Sequence[_Unit], to: Target, ops: Sequence[str], triple: str
         return list(pool.map(_Unit.compile, units))
 
 
-def library(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None, parts: Sequence[str] = ()) -> Path:
+def library(
+    to: Target,
+    ops: Sequence[str],
+    levels: Sequence[str] | None = None,
+    parts: Sequence[str] = (),
+    binding: Binding | None = None,
+) -> Path:
     """The stripped shared library that holds the runtime and `ops`, for `levels` (default: all of the target's).
 
-    `parts` are of those that few need: TEXT, SIGNATURE.
+    `parts` are of those that few need: TEXT, SIGNATURE. With a `binding` it is that library.
     """
     levels = levels or to.levels
-    objects = _compile(_units(to, ops, to.triple, levels, parts), to, ops, to.triple, levels)
-    flags = ["-target", to.triple, "-shared", "-s", "-O3", *((f"-mcpu={to.cpu}",) if to.cpu else ()), *to.library_flags]
+    units, name = _units(to, ops, to.triple, levels, parts), to.library
+    flags = ["-target", to.triple, "-shared", "-s", "-O3", *_cpu(to), *to.library_flags]
+    if binding:
+        name = binding.library
+        flags.append(f"-Wl,-soname,{name}")
+        triple, base = _object_triple(to, to.triple), (*_pic(to), *_cpu(to), *SMALL, *C, *binding.flags)
+        units += [_Unit(path, triple, base) for path in sorted(binding.folder.glob("*.c"))]
+    objects = _compile(units, to, ops, to.triple, levels)
 
     if to.os == "android":
-        flags += ["-nostdlib"]
-        objects = [*objects, _bionic_stub(to, "libc", BIONIC)]
+        flags += ["-nostdlib", "-Wl,--as-needed"]
+        objects = [*objects, *(_bionic_stub(to, *names) for names in BIONIC.items()), *_builtins(to)]
 
     def make(path: Path) -> None:
         _zig([*flags, *(str(o) for o in objects), "-o", str(path)])
 
-    return cached(to.library, (*flags, *(o.name for o in objects)), make)
+    return cached(name, (*flags, *(o.name for o in objects)), make)
 
 
 def _bionic_stub(to: Target, library: str, names: Sequence[str]) -> Path:
@@ -183,13 +205,38 @@ def _bionic_stub(to: Target, library: str, names: Sequence[str]) -> Path:
     return cached(f"{library}.so", (text, *flags), lambda path: _zig([*flags, str(source), "-o", str(path)]))
 
 
+def _builtins(to: Target) -> list[Path]:
+    """What 32-bit Arm has no instructions for, such as divisions of 64 bits: with -nostdlib nothing links it."""
+    if to.arch != "armv7":
+        return []
+    flags = (
+        "-target",
+        to.exe_triple,
+        f"-mcpu={to.cpu}",
+        "-O",
+        "ReleaseFast",
+        "-fPIC",
+        "-fstrip",
+        "-ffunction-sections",
+    )
+
+    def make(path: Path) -> None:
+        _zig([*flags, str(Path(_compiler()).parent / "lib/compiler_rt.zig"), f"-femit-bin={path}"], "build-lib")
+
+    return [cached("compiler_rt.a", (compiler_version(), *flags), make)]
+
+
 def _pic(to: Target) -> tuple[str, ...]:
-    return () if to.os == "windows" else ("-fPIC",)
+    return (*(() if to.os == "windows" else ("-fPIC",)), *to.compile_flags)
+
+
+def _cpu(to: Target) -> tuple[str, ...]:
+    return (f"-mcpu={to.cpu}",) if to.cpu else ()
 
 
 def _harness_units(to: Target, ops: Sequence[str], levels: Sequence[str]) -> list[_Unit]:
     pic = _pic(to)
-    base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
+    base = (*pic, *_cpu(to))
     triple = _object_triple(to, to.exe_triple)
     own = [_Unit(path, triple, (*base, *SMALL)) for path in sorted((RUNTIME / "harness").glob("*.cc"))]
     return [*_units(to, ops, to.exe_triple, levels), *own]
@@ -202,7 +249,7 @@ def harness(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None)
 
 
 def _program(to: Target, name: str, objects: Sequence[Path]) -> Path:
-    flags = ["-target", to.exe_triple, "-s", "-O3", *((f"-mcpu={to.cpu}",) if to.cpu else ()), *to.exe_flags]
+    flags = ["-target", to.exe_triple, "-s", "-O3", *_cpu(to), *to.exe_flags]
 
     def make(path: Path) -> None:
         _zig([*flags, *(str(o) for o in objects), "-o", str(path)])
@@ -213,7 +260,7 @@ def _program(to: Target, name: str, objects: Sequence[Path]) -> Path:
 def probe(to: Target) -> Path:
     """The program that tells what a device is, and measures what its cores do at most (runtime/probe)."""
     triple = _object_triple(to, to.exe_triple)
-    base = (*_pic(to), *((f"-mcpu={to.cpu}",) if to.cpu else ()))
+    base = (*_pic(to), *_cpu(to))
     macro = "-DEDGEORT_LEVELS(X, ...)=" + " ".join(f"X({level}, __VA_ARGS__)" for level in to.levels)
     core = (RUNTIME / "core" / f"{name}.cc" for name in ("isa", "platform_posix", "platform_windows", "threads"))
     units = [_Unit(path, triple, base) for path in core]
@@ -234,7 +281,7 @@ def adapter_and_harness(to: Target, engine: str) -> tuple[Path, Path]:
     Neither is static: they load the engine's own library when a model is opened.
     """
     pic = _pic(to)
-    base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
+    base = (*pic, *_cpu(to))
     adapters = RUNTIME / "adapters"
     platform = sorted((RUNTIME / "core").glob("platform_*.cc"))
     shared_parts = (adapters / f"{name}.cc" for name in ("adapter", "loading", "settings"))
