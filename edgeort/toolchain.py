@@ -11,6 +11,7 @@ import functools
 import hashlib
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -33,7 +34,7 @@ from edgeort.targets import BIONIC, BIONIC_ENGINES, LEVELS, TARGETS, Target, tar
 
 __all__ = [
     "BIONIC", "LEVELS", "RUNTIME", "SIGNATURE", "TARGETS", "TEXT", "Target", "adapter_and_harness", "all_kernels",
-    "compiler_version", "families", "family_levels", "harness", "held_levels", "library",
+    "compiler_version", "families", "family_levels", "harness", "held_levels", "import_library", "library",
     "library_and_harness", "probe", "tables", "target",
 ]  # fmt: skip
 
@@ -79,8 +80,8 @@ def compiler_version() -> str:
     return f"{Path(_compiler()).name} {version('ziglang')}"
 
 
-def _zig(arguments: Sequence[str]) -> None:
-    command, environment = [_compiler(), "cc", *arguments], _zig_environment()
+def _zig(arguments: Sequence[str], tool: str = "cc") -> None:
+    command, environment = [_compiler(), tool, *arguments], _zig_environment()
     result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment)
     if result.returncode:
         detail = result.stderr.strip() or result.stdout.strip() or f"exit status {result.returncode}"
@@ -107,12 +108,19 @@ class _Unit:
     def compile(self) -> Path:
         flags = (*COMPILE, "-target", self.triple, *self.flags)
         key: tuple[str | bytes, ...] = (self.source.read_bytes(), _sources_hash(), *flags)
-        includes = ("-I", str(RUNTIME / "include"), "-I", str(RUNTIME / "core"))
+        includes = ("-I", str(RUNTIME / "include"), "-I", str(RUNTIME / "core"), *_system_headers(self.triple))
 
         def make(path: Path) -> None:
             _zig([*flags, *includes, str(self.source), "-o", str(path)])
 
         return cached(f"{self.source.stem.replace('.', '_')}.o", key, make)
+
+
+def _system_headers(triple: str) -> tuple[str, ...]:
+    """iOS has the libc of macOS, and zig ships only the latter's headers; they tell the two apart by the target."""
+    if "-ios" not in triple:
+        return ()
+    return ("-idirafter", str(Path(_compiler()).parent / "lib/libc/include/any-darwin-any"))
 
 
 def _object_triple(to: Target, triple: str) -> str:
@@ -155,12 +163,14 @@ def _compile(units: Sequence[_Unit], to: Target, ops: Sequence[str], triple: str
 
 
 def library(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None, parts: Sequence[str] = ()) -> Path:
-    """The stripped shared library that holds the runtime and `ops`, for `levels` (default: all of the target's).
+    """The stripped library that holds the runtime and `ops`, for `levels` (default: all of the target's).
 
     `parts` are of those that few need: TEXT, SIGNATURE.
     """
     levels = levels or to.levels
     objects = _compile(_units(to, ops, to.triple, levels, parts), to, ops, to.triple, levels)
+    if not to.exe:
+        return _archive(to, objects)
     flags = ["-target", to.triple, "-shared", "-s", "-O3", *((f"-mcpu={to.cpu}",) if to.cpu else ()), *to.library_flags]
 
     if to.os == "android":
@@ -171,6 +181,33 @@ def library(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None,
         _zig([*flags, *(str(o) for o in objects), "-o", str(path)])
 
     return cached(to.library, (*flags, *(o.name for o in objects)), make)
+
+
+def _archive(to: Target, objects: Sequence[Path]) -> Path:
+    """The static library of those objects, without times and owners.
+
+    Members are numbered: names in the cache depend on the compiler's flags, not on what is in them.
+    """
+
+    def make(path: Path) -> None:
+        members = [path.with_name(f"edgeort{index:03}.o") for index in range(len(objects))]
+        for member, made in zip(members, objects, strict=True):
+            shutil.copyfile(made, member)
+        _zig(["rcsD", str(path), *map(str, members)], tool="ar")
+
+    return cached(to.library, (to.triple, *(o.name for o in objects)), make)
+
+
+def import_library(to: Target, names: Sequence[str]) -> Path:
+    """What linkers for Windows find the functions `names` of `to.library` by: MSVC's, MinGW's and LLVM's."""
+    text = f"LIBRARY {to.library}\nEXPORTS\n" + "".join(f"  {name}\n" for name in names)
+    machine = {"x86_64": "i386:x86-64", "aarch64": "arm64"}[to.arch]
+    definitions = cached("exports.def", (text,), lambda path: _write(path, text))
+
+    def make(path: Path) -> None:
+        _zig(["-m", machine, "-d", str(definitions), "-l", str(path)], tool="dlltool")
+
+    return cached("edgeort.lib", (text, machine), make)
 
 
 def _bionic_stub(to: Target, library: str, names: Sequence[str]) -> Path:
