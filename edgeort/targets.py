@@ -43,6 +43,7 @@ class Target:
     library: str  # file name
     exe: str
     cpu: str = ""  # -mcpu of everything that is not a kernel
+    compile_flags: tuple[str, ...] = ()
     library_flags: tuple[str, ...] = ()
     exe_flags: tuple[str, ...] = ()
 
@@ -58,7 +59,8 @@ _WIN: dict[str, Any] = {"library": "edgeort.dll", "exe": "edgeort_bench.exe", "l
 # Apple's linker alone makes programs for these.
 _IOS: dict[str, Any] = {"library": "libedgeort.a", "exe": ""}
 
-# os, arch, triple of the library, triple of the harness, ISA levels
+# os, arch, triple of the library, triple of the harness, ISA levels. (Android: zig takes no API level below 29, and writes none
+# into a library; what it may call is BIONIC.)
 TARGETS: tuple[Target, ...] = (
     Target("linux", "x86_64", "x86_64-linux-gnu.2.28", "x86_64-linux-musl", _X86, **_STATIC),
     Target("linux", "aarch64", "aarch64-linux-gnu.2.28", "aarch64-linux-musl", _ARM, **_STATIC),
@@ -66,6 +68,18 @@ TARGETS: tuple[Target, ...] = (
         "linux", "armv7", "arm-linux-gnueabihf.2.28", "arm-linux-musleabihf", ("neon32",), cpu="cortex_a7", **_STATIC
     ),
     Target("android", "aarch64", "aarch64-linux-android.29", "aarch64-linux-musl", _ARM, **_STATIC),
+    Target(
+        "android",
+        "armv7",
+        "arm-linux-androideabi.29",
+        "arm-linux-musleabi",
+        ("neon32",),
+        cpu="cortex_a7",
+        compile_flags=("-mfloat-abi=softfp",),
+        **_STATIC,
+    ),
+    # An emulator may hide AVX2 from the system in it
+    Target("android", "x86_64", "x86_64-linux-android.29", "x86_64-linux-musl", ("generic", *_X86), **_STATIC),
     Target("macos", "aarch64", "aarch64-macos.12.0", "aarch64-macos.12.0", _ARM, **_MAC),
     Target("windows", "x86_64", "x86_64-windows-gnu", "x86_64-windows-gnu", _X86, **_WIN),
     Target("ios", "aarch64", "aarch64-ios.15.0", "aarch64-ios.15.0", _ARM, **_IOS),

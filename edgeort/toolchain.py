@@ -33,8 +33,8 @@ from edgeort.families import (
 from edgeort.targets import BIONIC, BIONIC_ENGINES, LEVELS, TARGETS, Target, target
 
 __all__ = [
-    "BIONIC", "LEVELS", "RUNTIME", "SIGNATURE", "TARGETS", "TEXT", "Target", "adapter_and_harness", "all_kernels",
-    "compiler_version", "families", "family_levels", "harness", "held_levels", "import_library", "library",
+    "BIONIC", "Binding", "LEVELS", "RUNTIME", "SIGNATURE", "TARGETS", "TEXT", "Target", "adapter_and_harness",
+    "all_kernels", "compiler_version", "families", "family_levels", "harness", "held_levels", "import_library", "library",
     "library_and_harness", "probe", "tables", "target",
 ]  # fmt: skip
 
@@ -51,6 +51,7 @@ COMPILE = (
 
 
 SMALL = ("-Os",)  # of the harness's own code, which is in every bundle and in no timed run
+C = ("-x", "c", "-std=c11")  # behind COMPILE
 
 
 @functools.cache
@@ -123,9 +124,18 @@ def _system_headers(triple: str) -> tuple[str, ...]:
     return ("-idirafter", str(Path(_compiler()).parent / "lib/libc/include/any-darwin-any"))
 
 
+@dataclass(frozen=True)
+class Binding:
+    """Another language's API over the C API, in the same library: a folder of C, its flags, the library's file name."""
+
+    folder: Path
+    flags: tuple[str, ...]
+    library: str
+
+
 def _object_triple(to: Target, triple: str) -> str:
     # Android has no libc headers here. The runtime keeps to what musl and bionic share (platform_posix.cc).
-    return "aarch64-linux-musl" if to.os == "android" else triple
+    return to.exe_triple if to.os == "android" else triple
 
 
 def _units(
@@ -133,7 +143,7 @@ def _units(
 ) -> list[_Unit]:
     kernels_triple = _object_triple(to, to.triple)
     pic = _pic(to)
-    base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
+    base = (*pic, *_cpu(to))
     sources = (path for part in ("core", *parts) for path in sorted((RUNTIME / part).glob("*.cc")))
     units = [_Unit(path, _object_triple(to, triple), base) for path in sources]
     for family in families_of(ops):
@@ -162,16 +172,28 @@ def _compile(units: Sequence[_Unit], to: Target, ops: Sequence[str], triple: str
         return list(pool.map(_Unit.compile, units))
 
 
-def library(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None, parts: Sequence[str] = ()) -> Path:
+def library(
+    to: Target,
+    ops: Sequence[str],
+    levels: Sequence[str] | None = None,
+    parts: Sequence[str] = (),
+    binding: Binding | None = None,
+) -> Path:
     """The stripped library that holds the runtime and `ops`, for `levels` (default: all of the target's).
 
-    `parts` are of those that few need: TEXT, SIGNATURE.
+    `parts` are of those that few need: TEXT, SIGNATURE. With a `binding` it is that library.
     """
     levels = levels or to.levels
-    objects = _compile(_units(to, ops, to.triple, levels, parts), to, ops, to.triple, levels)
+    units, name = _units(to, ops, to.triple, levels, parts), to.library
+    flags = ["-target", to.triple, "-shared", "-s", "-O3", *_cpu(to), *to.library_flags]
+    if binding:
+        name = binding.library
+        flags.append(f"-Wl,-soname,{name}")
+        triple, base = _object_triple(to, to.triple), (*_pic(to), *_cpu(to), *SMALL, *C, *binding.flags)
+        units += [_Unit(path, triple, base) for path in sorted(binding.folder.glob("*.c"))]
+    objects = _compile(units, to, ops, to.triple, levels)
     if not to.exe:
         return _archive(to, objects)
-    flags = ["-target", to.triple, "-shared", "-s", "-O3", *((f"-mcpu={to.cpu}",) if to.cpu else ()), *to.library_flags]
 
     if to.os == "android":
         flags += ["-nostdlib"]
@@ -180,7 +202,7 @@ def library(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None,
     def make(path: Path) -> None:
         _zig([*flags, *(str(o) for o in objects), "-o", str(path)])
 
-    return cached(to.library, (*flags, *(o.name for o in objects)), make)
+    return cached(name, (*flags, *(o.name for o in objects)), make)
 
 
 def _archive(to: Target, objects: Sequence[Path]) -> Path:
@@ -221,12 +243,16 @@ def _bionic_stub(to: Target, library: str, names: Sequence[str]) -> Path:
 
 
 def _pic(to: Target) -> tuple[str, ...]:
-    return () if to.os == "windows" else ("-fPIC",)
+    return (*(() if to.os == "windows" else ("-fPIC",)), *to.compile_flags)
+
+
+def _cpu(to: Target) -> tuple[str, ...]:
+    return (f"-mcpu={to.cpu}",) if to.cpu else ()
 
 
 def _harness_units(to: Target, ops: Sequence[str], levels: Sequence[str]) -> list[_Unit]:
     pic = _pic(to)
-    base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
+    base = (*pic, *_cpu(to))
     triple = _object_triple(to, to.exe_triple)
     own = [_Unit(path, triple, (*base, *SMALL)) for path in sorted((RUNTIME / "harness").glob("*.cc"))]
     return [*_units(to, ops, to.exe_triple, levels), *own]
@@ -239,7 +265,7 @@ def harness(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None)
 
 
 def _program(to: Target, name: str, objects: Sequence[Path]) -> Path:
-    flags = ["-target", to.exe_triple, "-s", "-O3", *((f"-mcpu={to.cpu}",) if to.cpu else ()), *to.exe_flags]
+    flags = ["-target", to.exe_triple, "-s", "-O3", *_cpu(to), *to.exe_flags]
 
     def make(path: Path) -> None:
         _zig([*flags, *(str(o) for o in objects), "-o", str(path)])
@@ -250,7 +276,7 @@ def _program(to: Target, name: str, objects: Sequence[Path]) -> Path:
 def probe(to: Target) -> Path:
     """The program that tells what a device is, and measures what its cores do at most (runtime/probe)."""
     triple = _object_triple(to, to.exe_triple)
-    base = (*_pic(to), *((f"-mcpu={to.cpu}",) if to.cpu else ()))
+    base = (*_pic(to), *_cpu(to))
     macro = "-DEDGEORT_LEVELS(X, ...)=" + " ".join(f"X({level}, __VA_ARGS__)" for level in to.levels)
     core = (RUNTIME / "core" / f"{name}.cc" for name in ("isa", "platform_posix", "platform_windows", "threads"))
     units = [_Unit(path, triple, base) for path in core]
@@ -271,7 +297,7 @@ def adapter_and_harness(to: Target, engine: str) -> tuple[Path, Path]:
     Neither is static: they load the engine's own library when a model is opened.
     """
     pic = _pic(to)
-    base = (*pic, *((f"-mcpu={to.cpu}",) if to.cpu else ()))
+    base = (*pic, *_cpu(to))
     adapters = RUNTIME / "adapters"
     platform = sorted((RUNTIME / "core").glob("platform_*.cc"))
     shared_parts = (adapters / f"{name}.cc" for name in ("adapter", "loading", "settings"))

@@ -47,11 +47,13 @@ _MINGW = Part(
 _OF_SYSTEMS = {"linux": (_MUSL,), "android": (_MUSL,), "windows": (_MINGW,)}
 
 
-def files(manifest: Manifest, others: Iterable[Part] = ()) -> dict[str, bytes]:
+def files(manifest: Manifest, others: Iterable[Part] = (), *, with_harness: bool = True) -> dict[str, bytes]:
     """The content of licences/; `others` are parts that are in this bundle only."""
     own = ()
     if manifest.library:
-        own = (_RUNTIME._replace(version=manifest.edgeort), *_OF_SYSTEMS.get(manifest.target.os, ()), *_COMPILER)
+        system = _OF_SYSTEMS.get(manifest.target.os, ()) if with_harness else ()
+        linked = () if manifest.library.endswith(".a") else _COMPILER  # an archive has the runtime's objects alone
+        own = (_RUNTIME._replace(version=manifest.edgeort), *system, *linked)
     parts = (*own, *others)
     return {NOTICE: _notice(manifest, parts).encode(), SBOM: _sbom(manifest, parts)}
 

@@ -37,7 +37,7 @@ def write_bundle(out: str | os.PathLike[str], manifest: Manifest, contents: Cont
             folder = Path(staging) / "bundle"
             _fill(folder, manifest, contents)
             if out.suffix != ".zip":
-                _replace(folder, out, Path(staging) / "old")
+                replace_folder(folder, out, Path(staging) / "old")
                 return out
             archive = Path(staging) / "bundle.zip"
             pack(folder, archive)
@@ -90,7 +90,7 @@ def _fill(folder: Path, manifest: Manifest, contents: Contents) -> None:
     (folder / NAME).write_bytes(dataclasses.replace(manifest, files=files).to_json())
 
 
-def _replace(folder: Path, out: Path, aside: Path) -> None:
+def replace_folder(folder: Path, out: Path, aside: Path) -> None:
     """Puts `folder` in the place of `out`; when that fails, what was there is put back."""
     if not out.exists():
         os.rename(folder, out)

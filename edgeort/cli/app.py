@@ -13,6 +13,7 @@ from edgeort.cli import (
     convert,
     devices,
     inspect,
+    package,
     profiles,
     providers,
     prune,
@@ -44,6 +45,7 @@ app.command("run")(run.run)
 app.command("inspect")(inspect.inspect)
 app.command("why")(why.why)
 app.command("sign")(sign.sign)
+app.command("package")(package.package)
 app.command("verify", context_settings=verify.PASSES_ON)(verify.verify)
 app.command("providers")(providers.providers)
 app.command("devices")(devices.devices)

@@ -127,7 +127,7 @@ def _likeness(profile: Profile, model: set[str], cores: Counter[str]) -> int:
 
 
 _IDLE = ("google", "samsung", "rockchip", "processor")
-_GENERIC = ("arm64", "android-arm64", "x86-64")
+_GENERIC = ("arm64", "android-arm64", "android-armv7", "android-x86_64", "x86-64")
 
 
 def _words(text: str) -> set[str]:

@@ -19,12 +19,13 @@ ROOT = FOLDER.parent.parent
 SHIPPED = [name for name in device_profiles.names() if name != "host"]
 EXPECTED = {
     "raspberrypi3", "raspberrypi4", "raspberrypi5", "raspberrypi-zero-2w", "jetson-orin-nano", "rk3588", "pixel8",
-    "galaxy-s24", "android-arm64", "iphone15", "macbook-m", "intel-nuc", "intel-n100", "windows-laptop", "x86-64",
-    "arm64",
+    "galaxy-s24", "android-arm64", "android-armv7", "android-x86_64", "iphone15", "macbook-m", "intel-nuc", "intel-n100",
+    "windows-laptop", "x86-64", "arm64",
 }  # fmt: skip
 
 # What QEMU's CPU models have, of the levels that a profile can name (QEMU 7.2, target/arm/cpu64.c).
 QEMU_ISA = {
+    "cortex-a7": {"neon32"},
     "cortex-a53": {"neon"},
     "cortex-a72": {"neon"},
     "cortex-a76": {"neon", "dotprod", "fp16"},
@@ -72,7 +73,7 @@ def test_emulated_cpus_are_known_to_qemu():
 @pytest.mark.parametrize("name", SHIPPED)
 def test_emulated_cpu_has_the_levels_of_the_profile_and_no_more(name: str):
     profile = device_profiles.load(name)
-    if profile.target.arch == "aarch64" and profile.target.os in ("linux", "android"):
+    if profile.target.arch in ("aarch64", "armv7") and profile.target.os in ("linux", "android"):
         assert profile.cpu.qemu is not None
         assert QEMU_ISA[profile.cpu.qemu] == set(profile.cpu.isa)
     else:

@@ -36,6 +36,8 @@ FITTING = [
     ("Google Pixel 8 Tensor G3", ANDROID, {"Cortex-X3": 1, "Cortex-A715": 4, "Cortex-A510": 4}, V86, "pixel8"),
     ("samsung SM-S921B", ANDROID, {"Cortex-X4": 1, "Cortex-A720": 5, "Cortex-A520": 2}, V86, "galaxy-s24"),
     ("Some phone", ANDROID, {"Cortex-A53": 8}, V8, "android-arm64"),
+    ("An old phone", ("android", "armv7"), {"Cortex-A7": 2}, ("neon32",), "android-armv7"),
+    ("A Chromebook", ("android", "x86_64"), {"Some CPU": 2}, ("v3",), "android-x86_64"),
     ("Intel(R) N100", PC, {"Intel(R) N100": 4}, ("v3", "avx_vnni"), "intel-n100"),
     ("Some PC", PC, {"Some CPU": 4}, ("v3", "v4"), "x86-64"),
     ("An old PC", PC, {"Old CPU": 4}, (), None),

@@ -214,7 +214,7 @@ def with_unknown_operator() -> onnx.ModelProto:
     ("device", "options", "error", "words"),
     [
         ("raspberypi4", {}, ProfileError, "raspberrypi4"),
-        ("iphone15", {}, ShapeError, "Core ML wants the range"),
+        ("iphone15", {"wish": Wish("coreml", required=True)}, ShapeError, "Core ML wants the range"),
         ("host", {"shapes": {"q": (1, 8)}}, ShapeError, "no input 'q'"),
         ("host", {"shapes": {"x": (1, 9)}}, ShapeError, "does not fit"),
     ],

@@ -1,6 +1,6 @@
 // Which ISA levels this CPU has. The compiler's own __builtin_cpu_supports answers 0 in this toolchain.
 #include <string.h>
-#if defined(__aarch64__) && defined(__linux__)
+#if (defined(__aarch64__) || defined(__arm__)) && defined(__linux__)
 #include <sys/auxv.h>
 #elif defined(__aarch64__) && defined(__APPLE__)
 #include <sys/sysctl.h>
@@ -86,7 +86,17 @@ u32 detect() {
 #elif defined(__arm__)
 constexpr Name kNames[] = {{"neon32", kIsa_neon32}};
 
-u32 detect() { return bit(kIsa_generic) | bit(kIsa_neon32); }
+// NEON 12, VFPv4 16, which has fused multiply-add, IDIVA 17 (Linux: arch/arm/include/uapi/asm/hwcap.h).
+#if defined(__linux__)
+bool has_neon32() {
+  constexpr unsigned long kNeeded = 1ul << 12 | 1ul << 16 | 1ul << 17;
+  return (getauxval(AT_HWCAP) & kNeeded) == kNeeded;
+}
+#else
+bool has_neon32() { return true; }
+#endif
+
+u32 detect() { return bit(kIsa_generic) | (has_neon32() ? bit(kIsa_neon32) : 0); }
 #else
 constexpr Name kNames[] = {{"generic", kIsa_generic}};
 

@@ -1,5 +1,6 @@
 // Linux, Android, macOS and iOS. The Android library is compiled against musl's headers and linked to bionic, so this
-// file uses only what is the same in both: system call numbers and flags, and no struct that a libc lays out.
+// file uses only what is the same in both: system call numbers and flags, and no struct that a libc lays out. On 32-bit Arm
+// file offsets and times are not: there the kernel is asked itself.
 #if !defined(_WIN32)
 #include <fcntl.h>
 #include <pthread.h>
@@ -18,6 +19,24 @@
 #include "platform.h"
 
 namespace edgeort {
+namespace {
+
+#if defined(__linux__) && defined(__arm__)
+i64 file_size(int file) {
+  i64 size = -1;
+  return syscall(SYS__llseek, file, 0, 0, &size, SEEK_END) == 0 ? size : -1;
+}
+
+void* map_pages(size_t size, int protection, int flags, int file) {
+  return reinterpret_cast<void*>(syscall(SYS_mmap2, nullptr, size, protection, flags, file, 0));
+}
+#else
+i64 file_size(int file) { return lseek(file, 0, SEEK_END); }
+
+void* map_pages(size_t size, int protection, int flags, int file) { return mmap(nullptr, size, protection, flags, file, 0); }
+#endif
+
+}  // namespace
 
 Mapping map_file(const char* path, const char** reason) {
   Mapping mapping = {nullptr, 0, nullptr};
@@ -26,11 +45,11 @@ Mapping map_file(const char* path, const char** reason) {
     *reason = "the file cannot be opened";
     return mapping;
   }
-  const off_t size = lseek(file, 0, SEEK_END);
-  if (size <= 0) {
-    *reason = "the file is empty or not a regular file";
+  const i64 size = file_size(file);
+  if (size <= 0 || static_cast<u64>(size) > ~size_t{0} / 2) {
+    *reason = "the file is empty, too large or not a regular file";
   } else {
-    void* data = mmap(nullptr, static_cast<size_t>(size), PROT_READ, MAP_PRIVATE, file, 0);
+    void* data = map_pages(static_cast<size_t>(size), PROT_READ, MAP_PRIVATE, file);
     if (data == MAP_FAILED) {
       *reason = "the file cannot be mapped";
     } else {
@@ -48,7 +67,7 @@ void unmap(Mapping& mapping) {
 }
 
 void* allocate_pages(size_t size) {
-  void* data = mmap(nullptr, size ? size : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+  void* data = map_pages(size ? size : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1);
   return data == MAP_FAILED ? nullptr : data;
 }
 
@@ -65,9 +84,15 @@ void free_pages(void* data, size_t size) {
 }
 
 u64 now_ns() {
+#if defined(__linux__) && defined(__arm__)
+  long t[2] = {};
+  syscall(263 /* clock_gettime with seconds of 32 bits: enough since boot */, CLOCK_MONOTONIC, t);
+  return static_cast<u64>(t[0]) * 1000000000u + static_cast<u64>(t[1]);
+#else
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return static_cast<u64>(t.tv_sec) * 1000000000u + static_cast<u64>(t.tv_nsec);
+#endif
 }
 
 #if defined(__linux__)

@@ -14,6 +14,8 @@ from edgeort.bundle.reading import Bundle
 MODULE = "Edgeort"
 SOURCES = f"Sources/{MODULE}"
 RESOURCES = f"{SOURCES}/Resources"
+# What EdgeortType (EdgeortTensor.swift) has.
+TYPES = frozenset("float32 uint8 int8 uint16 int16 int32 int64 bool float16 float64 uint32 uint64".split())
 _COMMON = ("EdgeortModel", "EdgeortPicture", "EdgeortTensor")
 _ENGINES = {"cpu": "PlanEngine", "coreml": "CoreMLEngine"}
 _OLDEST = "15.0"  # of the targets in targets.py

@@ -1,0 +1,73 @@
+"""The package for Android: a Gradle library module and the same as an .aar.
+
+    NAME/             module: Java and Kotlin sources, jniLibs/ABI/, the plan among the assets, rules for R8
+    NAME.aar          where a JDK is here, which compiles its classes
+    README.md         how an app uses either
+    licences/         what is in the libraries
+
+One plan serves every ABI: how weights are packed depends on no target (lowering/layout.py, PANEL), and every library
+has the kernels that the plan names, at each ISA level of its architecture. Which layers are int8 was chosen for the
+bundle's device.
+"""
+
+from __future__ import annotations
+
+from edgeort.bundle import notices
+from edgeort.bundle.android import aar, compiling, module, names, native, readme
+from edgeort.bundle.packages import Package, Wishes
+from edgeort.bundle.reading import Bundle
+from edgeort.errors import UnsupportedError
+from edgeort.toolchain import held_levels, target
+
+_NUMBERS = frozenset(
+    "float32 uint8 int8 uint16 int16 int32 int64 bool float16 float64 uint32 uint64 bfloat16".split()
+)  # ElementType.java has these
+
+
+def package(bundle: Bundle, wishes: Wishes) -> Package:
+    """The package of a bundle for any device. UnsupportedError for one of another provider, or of more than numbers."""
+    abis, manifest = native.chosen(wishes.abis), bundle.manifest
+    _check(bundle)
+    libraries = {abi: native.library(manifest, abi) for abi in abis}
+    licences = notices.files(manifest, with_harness=False)
+    name = names.identifier(manifest.model)
+    contents = {f"{name}/{path}": data for path, data in module.files(manifest, libraries, bundle.artefact).items()}
+    contents |= {**licences, "README.md": readme.text(manifest, has_aar=compiling.has_javac()).encode()}
+    notes = _notes(bundle)
+    if compiling.has_javac():
+        classes = compiling.classes_jar(module.sources(manifest))
+        contents[f"{name}.aar"] = aar.aar(manifest, classes, libraries, bundle.artefact, licences[notices.NOTICE])
+    about = {"abis": list(abis), "java_package": names.java_package(manifest.model), "tools": compiling.versions()}
+    rows = [("classes", f"{names.java_package(manifest.model)}.EdgeortModel")]
+    for abi, library in libraries.items():
+        levels = held_levels(manifest.kernels, target("android", native.ABIS[abi]).levels)
+        rows.append((abi, f"{library.stat().st_size / 1000:.1f} kB, {', '.join(levels)}"))
+    return Package(contents, about, tuple(rows), tuple(notes))
+
+
+def _check(bundle: Bundle) -> None:
+    manifest = bundle.manifest
+    if manifest.provider != "cpu":
+        raise UnsupportedError(
+            f"{bundle.path}: its model runs by {manifest.provider}; packages have the runtime of edgeort alone",
+            hint="edgeort build MODEL --device android-arm64 --provider cpu",
+        )
+    for value in (*manifest.inputs, *manifest.outputs):
+        if value.dtype not in _NUMBERS:
+            raise UnsupportedError(
+                f"{bundle.path}: {value.text()}: the classes for Android have tensors of numbers alone",
+                hint="the C API takes it: include/edgeort.h",
+            )
+
+
+def _notes(bundle: Bundle) -> list[str]:
+    manifest, notes = bundle.manifest, []
+    if not compiling.has_javac():
+        notes.append(f"{compiling.NO_JDK} (apt install default-jdk-headless)")
+    elif not compiling.has_kotlinc():
+        notes.append(compiling.NO_KOTLIN)
+    if manifest.target.os != "android":
+        notes.append(f"which layers are int8 was chosen for {manifest.device}; for phones: --device android-arm64")
+    if manifest.tokenizer:
+        notes.append("the tokenizer of the bundle is not in the package")
+    return notes

@@ -1,0 +1,76 @@
+"""README.md of a package for Android."""
+
+from __future__ import annotations
+
+from edgeort.bundle.android import module, names
+from edgeort.bundle.manifest import Manifest
+
+_HEAD = """\
+# {model} for Android
+
+Android {min_sdk} (API level) or newer. In the app's `build.gradle.kts`:
+
+```kotlin
+android {{
+    androidResources {{ noCompress += "plan" }}   // the model is mapped where it lies in the app
+}}
+
+dependencies {{
+    {dependency}
+}}
+```
+
+{how}
+
+```kotlin
+import {package}.EdgeortModel
+import {package}.Tensor
+import {package}.run
+
+val model = withContext(Dispatchers.IO) {{ EdgeortModel.open(context) }}   // AutoCloseable
+{call}
+```
+
+It takes {inputs}, and gives {outputs}. `model.inputs()` and `model.outputs()` say so, too. A run that fails throws EdgeortException
+with the reason; a closed model, IllegalStateException. Any thread may call; runs follow one another. From Java: `runHere` on the
+thread that calls, `runAsync` for a CompletableFuture.
+"""
+
+
+def text(manifest: Manifest, *, has_aar: bool) -> str:
+    """How an app uses the package."""
+    identifier = names.identifier(manifest.model)
+    dependency = f'implementation(project(":{identifier}"))'
+    how = f'with `include(":{identifier}")` in `settings.gradle.kts` and the folder `{identifier}/` beside it.'
+    if has_aar:
+        how += f' Or, without a module: `{identifier}.aar` in `libs/`, and `implementation(files("libs/{identifier}.aar"))`.'
+    return _HEAD.format(
+        model=manifest.model,
+        min_sdk=module.MIN_SDK,
+        dependency=dependency,
+        how=how,
+        package=names.java_package(manifest.model),
+        call=_call(manifest),
+        inputs=", ".join(f"`{value.text()}`" for value in manifest.inputs),
+        outputs=", ".join(f"`{value.text()}`" for value in manifest.outputs),
+    )
+
+
+def _call(manifest: Manifest) -> str:
+    """A line of Kotlin that runs the model."""
+    first = manifest.inputs[0]
+    if len(manifest.inputs) > 1:
+        arguments = ", ".join(f"tensor{index}" for index in range(len(manifest.inputs)))
+        return f"val outputs = model.run({arguments})   // Tensor.of(values, shape...) makes each"
+    shape = first.shape or ()
+    if first.dtype == "uint8" and len(shape) in (3, 4) and shape[-1] == 3:
+        return "val outputs = model.run(bitmap)"
+    if first.dtype == "float32":
+        known = all(isinstance(dim, int) for dim in shape)
+        dims = "" if known else "".join(f", {dim if isinstance(dim, int) else 1}" for dim in shape)
+        return f"val outputs = model.run(floats{dims})   // a FloatArray\nval first = outputs[0].floats()"
+    return (
+        "val outputs = model.run(Tensor.of(ElementType."
+        + first.dtype.upper()
+        + ", buffer, ...))   // a direct ByteBuffer"
+    )

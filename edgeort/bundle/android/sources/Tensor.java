@@ -1,0 +1,144 @@
+package edgeort.model;
+
+import android.graphics.Bitmap;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+
+/** Elements of one type, the last dimension densest, in a direct buffer of the machine's byte order. */
+public final class Tensor {
+    final ElementType type;
+    final long[] shape;
+    final ByteBuffer data;
+
+    Tensor(ElementType type, long[] shape, ByteBuffer data) {
+        this.type = type;
+        this.shape = shape;
+        this.data = data;
+        long bytes = type.bytes;
+        for (long dim : shape) {
+            if (dim < 0) {
+                throw new EdgeortException("a dimension is negative: " + dim);
+            }
+            bytes = multiplied(bytes, dim);
+        }
+        if (data.capacity() < bytes) {
+            throw new EdgeortException("there are " + data.capacity() + " bytes; the shape needs " + bytes);
+        }
+    }
+
+    /** The values, copied. Without a shape: one dimension. */
+    public static Tensor of(float[] values, long... shape) {
+        ByteBuffer data = allocate(multiplied(4, values.length));
+        data.asFloatBuffer().put(values);
+        return new Tensor(ElementType.FLOAT32, shapeOf(values.length, shape), data);
+    }
+
+    /** The values, copied. */
+    public static Tensor of(int[] values, long... shape) {
+        ByteBuffer data = allocate(multiplied(4, values.length));
+        data.asIntBuffer().put(values);
+        return new Tensor(ElementType.INT32, shapeOf(values.length, shape), data);
+    }
+
+    /** The values, copied. */
+    public static Tensor of(long[] values, long... shape) {
+        ByteBuffer data = allocate(multiplied(8, values.length));
+        data.asLongBuffer().put(values);
+        return new Tensor(ElementType.INT64, shapeOf(values.length, shape), data);
+    }
+
+    /** The bytes of a direct buffer from its position on, which a run reads in place: fill them anew for the next. */
+    public static Tensor of(ElementType type, ByteBuffer data, long... shape) {
+        if (!data.isDirect()) {
+            throw new EdgeortException("the buffer is not direct: ByteBuffer.allocateDirect");
+        }
+        return new Tensor(type, shape.clone(), data.slice().order(ByteOrder.nativeOrder()));
+    }
+
+    /** The picture's pixels, uint8 of [height, width, 3]: red, green, blue; how opaque they are does not count. */
+    public static Tensor of(Bitmap picture) {
+        int height = picture.getHeight();
+        int width = picture.getWidth();
+        int[] colours = new int[Math.multiplyExact(height, width)];
+        picture.getPixels(colours, 0, width, 0, 0, width, height);
+        ByteBuffer data = allocate(multiplied(3, colours.length));
+        Native.toRgb(colours, data);
+        return new Tensor(ElementType.UINT8, new long[] {height, width, 3}, data);
+    }
+
+    /** The type of the elements. */
+    public ElementType type() {
+        return type;
+    }
+
+    /** The dimensions. */
+    public long[] shape() {
+        return shape.clone();
+    }
+
+    /** The elements in memory, from the first on; writing there changes the tensor. */
+    public ByteBuffer data() {
+        ByteBuffer view = data.duplicate().order(ByteOrder.nativeOrder());
+        view.clear();
+        return view;
+    }
+
+    /** The elements of a tensor of float32. */
+    public float[] floats() {
+        need(ElementType.FLOAT32);
+        float[] found = new float[count()];
+        data().asFloatBuffer().get(found);
+        return found;
+    }
+
+    /** The elements of a tensor of int32. */
+    public int[] ints() {
+        need(ElementType.INT32);
+        int[] found = new int[count()];
+        data().asIntBuffer().get(found);
+        return found;
+    }
+
+    /** The elements of a tensor of int64. */
+    public long[] longs() {
+        need(ElementType.INT64);
+        long[] found = new long[count()];
+        data().asLongBuffer().get(found);
+        return found;
+    }
+
+    /** The same elements with 1 before the dimensions, where there is one more. */
+    Tensor withRank(int rank) {
+        return rank == shape.length ? this : new Tensor(type, new long[] {1, shape[0], shape[1], shape[2]}, data);
+    }
+
+    static ByteBuffer allocate(long bytes) {
+        return ByteBuffer.allocateDirect(Math.toIntExact(bytes)).order(ByteOrder.nativeOrder());
+    }
+
+    private static long[] shapeOf(int count, long[] shape) {
+        return shape.length == 0 ? new long[] {count} : shape.clone();
+    }
+
+    private static long multiplied(long a, long b) {
+        try {
+            return Math.multiplyExact(a, b);
+        } catch (ArithmeticException error) {
+            throw new EdgeortException("the tensor is too large");
+        }
+    }
+
+    private int count() {
+        long count = 1;
+        for (long dim : shape) {
+            count *= dim;
+        }
+        return Math.toIntExact(count);
+    }
+
+    private void need(ElementType wanted) {
+        if (type != wanted) {
+            throw new EdgeortException("the elements are " + type + ", not " + wanted);
+        }
+    }
+}

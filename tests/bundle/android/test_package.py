@@ -1,0 +1,182 @@
+"""The package's files: the module, the archive, the libraries in them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import struct
+import xml.etree.ElementTree as ET
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+import edgeort
+from edgeort.bundle.android import compiling, names, native
+from edgeort.errors import InputError, OutputError, UnsupportedError
+from edgeort.toolchain import BIONIC, RUNTIME
+from tests.bundle.android.support import build, make, need
+from tests.elf import read_elf
+from tests.models import HOST, mlp
+
+ABIS = ("arm64-v8a", "armeabi-v7a", "x86_64")
+ANDROID = "{http://schemas.android.com/apk/res/android}"
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("android"))
+
+
+@pytest.fixture(scope="module")
+def package(bundle: Path) -> Path:
+    return make(bundle, bundle.with_name("p"))
+
+
+@pytest.fixture(scope="module")
+def archive(package: Path) -> zipfile.ZipFile:
+    need("javac")
+    return zipfile.ZipFile(package / "m.aar")
+
+
+def test_the_module_has_its_parts_where_gradle_looks(bundle: Path, package: Path):
+    main = package / "m/src/main"
+    assert (main / "assets/edgeort/m.plan").read_bytes() == (bundle / "model.plan").read_bytes()
+    assert sorted(path.name for path in (main / "jniLibs").iterdir()) == sorted(ABIS)
+    assert (main / "kotlin/edgeort/m/Coroutines.kt").read_text().startswith("package edgeort.m\n")
+    sources = list((main / "java/edgeort/m").iterdir())
+    assert {"EdgeortModel.java", "Native.java", "Bundled.java", "Tensor.java"} <= {path.name for path in sources}
+    assert all(path.read_text().startswith("package edgeort.m;\n") for path in sources)
+    assert ET.parse(main / "AndroidManifest.xml").getroot().tag == "manifest"
+    gradle = (package / "m/build.gradle.kts").read_text()
+    assert 'namespace = "edgeort.m"' in gradle and "minSdk = 24" in gradle and "consumer-rules.pro" in gradle
+
+
+def test_what_it_says_of_itself(bundle: Path, package: Path):
+    told = json.loads((package / "package.json").read_text())
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    assert (told["package"], told["abis"], told["bundle"]) == ("android", list(ABIS), manifest["digest"])
+    found = {path.relative_to(package).as_posix() for path in package.rglob("*") if path.is_file()}
+    assert found == {*told["files"], "package.json"}
+    for name, entry in told["files"].items():
+        data = (package / name).read_bytes()
+        assert (hashlib.sha256(data).hexdigest(), len(data)) == (entry["sha256"], entry["size_bytes"])
+    notice = (package / "licences/NOTICE.txt").read_text()
+    assert "compiler-rt" in notice and "edgeort_bench" not in notice  # which is not in it
+    assert "edgeort.m.EdgeortModel" in (package / "README.md").read_text()
+
+
+@pytest.mark.parametrize("abi", ABIS)
+def test_a_library_is_one_that_android_loads(package: Path, abi: str):
+    elf = read_elf(package / f"m/src/main/jniLibs/{abi}/libedgeort_m.so")
+    assert (elf.machine, elf.soname) == (native.ABIS[abi].replace("armv7", "arm"), "libedgeort_m.so")
+    assert set(elf.needed) <= {"libc.so", "libm.so"} and "libc.so" in elf.needed
+    assert elf.alignments and all(alignment == 16384 for alignment in elf.alignments)
+    assert all(
+        protection & 3 != 3 and protection & 5 != 7 for protection in elf.protections
+    )  # none to write and execute
+    assert not elf.has_text_relocations
+    header = (RUNTIME / "include/edgeort.h").read_text()
+    own = elf.defined - {"JNI_OnLoad"}
+    assert own != elf.defined and all(name.startswith("edgeort_") and f"{name}(" in header for name in own)
+    assert {name for name in elf.undefined if not name.startswith("__aeabi_")} <= {*BIONIC, "fmaf"}
+
+
+def test_the_archive_is_an_aar(archive: zipfile.ZipFile, package: Path):
+    assert archive.testzip() is None
+    listed = archive.namelist()
+    assert len(listed) == len(set(listed)) and all(info.date_time[0] == 1980 for info in archive.infolist())
+    jni = {f"jni/{abi}/libedgeort_m.so" for abi in ABIS}
+    assert {"AndroidManifest.xml", "classes.jar", "R.txt", "proguard.txt", "assets/edgeort/m.plan", *jni} <= set(listed)
+    for abi in ABIS:
+        module = package / f"m/src/main/jniLibs/{abi}/libedgeort_m.so"
+        assert archive.read(f"jni/{abi}/libedgeort_m.so") == module.read_bytes()
+    root = ET.fromstring(archive.read("AndroidManifest.xml"))
+    (sdk,) = root
+    assert root.get("package") == "edgeort.m" and sdk.get(f"{ANDROID}minSdkVersion") == "24"
+    assert b"edgeort.m.Native" in archive.read("proguard.txt")
+
+
+def test_its_classes_are_what_every_android_tool_reads(archive: zipfile.ZipFile):
+    jar = zipfile.ZipFile(io.BytesIO(archive.read("classes.jar")))
+    assert {"edgeort/m/EdgeortModel.class", "edgeort/m/Native.class"} <= set(jar.namelist())
+    assert not [name for name in jar.namelist() if not name.startswith("edgeort/m/")]  # Android's own are not in it
+    for name in jar.namelist():
+        magic, _, major = struct.unpack(">IHH", jar.read(name)[:8])
+        assert magic == 0xCAFEBABE and major == 52, name  # Java 8
+
+
+def test_the_rules_keep_what_c_finds_by_name(package: Path):
+    source = (RUNTIME / "bindings/android/native.c").read_text()
+    rules = (package / "m/consumer-rules.pro").read_text()
+    for name in ("Native", "EdgeortException"):
+        assert f'EDGEORT_PACKAGE "/{name}"' in source and f"-keep class edgeort.m.{name} " in rules
+
+
+def test_the_same_bytes_again(bundle: Path, package: Path, tmp_path: Path):
+    again = make(bundle, tmp_path / "p")
+    for path in (path for path in package.rglob("*") if path.is_file()):
+        assert path.read_bytes() == (again / path.relative_to(package)).read_bytes(), path
+
+
+def test_some_abis_and_none_that_do_not_exist(bundle: Path, tmp_path: Path):
+    made = make(bundle, tmp_path / "p", "x86_64", "arm64-v8a")
+    assert json.loads((made / "package.json").read_text())["abis"] == ["arm64-v8a", "x86_64"]
+    with pytest.raises(InputError, match="mips: Android has arm64-v8a"):
+        make(bundle, tmp_path / "q", "mips")
+
+
+def test_without_a_jdk_there_is_the_module_alone(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(compiling, "has_javac", lambda: False)
+    made = make(bundle, tmp_path / "p", "x86_64")
+    assert not list(made.glob("*.aar")) and (made / "m/build.gradle.kts").is_file()
+
+
+def test_only_a_package_is_replaced(bundle: Path, tmp_path: Path):
+    (tmp_path / "p").mkdir()
+    make(bundle, tmp_path / "p", "x86_64")
+    (tmp_path / "p/README.md").write_text("changed")
+    make(bundle, tmp_path / "p", "x86_64")
+    assert (tmp_path / "p/README.md").read_text() != "changed"
+    (tmp_path / "p/package.json").unlink()
+    with pytest.raises(OutputError, match="is not a package"):
+        make(bundle, tmp_path / "p", "x86_64")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["p"]
+
+
+def test_strings_are_refused(tmp_path: Path):
+    text = helper.make_tensor_value_info("t", TensorProto.STRING, [2])
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["t"], ["u"])],
+        "g",
+        [text],
+        [helper.make_tensor_value_info("u", TensorProto.STRING, [2])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    with pytest.raises(UnsupportedError, match=r"t: string \[2\]"):
+        make(build(tmp_path, model), tmp_path / "p", "x86_64")
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("mobilenetv2_100", "mobilenetv2_100"),
+        ("Net-2.1 (int8)", "net_2_1_int8"),
+        ("3d", "model_3d"),
+        ("switch", "model_switch"),
+    ],
+)
+def test_names(model: str, name: str):
+    assert names.identifier(model) == name and names.java_package(model) == f"edgeort.{name}"
+
+
+def test_a_bundle_for_another_device_serves_too(tmp_path: Path):
+    onnx.save(mlp(), tmp_path / "m.onnx")
+    edgeort.build(tmp_path / "m.onnx", HOST, tmp_path / "b")
+    made = make(tmp_path / "b", tmp_path / "p", "arm64-v8a")
+    assert (made / "m/src/main/assets/edgeort/m.plan").read_bytes() == (tmp_path / "b/model.plan").read_bytes()
