@@ -34,8 +34,8 @@ from edgeort.targets import BIONIC, BIONIC_ENGINES, LEVELS, TARGETS, Target, tar
 
 __all__ = [
     "BIONIC", "Binding", "LEVELS", "RUNTIME", "SIGNATURE", "TARGETS", "TEXT", "Target", "adapter_and_harness",
-    "all_kernels", "compiler_version", "families", "family_levels", "harness", "held_levels", "import_library", "library",
-    "library_and_harness", "probe", "tables", "target",
+    "all_kernels", "compiler_version", "families", "family_levels", "harness", "held_levels", "import_library",
+    "library", "library_and_harness", "probe", "tables", "target",
 ]  # fmt: skip
 
 # Parts of the runtime that few bundles need: the folder, which is the rest of the name of the header, too.

@@ -72,4 +72,6 @@ def files(manifest: Manifest, headers: Sequence[str] = ("edgeort.h",)) -> dict[s
 def functions(headers: Sequence[str]) -> list[str]:
     """What those headers declare."""
     texts = ((toolchain.RUNTIME / "include" / name).read_text(encoding="utf-8") for name in headers)
-    return sorted({name for text in texts for name in re.findall(r"^EDGEORT_API [^(]*?(edgeort_\w+)\(", text, re.MULTILINE)})
+    return sorted(
+        {name for text in texts for name in re.findall(r"^EDGEORT_API [^(]*?(edgeort_\w+)\(", text, re.MULTILINE)}
+    )

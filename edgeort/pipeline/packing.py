@@ -58,7 +58,11 @@ def make_contents(
         text[vocabularies.PLACE] = vocabulary.path
     if made.requirements:
         text["requirements.txt"] = "".join(f"{line}\n" for line in made.requirements).encode()
-    about = {**development.files(manifest, ("edgeort.h", *headers)), **python_module.files(manifest), **notices.files(manifest, made.notices)}
+    about = {
+        **development.files(manifest, ("edgeort.h", *headers)),
+        **python_module.files(manifest),
+        **notices.files(manifest, made.notices),
+    }
     return {**text, **made.files, **about}
 
 

@@ -123,9 +123,7 @@ def _nodes(plan: PlanBuilder) -> tuple[Node, ...]:
     )
 
 
-def _files(
-    target: toolchain.Target, plan: PlanBuilder, library: Path, harness: Path | None
-) -> dict[str, bytes | Path]:
+def _files(target: toolchain.Target, plan: PlanBuilder, library: Path, harness: Path | None) -> dict[str, bytes | Path]:
     return {
         PLAN: plan.to_bytes(),
         f"lib/{target.library}": library,

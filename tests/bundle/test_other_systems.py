@@ -72,7 +72,9 @@ def test_the_import_library_names_what_the_dll_has(bundles: dict[str, Path]):
     assert lib.startswith(b"!<arch>\n") and all(name.encode() + b"\0" in lib for name in names)
 
 
-def test_a_program_for_macos_finds_the_library_beside_it(bundles: dict[str, Path], compiler: dict[str, Path], tmp_path: Path):
+def test_a_program_for_macos_finds_the_library_beside_it(
+    bundles: dict[str, Path], compiler: dict[str, Path], tmp_path: Path
+):
     bundle = bundles["macbook-m"]
     library = macho.read((bundle / "lib/libedgeort.dylib").read_bytes())
     assert (library.platform, library.min_os, library.install_name) == (macho.MACOS, "12.0", "@rpath/libedgeort.dylib")
@@ -104,14 +106,18 @@ def test_the_example_for_windows_is_linked_by_cmake_and_by_pkg_config(
     assert program.read_bytes()[:2] == b"MZ" and b"edgeort.dll\0" in program.read_bytes()
     assert (tmp_path / "build/edgeort.dll").read_bytes() == (bundle / "lib/edgeort.dll").read_bytes()
     need("pkg-config")
-    flags = run("pkg-config", "--cflags", "--libs", "edgeort", cwd=tmp_path, PKG_CONFIG_PATH=str(bundle / "lib/pkgconfig"))
+    flags = run(
+        "pkg-config", "--cflags", "--libs", "edgeort", cwd=tmp_path, PKG_CONFIG_PATH=str(bundle / "lib/pkgconfig")
+    )
     run(zig, "-Wall", "-Werror", EXAMPLE / "run.c", *flags.split(), "-o", tmp_path / "run.exe", cwd=tmp_path)
     assert b"edgeort.dll\0" in (tmp_path / "run.exe").read_bytes()
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not WINE, reason="needs wine64")
-def test_it_runs_under_wine_with_the_bytes_of_linux(bundles: dict[str, Path], compiler: dict[str, Path], tmp_path: Path):
+def test_it_runs_under_wine_with_the_bytes_of_linux(
+    bundles: dict[str, Path], compiler: dict[str, Path], tmp_path: Path
+):
     bundle = bundles["windows-laptop"]
     program = build_with_cmake(bundle, compiler["windows-laptop"], tmp_path / "build")
     x = np.linspace(-1, 1, 8, dtype=np.float32)

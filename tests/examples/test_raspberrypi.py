@@ -1,4 +1,4 @@
-"""The camera classifier in C, compiled for the Pi by CMake and by pkg-config and run on an emulated one, and in Python."""
+"""The camera classifier in C, compiled for the Pi by CMake and by pkg-config and run emulated, and in Python."""
 
 from __future__ import annotations
 
@@ -102,14 +102,18 @@ def check(found: list[tuple[list[int], list[float]]], want: np.ndarray, frames: 
         np.testing.assert_allclose(shares, want[best], atol=2e-4)
 
 
-def test_by_cmake_on_an_emulated_pi(bundles: dict[str, Path], zig: Path, picture: Path, pixels: np.ndarray, tmp_path: Path):
+def test_by_cmake_on_an_emulated_pi(
+    bundles: dict[str, Path], zig: Path, picture: Path, pixels: np.ndarray, tmp_path: Path
+):
     need("cmake", "make")
     choices = (f"-DCMAKE_C_COMPILER={zig}", "-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64")
     run("cmake", "-S", HERE, "-B", tmp_path / "build", *choices, f"-DCMAKE_PREFIX_PATH={bundles['pi']}", cwd=tmp_path)
     run("cmake", "--build", tmp_path / "build", cwd=tmp_path)
     want = reference(bundles["model"], pixels)
     (tmp_path / "labels.txt").write_text("".join(f"class-{chr(97 + i % 26)}\n" for i in range(1000)))
-    found = emulated(tmp_path / "build/classify", bundles["pi"] / "model.plan", picture, "--labels", tmp_path / "labels.txt")
+    found = emulated(
+        tmp_path / "build/classify", bundles["pi"] / "model.plan", picture, "--labels", tmp_path / "labels.txt"
+    )
     check(found, want)
 
 
@@ -118,10 +122,22 @@ def test_by_pkg_config_on_an_emulated_pi(
 ):
     need("pkg-config")
     bundle = bundles["pi"]
-    flags = run("pkg-config", "--cflags", "--libs", "edgeort", cwd=tmp_path, PKG_CONFIG_PATH=str(bundle / "lib/pkgconfig"))
+    flags = run(
+        "pkg-config", "--cflags", "--libs", "edgeort", cwd=tmp_path, PKG_CONFIG_PATH=str(bundle / "lib/pkgconfig")
+    )
     sources = [HERE / "classify.c", HERE / "frames.c"]
     strict = ("-std=gnu99", "-Wall", "-Wextra", "-Werror")
-    run(zig, *strict, *sources, *flags.split(), f"-Wl,-rpath,{bundle / 'lib'}", "-lm", "-o", tmp_path / "classify", cwd=tmp_path)
+    run(
+        zig,
+        *strict,
+        *sources,
+        *flags.split(),
+        f"-Wl,-rpath,{bundle / 'lib'}",
+        "-lm",
+        "-o",
+        tmp_path / "classify",
+        cwd=tmp_path,
+    )
     (tmp_path / "raw.rgb").write_bytes(pixels.tobytes() * 3)
     found = emulated(tmp_path / "classify", bundle / "model.plan", tmp_path / "raw.rgb", "--raw", f"{WIDTH}x{HEIGHT}")
     check(found, reference(bundles["model"], pixels), frames=3)

@@ -28,6 +28,7 @@ from edgeort.errors import (
 )
 from edgeort.passes import PASSES
 from edgeort.pipeline import checking
+from edgeort.pipeline.choosing import Wish
 from tests.models import HOST, mlp, model
 
 needs_qemu = pytest.mark.skipif(

@@ -56,7 +56,9 @@ def program(kernels: tuple[str, ...], flags: tuple[str, ...]) -> Path:
     with ThreadPoolExecutor() as pool:
         objects = list(pool.map(lambda source: build._compile(command, source, headers), sources))
     made = objects[-1].with_suffix("")
-    linked = subprocess.run([clang, *flags, *map(str, objects), "-lpthread", "-o", str(made)], capture_output=True, text=True)
+    linked = subprocess.run(
+        [clang, *flags, *map(str, objects), "-lpthread", "-o", str(made)], capture_output=True, text=True
+    )
     assert linked.returncode == 0, linked.stderr
     return made
 

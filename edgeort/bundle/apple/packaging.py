@@ -68,7 +68,10 @@ def _core_ml(model: swift.Model) -> dict[str, bytes | Path]:
     package, licences = model.bundle.artefact, model.bundle.folder / "licences"
     files = {f"licences/{path.name}": path for path in licences.iterdir()}
     inside = (path for path in package.rglob("*") if path.is_file())
-    return {**files, **{f"{swift.RESOURCES}/{model.file}/{path.relative_to(package).as_posix()}": path for path in inside}}
+    return {
+        **files,
+        **{f"{swift.RESOURCES}/{model.file}/{path.relative_to(package).as_posix()}": path for path in inside},
+    }
 
 
 def _refusal(bundle: Bundle) -> UnsupportedError:

@@ -27,9 +27,9 @@ ALLOWED = {
     "_" + name
     for name in (
         "bzero", "clock_gettime", "close", "free", "getrusage", "lseek", "malloc", "memcmp", "memcpy", "memmove",
-        "memset", "mmap", "munmap", "open", "pthread_cond_broadcast", "pthread_cond_wait", "pthread_create", "pthread_join",
-        "pthread_mutex_lock", "pthread_mutex_unlock", "snprintf", "strcmp", "strlen", "strncmp", "sysconf", "sysctlbyname",
-        "vsnprintf",
+        "memset", "memset_pattern16", "mmap", "munmap", "open", "pthread_cond_broadcast", "pthread_cond_wait",
+        "pthread_create", "pthread_join", "pthread_mutex_lock", "pthread_mutex_unlock", "snprintf", "strcmp", "strlen",
+        "strncmp", "sysconf", "sysctlbyname", "truncf", "vsnprintf",
     )
 }  # fmt: skip
 PLATFORMS = {"ios-arm64": macho.IOS, "ios-arm64_x86_64-simulator": macho.IOS_SIMULATOR}
@@ -128,7 +128,7 @@ def test_core_ml_goes_in_as_it_is(tmp_path: Path):
     onnx.save(mlp(batch=1), tmp_path / "net.onnx")
     edgeort.build(tmp_path / "net.onnx", "iphone15", tmp_path / "b", wish=Wish("coreml", required=True))
     made, place = packed(tmp_path / "b", tmp_path / "p")
-    inside = {name: data for name, data in tree(place / "Sources/Edgeort/Resources/net.mlpackage").items()}
+    inside = tree(place / "Sources/Edgeort/Resources/net.mlpackage")
     assert inside == tree(tmp_path / "b/model/model.mlpackage") and "Manifest.json" in inside
     assert not frameworks(place).exists() and "CEdgeort" not in (place / "Package.swift").read_text()
     text = (place / "Sources/Edgeort/Models.swift").read_text()

@@ -15,7 +15,9 @@ MODULE = "Edgeort"
 SOURCES = f"Sources/{MODULE}"
 RESOURCES = f"{SOURCES}/Resources"
 # What EdgeortType (EdgeortTensor.swift) has.
-TYPES = frozenset("float32 uint8 int8 uint16 int16 int32 int64 bool float16 float64 uint32 uint64".split())
+TYPES = frozenset(
+    ["float32", "uint8", "int8", "uint16", "int16", "int32", "int64", "bool", "float16", "float64", "uint32", "uint64"]
+)
 _COMMON = ("EdgeortModel", "EdgeortPicture", "EdgeortTensor")
 _ENGINES = {"cpu": "PlanEngine", "coreml": "CoreMLEngine"}
 _OLDEST = "15.0"  # of the targets in targets.py
@@ -117,7 +119,9 @@ def models_file(model: Model) -> str:
         told = json.loads((model.bundle.artefact.parent / "features.json").read_text(encoding="utf-8"))
         inputs, outputs = (_features(told[key]) for key in ("inputs", "outputs"))
         package = f'resource({name}, "mlmodelc", "mlpackage")'
-        engine = f"try CoreMLEngine(\n        package: {package},\n        inputs: {inputs},\n        outputs: {outputs})"
+        engine = (
+            f"try CoreMLEngine(\n        package: {package},\n        inputs: {inputs},\n        outputs: {outputs})"
+        )
     return _MODELS.format(name=name, engine=engine)
 
 
