@@ -5,8 +5,8 @@
  *   build/classify BUNDLE/model.plan picture.ppm
  *   rpicam-vid ... | build/classify BUNDLE/model.plan - --raw 640x480
  *
- * The model takes float32 [1, 3, h, w] or [1, h, w, 3], (x - mean) / std of the middle square of the frame; its first output has a
- * value a class. */
+ * The model takes float32 [1, 3, h, w] or [1, h, w, 3], (x - mean) / std of the middle square of the frame; or, built with the steps
+ * before it, the frame itself, uint8 [h, w, 3]. Its first output has a value a class. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +21,7 @@ enum { kTop = 3, kMostLabels = 100000 };
 typedef struct {
   int width, height;
   int is_nhwc;
+  int takes_frames; /* the model takes whole frames, uint8 [h, w, 3] */
   float mean, std;
   float* data;
 } picture;
@@ -33,9 +34,10 @@ static int fail(const char* what) {
 /* The input's size and layout, and memory for it. */
 static int picture_of(edgeort_model* model, picture* p) {
   edgeort_tensor x;
-  if (edgeort_input_count(model) != 1 || edgeort_input(model, 0, &x) || x.rank != 4 || x.dtype != EDGEORT_F32) {
-    return fail("the model's input is no picture: float32 [1, 3, h, w] or [1, h, w, 3]");
-  }
+  if (edgeort_input_count(model) != 1 || edgeort_input(model, 0, &x)) return fail("the model has more inputs than a picture");
+  p->takes_frames = x.dtype == EDGEORT_U8 && x.rank == 3 && x.dims[2] == 3;
+  if (p->takes_frames) return 0;
+  if (x.rank != 4 || x.dtype != EDGEORT_F32) return fail("the model's input is no picture: float32 [1, 3, h, w] or [1, h, w, 3]");
   p->is_nhwc = x.dims[3] == 3 && x.dims[1] != 3;
   p->height = (int)x.dims[p->is_nhwc ? 1 : 2], p->width = (int)x.dims[p->is_nhwc ? 2 : 3];
   if (x.dims[p->is_nhwc ? 3 : 1] != 3 || p->height < 1 || p->width < 1) return fail("the model's input has no size of its own");
@@ -67,6 +69,16 @@ static void fill(picture* p, const frame* f) {
       }
     }
   }
+}
+
+/* The frame as it is, for a model that was built with the steps before it. */
+static int set_frame(edgeort_model* model, const frame* f) {
+  edgeort_tensor x;
+  edgeort_input(model, 0, &x);
+  x.dims[0] = f->height, x.dims[1] = f->width;
+  x.data = f->rgb;
+  x.bytes = 0;
+  return edgeort_set_input(model, 0, &x) ? fail(edgeort_last_error(model)) : 0;
 }
 
 /* A line of the file is a class; NULL without a file. The text is freed by nobody: it lasts as long as the program. */
@@ -110,7 +122,8 @@ static double now_ms(void) {
 
 static int classify(edgeort_model* model, picture* p, frames* source, const char** labels) {
   for (const frame* f; (f = frames_next(source));) {
-    fill(p, f);
+    if (!p->takes_frames) fill(p, f);
+    if (p->takes_frames && set_frame(model, f)) return 1;
     const double start = now_ms();
     if (edgeort_run(model)) return fail(edgeort_last_error(model));
     const double ms = now_ms() - start;

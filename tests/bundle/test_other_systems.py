@@ -36,11 +36,11 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def compiler(tmp_path: Path) -> Iterator[dict[str, Path]]:
-    """A C compiler for each device, as a program of one word, which CMake wants."""
+    """A C compiler for each device, as a program of one word, which CMake wants; of other flags zig would build its libc anew."""
     found = {}
     for device, triple in TRIPLES.items():
         found[device] = tmp_path / f"cc-{device}"
-        found[device].write_text(f'#!/bin/sh\nexec "{toolchain._compiler()}" cc -target {triple} "$@"\n')
+        found[device].write_text(f'#!/bin/sh\nexec "{toolchain._compiler()}" cc -target {triple} -s -O3 "$@"\n')
         found[device].chmod(0o755)
     yield found
 
@@ -79,13 +79,14 @@ def test_a_program_for_macos_finds_the_library_beside_it(
     library = macho.read((bundle / "lib/libedgeort.dylib").read_bytes())
     assert (library.platform, library.min_os, library.install_name) == (macho.MACOS, "12.0", "@rpath/libedgeort.dylib")
     assert library.needed == ["/usr/lib/libSystem.B.dylib"]
-    assert {f"_{name}" for name in functions(["edgeort.h"])} == library.names
+    own = {"__mh_dylib_header", "___dso_handle"}  # the linker's
+    assert {f"_{name}" for name in functions(["edgeort.h"])} == library.names - own
     source = tmp_path / "app.c"
     source.write_text('#include "edgeort.h"\nint main(void) { return edgeort_abi() != EDGEORT_ABI; }\n')
     flags = ("-I", bundle / "include", "-L", bundle / "lib", "-ledgeort", "-Wl,-rpath,@executable_path")
     run(compiler["macbook-m"], source, *flags, "-o", tmp_path / "app", cwd=tmp_path)
     program = macho.read((tmp_path / "app").read_bytes())
-    assert program.needed[0] == "@rpath/libedgeort.dylib" and program.rpaths == ["@executable_path"]
+    assert "@rpath/libedgeort.dylib" in program.needed and program.rpaths == ["@executable_path"]
     assert {"_edgeort_abi"} == {name for name in program.undefined if "edgeort" in name}
 
 
