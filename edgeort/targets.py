@@ -30,7 +30,10 @@ _ARM = ("neon", "dotprod", "i8mm")
 
 @dataclass(frozen=True)
 class Target:
-    """How to compile and link for one (operating system, architecture)."""
+    """How to compile and link for one (operating system, architecture).
+
+    A `library` that ends in .a is an archive of objects, which an app links; then there is no harness, and `exe` is "".
+    """
 
     os: str
     arch: str
@@ -53,6 +56,9 @@ _DYLIB = ("-Wl,-dead_strip", "-Wl,-install_name,@rpath/libedgeort.dylib")
 _MAC: dict[str, Any] = {"library": "libedgeort.dylib", "exe": "edgeort_bench", "library_flags": _DYLIB}
 _WIN: dict[str, Any] = {"library": "edgeort.dll", "exe": "edgeort_bench.exe", "library_flags": _GC, "exe_flags": _GC}
 
+# Apple's linker alone makes programs for these.
+_IOS: dict[str, Any] = {"library": "libedgeort.a", "exe": ""}
+
 # os, arch, triple of the library, triple of the harness, ISA levels. (Of Android, zig takes no API level below 29, and
 # writes none into a library: what that may call is in BIONIC.)
 TARGETS: tuple[Target, ...] = (
@@ -72,6 +78,9 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target("macos", "aarch64", "aarch64-macos.12.0", "aarch64-macos.12.0", _ARM, **_MAC),
     Target("windows", "x86_64", "x86_64-windows-gnu", "x86_64-windows-gnu", _X86, **_WIN),
+    Target("ios", "aarch64", "aarch64-ios.15.0", "aarch64-ios.15.0", _ARM, **_IOS),
+    Target("ios-simulator", "aarch64", "aarch64-ios.15.0-simulator", "aarch64-ios.15.0-simulator", _ARM, **_IOS),
+    Target("ios-simulator", "x86_64", "x86_64-ios.15.0-simulator", "x86_64-ios.15.0-simulator", ("v3",), **_IOS),
 )  # fmt: skip
 
 # What the Android library may call, by the library of the phone that has it. Zig ships no Android libc, so ours is

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -33,8 +34,8 @@ from edgeort.targets import BIONIC, BIONIC_ENGINES, LEVELS, TARGETS, Target, tar
 
 __all__ = [
     "BIONIC", "Binding", "LEVELS", "RUNTIME", "SIGNATURE", "TARGETS", "TEXT", "Target", "adapter_and_harness",
-    "all_kernels", "compiler_version", "families", "family_levels", "harness", "held_levels", "library",
-    "library_and_harness", "probe", "tables", "target",
+    "all_kernels", "compiler_version", "families", "family_levels", "harness", "held_levels", "import_library",
+    "library", "library_and_harness", "probe", "tables", "target",
 ]  # fmt: skip
 
 # Parts of the runtime that few bundles need: the folder, which is the rest of the name of the header, too.
@@ -108,12 +109,19 @@ class _Unit:
     def compile(self) -> Path:
         flags = (*COMPILE, "-target", self.triple, *self.flags)
         key: tuple[str | bytes, ...] = (self.source.read_bytes(), _sources_hash(), *flags)
-        includes = ("-I", str(RUNTIME / "include"), "-I", str(RUNTIME / "core"))
+        includes = ("-I", str(RUNTIME / "include"), "-I", str(RUNTIME / "core"), *_system_headers(self.triple))
 
         def make(path: Path) -> None:
             _zig([*flags, *includes, str(self.source), "-o", str(path)])
 
         return cached(f"{self.source.stem.replace('.', '_')}.o", key, make)
+
+
+def _system_headers(triple: str) -> tuple[str, ...]:
+    """iOS has the libc of macOS, and zig ships only the latter's headers; they tell the two apart by the target."""
+    if "-ios" not in triple:
+        return ()
+    return ("-idirafter", str(Path(_compiler()).parent / "lib/libc/include/any-darwin-any"))
 
 
 @dataclass(frozen=True)
@@ -171,7 +179,7 @@ def library(
     parts: Sequence[str] = (),
     binding: Binding | None = None,
 ) -> Path:
-    """The stripped shared library that holds the runtime and `ops`, for `levels` (default: all of the target's).
+    """The stripped library that holds the runtime and `ops`, for `levels` (default: all of the target's).
 
     `parts` are of those that few need: TEXT, SIGNATURE. With a `binding` it is that library.
     """
@@ -184,6 +192,8 @@ def library(
         triple, base = _object_triple(to, to.triple), (*_pic(to), *_cpu(to), *SMALL, *C, *binding.flags)
         units += [_Unit(path, triple, base) for path in sorted(binding.folder.glob("*.c"))]
     objects = _compile(units, to, ops, to.triple, levels)
+    if not to.exe:
+        return _archive(to, objects)
 
     if to.os == "android":
         flags += ["-nostdlib", "-Wl,--as-needed"]
@@ -193,6 +203,33 @@ def library(
         _zig([*flags, *(str(o) for o in objects), "-o", str(path)])
 
     return cached(name, (*flags, *(o.name for o in objects)), make)
+
+
+def _archive(to: Target, objects: Sequence[Path]) -> Path:
+    """The static library of those objects, without times and owners.
+
+    Members are numbered: names in the cache depend on the compiler's flags, not on what is in them.
+    """
+
+    def make(path: Path) -> None:
+        members = [path.with_name(f"edgeort{index:03}.o") for index in range(len(objects))]
+        for member, made in zip(members, objects, strict=True):
+            shutil.copyfile(made, member)
+        _zig(["rcsD", str(path), *map(str, members)], tool="ar")
+
+    return cached(to.library, (to.triple, *(o.name for o in objects)), make)
+
+
+def import_library(to: Target, names: Sequence[str]) -> Path:
+    """What linkers for Windows find the functions `names` of `to.library` by: MSVC's, MinGW's and LLVM's."""
+    text = f"LIBRARY {to.library}\nEXPORTS\n" + "".join(f"  {name}\n" for name in names)
+    machine = {"x86_64": "i386:x86-64", "aarch64": "arm64"}[to.arch]
+    definitions = cached("exports.def", (text,), lambda path: _write(path, text))
+
+    def make(path: Path) -> None:
+        _zig(["-m", machine, "-d", str(definitions), "-l", str(path)], tool="dlltool")
+
+    return cached("edgeort.lib", (text, machine), make)
 
 
 def _bionic_stub(to: Target, library: str, names: Sequence[str]) -> Path:

@@ -128,6 +128,7 @@ def test_wheel_holds_the_data(wheel: list[str]):
     data = [
         *sources,
         *(path for suffix in ("java", "kt") for path in (PACKAGE / "bundle/android").rglob(f"*.{suffix}")),
+        *(PACKAGE / "bundle/apple/swift").glob("*.swift"),
         *(PACKAGE / "sample").glob("*.onnx"),
         *_parts_of_pages(),
         *(PACKAGE / "device_profiles").glob("*.toml"),

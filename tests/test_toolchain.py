@@ -28,6 +28,7 @@ QUICK = {("linux", HERE), ("linux", "aarch64"), ("android", "aarch64")}  # zig h
 TARGETS = [
     pytest.param(to, id=f"{to.os}-{to.arch}", marks=() if (to.os, to.arch) in QUICK else (pytest.mark.slow,))
     for to in toolchain.TARGETS
+    if to.exe
 ]
 
 

@@ -8,6 +8,11 @@ cc app.c $(PKG_CONFIG_PATH=BUNDLE/lib/pkgconfig pkg-config --cflags --libs edgeo
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgeort import toolchain
 from edgeort.bundle.manifest import Manifest
 
 CMAKE, PKG_CONFIG = "lib/cmake/edgeort/edgeort-config.cmake", "lib/pkgconfig/edgeort.pc"
@@ -15,16 +20,18 @@ CMAKE, PKG_CONFIG = "lib/cmake/edgeort/edgeort-config.cmake", "lib/pkgconfig/edg
 _CMAKE = """\
 get_filename_component(_edgeort_bundle "${{CMAKE_CURRENT_LIST_DIR}}/../../.." ABSOLUTE)
 if(NOT TARGET edgeort::edgeort)
-  add_library(edgeort::edgeort SHARED IMPORTED)
+  add_library(edgeort::edgeort {kind} IMPORTED)
   set_target_properties(edgeort::edgeort PROPERTIES
-    IMPORTED_LOCATION "${{_edgeort_bundle}}/{library}"
-    IMPORTED_SONAME "{soname}"
-    INTERFACE_INCLUDE_DIRECTORIES "${{_edgeort_bundle}}/include")
+{properties}{soname}    INTERFACE_INCLUDE_DIRECTORIES "${{_edgeort_bundle}}/include")
 endif()
 set(edgeort_MODEL "${{_edgeort_bundle}}/{artefact}")
 set(edgeort_VERSION "{version}")
 unset(_edgeort_bundle)
 """
+_SONAMES = {
+    ".so": '    IMPORTED_SONAME "{name}"\n',
+    ".dylib": '    IMPORTED_SONAME "@rpath/{name}"\n',
+}
 _PKG_CONFIG = """\
 prefix=${{pcfiledir}}/../..
 model=${{prefix}}/{artefact}
@@ -37,16 +44,34 @@ Libs: -L${{prefix}}/lib -ledgeort
 """
 
 
-def files(manifest: Manifest) -> dict[str, bytes]:
-    """Both files, where the bundle has a library that a Unix linker takes."""
+_IMPORTS = "lib/edgeort.lib"  # by which linkers for Windows find what a DLL has
+
+
+def files(manifest: Manifest, headers: Sequence[str] = ("edgeort.h",)) -> dict[str, bytes | Path]:
+    """The files, where the bundle has a library; `headers` of the C API say what it has."""
     name = manifest.library.rpartition("/")[2]
-    if not name.startswith("lib"):
+    if not name:
         return {}
+    properties = {"IMPORTED_LOCATION": manifest.library}
+    found: dict[str, bytes | Path] = {}
+    if name.endswith(".dll"):
+        properties["IMPORTED_IMPLIB"] = _IMPORTS
+        target = toolchain.target(manifest.target.os, manifest.target.arch)
+        found[_IMPORTS] = toolchain.import_library(target, functions(headers))
     about = {
-        "library": manifest.library,
-        "soname": name if name.endswith(".so") else f"@rpath/{name}",
+        "kind": "STATIC" if name.endswith(".a") else "SHARED",
+        "properties": "".join(f'    {key} "${{_edgeort_bundle}}/{place}"\n' for key, place in properties.items()),
+        "soname": _SONAMES.get(Path(name).suffix, "").format(name=name),
         "artefact": manifest.artefact,
         "device": manifest.device,
         "version": manifest.edgeort,
     }
-    return {CMAKE: _CMAKE.format(**about).encode(), PKG_CONFIG: _PKG_CONFIG.format(**about).encode()}
+    return {**found, CMAKE: _CMAKE.format(**about).encode(), PKG_CONFIG: _PKG_CONFIG.format(**about).encode()}
+
+
+def functions(headers: Sequence[str]) -> list[str]:
+    """What those headers declare."""
+    texts = ((toolchain.RUNTIME / "include" / name).read_text(encoding="utf-8") for name in headers)
+    return sorted(
+        {name for text in texts for name in re.findall(r"^EDGEORT_API [^(]*?(edgeort_\w+)\(", text, re.MULTILINE)}
+    )

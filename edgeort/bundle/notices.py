@@ -52,7 +52,8 @@ def files(manifest: Manifest, others: Iterable[Part] = (), *, with_harness: bool
     own = ()
     if manifest.library:
         system = _OF_SYSTEMS.get(manifest.target.os, ()) if with_harness else ()
-        own = (_RUNTIME._replace(version=manifest.edgeort), *system, *_COMPILER)
+        linked = () if manifest.library.endswith(".a") else _COMPILER  # an archive has the runtime's objects alone
+        own = (_RUNTIME._replace(version=manifest.edgeort), *system, *linked)
     parts = (*own, *others)
     return {NOTICE: _notice(manifest, parts).encode(), SBOM: _sbom(manifest, parts)}
 

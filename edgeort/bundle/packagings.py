@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edgeort.bundle import android
+from edgeort.bundle import android, apple
 from edgeort.bundle.packages import Packaging
 
 PACKAGINGS: Mapping[str, Packaging] = {
     "android": android.package,
+    "ios": apple.package,
 }

@@ -15,6 +15,7 @@ from edgeort.errors import InputError
 def package(
     bundle: Annotated[Path, typer.Argument(help="A bundle: folder or .zip.")],
     android: Annotated[bool, typer.Option("--android", help="An .aar, and a Gradle module with its sources.")] = False,
+    ios: Annotated[bool, typer.Option("--ios", help="A Swift package with an XCFramework, or one of Core ML.")] = False,
     abi: Annotated[
         list[str] | None,
         typer.Option("--abi", help="Of Android; may be repeated; default: arm64-v8a, armeabi-v7a, x86_64."),
@@ -23,7 +24,7 @@ def package(
     as_json: Json = False,
 ) -> None:
     """Make a package for the tools that build apps from a bundle."""
-    kind = _chosen({"android": android})
+    kind = _chosen({"android": android, "ios": ios})
     with stages() as progress:
         from edgeort.bundle import open_bundle
         from edgeort.bundle.packages import Wishes, write_package

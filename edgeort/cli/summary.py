@@ -27,7 +27,8 @@ def print_result(result: BuildResult, path: Path, said: str) -> None:
     rows = [
         ("model", f"{path} ({said})"),
         ("bundle", f"{result.bundle}, {size(result.bundle_bytes)}"),
-        *([("library", size(result.library_bytes)), ("harness", size(result.harness_bytes))] if has_code else []),
+        *([("library", size(result.library_bytes))] if has_code else []),
+        *([("harness", size(result.harness_bytes))] if has_code and result.harness_bytes else []),
         ("plan" if ours else "model", f"{size(result.model_bytes)} of graph and weights{_weights(result)}"),
         *([("arena", f"{size(result.arena_bytes)} of activations{limit}")] if ours else []),
         ("nodes", f"{result.nodes}, all on the {result.provider} provider{_precisions(result)}"),

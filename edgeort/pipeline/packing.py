@@ -52,13 +52,17 @@ def make_contents(
     manifest: Manifest, made: Made, parts: Sequence[str], vocabulary: Vocabulary | None
 ) -> dict[str, bytes | Path]:
     """Everything but golden/; `parts` of the runtime have a header each."""
-    headers = [f"include/edgeort_{part}.h" for part in parts]
-    text: dict[str, bytes | Path] = {name: toolchain.RUNTIME / name for name in headers}
+    headers = [f"edgeort_{part}.h" for part in parts]
+    text: dict[str, bytes | Path] = {f"include/{name}": toolchain.RUNTIME / "include" / name for name in headers}
     if vocabulary:
         text[vocabularies.PLACE] = vocabulary.path
     if made.requirements:
         text["requirements.txt"] = "".join(f"{line}\n" for line in made.requirements).encode()
-    about = {**development.files(manifest), **python_module.files(manifest), **notices.files(manifest, made.notices)}
+    about = {
+        **development.files(manifest, ("edgeort.h", *headers)),
+        **python_module.files(manifest),
+        **notices.files(manifest, made.notices),
+    }
     return {**text, **made.files, **about}
 
 

@@ -56,7 +56,10 @@ class Cpu(Provider):
         with request.stages.stage("compile"):
             target = _target(request)
             levels = _levels(request, target, plan)
-            library, harness = toolchain.library_and_harness(target, plan.ops, levels, request.parts)
+            if target.exe:
+                library, harness = toolchain.library_and_harness(target, plan.ops, levels, request.parts)
+            else:
+                library, harness = toolchain.library(target, plan.ops, levels, request.parts), None
         inputs, outputs = signature(lowered)
         return Made(
             NAME,
@@ -64,7 +67,7 @@ class Cpu(Provider):
             _files(target, plan, library, harness),
             PLAN,
             f"lib/{target.library}",
-            f"bin/{target.exe}",
+            f"bin/{target.exe}" if harness else "",
             inputs,
             outputs,
             _nodes(plan),
@@ -124,10 +127,10 @@ def _nodes(plan: PlanBuilder) -> tuple[Node, ...]:
     )
 
 
-def _files(target: toolchain.Target, plan: PlanBuilder, library: Path, harness: Path) -> dict[str, bytes | Path]:
+def _files(target: toolchain.Target, plan: PlanBuilder, library: Path, harness: Path | None) -> dict[str, bytes | Path]:
     return {
         PLAN: plan.to_bytes(),
         f"lib/{target.library}": library,
-        f"bin/{target.exe}": harness,
+        **({f"bin/{target.exe}": harness} if harness else {}),
         "include/edgeort.h": toolchain.RUNTIME / "include/edgeort.h",
     }

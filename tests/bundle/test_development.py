@@ -98,8 +98,9 @@ def test_pkg_config(project: Path, tmp_path: Path):
     assert np.array_equal(np.array(run(tmp_path / "app", model, cwd=project).split(), np.float32), expected(project))
 
 
-def test_only_where_a_unix_linker_takes_the_library():
-    assert not development.files(replace(MANIFEST, library="lib/edgeort.dll"))
+def test_each_system_has_its_files():
     assert not development.files(replace(MANIFEST, library=""))
-    apple = development.files(replace(MANIFEST, library="lib/libedgeort.dylib"))
-    assert b"@rpath/libedgeort.dylib" in apple[development.CMAKE]
+    apple = development.files(replace(MANIFEST, library="lib/libedgeort.dylib"))[development.CMAKE]
+    assert isinstance(apple, bytes) and b'IMPORTED_SONAME "@rpath/libedgeort.dylib"' in apple
+    phone = development.files(replace(MANIFEST, library="lib/libedgeort.a"))[development.CMAKE]
+    assert isinstance(phone, bytes) and b"STATIC IMPORTED" in phone and b"SONAME" not in phone

@@ -28,6 +28,7 @@ from edgeort.errors import (
 )
 from edgeort.passes import PASSES
 from edgeort.pipeline import checking
+from edgeort.pipeline.choosing import Wish
 from tests.models import HOST, mlp, model
 
 needs_qemu = pytest.mark.skipif(
@@ -214,7 +215,7 @@ def with_unknown_operator() -> onnx.ModelProto:
     ("device", "options", "error", "words"),
     [
         ("raspberypi4", {}, ProfileError, "raspberrypi4"),
-        ("iphone15", {}, ShapeError, "Core ML wants the range"),
+        ("iphone15", {"wish": Wish("coreml", required=True)}, ShapeError, "Core ML wants the range"),
         ("host", {"shapes": {"q": (1, 8)}}, ShapeError, "no input 'q'"),
         ("host", {"shapes": {"x": (1, 9)}}, ShapeError, "does not fit"),
     ],

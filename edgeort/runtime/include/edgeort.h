@@ -14,9 +14,10 @@
  * Functions that return int (but counts, edgeort_run_of and edgeort_abi) return 0, or nonzero: then, where the model is not
  * const, edgeort_last_error has the reason. After an error the model can be used again.
  *
- * Threads: a model belongs to one thread at a time; different models may run at once. A run uses worker threads of the model,
- * which do not survive fork(): open models in the child. While a function here runs, its thread rounds to nearest and keeps
- * denormals; then the caller's floating-point mode is back.
+ * Threads: a model belongs to one thread at a time; different models may run at once, also on the same plan. Those opened from one
+ * file share its pages, those opened from one buffer read it where it is; neither writes to it, so that a model for each thread costs its
+ * activations and no weights. A run uses worker threads of the model, which do not survive fork(): open models in the child. While
+ * a function here runs, its thread rounds to nearest and keeps denormals; then the caller's floating-point mode is back.
  *
  * Memory: strings belong to the model and last until edgeort_close (error messages until the next failure). Nothing that
  * the caller passes is kept or freed, but for the data of inputs, which must stay where it is until it is replaced: the
@@ -139,7 +140,8 @@ typedef struct {
 /* Opens a plan file (UTF-8; mapped, not copied: the file must not change while the model is open). NULL on failure, with the
  * reason in error[EDGEORT_ERROR_BYTES]. options and error may be NULL. */
 EDGEORT_API edgeort_model* edgeort_open(const char* path, const edgeort_options* options, char* error);
-/* The same from memory, which must be 64-byte aligned and outlive the model unchanged. */
+/* The same from memory, which must be 64-byte aligned and outlive the model unchanged; any number of models, on any threads, may be
+ * opened from it. */
 EDGEORT_API edgeort_model* edgeort_open_memory(const void* data, size_t size, const edgeort_options* options, char* error);
 /* Frees everything; NULL is allowed. */
 EDGEORT_API void edgeort_close(edgeort_model* model);

@@ -1,0 +1,86 @@
+"""`edgeort package --ios`: a Swift package that an Xcode project takes as it is.
+
+    Package.swift
+    CEdgeort.xcframework/             the runtime, of bundles of the cpu provider (xcframework.py)
+    Sources/Edgeort/*.swift           EdgeortModel, EdgeortTensor (the folder swift/ here)
+    Sources/Edgeort/Models.swift      which model is where
+    Sources/Edgeort/Resources/        NAME.plan, or NAME.mlpackage of bundles of the coreml provider
+    Sources/Edgeort/PrivacyInfo.xcprivacy
+    licences/
+
+A plan has no code: that of a bundle for another device serves as well.
+"""
+
+from __future__ import annotations
+
+import plistlib
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from edgeort import toolchain
+from edgeort.bundle import notices
+from edgeort.bundle.apple import swift, xcframework
+from edgeort.bundle.packages import Package, Wishes
+from edgeort.bundle.reading import Bundle
+from edgeort.bundle.writing import Contents
+from edgeort.errors import UnsupportedError
+
+PRIVACY = "PrivacyInfo.xcprivacy"
+_PARTS = (toolchain.TEXT, toolchain.SIGNATURE)
+
+
+def package(bundle: Bundle, wishes: Wishes) -> Package:
+    """The Swift package of a bundle. UnsupportedError where its provider does not run on iOS, or Swift lacks a type."""
+    model = swift.Model(re.sub(r"[^A-Za-z0-9._-]", "_", bundle.manifest.model), bundle)
+    if bundle.manifest.provider == "cpu":
+        own, note = _plan(model), "compiled, and its objects checked; no device of Apple's has run it"
+    elif bundle.manifest.provider == "coreml" and bundle.manifest.target.os == "ios":
+        own, note = _core_ml(model), "made and checked off Apple's systems; no device of theirs has run it"
+    else:
+        raise _refusal(bundle)
+    contents: Contents = {
+        **own,
+        "Package.swift": swift.package_file(model).encode(),
+        f"{swift.SOURCES}/Models.swift": swift.models_file(model).encode(),
+        f"{swift.SOURCES}/{PRIVACY}": _privacy(),
+        **{f"{swift.SOURCES}/{path.name}": path for path in swift.sources(model)},
+    }
+    rows = (("module", f"{swift.MODULE}, with the model {model.name!r}"), ("iOS", f"{model.min_os} and later"))
+    return Package(contents, {"module": swift.MODULE, "name": model.name}, rows, (note,))
+
+
+def _plan(model: swift.Model) -> dict[str, bytes | Path]:
+    bundle, manifest = model.bundle, model.bundle.manifest
+    for value in (*manifest.inputs, *manifest.outputs):
+        if value.dtype not in swift.TYPES:
+            raise UnsupportedError(
+                f"{bundle.path}: {value.text()}: tensors of the Swift API are of numbers",
+                hint="the C API takes it: include/edgeort.h",
+            )
+    parts = [part for part in _PARTS if (bundle.folder / f"include/edgeort_{part}.h").exists()]
+    licences = notices.files(replace(manifest, library="libedgeort.a"), with_harness=False)
+    framework = xcframework.files(manifest.kernels, parts)
+    return {**licences, **framework, f"{swift.RESOURCES}/{model.file}": bundle.artefact}
+
+
+def _core_ml(model: swift.Model) -> dict[str, bytes | Path]:
+    package, licences = model.bundle.artefact, model.bundle.folder / "licences"
+    files = {f"licences/{path.name}": path for path in licences.iterdir()}
+    inside = (path for path in package.rglob("*") if path.is_file())
+    return {
+        **files,
+        **{f"{swift.RESOURCES}/{model.file}/{path.relative_to(package).as_posix()}": path for path in inside},
+    }
+
+
+def _refusal(bundle: Bundle) -> UnsupportedError:
+    manifest = bundle.manifest
+    what = f"{bundle.path} runs by {manifest.provider} on {manifest.target.os}, and apps on iOS by cpu or coreml"
+    return UnsupportedError(what, hint="edgeort build MODEL --device iphone15 --provider cpu")
+
+
+def _privacy() -> bytes:
+    """Apple's privacy manifest: nothing is collected, and no API is called that needs a reason."""
+    lists = ("NSPrivacyTrackingDomains", "NSPrivacyCollectedDataTypes", "NSPrivacyAccessedAPITypes")
+    return plistlib.dumps({"NSPrivacyTracking": False, **{name: [] for name in lists}}, sort_keys=True)

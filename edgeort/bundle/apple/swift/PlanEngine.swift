@@ -1,0 +1,96 @@
+import CEdgeort
+import Foundation
+
+/// A plan in the runtime of this package (edgeort.h).
+final class PlanEngine: EdgeortEngine {
+  private let model: OpaquePointer
+  // The runtime reads inputs where they are, and outputs may be views of them: each has memory of its own.
+  private var memories: [UnsafeMutableRawPointer?]
+  let inputs: [EdgeortValue]
+
+  var outputs: [EdgeortValue] { PlanEngine.values(of: model, edgeort_output_count(model), edgeort_output) }
+
+  init(plan: URL, threads: Int) throws {
+    guard edgeort_abi() == EDGEORT_ABI else {
+      throw EdgeortError.model("the library has ABI \(edgeort_abi()), its header \(EDGEORT_ABI)")
+    }
+    var options = edgeort_options(threads: Int32(threads), profile: 0, isa: nil)
+    var reason = [CChar](repeating: 0, count: Int(EDGEORT_ERROR_BYTES))
+    guard let model = edgeort_open(plan.path, &options, &reason) else {
+      throw EdgeortError.model("\(plan.lastPathComponent): \(String(cString: reason))")
+    }
+    self.model = model
+    inputs = PlanEngine.values(of: model, edgeort_input_count(model), edgeort_input)
+    memories = Array(repeating: nil, count: inputs.count)
+  }
+
+  deinit {
+    edgeort_close(model)
+    memories.forEach { $0?.deallocate() }
+  }
+
+  func run(_ given: [String: EdgeortTensor]) throws -> [String: EdgeortTensor] {
+    for (index, value) in inputs.enumerated() {
+      if let tensor = given[value.name] { try set(index, value, tensor) }
+    }
+    guard edgeort_run(model) == 0 else { throw EdgeortError.run(lastError) }
+    var results: [String: EdgeortTensor] = [:]
+    for index in 0..<edgeort_output_count(model) {
+      var raw = edgeort_tensor()
+      _ = edgeort_output(model, index, &raw)
+      let value = try PlanEngine.value(raw)
+      let data = raw.data.map { Data(bytes: $0, count: raw.bytes) } ?? Data()
+      results[value.name] = try EdgeortTensor(type: value.type, shape: value.shape ?? [], data: data)
+    }
+    return results
+  }
+
+  private var lastError: String { String(cString: edgeort_last_error(model)) }
+
+  private func set(_ index: Int, _ value: EdgeortValue, _ tensor: EdgeortTensor) throws {
+    guard tensor.type == value.type else {
+      throw EdgeortError.input("input \(value.name) must be \(value.type), not \(tensor.type)")
+    }
+    guard tensor.shape.count <= Int(EDGEORT_MAX_RANK) else {
+      throw EdgeortError.input("input \(value.name) has rank \(tensor.shape.count)")
+    }
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(tensor.data.count, 1), alignment: 64)
+    tensor.data.withUnsafeBytes { if let from = $0.baseAddress { memory.copyMemory(from: from, byteCount: $0.count) } }
+    var raw = edgeort_tensor()
+    raw.data = memory
+    raw.bytes = tensor.data.count
+    raw.dtype = tensor.type.rawValue
+    raw.rank = Int32(tensor.shape.count)
+    withUnsafeMutableBytes(of: &raw.dims) { bytes in
+      let dims = bytes.bindMemory(to: Int64.self)
+      for (axis, dim) in tensor.shape.enumerated() { dims[axis] = Int64(dim) }
+    }
+    guard edgeort_set_input(model, Int32(index), &raw) == 0 else {
+      memory.deallocate()
+      throw EdgeortError.input(lastError)
+    }
+    memories[index]?.deallocate()
+    memories[index] = memory
+  }
+
+  private typealias Describe = (OpaquePointer?, Int32, UnsafeMutablePointer<edgeort_tensor>?) -> Int32
+
+  private static func values(of model: OpaquePointer, _ count: Int32, _ describe: Describe) -> [EdgeortValue] {
+    (0..<count).compactMap { index in
+      var raw = edgeort_tensor()
+      _ = describe(model, index, &raw)
+      return try? value(raw)
+    }
+  }
+
+  private static func value(_ raw: edgeort_tensor) throws -> EdgeortValue {
+    let name = String(cString: raw.name)
+    guard let type = EdgeortType(rawValue: raw.dtype) else {
+      throw EdgeortError.model("\(name) has elements that Swift has no type for (\(raw.dtype))")
+    }
+    let shape: [Int]? = raw.rank < 0 ? nil : withUnsafeBytes(of: raw.dims) { bytes in
+      bytes.bindMemory(to: Int64.self).prefix(Int(raw.rank)).map(Int.init)
+    }
+    return EdgeortValue(name: name, type: type, shape: shape)
+  }
+}

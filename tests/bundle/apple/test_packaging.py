@@ -1,0 +1,198 @@
+"""The Swift package of a bundle: what Xcode will look at, every object of its libraries, and Swift that parses."""
+
+from __future__ import annotations
+
+import importlib.util
+import plistlib
+import re
+from pathlib import Path
+
+import onnx
+import pytest
+
+import edgeort
+from edgeort.bundle import apple, open_bundle
+from edgeort.bundle.apple import fat, swift
+from edgeort.bundle.development import functions
+from edgeort.bundle.packages import Package, Wishes, write_package
+from edgeort.errors import UnsupportedError
+from edgeort.pipeline.choosing import Wish
+from edgeort.providers import cpu
+from tests import macho
+from tests.models import HOST, mlp
+
+# What the objects may call of the phone's libSystem; all of it is public, and none is on Apple's list of those that need
+# a reason ("Describing use of required reason API").
+ALLOWED = {
+    "_" + name
+    for name in (
+        "bzero", "clock_gettime", "close", "free", "getrusage", "lseek", "malloc", "memcmp", "memcpy", "memmove",
+        "memset", "memset_pattern16", "mmap", "munmap", "open", "pthread_cond_broadcast", "pthread_cond_wait",
+        "pthread_create", "pthread_join", "pthread_mutex_lock", "pthread_mutex_unlock", "snprintf", "strcmp", "strlen",
+        "strncmp", "sysconf", "sysctlbyname", "truncf", "vsnprintf",
+    )
+}  # fmt: skip
+PLATFORMS = {"ios-arm64": macho.IOS, "ios-arm64_x86_64-simulator": macho.IOS_SIMULATOR}
+ARCHS = {"arm64": macho.ARM64, "x86_64": macho.X86_64}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle for the phone, with our runtime."""
+    folder = tmp_path_factory.mktemp("ios")
+    onnx.save(mlp(), folder / "net.onnx")
+    edgeort.build(folder / "net.onnx", "iphone15", folder / "b", wish=Wish("cpu", required=True))
+    return folder / "b"
+
+
+def packed(bundle: Path, out: Path) -> tuple[Package, Path]:
+    """The package of a bundle, and where it was written."""
+    with open_bundle(bundle) as opened:
+        made = apple.package(opened, Wishes())
+        return made, write_package(out, "ios", opened, made)
+
+
+@pytest.fixture(scope="module")
+def package(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return packed(bundle, tmp_path_factory.mktemp("package") / "p")[1]
+
+
+def frameworks(package: Path) -> Path:
+    return package / "CEdgeort.xcframework"
+
+
+def test_the_framework_says_what_is_in_it(package: Path):
+    about = plistlib.loads((frameworks(package) / "Info.plist").read_bytes())
+    assert about["CFBundlePackageType"] == "XFWK"
+    assert {entry["LibraryIdentifier"] for entry in about["AvailableLibraries"]} == set(PLATFORMS)
+    for entry in about["AvailableLibraries"]:
+        folder = frameworks(package) / entry["LibraryIdentifier"]
+        data = (folder / entry["LibraryPath"]).read_bytes()
+        parts = macho.slices(data) if len(entry["SupportedArchitectures"]) > 1 else {macho.ARM64: data}
+        assert set(parts) == {ARCHS[arch] for arch in entry["SupportedArchitectures"]}
+        assert (entry.get("SupportedPlatformVariant") == "simulator") == (len(parts) > 1)
+        modulemap = (folder / entry["HeadersPath"] / "module.modulemap").read_text()
+        for header in re.findall(r'header "(.*)"', modulemap):
+            assert (folder / entry["HeadersPath"] / header).read_bytes().startswith(b"/* edgeort")
+
+
+@pytest.mark.parametrize("folder", PLATFORMS)
+def test_every_object_is_for_its_platform_and_calls_what_phones_have(package: Path, folder: str):
+    data = (frameworks(package) / folder / "libedgeort.a").read_bytes()
+    for cpu_type, archive in macho.slices(data).items() if folder.endswith("simulator") else ((macho.ARM64, data),):
+        names: set[str] = set()
+        inside: set[str] = set()
+        undefined: set[str] = set()
+        for name, body in macho.members(archive):
+            if name.startswith("__.SYMDEF"):
+                continue
+            assert re.fullmatch(r"edgeort\d+\.o", name)
+            one = macho.read(body)
+            assert (one.cpu, one.platform, one.min_os) == (cpu_type, PLATFORMS[folder], "15.0")
+            names |= one.names
+            inside |= one.names | one.private
+            undefined |= one.undefined
+        assert {f"_{name}" for name in functions(["edgeort.h"])} == {name for name in names if "edgeort" in name[:9]}
+        assert undefined - inside <= ALLOWED
+
+
+def test_the_plan_and_the_privacy_manifest_are_in_the_app(package: Path, bundle: Path):
+    sources = package / "Sources/Edgeort"
+    assert (sources / "Resources/net.plan").read_bytes() == (bundle / "model.plan").read_bytes()
+    privacy = plistlib.loads((sources / "PrivacyInfo.xcprivacy").read_bytes())
+    assert privacy["NSPrivacyTracking"] is False and privacy["NSPrivacyAccessedAPITypes"] == []
+    text = (package / "Package.swift").read_text()
+    for place in re.findall(r'\.copy\("(.*?)"\)', text):
+        assert (sources / place).exists()
+    assert '.iOS("15.0")' in text and '.binaryTarget(name: "CEdgeort", path: "CEdgeort.xcframework")' in text
+
+
+def test_a_package_has_the_same_bytes_each_time(bundle: Path, package: Path, tmp_path: Path):
+    _, again = packed(bundle, tmp_path / "p")
+    assert tree(again) == tree(package)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_plan_for_another_device_serves_as_well(tmp_path: Path):
+    onnx.save(mlp(), tmp_path / "net.onnx")
+    edgeort.build(tmp_path / "net.onnx", HOST, tmp_path / "b")
+    made, _ = packed(tmp_path / "b", tmp_path / "p")
+    assert "CEdgeort.xcframework/ios-arm64/libedgeort.a" in made.contents
+
+
+def test_core_ml_goes_in_as_it_is(tmp_path: Path):
+    pytest.importorskip("coremltools", reason="needs coremltools")
+    onnx.save(mlp(batch=1), tmp_path / "net.onnx")
+    edgeort.build(tmp_path / "net.onnx", "iphone15", tmp_path / "b", wish=Wish("coreml", required=True))
+    made, place = packed(tmp_path / "b", tmp_path / "p")
+    inside = tree(place / "Sources/Edgeort/Resources/net.mlpackage")
+    assert inside == tree(tmp_path / "b/model/model.mlpackage") and "Manifest.json" in inside
+    assert not frameworks(place).exists() and "CEdgeort" not in (place / "Package.swift").read_text()
+    text = (place / "Sources/Edgeort/Models.swift").read_text()
+    assert 'EdgeortValue(name: "x", type: .float32, shape: [1, 8]), feature: "x")' in text
+    assert not errors(place)
+
+
+def test_a_bundle_of_another_engine_is_refused(bundle: Path):
+    from dataclasses import replace
+
+    with open_bundle(bundle) as opened:
+        opened.manifest = replace(opened.manifest, provider="openvino")
+        with pytest.raises(UnsupportedError, match="runs by openvino on ios") as caught:
+            apple.package(opened, Wishes())
+    assert "--device iphone15 --provider cpu" in str(caught.value.hint)
+
+
+def errors(package: Path) -> list[str]:
+    """Every place where a grammar of Swift finds no Swift."""
+    for name in ("tree_sitter", "tree_sitter_swift"):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"needs {name.replace('_', '-')}")
+    import tree_sitter
+    import tree_sitter_swift
+
+    parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_swift.language()))
+    found = []
+    for path in sorted(package.rglob("*.swift")):
+        nodes = [parser.parse(path.read_bytes()).root_node]
+        while nodes:
+            node = nodes.pop()
+            if node.is_error or node.is_missing:
+                found.append(f"{path.name}:{node.start_point[0] + 1}: {node.text!r}")
+            nodes += node.children
+    return found
+
+
+def test_swift_parses(package: Path):
+    assert not errors(package)
+    assert {path.name for path in package.rglob("*.swift")} == {
+        *("Package.swift", "Models.swift", "EdgeortModel.swift", "EdgeortTensor.swift"),
+        *("EdgeortPicture.swift", "PlanEngine.swift"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "swift_text"), [("a b", '"a b"'), ('"\\(x)', r'"\u{22}\u{5c}(x)"'), ("é\n", r'"é\u{a}"')]
+)
+def test_any_name_is_a_string_of_swift(text: str, swift_text: str):
+    assert swift.literal(text) == swift_text
+
+
+def test_universal_files():
+    parts = {"aarch64": b"arm" * 5, "x86_64": b"intel"}
+    assert macho.slices(fat.join(parts)) == {macho.ARM64: b"arm" * 5, macho.X86_64: b"intel"}
+    assert fat.join({"aarch64": b"one"}) == b"one"
+
+
+def test_the_dtypes_of_swift_are_those_of_the_header():
+    header = (Path(cpu.toolchain.RUNTIME) / "include/edgeort.h").read_text()
+    text = (Path(swift.__file__).parent / "EdgeortTensor.swift").read_text()
+    numbers = {name.lower(): int(number) for name, number in re.findall(r"EDGEORT_(\w+) = (\d+)", header)}
+    short = {"float": "f", "uint": "u", "int": "i", "bool": "bool"}
+    cases = re.findall(r"case (float|uint|int|bool)(\d*) = (\d+)", text)
+    assert len(cases) == 12
+    for kind, bits, number in cases:
+        assert numbers[short[kind] + bits] == int(number)
