@@ -18,6 +18,8 @@ LEVELS = {
     "dotprod": "generic+dotprod",
     "i8mm": "generic+dotprod+i8mm",
     "neon32": "cortex_a7",
+    "wasm": "generic+bulk_memory+nontrapping_fptoint+sign_ext+simd128",
+    "wasm_relaxed": "generic+bulk_memory+nontrapping_fptoint+sign_ext+simd128+relaxed_simd",
     "generic": "",
 }
 
@@ -42,6 +44,8 @@ class Target:
     cpu: str = ""  # -mcpu of everything that is not a kernel
     library_flags: tuple[str, ...] = ()
     exe_flags: tuple[str, ...] = ()
+    linked_as: tuple[str, ...] = ("-shared",)  # flags that make a library of objects
+    is_wasm: bool = False  # a module is for one level: an engine refuses all of it for one instruction that it lacks
 
 
 _GC = ("-Wl,--gc-sections",)
@@ -51,6 +55,23 @@ _STATIC: dict[str, Any] = {**_UNIX, "exe_flags": (*_GC, "-static")}
 _DYLIB = ("-Wl,-dead_strip", "-Wl,-install_name,@rpath/libedgeort.dylib")
 _MAC: dict[str, Any] = {"library": "libedgeort.dylib", "exe": "edgeort_bench", "library_flags": _DYLIB}
 _WIN: dict[str, Any] = {"library": "edgeort.dll", "exe": "edgeort_bench.exe", "library_flags": _GC, "exe_flags": _GC}
+
+# What a page calls; everything else is dropped.
+_EXPORTS = (
+    "edgeort_abi", "edgeort_open_memory", "edgeort_close", "edgeort_input_count", "edgeort_output_count", "edgeort_input",
+    "edgeort_input_bounds", "edgeort_output", "edgeort_set_input", "edgeort_prepare", "edgeort_run", "edgeort_last_error",
+    "edgeort_get_stats", "edgeort_get_node", "edgeort_run_of", "edgeort_get_block", "aligned_alloc", "free",
+)  # fmt: skip
+_STACK = ("-Wl,--gc-sections", "-Wl,-z,stack-size=1048576")
+_WASM: dict[str, Any] = {
+    "library": "edgeort.wasm",
+    "exe": "edgeort_bench.wasm",
+    "cpu": LEVELS["wasm"],
+    "library_flags": (*_STACK, "-Wl,--no-entry", *(f"-Wl,--export={name}" for name in _EXPORTS)),
+    "exe_flags": _STACK,
+    "linked_as": ("-mexec-model=reactor",),
+    "is_wasm": True,
+}
 
 # os, arch, triple of the library, triple of the harness, ISA levels
 TARGETS: tuple[Target, ...] = (
@@ -62,6 +83,7 @@ TARGETS: tuple[Target, ...] = (
     Target("android", "aarch64", "aarch64-linux-android.29", "aarch64-linux-musl", _ARM, **_STATIC),
     Target("macos", "aarch64", "aarch64-macos.12.0", "aarch64-macos.12.0", _ARM, **_MAC),
     Target("windows", "x86_64", "x86_64-windows-gnu", "x86_64-windows-gnu", _X86, **_WIN),
+    Target("browser", "wasm32", "wasm32-wasi", "wasm32-wasi", ("wasm", "wasm_relaxed"), **_WASM),
 )
 
 # What the Android library may call in the phone's libc. Zig ships no Android libc, so the library is linked against a

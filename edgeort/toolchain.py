@@ -161,7 +161,8 @@ def library(to: Target, ops: Sequence[str], levels: Sequence[str] | None = None,
     """
     levels = levels or to.levels
     objects = _compile(_units(to, ops, to.triple, levels, parts), to, ops, to.triple, levels)
-    flags = ["-target", to.triple, "-shared", "-s", "-O3", *((f"-mcpu={to.cpu}",) if to.cpu else ()), *to.library_flags]
+    cpu = (f"-mcpu={to.cpu}",) if to.cpu else ()
+    flags = ["-target", to.triple, *to.linked_as, "-s", "-O3", *cpu, *to.library_flags]
 
     if to.os == "android":
         flags += ["-nostdlib"]
@@ -184,7 +185,7 @@ def _bionic_stub(to: Target, library: str, names: Sequence[str]) -> Path:
 
 
 def _pic(to: Target) -> tuple[str, ...]:
-    return () if to.os == "windows" else ("-fPIC",)
+    return () if to.os == "windows" or to.is_wasm else ("-fPIC",)
 
 
 def _harness_units(to: Target, ops: Sequence[str], levels: Sequence[str]) -> list[_Unit]:

@@ -87,6 +87,11 @@ u32 detect() {
 constexpr Name kNames[] = {{"neon32", kIsa_neon32}};
 
 u32 detect() { return bit(kIsa_generic) | bit(kIsa_neon32); }
+#elif defined(__wasm__)
+constexpr Name kNames[] = {{"wasm", kIsa_wasm}, {"wasm_relaxed", kIsa_wasm_relaxed}};
+
+// An engine that lacks a level's instructions refuses the module.
+u32 detect() { return bit(kIsa_generic) | bit(kIsa_wasm) | bit(kIsa_wasm_relaxed); }
 #else
 constexpr Name kNames[] = {{"generic", kIsa_generic}};
 

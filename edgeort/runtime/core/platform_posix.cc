@@ -1,6 +1,6 @@
 // Linux, Android, macOS and iOS. The Android library is compiled against musl's headers and linked to bionic, so this
 // file uses only what is the same in both: system call numbers and flags, and no struct that a libc lays out.
-#if !defined(_WIN32)
+#if !defined(_WIN32) && !defined(__wasm__)
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>

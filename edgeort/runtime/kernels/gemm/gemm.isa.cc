@@ -9,7 +9,7 @@ namespace {
 constexpr int kVectorsPerPanel = static_cast<int>(kPanel) / kLanes;
 constexpr int kWidest = 8;  // vectors of the widest tile
 // Rows of panels that the loop over them has at once: two multiply-adds a cycle leave no room for counting.
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) || defined(__wasm_simd128__)
 constexpr int kUnroll = 4;
 #else
 constexpr int kUnroll = 1;
