@@ -58,9 +58,9 @@ _WIN: dict[str, Any] = {"library": "edgeort.dll", "exe": "edgeort_bench.exe", "l
 
 # What a page calls; everything else is dropped.
 _EXPORTS = (
-    "edgeort_abi", "edgeort_open_memory", "edgeort_close", "edgeort_input_count", "edgeort_output_count", "edgeort_input",
-    "edgeort_input_bounds", "edgeort_output", "edgeort_set_input", "edgeort_prepare", "edgeort_run", "edgeort_last_error",
-    "edgeort_get_stats", "edgeort_get_node", "edgeort_run_of", "edgeort_get_block", "aligned_alloc", "free",
+    "edgeort_abi", "edgeort_open_memory", "edgeort_input_count", "edgeort_output_count", "edgeort_input",
+    "edgeort_output", "edgeort_set_input", "edgeort_run", "edgeort_last_error", "edgeort_get_stats",
+    "edgeort_get_node", "aligned_alloc", "free",
 )  # fmt: skip
 _STACK = ("-Wl,--gc-sections", "-Wl,-z,stack-size=1048576")
 _WASM: dict[str, Any] = {

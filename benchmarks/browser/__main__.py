@@ -2,8 +2,8 @@
 
     python -m benchmarks.browser [MODEL] [--loads 5] [--rounds 8] [--json FILE]
 
-Engine code and JavaScript as they are fetched; from the first fetch of code to the first output, in a page of its own each time and
-with nothing in the cache; latency in one page that has all engines, which take turns.
+Engine code and JavaScript as they are fetched. Loads are from the first fetch of code to the first output, in a page of
+its own each time and with nothing in the cache. Latency is of one page that has all engines, which take turns.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ TITLES = {
     "onnxruntime": engine.PACKAGE.replace("@", " "),
 }
 TURN, WARMUP = 5, 30
+_READY = "new Promise((good) => { const look = () => (globalThis.ready ? good(1) : setTimeout(look, 5)); look(); })"
 TOLERANCE = 1e-3  # of the output's largest value
 
 
@@ -95,10 +96,7 @@ def open_page(driver: Any, address: str) -> None:
     """A new page, whose script is there."""
     driver.get("about:blank")
     driver.get(f"{address}/page.html")
-    call(
-        driver,
-        "new Promise((good) => { const look = () => globalThis.ready ? good(true) : setTimeout(look, 5); look(); })",
-    )
+    call(driver, _READY)
 
 
 def code_of(folder: Path, asked: Sequence[str]) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """Where bundles run: `Device` is the harness of a bundle by a `Transport`; one file a kind of transport.
 
-Places are named as `--on` has it: local, emulated[:CPU], node, ssh:[user@]host[:port][/folder], adb[:SERIAL], or a name from
-`[devices]` of edgeort.toml.
+Places are named as `--on` has it: local, emulated[:CPU], node, ssh:[user@]host[:port][/folder], adb[:SERIAL], or a name
+from `[devices]` of edgeort.toml.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from edgeort.devices.where import open_where, parse
 
 
 def open_device(on: str | None, manifest: Manifest) -> Device:
-    """The device of that name; None picks this machine when it can run the bundle, Node for WebAssembly, else an emulator.
+    """The device of that name; None picks this machine when it can run the bundle, or Node, else an emulator.
 
     DeviceError when it cannot be reached, or cannot run the bundle.
     """

@@ -52,9 +52,7 @@ class Node(Local):
         """Nothing is needed. DeviceError for a bundle of another system."""
         if not self.fits(manifest):
             target = manifest.target
-            raise DeviceError(
-                f"Node cannot run code for {target.os}/{target.arch}", hint="edgeort bench BUNDLE --on local"
-            )
+            raise DeviceError(f"Node cannot run code for {target.os}/{target.arch}", hint="leave out --on node")
         return {}
 
     def execute(

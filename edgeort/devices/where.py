@@ -22,7 +22,7 @@ _HINT = "edgeort devices lists what is attached"
 
 @dataclass(frozen=True)
 class Where:
-    """A place: `kind` is local, emulated, node, ssh or adb, `rest` what stands behind its colon, "" where nothing does."""
+    """A place: `kind` is local, emulated, node, ssh or adb, `rest` what stands behind its colon, or ""."""
 
     kind: str
     rest: str = ""

@@ -73,7 +73,7 @@ test("what is wrong is said", async () => {
     [{ image: null }, /takes a Float32Array/],
     [{ image: new Float32Array(65) }, /has 65 elements; its shape 1x1x8x8 has 64/],
     [{ image: { data: new Float32Array(63), shape: [1, 1, 7, 9] } }, /"image": dimension 2 must be 8, not 7/],
-    [{ image: { data: new Float32Array(64), shape: [64] } }, /rank 1, not 4/],
+    [{ image: { data: new Float32Array(64), shape: [64] } }, /rank 4, not 1/],
     [{ image: { data: new Float32Array(64), shape: [-1, -1, 8, 8] } }, /negative/],
     [{ image: { data: new Uint8ClampedArray(256), width: 8, height: 8 } }, /takes no pictures/],
   ];

@@ -17,6 +17,7 @@ const ABI = 2;
 const ALIGNMENT = 64;
 const MAX_RANK = 8;
 const ERROR_BYTES = 512;
+const FIRST_GUESS = 1 << 20;
 // edgeort_tensor, edgeort_options, edgeort_stats and edgeort_node of edgeort.h with pointers of 32 bits.
 const TENSOR = { size: 88, name: 0, data: 4, bytes: 8, dtype: 12, rank: 16, dims: 24 };
 const OPTIONS = { size: 12, threads: 0, profile: 4, isa: 8 };
@@ -40,6 +41,8 @@ const RELAXED = Uint8Array.of(
 export function hasRelaxedSimd() {
   return WebAssembly.validate(RELAXED);
 }
+
+const codeName = () => (hasRelaxedSimd() ? "edgeort_relaxed.wasm" : "edgeort.wasm");
 
 const compiled = new Map(); // address -> Promise<WebAssembly.Module>: models of a page share their code
 
@@ -83,7 +86,7 @@ function compileOnce(url) {
 }
 
 function codeOf(source) {
-  if (source === undefined) return compileOnce(new URL(hasRelaxedSimd() ? "edgeort_relaxed.wasm" : "edgeort.wasm", import.meta.url));
+  if (source === undefined) return compileOnce(new URL(codeName(), import.meta.url));
   return typeof source === "string" || source instanceof URL ? compileOnce(addressOf(source)) : compile(source);
 }
 
@@ -91,18 +94,18 @@ function addressOf(source) {
   return new URL(source, globalThis.location?.href ?? import.meta.url);
 }
 
+// Its bytes, or the response that brings them.
 async function planOf(source) {
   if (source instanceof ArrayBuffer) return new Uint8Array(source);
   if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
-  const response = source instanceof Response ? source : await fetched(addressOf(source));
-  return new Uint8Array(await response.arrayBuffer());
+  return source instanceof Response ? source : fetched(addressOf(source));
 }
 
 function sourcesOf(source) {
   if (typeof source !== "string" && !(source instanceof URL)) return source;
   const folder = addressOf(source);
   if (!folder.pathname.endsWith("/")) folder.pathname += "/";
-  return { plan: new URL("model.plan", folder) };
+  return { plan: new URL("model.plan", folder), wasm: new URL(`lib/${codeName()}`, folder) };
 }
 
 function isPicture(value) {
@@ -124,10 +127,11 @@ export class Model {
    */
   static async open(source, { profile = false } = {}) {
     const { plan, wasm } = sourcesOf(source);
-    const [code, bytes] = await Promise.all([codeOf(wasm), planOf(plan)]);
+    const [code, origin] = await Promise.all([codeOf(wasm), planOf(plan)]);
     const model = new Model();
     await model.#start(code);
     try {
+      const bytes = await model.#receive(origin);
       model.#load(bytes, profile);
     } catch (error) {
       model.close();
@@ -211,15 +215,37 @@ export class Model {
     if (abi !== ABI) throw new EdgeortError(`the code has the interface ${abi}, and edgeort.js is for ${ABI}: take both from one bundle`);
   }
 
-  #load(bytes, profile) {
-    const plan = this.#allocate(bytes.byteLength);
-    new Uint8Array(this.#wasm.memory.buffer, plan, bytes.byteLength).set(bytes);
+  // The plan's bytes in the memory: { at, size }. What comes over a wire goes there as it comes.
+  async #receive(origin) {
+    if (origin instanceof Uint8Array) {
+      const at = this.#allocate(origin.length);
+      this.#bytes(at, origin.length).set(origin);
+      return { at, size: origin.length };
+    }
+    // The length is that of compressed bytes where a server compresses: a guess.
+    let room = Math.max(ALIGNMENT, Number(origin.headers.get("Content-Length")) || FIRST_GUESS), at = this.#allocate(room), size = 0;
+    for (const reader = origin.body.getReader(); ; ) {
+      const { done, value } = await reader.read();
+      if (done) return { at, size };
+      if (size + value.length > room) {
+        room = Math.max(2 * room, size + value.length);
+        const wider = this.#allocate(room);
+        this.#bytes(wider, size).set(this.#bytes(at, size));
+        this.#wasm.free(at);
+        at = wider;
+      }
+      this.#bytes(at + size, value.length).set(value);
+      size += value.length;
+    }
+  }
+
+  #load(plan, profile) {
     this.#scratch = this.#allocate(ERROR_BYTES + OPTIONS.size);
     const options = this.#scratch + ERROR_BYTES, view = this.#view();
     view.setInt32(options + OPTIONS.threads, 1, true);
     view.setInt32(options + OPTIONS.profile, profile ? 1 : 0, true);
     view.setUint32(options + OPTIONS.isa, 0, true);
-    this.#model = this.#trapped(() => this.#wasm.edgeort_open_memory(plan, bytes.byteLength, options, this.#scratch));
+    this.#model = this.#trapped(() => this.#wasm.edgeort_open_memory(plan.at, plan.size, options, this.#scratch));
     if (!this.#model) throw new EdgeortError(this.#text(this.#scratch));
     this.#inputs = Array.from({ length: this.#call("edgeort_input_count") }, (_, index) => {
       this.#call("edgeort_input", index, this.#scratch);
@@ -251,7 +277,7 @@ export class Model {
       buffer.at = this.#allocate(bytes);
       buffer.room = bytes;
     }
-    new Uint8Array(this.#wasm.memory.buffer, buffer.at, bytes).set(new Uint8Array(data.buffer, data.byteOffset, bytes));
+    this.#bytes(buffer.at, bytes).set(new Uint8Array(data.buffer, data.byteOffset, bytes));
     const view = this.#view(), at = this.#scratch;
     view.setUint32(at + TENSOR.data, buffer.at, true);
     view.setUint32(at + TENSOR.bytes, bytes, true);
@@ -292,8 +318,12 @@ export class Model {
     return at;
   }
 
+  // New ones each time: the memory moves when it grows.
   #view() {
-    return new DataView(this.#wasm.memory.buffer); // a new one each time: the memory moves when it grows
+    return new DataView(this.#wasm.memory.buffer);
+  }
+  #bytes(at, length) {
+    return new Uint8Array(this.#wasm.memory.buffer, at, length);
   }
 
   #text(at) {
@@ -331,8 +361,10 @@ function inferred(input, elements) {
 
 // A picture for an input of uint8 [height, width, channels], alone or a batch of one: all four channels, or the first three.
 function pixelsOf(input, picture) {
-  const { width, height } = picture, channels = input.shape.at(-1);
-  const rank = input.shape.length;
+  const { width, height } = picture, channels = input.shape.at(-1), rank = input.shape.length;
+  if (picture.data.length !== 4 * width * height) {
+    throw new EdgeortError(`the picture for "${input.name}" has ${picture.data.length} bytes; ${width}x${height} has ${4 * width * height}`);
+  }
   if (input.dtype !== "uint8" || rank < 3 || rank > 4 || (channels !== 3 && channels !== 4)) {
     throw new EdgeortError(`input "${input.name}" (${input.dtype}, ${input.shape.join("x")}) takes no pictures: those are uint8 [height, width, 3 or 4]`);
   }

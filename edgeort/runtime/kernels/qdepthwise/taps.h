@@ -223,7 +223,8 @@ struct Taps : Interleaving<Taps<N>> {
     return sum + __builtin_wasm_dot_s_i32x4_i16x8(x, w);
   }
   static EDGEORT_INLINE Vec<i32, 8> dot(Vec<i32, 8> sum, Vec<i16, 16> x, Vec<i16, 16> w) {
-    const Vec<i32, 4> part[2] = {__builtin_wasm_dot_s_i32x4_i16x8(lower(x), lower(w)), __builtin_wasm_dot_s_i32x4_i16x8(upper(x), upper(w))};
+    const Vec<i32, 4> part[2] = {__builtin_wasm_dot_s_i32x4_i16x8(lower(x), lower(w)),
+                                 __builtin_wasm_dot_s_i32x4_i16x8(upper(x), upper(w))};
     return sum + load_as<Vec<i32, 8>>(part);
   }
 #endif
