@@ -17,7 +17,7 @@ const ABI = 2;
 const ALIGNMENT = 64;
 const MAX_RANK = 8;
 const ERROR_BYTES = 512;
-const FIRST_GUESS = 1 << 20;
+const FIRST_GUESS = 1 << 20, CHUNK = 1 << 20;
 // edgeort_tensor, edgeort_options, edgeort_stats and edgeort_node of edgeort.h with pointers of 32 bits.
 const TENSOR = { size: 88, name: 0, data: 4, bytes: 8, dtype: 12, rank: 16, dims: 24 };
 const OPTIONS = { size: 12, threads: 0, profile: 4, isa: 8 };
@@ -106,6 +106,22 @@ function sourcesOf(source) {
   const folder = addressOf(source);
   if (!folder.pathname.endsWith("/")) folder.pathname += "/";
   return { plan: new URL("model.plan", folder), wasm: new URL(`lib/${codeName()}`, folder) };
+}
+
+// What gives the next bytes of a stream: into one large buffer where the engine can, else as they come.
+function chunksOf(stream) {
+  let reader, buffer = new ArrayBuffer(CHUNK);
+  try {
+    reader = stream.getReader({ mode: "byob" });
+  } catch {
+    const plain = stream.getReader();
+    return () => plain.read();
+  }
+  return async () => {
+    const chunk = await reader.read(new Uint8Array(buffer));
+    buffer = chunk.value?.buffer ?? buffer;
+    return chunk;
+  };
 }
 
 function isPicture(value) {
@@ -224,8 +240,8 @@ export class Model {
     }
     // The length is that of compressed bytes where a server compresses: a guess.
     let room = Math.max(ALIGNMENT, Number(origin.headers.get("Content-Length")) || FIRST_GUESS), at = this.#allocate(room), size = 0;
-    for (const reader = origin.body.getReader(); ; ) {
-      const { done, value } = await reader.read();
+    for (const next = chunksOf(origin.body); ; ) {
+      const { done, value } = await next();
       if (done) return { at, size };
       if (size + value.length > room) {
         room = Math.max(2 * room, size + value.length);
