@@ -95,6 +95,11 @@ struct Dots {
         const Weights w = part(panels, at, p);
 #pragma clang loop unroll(full)
         for (int m = 0; m < M; ++m) sum[m][p] = dot(sum[m][p], x[m], w);
+#if defined(__wasm_simd128__)
+        // In this order: else all weights are widened first, and wait on the stack.
+#pragma clang loop unroll(full)
+        for (int m = 0; m < M; ++m) __asm__ volatile("" : "+r"(sum[m][p])::"memory");
+#endif
       }
     } else {
       Weights w[kParts];
