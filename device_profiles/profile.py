@@ -15,6 +15,7 @@ from typing import Any
 ISA_LEVELS: dict[str, dict[str, str | None]] = {
     "aarch64": {"neon": None, "dotprod": "neon", "fp16": "neon", "i8mm": "dotprod"},
     "armv7": {"neon32": None},
+    "wasm32": {"wasm": None, "wasm_relaxed": "wasm"},
     "x86_64": {"v3": None, "v4": "v3", "avx_vnni": "v3", "avx512_vnni": "v4"},
 }
 
@@ -25,6 +26,7 @@ OS_ARCHS: dict[str, tuple[str, ...]] = {
     "ios": ("aarch64",),
     "macos": ("aarch64", "x86_64"),
     "windows": ("aarch64", "x86_64"),
+    "browser": ("wasm32",),
 }
 
 # What may stand in `runtime.providers`, and the operating systems on which each provider exists.
@@ -32,7 +34,7 @@ PROVIDER_OSES: dict[str, tuple[str, ...]] = {
     "cpu": tuple(OS_ARCHS),
     "openvino": ("linux", "macos", "windows"),
     "coreml": ("ios", "macos"),
-    "litert": tuple(OS_ARCHS),
+    "litert": tuple(os for os in OS_ARCHS if os != "browser"),
     "directml": ("windows",),
     "cuda": ("linux", "windows"),
     "tensorrt": ("linux", "windows"),

@@ -1,7 +1,7 @@
 """How many multiply-adds a core does, where a profile does not say: by its best ISA level, at most, a cycle.
 
 Computed: lanes of a vector x multiply-add instructions a cycle of a usual core of the level (for Arm the Cortex-A72 and
-A76), but for int8 without a dot product on x86-64, which was measured against float32. They rank layers by cost and
+A76), but for int8 without a dot product on x86-64, which was measured against float32, and for WebAssembly. They rank layers by cost and
 promise no latency; a profile that knows its core better overrides them.
 """
 
@@ -18,6 +18,8 @@ MACS_PER_CYCLE: dict[str, tuple[float, float]] = {
     "fp16": (4, 8),  # says nothing of these two
     "dotprod": (8, 32),  # two pipes of 128 bits (A76): fmla, sdot
     "i8mm": (8, 64),  # smmla: twice sdot
+    "wasm": (7, 9),  # measured in V8 on Zen 4: f32x4.mul and .add; i32x4.dot_i16x8_s on widened bytes
+    "wasm_relaxed": (8, 9),  # the same, two multiply-adds on 128 bits
     "v3": (16, 20),  # two ports of 256 bits: vfmadd; vpmaddwd on widened bytes: 1.2 to 1.4 times that, measured
     "v4": (32, 40),  # the same on 512 bits
     "avx_vnni": (16, 64),  # vpdpbusd on 256 bits

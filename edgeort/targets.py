@@ -18,6 +18,8 @@ LEVELS = {
     "dotprod": "generic+dotprod",
     "i8mm": "generic+dotprod+i8mm",
     "neon32": "cortex_a7",
+    "wasm": "generic+bulk_memory+nontrapping_fptoint+sign_ext+simd128",
+    "wasm_relaxed": "generic+bulk_memory+nontrapping_fptoint+sign_ext+simd128+relaxed_simd",
     "generic": "",
 }
 
@@ -46,6 +48,8 @@ class Target:
     compile_flags: tuple[str, ...] = ()
     library_flags: tuple[str, ...] = ()
     exe_flags: tuple[str, ...] = ()
+    linked_as: tuple[str, ...] = ("-shared",)  # flags that make a library of objects
+    is_wasm: bool = False  # a module is for one level: an engine refuses all of it for one instruction that it lacks
 
 
 _GC = ("-Wl,--gc-sections",)
@@ -55,6 +59,23 @@ _STATIC: dict[str, Any] = {**_UNIX, "exe_flags": (*_GC, "-static")}
 _DYLIB = ("-Wl,-dead_strip", "-Wl,-install_name,@rpath/libedgeort.dylib")
 _MAC: dict[str, Any] = {"library": "libedgeort.dylib", "exe": "edgeort_bench", "library_flags": _DYLIB}
 _WIN: dict[str, Any] = {"library": "edgeort.dll", "exe": "edgeort_bench.exe", "library_flags": _GC, "exe_flags": _GC}
+
+# What a page calls; everything else is dropped.
+_EXPORTS = (
+    "edgeort_abi", "edgeort_open_memory", "edgeort_input_count", "edgeort_output_count", "edgeort_input",
+    "edgeort_output", "edgeort_set_input", "edgeort_run", "edgeort_last_error", "edgeort_get_stats",
+    "edgeort_get_node", "aligned_alloc", "free",
+)  # fmt: skip
+_STACK = ("-Wl,--gc-sections", "-Wl,-z,stack-size=1048576")
+_WASM: dict[str, Any] = {
+    "library": "edgeort.wasm",
+    "exe": "edgeort_bench.wasm",
+    "cpu": LEVELS["wasm"],
+    "library_flags": (*_STACK, "-Wl,--no-entry", *(f"-Wl,--export={name}" for name in _EXPORTS)),
+    "exe_flags": _STACK,
+    "linked_as": ("-mexec-model=reactor",),
+    "is_wasm": True,
+}
 
 # Apple's linker alone makes programs for these.
 _IOS: dict[str, Any] = {"library": "libedgeort.a", "exe": ""}
@@ -81,6 +102,7 @@ TARGETS: tuple[Target, ...] = (
     Target("ios", "aarch64", "aarch64-ios.15.0", "aarch64-ios.15.0", _ARM, **_IOS),
     Target("ios-simulator", "aarch64", "aarch64-ios.15.0-simulator", "aarch64-ios.15.0-simulator", _ARM, **_IOS),
     Target("ios-simulator", "x86_64", "x86_64-ios.15.0-simulator", "x86_64-ios.15.0-simulator", ("v3",), **_IOS),
+    Target("browser", "wasm32", "wasm32-wasi", "wasm32-wasi", ("wasm", "wasm_relaxed"), **_WASM),
 )  # fmt: skip
 
 # What the Android library may call, by the library of the phone that has it. Zig ships no Android libc, so ours is

@@ -185,7 +185,7 @@ def library(
     """
     levels = levels or to.levels
     units, name = _units(to, ops, to.triple, levels, parts), to.library
-    flags = ["-target", to.triple, "-shared", "-s", "-O3", *_cpu(to), *to.library_flags]
+    flags = ["-target", to.triple, *to.linked_as, "-s", "-O3", *_cpu(to), *to.library_flags]
     if binding:
         name = binding.library
         flags.append(f"-Wl,-soname,{name}")
@@ -264,7 +264,7 @@ def _builtins(to: Target) -> list[Path]:
 
 
 def _pic(to: Target) -> tuple[str, ...]:
-    return (*(() if to.os == "windows" else ("-fPIC",)), *to.compile_flags)
+    return (*(() if to.os == "windows" or to.is_wasm else ("-fPIC",)), *to.compile_flags)
 
 
 def _cpu(to: Target) -> tuple[str, ...]:

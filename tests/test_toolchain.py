@@ -23,7 +23,13 @@ HOST = toolchain.target("linux", HERE)
 ANDROID = toolchain.target("android", "aarch64")
 
 # First bytes of the files of each system.
-MAGIC = {"linux": b"\x7fELF", "android": b"\x7fELF", "macos": b"\xcf\xfa\xed\xfe", "windows": b"MZ"}
+MAGIC = {
+    "linux": b"\x7fELF",
+    "android": b"\x7fELF",
+    "macos": b"\xcf\xfa\xed\xfe",
+    "windows": b"MZ",
+    "browser": b"\0asm",
+}
 QUICK = {("linux", HERE), ("linux", "aarch64"), ("android", "aarch64")}  # zig has to build no other libc for these
 TARGETS = [
     pytest.param(to, id=f"{to.os}-{to.arch}", marks=() if (to.os, to.arch) in QUICK else (pytest.mark.slow,))

@@ -44,7 +44,13 @@ _MINGW = Part(
     "https://www.mingw-w64.org, file COPYING.MinGW-w64-runtime",
     "start-up code",
 )
-_OF_SYSTEMS = {"linux": (_MUSL,), "android": (_MUSL,), "windows": (_MINGW,)}
+_WASI = Part(
+    "wasi-libc",
+    "MIT AND Apache-2.0 WITH LLVM-exception",
+    "https://github.com/WebAssembly/wasi-libc, file LICENSE",
+    "the C library inside the modules",
+)
+_OF_SYSTEMS = {"linux": (_MUSL,), "android": (_MUSL,), "windows": (_MINGW,), "browser": (_WASI,)}
 
 
 def files(manifest: Manifest, others: Iterable[Part] = (), *, with_harness: bool = True) -> dict[str, bytes]:

@@ -29,7 +29,7 @@ P = ParamSpec("P")
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 # What --on takes, for help texts: an opening bracket before a letter would be markup, and long words would be cut off.
-PLACES = "local, emulated[:CPU], ssh:\\[user@]host, adb[:SERIAL], or a name of edgeort.toml"
+PLACES = "local, emulated[:CPU], node, ssh:\\[user@]host, adb[:SERIAL], or a name of edgeort.toml"
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 On = Annotated[

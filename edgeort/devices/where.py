@@ -11,17 +11,18 @@ from edgeort.bundle import Manifest
 from edgeort.devices.adb import Adb
 from edgeort.devices.emulated import Emulated
 from edgeort.devices.local import Local
+from edgeort.devices.node import Node
 from edgeort.devices.ssh import Destination, Ssh
 from edgeort.devices.transport import Transport
 from edgeort.errors import DeviceError
 
-FORMS = "local, emulated[:CPU], ssh:[user@]host[:port][/folder], adb[:SERIAL]"
+FORMS = "local, emulated[:CPU], node, ssh:[user@]host[:port][/folder], adb[:SERIAL]"
 _HINT = "edgeort devices lists what is attached"
 
 
 @dataclass(frozen=True)
 class Where:
-    """A place: `kind` is local, emulated, ssh or adb, `rest` what stands behind its colon, "" where nothing does."""
+    """A place: `kind` is local, emulated, node, ssh or adb, `rest` what stands behind its colon, or ""."""
 
     kind: str
     rest: str = ""
@@ -33,8 +34,8 @@ class Where:
 def parse(text: str) -> Where:
     """The place that `text` names, by its form or by a name of edgeort.toml in the current folder. DeviceError."""
     kind, colon, rest = text.partition(":")
-    if kind in ("local", "emulated", "ssh", "adb"):
-        if (kind == "local" and colon) or (kind == "ssh" and not rest) or (colon and not rest):
+    if kind in ("local", "emulated", "node", "ssh", "adb"):
+        if (kind in ("local", "node") and colon) or (kind == "ssh" and not rest) or (colon and not rest):
             raise DeviceError(f"--on {text}: this is none of {FORMS}", hint=_HINT)
         return Where(kind, rest)
     found = config.read(Path.cwd())
@@ -54,6 +55,8 @@ def open_where(where: Where, manifest: Manifest | None = None, patience_s: int =
     """
     if where.kind == "local":
         return Local()
+    if where.kind == "node":
+        return Node()
     if where.kind == "ssh":
         return Ssh(destination(where.rest), patience_s)
     if where.kind == "adb":

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edgeort.device_profiles import ISA_LEVELS, host, host_linux
+from edgeort.device_profiles.profile import OS_ARCHS
 from edgeort.devices import Transport
 from edgeort.errors import DeviceError, ProfileError
 
@@ -40,10 +41,10 @@ class Found:
 
 def check_system(transport: Transport) -> None:
     """Raises ProfileError where devices of that kind cannot be probed, or the runtime has no kernels for them."""
-    os_name, arch = transport.system
-    if os_name not in ("linux", "android") or arch not in ISA_LEVELS:
+    (os_name, arch), probed = transport.system, OS_ARCHS["linux"]
+    if os_name not in ("linux", "android") or arch not in probed:
         raise ProfileError(
-            f"{transport.name} is {os_name}/{arch}: only Linux and Android on {', '.join(ISA_LEVELS)} are probed",
+            f"{transport.name} is {os_name}/{arch}: only Linux and Android on {', '.join(probed)} are probed",
             hint="edgeort profiles list has profiles to copy and change",
         )
 

@@ -39,9 +39,11 @@ class Cpu(Provider):
     def cannot_serve(self, request: Request) -> str | None:
         """Where there is no code for the system."""
         try:
-            _target(request)
+            target = _target(request)
         except UnsupportedError as error:
             return str(error)
+        if target.is_wasm and request.parts:
+            return f"the code for {target.os} has no {' and no '.join(request.parts)}"
         return None
 
     def refusals(self, graph: ir.Model, request: Request) -> list[Refusal]:
@@ -56,24 +58,22 @@ class Cpu(Provider):
         with request.stages.stage("compile"):
             target = _target(request)
             levels = _levels(request, target, plan)
-            if target.exe:
-                library, harness = toolchain.library_and_harness(target, plan.ops, levels, request.parts)
-            else:
-                library, harness = toolchain.library(target, plan.ops, levels, request.parts), None
+            files = _modules(target, plan, levels) if target.is_wasm else _programs(target, plan, levels, request.parts)
         inputs, outputs = signature(lowered)
         return Made(
             NAME,
             target.triple,
-            _files(target, plan, library, harness),
+            {PLAN: plan.to_bytes(), **files},
             PLAN,
             f"lib/{target.library}",
-            f"bin/{target.exe}" if harness else "",
+            f"bin/{target.exe}" if target.exe else "",
             inputs,
             outputs,
             _nodes(plan),
             levels=levels,
             kernels=tuple(plan.ops),
             sparse=tuple(sparse_weights(plan)),
+            min_sqnr_db=_near(graph) if target.is_wasm else None,
             rewrites=dict(context.counts),
             refused=tuple(map(str, context.log)),
             costs=functools.partial(costs, plan, lowered),
@@ -127,10 +127,33 @@ def _nodes(plan: PlanBuilder) -> tuple[Node, ...]:
     )
 
 
-def _files(target: toolchain.Target, plan: PlanBuilder, library: Path, harness: Path | None) -> dict[str, bytes | Path]:
+def _programs(
+    target: toolchain.Target, plan: PlanBuilder, levels: tuple[str, ...], parts: tuple[str, ...]
+) -> dict[str, bytes | Path]:
+    harness: Path | None = None
+    if target.exe:
+        library, harness = toolchain.library_and_harness(target, plan.ops, levels, parts)
+    else:
+        library = toolchain.library(target, plan.ops, levels, parts)
     return {
-        PLAN: plan.to_bytes(),
         f"lib/{target.library}": library,
         **({f"bin/{target.exe}": harness} if harness else {}),
         "include/edgeort.h": toolchain.RUNTIME / "include/edgeort.h",
     }
+
+
+def _modules(target: toolchain.Target, plan: PlanBuilder, levels: tuple[str, ...]) -> dict[str, bytes | Path]:
+    """A module for each level, of which a page takes one, and one program with all, for engines that have them all."""
+    files: dict[str, bytes | Path] = {f"bin/{target.exe}": toolchain.harness(target, plan.ops, levels)}
+    stem, dot, kind = target.library.partition(".")
+    for level in levels:
+        name = f"{stem}{level.removeprefix(levels[0])}{dot}{kind}"
+        files[f"lib/{name}"] = toolchain.library(target, plan.ops, (level,))
+    for name in ("edgeort.js", "edgeort.d.ts"):
+        files[f"lib/{name}"] = toolchain.RUNTIME / "javascript" / name
+    return files
+
+
+def _near(graph: ir.Model) -> float:
+    """How near outputs are to those of an engine that rounds products otherwise (NUMERICS.md, "WebAssembly")."""
+    return adapted.QUANTISED_DB if adapted.is_quantised(graph) else adapted.FLOAT_DB

@@ -97,6 +97,11 @@ bool has_neon32() { return true; }
 #endif
 
 u32 detect() { return bit(kIsa_generic) | (has_neon32() ? bit(kIsa_neon32) : 0); }
+#elif defined(__wasm__)
+constexpr Name kNames[] = {{"wasm", kIsa_wasm}, {"wasm_relaxed", kIsa_wasm_relaxed}};
+
+// An engine that lacks a level's instructions refuses the module.
+u32 detect() { return bit(kIsa_generic) | bit(kIsa_wasm) | bit(kIsa_wasm_relaxed); }
 #else
 constexpr Name kNames[] = {{"generic", kIsa_generic}};
 

@@ -10,6 +10,8 @@ enum Isa : int {
   kIsa_neon32,
   kIsa_v3,
   kIsa_v4,
+  kIsa_wasm,
+  kIsa_wasm_relaxed,
   // Of kernels of int8 alone.
   kIsa_dotprod,
   kIsa_i8mm,
@@ -19,7 +21,8 @@ enum Isa : int {
 };
 
 // The level that each stands on.
-static constexpr int kIsaBase[kIsas] = {-1, kIsa_generic, kIsa_generic, kIsa_generic, kIsa_v3, kIsa_neon, kIsa_dotprod, kIsa_v3, kIsa_v4};
+static constexpr int kIsaBase[kIsas] = {-1,        kIsa_generic, kIsa_generic, kIsa_generic, kIsa_v3, kIsa_generic,
+                                        kIsa_wasm, kIsa_neon,    kIsa_dotprod, kIsa_v3,      kIsa_v4};
 
 // Whether a CPU of a level runs the kernels of another. Levels are a tree: AVX-VNNI and AVX-512 come without each other.
 static constexpr bool runs_isa(int level, int other) {

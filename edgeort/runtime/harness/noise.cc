@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../simd/half.h"
 #include "data.h"
 
 namespace edgeort {
@@ -22,6 +23,8 @@ double read_bfloat16(const void* data, i64 i) {
   return read<float>(&bits, 0);
 }
 
+double read_float16(const void* data, i64 i) { return load_halves<1>(static_cast<const u16*>(data) + i)[0]; }
+
 double element(const edgeort_tensor& tensor, i64 i) {
   switch (tensor.dtype) {
     case EDGEORT_F32:
@@ -29,7 +32,7 @@ double element(const edgeort_tensor& tensor, i64 i) {
     case EDGEORT_F64:
       return read<double>(tensor.data, i);
     case EDGEORT_F16:
-      return static_cast<double>(read<_Float16>(tensor.data, i));
+      return read_float16(tensor.data, i);
     case EDGEORT_BF16:
       return read_bfloat16(tensor.data, i);
     case EDGEORT_I16:

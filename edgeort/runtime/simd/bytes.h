@@ -42,7 +42,7 @@ struct Quantizer {
   EDGEORT_INLINE Bytes operator()(const vf (&x)[kByteVectors]) const {
     vi q[kByteVectors];
 #pragma clang loop unroll(full)
-    for (int i = 0; i < kByteVectors; ++i) q[i] = to_int(vmin(vmax(lo, x[i] * scale), hi)) + offset;
+    for (int i = 0; i < kByteVectors; ++i) q[i] = to_int_small(vmin(vmax(lo, x[i] * scale), hi)) + offset;
     return __builtin_convertvector((load_as<Vec<i32, kByteVectors * kLanes>>(q)), Bytes);
   }
 #endif

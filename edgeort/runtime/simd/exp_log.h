@@ -38,7 +38,7 @@ template <class T>
 EDGEORT_INLINE ExpParts<T> split_exp(T x) {
   const T t = fma(x, splat<T>(0x1.715476p+0f), splat<T>(kMagic));
   const T n = t - kMagic;
-  return {n, fma(n, splat<T>(-0x1.62e430p-1f), x), bitcast<U32<T>>(t)};
+  return {n, fma_exact(n, splat<T>(-0x1.62e430p-1f), x), bitcast<U32<T>>(t)};
 }
 
 // 2^n for -127 < n < 128.

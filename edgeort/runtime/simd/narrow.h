@@ -25,6 +25,18 @@ EDGEORT_INLINE Vec<i32, 16> nearest(Vec<f32, 16> x) { return __builtin_ia32_cvtp
 #elif defined(__aarch64__)
 EDGEORT_INLINE Vec<i16, 8> saturate(Vec<i32, 4> a, Vec<i32, 4> b) { return vqmovn_high_s32(vqmovn_s32(a), b); }
 EDGEORT_INLINE Vec<i32, 4> nearest(Vec<f32, 4> x) { return vcvtnq_s32_f32(x); }
+#elif defined(__wasm_simd128__)
+EDGEORT_INLINE Vec<i16, 8> saturate(Vec<i32, 4> a, Vec<i32, 4> b) { return __builtin_wasm_narrow_s_i16x8_i32x4(a, b); }
+EDGEORT_INLINE Vec<i32, 4> nearest(Vec<f32, 4> x) { return to_int(x); }
+// Twice as wide: 128 bits at a time.
+EDGEORT_INLINE auto lower(Vec<i16, 16> x) { return __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7); }
+EDGEORT_INLINE auto upper(Vec<i16, 16> x) { return __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15); }
+EDGEORT_INLINE Vec<i32, 8> nearest(Vec<f32, 8> x) { return to_int(x); }
+EDGEORT_INLINE Vec<i16, 16> saturate(Vec<i32, 8> a, Vec<i32, 8> b) {
+  const Vec<i16, 8> part[2] = {saturate(__builtin_shufflevector(a, a, 0, 1, 2, 3), __builtin_shufflevector(b, b, 0, 1, 2, 3)),
+                               saturate(__builtin_shufflevector(a, a, 4, 5, 6, 7), __builtin_shufflevector(b, b, 4, 5, 6, 7))};
+  return load_as<Vec<i16, 16>>(part);
+}
 #else
 template <class V>
 EDGEORT_INLINE auto saturate(V a, V b) {
@@ -71,6 +83,13 @@ EDGEORT_INLINE Vec<u8, 32> narrow(Vec<i16, 32> a) {
 #endif
 #elif defined(__aarch64__)
 EDGEORT_INLINE Vec<i8, 16> narrow(Vec<i16, 8> a, Vec<i16, 8> b) { return vqmovn_high_s16(vqmovn_s16(a), b); }
+#elif defined(__wasm_simd128__)
+EDGEORT_INLINE Vec<i8, 16> narrow(Vec<i16, 8> a, Vec<i16, 8> b) { return __builtin_wasm_narrow_s_i8x16_i16x8(a, b); }
+EDGEORT_INLINE Vec<i8, 16> narrow(Vec<i16, 16> a) { return narrow(lower(a), upper(a)); }
+EDGEORT_INLINE Vec<i8, 8> narrow(Vec<i16, 8> a) {
+  const Vec<i8, 16> y = narrow(a, a);
+  return __builtin_shufflevector(y, y, 0, 1, 2, 3, 4, 5, 6, 7);
+}
 #else
 EDGEORT_INLINE Vec<i8, 16> narrow(Vec<i16, 8> a, Vec<i16, 8> b) {
   Vec<i8, 16> y;

@@ -46,8 +46,8 @@ template <class T>
 EDGEORT_INLINE TrigParts<T> split_trig(T x) {
   const T t = fma(x, splat<T>(0x1.45f306p-1f), splat<T>(kMagic));
   const T n = t - kMagic;
-  T r = fma(n, splat<T>(-0x1.921fb6p+0f), x);
-  r = fma(n, splat<T>(0x1.777a5cp-25f), r);
+  T r = fma_exact(n, splat<T>(-0x1.921fb6p+0f), x);
+  r = fma_exact(n, splat<T>(0x1.777a5cp-25f), r);
   r = fma(n, splat<T>(0x1.ee59dap-50f), r);
   U32<T> q = bitcast<U32<T>>(t);
   const auto huge = abs(x) >= 0x1p18f;

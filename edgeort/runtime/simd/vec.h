@@ -14,8 +14,20 @@ template <class T>
 EDGEORT_INLINE T fma(T a, NoDeduce<T> b, NoDeduce<T> c) {
   return __builtin_elementwise_fma(a, b, c);
 }
+#elif defined(__wasm_simd128__)
+// WebAssembly has none that is the same everywhere (NUMERICS.md, "WebAssembly"): two roundings, or with relaxed SIMD as many as
+// the CPU likes best.
+template <class T>
+EDGEORT_INLINE T fma(T a, NoDeduce<T> b, NoDeduce<T> c) {
+#if defined(__wasm_relaxed_simd__)
+  using Quad = Vec<float, 4>;
+  if constexpr (Shape<T>::lanes == 1) return __builtin_wasm_relaxed_madd_f32x4(Quad{a, a, a, a}, Quad{b, b, b, b}, Quad{c, c, c, c})[0];
+  if constexpr (Shape<T>::lanes == 4) return __builtin_wasm_relaxed_madd_f32x4(a, b, c);
+#endif
+  return a * b + c;
+}
 #else
-// No fused multiply-add in this ISA (wasm, SSE, ARMv6): a*b is exact in double, the sum is rounded to odd, and rounding
+// No fused multiply-add in this ISA (SSE, ARMv6): a*b is exact in double, the sum is rounded to odd, and rounding
 // that to float is then the correctly rounded a*b + c (Boldo and Melquiond, "Emulation of FMA and correctly rounded
 // sums", IEEE Trans. Comput. 57(4), 2008).
 EDGEORT_INLINE float fma(float a, float b, float c) {
@@ -43,6 +55,21 @@ EDGEORT_INLINE T fma(T a, NoDeduce<T> b, NoDeduce<T> c) {
   return __builtin_convertvector(bitcast<D>((odd & move) | (bits & ~move)), T);
 }
 #endif
+
+// fma where the difference is all that is wanted of a large product: two roundings would leave nothing of it.
+template <class T>
+EDGEORT_INLINE T fma_exact(T a, NoDeduce<T> b, NoDeduce<T> c) {
+#if defined(__wasm_simd128__)
+  if constexpr (Shape<T>::lanes == 1) {
+    return static_cast<float>(static_cast<double>(a) * b + c);
+  } else {
+    using D = Vec<double, Shape<T>::lanes>;
+    return __builtin_convertvector(__builtin_convertvector(a, D) * __builtin_convertvector(b, D) + __builtin_convertvector(c, D), T);
+  }
+#else
+  return fma(a, b, c);
+#endif
+}
 
 template <class T>
 EDGEORT_INLINE T abs(T x) {
@@ -131,6 +158,16 @@ EDGEORT_INLINE vi to_int(vf x) {
 }
 #endif
 
+// The same of |x| < 2^22.
+template <class T>
+EDGEORT_INLINE I32<T> to_int_small(T x) {
+#if defined(__wasm_simd128__)
+  return bitcast<I32<T>>(x + 0x1.8p23f) - 0x4b400000;  // a conversion there saturates, in six instructions of an x86 CPU
+#else
+  return to_int(x);
+#endif
+}
+
 // ---- the contract's comparisons (NUMERICS.md) --------------------------------------------------------------------
 
 // vmax: a < b ? b : a. vmin: b < a ? b : a. A NaN in a stays, a NaN in b is dropped.
@@ -142,7 +179,7 @@ template <class T>
 EDGEORT_INLINE T vmin(T a, NoDeduce<T> b) {
   return select(b < a, b, a);
 }
-// maxps/minps are exactly these selects; said outright, because clang turns a select that is stored in place into a
+// maxps/minps and pmax/pmin are exactly these selects; said outright, because clang turns a select that is stored in place into a
 // masked store, which is slow on many cores.
 #if defined(__AVX512F__)
 EDGEORT_INLINE vf vmax(vf a, vf b) { return __builtin_ia32_maxps512(b, a, 4); }
@@ -150,6 +187,9 @@ EDGEORT_INLINE vf vmin(vf a, vf b) { return __builtin_ia32_minps512(b, a, 4); }
 #elif defined(__AVX2__)
 EDGEORT_INLINE vf vmax(vf a, vf b) { return __builtin_ia32_maxps256(b, a); }
 EDGEORT_INLINE vf vmin(vf a, vf b) { return __builtin_ia32_minps256(b, a); }
+#elif defined(__wasm_simd128__)
+EDGEORT_INLINE vf vmax(vf a, vf b) { return __builtin_wasm_pmax_f32x4(a, b); }
+EDGEORT_INLINE vf vmin(vf a, vf b) { return __builtin_wasm_pmin_f32x4(a, b); }
 #endif
 
 // x < 0 ? 0 : x: keeps -0 and NaN.

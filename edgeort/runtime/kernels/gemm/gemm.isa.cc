@@ -157,6 +157,35 @@ EDGEORT_INLINE i64 all_fours(vf (&sum)[M][V], bool begin, const f32* (&panels)[p
 }
 #endif
 
+#if defined(__wasm_simd128__)
+// Four rows of the panels at a time, at constant distances, which are part of a load; returns what is left of kc. In this order: the
+// compiler would go on with one sum through several rows, or load all values of one first, and the weights would wait on the stack.
+template <int M, int V>
+EDGEORT_INLINE i64 all_fours(vf (&sum)[M][V], const f32* (&panels)[panels_of(V)], const f32* (&a)[M], i64 kc) {
+  for (u32 turns = static_cast<u32>(kc / 4); turns != 0; --turns) {
+#pragma clang loop unroll(full)
+    for (u32 row = 0; row < 4; ++row) {
+      vf weights[V];
+#pragma clang loop unroll(full)
+      for (u32 v = 0; v < V; ++v) weights[v] = load(&panels[v / kVectorsPerPanel][row * kPanel + v % kVectorsPerPanel * kLanes]);
+#pragma clang loop unroll(full)
+      for (int m = 0; m < M; ++m) {
+        const vf value = splat(a[m][row]);
+#pragma clang loop unroll(full)
+        for (int v = 0; v < V; ++v) sum[m][v] = fma(value, weights[v], sum[m][v]);
+#pragma clang loop unroll(full)
+        for (int v = 0; v < V; ++v) __asm__ volatile("" : "+r"(sum[m][v])::"memory");
+      }
+    }
+#pragma clang loop unroll(full)
+    for (int m = 0; m < M; ++m) a[m] = opaque(a[m] + 4);
+#pragma clang loop unroll(full)
+    for (int p = 0; p < panels_of(V); ++p) panels[p] = opaque(panels[p] + 4 * kPanel);
+  }
+  return kc & 3;
+}
+#endif
+
 // Begins sums, or adds to them: kc products each, of rows[m][shift...] and the panels whose first one begins at `first`.
 template <int M, int V>
 EDGEORT_INLINE void tap(vf (&sum)[M][V], bool begin, const f32* const* rows, i64 shift, i64 kc, const f32* first, i64 panel_stride) {
@@ -170,6 +199,9 @@ EDGEORT_INLINE void tap(vf (&sum)[M][V], bool begin, const f32* const* rows, i64
   kc = all_fours<M, V>(sum, begin, panels, a, kc);
 #else
   if (begin) clear<M, V>(sum);
+#if defined(__wasm_simd128__)
+  kc = all_fours<M, V>(sum, panels, a, kc);
+#endif
 #endif
 #pragma clang loop unroll_count(kUnroll)
   for (i64 k = 0; k < kc; ++k) {

@@ -137,6 +137,35 @@ struct Dots {
   EDGEORT_INLINE vi sum() const { return sums; }
 };
 
+#elif defined(__wasm_simd128__)
+template <int kBits>
+constexpr i32 kOffset = 0;
+
+// Bytes are widened; each product adds two.
+template <int kBits>
+struct Dots {
+  static constexpr int kDeep = 8;
+  using Values = Vec<i16, 8>;
+  vi sums, low, high;
+
+  static EDGEORT_INLINE Values widen(Vec<i8, 8> x) { return __builtin_convertvector(x, Values); }
+  static EDGEORT_INLINE Values values(const i8* x) { return widen(bitcast<Vec<i8, 8> >(Vec<u32, 2>{} + load_as<u32>(x))); }
+  EDGEORT_INLINE void begin(vi sum) {
+    sums = sum;
+    low = high = vi{};
+  }
+  EDGEORT_INLINE void add(Bytes w, Values x) {
+    const auto q = bitcast<Vec<i8, 16> >(w);
+    low += __builtin_wasm_dot_s_i32x4_i16x8(widen(__builtin_shufflevector(q, q, 0, 1, 2, 3, 4, 5, 6, 7)), x);
+    high += __builtin_wasm_dot_s_i32x4_i16x8(widen(__builtin_shufflevector(q, q, 8, 9, 10, 11, 12, 13, 14, 15)), x);
+  }
+  EDGEORT_INLINE void flush() {
+    sums += __builtin_shufflevector(low, high, 0, 2, 4, 6) + __builtin_shufflevector(low, high, 1, 3, 5, 7);
+    low = high = vi{};
+  }
+  EDGEORT_INLINE vi sum() const { return sums; }
+};
+
 #else
 template <int kBits>
 constexpr i32 kOffset = 0;

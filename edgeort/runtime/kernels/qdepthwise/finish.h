@@ -135,7 +135,8 @@ struct Finish {
     if constexpr (kSums == 4) {
       return edgeort::narrow_rectified(half(0), half(1));
     } else {
-      return edgeort::narrow(half(0));
+      const Half less = Half{} + static_cast<i16>(kQ8Bias - 128);
+      return edgeort::narrow(__builtin_elementwise_add_sat(half(0), less));
     }
   }
 };

@@ -5,7 +5,7 @@
 // 128 bits the channels 4 * kSums * j + 4 * r + {0, 1, 2, 3}.
 #pragma once
 #include "../../core/q8.h"
-#include "../../simd/vec.h"
+#include "../../simd/narrow.h"
 
 #if defined(__aarch64__) || defined(__ARM_NEON)
 #include <arm_neon.h>
@@ -35,6 +35,8 @@ constexpr int kWidest = 64, kLast = 32;
 constexpr int kWidest = 32, kLast = 32;
 #elif defined(__AVXVNNI__)
 constexpr int kWidest = 32, kLast = 16;
+#elif defined(__wasm_simd128__)
+constexpr int kWidest = 8, kLast = 8;
 #else
 constexpr int kWidest = 16, kLast = 16;
 #endif
@@ -186,7 +188,7 @@ struct Taps : Interleaving<Taps<N>> {
   }
 #endif
 };
-#elif defined(__AVX2__)
+#elif defined(__AVX2__) || defined(__wasm_simd128__)
 // Two rows a product, as int16.
 template <int N>
 struct Taps : Interleaving<Taps<N>> {
@@ -214,7 +216,18 @@ struct Taps : Interleaving<Taps<N>> {
     return c;
   }
 
+#if defined(__AVX2__)
   static EDGEORT_INLINE Vec<i32, 8> dot(Vec<i32, 8> sum, Vec<i16, 16> x, Vec<i16, 16> w) { return sum + __builtin_ia32_pmaddwd256(x, w); }
+#else
+  static EDGEORT_INLINE Vec<i32, 4> dot(Vec<i32, 4> sum, Vec<i16, 8> x, Vec<i16, 8> w) {
+    return sum + __builtin_wasm_dot_s_i32x4_i16x8(x, w);
+  }
+  static EDGEORT_INLINE Vec<i32, 8> dot(Vec<i32, 8> sum, Vec<i16, 16> x, Vec<i16, 16> w) {
+    const Vec<i32, 4> part[2] = {__builtin_wasm_dot_s_i32x4_i16x8(lower(x), lower(w)),
+                                 __builtin_wasm_dot_s_i32x4_i16x8(upper(x), upper(w))};
+    return sum + load_as<Vec<i32, 8>>(part);
+  }
+#endif
 #if defined(__AVX512BW__)
   static EDGEORT_INLINE Vec<i32, 16> dot(Vec<i32, 16> sum, Vec<i16, 32> x, Vec<i16, 32> w) { return sum + __builtin_ia32_pmaddwd512(x, w); }
 #endif

@@ -1,4 +1,5 @@
-// Dots of vectors whose lanes hold a column's sum, or each half of one: AVX-VNNI, AVX-512 VNNI, AVX2, and any other CPU.
+// Dots of vectors whose lanes hold a column's sum, or each half of one: AVX-VNNI, AVX-512 VNNI, AVX2, WebAssembly, and any other
+// CPU.
 #pragma once
 
 namespace edgeort {
@@ -34,6 +35,8 @@ EDGEORT_INLINE vi dot(vi sum, Values x, Weights w) {
   return sum + __builtin_ia32_pmaddwd512(x, w);
 #elif defined(__AVX2__)
   return sum + __builtin_ia32_pmaddwd256(x, w);
+#elif defined(__wasm_simd128__)
+  return sum + __builtin_wasm_dot_s_i32x4_i16x8(x, w);
 #else
   using Wide = Vec<i32, 2 * kLanes>;
   const Wide y = __builtin_convertvector(x, Wide) * __builtin_convertvector(w, Wide);
@@ -92,6 +95,11 @@ struct Dots {
         const Weights w = part(panels, at, p);
 #pragma clang loop unroll(full)
         for (int m = 0; m < M; ++m) sum[m][p] = dot(sum[m][p], x[m], w);
+#if defined(__wasm_simd128__)
+        // In this order: else all weights are widened first, and wait on the stack.
+#pragma clang loop unroll(full)
+        for (int m = 0; m < M; ++m) __asm__ volatile("" : "+r"(sum[m][p])::"memory");
+#endif
       }
     } else {
       Weights w[kParts];

@@ -102,7 +102,7 @@ struct ToBytes {
   EDGEORT_INLINE Bytes row(const vf (&y)[kVectors]) const {
     vi q[kVectors];
 #pragma clang loop unroll(full)
-    for (int i = 0; i < kVectors; ++i) q[i] = to_int(vmin(vmax(lo, y[i]), hi)) + zero_point;
+    for (int i = 0; i < kVectors; ++i) q[i] = to_int_small(vmin(vmax(lo, y[i]), hi)) + zero_point;
     return __builtin_convertvector((load_as<Vec<i32, C> >(q)), Bytes);
   }
 #endif

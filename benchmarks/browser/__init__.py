@@ -1,0 +1,1 @@
+"""edgeort and onnxruntime-web in Chromium: size, load time and latency in one run."""

@@ -1,0 +1,180 @@
+"""edgeort against onnxruntime-web in headless Chromium, one thread each.
+
+    python -m benchmarks.browser [MODEL] [--loads 5] [--rounds 8] [--json FILE]
+
+Engine code and JavaScript as they are fetched. Loads are from the first fetch of code to the first output, in a page of
+its own each time and with nothing in the cache. Latency is of one page that has all engines, which take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import tables
+from benchmarks.browser import engine
+from benchmarks.browser.serving import chromium, served
+from benchmarks.models import MODELS, Model, find
+from edgeort.errors import EdgeortError
+from edgeort.pipeline import build
+
+HERE = Path(__file__).parent
+ENGINES = ("edgeort", "edgeort_plain", "onnxruntime")
+TITLES = {
+    "edgeort": "edgeort, as the browser takes it",
+    "edgeort_plain": "edgeort, without relaxed SIMD",
+    "onnxruntime": engine.PACKAGE.replace("@", " "),
+}
+TURN, WARMUP = 5, 30
+_READY = "new Promise((good) => { const look = () => (globalThis.ready ? good(1) : setTimeout(look, 5)); look(); })"
+TOLERANCE = 1e-3  # of the output's largest value
+
+
+@dataclass
+class Entrant:
+    """An engine's figures. `difference` is that from onnxruntime-web, relative to the largest value."""
+
+    name: str
+    level: str
+    code_bytes: int
+    gzip_bytes: int
+    loads_ms: list[float]
+    latencies_ms: list[float]
+    difference: float
+
+    @property
+    def load_ms(self) -> float:
+        """The median."""
+        return statistics.median(self.loads_ms)
+
+    @property
+    def latency_ms(self) -> float:
+        """The median."""
+        return statistics.median(self.latencies_ms)
+
+
+def site(model: Model, folder: Path) -> None:
+    """Everything that the page fetches."""
+    import onnx
+
+    build(model.path, "browser", folder / "bundle")
+    shutil.copytree(engine.folder(), folder / "ort")
+    for name in ("page.html", "contest.js"):
+        shutil.copy(HERE / name, folder / name)
+    graph = onnx.load(model.path)
+    onnx.save(graph, folder / "model.onnx")
+    (folder / "inputs").mkdir()
+    inputs = []
+    for index, (name, array) in enumerate(model.feeds.items()):
+        (folder / f"inputs/{index}.bin").write_bytes(np.ascontiguousarray(array).tobytes())
+        inputs.append({"name": name, "file": f"{index}.bin", "dtype": array.dtype.name, "shape": array.shape})
+    task = {"inputs": inputs, "output": graph.graph.output[0].name}
+    (folder / "task.json").write_text(json.dumps(task))
+
+
+def call(driver: Any, script: str, *arguments: object) -> Any:
+    """What a promise of the page's gives. RuntimeError where it is broken."""
+    text = f"const done = arguments[arguments.length - 1]; ({script}).then(done, (e) => done({{error: String(e)}}));"
+    found = driver.execute_async_script(text, *arguments)
+    if isinstance(found, dict) and "error" in found:
+        raise RuntimeError(found["error"])
+    return found
+
+
+def open_page(driver: Any, address: str) -> None:
+    """A new page, whose script is there."""
+    driver.get("about:blank")
+    driver.get(f"{address}/page.html")
+    call(driver, _READY)
+
+
+def code_of(folder: Path, asked: Sequence[str]) -> tuple[int, int]:
+    """Bytes of code among what was fetched, plain and by gzip -9."""
+    names = {path for path in asked if path.startswith(("/bundle/lib/", "/ort/"))}
+    files = [(folder / name.lstrip("/")).read_bytes() for name in names]
+    return sum(map(len, files)), sum(len(gzip.compress(data, 9)) for data in files)
+
+
+def contest(model: Model, loads: int, rounds: int) -> tuple[list[Entrant], str]:
+    """The engines on one model, and the browser's version."""
+    with tempfile.TemporaryDirectory(prefix="edgeort-") as scratch:
+        folder = Path(scratch)
+        site(model, folder)
+        with served(folder) as (address, asked), chromium() as driver:
+            found: dict[str, list[dict[str, Any]]] = {name: [] for name in ENGINES}
+            sizes = {}
+            for turn in range(loads):
+                for name in (*ENGINES[turn % len(ENGINES) :], *ENGINES[: turn % len(ENGINES)]):
+                    open_page(driver, address)
+                    asked.clear()
+                    found[name].append(call(driver, "load(arguments[0])", name))
+                    sizes[name] = code_of(folder, asked)
+            open_page(driver, address)
+            for name in ENGINES:
+                call(driver, "load(arguments[0])", name)
+            times = call(driver, "latencies(...arguments[0])", [list(ENGINES), rounds, TURN, WARMUP])
+            version = driver.capabilities["browserVersion"]
+    return [_entrant(name, found, sizes[name], times[name]) for name in ENGINES], version
+
+
+def _entrant(
+    name: str, found: Mapping[str, list[dict[str, Any]]], sizes: tuple[int, int], times: list[float]
+) -> Entrant:
+    want = np.array(found["onnxruntime"][0]["output"])
+    got = np.array(found[name][0]["output"])
+    difference = float(np.abs(got - want).max() / np.abs(want).max())
+    if difference > TOLERANCE:
+        raise EdgeortError(f"{name}'s output differs from onnxruntime-web's by {difference:.1e} of its largest value")
+    return Entrant(name, found[name][0]["level"], *sizes, [one["ms"] for one in found[name]], times, difference)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.browser", description=__doc__)
+    parser.add_argument("model", nargs="?", default="mobilenetv2_100", metavar="MODEL", help=f"of {', '.join(MODELS)}")
+    parser.add_argument("--loads", type=int, default=5, help="pages opened for each engine")
+    parser.add_argument("--rounds", type=int, default=8, help=f"turns of {TURN} runs for each engine")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    options = parser.parse_args(arguments)
+    where = tables.machine()
+    try:
+        entrants, version = contest(find(options.model), options.loads, options.rounds)
+    except EdgeortError as error:
+        print(f"error: {error}" + (f"\nhint: {error.hint}" if error.hint else ""), file=sys.stderr)
+        return 2
+    print(f"{options.model} in Chromium {version}; {tables.describe(where)}")
+    made = tables.new_table(
+        "", "engine", "code, kB", "gzip, kB", "load, ms", "latency, ms", "fastest, ms", "difference"
+    )
+    for one in entrants:
+        row = (one.code_bytes / 1e3, one.gzip_bytes / 1e3, one.load_ms, one.latency_ms, min(one.latencies_ms))
+        made.add_row(TITLES[one.name], *(f"{value:.1f}" for value in row), f"{one.difference:.0e}")
+    ours, theirs = entrants[0], entrants[-1]
+    ratios = (
+        theirs.code_bytes / ours.code_bytes,
+        theirs.gzip_bytes / ours.gzip_bytes,
+        theirs.load_ms / ours.load_ms,
+        theirs.latency_ms / ours.latency_ms,
+        min(theirs.latencies_ms) / min(ours.latencies_ms),
+    )
+    made.add_row("onnxruntime-web / edgeort", *(f"{ratio:.2f}" for ratio in ratios), "")
+    tables.show(made)
+    tables.write_json(
+        options.json, {"machine": where, "browser": version, "engines": [asdict(one) for one in entrants]}
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+// Types of edgeort.js.
+
+/** What was wrong with a bundle, an input or this engine. */
+export class EdgeortError extends Error {}
+
+/** Whether this engine has relaxed SIMD: then lib/edgeort_relaxed.wasm is taken, not lib/edgeort.wasm. */
+export function hasRelaxedSimd(): boolean;
+
+/** Elements of an input or output: float16 and bfloat16 are their bits, bool is 0 or 1. */
+export type Elements =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Int16Array
+  | Int32Array
+  | BigInt64Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Uint16Array
+  | Uint32Array
+  | BigUint64Array;
+
+export interface Tensor {
+  data: Elements;
+  shape: number[];
+  dtype: string;
+}
+
+/** What an input may be given as: an array alone where at most one dimension is free. ImageData: for uint8 [height, width, 3 or 4]. */
+export type Feed = Elements | readonly number[] | { data: Elements | readonly number[]; shape?: readonly number[] } | ImageData;
+
+export interface Input {
+  name: string;
+  dtype: string;
+  /** -1: free. */
+  shape: number[];
+}
+
+export interface Stats {
+  weightsBytes: number;
+  arenaBytes: number;
+  memoryBytes: number;
+  nodes: number;
+  /** Which code runs: "wasm" or "wasm_relaxed". */
+  level: string;
+}
+
+export interface Node {
+  name: string;
+  op: string;
+  /** Over all runs. */
+  ms: number;
+  /** Computed before the run, a view, or part of another node's run. */
+  skipped: boolean;
+}
+
+export interface Sources {
+  /** The plan: an address, its bytes, or a response that has them. */
+  plan: string | URL | ArrayBuffer | ArrayBufferView | Response;
+  /** The code; by default the fitting one beside edgeort.js. */
+  wasm?: string | URL | BufferSource | WebAssembly.Module;
+}
+
+export interface Options {
+  /** Time every node. */
+  profile?: boolean;
+}
+
+/** A model that is open. Its outputs are copies, which stay. */
+export class Model {
+  private constructor();
+  /** Opens the bundle in a folder, or its parts. Throws an EdgeortError. */
+  static open(source: string | URL | Sources, options?: Options): Promise<Model>;
+  readonly inputs: Input[];
+  readonly outputs: string[];
+  readonly stats: Stats;
+  /** Runs it. Throws an EdgeortError; after one about an input the model can be used again. */
+  run(feeds: Record<string, Feed>): Record<string, Tensor>;
+  /** Of each node what its runs took; of a model that was opened with { profile: true }. */
+  profile(): Node[];
+  /** Gives its memory back. */
+  close(): void;
+}

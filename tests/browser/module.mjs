@@ -1,0 +1,123 @@
+// The module of a bundle as a program uses it, in Node: node module.mjs LIB_FOLDER BUNDLE PICTURES_BUNDLE
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { pathToFileURL } from "node:url";
+import { Worker } from "node:worker_threads";
+
+const [bundle, pictures] = process.argv.slice(2).map((path) => pathToFileURL(`${path}/`));
+const { EdgeortError, Model, hasRelaxedSimd } = await import(new URL("lib/edgeort.js", bundle));
+const golden = await readNpy(new URL("golden/output0.npy", bundle));
+const given = await readNpy(new URL("golden/input0.npy", bundle));
+const plan = await readFile(new URL("model.plan", bundle));
+
+async function readNpy(url) {
+  const file = await readFile(url), header = file.readUInt16LE(8), text = file.toString("latin1", 10, 10 + header);
+  const shape = text.match(/\(([\d, ]*)\)/)[1].split(",").filter((part) => part.trim()).map(Number);
+  const bytes = file.buffer.slice(file.byteOffset + 10 + header, file.byteOffset + file.byteLength);
+  return { data: text.includes("<f4") ? new Float32Array(bytes) : new Uint8Array(bytes), shape };
+}
+
+function near(got, want, tolerance = 1e-4) {
+  assert.equal(got.length, want.length);
+  const most = want.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+  got.forEach((value, i) => assert.ok(Math.abs(value - want[i]) <= tolerance * most, `${i}: ${value}, not ${want[i]}`));
+}
+
+test("a folder is opened and run", async () => {
+  const model = await Model.open(bundle);
+  assert.deepEqual(model.inputs, [{ name: "image", dtype: "float32", shape: [-1, 1, 8, 8] }]);
+  assert.deepEqual(model.outputs, ["logits"]);
+  const { logits } = model.run({ image: given });
+  assert.deepEqual([logits.shape, logits.dtype], [golden.shape, "float32"]);
+  near(logits.data, golden.data);
+  const { level, weightsBytes, nodes } = model.stats;
+  assert.deepEqual([level, weightsBytes], [hasRelaxedSimd() ? "wasm_relaxed" : "wasm", plan.length]);
+  assert.ok(nodes > 5);
+});
+
+test("both modules answer alike, and each always the same", async () => {
+  const answers = [];
+  for (const name of ["edgeort.wasm", "edgeort_relaxed.wasm"]) {
+    const model = await Model.open({ plan, wasm: await readFile(new URL(`lib/${name}`, bundle)) });
+    answers.push(model.run({ image: given }).logits.data);
+    assert.deepEqual(model.run({ image: given }).logits.data, answers.at(-1));
+  }
+  near(answers[0], answers[1]);
+});
+
+test("the batch follows from the array, and may change", async () => {
+  const model = await Model.open({ plan: plan.buffer.slice(plan.byteOffset, plan.byteOffset + plan.length) });
+  for (const batch of [1, 200, 3]) {
+    const image = new Float32Array(batch * 64);
+    for (let i = 0; i < batch; ++i) image.set(given.data.subarray(0, 64), i * 64);
+    const { logits } = model.run({ image });
+    assert.deepEqual(logits.shape, [batch, 10]);
+    near(logits.data.subarray((batch - 1) * 10), logits.data.subarray(0, 10), 0);
+  }
+  near(model.run({ image: Array.from(given.data.subarray(0, 64)) }).logits.data, golden.data.subarray(0, 10));
+});
+
+test("outputs are copies", async () => {
+  const model = await Model.open(bundle), { logits } = model.run({ image: given }), before = logits.data.slice();
+  model.run({ image: given.data.map((x) => -x) });
+  assert.deepEqual(logits.data, before);
+});
+
+test("what is wrong is said", async () => {
+  const model = await Model.open(bundle);
+  const wrong = [
+    [{}, /input "image" is missing/],
+    [{ image: given, more: given }, /no input "more"; its inputs are image/],
+    [{ image: new Float64Array(64) }, /"image" \(float32\) takes a Float32Array/],
+    [{ image: null }, /takes a Float32Array/],
+    [{ image: new Float32Array(65) }, /has 65 elements; its shape 1x1x8x8 has 64/],
+    [{ image: { data: new Float32Array(63), shape: [1, 1, 7, 9] } }, /"image": dimension 2 must be 8, not 7/],
+    [{ image: { data: new Float32Array(64), shape: [64] } }, /rank 4, not 1/],
+    [{ image: { data: new Float32Array(64), shape: [-1, -1, 8, 8] } }, /negative/],
+    [{ image: { data: new Uint8ClampedArray(256), width: 8, height: 8 } }, /takes no pictures/],
+  ];
+  for (const [feeds, message] of wrong) assert.throws(() => model.run(feeds), (error) => error instanceof EdgeortError && message.test(error.message));
+  near(model.run({ image: given }).logits.data, golden.data);
+  model.close();
+  assert.throws(() => model.run({ image: given }), /the model is closed/);
+  assert.throws(() => model.stats, /the model is closed/);
+});
+
+test("what is no bundle is said", async () => {
+  await assert.rejects(Model.open(new URL("nowhere/", bundle)));
+  await assert.rejects(Model.open({ plan: new Uint8Array(1000) }), (error) => error instanceof EdgeortError && /plan/.test(error.message));
+  await assert.rejects(Model.open({ plan: plan.subarray(0, plan.length - 1) }), EdgeortError);
+  await assert.rejects(Model.open({ plan, wasm: new Uint8Array(8) }), /cannot be compiled/);
+});
+
+test("nodes are timed when asked", async () => {
+  const model = await Model.open(bundle, { profile: true });
+  for (let i = 0; i < 50; ++i) model.run({ image: given });
+  const rows = model.profile();
+  assert.equal(rows.length, model.stats.nodes);
+  assert.ok(rows.some((row) => row.ms > 0 && !row.skipped && row.op && row.name));
+  assert.ok((await Model.open(bundle)).profile().every((row) => row.ms === 0));
+});
+
+test("a picture is an input", async () => {
+  const model = await Model.open(pictures);
+  const picture = { data: Uint8ClampedArray.from({ length: 4 * 6 * 5 }, (_, i) => i), width: 5, height: 6 };
+  const { y } = model.run({ x: picture });
+  const rgb = Uint8Array.from({ length: 3 * 6 * 5 }, (_, i) => 4 * Math.floor(i / 3) + (i % 3));
+  assert.deepEqual(y, model.run({ x: { data: rgb, shape: [6, 5, 3] } }).y);
+  assert.deepEqual(Array.from(y.data), Array.from(rgb, (value) => 2 * value));
+  assert.throws(() => model.run({ x: { ...picture, width: 4 } }), EdgeortError);
+});
+
+test("a worker runs it", async () => {
+  const code = `import { parentPort, workerData } from "node:worker_threads";
+    const { Model } = await import(workerData.module);
+    const model = await Model.open(workerData.bundle);
+    parentPort.postMessage(model.run({ image: workerData.image }).logits);`;
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`), {
+    workerData: { module: String(new URL("lib/edgeort.js", bundle)), bundle: String(bundle), image: given.data },
+  });
+  const answer = await new Promise((good, bad) => worker.once("message", good).once("error", bad));
+  near(answer.data, golden.data);
+});
