@@ -13,6 +13,7 @@ from edgeort.cli import (
     convert,
     devices,
     inspect,
+    lint,
     profiles,
     providers,
     prune,
@@ -43,6 +44,7 @@ app.command("prune")(prune.prune)
 app.command("run")(run.run)
 app.command("inspect")(inspect.inspect)
 app.command("why")(why.why)
+app.command("lint")(lint.lint)
 app.command("sign")(sign.sign)
 app.command("verify", context_settings=verify.PASSES_ON)(verify.verify)
 app.command("providers")(providers.providers)
