@@ -16,9 +16,11 @@ _LINKER = re.compile(
 # libc++, libstdc++ and their ABI libraries, as the Itanium C++ ABI mangles them: std, operator new and delete, type
 # information of the runtime, exceptions, unwinding. Instances of std's templates count: they are what collides.
 _RUNTIME = re.compile(
-    r"_Z(N?K?St|NK?St|T[ISV](St|N?St|N10__cxxabiv1)|N10__cxxabiv1|n[wa][mj]|d[la]Pv|GV(N)?St)"
+    r"_Z(Z?NK?St|St|T[ISV](St|N?St|N10__cxxabiv1)|N10__cxxabiv1|n[wa][mj]|d[la]Pv|GV(N)?St)"
     r"|__cxa_|__gxx_personality|_Unwind_|__gcc_personality"
 )
+# Before the outermost word of a mangled name: kinds of special names, nesting, qualifiers, the word's length.
+_MANGLED = re.compile(r"_Z(T[VTIS]|GV)?Z?N?[VKr]*\d+")
 # As MSVC mangles std's.
 _RUNTIME_MSVC = re.compile(r"\?.*@std@@")
 
@@ -33,10 +35,16 @@ def beyond_prefix(names: Iterable[str], file_name: str, prefixes: tuple[str, ...
         if not name.startswith(_LOOKED_UP)
         and not _LINKER.fullmatch(name)
         and not is_runtime(name)
-        and not name.lstrip("_").casefold().startswith(folded)
+        and not _first_word(name).casefold().startswith(folded)
     ]
     if others:
         yield f"{len(others)} exported names do not begin with {' or '.join(own)}: {listed(others)}"
+
+
+def _first_word(name: str) -> str:
+    """The name, or of one that C++ mangled the outermost namespace, class or function."""
+    mangled = _MANGLED.match(name)
+    return name[mangled.end() :] if mangled else name.lstrip("_")
 
 
 def runtime_names(names: Iterable[str]) -> Iterator[str]:

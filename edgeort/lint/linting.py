@@ -42,7 +42,8 @@ class Report:
 def lint(path: Path, options: Options = _DEFAULT) -> Report:
     """Asks every rule of everything in the file or folder. InputError where it is not what its suffix says."""
     subjects = read(path, options)
-    findings, asked = [], set()
+    findings: list[Finding] = []
+    asked: set[str] = set()
     for subject in subjects:
         for applies, rules in FAMILIES:
             if applies(subject):

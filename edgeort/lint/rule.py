@@ -49,8 +49,8 @@ class Finding:
         }
 
 
-def listed(names: Iterable[str], most: int = 6) -> str:
-    """`a, b, c and 12 more`, sorted."""
-    ordered = sorted(set(names))
+def listed(names: Iterable[str], most: int = 4, longest: int = 60) -> str:
+    """`a, b, c and 12 more`, sorted; long names, as those of C++, are cut."""
+    ordered = sorted(name if len(name) <= longest else f"{name[:longest]}..." for name in set(names))
     rest = len(ordered) - most
     return ", ".join(ordered[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -86,6 +86,7 @@ def test_names_of_runtimes():
         "_ZTVN10__cxxabiv117__class_type_infoE",
     ):
         assert is_runtime(name), name
+    assert is_runtime("_ZZNSt19_Sp_make_shared_tag5_S_tiEvE5__tag")
     for name in ("_ZN3cv3MatC1Ev", "good_sum", "_Z3addii", "__cxx", "std"):
         assert not is_runtime(name), name
 
@@ -93,6 +94,10 @@ def test_names_of_runtimes():
 def test_names_that_are_looked_up_are_an_api():
     assert (
         list(beyond_prefix(["JNI_OnLoad", "Java_com_example_A_b", "_init", "good_x", "Good_y"], "libgood.so", ())) == []
+    )
+    assert (
+        list(beyond_prefix(["_ZN4good3SumEv", "_ZTV4Good", "_ZGVZN4good1fEvE1x", "_ZNK4good1gEv"], "libgood.so", ()))
+        == []
     )
     assert stem("libonnxruntime.so.1.32.0") == "onnxruntime" and stem("cv2.abi3.so") == "cv"
 

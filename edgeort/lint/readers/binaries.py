@@ -17,7 +17,7 @@ def lief() -> Any:
         raise MissingExtraError(
             "linting reads libraries with the package lief", hint="pip install 'edgeort[stores]'"
         ) from error
-    module.logging.disable()  # type: ignore[attr-defined]
+    module.logging.disable()
     return module
 
 

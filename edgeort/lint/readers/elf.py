@@ -10,6 +10,7 @@ from edgeort.lint.readers.binaries import damaged, lief, name_of
 from edgeort.lint.subjects import ElfLibrary, Options, Segment
 
 MAGIC = b"\x7fELF"
+_UNDEFINED, _ABSOLUTE = 0, 0xFFF1  # sections of names that are asked for, and of names of versions
 _SHORTEST = 52  # bytes of the header of a 32-bit file
 _ANDROID_NOTE = ".note.android.ident"
 _BIONIC = {"libc.so", "libm.so", "libdl.so", "liblog.so", "libandroid.so"}  # Linux has a version behind such names
@@ -126,7 +127,7 @@ def _exported(module: Any, binary: Any) -> set[str]:
         str(symbol.name)
         for symbol in binary.dynamic_symbols
         if symbol.name
-        and symbol.shndx != 0
+        and symbol.shndx not in (_UNDEFINED, _ABSOLUTE)
         and symbol.binding in (binding.GLOBAL, binding.WEAK, binding.GNU_UNIQUE)
         and symbol.visibility in (seen.DEFAULT, seen.PROTECTED)
     }
