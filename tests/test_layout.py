@@ -22,8 +22,8 @@ LINKED = ("converters", "device_profiles", "quantize")
 # Modules and packages of `edgeort`, lowest layer first. A module may import from its own layer and from those above it
 # in this table. A new top-level module needs a place here.
 LAYERS = (
-    ("comparison", "config", "elements", "errors", "model", "ort", "plain", "progress", "recipes", "sample")
-    + ("targets", "values"),
+    ("comparison", "config", "elements", "errors", "lint", "model", "ort", "plain", "progress", "recipes")
+    + ("sample", "targets", "values"),
     ("passes", "quantize", "converters", "device_profiles"),
     ("lowering", "families", "cache", "toolchain", "engine", "compiling"),
     ("providers",),

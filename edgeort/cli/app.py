@@ -13,6 +13,7 @@ from edgeort.cli import (
     convert,
     devices,
     inspect,
+    lint,
     package,
     profiles,
     providers,
@@ -44,6 +45,7 @@ app.command("prune")(prune.prune)
 app.command("run")(run.run)
 app.command("inspect")(inspect.inspect)
 app.command("why")(why.why)
+app.command("lint")(lint.lint)
 app.command("sign")(sign.sign)
 app.command("package")(package.package)
 app.command("verify", context_settings=verify.PASSES_ON)(verify.verify)

@@ -1,0 +1,85 @@
+"""`edgeort lint`."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgeort.cli.common import Json, command, print_json, print_table
+from edgeort.errors import CheckError, InputError
+
+if TYPE_CHECKING:
+    from edgeort.lint import Finding, Report
+
+_WIDTH = 150
+_WHERE_SHOWN = 4  # of one finding that many files share
+
+
+@command
+def lint(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILE...", help=".so, .aar, .apk, .xcframework, .framework, .dylib, .a or .dll."),
+    ] = None,
+    prefix: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--prefix",
+            metavar="NAME",
+            help="What exported names may begin with; may be repeated. Default: the file's name.",
+        ),
+    ] = None,
+    min_sdk: Annotated[
+        int | None, typer.Option("--min-sdk", min=1, help="The app's minSdkVersion, for a library on its own.")
+    ] = None,
+    rules: Annotated[bool, typer.Option("--rules", help="List the rules instead.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Check libraries and packages, of any origin, by the rules behind what app stores and loaders refuse."""
+    from edgeort.lint import RULES, Options
+    from edgeort.lint import lint as check
+
+    if rules:
+        listing = [{"rule": r.id, "severity": r.severity, "why": r.why, "remedy": r.remedy} for r in RULES]
+        if as_json:
+            print_json(listing)
+        else:
+            print_table("rules", [(one["rule"], one["severity"], one["why"]) for one in listing], ("rule", "", "why"))
+        return
+    if not files:
+        raise InputError("no file to check", hint="edgeort lint app.apk")
+    reports = [check(path, Options(tuple(prefix or ()), min_sdk)) for path in files]
+    if as_json:
+        print_json([report.to_dict() for report in reports])
+    else:
+        for report in reports:
+            _show(report)
+    errors = sum(report.counts["error"] for report in reports)
+    if errors:
+        raise CheckError(f"{errors} {'error' if errors == 1 else 'errors'} in {', '.join(map(str, files))}")
+
+
+def _show(report: Report) -> None:
+    print(report.path)
+    groups: dict[str, list[Finding]] = {}
+    for finding in report.findings:
+        groups.setdefault(finding.rule.id, []).append(finding)
+    for group in groups.values():
+        rule = group[0].rule
+        print(f"  {rule.severity}: {rule.id}")
+        for finding in group[:_WHERE_SHOWN]:
+            inside = finding.where.removeprefix(report.path).lstrip(":/ ")
+            print(_folded(f"{inside}: {finding.what}" if inside else finding.what))
+        if len(group) > _WHERE_SHOWN:
+            print(_folded(f"and {len(group) - _WHERE_SHOWN} more"))
+        print(_folded(f"why: {rule.why}"))
+        print(_folded(f"do:  {rule.remedy}"))
+    counts = report.counts
+    print(f"  {report.checked} rules: {counts['error']} errors, {counts['warning']} warnings, {counts['note']} notes\n")
+
+
+def _folded(text: str) -> str:
+    return textwrap.fill(text, _WIDTH, initial_indent="    ", subsequent_indent="      ", break_long_words=False)
