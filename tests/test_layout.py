@@ -22,7 +22,20 @@ LINKED = ("converters", "device_profiles", "quantize")
 # Modules and packages of `edgeort`, lowest layer first. A module may import from its own layer and from those above it
 # in this table. A new top-level module needs a place here.
 LAYERS = (
-    ("comparison", "config", "elements", "errors", "model", "ort", "plain", "progress", "sample", "targets", "values"),
+    (
+        "comparison",
+        "config",
+        "elements",
+        "errors",
+        "model",
+        "ort",
+        "plain",
+        "progress",
+        "records",
+        "sample",
+        "targets",
+        "values",
+    ),
     ("passes", "quantize", "converters", "device_profiles"),
     ("lowering", "families", "cache", "toolchain", "engine", "compiling"),
     ("providers",),

@@ -25,6 +25,7 @@ from edgeort.pipeline.accuracy import Accuracy
 from edgeort.pipeline.choosing import Wish, check_any, choose, recorded
 from edgeort.pipeline.place import Place
 from edgeort.pipeline.pruning import prune
+from edgeort.pipeline.recording import record
 from edgeort.pipeline.result import BuildResult
 from edgeort.pipeline.trying import Workshop
 from edgeort.pipeline.walk import Walk
@@ -64,6 +65,7 @@ def build(
     emulator.
     Raises an EdgeortError; then nothing stands at `out` that was not there before.
     """
+    called = locals()
     if ram_limit is not None and not 0 < ram_limit < 2**63:
         raise InputError(f"ram_limit is {ram_limit}; it is a number of bytes, 1 or more")
     path, out, device, wanted = Path(model_path), Path(out), _load_profile(profile), wish or Wish()
@@ -84,6 +86,7 @@ def build(
     with walk.stage("clean"):
         graph = walk.keep("clean", model.clean(graph))
     sets = accuracies.open_sets(asked, graph)
+    options = record(build, {**called, "profile": device})
     pruned = None if not asked.prunes else prune(path, shapes, asked, sets, walk)
     graph, reference = (graph, path) if pruned is None else (pruned.graph, pruned.model)
     quantised = None
@@ -109,6 +112,7 @@ def build(
             attempt.manifest,
             quantization=accuracies.record(asked, quantised, evaluation, shares),
             candidates=recorded(candidates),
+            options=options,
         )
         write_bundle(out, manifest, contents)
     return BuildResult(
