@@ -34,6 +34,7 @@ LAYERS = (
         "records",
         "sample",
         "targets",
+        "unreadable",
         "values",
     ),
     ("passes", "quantize", "converters", "device_profiles"),

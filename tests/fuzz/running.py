@@ -17,7 +17,7 @@ from tests.reference.build import ROOT
 
 WORK = ROOT / ".pytest_cache" / "fuzz"
 RUNS = HERE / "RUNS.md"
-SLOWEST_S = 20  # of one input: more is a hang
+SLOWEST_S = 120  # of one input: more is a hang, also where the machine is stopped for a while
 SANITIZERS = {
     "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=16:malloc_context_size=4",
     "UBSAN_OPTIONS": "print_stacktrace=1",
@@ -54,7 +54,12 @@ def run(target: Target, seconds: int, executions: int = -1) -> Ended:
         seeds.mkdir()
         target.seeds(seeds)
         command = [*target.command(), f"-max_total_time={seconds}", f"-runs={executions}"]
-        command += [f"-max_len={target.most_bytes}", f"-timeout={SLOWEST_S}", "-rss_limit_mb=3000"]
+        command += [
+            f"-max_len={target.most_bytes}",
+            f"-timeout={SLOWEST_S}",
+            f"-report_slow_units={SLOWEST_S}",
+            "-rss_limit_mb=3000",
+        ]
         command += ["-print_final_stats=1", f"-artifact_prefix={crashes}/"]
         before, begun = set(crashes.iterdir()), time.monotonic()
         with log.open("wb") as stream:

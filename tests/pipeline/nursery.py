@@ -1,8 +1,9 @@
 """python -m tests.pipeline.nursery: runs commands of edgeort in children that it forks, some of which die on the way.
 
 Everything that they need is imported once, here, so that fifty builds take seconds. Each line of stdin is JSON: the
-arguments, and after which change of the file system (`event`) or how many seconds the child dies, with no chance to
-tidy up. The answer is JSON: the exit status, or less than 0 for the signal; and how many changes there were.
+arguments, what is added to the environment, how large a file may be (`most_bytes`), and at which change of the file
+system (`event`) or after how many seconds the child dies, with no chance to tidy up. The answer is JSON: the exit
+status, or less than 0 for the signal, how many changes there were, and what was said on stderr.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ import contextlib
 import importlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,6 +27,15 @@ from typing import Any, Self
 # What is about to change something (https://docs.python.org/3/library/audit_events.html); renameat2 is found by dlsym.
 _CHANGES = ("os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.chmod", "subprocess.Popen", "ctypes.dlsym")
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that is over. `changes` of one that was killed are not known: 0."""
+
+    status: int
+    changes: int
+    stderr: str
 
 
 class Nursery:
@@ -46,14 +60,22 @@ class Nursery:
         self._process.wait()
         self._process.stdout.close()
 
-    def run(self, arguments: Sequence[str | Path], *, event: int = -1, seconds: float = 0.0) -> tuple[int, int]:
-        """(exit status, number of changes) of a command that dies at that change, or after those seconds."""
+    def run(
+        self,
+        arguments: Sequence[str | Path],
+        *,
+        environment: Mapping[str, str] | None = None,
+        most_bytes: int = 0,
+        event: int = -1,
+        seconds: float = 0.0,
+    ) -> Ended:
+        """A command, that dies at that change of the file system, or after those seconds."""
         assert self._process.stdin and self._process.stdout
-        asked = {"arguments": [str(one) for one in arguments], "event": event, "seconds": seconds}
+        asked = {"arguments": [str(one) for one in arguments], "environment": dict(environment or {})}
+        asked |= {"most_bytes": most_bytes, "event": event, "seconds": seconds}
         self._process.stdin.write(json.dumps(asked) + "\n")
         self._process.stdin.flush()
-        status, changes = json.loads(self._process.stdout.readline())
-        return status, changes
+        return Ended(*json.loads(self._process.stdout.readline()))
 
 
 def main() -> None:
@@ -61,22 +83,25 @@ def main() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         theirs, ours = os.pipe()
-        pid = os.fork()
-        if not pid:
-            _child(asked, ours)
-        os.close(ours)
-        with open(theirs, encoding="utf-8") as stream:
-            told = stream.read()
-        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        with tempfile.TemporaryFile() as errors:
+            pid = os.fork()
+            if not pid:
+                _child(asked, ours, errors.fileno())
+            os.close(ours)
+            with open(theirs, encoding="utf-8") as stream:
+                told = stream.read()
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            errors.seek(0)
+            said = errors.read().decode(errors="replace")
         changes, modules = json.loads(told) if told else (0, [])
         for name in modules:
             if name not in sys.modules and not name.startswith("__"):
                 with contextlib.suppress(Exception):
                     importlib.import_module(name)
-        print(json.dumps([status, changes]), flush=True)
+        print(json.dumps([status, changes, said]), flush=True)
 
 
-def _child(asked: dict[str, Any], told: int) -> None:
+def _child(asked: dict[str, Any], told: int, errors: int) -> None:
     """Never returns."""
     changes = 0
 
@@ -90,8 +115,12 @@ def _child(asked: dict[str, Any], told: int) -> None:
         changes += 1
 
     quiet = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(quiet, stream)
+    for stream, to in enumerate((quiet, quiet, errors)):
+        os.dup2(to, stream)
+    os.environ.update(asked["environment"])
+    tempfile.tempdir = None  # may be another one now
+    if asked["most_bytes"]:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (asked["most_bytes"], asked["most_bytes"]))
     status = 1
     try:
         from edgeort.cli import main as run
@@ -103,8 +132,11 @@ def _child(asked: dict[str, Any], told: int) -> None:
         run()
         status = 0
     except SystemExit as end:
-        status = end.code if isinstance(end.code, int) else 1
+        status = end.code if isinstance(end.code, int) else 1 if end.code else 0
+    except BaseException:
+        traceback.print_exc()
     finally:
+        sys.stderr.flush()
         os.write(told, json.dumps([changes, sorted(sys.modules)]).encode())
         os.close(told)
         os._exit(status)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +11,7 @@ import onnx
 import pytest
 
 from tests.models import ON_HOST, mlp
+from tests.pipeline.nursery import Ended, Nursery
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the file systems are Linux's")
 
@@ -40,68 +39,61 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", place], check=True)
 
 
-def build(model: Path, out: Path, limit: int | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    """With files of at most `limit` bytes."""
-
-    def limited() -> None:
-        if limit is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    command = [sys.executable, "-m", "edgeort", "build", str(model), *ON_HOST, "-o", str(out)]
-    return subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, **environment}, preexec_fn=limited
-    )
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    with Nursery() as running:
+        yield running
 
 
-def refused(done: subprocess.CompletedProcess[str], words: str, hint: str) -> None:
-    assert done.returncode == 2, done.stderr
+def command(model: Path, out: Path) -> list[str | Path]:
+    return ["build", model, *ON_HOST, "-o", out]
+
+
+def refused(done: Ended, words: str, hint: str) -> None:
+    assert done.status == 2, done.stderr
     assert words in done.stderr and f"hint: {hint}" in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["b", "b.zip"])
-def test_the_disk_of_the_output_is_full(model: Path, disk: Path, name: str):
-    refused(build(model, disk / "new" / name), "No space left on device", "free some space")
+def test_the_disk_of_the_output_is_full(nursery: Nursery, model: Path, disk: Path, name: str):
+    refused(nursery.run(command(model, disk / "new" / name)), "No space left on device", "free some space")
     assert not list(disk.rglob(f"*{name}*"))
 
 
-@pytest.mark.slow
-def test_what_is_there_stays_on_a_full_disk(model: Path, disk: Path, tmp_path: Path):
+def test_what_is_there_stays_on_a_full_disk(nursery: Nursery, model: Path, disk: Path, tmp_path: Path):
     """Too small for two bundles, large enough for one."""
-    assert build(model, tmp_path / "b").returncode == 0
+    assert nursery.run(command(model, tmp_path / "b")).status == 0
     size = sum(path.stat().st_size for path in (tmp_path / "b").rglob("*") if path.is_file())
     subprocess.run(["mount", "-o", f"remount,size={size * 3 // 2}", disk], check=True)
-    assert build(model, disk / "b").returncode == 0
+    assert nursery.run(command(model, disk / "b")).status == 0
     before = {path: path.read_bytes() for path in disk.rglob("*") if path.is_file()}
     onnx.save(mlp(seed=1), model)
-    refused(build(model, disk / "b"), "No space left on device", "free some space")
+    refused(nursery.run(command(model, disk / "b")), "No space left on device", "free some space")
     assert {path: path.read_bytes() for path in disk.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "hint"), [("TMPDIR", "set TMPDIR to a folder with room"), ("EDGEORT_CACHE", "set EDGEORT_CACHE to one")]
 )
-def test_another_disk_is_full(model: Path, disk: Path, tmp_path: Path, what: str, hint: str):
-    refused(build(model, tmp_path / "b", **{what: str(disk)}), "No space left on device", hint)
+def test_another_disk_is_full(nursery: Nursery, model: Path, disk: Path, tmp_path: Path, what: str, hint: str):
+    refused(nursery.run(command(model, tmp_path / "b"), environment={what: str(disk)}), "No space left on device", hint)
     assert not (tmp_path / "b").exists() and not list(tmp_path.glob(".*"))
 
 
-@pytest.mark.slow
-def test_files_may_not_be_that_large(model: Path, tmp_path: Path):
+def test_files_may_not_be_that_large(nursery: Nursery, model: Path, tmp_path: Path):
     """A quota, where no disk can be mounted."""
-    assert build(model, tmp_path / "whole").returncode == 0
-    done = build(model, tmp_path / "b", 20_000)
+    assert nursery.run(command(model, tmp_path / "whole")).status == 0
+    done = nursery.run(command(model, tmp_path / "b"), most_bytes=20_000)
     refused(done, "File too large", "")
     assert not (tmp_path / "b").exists() and not list(tmp_path.glob(".*"))
 
 
-def test_the_output_is_read_only(model: Path):
+def test_the_output_is_read_only(nursery: Nursery, model: Path):
     """Where not even root may write."""
-    done = build(model, Path("/sys/edgeort/b"))
+    done = nursery.run(command(model, Path("/sys/edgeort/b")))
     refused(done, "/sys/edgeort/b cannot be written: ", "name another place with -o")
 
 
-def test_a_disk_that_is_read_only(model: Path, disk: Path):
+def test_a_disk_that_is_read_only(nursery: Nursery, model: Path, disk: Path):
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-    refused(build(model, disk / "b"), "Read-only file system", "name another place with -o")
+    refused(nursery.run(command(model, disk / "b")), "Read-only file system", "name another place with -o")
