@@ -36,7 +36,7 @@ def verify(
 
     if context.args and rebuild is None:
         raise InputError(f"{context.args[0]}: no such option", hint="files of the build follow --rebuild MODEL")
-    files = _files(context.args)
+    given = _files(context.args)
     with open_bundle(bundle) as opened:
         count, signed, differing = len(opened.manifest.files), None, None
         if public_key is not None:
@@ -46,7 +46,7 @@ def verify(
 
             with stages() as progress:
                 progress("building anew, with an empty cache")
-                differing = rebuilding.differences(opened, rebuild, files)
+                differing = rebuilding.differences(opened, rebuild, given)
     if as_json:
         key = None if signed is None else signed.public_key.hex()
         print_json({"bundle": str(bundle), "files": count, "public_key": key, "differing": differing})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import platform
 import shutil
 import subprocess
@@ -63,7 +64,7 @@ def _compile(command: list[str], source: Path, headers: bytes) -> Path:
     target = BUILT / "sanitized" / f"{source.parent.name}-{source.stem}-{digest}.o"
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_suffix(".partial")
+        partial = target.with_suffix(f".{os.getpid()}")
         done = subprocess.run([*command, "-c", str(source), "-o", str(partial)], capture_output=True, text=True)
         assert done.returncode == 0, f"{source}\n{done.stderr}"
         partial.replace(target)
@@ -171,7 +172,7 @@ def _link(name: str, objects: Sequence[Path], flags: Sequence[str] = ()) -> Path
     digest = hashlib.sha256("".join(one.name for one in objects).encode()).hexdigest()[:16]
     program = BUILT / "sanitized" / f"{name}-{digest}"
     if not program.exists():
-        partial = program.with_suffix(".partial")
+        partial = program.with_suffix(f".{os.getpid()}")
         command = [str(compiler()), *_FLAGS, *map(str, objects), *flags, "-lpthread", "-o", str(partial)]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
         assert done.returncode == 0, done.stderr
