@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from edgeort.errors import InputError
+from edgeort.unreadable import UNREADABLE
 from edgeort.values import Value, listed
 
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -51,7 +52,7 @@ def rows(path: Path, inputs: Sequence[Value]) -> Iterator[dict[str, np.ndarray]]
         for index in range(samples):
             try:
                 taken = {name: array.take(batches[name] or 1) for name, array in arrays.items()}
-            except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+            except UNREADABLE as error:
                 raise InputError(f"{path}: sample {index} cannot be read: {error}") from error
             yield {name: rows if batches[name] else rows[0] for name, rows in taken.items()}
 
@@ -92,7 +93,7 @@ def _open(path: Path, inputs: Sequence[Value], stack: ExitStack) -> dict[str, _A
         if missing := sorted(names - set(members)):
             raise InputError(f"{path}: it has no array {missing[0]!r}; the model's inputs are {listed(inputs)}")
         return {name: _header(stack.enter_context(archive.open(members[name]))) for name in sorted(names)}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+    except UNREADABLE as error:
         raise InputError(
             f"{path} cannot be read: {error}", hint="numpy.save or numpy.savez writes such files"
         ) from error
@@ -107,4 +108,6 @@ def _header(stream: IO[bytes]) -> _Array:
         raise ValueError("it is in Fortran order; save numpy.ascontiguousarray(array)")
     if dtype.hasobject:
         raise ValueError("it holds Python objects, not numbers")
+    if min(shape, default=0) < 0:
+        raise ValueError(f"its shape {list(shape)} is none")
     return _Array(stream, shape, dtype)

@@ -23,7 +23,7 @@ LINKED = ("converters", "device_profiles", "quantize")
 # in this table. A new top-level module needs a place here.
 LAYERS = (
     ("comparison", "config", "elements", "errors", "lint", "model", "ort", "plain", "progress", "recipes")
-    + ("sample", "targets", "values"),
+    + ("records", "sample", "targets", "unreadable", "values"),
     ("passes", "quantize", "converters", "device_profiles"),
     ("lowering", "families", "cache", "toolchain", "engine", "compiling"),
     ("providers",),

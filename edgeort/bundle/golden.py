@@ -13,6 +13,7 @@ import numpy as np
 
 from edgeort.elements import NAMES, STRING
 from edgeort.errors import InputError
+from edgeort.unreadable import UNREADABLE
 from edgeort.values import Value
 
 # What is neither fixed nor bounded: 1 for the first dimension (the batch), else by the rank of the input.
@@ -141,7 +142,7 @@ def npy_bytes(array: np.ndarray) -> bytes:
 def array_of(content: bytes) -> np.ndarray:
     """The array in the content of a .npy file, as `npy_bytes` or the harness writes it. InputError where it is none."""
     try:
-        array: np.ndarray = np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
+        array: np.ndarray = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
         return np.char.decode(array, "utf-8").astype(object) if array.dtype.kind == "S" else array
-    except (OSError, ValueError, EOFError) as error:
+    except UNREADABLE as error:
         raise InputError(f"this is no .npy file: {error}") from error

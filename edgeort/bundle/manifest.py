@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from edgeort.device_profiles import KernelRate, Measured
+from edgeort import records
+from edgeort.device_profiles import Measured
+from edgeort.elements import NAMES
 from edgeort.errors import BundleError
 from edgeort.providers import Node
 from edgeort.recipes.front import Front
 from edgeort.recipes.hearing import Hearing
 from edgeort.values import Value
 
-FORMAT = 2
+FORMAT = 3
 NAME = "manifest.json"
 MAX_BYTES = 64 << 20
 INT8 = "int8"  # the precision of nodes that work on quantised integers
@@ -80,6 +82,7 @@ class Manifest:
     quantization: dict[str, Any] | None = None  # how int8 was made, its budget, and what was measured
     postprocessing: dict[str, Any] | None = None  # its `recipe`, and the names of its `outputs`, which come first
     tokenizer: dict[str, Any] | None = None  # `type`, the path of its `vocabulary` in the bundle, whether it is `cased`
+    options: dict[str, Any] = field(default_factory=dict)  # of the build, as pipeline/recording.py tells them
     files: dict[str, File] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -125,17 +128,32 @@ class Manifest:
         """The manifest in `raw`. BundleError names `where` when it is not one, of another version, or was changed."""
         try:
             data = json.loads(raw)
-            version, digest = data["format"], data.pop("digest")
+            version, digest = data.pop("format"), data.pop("digest")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise BundleError(f"{where}: {NAME} is not the manifest of a bundle", hint=_HINT) from None
         if version != FORMAT:
             raise BundleError(f"{where}: the bundle has format {version!r}; this edgeort reads {FORMAT}", hint=_HINT)
-        if digest != _digest(data) or raw != _text({**data, "digest": digest}):
+        text = raw.replace(b'\n  "digest": "%s",\n' % str(digest).encode(errors="replace"), b"\n", 1)
+        if hashlib.sha256(text).hexdigest() != digest:
             raise BundleError(f"{where}: {NAME} was changed", hint=_HINT)
         try:
-            return _parse(data)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise BundleError(f"{where}: {NAME} is incomplete", hint=_HINT) from None
+            manifest: Manifest = records.decode(cls, data)
+            is_canonical = _text(manifest.to_dict()) == text  # also where something is left out that has a default
+        except (TypeError, ValueError, RecursionError) as error:
+            raise BundleError(f"{where}: {NAME} is not sound: {error}", hint=_HINT) from None
+        if not is_canonical:
+            raise BundleError(f"{where}: {NAME} was changed", hint=_HINT)
+        manifest._check(where)
+        return manifest
+
+    def _check(self, where: str) -> None:
+        """BundleError for what would lead out of a folder, or nowhere: names are those of files that others make."""
+        for name in (self.model, self.device):
+            if name in ("", ".", "..") or set(name) & set("/\0"):
+                raise BundleError(f"{where}: {NAME} has the name {name!r}, which no file can have", hint=_HINT)
+        for value in (*self.inputs, *self.outputs):
+            if value.dtype not in NAMES:
+                raise BundleError(f"{where}: {value.name!r} is of the unknown type {value.dtype!r}", hint=_HINT)
 
 
 _HINT = "build the bundle again: edgeort build MODEL --device NAME"
@@ -147,18 +165,3 @@ def _text(data: dict[str, Any]) -> bytes:
 
 def _digest(data: dict[str, Any]) -> str:
     return hashlib.sha256(_text(data)).hexdigest()
-
-
-def _parse(data: dict[str, Any]) -> Manifest:
-    plain = {f.name: data[f.name] for f in fields(Manifest)}
-    plain["target"] = Target(**{**data["target"], "isa": tuple(data["target"]["isa"])})
-    plain["inputs"] = tuple(Value.from_dict(value) for value in data["inputs"])
-    plain["outputs"] = tuple(Value.from_dict(value) for value in data["outputs"])
-    for name in ("kernels", "requirements", "candidates"):
-        plain[name] = tuple(data[name])
-    if plain["measured"] is not None:
-        kernels = tuple(KernelRate(**rate) for rate in plain["measured"].pop("kernels"))
-        plain["measured"] = Measured(**plain["measured"], kernels=kernels)
-    plain["nodes"] = tuple(Node(**node) for node in data["nodes"])
-    plain["files"] = {path: File(**entry) for path, entry in data["files"].items()}
-    return Manifest(**plain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -13,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from edgeort.bundle.manifest import MAX_BYTES, NAME, Manifest
 from edgeort.errors import BundleError, OutputError
+from edgeort.unreadable import UNREADABLE
 
 SIGNATURE = ".sig"  # behind the name of a file: its signature (bundle/signing.py)
 SIGNATURE_BYTES = 64
@@ -28,6 +30,7 @@ MAX_RATIO = 200  # unpacked to packed, of a whole archive: weights do not compre
 
 _COMPILED = "python/__pycache__/"  # what Python writes where the module of a bundle is imported
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)  # where an archive is unpacked to
 _AGAIN = "build or copy the bundle again"
 
 
@@ -106,7 +109,7 @@ def is_bundle(path: Path) -> bool:
                 tops, raw = {name.split("/")[0] for name in archive.namelist()}, archive.read(NAME)
         manifest = json.loads(raw)
         return tops <= TOPS and isinstance(manifest, dict) and {"edgeort", "format", "digest"} <= set(manifest)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+    except UNREADABLE:
         return False
 
 
@@ -203,12 +206,13 @@ def _unpack(path: Path, folder: Path) -> None:
                 to.write_bytes(archive.read(info))
                 if info.filename.startswith("bin/"):
                     to.chmod(0o755)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+    except BundleError:
+        raise
+    except UNREADABLE as error:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            hint = "set TMPDIR to a folder with room"
+            raise OutputError(f"{path}: cannot be unpacked to {folder}: {error.strerror}", hint=hint) from error
         raise BundleError(f"{path}: the archive is damaged: {error}", hint=_AGAIN) from error
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be unpacked to {folder}: {error.strerror}", hint="set TMPDIR to a folder with room"
-        ) from error
 
 
 def _check_members(members: list[zipfile.ZipInfo], path: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import errno
 import hashlib
 import os
-import shutil
+import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from edgeort.errors import OutputError
 Contents = Mapping[str, bytes | Path]
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a .zip can hold
+_NO_FOLDER, _RENAME_EXCHANGE = -100, 2  # AT_FDCWD of fcntl.h, and the flag of linux/fs.h
 
 
 def write_bundle(out: str | os.PathLike[str], manifest: Manifest, contents: Contents) -> Path:
@@ -37,7 +39,7 @@ def write_bundle(out: str | os.PathLike[str], manifest: Manifest, contents: Cont
             folder = Path(staging) / "bundle"
             _fill(folder, manifest, contents)
             if out.suffix != ".zip":
-                replace_folder(folder, out, Path(staging) / "old")
+                replace_folder(folder, out, Path(staging) / "old")  # goes with the staging folder
                 return out
             archive = Path(staging) / "bundle.zip"
             pack(folder, archive)
@@ -91,9 +93,14 @@ def _fill(folder: Path, manifest: Manifest, contents: Contents) -> None:
 
 
 def replace_folder(folder: Path, out: Path, aside: Path) -> None:
-    """Puts `folder` in the place of `out`; when that fails, what was there is put back."""
+    """Puts `folder` in the place of `out`, in one step where there is one; what was there is then at one of the others.
+
+    Where that fails, it is put back.
+    """
     if not out.exists():
         os.rename(folder, out)
+        return
+    if _exchange(folder, out):
         return
     os.rename(out, aside)
     try:
@@ -101,7 +108,20 @@ def replace_folder(folder: Path, out: Path, aside: Path) -> None:
     except BaseException:
         os.rename(aside, out)
         raise
-    shutil.rmtree(aside)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Each gets the name of the other, and at no instant has neither; False where that cannot be (renameat2(2))."""
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if sys.platform == "linux" else None
+    if call is None:
+        return False
+    names = [os.fsencode(path.absolute()) for path in (one, other)]
+    if call(_NO_FOLDER, names[0], _NO_FOLDER, names[1], _RENAME_EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):  # an old kernel, or a file system without it
+        return False
+    raise OSError(number, os.strerror(number), str(other))
 
 
 def pack(folder: Path, archive: Path) -> None:

@@ -17,6 +17,7 @@ import typer
 
 from edgeort.errors import EdgeortError, InputError
 from edgeort.plain import finite
+from edgeort.unreadable import UNREADABLE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -190,7 +191,7 @@ def read_inputs(options: Sequence[str] | None) -> dict[str, np.ndarray]:
             array = np.load(Path(path), allow_pickle=False)
         except OSError as error:
             raise InputError(f"--input {name}: {path}: {error.strerror or 'it cannot be read'}") from error
-        except (ValueError, EOFError) as error:
+        except UNREADABLE as error:
             reason = "it is not a .npy file of numbers"
             raise InputError(f"--input {name}: {path}: {reason}", hint="numpy.save('x.npy', array)") from error
         if not isinstance(array, np.ndarray):

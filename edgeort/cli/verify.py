@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -44,13 +45,15 @@ def verify(
 ) -> None:
     """Check that a bundle is what was built: its hashes, who signed it, that its model gives the same bytes again.
 
-    Options of `edgeort build` that it was built with, but for --device and -o, follow --rebuild MODEL.
+    It is built with the options that stand in it. Files that its build read follow --rebuild MODEL as they did then:
+    --data DIR, --eval-data DIR, --labels FILE, ...; they must hold what they held.
     """
     from edgeort.bundle import golden_picture as pictures
     from edgeort.bundle import open_bundle, signing
 
     if context.args and rebuild is None:
-        raise InputError(f"{context.args[0]}: no such option", hint="options of edgeort build follow --rebuild MODEL")
+        raise InputError(f"{context.args[0]}: no such option", hint="files of the build follow --rebuild MODEL")
+    given = _files(context.args)
     with open_bundle(bundle) as opened:
         count, signed, differing = len(opened.manifest.files), None, None
         if public_key is not None:
@@ -63,7 +66,7 @@ def verify(
 
             with stages() as progress:
                 progress("building anew, with an empty cache")
-                differing = rebuilding.differences(opened, rebuild, context.args)
+                differing = rebuilding.differences(opened, rebuild, given)
     if as_json:
         key = None if signed is None else signed.public_key.hex()
         about = None if found is None else {**asdict(found), "is_same": found.is_same}
@@ -83,7 +86,7 @@ def verify(
         files = "1 file differs" if len(differing) == 1 else f"{len(differing)} files differ"
         raise CheckError(
             f"{bundle}: {files} from those of a new build: {', '.join(differing)}",
-            hint="the options of that build follow --rebuild MODEL; its versions stand in manifest.json",
+            hint="the versions that it was built with stand in manifest.json",
         )
     if found is not None and not found.is_same:
         raise CheckError(_difference(input_tensor, found), hint=_hint(found))
@@ -117,3 +120,15 @@ def _hint(found: Diagnosis) -> str:
     if not found.is_explained:
         return "is it of the golden picture? edgeort verify BUNDLE --golden-picture FILE.png writes that"
     return "; ".join(f"{stage.name}: {stage.wanted}, not {stage.found}" for stage in found.differing)
+
+
+def _files(arguments: Sequence[str]) -> dict[str, Path]:
+    """`--NAME PATH ...` or `--NAME=PATH`: the files that a build read, by name. InputError for anything else."""
+    words = [word for one in arguments for word in (one.split("=", 1) if one.startswith("--") else [one])]
+    names, paths = words[::2], words[1::2]
+    for name in names:
+        if not name.startswith("--") or len(paths) < len(names):
+            raise InputError(
+                f"{name}: this is not --NAME PATH", hint="edgeort verify BUNDLE --rebuild MODEL --data DIR"
+            )
+    return {name.removeprefix("--"): Path(path) for name, path in zip(names, paths, strict=True)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -24,6 +24,7 @@ from edgeort.quantize.costs import Rates
 from edgeort.quantize.samples import Data, Samples, open_samples
 from edgeort.recipes.front import Front
 from edgeort.recipes.picture import Recipe
+from edgeort.records import A_FILE
 from edgeort.validate import Evaluation, Exam, Limits, Where, assess, enforce
 from edgeort.validate.artefacts import InOnnxRuntime
 from edgeort.validate.evaluation import evaluate
@@ -43,9 +44,9 @@ class Accuracy:
     """
 
     precision: Precision = "float32"
-    data: Data | None = None
-    eval_data: Data | None = None
-    labels: str | None = None
+    data: Data | None = field(default=None, metadata=A_FILE)
+    eval_data: Data | None = field(default=None, metadata=A_FILE)
+    labels: str | None = field(default=None, metadata=A_FILE)
     task: str | None = None
     limits: Limits = Limits()
     output: str | None = None

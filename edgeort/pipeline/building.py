@@ -27,6 +27,7 @@ from edgeort.pipeline.behind import Behind
 from edgeort.pipeline.choosing import Wish, check_any, choose, recorded
 from edgeort.pipeline.place import Place
 from edgeort.pipeline.pruning import prune
+from edgeort.pipeline.recording import record
 from edgeort.pipeline.result import BuildResult
 from edgeort.pipeline.trying import Workshop
 from edgeort.pipeline.walk import Walk
@@ -74,6 +75,7 @@ def build(
     that could serve it is tried; None is this machine or an emulator.
     Raises an EdgeortError; then nothing stands at `out` that was not there before.
     """
+    called = locals()
     if ram_limit is not None and not 0 < ram_limit < 2**63:
         raise InputError(f"ram_limit is {ram_limit}; it is a number of bytes, 1 or more")
     path, out, device, wanted = Path(model_path), Path(out), _load_profile(profile), wish or Wish()
@@ -103,6 +105,7 @@ def build(
     hearing = hear(preprocess, signature(graph)[0]) if isinstance(preprocess, Sound) else None
     request = replace(request, front=front)
     sets = accuracies.open_sets(asked, graph, front)
+    options = record(build, {**called, "profile": device})
     pruned = None if not asked.prunes else prune(path, shapes, asked, sets, walk)
     graph, reference = (graph, path) if pruned is None else (pruned.graph, pruned.model)
     quantised = None
@@ -144,6 +147,7 @@ def build(
             attempt.manifest,
             quantization=accuracies.record(asked, quantised, evaluation, shares),
             candidates=recorded(candidates),
+            options=options,
         )
         write_bundle(out, manifest, contents)
     return BuildResult(

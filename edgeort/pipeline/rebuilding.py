@@ -1,35 +1,42 @@
-"""Whether a model gives the bytes of a bundle again: built anew in a process, a folder and a cache of their own."""
+"""Whether a model gives the bytes of a bundle again: built anew in a process, a folder and a cache of their own.
+
+python -m edgeort.pipeline.rebuilding BUNDLE MODEL OUT FILES   is that process; FILES is JSON: [[place, path], ...]
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from edgeort.bundle import Bundle, open_bundle
 from edgeort.bundle.manifest import NAME, Manifest
-from edgeort.errors import InputError
+from edgeort.errors import EdgeortError, InputError
+from edgeort.pipeline import recording
+from edgeort.pipeline.building import build
 
 
-def differences(bundle: Bundle, model: Path, options: Sequence[str]) -> list[str]:
-    """The files that differ, sorted; [] where a build with these options of `edgeort build` gives the same.
+def differences(bundle: Bundle, model: Path, given: Mapping[str, Path]) -> list[str]:
+    """The files that differ, sorted; [] where a build with the bundle's options gives the same.
 
-    Of the manifest's table of providers, times and peaks of memory do not count: they are measured.
-    Raises InputError where the build fails, with what it said.
+    `given` are the files that it was built with, by the names of their options. Of the manifest's table of providers,
+    times and peaks of memory do not count: they are measured.
+    Raises InputError where a file is missing or another one, or the build fails, with what it said.
     """
+    files = recording.located(bundle, given)
     with tempfile.TemporaryDirectory(prefix="edgeort-") as scratch:
-        out = Path(scratch) / bundle.manifest.model
-        command = [sys.executable, "-m", "edgeort", "build", str(model), "--device", bundle.manifest.device]
-        command += ["-o", str(out), *options]
+        out = Path(scratch) / "bundle"
+        told = json.dumps([[place, str(path)] for place, path in files.items()])
+        command = [sys.executable, "-m", __name__, str(bundle.folder), str(model), str(out), told]
         environment = {**os.environ, "EDGEORT_CACHE": str(Path(scratch) / "cache")}
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment)
         if done.returncode or not out.exists():
-            said = done.stderr.partition("error: ")[2].strip() or done.stderr.strip()
-            reason, _, hint = said.partition("\nhint: ")
-            raise InputError(f"{model}: it cannot be built as {bundle.path} was: {reason[-2000:]}", hint=hint or None)
+            reason, hint = _said(done.stdout) or (done.stderr.strip()[-2000:], None)
+            raise InputError(f"{model}: it cannot be built as {bundle.path} was: {reason}", hint=hint)
         with open_bundle(out) as again:
             ours, theirs = again.manifest, bundle.manifest
             names = {*ours.files, *theirs.files}
@@ -43,3 +50,28 @@ def _unmeasured(manifest: Manifest) -> dict[str, object]:
     measured = ("latency_ms", "peak_rss_bytes")
     data["candidates"] = [{k: v for k, v in row.items() if k not in measured} for row in data["candidates"]]
     return {key: value for key, value in data.items() if key != "files"}
+
+
+def _said(stdout: str) -> tuple[str, str | None] | None:
+    """The message and the hint of an EdgeortError of the process."""
+    try:
+        told = json.loads(stdout)
+        return told["error"], told["hint"]
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def main() -> None:
+    """Builds as the bundle was built; an EdgeortError is JSON on stdout."""
+    folder, model, out, told = sys.argv[1:]
+    try:
+        with open_bundle(folder) as bundle:
+            files = {tuple(place): Path(path) for place, path in json.loads(told)}
+            build(model, out=out, **recording.replay(build, bundle, files))
+    except EdgeortError as error:
+        print(json.dumps({"error": str(error), "hint": error.hint}))
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import stat
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from edgeort.bundle import Manifest, open_bundle, write_bundle
+from edgeort.bundle import Manifest, open_bundle, write_bundle, writing
 from edgeort.bundle import manifest as manifests
 from edgeort.bundle.writing import check_writable
 from edgeort.errors import BundleError, OutputError
@@ -203,7 +204,28 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytes
     assert tree(tmp_path) == before
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="renameat2 is Linux's")
+def test_a_bundle_gives_way_in_one_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What was there is never away: nothing is renamed, the two are exchanged."""
+    write_bundle(tmp_path / "b", MANIFEST, CONTENTS)
+    if not writing._exchange(tmp_path / "b", tmp_path / "b"):
+        pytest.skip("the file system cannot exchange two names")
+    monkeypatch.setattr(os, "rename", None)
+    write_bundle(tmp_path / "b", MANIFEST, {**CONTENTS, "model.plan": b"other"})
+    assert open_bundle(tmp_path / "b").artefact.read_bytes() == b"other"
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_a_bundle_gives_way_where_names_cannot_be_exchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_bundle(tmp_path / "b", MANIFEST, CONTENTS)
+    monkeypatch.setattr(writing, "_exchange", lambda *_: False)
+    write_bundle(tmp_path / "b", MANIFEST, {**CONTENTS, "model.plan": b"other"})
+    assert open_bundle(tmp_path / "b").artefact.read_bytes() == b"other"
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
 def test_an_interrupted_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(writing, "_exchange", lambda *_: False)
     write_bundle(tmp_path / "b", MANIFEST, CONTENTS)
     before = tree(tmp_path)
     rename = os.rename

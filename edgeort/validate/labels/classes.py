@@ -16,6 +16,7 @@ from typing import TypeVar
 import numpy as np
 
 from edgeort.errors import InputError
+from edgeort.unreadable import UNREADABLE
 from edgeort.validate.labels.label import check_known, name_of, rows_of
 
 T = TypeVar("T")
@@ -81,7 +82,7 @@ def _classes(text: str, path: Path, line: int) -> frozenset[int]:
 def _array(path: Path) -> np.ndarray:
     try:
         return np.asarray(np.load(path, allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
+    except UNREADABLE as error:
         raise InputError(f"{path} cannot be read: {error}", hint="numpy.save('labels.npy', array)") from error
 
 

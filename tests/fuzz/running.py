@@ -1,0 +1,97 @@
+"""One run of a target: its inputs, its options, and what libFuzzer says in the end."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.fuzz.targets import HERE, Target
+from tests.reference.build import ROOT
+
+WORK = ROOT / ".pytest_cache" / "fuzz"
+RUNS = HERE / "RUNS.md"
+SLOWEST_S = 120  # of one input: more is a hang, also where the machine is stopped for a while
+SANITIZERS = {
+    "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=16:malloc_context_size=4",
+    "UBSAN_OPTIONS": "print_stacktrace=1",
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run that is over. `coverage` counts the edges seen; `failed` is how it ended where it should not have."""
+
+    target: str
+    executions: int
+    seconds: float
+    coverage: int
+    inputs: int  # that reach something which no other does
+    crashes: tuple[Path, ...]
+    failed: str
+
+    def text(self) -> str:
+        """A line, with the crashes below it."""
+        speed = self.executions / max(self.seconds, 1e-3)
+        line = f"{self.target}: {self.executions} executions in {self.seconds:.0f} s ({speed:.0f} a second), "
+        line += f"{self.coverage} edges, {self.inputs} inputs, {len(self.crashes)} crashes"
+        return "\n".join((line, *(f"  {path}" for path in self.crashes), *([self.failed] if self.failed else ())))
+
+
+def run(target: Target, seconds: int, executions: int = -1) -> Ended:
+    """Fuzzes until one of the two is reached, or something crashes."""
+    kept, crashes = WORK / target.name / "corpus", WORK / target.name / "crashes"
+    for folder in (kept, crashes):
+        folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="edgeort-fuzz-") as scratch:
+        seeds, log = Path(scratch) / "seeds", Path(scratch) / "log"
+        seeds.mkdir()
+        target.seeds(seeds)
+        command = [*target.command(), f"-max_total_time={seconds}", f"-runs={executions}"]
+        command += [
+            f"-max_len={target.most_bytes}",
+            f"-timeout={SLOWEST_S}",
+            f"-report_slow_units={SLOWEST_S}",
+            "-rss_limit_mb=3000",
+        ]
+        command += ["-print_final_stats=1", f"-artifact_prefix={crashes}/"]
+        before, begun = set(crashes.iterdir()), time.monotonic()
+        with log.open("wb") as stream:
+            environment = {**os.environ, **SANITIZERS}
+            kinds = [str(folder) for folder in (kept, seeds)]
+            status = subprocess.run(
+                [*command, *kinds], stdout=stream, stderr=stream, env=environment, cwd=ROOT
+            ).returncode
+        said = log.read_text(errors="replace")
+        shutil.copy(log, WORK / target.name / "log")
+    found = tuple(sorted(set(crashes.iterdir()) - before))
+    counted = _last(r"stat::number_of_executed_units:\s*(\d+)", said) or _last(r"^#(\d+)", said)
+    return Ended(
+        target.name,
+        counted,
+        time.monotonic() - begun,
+        _last(r" cov: (\d+)", said),
+        _last(r" corp: (\d+)", said),
+        found,
+        "" if status == 0 or found else f"exit status {status}\n{said[-4000:]}",
+    )
+
+
+def _last(pattern: str, text: str) -> int:
+    found = re.findall(pattern, text, re.MULTILINE)
+    return int(found[-1]) if found else 0
+
+
+def record(ended: Ended) -> None:
+    """Adds a row to the table of runs."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT).stdout
+    cells = (f"{datetime.now(UTC):%Y-%m-%d}", commit.strip(), ended.target, f"{ended.executions:,}")
+    cells += (f"{ended.seconds:.0f}", f"{ended.coverage}", f"{len(ended.crashes)}")
+    with RUNS.open("a", encoding="utf-8") as stream:
+        stream.write(f"| {' | '.join(cells)} |\n")

@@ -1,0 +1,99 @@
+"""A disk that is full, or may not be written: one paragraph, exit status 2, and nothing that was not there before."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+import pytest
+
+from tests.models import ON_HOST, mlp
+from tests.pipeline.nursery import Ended, Nursery
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the file systems are Linux's")
+
+ROOM = "48k"  # of a disk: less than a bundle needs, or an object of the cache
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "m.onnx"
+    onnx.save(mlp(), path)
+    return path
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small file system of its own."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", place], capture_output=True, text=True
+    )
+    if done.returncode:
+        pytest.skip(f"a disk cannot be mounted here: {done.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    with Nursery() as running:
+        yield running
+
+
+def command(model: Path, out: Path) -> list[str | Path]:
+    return ["build", model, *ON_HOST, "-o", out]
+
+
+def refused(done: Ended, words: str, hint: str) -> None:
+    assert done.status == 2, done.stderr
+    assert words in done.stderr and f"hint: {hint}" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["b", "b.zip"])
+def test_the_disk_of_the_output_is_full(nursery: Nursery, model: Path, disk: Path, name: str):
+    refused(nursery.run(command(model, disk / "new" / name)), "No space left on device", "free some space")
+    assert not list(disk.rglob(f"*{name}*"))
+
+
+def test_what_is_there_stays_on_a_full_disk(nursery: Nursery, model: Path, disk: Path, tmp_path: Path):
+    """Too small for two bundles, large enough for one."""
+    assert nursery.run(command(model, tmp_path / "b")).status == 0
+    size = sum(path.stat().st_size for path in (tmp_path / "b").rglob("*") if path.is_file())
+    subprocess.run(["mount", "-o", f"remount,size={size * 3 // 2}", disk], check=True)
+    assert nursery.run(command(model, disk / "b")).status == 0
+    before = {path: path.read_bytes() for path in disk.rglob("*") if path.is_file()}
+    onnx.save(mlp(seed=1), model)
+    refused(nursery.run(command(model, disk / "b")), "No space left on device", "free some space")
+    assert {path: path.read_bytes() for path in disk.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("what", "hint"), [("TMPDIR", "set TMPDIR to a folder with room"), ("EDGEORT_CACHE", "set EDGEORT_CACHE to one")]
+)
+def test_another_disk_is_full(nursery: Nursery, model: Path, disk: Path, tmp_path: Path, what: str, hint: str):
+    refused(nursery.run(command(model, tmp_path / "b"), environment={what: str(disk)}), "No space left on device", hint)
+    assert not (tmp_path / "b").exists() and not list(tmp_path.glob(".*"))
+
+
+def test_files_may_not_be_that_large(nursery: Nursery, model: Path, tmp_path: Path):
+    """A quota, where no disk can be mounted."""
+    assert nursery.run(command(model, tmp_path / "whole")).status == 0
+    done = nursery.run(command(model, tmp_path / "b"), most_bytes=20_000)
+    refused(done, "File too large", "")
+    assert not (tmp_path / "b").exists() and not list(tmp_path.glob(".*"))
+
+
+def test_the_output_is_read_only(nursery: Nursery, model: Path):
+    """Where not even root may write."""
+    done = nursery.run(command(model, Path("/sys/edgeort/b")))
+    refused(done, "/sys/edgeort/b cannot be written: ", "name another place with -o")
+
+
+def test_a_disk_that_is_read_only(nursery: Nursery, model: Path, disk: Path):
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    refused(nursery.run(command(model, disk / "b")), "Read-only file system", "name another place with -o")
