@@ -47,7 +47,8 @@ class Manifest:
 
     `artefact` is the file that `edgeort_open` takes, made by `provider`. Outputs are the golden ones bit for bit where
     `min_sqnr_db` is None, else so near to them. `requirements` are pip packages that the device needs, `candidates` the
-    table from which the provider was chosen, `measured` what the profile says was measured on the device.
+    table from which the provider was chosen, `measured` what the profile says was measured on the device, but for the
+    rates of other engines.
     """
 
     edgeort: str
@@ -132,8 +133,8 @@ def _parse(data: dict[str, Any]) -> Manifest:
     for name in ("kernels", "requirements", "candidates"):
         plain[name] = tuple(data[name])
     if plain["measured"] is not None:
-        kernels = tuple(KernelRate(**rate) for rate in plain["measured"].pop("kernels"))
-        plain["measured"] = Measured(**plain["measured"], kernels=kernels)
+        kernels = tuple(KernelRate(**rate) for rate in plain["measured"]["kernels"])
+        plain["measured"] = Measured(**{**plain["measured"], "kernels": kernels, "engines": ()})
     plain["nodes"] = tuple(Node(**node) for node in data["nodes"])
     plain["files"] = {path: File(**entry) for path, entry in data["files"].items()}
     return Manifest(**plain)
