@@ -5,7 +5,7 @@
 
 For each model it is built with --provider auto, which measures and chooses, then with every provider by name. These
 bundles are timed side by side: each turn is a process of its own, and the order rotates. With --rates, a profile that
-`edgeort profiles probe` made of this machine, the same is predicted. Rows are added to --results, and the table is of
+`edgeort profiles probe` made of this machine, the same is predicted for profiles of the same ISA levels. Rows are added to --results, and the table is of
 all that stand there, so that models may be measured one by one.
 """
 
@@ -98,7 +98,8 @@ def run(name: str, precision: str, profile: Profile, rates: Profile | None, opti
             for provider in order[turn % len(order) :] + order[: turn % len(order)]:
                 times[provider].append(measure(bundles[provider], devices[provider], job).latency_ms["p50"])
     measured = {provider: statistics.median(found) for provider, found in times.items()}
-    predicted = {} if rates is None else _predicted(replace(profile, measured=rates.measured), path, threads)
+    known = rates is not None and rates.cpu.isa == profile.cpu.isa  # else the bundle has other kernels than were timed
+    predicted = _predicted(replace(profile, measured=rates.measured), path, threads) if rates and known else {}
     return Row(name, precision, profile.name, threads, auto.provider, measured, predicted)
 
 
