@@ -21,9 +21,11 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import onnx_ir as ir
 from rich.table import Table
 
 import edgeort
+import edgeort.model
 from benchmarks import models, tables
 from edgeort import device_profiles
 from edgeort.bench import measure
@@ -77,9 +79,9 @@ class Row:
 
 def run(name: str, precision: str, profile: Profile, rates: Profile | None, options: argparse.Namespace) -> Row:
     """Builds, chooses, measures, predicts."""
-    path = (models.find(name) if precision == "float32" else models.quantised(name)).path
     threads = min(options.threads, profile.cpu.cores)
     with tempfile.TemporaryDirectory(prefix="edgeort-") as folder, ExitStack() as stack:
+        path = _fixed(models.find(name) if precision == "float32" else models.quantised(name), Path(folder))
         auto = edgeort.build(path, profile, Path(folder) / "auto", threads=threads)
         bundles = {}
         for provider in PROVIDERS:
@@ -97,10 +99,19 @@ def run(name: str, precision: str, profile: Profile, rates: Profile | None, opti
             order = list(bundles)
             for provider in order[turn % len(order) :] + order[: turn % len(order)]:
                 times[provider].append(measure(bundles[provider], devices[provider], job).latency_ms["p50"])
+        known = (
+            rates is not None and rates.cpu.isa == profile.cpu.isa
+        )  # else the bundle has other kernels than were timed
+        predicted = _predicted(replace(profile, measured=rates.measured), path, threads) if rates and known else {}
     measured = {provider: statistics.median(found) for provider, found in times.items()}
-    known = rates is not None and rates.cpu.isa == profile.cpu.isa  # else the bundle has other kernels than were timed
-    predicted = _predicted(replace(profile, measured=rates.measured), path, threads) if rates and known else {}
     return Row(name, precision, profile.name, threads, auto.provider, measured, predicted)
+
+
+def _fixed(model: models.Model, folder: Path) -> Path:
+    """The model with the shapes of its data, which LiteRT needs."""
+    path = folder / f"{model.name}.onnx"
+    ir.save(edgeort.model.load(model.path, shapes={key: array.shape for key, array in model.feeds.items()}), path)
+    return path
 
 
 def _predicted(profile: Profile, path: Path, threads: int) -> dict[str, float]:
