@@ -5,8 +5,8 @@
 
 For each model it is built with --provider auto, which measures and chooses, then with every provider by name. These
 bundles are timed side by side: each turn is a process of its own, and the order rotates. With --rates, a profile that
-`edgeort profiles probe` made of this machine, the same is predicted for profiles of the same ISA levels. Rows are added to --results, and the table is of
-all that stand there, so that models may be measured one by one.
+`edgeort profiles probe` made of this machine, the same is predicted for profiles of the same ISA levels. Rows are added
+to --results, and the table is of all that stand there, so that models may be measured one by one.
 """
 
 from __future__ import annotations
@@ -78,16 +78,20 @@ class Row:
 
 
 def run(name: str, precision: str, profile: Profile, rates: Profile | None, options: argparse.Namespace) -> Row:
-    """Builds, chooses, measures, predicts."""
+    """Builds, chooses, measures; predicts where `rates` are of kernels that the bundle has."""
+    rates = None if rates is None or rates.cpu.isa != profile.cpu.isa else rates
+    model = models.find(name) if precision == "float32" else models.quantised(name)
     threads = min(options.threads, profile.cpu.cores)
     with tempfile.TemporaryDirectory(prefix="edgeort-") as folder, ExitStack() as stack:
-        path = _fixed(models.find(name) if precision == "float32" else models.quantised(name), Path(folder))
-        auto = edgeort.build(path, profile, Path(folder) / "auto", threads=threads)
+        path = _fixed(model, Path(folder))
+        auto = edgeort.build(path, profile, Path(folder) / "auto", threads=threads, inputs=model.feeds)
         bundles = {}
         for provider in PROVIDERS:
             try:
                 built = Path(folder) / provider
-                edgeort.build(path, profile, built, threads=threads, wish=Wish(provider, required=True))
+                edgeort.build(
+                    path, profile, built, threads=threads, wish=Wish(provider, required=True), inputs=model.feeds
+                )
             except EdgeortError as error:
                 print(f"{name} {precision}: {provider}: {error}", file=sys.stderr)
                 continue
@@ -99,10 +103,7 @@ def run(name: str, precision: str, profile: Profile, rates: Profile | None, opti
             order = list(bundles)
             for provider in order[turn % len(order) :] + order[: turn % len(order)]:
                 times[provider].append(measure(bundles[provider], devices[provider], job).latency_ms["p50"])
-        known = (
-            rates is not None and rates.cpu.isa == profile.cpu.isa
-        )  # else the bundle has other kernels than were timed
-        predicted = _predicted(replace(profile, measured=rates.measured), path, threads) if rates and known else {}
+        predicted = _predicted(replace(profile, measured=rates.measured), path, threads) if rates else {}
     measured = {provider: statistics.median(found) for provider, found in times.items()}
     return Row(name, precision, profile.name, threads, auto.provider, measured, predicted)
 
