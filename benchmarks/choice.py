@@ -175,8 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in options.models:
             for profile in map(device_profiles.load, options.profiles):
                 for precision in options.precisions:
-                    rows.append(run(name, precision, profile, rates, options))
-                    _keep(options.results, rows[-1])
+                    rows += _tried(name, precision, profile, rates, options)
     except EdgeortError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -186,10 +185,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _keep(path: Path | None, row: Row) -> None:
-    if path is not None:
-        with path.open("a", encoding="utf-8") as file:
+def _tried(
+    name: str, precision: str, profile: Profile, rates: Profile | None, options: argparse.Namespace
+) -> list[Row]:
+    """The row, which is kept at once; none where no answers are right, as of int8 on data without meaning."""
+    models.find_path(name)
+    try:
+        row = run(name, precision, profile, rates, options)
+    except EdgeortError as error:
+        print(f"{name} {precision} for {profile.name}: left out: {error}", file=sys.stderr)
+        return []
+    if options.results:
+        with options.results.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(row)) + "\n")
+    return [row]
 
 
 if __name__ == "__main__":
