@@ -1,8 +1,10 @@
 """What a device that nobody has probed will do, from its clock, its ISA levels and how well kernels use others.
 
 Every kernel gets the share of a core's multiply-adds, the bytes and the cycles a call that were found by `edgeort
-profiles probe` on an x86-64 core with AVX-512 (AMD Zen 4). Caches, memory and pipelines of other cores differ: `ERROR`
-says by how much such an estimate was off where it could be checked.
+profiles probe` on an x86-64 core with AVX-512 (AMD Zen 4, 2026-11-29; its clock is told by its measured peak, of 32
+operations a cycle). Caches, memory and pipelines of other cores differ: such an estimate ranks layers, and nobody knows
+by how much it is off. Rates of kernels that the same blocks use are found together: a StemConv's bytes are also those
+of the MaxPool that it streams into.
 """
 
 from __future__ import annotations
@@ -27,22 +29,23 @@ class Efficiency:
 
 
 EFFICIENCIES: dict[str, Efficiency] = {
-    "Attention": Efficiency(0.74, None, 0),
-    "Conv": Efficiency(0.89, None, 0),
-    "DepthwiseConv": Efficiency(1.1, 12.0, 7300),
-    "DynamicQGemm": Efficiency(0.94, 8.4, 12300, is_int8=True),
-    "Elementwise": Efficiency(None, 8.6, 0),
-    "Functions": Efficiency(0.045, None, 0),
-    "Gemm": Efficiency(1.0, 10.0, 4800),
-    "GlobalAveragePool": Efficiency(None, 3.7, 32600),
-    "MaxPool": Efficiency(None, 3.3, 3900),
-    "QConv": Efficiency(0.93, 13.0, 15300, is_int8=True),
-    "QDepthwiseConv": Efficiency(0.24, 16.0, 0, is_int8=True),
+    "Attention": Efficiency(0.76, 16.0, 0),
+    "Conv": Efficiency(0.89, None, 7500),
+    "DepthwiseConv": Efficiency(1.0, 11.0, 680),
+    "DynamicQGemm": Efficiency(0.94, 8.8, 12600, is_int8=True),
+    "Elementwise": Efficiency(None, 7.6, 0),
+    "Functions": Efficiency(0.044, None, 0),
+    "Gemm": Efficiency(1.0, 10.0, 3800),
+    "GlobalAveragePool": Efficiency(None, 5.1, 40500),
+    "MaxPool": Efficiency(None, None, 23400),
+    "QConv": Efficiency(0.93, 10.0, 9900, is_int8=True),
+    "QDepthwiseConv": Efficiency(0.25, 11.0, 0, is_int8=True),
     "QGemm": Efficiency(0.15, None, 0, is_int8=True),
-    "QStemConv": Efficiency(0.6, None, 269_000, is_int8=True),
-    "Resize": Efficiency(None, 9.9, 0),
-    "StemConv": Efficiency(1.1, 100.0, 89_000),
-    "WinogradConv": Efficiency(3.4, 2.6, 0),
+    "QStemConv": Efficiency(0.5, None, 23800, is_int8=True),
+    "Resize": Efficiency(None, 7.0, 0),
+    "StemConv": Efficiency(0.95, 15.0, 6500),
+    "Transpose": Efficiency(None, 1.1, 0),
+    "WinogradConv": Efficiency(3.3, 2.6, 0),
 }
 
 

@@ -164,6 +164,20 @@ class KernelRate:
 
 
 @dataclass(frozen=True)
+class EngineRates:
+    """`[[measured.engine]]`: what another engine takes for the work of the runtime's kernels, with the settings that
+    edgeort chooses. The kernel `Run` is the call of a run, with the bytes of inputs and outputs.
+
+    `error` is that of `Measured`, of predictions of this engine.
+    """
+
+    provider: str = field(metadata=rule("name of the provider", choices=tuple(PROVIDER_OSES)))
+    version: str = field(metadata=rule("engine and version, such as openvino 2026.4.1", pattern=r".*\S.*"))
+    error: float = field(metadata=rule("error of predictions, 0.1 is 10 %", low=0, high=1e3))
+    kernels: tuple[KernelRate, ...] = field(metadata=rule("rates of kernels", toml="kernel"))
+
+
+@dataclass(frozen=True)
 class Measured:
     """`[measured]`: what `edgeort profiles probe` measured on the device. A multiply-add is two operations.
 
@@ -181,6 +195,11 @@ class Measured:
     bandwidth_gbs_all: float = field(metadata=rule("reading main memory, GB/s", low=0.001, high=1e5))
     error: float | None = field(default=None, metadata=rule("error of predictions, 0.1 is 10 %", low=0, high=1e3))
     kernels: tuple[KernelRate, ...] = field(default=(), metadata=rule("rates of kernels", toml="kernel"))
+    engines: tuple[EngineRates, ...] = field(default=(), metadata=rule("rates of other engines", toml="engine"))
+
+    def engine(self, provider: str) -> EngineRates | None:
+        """The rates of that engine."""
+        return next((rates for rates in self.engines if rates.provider == provider), None)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from edgeort.bench.comparing import Compared, Contender, in_turns, with_earlier
 from edgeort.bench.history import History, line_of
 from edgeort.bench.measuring import Measurement, call_harness, measure
 from edgeort.bench.paired import Difference
-from edgeort.bench.predicting import Prediction, predict, predict_bundle, predict_for
+from edgeort.bench.predicting import Prediction, predict, predict_bundle, predict_engine, predict_for
 from edgeort.bench.statistics import summary, throttles_from
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "measure",
     "predict",
     "predict_bundle",
+    "predict_engine",
     "predict_for",
     "summary",
     "throttles_from",

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import edgeort
+from edgeort.bench import lines
 from edgeort.bench.measuring import Measurement
 from edgeort.bundle import Bundle
 from edgeort.errors import InputError, OutputError
@@ -118,15 +119,11 @@ class History:
 
 def read(path: Path) -> History:
     """The results in a file of JSON lines, or the one of a JSON file. InputError where there is none."""
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or 'it cannot be read'}", hint="edgeort bench BUNDLE") from error
-    rows = [text] if _is_result(_parsed(text)) else [row for row in text.splitlines() if row.strip()]
-    found = [one for one in map(_parsed, rows) if _is_result(one)]
+    held = lines.read(path, "edgeort bench BUNDLE --json > FILE")
+    found = [one for _, one in held.objects if _is_result(one)]
     if not found:
         raise InputError(f"{path} has no result of edgeort bench", hint="edgeort bench BUNDLE --json > FILE")
-    return History(found, len(rows) - len(found))
+    return History(found, held.torn + len(held.objects) - len(found))
 
 
 def is_of(line: Mapping[str, Any], bundle: Path) -> bool:
@@ -145,15 +142,8 @@ def changes(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[st
     return [(name, f"{was} then, {is_now} now") for name, was, is_now in pairs if was != is_now]
 
 
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _is_result(data: Any) -> bool:
-    if not isinstance(data, dict) or not isinstance(data.get("latency_ms"), dict):
+def _is_result(data: Mapping[str, Any]) -> bool:
+    if not isinstance(data.get("latency_ms"), dict):
         return False
     p50 = data["latency_ms"].get("p50")
     return isinstance(p50, (int, float)) and p50 > 0

@@ -51,7 +51,8 @@ class Manifest:
 
     `artefact` is the file that `edgeort_open` takes, made by `provider`. Outputs are the golden ones bit for bit where
     `min_sqnr_db` is None, else so near to them. `requirements` are pip packages that the device needs, `candidates` the
-    table from which the provider was chosen, `measured` what the profile says was measured on the device.
+    table from which the provider was chosen, `measured` what the profile says was measured on the device, but for the
+    rates of other engines.
     """
 
     edgeort: str

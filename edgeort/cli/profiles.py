@@ -67,6 +67,9 @@ def probe(
     kernels: Annotated[
         bool, typer.Option("--kernels/--no-kernels", help="Time the runtime's kernels, too; predictions need them.")
     ] = True,
+    engines: Annotated[
+        bool, typer.Option("--engines/--no-engines", help="Time other engines, too, where they run; minutes each.")
+    ] = True,
     as_json: Json = False,
 ) -> None:
     """Read and measure a device, and write its profile."""
@@ -74,7 +77,9 @@ def probe(
 
     _check(out, force)
     with stages() as progress:
-        found = probing.probe(on, name=out.stem, milliseconds=milliseconds, kernels=kernels, progress=progress)
+        found = probing.probe(
+            on, name=out.stem, milliseconds=milliseconds, kernels=kernels, engines=engines, progress=progress
+        )
     try:
         with out.open("w" if force else "x", encoding="utf-8") as file:
             file.write(found.text)
@@ -84,7 +89,12 @@ def probe(
         raise OutputError(f"{out} cannot be written: {error.strerror}") from error
     if as_json:
         networks = [{"network": name, "threads": threads, "error": error} for name, threads, error in found.networks]
-        told = {"profile": found.profile.to_dict(), "networks": networks, "warning": found.warning or None}
+        told = {
+            "profile": found.profile.to_dict(),
+            "networks": networks,
+            "without": dict(found.without),
+            "warning": found.warning or None,
+        }
         print_json({"file": str(out), **told})
     else:
         _print_probed(out, found)
@@ -128,6 +138,9 @@ def _print_probed(out: Path, found: Probed) -> None:
     if measured is not None and measured.error is not None:
         count = len({rate.op for rate in measured.kernels})
         rows.append(("kernels", f"rates of {count}, predictions off by {measured.error:.0%} in the median"))
+    for engine in () if measured is None else measured.engines:
+        rows.append((engine.provider, f"{engine.version}, predictions off by {engine.error:.0%} in the median"))
+    rows += [(name, f"not measured: {reason}") for name, reason in found.without]
     print_table("profile", rows)
 
 

@@ -49,11 +49,11 @@ class Remote(Connection):
         return self._engine(manifest.requirements) if manifest.requirements else {}
 
     def _engine(self, requirements: Sequence[str]) -> dict[str, str]:
-        """The variable that says where the libraries of pip packages are; nothing where they are not installed."""
+        """The variables that say where the libraries of pip packages are; nothing where they are not installed."""
         packages = [re.split(r"[\[=<>~! ]", requirement)[0] for requirement in requirements]
         output = self._script("looking for packages", scripts.LIBRARIES, *packages, check=False)
-        found = output.stdout.split()
-        return {"EDGEORT_LIBRARIES": ":".join(found)} if output.status == 0 and found else {}
+        lines = output.stdout.splitlines() if output.status == 0 else []
+        return {name: line for name, line in zip(("EDGEORT_LIBRARIES", "LD_LIBRARY_PATH"), lines, strict=False) if line}
 
     def push(self, files: Mapping[str, Path], *, keep: bool = True) -> str:
         """See Transport."""

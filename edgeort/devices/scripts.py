@@ -120,19 +120,24 @@ if [ -e "$1" ]; then
 fi
 """
 
-# Names of pip packages. Says their shared libraries, which may have versions in their names, and the folders of those.
+# Names of pip packages. Says their shared libraries, which may have versions in their names, and the folders of those;
+# then on a line of its own the folders that these in turn look in: those of CUDA and TensorRT beside them.
 LIBRARIES = """
 python3 - "$@" <<'END'
-import importlib.metadata as metadata, sys
-found = set()
+import importlib.metadata as metadata, os, pathlib, sys
+found, beside = set(), set()
 for name in sys.argv[1:]:
     try:
-        files = metadata.files(name) or ()
+        package = metadata.distribution(name)
     except metadata.PackageNotFoundError:
         continue
+    files, root = package.files or (), pathlib.Path(str(package.locate_file("")))
     libraries = {file.locate() for file in files if ".so" in file.name and "cpython" not in file.name}
     found |= {str(path) for library in libraries for path in (library, library.parent)}
-print(*sorted(found), sep=chr(10))
+    beside |= {str(at) for one in ("nvidia/*/lib", "tensorrt_libs") for at in root.glob(one)}
+searched = [*sorted(beside), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
+print(*sorted(found), sep=":")
+print(*(searched if beside else ()), sep=":")
 END
 """
 

@@ -257,11 +257,10 @@ def record(
     return told
 
 
-def judge(trial: Bundle, path: Path, accuracy: Accuracy, sets: Sets, walk: Walk) -> Evaluation:
-    """What the bundle's answers are worth. BudgetError when a limit is not kept."""
+def judge(trial: Bundle, path: Path, accuracy: Accuracy, sets: Sets, there: Where, walk: Walk) -> Evaluation:
+    """What the bundle's answers are worth there. BudgetError when a limit is not kept."""
     assert sets.judging is not None
     with walk.stage("validate"):
-        there = Where(golden_passed=True)  # the golden outputs are not in the bundle yet: they are what ran there
         found = assess(trial, path, exam_of(accuracy, sets.judging), where=there, progress=walk.progress)
     if accuracy.prunes and accuracy.precision == "float32":
         return enforce(found, hint="--prune auto or --sparsity auto, or a smaller share; or a wider budget")

@@ -21,7 +21,7 @@ from edgeort.device_profiles import Profile
 from edgeort.errors import InputError
 from edgeort.passes.context import IoLayout
 from edgeort.pipeline import accuracy as accuracies
-from edgeort.pipeline import packing
+from edgeort.pipeline import checking, packing
 from edgeort.pipeline.accuracy import Accuracy
 from edgeort.pipeline.behind import Behind
 from edgeort.pipeline.choosing import Wish, check_any, choose, recorded
@@ -136,7 +136,10 @@ def build(
         )
         attempt, candidates = choose(wanted, workshop, trials)
         made, ran = attempt.made, attempt.ran
-        evaluation = accuracies.judge(attempt.bundle, path, asked, sets, walk) if sets.judging else None
+        evaluation = None
+        if sets.judging:
+            there = checking.where_to_judge(attempt.bundle, attempt.inputs, ran, place)
+            evaluation = accuracies.judge(attempt.bundle, path, asked, sets, there, walk)
     with walk.stage("bundle"):
         contents = {**attempt.contents, **workshop.golden(attempt)}
         sizes = packing.sizes_of(contents)

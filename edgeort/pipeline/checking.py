@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,11 @@ import numpy as np
 from edgeort.bench import Measurement, measure
 from edgeort.bundle import Bundle, Contents, Manifest, golden, golden_picture, write_bundle
 from edgeort.devices import Job
-from edgeort.errors import CheckError, DeviceError, InputError, OutputError, ShapeError
+from edgeort.errors import CheckError, DeviceError, InputError, OutputError, ShapeError, ToolchainError
 from edgeort.pipeline.place import Place
 from edgeort.session import checked, open_plan
 from edgeort.validate import reference_outputs
+from edgeort.validate.choosing import Where, no_promise
 from edgeort.validate.validation import feeds_of
 from edgeort.values import listed
 
@@ -109,6 +110,26 @@ def run(trial: Bundle, inputs: list[np.ndarray], place: Place) -> Ran:
             golden.array_of((results / f"output{index}.npy").read_bytes()) for index in range(len(found.outputs))
         ]
     return Ran(outputs, device.name, found.arena_bytes, found)
+
+
+def where_to_judge(trial: Bundle, inputs: list[np.ndarray], ran: Ran, place: Place) -> Where:
+    """Where samples are judged: on the device that was asked for, or here where it gives the bytes of this machine.
+
+    The golden outputs are not in the bundle yet: they are what ran there.
+    """
+    if place.on is None:
+        return Where(golden_passed=True)
+    device = place.device(trial.manifest)
+    if no_promise(trial.manifest) is not None or ran.outputs is None:
+        return Where(device=device, all_there=True)
+    try:
+        engine = open_plan(trial.artefact, trial.manifest.kernels, trial.manifest.threads)
+    except ToolchainError:
+        return Where(device=device, all_there=True)
+    with closing(engine):
+        pairs = zip(trial.manifest.outputs, engine.run(inputs), ran.outputs, strict=True)
+        same = all(golden.digest(a, value.dtype) == golden.digest(b, value.dtype) for value, a, b in pairs)
+    return Where(device=device, all_there=not same, golden_passed=True)
 
 
 def _help(manifest: Manifest) -> str:

@@ -5,6 +5,7 @@ Every one that can serve the device is built and, where the device answers, they
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
@@ -15,8 +16,9 @@ import onnx_ir as ir
 
 from edgeort import model as models
 from edgeort import providers
-from edgeort.bench import measure, predict_for
+from edgeort.bench import measure
 from edgeort.bundle import golden
+from edgeort.compiling import signature
 from edgeort.device_profiles import Profile
 from edgeort.devices import Job
 from edgeort.errors import (
@@ -28,8 +30,10 @@ from edgeort.errors import (
     ToolchainError,
     UnsupportedError,
 )
+from edgeort.pipeline import expecting
+from edgeort.pipeline.expecting import Expected, with_costs
 from edgeort.pipeline.place import Place
-from edgeort.pipeline.trying import Attempt, Workshop, with_costs
+from edgeort.pipeline.trying import Attempt, Workshop
 from edgeort.pipeline.walk import Walk
 from edgeort.providers import Provider, Refusal, Request, cpu
 
@@ -38,6 +42,7 @@ ROUNDS, RUNS, WARMUP = 3, 20, 3
 # A provider that the profile prefers is kept unless another is faster by more: less is within what two runs differ by,
 # and the libraries of other engines are large.
 MARGIN, LEAST_MS = 0.05, 0.02
+BY_PREDICTIONS = "taken by predictions, not by measurement"
 
 
 @dataclass(frozen=True)
@@ -65,14 +70,15 @@ class Candidate:
     """A row of the table: what a provider would give, or why it does not.
 
     `latency_ms` is the median of this machine as the device, `predicted` when it comes from the profile's rates
-    instead, and `reason` says how good that is. `max_difference` is that from ONNX Runtime relative to an output's
-    range, or `sqnr_db` of quantised models.
+    instead: then `error` is what such predictions were off by, where that is known. `max_difference` is that from ONNX
+    Runtime relative to an output's range, or `sqnr_db` of quantised models.
     """
 
     provider: str
     chosen: bool = False
     latency_ms: float | None = None
     predicted: bool = False
+    error: float | None = None
     size_bytes: int | None = None
     peak_rss_bytes: int | None = None
     max_difference: float | None = None
@@ -122,8 +128,13 @@ def choose(wish: Wish, workshop: Workshop, trials: ExitStack) -> tuple[Attempt, 
     if not tried:
         raise errors[0]
     latencies = _measure_in_turns(tried, workshop.place)
-    best = _best(tried, latencies)
-    return best, (*(_row(one, latencies, one is best) for one in tried), *rows)
+    best, how = _best(tried, latencies)
+    table = [_row(one, latencies) for one in tried]
+    marked = [
+        replace(row, chosen=True, reason="; ".join(filter(None, (how, row.reason)))) if one is best else row
+        for one, row in zip(tried, table, strict=True)
+    ]
+    return best, (*marked, *rows)
 
 
 def _candidates(wish: Wish, workshop: Workshop) -> tuple[Provider, ...]:
@@ -184,17 +195,28 @@ def survey(profile: Profile, model: Path | None = None) -> tuple[Candidate, ...]
         except ShapeError as error:
             obstacle = error
         row = Candidate(provider.name, refusals=nodes, reason=_sentence(obstacle) if obstacle else "")
-        is_ours = provider.name == "cpu" and graph is not None and not obstacle and not nodes
-        rows.append(_predicted(row, graph, request) if is_ours and graph is not None else row)
+        can_take = graph is not None and not obstacle and not nodes
+        rows.append(_with_expected(row, _surveyed(provider.name, graph, request)) if can_take and graph else row)
     return tuple(rows)
 
 
-def _predicted(row: Candidate, graph: ir.Model, request: Request) -> Candidate:
-    """The row of cpu with the latency to expect."""
+def _surveyed(name: str, graph: ir.Model, request: Request) -> Expected:
+    """What to expect of a provider that takes all nodes of the model."""
+    inputs, outputs = signature(graph)
+    arrays = list(golden.make_inputs(inputs).values())
+    if name != cpu.NAME:
+        return expecting.of_engine(name, graph, request, arrays, outputs)
     inputs, nodes, costs = cpu.nodes_of(graph, request)
-    costed = with_costs(nodes, costs, inputs, list(golden.make_inputs(inputs).values()))
-    found = predict_for(request.profile, costed, request.threads)
-    return row if found is None else replace(row, latency_ms=found.latency_ms, predicted=True, reason=found.basis)
+    return expecting.of_runtime(request.profile, with_costs(nodes, costs, inputs, arrays), request.threads)
+
+
+def _with_expected(row: Candidate, expected: Expected) -> Candidate:
+    """The row with the latency to expect and how good that is, or the reason why none is expected."""
+    found = expected.prediction
+    if found is None:
+        return replace(row, reason="; ".join(filter(None, (row.reason, f"not predicted: {expected.reason}"))))
+    reason = "; ".join(filter(None, (row.reason, found.basis)))
+    return replace(row, latency_ms=found.latency_ms, predicted=True, error=found.error, reason=reason)
 
 
 def _sentence(error: Exception) -> str:
@@ -217,37 +239,47 @@ def _measure_in_turns(tried: Sequence[Attempt], place: Place) -> dict[str, float
     return {name: min(found) for name, found in turns.items()}
 
 
-def _best(tried: Sequence[Attempt], latencies: Mapping[str, float]) -> Attempt:
-    """The fastest of those that were measured; else cpu, whose answers are known without its device; else the first."""
+def _best(tried: Sequence[Attempt], latencies: Mapping[str, float]) -> tuple[Attempt, str]:
+    """The fastest of those that were measured, else of those that are predicted from what was measured on the device;
+    and a sentence where predictions decided.
+
+    Where neither is known: cpu, whose answers are known without its device; else the first.
+    """
     measured = [one for one in tried if one.made.provider in latencies]
     if measured:
-        best = measured[0]
-        for one in measured[1:]:
-            fastest = latencies[best.made.provider]
-            if latencies[one.made.provider] < min((1 - MARGIN) * fastest, fastest - LEAST_MS):
-                best = one
-        return best
-    return next((one for one in tried if one.made.provider == "cpu"), tried[0])
+        return _fastest(measured, latencies, MARGIN), ""
+    ours = next((one for one in tried if one.made.provider == cpu.NAME), tried[0])
+    founded = [one for one in tried if one.prediction is not None and one.prediction.is_founded]
+    if ours not in founded or len(founded) < 2:
+        return ours, ""
+    found = {one.made.provider: one.prediction for one in founded if one.prediction is not None}
+    times = {name: prediction.latency_ms for name, prediction in found.items()}
+    errors = sorted(prediction.error or 0.0 for prediction in found.values())
+    margin = max(MARGIN, math.hypot(*errors[-2:]))  # what a difference of two of them may be off
+    return _fastest([ours, *(one for one in founded if one is not ours)], times, margin), BY_PREDICTIONS
 
 
-def _row(one: Attempt, latencies: Mapping[str, float], chosen: bool) -> Candidate:
+def _fastest(ones: Sequence[Attempt], latencies: Mapping[str, float], margin: float) -> Attempt:
+    """The first, but for one that is faster by more than the margin."""
+    best = ones[0]
+    for one in ones[1:]:
+        fastest = latencies[best.made.provider]
+        if latencies[one.made.provider] < min((1 - margin) * fastest, fastest - LEAST_MS):
+            best = one
+    return best
+
+
+def _row(one: Attempt, latencies: Mapping[str, float]) -> Candidate:
     name, found = one.made.provider, one.measurement
     noises = [c.sqnr_db for c in one.comparisons if c.sqnr_db is not None]
     unmeasured = one.ran.where if one.ran.outputs is None else "not measured: the device is not here"
     row = Candidate(
         name,
-        chosen,
-        latencies.get(name),
+        latency_ms=latencies.get(name),
         size_bytes=one.size_bytes,
         peak_rss_bytes=None if found is None else found.peak_rss_bytes,
         max_difference=max((c.max_difference for c in one.comparisons), default=None),
         sqnr_db=min(noises, default=None),
         reason="" if name in latencies else unmeasured,
     )
-    if name in latencies:
-        return row
-    if one.prediction is None:
-        known = "sizes are known only when it runs" if name == "cpu" else f"nobody measured the kernels of {name} there"
-        return replace(row, reason=f"{row.reason}; not predicted: {known}")
-    reason = "; ".join(filter(None, (row.reason, one.prediction.basis)))
-    return replace(row, latency_ms=one.prediction.latency_ms, predicted=True, reason=reason)
+    return row if name in latencies else _with_expected(row, one.expected)

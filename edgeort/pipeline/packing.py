@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def make_manifest(path: Path, request: Request, made: Made, model_licence: str =
         min_sqnr_db=made.min_sqnr_db,
         requirements=made.requirements,
         model_licence=model_licence,
-        measured=profile.measured,
+        measured=None if profile.measured is None else replace(profile.measured, engines=()),
     )
 
 

@@ -5,36 +5,35 @@ It is made, run on the golden inputs where something here can run it, and compar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
-from edgeort.bench import Measurement, Prediction, predict_for
+from edgeort.bench import Measurement, Prediction
 from edgeort.bundle import Bundle, Contents, Manifest, Vocabulary, golden, golden_picture
 from edgeort.comparison import Comparison
 from edgeort.elements import NAMES
 from edgeort.errors import UnsupportedError
-from edgeort.pipeline import checking, packing
+from edgeort.pipeline import checking, expecting, packing
 from edgeort.pipeline.behind import Behind
 from edgeort.pipeline.checking import Model, Ran
+from edgeort.pipeline.expecting import Expected, with_costs
 from edgeort.pipeline.place import Place
 from edgeort.pipeline.walk import Walk
-from edgeort.providers import Made, Node, Provider, Request
-from edgeort.providers.provider import Costs
+from edgeort.providers import Made, Provider, Request
 from edgeort.recipes.hearing import Hearing
 from edgeort.validate import reference_outputs
 from edgeort.validate.validation import compare_with_reference, feeds_of
-from edgeort.values import Value
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A provider's bundle, not yet in its place. `prediction` is what the profile's rates let expect."""
+    """A provider's bundle, not yet in its place. `expected` is what the profile's rates let expect."""
 
     made: Made
     manifest: Manifest
@@ -44,7 +43,12 @@ class Attempt:
     ran: Ran
     comparisons: list[Comparison]
     size_bytes: int
-    prediction: Prediction | None
+    expected: Expected
+
+    @property
+    def prediction(self) -> Prediction | None:
+        """What the profile's rates let expect, where they do."""
+        return self.expected.prediction
 
     @property
     def measurement(self) -> Measurement | None:
@@ -94,13 +98,8 @@ class Workshop:
                 if self.behind is not None:
                     comparisons = [*self.behind.compare(manifest, inputs, ran.outputs), *comparisons]
         size = sum(packing.sizes_of(contents).values())
-        return Attempt(made, manifest, contents, bundle, inputs, ran, comparisons, size, self._predict(manifest))
-
-    def _predict(self, manifest: Manifest) -> Prediction | None:
-        """By the rates of the profile, which has them of our own kernels only."""
-        if manifest.provider != "cpu":
-            return None
-        return predict_for(self.request.profile, manifest.nodes, manifest.threads)
+        expected = expecting.of(made.provider, manifest.nodes, self.graph, self.request, inputs, made.outputs)
+        return Attempt(made, manifest, contents, bundle, inputs, ran, comparisons, size, expected)
 
     def golden(self, attempt: Attempt) -> dict[str, bytes]:
         """The content of golden/: the bundle's own answers, or ONNX Runtime's where nothing here ran it."""
@@ -116,16 +115,6 @@ class Workshop:
             return found
         index = [value.name for value in manifest.inputs].index(front.form.name)
         return found | golden_picture.files(front, attempt.inputs[index])
-
-
-def with_costs(
-    nodes: Sequence[Node], costs: Costs | None, inputs: Sequence[Value], arrays: Sequence[np.ndarray]
-) -> tuple[Node, ...]:
-    """The nodes with what they cost on these arrays."""
-    if costs is None:
-        return tuple(nodes)
-    shapes = {value.name: array.shape for value, array in zip(inputs, arrays, strict=True)}
-    return tuple(replace(node, **asdict(cost)) for node, cost in zip(nodes, costs(shapes), strict=True))
 
 
 def _check_types(made: Made) -> None:

@@ -10,21 +10,21 @@ common networks run with the runtime's own kernels, and their times become rates
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from statistics import median
 from typing import Any
 
 from edgeort import device_profiles, toolchain
-from edgeort.bench.predicting import predict
 from edgeort.device_profiles import KernelRate, Measured, Profile
 from edgeort.devices import Transport, open_transport
-from edgeort.probing import blocks, facts, rates, writing
+from edgeort.errors import EdgeortError
+from edgeort.probing import engines as others
+from edgeort.probing import facts, rates, writing
 from edgeort.probing.programs import printed
 from edgeort.probing.rates import Timed
 from edgeort.probing.timing import Stopwatch
 from edgeort.progress import Progress
-from edgeort.providers import Node
 
 __all__ = ["Probed", "probe"]
 
@@ -44,11 +44,13 @@ _MEASURED = (
 @dataclass(frozen=True)
 class Probed:
     """A profile as the text of its file, and the same loaded. `networks` are those that rates were not found on: name,
-    threads, and by what share their prediction was too long. `warning` says why the figures may be wrong, "" if not."""
+    threads, and by what share their prediction was too long. `without` are engines that were not measured there, and
+    why not. `warning` says why the figures may be wrong, "" if not."""
 
     text: str
     profile: Profile
     networks: tuple[tuple[str, int, float], ...] = ()
+    without: tuple[tuple[str, str], ...] = ()
     warning: str = ""
 
 
@@ -58,16 +60,18 @@ def probe(
     name: str = "probed",
     milliseconds: int = MILLISECONDS,
     kernels: bool = True,
+    engines: bool = True,
     progress: Progress | None = None,
 ) -> Probed:
     """Measures the device at `on`, a place as --on has it; `name` is that of the profile. `milliseconds` are those of
-    each measurement, and without `kernels` only peaks are measured.
+    each measurement; without `kernels` only peaks are measured, without `engines` no other engines.
 
     Raises DeviceError where it cannot be reached or a program fails there, ProfileError where the runtime has no
     kernels for it.
     """
     say, day = progress or (lambda _: None), f"{datetime.now(UTC):%Y-%m-%d}"
     networks: tuple[tuple[str, int, float], ...] = ()
+    without: tuple[tuple[str, str], ...] = ()
     with open_transport(on) as there:
         facts.check_system(there)
         say(f"reading what {there.name} is")
@@ -82,9 +86,11 @@ def probe(
             if kernels:
                 say("compiling the runtime's kernels")
                 networks = _add_kernels(found, Stopwatch(there, profile, milliseconds), say)
+            if kernels and engines:
+                without = _add_engines(found, there, profile, milliseconds, say)
     text = writing.toml(found.table, found.sources, _MEASURED if there.is_real else _EMULATED)
     made = device_profiles.parse(found.table, name=name, file=on)
-    return Probed(text, made, networks, "" if made.measured is None else busy(made.measured))
+    return Probed(text, made, networks, without, "" if made.measured is None else busy(made.measured))
 
 
 def busy(measured: Measured) -> str:
@@ -130,32 +136,36 @@ def _add_kernels(found: facts.Found, watch: Stopwatch, say: Progress) -> tuple[t
     for threads in sorted({1, table["threads"]}):
         say(f"timing kernels with {threads} thread(s)")
         timed[threads] = watch.time(threads)
-    fitted: list[KernelRate] = []
-    for threads, times in timed.items():
-        fitted += rates.fit([block for block in times if not _is_whole(block)], threads)
-    measured = Measured(**table, kernels=tuple(fitted))
-    networks = tuple(
-        (block.name, threads, _error(block, measured, threads))
-        for threads, times in timed.items()
-        for block in times
-        if _is_whole(block)
-    )
-    table["error"] = float(f"{median(abs(error) for _, _, error in networks):.3g}")
-    found.sources["measured.error"] = f"median of {len(networks)} networks that the rates were not found on"
+    explained = rates.explain(timed, Measured(**table))
+    table["error"] = explained.error
+    found.sources["measured.error"] = f"median of {len(explained.networks)} networks that the rates were not found on"
+    table["kernel"] = _kernels(explained.kernels, found, "measured")
+    return explained.networks
+
+
+def _add_engines(
+    found: facts.Found, there: Transport, profile: Profile, milliseconds: int, say: Progress
+) -> tuple[tuple[str, str], ...]:
+    """The rates of other engines, where they run there; which do not, and why."""
+    table, left = found.table["measured"], list[tuple[str, str]]()
+    peaks = Measured(**{key: value for key, value in table.items() if key not in ("kernel", "engine")})
+    for provider in others.candidates():
+        try:
+            engine = others.measure(provider, there, profile, peaks, milliseconds, say)
+        except EdgeortError as error:
+            left.append((provider.name, str(error)))
+            continue
+        rows = table.setdefault("engine", [])
+        at = f"measured.engine[{len(rows)}]"
+        found.sources[f"{at}.error"] = f"median of {len(engine.networks)} networks that the rates were not found on"
+        found.sources[f"{at}.version"] = f"measured {table['on']}: the one that bundles of this build hold or name"
+        row = {"provider": provider.name, "version": provider.describe(), "error": engine.error}
+        rows.append({**row, "kernel": _kernels(engine.kernels, found, at)})
+    return tuple(left)
+
+
+def _kernels(fitted: Sequence[KernelRate], found: facts.Found, at: str) -> list[dict[str, Any]]:
+    """The rows of rates, below that key."""
     for index in range(len(fitted)):
-        found.sources[f"measured.kernel[{index}].op"] = f"measured {table['on']}"
-    table["kernel"] = [
-        {key: value for key, value in dataclasses.asdict(rate).items() if value is not None} for rate in fitted
-    ]
-    return networks
-
-
-def _is_whole(block: Timed) -> bool:
-    return blocks.is_whole(block.name.partition("/")[2])
-
-
-def _error(block: Timed, measured: Measured, threads: int) -> float:
-    nodes = [
-        Node(str(index), op, "cpu", "", **dataclasses.asdict(cost)) for index, (op, cost) in enumerate(block.kernels)
-    ]
-    return predict(nodes, measured, threads).error_of(block.us * 1e-3)
+        found.sources[f"{at}.kernel[{index}].op"] = f"measured {found.table['measured']['on']}"
+    return [{key: value for key, value in dataclasses.asdict(rate).items() if value is not None} for rate in fitted]

@@ -7,7 +7,7 @@ model of tens of megabytes. `WHOLE` are small networks, to see how well rates pr
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from edgeort.probing.networks import Network
 
@@ -205,10 +205,22 @@ WHOLE: tuple[tuple[Shape, Block], ...] = (
 def network(quantised: bool) -> Network:
     """Every block and small network, each a branch of its own, in float32 or int8."""
     net = Network(quantised)
-    for letter, kind in (("b", BLOCKS), ("w", WHOLE)):
-        for index, (shape, block) in enumerate(kind):
-            net.end(block(net, net.begin(f"{letter}{index}", shape)))
+    for branch, (shape, block) in _branches():
+        net.end(block(net, net.begin(branch, shape)))
     return net
+
+
+def networks(quantised: bool) -> Iterator[tuple[str, Network]]:
+    """The same as a network each, with the names of the branches, as other engines are given models: channels first."""
+    for branch, (shape, block) in _branches():
+        net = Network(quantised, channels_last=False)
+        net.end(block(net, net.begin(branch, shape)))
+        yield branch, net
+
+
+def _branches() -> Iterator[tuple[str, tuple[Shape, Block]]]:
+    for letter, kind in (("b", BLOCKS), ("w", WHOLE)):
+        yield from ((f"{letter}{index}", one) for index, one in enumerate(kind))
 
 
 def is_whole(branch: str) -> bool:

@@ -22,6 +22,7 @@ class Network:
     """A graph under construction, of float32 or with pairs of QuantizeLinear and DequantizeLinear."""
 
     quantised: bool
+    channels_last: bool = True
     seed: int = 0
     inputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
     outputs: list[onnx.ValueInfoProto] = field(default_factory=list)
@@ -37,10 +38,11 @@ class Network:
     def begin(self, branch: str, shape: tuple[int, ...]) -> str:
         """Starts a branch on an input of that shape, quantised where the network is; returns its value.
 
-        Feature maps [1, c, h, w] come and go channels last, as they would from and to other layers; pictures as such.
+        Feature maps [1, c, h, w] come and go channels last where the network has them so, as they would from and to
+        other layers of the runtime; pictures as such.
         """
         self.branch, self.is_map = branch, len(shape) == 4
-        last = self.is_map and shape[1] > 3
+        last = self.channels_last and self.is_map and shape[1] > 3
         held = (shape[0], *shape[2:], shape[1]) if last else shape
         name = f"{branch}/x"
         self.inputs[name] = held
@@ -48,7 +50,7 @@ class Network:
 
     def end(self, value: str) -> None:
         """Makes a value an output."""
-        if self.is_map:
+        if self.is_map and self.channels_last:
             value = self.op("Transpose", value, perm=[0, 2, 3, 1])
         self.outputs.append(helper.make_tensor_value_info(value, TensorProto.FLOAT, None))
 

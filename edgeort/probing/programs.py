@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgeort.devices import Transport
 from edgeort.errors import DeviceError
 
 
-def printed(there: Transport, arguments: Sequence[str], what: str) -> dict[str, Any]:
+def printed(
+    there: Transport, arguments: Sequence[str], what: str, environment: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """The last line of what a program prints. DeviceError, which calls it `what`, where it fails or prints no JSON."""
-    said = there.execute(arguments)
+    said = there.execute(arguments, environment=environment)
     if said.status:
         reason = said.stderr.strip()[-500:] or f"exit status {said.status}"
         raise DeviceError(f"{what} failed on {there.name}: {reason}")

@@ -8,14 +8,17 @@ programs evaluate: linear in what the kernels cost, with coefficients that are n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from statistics import median
 from typing import Literal
 
 import numpy as np
 
-from edgeort.bench.predicting import FUNCTIONS
-from edgeort.device_profiles import KernelRate
+from edgeort.bench.predicting import FUNCTIONS, predict
+from edgeort.device_profiles import KernelRate, Measured
 from edgeort.lowering.costs import Cost
+from edgeort.probing.blocks import is_whole
+from edgeort.providers import Node
 
 _CLOCK_US = 2.0  # what a block's time is not certain to
 _SLOWEST, _FASTEST = 1e-3, 1e6  # of rates that a profile may have
@@ -32,6 +35,11 @@ class Timed:
     kernels: tuple[tuple[str, Cost], ...]
     us: float
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is a small network, which rates are not to be found on."""
+        return is_whole(self.name.partition("/")[2])
+
 
 def features(op: str, cost: Cost) -> dict[Feature, float]:
     """What a kernel's call counts as: millions of multiply-adds and functions, kilobytes, calls."""
@@ -44,6 +52,39 @@ def features(op: str, cost: Cost) -> dict[Feature, float]:
     if cost.functions:
         found[FUNCTIONS, "macs"] = cost.functions * 1e-6
     return found
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Rates for each number of threads, and what their predictions of small networks that they were not found on are
+    off by: name, threads, and by what share each was too long; `error` is the median of these, without their signs."""
+
+    kernels: tuple[KernelRate, ...]
+    networks: tuple[tuple[str, int, float], ...]
+
+    @property
+    def error(self) -> float:
+        return float(f"{median(abs(error) for _, _, error in self.networks):.3g}")
+
+
+def explain(timed: Mapping[int, Sequence[Timed]], measured: Measured) -> Explained:
+    """The rates behind the times of blocks and networks with so many threads. Of `measured` only peaks are read."""
+    kernels: list[KernelRate] = []
+    for threads, blocks in timed.items():
+        kernels += fit([block for block in blocks if not block.is_whole], threads)
+    found = replace(measured, kernels=tuple(kernels))
+    networks = [
+        (block.name, threads, _error(block, found, threads))
+        for threads, blocks in timed.items()
+        for block in blocks
+        if block.is_whole
+    ]
+    return Explained(found.kernels, tuple(networks))
+
+
+def _error(block: Timed, measured: Measured, threads: int) -> float:
+    nodes = [Node(str(index), op, "", "", **asdict(cost)) for index, (op, cost) in enumerate(block.kernels)]
+    return predict(nodes, measured, threads).error_of(block.us * 1e-3)
 
 
 def fit(blocks: Sequence[Timed], threads: int) -> list[KernelRate]:

@@ -29,12 +29,16 @@ class Plan:
     ops: tuple[str, ...]
     nodes: tuple[tuple[str, str, Cost], ...]
 
+    def kernels(self, branch: str) -> tuple[tuple[str, Cost], ...]:
+        """What a block calls, and what each call costs."""
+        return tuple((op, cost) for name, op, cost in self.nodes if branch_of(name) == branch)
 
-def plan(quantised: bool, profile: Profile) -> Plan:
-    """All blocks for a device, in float32 or int8."""
+
+def plan(quantised: bool, profile: Profile, *, all_int8: bool = False) -> Plan:
+    """All blocks for a device, in float32 or int8; with `all_int8` also where its cores are faster in float32."""
     graph = model.infer_shapes(blocks.network(quantised).model())  # there is nothing to clean
     passes.run_passes(graph, passes.PassContext(profile=profile))
-    lowered = lowering.lower(graph, rates_of(profile))
+    lowered = lowering.lower(graph, None if all_int8 else rates_of(profile))
     shapes = {str(value.name): tuple(int(dim) for dim in value.shape or ()) for value in graph.graph.inputs}  # type: ignore[arg-type]
     found = zip(lowered.nodes, costs(lowered, graph, shapes), strict=True)
     return Plan(lowered.to_bytes(), tuple(lowered.ops), tuple((node.name, node.op, cost) for node, cost in found))
@@ -67,17 +71,15 @@ class Stopwatch:
         for _ in range(_REPEATS):
             for branch, us in self._by_branch(kind, self._run(kind, threads, runs)["profile"]).items():
                 found[branch] = min(us, found.get(branch, us))
-        return [Timed(f"{kind}/{branch}", self._kernels(kind, branch), us) for branch, us in found.items()]
-
-    def _kernels(self, kind: str, branch: str) -> tuple[tuple[str, Cost], ...]:
-        return tuple((op, cost) for name, op, cost in self.plans[kind].nodes if _branch(name) == branch)
+        return [Timed(f"{kind}/{branch}", self.plans[kind].kernels(branch), us) for branch, us in found.items()]
 
     def _by_branch(self, kind: str, profile: list[Mapping[str, Any]]) -> dict[str, float]:
         """Microseconds of each branch: a node may be timed as a part of another one's run, but of its own branch's."""
         found: dict[str, float] = {}
         for (name, _, _), row in zip(self.plans[kind].nodes, profile, strict=True):
             assert row["name"] == name, (row["name"], name)
-            found[_branch(name)] = found.get(_branch(name), 0.0) + row["ms"] * 1e3
+            branch = branch_of(name)
+            found[branch] = found.get(branch, 0.0) + row["ms"] * 1e3
         return found
 
     def _run(self, kind: str, threads: int, runs: int) -> dict[str, Any]:
@@ -87,5 +89,6 @@ class Stopwatch:
         return printed(self._transport, arguments, "the harness")
 
 
-def _branch(node: str) -> str:
+def branch_of(node: str) -> str:
+    """The block that a node belongs to."""
     return node.partition("/")[0]

@@ -80,13 +80,20 @@ class Cpu(Provider):
         )
 
 
-def nodes_of(graph: ir.Model, request: Request) -> tuple[tuple[Value, ...], tuple[Node, ...], Costs]:
-    """The inputs and nodes that a cleaned model's plan would have, and what gives their costs. Nothing is compiled."""
-    lowered, plan, _ = _lowered(graph, request)
+def nodes_of(
+    graph: ir.Model, request: Request, *, all_int8: bool = False
+) -> tuple[tuple[Value, ...], tuple[Node, ...], Costs]:
+    """The inputs and nodes that a cleaned model's plan would have, and what gives their costs. Nothing is compiled.
+
+    With `all_int8`, also products for which the profile's cores are faster in float32.
+    """
+    lowered, plan, _ = _lowered(graph, request, all_int8=all_int8)
     return signature(lowered)[0], _nodes(plan), functools.partial(costs, plan, lowered)
 
 
-def _lowered(graph: ir.Model, request: Request) -> tuple[ir.Model, PlanBuilder, passes.PassContext]:
+def _lowered(
+    graph: ir.Model, request: Request, *, all_int8: bool = False
+) -> tuple[ir.Model, PlanBuilder, passes.PassContext]:
     lowered, stages = graph.clone(), request.stages
     with stages.stage("passes"):
         context = _run_passes(lowered, request)
@@ -94,7 +101,7 @@ def _lowered(graph: ir.Model, request: Request) -> tuple[ir.Model, PlanBuilder, 
             last = request.front.form.channels_last or request.io_layout == "nhwc"
             add_picture(lowered, request.front.recipe, request.front.form, channels_last=last)
     with stages.stage("lower"):
-        plan = lowering.lower(lowered, None if request.ram_limit else rates_of(request.profile))
+        plan = lowering.lower(lowered, None if request.ram_limit or all_int8 else rates_of(request.profile))
         plan.ram_limit = request.ram_limit or 0
     return lowered, plan, context
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeort.bench import Measurement
+from edgeort.bench import Measurement, lines
 from edgeort.bench.measuring import read
 from edgeort.bundle import Bundle
 from edgeort.errors import InputError
@@ -33,7 +32,10 @@ def read_results(path: Path, bundle: Bundle) -> Results:
     InputError where the file cannot be read, or has neither.
     """
     measurement, last, evaluation, others = None, dict[str, Any](), None, 0
-    for number, line in _objects(path):
+    objects = lines.read(path, _HINT, MOST_BYTES).objects
+    if not objects:
+        raise InputError(f"{path} has no JSON object, nor one a line: these are no results", hint=_HINT)
+    for number, line in objects:
         try:
             if "latencies_ms" in line:
                 one = read(line, str(line["device"]), bool(line["is_real"]))
@@ -60,34 +62,6 @@ def _evaluation(found: dict[str, Any]) -> dict[str, Any] | None:
     if missing:
         raise ValueError(f"its evaluation has no {', '.join(sorted(missing))}")
     return dict(evaluation)
-
-
-def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of a file that holds one, or one a line, with the line of each.
-
-    Lines that are not whole are left out, as when a history is read (bench/history.py).
-    """
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise InputError(f"{path} has more than {MOST_BYTES >> 20} MiB: these are no results", hint=_HINT)
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}", hint=_HINT
-        ) from error
-    rows = [text] if _parsed(text) is not None else text.splitlines()
-    found = [(number, _parsed(row)) for number, row in enumerate(rows, 1)]
-    if all(one is None for _, one in found):
-        raise InputError(f"{path} has no JSON object, nor one a line: these are no results", hint=_HINT)
-    yield from ((number, one) for number, one in found if one is not None)
-
-
-def _parsed(text: str) -> dict[str, Any] | None:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def _is_of(line: Mapping[str, Any], found: Measurement, bundle: Bundle) -> bool:

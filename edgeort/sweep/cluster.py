@@ -14,7 +14,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from edgeort.sweep import files, worker
 from edgeort.sweep.cells import Cell
 from edgeort.sweep.columns import INSTALL
 from edgeort.sweep.facts import FAILED, NOT_RUN
+from edgeort.sweep.interrupts import uninterrupted
 from edgeort.sweep.running import Outcome
 from edgeort.sweep.watching import Watch
 
@@ -59,7 +60,10 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Cluster]:
     if scheduler is None:
         how: dict[str, Any] = {"threads_per_worker": 1, "memory_limit": 0, "preload": [worker.__name__]}
         quiet: dict[str, Any] = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
-        with LocalCluster(n_workers=workers, **how, **quiet) as local, Client(local, set_as_default=False) as client:
+        with ExitStack() as stack:
+            with uninterrupted():
+                local = stack.enter_context(LocalCluster(n_workers=workers, **how, **quiet))
+                client = stack.enter_context(Client(local, set_as_default=False))
             yield Cluster(client, is_here=True)
         return
     try:

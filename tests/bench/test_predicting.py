@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from edgeort import device_profiles
-from edgeort.bench import predict, predict_for
-from edgeort.bench.predicting import FUNCTIONS
-from edgeort.device_profiles import KernelRate, Measured
+from edgeort.bench import predict, predict_engine, predict_for
+from edgeort.bench.predicting import FUNCTIONS, RUN
+from edgeort.device_profiles import EngineRates, KernelRate, Measured
 from edgeort.device_profiles.estimating import EFFICIENCIES
 from edgeort.providers import Node
 from edgeort.toolchain import families
@@ -87,6 +87,32 @@ def test_a_device_that_nobody_probed_is_estimated():
     assert probed is not None and probed == predict(nodes, MEASURED, 1)
     peaks_alone = predict_for(replace(pi, measured=with_rates()), nodes, 1)
     assert peaks_alone is not None and peaks_alone.latency_ms == found.latency_ms
+
+
+ENGINE = EngineRates(
+    "openvino",
+    "openvino 1.2",
+    0.07,
+    (replace(CONV, gmacs=20.0), KernelRate("MaxPool", 1, 0.0), KernelRate(RUN, 1, 30.0, None, 10.0)),
+)
+
+
+def test_another_engine_takes_its_own_rates_and_a_run():
+    nodes = [node(macs=10_000_000, moved=500_000), node("MaxPool", moved=1000)]
+    found = predict_engine(ENGINE, MEASURED, nodes, 200_000, 1)
+    assert found is not None and found.latency_ms == pytest.approx((2 + 500 + 100 + 30 + 20) * 1e-3)
+    assert (found.error, found.guessed, found.is_founded) == (0.07, (), True)
+    assert found.basis == "predictions of openvino 1.2 on this device were off by 7% in the median"
+    assert predict_engine(ENGINE, MEASURED, [node(macs=None)], 0, 1) is None
+
+
+def test_what_is_mostly_guessed_is_no_prediction():
+    nodes = [node(macs=10_000_000, moved=500_000), node("Einsum", macs=10_000_000)]
+    found = predict_engine(ENGINE, MEASURED, nodes, 0, 1)
+    assert found is not None and found.guessed == ("Einsum",) and not found.is_founded
+    assert found.guessed_ms == pytest.approx(2e7 / (0.5 * 20e9) * 1e3)
+    assert found.basis.endswith("is guessed: no rates of Einsum")
+    assert not predict_for(device_profiles.load("raspberrypi4"), nodes, 1).is_founded
 
 
 def test_efficiencies_are_of_kernels_that_there_are():

@@ -8,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import edgeort
@@ -172,6 +173,63 @@ def test_an_engine_that_pip_installed_there(
         board.userland.script(board.folder / "enter", PATH="/usr/bin:/bin")  # whose Python has no packages
         with open_device("ssh:board", bundle.manifest) as device, pytest.raises(DeviceError, match="pip install"):
             measure(bundle, device, Job(runs=2))
+
+
+def test_libraries_that_pip_put_beside_an_engine(board: Sshd, tmp_path: Path):
+    """Packages as pip installs them; CUDA's own libraries are in none of them, and are looked for by the system."""
+    site = tmp_path / "site"
+    for name in ("onnxruntime/capi/libonnxruntime.so.1.31.1", "nvidia/cudnn/lib/libcudnn.so.9", "nvidia/cu13/lib/x.so"):
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / name).touch()
+    about = site / "onnxruntime_gpu-1.31.1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: onnxruntime-gpu\nVersion: 1.31.1\n")
+    (about / "RECORD").write_text("onnxruntime/capi/libonnxruntime.so.1.31.1,,\n")
+    board.userland.script(board.folder / "enter", PYTHONPATH=str(site), LD_LIBRARY_PATH="/own")
+    capi = site / "onnxruntime/capi"
+    with open_transport("ssh:board") as there:
+        assert isinstance(there, Remote)
+        assert there._engine(["onnxruntime-gpu[cuda,cudnn]==1.31.1"]) == {
+            "EDGEORT_LIBRARIES": f"{capi}:{capi / 'libonnxruntime.so.1.31.1'}",
+            "LD_LIBRARY_PATH": f"{site}/nvidia/cu13/lib:{site}/nvidia/cudnn/lib:/own",
+        }
+        assert there._engine(["onnxruntime-rocm"]) == {}
+
+
+def test_a_report_of_a_device(arm_board: Sshd, bundles: Path, tmp_path: Path):
+    """The page of a bundle that ran there: outputs and memory are the device's, and nothing stays."""
+    page = tmp_path / "r.html"
+    assert call("report", bundles / "pi", "--on", "ssh:board", "-o", page, "--runs", 20).exit_code == 0
+    result = call("report", bundles / "pi", "--on", "ssh:board", "--json", "--runs", 20)
+    assert result.exit_code == 0
+    document = json.loads(result.stdout)
+    found = document["measurement"]
+    assert (found["device"], found["is_real"], found["check"]) == ("ssh:board", True, "passed")
+    assert document["latency"]["summary"]["runs"] == 20 and document["memory"]["blocks"]
+    assert all(node["skipped"] or node["ms"] > 0 for node in document["nodes"])
+    assert "ssh:board" in page.read_text() and found["digest"] in page.read_text()
+    assert is_tidy(arm_board.userland)
+    lost = call("report", bundles / "pi", "--on", "ssh:nobody", "-o", tmp_path / "none.html")
+    assert (
+        lost.exit_code == 2 and "ssh:nobody cannot be reached" in lost.stderr and not (tmp_path / "none.html").exists()
+    )
+
+
+def test_a_build_judges_on_the_device(board: Sshd, bundles: Path, tmp_path: Path):
+    """Samples run here where the device gave this machine's bytes, some there, too; an engine's all run there."""
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((20, 8)).astype(np.float32))
+    data = ("--data", tmp_path / "x.npy", "--on", "ssh:board", "--device", "host", "--json")
+    own = call("build", bundles / "m.onnx", "-o", tmp_path / "own", "--require", "cpu", *data)
+    assert own.exit_code == 0, own.stderr
+    told = json.loads(own.stdout)["evaluation"]
+    assert told["where"] == "this machine, as ssh:board"
+    assert "8 of 20 samples are bit-identical on ssh:board" in told["basis"]
+    pytest.importorskip("openvino")
+    other = call("build", bundles / "m.onnx", "-o", tmp_path / "other", "--require", "openvino", *data)
+    assert other.exit_code == 0, other.stderr
+    told = json.loads(other.stdout)["evaluation"]
+    assert told["where"] == "ssh:board" and told["basis"] == "all samples ran on ssh:board"
+    assert is_tidy(board.userland)
 
 
 def test_a_build_for_another_device_is_refused_before_any_work(board: Sshd, bundles: Path, tmp_path: Path):

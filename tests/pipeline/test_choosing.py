@@ -11,15 +11,27 @@ import onnx
 import pytest
 
 from edgeort import device_profiles
-from edgeort.device_profiles import KernelRate, Measured
+from edgeort.bench import Prediction, predict_bundle
+from edgeort.bench.predicting import RUN
+from edgeort.bundle import open_bundle
+from edgeort.device_profiles import EngineRates, KernelRate, Measured
 from edgeort.errors import InputError
 from edgeort.pipeline import Candidate, Wish, build, survey
-from edgeort.pipeline.choosing import _best, recorded
+from edgeort.pipeline.choosing import BY_PREDICTIONS, _best, recorded
 from tests.models import mlp
 
 
 def attempts(*names: str) -> list[Any]:
-    return [SimpleNamespace(made=SimpleNamespace(provider=name)) for name in names]
+    return [SimpleNamespace(made=SimpleNamespace(provider=name), prediction=None) for name in names]
+
+
+def predicted(**latencies: float) -> list[Any]:
+    """Attempts that were not measured, each with a prediction that was off by 6 % and 8 %."""
+    errors = {"cpu": 0.06, "openvino": 0.08}
+    return [
+        SimpleNamespace(made=SimpleNamespace(provider=name), prediction=Prediction(ms, 1, errors[name]))
+        for name, ms in latencies.items()
+    ]
 
 
 @pytest.mark.parametrize(
@@ -34,11 +46,28 @@ def attempts(*names: str) -> list[Any]:
     ],
 )
 def test_the_fastest_is_taken(latencies: dict[str, float], taken: str):
-    assert _best(attempts("cpu", "openvino", "litert"), latencies).made.provider == taken
+    best, how = _best(attempts("cpu", "openvino", "litert"), latencies)
+    assert (best.made.provider, how) == (taken, "")
 
 
 def test_without_cpu_and_times_the_profile_decides():
-    assert _best(attempts("coreml", "litert"), {}).made.provider == "coreml"
+    assert _best(attempts("coreml", "litert"), {})[0].made.provider == "coreml"
+
+
+@pytest.mark.parametrize(
+    ("cpu", "openvino", "taken"),
+    [(10.0, 8.9, "openvino"), (10.0, 9.1, "cpu"), (10.0, 20.0, "cpu")],  # the difference may be off by 10 %
+)
+def test_predictions_decide_where_nothing_is_measured(cpu: float, openvino: float, taken: str):
+    best, how = _best(predicted(openvino=openvino, cpu=cpu), {})
+    assert (best.made.provider, how) == (taken, BY_PREDICTIONS)
+
+
+def test_estimates_decide_nothing():
+    tried = predicted(openvino=1.0, cpu=10.0)
+    tried[1].prediction = replace(tried[1].prediction, is_estimate=True)
+    best, how = _best(tried, {})
+    assert (best.made.provider, how) == ("cpu", "")
 
 
 def test_who_is_tried():
@@ -69,7 +98,40 @@ def test_the_table_predicts_what_is_not_here(tmp_path: Path):
     assert ours.predicted and ours.latency_ms == result.prediction.latency_ms > 0 and ours.chosen
     assert "an estimate: nobody probed such a device" in ours.reason
     assert other.latency_ms is None and not other.predicted
-    assert other.reason.endswith("not predicted: nobody measured the kernels of openvino there")
+    assert other.reason.endswith(
+        "not predicted: nobody measured openvino there (edgeort profiles probe --on ssh:pi@raspberrypi.local "
+        "-o myraspberrypi4.toml, then --device ./myraspberrypi4.toml)"
+    )
+
+
+def test_a_probed_engine_is_predicted_and_taken_where_it_is_faster(tmp_path: Path):
+    """Rates as a probe writes them; the build says that predictions decided, the manifest keeps it, bench tells it."""
+    pytest.importorskip("openvino")
+    onnx.save(mlp(), tmp_path / "m.onnx")
+    pi = device_profiles.load("raspberrypi4")
+    slow, quick = KernelRate("Gemm", 1, 1000.0), KernelRate("Gemm", 1, 10.0)
+    run = KernelRate(RUN, 1, 20.0, None, 1.0)
+    engine = EngineRates("openvino", "openvino 1.2", 0.05, (quick, run))
+    measured = Measured("2026-11-29", 4, 10.0, 40.0, 20.0, 80.0, 4.0, 5.0, 0.08, (slow,), (engine,))
+    profile = replace(pi, runtime=replace(pi.runtime, providers=("cpu", "openvino")), measured=measured)
+    result = build(tmp_path / "m.onnx", profile, tmp_path / "b")
+    rows = {row.provider: row for row in result.candidates}
+    taken = rows["openvino"]
+    assert result.provider == "openvino" and taken.chosen and taken.predicted and taken.error == 0.05
+    assert taken.reason.startswith(BY_PREDICTIONS)
+    assert taken.reason.endswith("predictions of openvino 1.2 on this device were off by 5% in the median")
+    assert 0.02 < taken.latency_ms < rows["cpu"].latency_ms
+    with open_bundle(tmp_path / "b") as bundle:
+        manifest = bundle.manifest
+        assert manifest.measured == replace(measured, engines=())
+        found = predict_bundle(manifest, manifest.threads)
+        assert found is not None and (found.latency_ms, found.error) == (taken.latency_ms, 0.05)
+        assert predict_bundle(manifest, manifest.threads + 1) is None
+    surveyed = {row.provider: row for row in survey(profile, tmp_path / "m.onnx")}
+    assert surveyed["openvino"].latency_ms == pytest.approx(taken.latency_ms)
+    options = build(tmp_path / "m.onnx", profile, tmp_path / "c", wish=Wish(options={"NUM_STREAMS": "1"}))
+    (other,) = (row for row in options.candidates if row.provider == "openvino")
+    assert options.provider == "cpu" and "not predicted: rates are of the engine's settings" in other.reason
 
 
 def test_a_survey_predicts_without_building(tmp_path: Path):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from contextlib import contextmanager
@@ -24,6 +26,8 @@ from edgeort.sweep.book import read_book
 from edgeort.sweep.cells import Cell, make_cells
 from edgeort.sweep.facts import Row
 from edgeort.sweep.places import read_places
+from tests.devices.watching import soon
+from tests.readme import ROOT
 from tests.sweep.support import EMULATOR, QUICK, Seen, farm, write_mlp, write_models
 
 
@@ -164,6 +168,45 @@ def test_processes_here(tmp_path: Path):
     models = [write_mlp(tmp_path / f"m{seed}.onnx", seed) for seed in range(2)]
     found = sweep(models, ["host@local"], [QUICK], tmp_path / "out", workers=2)
     assert found.counts["done"] == 2, "this machine has every device"
+
+
+def is_group(number: int) -> bool:
+    """Whether a process of the group is there."""
+    try:
+        os.killpg(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("after_s", [0.0, 1.5])
+def test_ctrl_c_while_processes_begin_is_one_line(tmp_path: Path, after_s: float):
+    """As a terminal has it: every process of the group gets the signal."""
+    model = write_mlp(tmp_path / "m.onnx")
+    began = tmp_path / "sitecustomize.py"  # says when Dask is about to start its processes
+    began.write_text(
+        "import sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'distributed.deploy.local': print('begins', flush=True)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+    )
+    command = [sys.executable, "-m", "edgeort", "sweep", "--models", model, "--devices", "host", "--settings", QUICK]
+    process = subprocess.Popen(
+        [*command, "--workers", "2", "-o", str(tmp_path / "out")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"},
+    )
+    assert process.stdout is not None and process.stdout.readline() == "begins\n"
+    time.sleep(after_s)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert (process.returncode, said.strip().splitlines()[-1:]) == (130, ["interrupted"]), said
+    assert "Traceback" not in said and "KeyboardInterrupt" not in said
+    assert soon(lambda: not is_group(process.pid)), "processes are left"
 
 
 def test_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
