@@ -3,8 +3,8 @@
     python -m benchmarks.preprocessing FOLDER [--size 224x224] [--pictures 100] [--threads 1] [--runs 5] [--json FILE]
 
 Every method squeezes the same pictures to the size. The runtime gives levels as float32 planes, in one pass; the others
-give bytes, the pixels side by side. Times are those of decoded pictures, in turns, the fastest of the runs, medians over
-the pictures; OpenCV has as many threads as the runtime, Pillow one.
+give bytes, the pixels side by side. Times are those of decoded pictures, in turns, the fastest of the runs, medians
+over the pictures; OpenCV has as many threads as the runtime, Pillow one.
 """
 
 from __future__ import annotations
