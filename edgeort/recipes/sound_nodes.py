@@ -50,10 +50,11 @@ class Head(Writer):
         """
         parts = -(-size // hop)
         length = self.op("Shape", self.value)
-        room = self.op("Sub", length, self.ints(size))
-        frames = self.op("Add", self.op("Div", room, self.ints(hop)), self.ints(1))
+        room = self.op("Add", length, self.ints(hop - size))
+        room = self.op("Where", self.op("Less", room, self.ints(0)), self.ints(0), room)  # no frame fits
+        frames = self.op("Div", room, self.ints(hop))
         lines = self.op("Add", frames, self.ints(parts - 1))
-        padded = self.op("Pad", self.value, self.ints(0, hop))
+        padded = self.op("Pad", self.value, self.ints(0, parts * hop))
         cut = self.op("Slice", padded, self.ints(0), self.op("Mul", lines, self.ints(hop)), self.ints(0))
         table = self.op("Reshape", cut, self.ints(-1, hop))
         ends = [self.op("Add", frames, self.ints(k)) for k in range(parts)]

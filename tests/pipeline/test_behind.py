@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from edgeort.pipeline.behind import Behind
 from edgeort.validate import Exam, assess
 from edgeort.validate.validation import validate
 from tests.models import HOST
+from tests.recipes.attached import identity
 
 RECIPE = "softmax; top-k 3 labels={}"
 
@@ -113,6 +115,27 @@ def test_another_engine_takes_what_is_no_text(labels: Path, tmp_path: Path):
     assert score.shape == (1, 3)
     with pytest.raises(UnsupportedError, match="'label' has the element type string"):
         edgeort.build(sample.path(), host, tmp_path / "c", postprocess=RECIPE.format(labels), wish=wish)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("qemu-aarch64-static") is None, reason="qemu-aarch64-static is not installed")
+@pytest.mark.parametrize(
+    ("output", "recipe"), [("float[1, 9, 200] y", "yolo score=0.6 iou=0.3"), ("float[2, 30, 8] y", "softmax; ctc")]
+)
+def test_an_arm_gives_the_same_boxes_and_texts(output: str, recipe: str, tmp_path: Path):
+    proto = identity(output)
+    entry = proto.metadata_props.add()
+    entry.key, entry.value = "character", "\n".join("abcdefg")
+    onnx.save(proto, tmp_path / "m.onnx")
+    shape = tuple(dim.dim_value for dim in proto.graph.input[0].type.tensor_type.shape.dim)
+    values = np.random.default_rng(0).uniform(0, 1, shape).astype(np.float32)
+    digests = set()
+    for device in (HOST, "raspberrypi4"):
+        out = tmp_path / str(len(digests))
+        edgeort.build(tmp_path / "m.onnx", device, out, postprocess=recipe, inputs={"in_y": values})
+        digests.add((out / "golden" / "digests.txt").read_text())
+        assert (out / "golden" / "output0.npy").stat().st_size > 128
+    assert len(digests) == 1
 
 
 def test_names_of_files_stay_out_of_the_graph(bundle: Path):

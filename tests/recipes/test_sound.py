@@ -77,6 +77,13 @@ def test_frame(size: int, hop: int, tmp_path: Path):
     np.testing.assert_array_equal(found, want)
 
 
+def test_a_signal_that_is_too_short_has_no_frames(tmp_path: Path):
+    model = model_of("frame 400 hop=160")
+    for samples in (1, 100, 300, 399):
+        x = signal(samples)
+        assert run_proto(model, [x], tmp_path)[0].shape == reference(model, [x])[0].shape == (400, 0)
+
+
 CASES = [
     "n_fft=400 hop=160 mels=80",
     "n_fft=400 hop=160 mels=80 pad=reflect fmax=8000 log=log10",
