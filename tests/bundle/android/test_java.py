@@ -43,15 +43,10 @@ class App:
         """The lines that a program of the tests' prints, with the plan behind so many bytes of its file."""
         place = self.folder / f"assets-{before}"
         place.write_bytes(b"\xa5" * before + self.plan + b"\x5a" * after)
-        java = [
-            "java",
-            "-Xcheck:jni",
-            "--add-opens",
-            "java.base/java.io=ALL-UNNAMED",
-            f"-Djava.library.path={self.folder}",
-        ]
-        where = [str(place), str(before), str(len(self.plan))]
-        command = [*java, "-cp", str(self.folder / "classes"), "Main", what, *where]
+        classes = f"{self.folder / 'classes'}:{_kotlin_library()}"
+        java = ["java", "-Xcheck:jni", "--add-opens", "java.base/java.io=ALL-UNNAMED", "-cp", classes]
+        java += [f"-Djava.library.path={self.folder}", program, what]
+        command = [*java, str(place), str(before), str(len(self.plan))]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "WARNING" not in done.stdout, done.stdout  # of -Xcheck:jni
