@@ -36,7 +36,10 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def compiler(tmp_path: Path) -> Iterator[dict[str, Path]]:
-    """A C compiler for each device, as a program of one word, which CMake wants; of other flags zig would build its libc anew."""
+    """A C compiler for each device, as a program of one word, which CMake wants.
+
+    Its flags are those of the toolchain: for others zig would build its libc anew.
+    """
     found = {}
     for device, triple in TRIPLES.items():
         found[device] = tmp_path / f"cc-{device}"
@@ -126,12 +129,13 @@ def test_it_runs_under_wine_with_the_bytes_of_linux(
     shutil.copy(bundle / "model.plan", plan)
     (tmp_path / "x.bin").write_bytes(x.tobytes())
     quiet = {"WINEPREFIX": str(tmp_path / "prefix"), "WINEDEBUG": "-all", "WINEDLLOVERRIDES": "mscoree,mshtml="}
-    with (tmp_path / "out.txt").open("wb") as out:  # Wine's own processes would keep a pipe open
+    # Wine's own processes would keep a pipe open.
+    with (tmp_path / "out.txt").open("wb") as out, (tmp_path / "errors.txt").open("wb") as errors:
         command = [str(WINE), str(program), str(plan), str(tmp_path / "x.bin")]
         environment = {**os.environ, **quiet, "LC_ALL": "C.UTF-8"}
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment, timeout=120)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=errors, env=environment)
     said = (tmp_path / "out.txt").read_text()
-    assert done.returncode == 0, said
+    assert done.returncode == 0, (tmp_path / "errors.txt").read_text()
     name, *values = said.split()
     (want,) = edgeort.InferenceSession(bundle).run(None, {"x": x[None]})
     assert name == "y" and np.array_equal(np.array(values, np.float32), want[0])

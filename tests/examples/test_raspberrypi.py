@@ -56,7 +56,7 @@ def picture(pixels: np.ndarray, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def zig(tmp_path: Path) -> Path:
-    """A C compiler for the Pi, as a program of one word, which CMake wants; of other flags zig would build its libc anew."""
+    """A C compiler for the Pi, as a program of one word, which CMake wants, with the flags of the toolchain."""
     path = tmp_path / "cc"
     path.write_text(f'#!/bin/sh\nexec "{toolchain._compiler()}" cc -target aarch64-linux-gnu.2.28 -s -O3 "$@"\n')
     path.chmod(0o755)
