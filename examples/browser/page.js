@@ -6,7 +6,7 @@ let asked = 0;
 worker.addEventListener("error", (event) => say(`The worker failed: ${event.message}`));
 worker.addEventListener("message", ({ data }) => {
   if (data.error) return say(data.error);
-  if (data.ready) return say(`Ready after ${data.ready.toFixed(0)} ms.`);
+  if (data.ready) return asked || say(`Ready after ${data.ready.toFixed(0)} ms.`);
   if (data.id === asked) show(data);
 });
 

@@ -80,6 +80,13 @@ def test_validate(built: pipeline.BuildResult):
     assert json.loads(done.stdout)["device"].startswith("node ")
 
 
+def test_without_node_the_plan_is_checked_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("edgeort.devices.node.find", lambda: None)
+    result = pipeline.build(sample.path(), "browser", tmp_path / "bundle")
+    assert result.checked_on.startswith("this machine's build of the same plan; not as built: Node is not installed")
+    assert result.measurement is None
+
+
 def test_only_node_runs_it(built: pipeline.BuildResult):
     with open_bundle(built.bundle) as bundle, pytest.raises(DeviceError, match="cannot run code for browser/wasm32"):
         open_device("local", bundle.manifest)

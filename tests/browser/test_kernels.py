@@ -19,6 +19,8 @@ NEAR = 2e-5
 # A product that rounds to the next integer moves what follows by one step of a quantised tensor.
 STEP = 0.05
 
+_UNWRITTEN = "cannot be written"  # what the harness says of an output that is a sequence
+
 NETWORKS: dict[str, tuple[Callable[[], onnx.ModelProto], Sequence[str], float]] = {
     "network": (network, ("x=1x3x17x23", "x=2x3x32x32"), NEAR),
     "quantised_network": (quantised_network, ("x=1x3x17x23", "x=2x3x32x32"), STEP),
@@ -38,7 +40,8 @@ def far(runs: Sequence[Run], got: Sequence[Answer], want: Sequence[Answer], near
     lines = []
     for run, ours, theirs in zip(runs, got, want, strict=True):
         if ours.failed or theirs.failed:
-            lines.append(f"{run.plan.stem}: {ours.failed}; here {theirs.failed or 'it runs'}")
+            if not (_UNWRITTEN in ours.failed and _UNWRITTEN in theirs.failed):
+                lines.append(f"{run.plan.stem}: {ours.failed}; here {theirs.failed or 'it runs'}")
             continue
         worst = max((distance(a, b) for a, b in zip(ours.outputs, theirs.outputs, strict=True)), default=0.0)
         if worst > near:

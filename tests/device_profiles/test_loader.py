@@ -94,7 +94,7 @@ BAD_VALUES = [
     ('os = "linux"', 'os = "ios"\nglibc = "2.28"', "target.glibc: there is no glibc on ios"),
     ('os = "linux"', "os = 3", "target.os: 3 is not text; allowed: linux, android"),
     ('os = "linux"', 'ox = "linux"', "target.ox: unknown key; allowed: os, arch, min_os, glibc"),
-    ('os = "linux"\n', "", "target.os: missing; allowed: linux, android, ios, macos, windows (operating system)"),
+    ('os = "linux"\n', "", "target.os: missing; allowed: linux, android, ios, macos, windows, browser"),
     ('os = "linux"', 'os = "linux"\nglibc = "3"', "target.glibc: '3' is not possible; allowed: text (oldest glibc"),
     ('os = "linux"', 'os = "ios"\nmin_os = "x"', "target.min_os: 'x' is not possible; allowed: text (oldest OS"),
     ('arch = "aarch64"', 'arch = "x86_64"', "cpu.isa[0]: 'neon' does not exist on x86_64; allowed: v3, v4"),
