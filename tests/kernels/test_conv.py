@@ -242,6 +242,26 @@ def test_winograd_has_the_bits_of_the_reference_and_its_error_is_bounded(
     assert np.sqrt((error**2).mean()) < 2e-6 * scale
 
 
+@pytest.mark.parametrize("channels", [32, 24])
+def test_winograd_adds_where_it_writes(channels: int, tmp_path: Path) -> None:
+    """Sums with its own input, with a tensor that nobody else reads, and with one value a channel; then limits."""
+    weights = {f"w{i}": random(channels, channels, 3, 3) / 16 for i in range(5)} | {"v": random(channels, 1, 1)}
+    limits = {"low": np.float32(-0.0), "high": np.float32(2)}
+    conv = [helper.make_node("Conv", [x, f"w{i}"], [f"c{i}"], pads=[1] * 4) for i, x in enumerate("xabcd")]
+    nodes = [
+        *(conv[0], helper.make_node("Relu", ["c0"], ["a"])),
+        *(conv[1], helper.make_node("Add", ["a", "c1"], ["b"])),
+        *(conv[2], helper.make_node("Relu", ["c2"], ["c"])),
+        *(conv[3], helper.make_node("Add", ["c3", "b"], ["s3"]), helper.make_node("Relu", ["s3"], ["d"])),
+        *(conv[4], helper.make_node("Add", ["c4", "v"], ["s4"])),
+        helper.make_node("Clip", ["s4", "low", "high"], ["y"]),
+    ]
+    x = random(2, channels, 27, 30)
+    proto = model(nodes, {"x": x}, weights | limits)
+    assert [n.op for n in engine(proto, tmp_path).nodes].count("WinogradConv") == 5
+    run_both(proto, [x], tmp_path, rtol=1e-4, atol=4e-4)
+
+
 def test_winograd_is_not_chosen_where_it_does_not_pay() -> None:
     few, small, large = random(64, 2, 3, 3), random(512, 512, 3, 3), random(64, 64, 3, 3)
     assert not winograd.pays(*_as_seen_by_lowering(few, random(1, 2, 56, 56), random(1, 64, 56, 56)))

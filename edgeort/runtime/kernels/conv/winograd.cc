@@ -2,90 +2,18 @@
 //
 // A run of tiles is transformed into memory that stays in level 2. Then, for each group of output columns, blocks of input
 // channels: their weights are transformed, a share of the positions at a time, and multiplied with all tiles of the run.
-#include "winograd.h"
-
 #include <string.h>
 
-#include "../elementwise/bound.h"
-#include "geometry.h"
-#include "winograd_tiles.h"
+#include "winograd_runs.h"
 
 namespace edgeort {
-
-EDGEORT_KERNELS(WinogradTransforms, winograd_transforms)
-EDGEORT_KERNELS(WinogradWeightTransforms, winograd_weights)
-EDGEORT_KERNELS(WinogradMultiply, winograd_multiply)
-
 namespace {
 
-constexpr i64 kFloats = i64{sizeof(f32)};
-// What the transformed input of a run may take: more than half of a small core's level 2. A run has at least kLeastTiles, which
-// share a transform of the weights, and no more than kMostTiles, which hide it.
-constexpr i64 kRunBytes = 640 * 1024, kLeastTiles = 12, kMostTiles = 48;
-// Floats of a share of transformed weights, where few and where many tiles use them.
-constexpr i64 kManyTiles = 24, kFewWeights = 6144, kManyWeights = 24576;
-// Steps between positions are an odd number of these, so that the positions of one tile fall into different cache sets.
-constexpr i64 kLine = 16;
-constexpr i64 kInputChunk = 32;  // channels of a task that transforms the input of a shared run
-
-struct State {
-  Geometry g;
-  BoundProgram epilogue;
-  f32 lo, hi;    // a clamp done on the way; else -inf, inf
-  bool program;  // the epilogue is more than that clamp
-  const WinogradTransforms* transforms;
-  const WinogradWeightTransforms* weight_transforms;
-  const WinogradMultiply* multiply;
-  int stride, first_phase, last_phase;
-  i64 in_positions, out_positions;  // along a dimension: of a patch, of sums
-  i64 in_pitch, out_pitch;          // floats between pixels
-  WinogradTiles tiles;
-  i64 per_run;
-  bool shared;  // few tiles: one run, whose columns the threads share; otherwise each thread has a run
-  i64 columns_per_task;
-  i64 depth[kWinogradPhases];                                // channels whose weights are transformed at a time
-  i64 in_channel_step, in_position_step, out_position_step;  // of a run
-  i64 weights, products, outside;                            // floats of a thread's scratch
-};
-
-i64 square(i64 value) { return value * value; }
-i64 odd_lines(i64 floats) { return ceil_div(floats, kLine) / 2 * 2 * kLine + kLine; }
-
-// How many tiles a run has, and where their values lie.
-void arrange(Prepare& p, State* s) {
-  const Geometry& g = s->g;
-  s->transforms = &winograd_transforms(p.isa());
-  s->weight_transforms = &winograd_weights(p.isa());
-  s->multiply = &winograd_multiply(p.isa());
-  s->stride = static_cast<int>(g.stride[1]);
-  s->first_phase = s->stride == 1 ? 0 : 1;
-  s->last_phase = s->stride == 1 ? 0 : kWinogradPhases - 1;
-  s->in_positions = winograd_in(s->stride);
-  s->out_positions = winograd_sums(s->stride);
-  s->in_pitch = pitch_of(p.in(0));
-  s->out_pitch = pitch_of(p.out(0));
-  s->tiles.number(g);
-  const i64 channels = round_up(g.c_in, s->multiply->lanes), threads = p.threads(), wide = s->multiply->wide;
-  const i64 most = min_of(kMostTiles, max_of(kLeastTiles, kRunBytes / (square(s->in_positions) * channels * kFloats)));
-  const i64 tiles = s->tiles.count();
-  s->shared = threads > 1 && tiles < 16 * threads;
-  // Runs of equal size, as many for each thread.
-  s->per_run = max_of(1, s->shared ? tiles : ceil_div(tiles, max_of(1, threads * ceil_div(tiles, threads * most))));
-  const i64 groups = ceil_div(g.c_out, wide);
-  s->columns_per_task = (s->shared ? ceil_div(groups, 4 * threads) : groups) * wide;
-  s->in_channel_step = s->per_run * s->multiply->lanes;
-  s->in_position_step = odd_lines(s->per_run * channels);
-  s->out_position_step = odd_lines(s->per_run * wide);
-  // Transformed weights stay in level 1 where few tiles use them, and in level 2 where many do: longer sums are stored less often.
-  s->weights = 0;
-  for (int i = s->first_phase; i <= s->last_phase; ++i) {
-    const i64 row = kWinogradPhase[i].share * kWinogradPhase[i].columns * wide;
-    const i64 most_channels = (s->per_run < kManyTiles ? kFewWeights : kManyWeights) / row;
-    s->depth[i] = min_of(channels, most_channels / s->multiply->lanes * s->multiply->lanes);
-    s->weights = max_of(s->weights, row * s->depth[i]);
-  }
-  s->products = square(s->out_positions) * s->out_position_step + kWinogradOut * kWinogradOut * wide;
-  s->outside = g.in[2] * s->in_pitch;
+// Each element of the addend is read right before that of the output is written. Not so those of the input.
+void overwrite_addend(Prepare& p, const State& s) {
+  const int addend = s.addend_input();
+  const Tensor &from = p.in(addend), &y = p.out(0);
+  if (count(from) == count(y) && !from.pitch && !y.pitch && &from != &p.in(0)) p.overwrite(0, addend);
 }
 
 Status prepare(Prepare& p) {
@@ -104,7 +32,9 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(s->epilogue.bind(p, params.epilogue, sizeof(params), y.dims, y.rank - 1, g.c_out, true));
   s->lo = -__builtin_inff();
   s->hi = __builtin_inff();
-  s->program = !s->epilogue.empty() && !s->epilogue.clamp(&s->lo, &s->hi);
+  s->adds = g.c_out % kPanel == 0 && s->epilogue.adds_one(&s->lo, &s->hi, &s->addend);
+  s->program = !s->epilogue.empty() && !s->adds && !s->epilogue.clamp(&s->lo, &s->hi);
+  if (s->adds) overwrite_addend(p, *s);
   arrange(p, s);
   p.reads_slice(0);
   p.writes_slice(0);
@@ -114,20 +44,6 @@ Status prepare(Prepare& p) {
   p.thread_scratch((s->shared ? 0 : input) + static_cast<u64>((s->weights + s->products + s->outside) * kFloats) + program);
   return Status::ok;
 }
-
-// A thread's scratch.
-struct Scratch {
-  f32 *outside, *weights, *products, *pixels;
-  void* program;
-
-  Scratch(const State& s, f32* from) {
-    outside = from;
-    weights = outside + s.outside;
-    products = weights + s.weights;
-    pixels = products + square(s.out_positions) * s.out_position_step;
-    program = products + s.products;
-  }
-};
 
 // Transforms channels [begin, end) of `count` tiles of a run that begins at tile `first`.
 void transform_in(const Run& r, const State& s, i64 first, i64 count, i64 begin, i64 end, f32* outside, f32* to) {
@@ -214,11 +130,24 @@ void transform_out(const Run& r, const State& s, i64 first, i64 count, i64 colum
   const Geometry& g = s.g;
   const i64 columns = min_of(group_columns, g.c_out - column);
   f32* out = r.out(0).as<f32>() + column;
-  WinogradTile t = {nullptr, s.out_position_step, r.in(2).as<const f32>() + column, s.lo, s.hi, nullptr, 0, 0, columns, 0, 0};
+  WinogradTile t = {};
+  t.position_step = s.out_position_step;
+  t.bias = r.in(2).as<const f32>() + column;
+  t.lo = s.lo;
+  t.hi = s.hi;
+  t.columns = columns;
+  const f32* addend = nullptr;
+  if (s.adds) {
+    addend = r.in(s.addend_input()).as<const f32>() + column;
+    t.addend_pixel_step = s.epilogue.operand[s.addend].row_step;
+    t.addend_line_step = t.addend_pixel_step * g.out[2];
+  }
   const bool whole = columns % s.multiply->lanes == 0;  // vectors
   for (i64 i = 0; i < count; ++i) {
     const WinogradTiles::Place at = s.tiles.place(first + i);
-    f32* to = out + ((at.n * g.out[1] + at.top) * g.out[2] + at.left) * s.out_pitch;
+    const i64 pixel = (at.n * g.out[1] + at.top) * g.out[2] + at.left;
+    f32* to = out + pixel * s.out_pitch;
+    t.addend = addend ? addend + pixel * t.addend_pixel_step : nullptr;
     t.from = scratch.products + i * group_columns;
     t.to = whole ? to : scratch.pixels;
     t.pixel_step = whole ? s.out_pitch : group_columns;

@@ -72,12 +72,14 @@ struct WinogradProducts {
   i64 ahead_lines, panel_step;
 };
 
-// Outputs of one tile: clamp(transformed / 36 + bias), pixels of whole vectors.
+// Outputs of one tile: clamp(transformed / 36 + bias + addend), pixels of whole vectors.
 struct WinogradTile {
   const f32* from;
   i64 position_step;
   const f32* bias;  // padded to whole panels, as is `from`
   f32 lo, hi;
+  const f32* addend;  // of the tile's first output, or null; `to` may be the same
+  i64 addend_line_step, addend_pixel_step;
   f32* to;
   i64 line_step, pixel_step, columns;
   i64 out_height, out_width;

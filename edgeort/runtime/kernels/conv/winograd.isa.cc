@@ -220,20 +220,22 @@ __attribute__((noinline)) void output_edge(const WinogradTile& t) {
       for (int x = 0; x < kIn; ++x) m[x] = columns[x][y];
       output_any<S>(t.out_width, m, out);
       for (int x = 0; x < t.out_width; ++x) {
-        const vf value = clip_sum(out[x] * splat(1.0f / 36) + load(t.bias + c), splat(t.lo), splat(t.hi));
+        vf value = out[x] * splat(1.0f / 36) + load(t.bias + c);
+        if (t.addend) value = value + load(t.addend + y * t.addend_line_step + x * t.addend_pixel_step + c);
+        value = clip_sum(value, splat(t.lo), splat(t.hi));
         store(t.to + y * t.line_step + x * t.pixel_step + c, value);
       }
     }
   }
 }
 
-template <int S>
-void output(const WinogradTile& t) {
+template <int S, bool kAdds>
+void output_whole(const WinogradTile& t) {
   constexpr int kIn = winograd_sums(S);
-  if (t.out_height != kOut || t.out_width != kOut) return output_edge<S>(t);
   const vf low = splat(t.lo), high = splat(t.hi);
   const i64 count = t.columns, step = t.position_step, line_step = t.line_step, pixel_step = t.pixel_step;
-  const f32 *from = t.from, *biases = t.bias;
+  const i64 addend_line_step = t.addend_line_step, addend_pixel_step = t.addend_pixel_step;
+  const f32 *from = t.from, *biases = t.bias, *addends = t.addend;
   f32* to = t.to;
   i64 offsets[kIn];
 #pragma clang loop unroll(full)
@@ -258,9 +260,20 @@ void output(const WinogradTile& t) {
       for (int x = 0; x < kIn; ++x) m[x] = columns[x][y];
       output_1d<S, kOut>(m, out);
 #pragma clang loop unroll(full)
-      for (int x = 0; x < kOut; ++x) store(to + y * line_step + x * pixel_step, clip_sum(out[x] * splat(1.0f / 36) + bias, low, high));
+      for (int x = 0; x < kOut; ++x) {
+        vf value = out[x] * splat(1.0f / 36) + bias;
+        if constexpr (kAdds) value = value + load(addends + y * addend_line_step + x * addend_pixel_step);
+        store(to + y * line_step + x * pixel_step, clip_sum(value, low, high));
+      }
     }
+    if constexpr (kAdds) addends += kLanes;
   }
+}
+
+template <int S>
+void output(const WinogradTile& t) {
+  if (t.out_height != kOut || t.out_width != kOut) return output_edge<S>(t);
+  t.addend ? output_whole<S, true>(t) : output_whole<S, false>(t);
 }
 
 }  // namespace

@@ -5,15 +5,31 @@ namespace edgeort {
 EDGEORT_KERNELS(ElementwiseKernels, elementwise)
 EDGEORT_KERNELS(ByteKernels, bytes_of_q8)
 
-bool BoundProgram::clamp(f32* lo, f32* hi) const {
-  if (count != 1 || code[0].dst != 0 || code[0].a != 0) return false;
-  const Uop uop = static_cast<Uop>(code[0].uop);
+bool BoundProgram::is_clamp(const Instruction& c, f32* lo, f32* hi) {
+  const Uop uop = static_cast<Uop>(c.uop);
   if (uop != Uop::Relu && uop != Uop::Clip) return false;
-  *lo = uop == Uop::Relu ? 0.0f : code[0].p0;
-  *hi = uop == Uop::Relu ? __builtin_inff() : code[0].p1;
+  const f32 low = uop == Uop::Relu ? 0.0f : c.p0, high = uop == Uop::Relu ? __builtin_inff() : c.p1;
   // Limits that clip_sum (simd/vec.h) treats alike on every CPU: neither NaN nor -0.
   const auto plain = [](f32 x) { return x == x && !(x == 0.0f && __builtin_signbit(x)); };
-  return plain(*lo) && plain(*hi);
+  if (!plain(low) || !plain(high)) return false;
+  *lo = low;
+  *hi = high;
+  return true;
+}
+
+bool BoundProgram::clamp(f32* lo, f32* hi) const { return count == 1 && code[0].dst == 0 && code[0].a == 0 && is_clamp(code[0], lo, hi); }
+
+bool BoundProgram::adds_one(f32* lo, f32* hi, u32* index) const {
+  if (count < 1 || count > 2 || !epilogue || static_cast<Uop>(code[0].uop) != Uop::Add) return false;
+  const u32 a = code[0].a, b = code[0].b, other = a == 0 ? b : a;
+  if ((a != 0 && b != 0) || other == 0 || other > operands) return false;
+  const Operand& o = operand[other - 1];
+  if (o.quantised || o.step != 1 || o.row_step == kNotEven) return false;
+  *index = other - 1;
+  if (count == 2) return code[1].a == code[0].dst && is_clamp(code[1], lo, hi);
+  *lo = -__builtin_inff();
+  *hi = __builtin_inff();
+  return true;
 }
 
 bool BoundProgram::in_registers(f32* lo, f32* hi, bool* swish) const {

@@ -42,6 +42,10 @@ struct BoundProgram {
   // The same for kernels that also know a hard swish, and for a program of nothing: lo, hi are then infinite.
   bool in_registers(f32* lo, f32* hi, bool* swish) const;
 
+  // The program adds operand `index`, float32 of whole rows at even distances, and then clamps as above or ends: `lo` and `hi` are
+  // infinite where it ends.
+  bool adds_one(f32* lo, f32* hi, u32* index) const;
+
   // Checks `program` and binds it to the space `dims` x `columns`. Its instructions lie behind the params struct `params_end`.
   Status bind(Prepare& p, const Program& program, size_t params_bytes, const i64* dims, int rank, i64 columns, bool epilogue);
   // Work space of one thread for tiles of up to `tile` elements.
@@ -76,6 +80,7 @@ struct BoundProgram {
   i64 row_offset(const Operand& o, i64 row) const;
   void join();
   bool adds_bytes() const;
+  static bool is_clamp(const Instruction& c, f32* lo, f32* hi);
   Status check(Prepare& p, const Program& program);
 };
 
