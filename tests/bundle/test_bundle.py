@@ -128,6 +128,43 @@ def test_other_manifests_are_refused(tmp_path: Path, text: bytes):
         open_bundle(folder)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"library": ["lib/libedgeort.so"]}, "is not sound"),
+        ({"threads": "2"}, "is not sound"),
+        ({"threads": True}, "is not sound"),
+        ({"files": {"model.plan": {"sha256": 1, "size_bytes": 2}}}, "is not sound"),
+        ({"inputs": [{"name": "x", "dtype": "float32", "shape": 1, "bounds": []}]}, "is not sound"),
+        ({"inputs": [{"name": "x", "dtype": "float31", "shape": [1], "bounds": []}]}, "unknown type 'float31'"),
+        ({"measured": {"on": "today"}}, "is not sound"),
+        ({"more": 1}, "is not sound"),
+        ({"options": None}, "is not sound"),
+        ({"model": "../../m"}, "which no file can have"),
+        ({"device": ""}, "which no file can have"),
+    ],
+)
+def test_a_manifest_of_other_types_is_refused(tmp_path: Path, change: dict[str, object], words: str):
+    """Whoever makes a bundle can make its digest, too."""
+    folder = write_bundle(tmp_path / "b", MANIFEST, CONTENTS)
+    data = {**json.loads((folder / "manifest.json").read_bytes()), **change}
+    del data["digest"]
+    text = manifests._text({**data, "digest": manifests._digest(data)})
+    (folder / "manifest.json").write_bytes(text)
+    with pytest.raises(BundleError, match=words):
+        open_bundle(folder)
+
+
+def test_a_manifest_says_everything(tmp_path: Path):
+    """Also what has a default."""
+    folder = write_bundle(tmp_path / "b", MANIFEST, CONTENTS)
+    data = json.loads((folder / "manifest.json").read_bytes())
+    del data["digest"], data["measured"]
+    (folder / "manifest.json").write_bytes(manifests._text({**data, "digest": manifests._digest(data)}))
+    with pytest.raises(BundleError, match="was changed"):
+        open_bundle(folder)
+
+
 def test_a_newer_format_is_refused(tmp_path: Path):
     folder = write_bundle(tmp_path / "b", MANIFEST, CONTENTS)
     data = json.loads((folder / "manifest.json").read_text())

@@ -1,9 +1,10 @@
-"""python -m tests.fuzz [TARGET...] [--seconds S] [--executions N] [--jobs J] [--record]: fuzzes, two targets at a time.
+"""python -m tests.fuzz [TARGET...] [--seconds S] [--executions N] [--jobs J] [--keep] [--record]: fuzzes, two at once.
 
     python -m tests.fuzz --seconds 60                                  what .ci/run does
     python -m tests.fuzz plan --executions 10000000 --seconds 36000 --record
 
-What is found stays in .pytest_cache/fuzz/TARGET and is gone on from. --record adds a row to RUNS.md. An input that
+What is found stays in .pytest_cache/fuzz/TARGET and is gone on from; --keep puts the least of it that reaches as much
+into corpora/, from which every run starts. --record adds a row to RUNS.md. An input that
 crashes a target is kept in .pytest_cache/fuzz/TARGET/crashes: copied to tests/fuzz/crashes/TARGET, it is a test.
 """
 
@@ -13,7 +14,7 @@ import argparse
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.fuzz.running import Ended, record, run
+from tests.fuzz.running import Ended, keep, record, run
 from tests.fuzz.targets import TARGETS, Target, named
 
 
@@ -24,12 +25,18 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=60, help="of each target, at most")
     parser.add_argument("--executions", type=int, default=-1, help="of each target, at most")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--keep", action="store_true", help="fuzz nothing: put what was found into corpora/")
     parser.add_argument("--record", action="store_true", help="add a row to RUNS.md for each")
     asked = parser.parse_args()
     try:
         targets = [named(name) for name in asked.target] or TARGETS
     except KeyError as error:
         parser.error(f"there is no target {error}")
+
+    if asked.keep:
+        for target in targets:
+            print(f"{target.name}: {keep(target)} inputs")
+        return
 
     def one(target: Target) -> Ended:
         ended = run(target, asked.seconds, asked.executions)

@@ -1,6 +1,7 @@
 // Built with -fno-access-control: it looks into the model.
 #include "checked.h"
 
+#include <pthread.h>
 #include <sanitizer/asan_interface.h>
 #include <setjmp.h>
 #include <stdio.h>
@@ -19,9 +20,14 @@ namespace {
 Limits limits;
 sigjmp_buf give_up;
 volatile sig_atomic_t armed;
+pthread_t runner;  // which the alarm is for: libFuzzer has a thread of its own
 
 void on_alarm(int) {
   if (!armed) return;
+  if (!pthread_equal(pthread_self(), runner)) {
+    pthread_kill(runner, SIGALRM);
+    return;
+  }
   if (allocating) {
     const itimerval soon = {{0, 0}, {0, 1000}};
     setitimer(ITIMER_REAL, &soon, nullptr);
@@ -90,6 +96,7 @@ Outcome run_plan(const std::vector<uint8_t>& plan, const std::vector<Input>& giv
                  int runs, const Limits& given, char* error) {
   limits = given;
   most_bytes = given.memory_bytes;
+  runner = pthread_self();
   signal(SIGALRM, on_alarm);
   const edgeort_options options = {threads, 0, isa};
   void* image = nullptr;

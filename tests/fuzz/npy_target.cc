@@ -32,7 +32,7 @@ void unmap(Mapping&) {}
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   void* file = nullptr;
   if (posix_memalign(&file, 64, size ? size : 1) != 0) abort();
-  memcpy(file, data, size);
+  if (size) memcpy(file, data, size);
   edgeort_tensor tensor = {};
   if (!parse_npy(static_cast<u8*>(file), size, &tensor)) {
     volatile u64 found = tensor.dtype == EDGEORT_STRING ? read_texts(tensor) : digest(tensor);

@@ -25,6 +25,7 @@ const char* level() {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (!size) return -1;
   static const char* const isa = level();
   Random random(hash(data, size));
   const bool bound = random.below(4) == 0;  // inputs that may be states are some

@@ -56,7 +56,7 @@ u64 read_all(const Plan& plan) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   void* image = nullptr;
   if (posix_memalign(&image, kAlignment, size ? size : 1) != 0) abort();  // its end is a sanitizer's
-  memcpy(image, data, size);
+  if (size) memcpy(image, data, size);
   Plan plan;
   if (!read_plan(static_cast<u8*>(image), size, &plan)) {
     volatile u64 found = read_all(plan);

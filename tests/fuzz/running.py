@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
 import subprocess
 import tempfile
 import time
+import zipfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +19,7 @@ from tests.reference.build import ROOT
 
 WORK = ROOT / ".pytest_cache" / "fuzz"
 RUNS = HERE / "RUNS.md"
+KEPT_BYTES = 1 << 18  # of a target's corpus in the repository
 SLOWEST_S = 120  # of one input: more is a hang, also where the machine is stopped for a while
 SANITIZERS = {
     "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=16:malloc_context_size=4",
@@ -51,8 +54,7 @@ def run(target: Target, seconds: int, executions: int = -1) -> Ended:
         folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="edgeort-fuzz-") as scratch:
         seeds, log = Path(scratch) / "seeds", Path(scratch) / "log"
-        seeds.mkdir()
-        target.seeds(seeds)
+        start(target, seeds)
         command = [*target.command(), f"-max_total_time={seconds}", f"-runs={executions}"]
         command += [
             f"-max_len={target.most_bytes}",
@@ -81,6 +83,44 @@ def run(target: Target, seconds: int, executions: int = -1) -> Ended:
         found,
         "" if status == 0 or found else f"exit status {status}\n{said[-4000:]}",
     )
+
+
+def start(target: Target, folder: Path) -> None:
+    """Fills a new folder with the target's seeds, what earlier runs found, and what once crashed it."""
+    folder.mkdir()
+    target.seeds(folder)
+    for path in target.crashes:
+        shutil.copy(path, folder)
+    if target.corpus.exists():
+        with zipfile.ZipFile(target.corpus) as archive:
+            archive.extractall(folder)
+
+
+def keep(target: Target) -> int:
+    """Keeps in the repository what is needed to reach all that was reached, up to KEPT_BYTES; returns the number."""
+    with tempfile.TemporaryDirectory(prefix="edgeort-fuzz-") as scratch:
+        seeds, least = Path(scratch) / "seeds", Path(scratch) / "least"
+        start(target, seeds)
+        least.mkdir()
+        command = [*target.command(), "-merge=1", f"-max_len={target.most_bytes}"]
+        folders = [str(folder) for folder in (least, seeds, WORK / target.name / "corpus")]
+        subprocess.run(
+            [*command, *folders], check=True, capture_output=True, env={**os.environ, **SANITIZERS}, cwd=ROOT
+        )
+        old = set(zipfile.ZipFile(target.corpus).namelist()) if target.corpus.exists() else set()
+        known = {path.read_bytes() for path in seeds.iterdir() if path.is_file() and path.name not in old}
+        found = sorted((path for path in least.iterdir() if path.read_bytes() not in known), key=_size)
+        sizes = itertools.accumulate(map(_size, found))
+        kept = [path for path, total in zip(found, sizes, strict=True) if total <= KEPT_BYTES]
+        target.corpus.parent.mkdir(exist_ok=True)
+        with zipfile.ZipFile(target.corpus, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted(kept):
+                archive.writestr(zipfile.ZipInfo(path.name), path.read_bytes(), zipfile.ZIP_DEFLATED)
+        return len(kept)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
 
 
 def _last(pattern: str, text: str) -> int:

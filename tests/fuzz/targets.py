@@ -34,6 +34,11 @@ class Target:
         return [str(build.build_target(self.name))]
 
     @property
+    def corpus(self) -> Path:
+        """An archive of inputs that long runs found, if there are any."""
+        return HERE / f"corpora/{self.name}.zip"
+
+    @property
     def crashes(self) -> list[Path]:
         """Inputs that once crashed it."""
         return sorted((CRASHES / self.name).glob("*"))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz import build
-from tests.fuzz.running import SANITIZERS
+from tests.fuzz.running import SANITIZERS, start
 from tests.fuzz.targets import CRASHES, TARGETS, Target
 
 IN_PYTHON = [target for target in TARGETS if target.modules]
@@ -19,8 +19,8 @@ IN_C = [target for target in TARGETS if not target.modules]
 
 
 def known(target: Target, folder: Path) -> list[Path]:
-    target.seeds(folder)
-    return [*(path for path in sorted(folder.iterdir()) if path.is_file()), *target.crashes]
+    start(target, folder / "start")
+    return sorted(path for path in (folder / "start").iterdir() if path.is_file())
 
 
 def test_every_folder_of_crashes_is_a_targets() -> None:
