@@ -66,9 +66,10 @@ class Row:
     @property
     def excess_by_predictions(self) -> float | None:
         """The same of the provider that is fastest by predictions; None where fewer than two are predicted."""
-        if len(self.predicted_ms) < 2:
+        both = [name for name in self.predicted_ms if name in self.measured_ms]
+        if len(both) < 2:
             return None
-        first = min(self.predicted_ms, key=lambda name: self.predicted_ms[name])
+        first = min(both, key=lambda name: self.predicted_ms[name])
         return self.measured_ms[first] / self.measured_ms[self.fastest] - 1
 
     def error(self, provider: str) -> float | None:

@@ -151,7 +151,7 @@ def _add_engines(
     peaks = Measured(**{key: value for key, value in table.items() if key not in ("kernel", "engine")})
     for provider in others.candidates():
         try:
-            engine = others.measure(provider, there, profile, peaks, milliseconds, say)
+            version, engine = others.measure(provider, there, profile, peaks, milliseconds, say)
         except EdgeortError as error:
             left.append((provider.name, str(error)))
             continue
@@ -159,7 +159,7 @@ def _add_engines(
         at = f"measured.engine[{len(rows)}]"
         found.sources[f"{at}.error"] = f"median of {len(engine.networks)} networks that the rates were not found on"
         found.sources[f"{at}.version"] = f"measured {table['on']}: the one that bundles of this build hold or name"
-        row = {"provider": provider.name, "version": provider.describe(), "error": engine.error}
+        row = {"provider": provider.name, "version": version, "error": engine.error}
         rows.append({**row, "kernel": _kernels(engine.kernels, found, at)})
     return tuple(left)
 

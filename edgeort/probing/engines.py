@@ -62,8 +62,8 @@ def candidates() -> list[Provider]:
 
 def measure(
     provider: Provider, there: Transport, profile: Profile, peaks: Measured, milliseconds: int, say: Progress
-) -> Explained:
-    """The rates of an engine on the device, for one thread and those of `peaks`.
+) -> tuple[str, Explained]:
+    """The engine with its version, and its rates on the device, for one thread and those of `peaks`.
 
     EdgeortError says why it cannot be measured there.
     """
@@ -78,7 +78,7 @@ def measure(
             say(f"timing {provider.name} with {threads} thread(s)")
             timed[threads] = watch.time(threads)
     found = explain(timed, peaks)
-    return replace(found, kernels=(*found.kernels, *_free(timed, found.kernels)))
+    return watch.version, replace(found, kernels=(*found.kernels, *_free(timed, found.kernels)))
 
 
 def _free(timed: Mapping[int, Sequence[Timed]], known: Sequence[KernelRate]) -> Iterator[KernelRate]:
@@ -109,6 +109,7 @@ class _Stopwatch:
                 if not self._kernels:
                     self._environment = there.admit(_manifest(made, request))
                     self._harness, self._model = made.harness, made.model.removeprefix(f"{FOLDER}/")
+                    self.version = ", ".join(made.requirements) or provider.describe()
                 block = f"{kind}/{branch}"
                 self._kernels[block] = (*costed.kernels(branch), (RUN, Cost(0, 0, border)))
                 files |= _files(made, block, folder)

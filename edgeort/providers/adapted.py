@@ -14,6 +14,7 @@ from edgeort import toolchain
 from edgeort.device_profiles import Profile
 from edgeort.device_profiles.host import own_system
 from edgeort.errors import UnsupportedError
+from edgeort.model import dynamic_products
 from edgeort.providers.provider import Node, Refusal, Request
 
 FOLDER = "model"  # of the bundle: the model and its settings
@@ -92,8 +93,8 @@ def inlined(graph: ir.Model) -> onnx.ModelProto:
 
 
 def is_quantised(graph: ir.Model) -> bool:
-    """Whether the model has integers between quantisation and dequantisation."""
-    return any(node.op_type in _QUANTISED for node in graph.graph.all_nodes())
+    """Whether the model has integers between quantisation and dequantisation, or products that round their rows."""
+    return any(node.op_type in (*_QUANTISED, dynamic_products.NAME) for node in graph.graph.all_nodes())
 
 
 def nodes_of(graph: ir.Model, provider: str, precision: str) -> tuple[Node, ...]:
@@ -108,6 +109,8 @@ def nodes_of(graph: ir.Model, provider: str, precision: str) -> tuple[Node, ...]
 
 
 def _reads_integers(node: ir.Node) -> bool:
-    """Whether every float tensor that the node reads was dequantised just before."""
+    """Whether every float tensor that the node reads was dequantised just before, or is rounded by the node itself."""
+    if node.op_type == dynamic_products.NAME:
+        return True
     makers = [value.producer() for value in node.inputs if value is not None and value.dtype == ir.DataType.FLOAT]
     return bool(makers) and all(maker is not None and maker.op_type == "DequantizeLinear" for maker in makers)

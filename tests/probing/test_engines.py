@@ -32,7 +32,8 @@ def test_blocks_run_by_other_engines(name: str, few: None):
         pytest.skip(str(provider.missing()))
     host = device_profiles.load("host")
     with open_transport("local") as there:
-        found = engines.measure(provider, there, host, PEAKS, 16, lambda _: None)
+        version, found = engines.measure(provider, there, host, PEAKS, 16, lambda _: None)
+    assert version == provider.describe()
     ops = {rate.op for rate in found.kernels}
     assert RUN in ops and {"Conv", "DepthwiseConv"} & ops and any(op.startswith("Q") for op in ops)
     assert {rate.threads for rate in found.kernels} == {1}
