@@ -10,6 +10,7 @@
     golden/             inputs, and the outputs (or, where large, their digests) that every device must give, bit
                         for bit, or nearly where the provider does not promise that
     tokenizer/          the vocabulary of a model that reads text
+    postprocess/        labels or characters that post-processing answers with
     requirements.txt    pip packages that the device needs, where a provider does not bring its engine
     README.md, run.py   of those that run by ONNX Runtime: how to install it, and the harness as a Python program
     manifest.json.sig   of a signed bundle, with model.plan.sig: `edgeort sign`

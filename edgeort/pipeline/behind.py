@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from edgeort.recipes.front import Front
 from edgeort.recipes.postprocessing import Attached, Postprocessing, attach
 from edgeort.recipes.sight import PictureSight
 from edgeort.recipes.tail import PICTURE, Before
+from edgeort.recipes.written import FOLDER, Written
 from edgeort.validate import reference_outputs
 from edgeort.validate.artefacts import channels_first, named
 
@@ -31,7 +33,7 @@ from edgeort.validate.artefacts import channels_first, named
 class Behind:
     """What stands behind the model of a build."""
 
-    recipe: str
+    recipe: Written
     attached: Attached
     front: Front | None
 
@@ -45,12 +47,17 @@ class Behind:
             sight = None if front is None else PictureSight(front.recipe)
             made = attach(recipe, model, Before(_size(model, front), sight))
         walk.keep("postprocess", model)
-        return cls(recipe.text, made, front)
+        return cls(recipe.written, made, front)
 
     @property
     def about(self) -> dict[str, Any]:
         """What the manifest says of it."""
-        return {"recipe": self.recipe, "outputs": list(self.attached.outputs)}
+        return {"recipe": self.recipe.text, "outputs": list(self.attached.outputs)}
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The recipe's files by their places in a bundle."""
+        return {f"{FOLDER}/{name}": path for name, path in self.recipe.files.items()}
 
     def expected(self, manifest: Manifest, inputs: Sequence[np.ndarray], own: Sequence[np.ndarray]) -> list[np.ndarray]:
         """What ONNX Runtime makes of the model's `own` outputs, channels first. `inputs` are the bundle's."""

@@ -37,6 +37,7 @@ from edgeort.recipes.front import bind
 from edgeort.recipes.hearing import hear
 from edgeort.recipes.picture import Recipe
 from edgeort.recipes.postprocessing import read_postprocessing
+from edgeort.recipes.written import Written
 from edgeort.recipes.sound import Sound
 
 
@@ -52,7 +53,7 @@ def build(
     accuracy: Accuracy | None = None,
     preprocess: Recipe | Sound | None = None,
     vocabulary: Vocabulary | None = None,
-    postprocess: str | None = None,
+    postprocess: str | Written | None = None,
     signatures: bool = False,
     model_licence: str = "",
     wish: Wish | None = None,
@@ -105,7 +106,7 @@ def build(
     hearing = hear(preprocess, signature(graph)[0]) if isinstance(preprocess, Sound) else None
     request = replace(request, front=front)
     sets = accuracies.open_sets(asked, graph, front)
-    options = record(build, {**called, "profile": device})
+    options = record(build, {**called, "profile": device, "postprocess": recipe.written if recipe else None})
     pruned = None if not asked.prunes else prune(path, shapes, asked, sets, walk)
     graph, reference = (graph, path) if pruned is None else (pruned.graph, pruned.model)
     quantised = None

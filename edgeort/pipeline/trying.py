@@ -87,6 +87,7 @@ class Workshop:
             manifest, preprocessing=self.preprocessing, sound=sound, postprocessing=about, tokenizer=tokenizer
         )
         contents = packing.make_contents(manifest, made, self.request.parts, self.vocabulary)
+        contents |= {} if self.behind is None else self.behind.files
         inputs = checking.golden_inputs(self.reference, manifest, self.inputs)
         manifest = replace(manifest, nodes=with_costs(made.nodes, made.costs, made.inputs, inputs))
         bundle = trials.enter_context(checking.trial(self.out, manifest, contents, inputs))

@@ -15,8 +15,9 @@ import onnx_ir.passes.common as common
 from edgeort.errors import InputError
 from edgeort.model import infer_shapes
 from edgeort.recipes import classes, detections, lines
-from edgeort.recipes.grammar import Kind, parse, read, text_of
+from edgeort.recipes.grammar import Kind, read
 from edgeort.recipes.tail import PICTURE, Before, Behind, Tail
+from edgeort.recipes.written import Written
 
 FLAG = "--postprocess"
 LEAST_OPSET = 11  # whose operators have what the nodes need
@@ -41,9 +42,9 @@ KINDS: dict[str, Kind[Behind]] = {
 
 @dataclass(frozen=True)
 class Postprocessing:
-    """A recipe as it was read: `text` in its plain form."""
+    """A recipe as it was read."""
 
-    text: str
+    written: Written
     steps: tuple[Behind, ...]
 
 
@@ -62,9 +63,10 @@ class Attached:
     reads: tuple[str, ...]
 
 
-def read_postprocessing(text: str) -> Postprocessing:
+def read_postprocessing(recipe: str | Written) -> Postprocessing:
     """The recipe in a text. InputError names the step that is wrong."""
-    return Postprocessing(text_of(parse(text, FLAG)), read(text, KINDS, recipe=FLAG))
+    written = Written.of(recipe, FLAG) if isinstance(recipe, str) else recipe
+    return Postprocessing(written, read(written.with_paths(FLAG), KINDS, recipe=FLAG))
 
 
 def attach(recipe: Postprocessing, model: ir.Model, before: Before) -> Attached:

@@ -15,7 +15,8 @@ from edgeort.bundle import Vocabulary, open_bundle
 from edgeort.errors import BundleError, InputError
 from edgeort.pipeline import Accuracy, Wish, recording
 from edgeort.pipeline.rebuilding import differences
-from edgeort.quantize import Preprocessing
+from edgeort.recipes.picture_steps import parse
+from edgeort.recipes.written import Written
 from edgeort.records import Content, encode
 from edgeort.validate import Limits
 from tests.cli.support import call
@@ -30,9 +31,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.save(folder / "rows.npy", np.random.default_rng(0).standard_normal((16, 8)).astype(np.float32))
     np.save(folder / "x.npy", np.ones((3, 8), np.float32))
     (folder / "vocab.txt").write_text("[UNK]\n[CLS]\n[SEP]\na\n")
+    (folder / "labels.txt").write_text("a\nb\nc\nd\ne\n")
     options = ["--precision", "int8", "--data", folder / "rows.npy", "--samples", "12", "--exclude", "fc2"]
     options += ["--vocab", folder / "vocab.txt", "--cased", "--input", f"x={folder / 'x.npy'}", "--threads", "1"]
     options += ["--min-sqnr", "3", "--model-license", "MIT", "--ram-limit", "1M", "--shape", "x=Nx8"]
+    options += ["--postprocess", f"top-k 1 labels={folder / 'labels.txt'}"]
     result = call("build", folder / "m.onnx", *ON_HOST, "-o", folder / "b.zip", *options)
     assert result.exit_code == 0, result.stderr
     return folder
@@ -70,7 +73,7 @@ def test_files_are_asked_for_and_compared(made: Path, tmp_path: Path):
         np.save(tmp_path / "rows.npy", np.ones((16, 8), np.float32))
         with pytest.raises(InputError, match="is not what .* was built with: it holds 1 file"):
             differences(bundle, made / "m.onnx", {"data": tmp_path / "rows.npy"})
-        with pytest.raises(InputError, match="--labels: .* was built with --data, --vocabulary"):
+        with pytest.raises(InputError, match="--labels: .* was built with --data, --labels.txt, --vocabulary"):
             differences(bundle, made / "m.onnx", {"labels": tmp_path})
     result = call("verify", made / "b.zip", "--rebuild", made / "m.onnx", "--data")
     assert result.exit_code == 2 and "this is not --NAME PATH" in result.stderr
@@ -92,7 +95,7 @@ def test_every_option_of_a_build_comes_back(made: Path):
     rows = made / "rows.npy"
     accuracy = Accuracy(
         "int8", rows, None, "folders", "classification", Limits(max_drop=1.0), "y", None, 7, ("a", "b"),
-        Preprocessing((4, 6), mean=(0.5,), std=(1.0, 2.0, 3.0)), "auto", "2:4", 0.25,
+        parse("resize 4x6 bicubic; mean=0.5; std=1,2,3"), "auto", "2:4", 0.25,
     )  # fmt: skip
     arguments = {
         "profile": dataclasses.replace(HOST, name="mine"),
@@ -102,6 +105,8 @@ def test_every_option_of_a_build_comes_back(made: Path):
         "ram_limit": 12345,
         "accuracy": accuracy,
         "vocabulary": Vocabulary(made / "vocab.txt", cased=True),
+        "preprocess": parse("imagenet; from=rgba"),
+        "postprocess": Written.of(f"top-k 3 labels={made}/vocab.txt", "--postprocess"),
         "signatures": True,
         "model_licence": "MIT",
         "wish": Wish("openvino", True, {"NUM_STREAMS": "1"}),
@@ -114,9 +119,11 @@ def test_every_option_of_a_build_comes_back(made: Path):
         files = recording.located(bundle, {"data": rows})
         again = recording.replay(pipeline.build, bundle, files)
         assert recording.record(pipeline.build, {**again, "inputs": None}) == told
-        own = again.pop("vocabulary")
+        own, behind = again.pop("vocabulary"), again.pop("postprocess")
+        assert behind.text == "top-k 3 labels=vocab.txt"
+        assert behind.files["vocab.txt"].read_bytes() == (made / "vocab.txt").read_bytes()
         assert own.path.read_bytes() == (made / "vocab.txt").read_bytes() and own.cased
-    assert again == {name: value for name, value in arguments.items() if name != "vocabulary"}
+    assert again == {name: value for name, value in arguments.items() if name not in ("vocabulary", "postprocess")}
 
 
 def test_samples_of_a_program_cannot_be_asked_for(made: Path):
