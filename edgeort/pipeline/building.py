@@ -37,8 +37,8 @@ from edgeort.recipes.front import bind
 from edgeort.recipes.hearing import hear
 from edgeort.recipes.picture import Recipe
 from edgeort.recipes.postprocessing import read_postprocessing
-from edgeort.recipes.written import Written
 from edgeort.recipes.sound import Sound
+from edgeort.recipes.written import Written
 
 
 def build(

@@ -22,7 +22,7 @@ class Written:
 
     @classmethod
     def of(cls, text: str, flag: str) -> Written:
-        """The recipe in a text, whose files are paths. InputError names the step that is wrong; `flag` is its option."""
+        """The recipe in a text that has paths; `flag` is its option. InputError names the step that is wrong."""
         files: dict[str, Path] = {}
 
         def named(path: str) -> str:
