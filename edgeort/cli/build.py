@@ -139,7 +139,7 @@ def build(
         refuse_without_data(threshold, output=output, characters=characters, samples=samples)
     if tensor_input and preprocess is None:
         raise InputError("--tensor-input is about a recipe, and there is none", hint="add --preprocess RECIPE")
-    recipe = read_recipe(preprocess or _recipe_of(Path.cwd()))
+    recipe = read_recipe(preprocess or (_recipe_of(Path.cwd()) if model is None else None))
     path, said = choose_model(model, Path.cwd())
     profile = device_profiles.load(device)
     to = out or Path("build") / f"{path.stem}-{profile.name}"
@@ -216,7 +216,7 @@ def _wish(provider: str, required: str | None, options: Sequence[str]) -> Wish:
 
 
 def _recipe_of(folder: Path) -> str | None:
-    """The recipe in `folder`/edgeort.toml, if there is one."""
+    """The recipe in `folder`/edgeort.toml, if there is one: of the model that stands there."""
     found = config.read(folder)
     return None if found is None else found.preprocess
 

@@ -137,6 +137,7 @@ def build(
         requirements=made.requirements,
         comparisons=tuple(attempt.comparisons),
         samples=sets.told,
+        preprocess="" if front is None else front.text(),
         pruning=None if pruned is None else pruned.result,
         sparse=made.sparse,
         quantization=None if quantised is None else quantised.result,

@@ -46,6 +46,7 @@ class BuildResult:
     requirements: tuple[str, ...]
     comparisons: tuple[Comparison, ...]
     samples: str
+    preprocess: str  # the recipe of the pictures that the bundle takes; "": it takes tensors
     pruning: Pruning | Sparsity | None
     sparse: tuple[SparseWeights, ...]
     quantization: Result | None
