@@ -51,6 +51,8 @@ def print_result(result: BuildResult, path: Path, said: str) -> None:
     rows.append(("time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.seconds.items())))
     if result.pruning is not None:
         rows.insert(1, ("pruned", _pruned(result.pruning)))
+    if result.preprocess:
+        rows.insert(1, ("pictures", result.preprocess))
     if result.samples:
         rows.insert(1, ("samples", result.samples))
     print_table(f"{result.model} for {result.device}", rows)
