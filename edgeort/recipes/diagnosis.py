@@ -248,23 +248,27 @@ def _left(planes: np.ndarray, levels: np.ndarray) -> float:
 
 def _placement(ours: _Variation, theirs: _Variation, pixels: np.ndarray) -> list[Stage]:
     """How large the picture becomes, how it is interpolated, and what is taken of it."""
-    told = []
-    for one in (ours, theirs):
-        recipe, resize = one.recipe, one.recipe.resize
-        size = recipe.resized((pixels.shape[0], pixels.shape[1]))
-        top, left, height, width = recipe.window(size)
-        kernel = "none" if resize is None else resize.method
-        if resize is not None and resize.method in ANTIALIASED and not resize.antialias:
-            kernel += " antialias=no"
-        place = f"{height}x{width} from {top + one.shift[0]},{left + one.shift[1]} on"
-        told.append((f"{size[0]}x{size[1]} ({''.join(resize_text(resize)) or 'no resize'})", kernel, place))
-    (size, kernel, place), (their_size, their_kernel, their_place) = told
-    same_size = size.split(" ")[0] == their_size.split(" ")[0]
+    (size, fit, kernel, place), (their_size, their_fit, their_kernel, their_place) = (
+        _words(one, pixels) for one in (ours, theirs)
+    )
+    same = size == their_size
     return [
-        Stage("size", size, size if same_size else their_size),
+        Stage("size", f"{size} ({fit})", f"{size} ({fit})" if same else f"{their_size} ({their_fit})"),
         Stage("interpolation", kernel, their_kernel),
         Stage("window", place, their_place),
     ]
+
+
+def _words(one: _Variation, pixels: np.ndarray) -> tuple[str, str, str, str]:
+    """The size after resizing, the step that does it, its kernel, and the window."""
+    recipe, resize = one.recipe, one.recipe.resize
+    resized = recipe.resized((pixels.shape[0], pixels.shape[1]))
+    top, left, height, width = recipe.window(resized)
+    kernel = "none" if resize is None else resize.method
+    if resize is not None and resize.method in ANTIALIASED and not resize.antialias:
+        kernel += " antialias=no"
+    place = f"{height}x{width} from {top + one.shift[0]},{left + one.shift[1]} on"
+    return f"{resized[0]}x{resized[1]}", "".join(resize_text(resize)) or "no resize", kernel, place
 
 
 def _of_size(given: np.ndarray, pixels: np.ndarray, front: Front) -> str:

@@ -18,7 +18,8 @@ from edgeort import lowering, model, sample, toolchain
 from edgeort.passes import PassContext, run_passes
 from tests.contract.engines import HOST, levels
 from tests.fuzz.compressed import compressed
-from tests.fuzz.corpus import UNFED, network, sparse, transformer, winograd
+from tests.fuzz.corpus import UNFED, network, sparse, transformer, winograd, write_inputs
+from tests.fuzz.pictures import pictures
 from tests.fuzz.quantised import quantised_network
 from tests.real_models.find import find
 
@@ -113,6 +114,25 @@ def test_small_transformer(tmp_path: Path) -> None:
     for n, rows in ((1, 1), (2, 37)):
         found = digests(path, tmp_path, CORES, "--shape", f"x={n}x{rows}x21", "--shape", f"mask={rows}")
         assert len(set(found.values())) == 1, found
+
+
+def test_pictures(tmp_path: Path) -> None:
+    plans = list(pictures())
+    ops = sorted({op for _, plan, _ in plans for op in plan.ops})
+    native, arm = toolchain.harness(HOST, ops), toolchain.harness(ARM, ops)
+    for name, plan, given in plans:
+        path = tmp_path / f"{name}.plan"
+        path.write_bytes(plan.to_bytes())
+        write_inputs(path, given)
+        options = ["--inputs", f"{path}.npy"]
+        found = {
+            (level, threads): bench([native], path, "--isa", level, *options, threads=threads)
+            for level in levels()
+            for threads in (1, 3)
+        }
+        for core in CORES[:2]:
+            found[core, 2] = bench([qemu(), "-cpu", core, arm], path, *options, threads=2)
+        assert len(set(found.values())) == 1, (name, found)
 
 
 def test_sample(tmp_path: Path) -> None:
