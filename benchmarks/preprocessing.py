@@ -57,7 +57,7 @@ def engine_of(front: Front, folder: Path, threads: int) -> Engine:
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "picture", values[:1], values[1:])
     model = ir.from_proto(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9))
     run_passes(model, PassContext())
-    add_picture(model, front.recipe, front.form, channels_last=False)
+    add_picture(model, front, channels_last=False)
     plan = lowering.lower(model)
     path = folder / f"{len(list(folder.iterdir()))}.plan"
     path.write_bytes(plan.to_bytes())

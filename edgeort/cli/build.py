@@ -147,7 +147,7 @@ def build(
         refuse_without_data(threshold, output=output, characters=characters, samples=samples)
     if tensor_input and preprocess is None:
         raise InputError("--tensor-input is about a recipe, and there is none", hint="add --preprocess RECIPE")
-    found = config.read(Path.cwd())
+    found = config.read(Path.cwd()) if model is None else None
     recipe, sound = _recipes(preprocess or (found.preprocess if found else None), tensor_input)
     path, said = choose_model(model, Path.cwd())
     profile = device_profiles.load(device)

@@ -11,6 +11,7 @@ import typer
 from edgeort.cli.common import ms, print_table, size
 from edgeort.cli.judging import LEFT_SHOWN, print_evaluation, print_ledger
 from edgeort.cli.providers import print_candidates
+from edgeort.recipes.sound import is_sound
 
 if TYPE_CHECKING:
     from edgeort.bench import Prediction
@@ -50,6 +51,8 @@ def print_result(result: BuildResult, path: Path, said: str) -> None:
     rows.append(("time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.seconds.items())))
     if result.pruning is not None:
         rows.insert(1, ("pruned", _pruned(result.pruning)))
+    if result.preprocess:
+        rows.insert(1, ("sound" if is_sound(result.preprocess) else "pictures", result.preprocess))
     if result.samples:
         rows.insert(1, ("samples", result.samples))
     print_table(f"{result.model} for {result.device}", rows)

@@ -16,6 +16,7 @@ from edgeort.passes import layout
 from edgeort.passes.edit import ints, is_op
 from edgeort.passes.quantised import HIGH, LOW, UNSIGNED_BIAS, quantity
 from edgeort.recipes.form import Form
+from edgeort.recipes.front import Front
 from edgeort.recipes.picture import FITS, METHODS, Recipe
 from edgeort.recipes.reference import LUMA, channels_of, table
 from edgeort.recipes.tail import PICTURE
@@ -24,14 +25,14 @@ DOMAIN = "edgeort.image"
 NAME = "Picture"
 
 
-def add_picture(model: ir.Model, recipe: Recipe, form: Form, *, channels_last: bool) -> None:
-    """Puts a bound recipe in front of the input that `form` describes, which the passes left `channels_last`."""
-    graph = model.graph
+def add_picture(model: ir.Model, front: Front, *, channels_last: bool) -> None:
+    """Puts the recipe in front of its input, which the passes left `channels_last` or not."""
+    graph, recipe, form = model.graph, front.recipe, front.form
     old = next(value for value in graph.inputs if value.name == form.name)
     result, levels, channels_last, gone = _taken_in(old, table(recipe, form), channels_last)
     picture = ir.Value(
         name=form.name,
-        shape=ir.Shape([*_sides(recipe, form), recipe.channels]),
+        shape=ir.Shape(front.picture.shape or ()),
         type=ir.TensorType(ir.DataType.UINT8),
     )
     constant = ir.Value(name=f"{form.name}_levels", const_value=ir.tensor(levels, name=f"{form.name}_levels"))
@@ -53,13 +54,6 @@ def add_picture(model: ir.Model, recipe: Recipe, form: Form, *, channels_last: b
     for reader in gone:
         graph.remove(reader, safe=True)
     model.opset_imports.setdefault(DOMAIN, 1)
-
-
-def _sides(recipe: Recipe, form: Form) -> tuple[int | str, int | str]:
-    """Of pictures: any, but where nothing resizes them."""
-    if recipe.resize is None and recipe.crop is None and form.size is not None:
-        return form.size
-    return f"{form.name}_height", f"{form.name}_width"
 
 
 def attributes_of(recipe: Recipe, form: Form, channels_last: bool) -> list[ir.Attr]:

@@ -166,6 +166,7 @@ def build(
         requirements=made.requirements,
         comparisons=tuple(attempt.comparisons),
         samples=sets.told,
+        preprocess=hearing.sound.text if hearing else "" if front is None else front.text(),
         postprocessing=None if behind is None else behind.about,
         pruning=None if pruned is None else pruned.result,
         sparse=made.sparse,

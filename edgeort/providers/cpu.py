@@ -89,7 +89,7 @@ def _lowered(graph: ir.Model, request: Request) -> tuple[ir.Model, PlanBuilder, 
         context = _run_passes(lowered, request)
         if request.front is not None:
             last = request.front.form.channels_last or request.io_layout == "nhwc"
-            add_picture(lowered, request.front.recipe, request.front.form, channels_last=last)
+            add_picture(lowered, request.front, channels_last=last)
     with stages.stage("lower"):
         plan = lowering.lower(lowered, None if request.ram_limit else rates_of(request.profile))
         plan.ram_limit = request.ram_limit or 0

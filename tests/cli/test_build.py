@@ -90,3 +90,16 @@ def test_bad_options(place: Path, monkeypatch: pytest.MonkeyPatch, options: list
     result = call("build", "m.onnx", *ON_HOST, "-o", "bad", *options)
     assert result.exit_code == 2 and words in result.stderr
     assert not Path("bad").exists()
+
+
+def test_the_recipe_of_edgeort_toml_is_that_of_its_model(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m.onnx").write_bytes((place / "m.onnx").read_bytes())
+    (tmp_path / "edgeort.toml").write_text('[model]\npath = "m.onnx"\n[preprocess]\nsteps = "unit; crops 3"\n')
+    result = call("build", *ON_HOST, "-o", "b")
+    assert result.exit_code == 2 and "step 2, 'crops 3': unknown; 'crop' is near" in result.stderr
+    (tmp_path / "edgeort.toml").write_text('[model]\npath = "m.onnx"\n[preprocess]\nsteps = "unit"\n')
+    result = call("build", *ON_HOST, "--provider", "cpu", "-o", "b")
+    assert result.exit_code == 0 and "pictures  input=x; from=rgb; resize 12x12 bilinear; rgb" in result.stdout
+    plain = call("build", "m.onnx", *ON_HOST, "--provider", "cpu", "-o", "t")
+    assert plain.exit_code == 0 and "pictures" not in plain.stdout

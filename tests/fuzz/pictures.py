@@ -12,8 +12,8 @@ from edgeort import lowering
 from edgeort.lowering.plan import PlanBuilder
 from edgeort.passes import PassContext, run_passes
 from edgeort.passes.add_picture import add_picture
-from edgeort.recipes import picture_steps
-from edgeort.recipes.form import form_of
+from edgeort.recipes.front import bind
+from edgeort.recipes.picture_steps import parse
 from edgeort.values import Value
 
 _PLANES, _LAST, _GRAY = (1, 3, 12, 10), (1, 12, 10, 3), (1, 1, 12, 10)
@@ -42,8 +42,11 @@ def pictures() -> Iterator[tuple[str, PlanBuilder, list[np.ndarray]]]:
     cases.append(("quantised", "imagenet", _PLANES, _QUANTISED))
     for name, text, dims, body in cases:
         graph = ir.from_proto(_model(dims, body))
-        form = form_of([Value("x", "float32", dims)])
-        recipe = picture_steps.parse(text).bound(form)
+        front = bind(parse(text), [Value("x", "float32", dims)], built_in=True)
         run_passes(graph, PassContext())
-        add_picture(graph, recipe, form, channels_last=form.channels_last)
-        yield f"picture_{name}", lowering.lower(graph), [rng.integers(0, 256, (25, 31, recipe.channels), np.uint8)]
+        add_picture(graph, front, channels_last=front.form.channels_last)
+        yield (
+            f"picture_{name}",
+            lowering.lower(graph),
+            [rng.integers(0, 256, (25, 31, front.recipe.channels), np.uint8)],
+        )

@@ -17,6 +17,7 @@ from edgeort.passes import PassContext, run_passes
 from edgeort.passes.add_picture import add_picture
 from edgeort.recipes import picture_steps, reference
 from edgeort.recipes.form import Form, form_of
+from edgeort.recipes.front import Front
 from edgeort.values import Value
 from tests.kernels.support import LEVELS, open_plan, parse, same_bits
 
@@ -36,7 +37,7 @@ def lowered(text: str, value: Value, body: str = "y = Neg (x)", constants: dict[
     dims = ",".join(str(dim) for dim in value.shape or ())
     graph = ir.from_proto(parse(f"g ({kind}[{dims}] x) => ({kind}[{dims}] y) {{ {body} }}", constants))
     run_passes(graph, PassContext())
-    add_picture(graph, recipe, form, channels_last=form.channels_last)
+    add_picture(graph, Front(recipe, form), channels_last=form.channels_last)
     return lowering.lower(graph), recipe, form
 
 
@@ -135,14 +136,14 @@ def test_quantisation_is_taken_in(dtype: type, tmp_path: Path, rng: np.random.Ge
         "wz": np.int8(0),
     }
     value = Value("x", "float32", (1, 3, 24, 20))
-    body = f"q = QuantizeLinear (x, s, z) d = DequantizeLinear (q, s, z) {CONV}".replace("y = Conv", "y = Conv")
+    body = f"q = QuantizeLinear (x, s, z) d = DequantizeLinear (q, s, z) {CONV}"
     form = form_of([value])
     recipe = picture_steps.parse("imagenet").bound(form)
     text = f"g (float[1,3,24,20] x) => (float[1,8,12,10] y) {{ {body} }}"
     graph = ir.from_proto(parse(text, constants))
     run_passes(graph, PassContext())
     plain = lowering.lower(graph)
-    add_picture(graph, recipe, form, channels_last=False)
+    add_picture(graph, Front(recipe, form), channels_last=False)
     plan = lowering.lower(graph)
     assert [node.op for node in plan.nodes][:1] == ["Picture"]
     assert len(plan.nodes) <= len(plain.nodes), "the quantisation is a part of the table"
