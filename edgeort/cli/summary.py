@@ -11,7 +11,6 @@ import typer
 from edgeort.cli.common import ms, print_table, size
 from edgeort.cli.judging import LEFT_SHOWN, print_evaluation, print_ledger
 from edgeort.cli.providers import print_candidates
-from edgeort.recipes.sound import is_sound
 
 if TYPE_CHECKING:
     from edgeort.bench import Prediction
@@ -52,7 +51,7 @@ def print_result(result: BuildResult, path: Path, said: str) -> None:
     if result.pruning is not None:
         rows.insert(1, ("pruned", _pruned(result.pruning)))
     if result.preprocess:
-        rows.insert(1, ("sound" if is_sound(result.preprocess) else "pictures", result.preprocess))
+        rows.insert(1, (_kind(result.preprocess), result.preprocess))
     if result.samples:
         rows.insert(1, ("samples", result.samples))
     print_table(f"{result.model} for {result.device}", rows)
@@ -69,6 +68,12 @@ def print_result(result: BuildResult, path: Path, said: str) -> None:
         print_evaluation(result.evaluation, "the bundle against the float model")
     for sentence in result.refusals:
         typer.echo(f"note: {sentence}", err=True)
+
+
+def _kind(recipe: str) -> str:
+    from edgeort.recipes.sound import is_sound
+
+    return "sound" if is_sound(recipe) else "pictures"
 
 
 def _after(made: dict[str, Any]) -> str:
