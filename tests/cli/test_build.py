@@ -99,7 +99,8 @@ def test_the_recipe_of_edgeort_toml_is_that_of_its_model(place: Path, tmp_path: 
     result = call("build", *ON_HOST, "-o", "b")
     assert result.exit_code == 2 and "step 2, 'crops 3': unknown; 'crop' is near" in result.stderr
     (tmp_path / "edgeort.toml").write_text('[model]\npath = "m.onnx"\n[preprocess]\nsteps = "unit"\n')
-    result = call("build", *ON_HOST, "--provider", "cpu", "-o", "b")
-    assert result.exit_code == 0 and "pictures  input=x; from=rgb; resize 12x12 bilinear; rgb" in result.stdout
-    plain = call("build", "m.onnx", *ON_HOST, "--provider", "cpu", "-o", "t")
-    assert plain.exit_code == 0 and "pictures" not in plain.stdout
+    result = call("build", *ON_HOST, "--provider", "cpu", "-o", "b", "--json")
+    told = "input=x; from=rgb; resize 12x12 bilinear; rgb; scale=1/255"
+    assert result.exit_code == 0 and json.loads(result.stdout)["preprocess"] == told
+    plain = call("build", "m.onnx", *ON_HOST, "--provider", "cpu", "-o", "t", "--json")
+    assert plain.exit_code == 0 and json.loads(plain.stdout)["preprocess"] == ""
