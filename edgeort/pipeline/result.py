@@ -23,8 +23,8 @@ class BuildResult:
     needs. `precisions` counts nodes by precision, `weights` those with weights by how these are stored, `not_int8` says
     of quantised layers why they run in float. `samples` says which samples calibrated and which judged,
     `postprocessing` the recipe behind the model and its outputs, `pruning` which channels or weights went, `sparse`
-    which weights are stored without their zeros, `quantization` is what made the int8 model, `evaluation` what the bundle's answers are worth, `prediction` how long it should take on a device
-    that is not here.
+    which weights are stored without their zeros, `quantization` is what made the int8 model, `evaluation` what the
+    bundle's answers are worth, `prediction` how long it should take on a device that is not here.
     """
 
     bundle: Path
