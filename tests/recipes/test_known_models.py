@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import edgeort
-from edgeort.recipes.picture import parse
+from edgeort.recipes.picture_steps import parse
 from edgeort.validate.metrics.boxes import decode
 from tests.models import HOST
 from tests.real_models.find import find, pictures

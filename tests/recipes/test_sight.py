@@ -10,7 +10,7 @@ import pytest
 
 from edgeort.model.bodies.builder import Writer
 from edgeort.recipes.front import bind
-from edgeort.recipes.picture import parse
+from edgeort.recipes.picture_steps import parse
 from edgeort.recipes.sight import PictureSight
 from edgeort.values import Value
 from tests.kernels.support import reference
