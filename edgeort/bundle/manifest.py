@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgeort import records
 from edgeort.device_profiles import Measured
@@ -17,8 +17,10 @@ from edgeort.elements import NAMES
 from edgeort.errors import BundleError
 from edgeort.providers import Node
 from edgeort.recipes.front import Front
-from edgeort.recipes.hearing import Hearing
 from edgeort.values import Value
+
+if TYPE_CHECKING:
+    from edgeort.recipes.hearing import Hearing
 
 FORMAT = 3
 NAME = "manifest.json"
@@ -106,6 +108,8 @@ class Manifest:
     @property
     def hearing(self) -> Hearing | None:
         """How a signal becomes an input of the model; None where the bundle takes none. Raises BundleError."""
+        from edgeort.recipes.hearing import Hearing
+
         return None if self.sound is None else Hearing.from_dict(self.sound)
 
     @property

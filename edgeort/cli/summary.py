@@ -52,7 +52,7 @@ def print_result(result: BuildResult, path: Path, said: str) -> None:
     if result.pruning is not None:
         rows.insert(1, ("pruned", _pruned(result.pruning)))
     if result.preprocess:
-        rows.insert(1, ("pictures", result.preprocess))
+        rows.insert(1, (_kind(result.preprocess), result.preprocess))
     if result.samples:
         rows.insert(1, ("samples", result.samples))
     print_table(f"{result.model} for {result.device}", rows)
@@ -69,6 +69,12 @@ def print_result(result: BuildResult, path: Path, said: str) -> None:
         print_evaluation(result.evaluation, "the bundle against the float model")
     for sentence in result.refusals:
         typer.echo(f"note: {sentence}", err=True)
+
+
+def _kind(recipe: str) -> str:
+    from edgeort.recipes.sound import is_sound
+
+    return "sound" if is_sound(recipe) else "pictures"
 
 
 def _after(made: dict[str, Any]) -> str:

@@ -27,11 +27,14 @@ def test_build_says_what_comes_out(tmp_path: Path):
 def test_the_recipe_of_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "labels.txt").write_text("\n".join("abcdefghij"))
-    (tmp_path / "edgeort.toml").write_text('[postprocess]\nsteps = "top-k 1 labels=labels.txt"\n')
-    result = call("build", sample.path(), *ON_HOST, "-o", "b", "--json")
+    model = f'[model]\npath = "{sample.path()}"\n'
+    (tmp_path / "edgeort.toml").write_text(f'{model}[postprocess]\nsteps = "top-k 1 labels=labels.txt"\n')
+    result = call("build", *ON_HOST, "-o", "b", "--json")
     assert result.exit_code == 0, result.output
     made = json.loads(result.stdout)["postprocessing"]
     assert made == {"recipe": "top-k 1 labels=labels.txt", "outputs": ["label", "score", "class"]}
+    result = call("build", sample.path(), *ON_HOST, "-o", "b2", "--json")  # the recipe is that of the folder's model
+    assert json.loads(result.stdout)["postprocessing"] is None
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,9 @@ def listener(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bundle(listener: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("bundles") / "listener"
-    edgeort.build(listener, HOST, out, preprocess=read_sound(RECIPE), postprocess="softmax; top-k 2", keep_stages=True)
+    after = "softmax; top-k 2"
+    done = edgeort.build(listener, HOST, out, preprocess=read_sound(RECIPE), postprocess=after, keep_stages=True)
+    assert done.preprocess == read_sound(RECIPE).text and done.postprocessing is not None
     return out
 
 
