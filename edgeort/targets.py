@@ -59,8 +59,8 @@ _WIN: dict[str, Any] = {"library": "edgeort.dll", "exe": "edgeort_bench.exe", "l
 # Apple's linker alone makes programs for these.
 _IOS: dict[str, Any] = {"library": "libedgeort.a", "exe": ""}
 
-# os, arch, triple of the library, triple of the harness, ISA levels. (Android: zig takes no API level below 29, and writes none
-# into a library; what it may call is BIONIC.)
+# os, arch, triple of the library, triple of the harness, ISA levels. (Of Android, zig takes no API level below 29, and
+# writes none into a library: what that may call is in BIONIC.)
 TARGETS: tuple[Target, ...] = (
     Target("linux", "x86_64", "x86_64-linux-gnu.2.28", "x86_64-linux-musl", _X86, **_STATIC),
     Target("linux", "aarch64", "aarch64-linux-gnu.2.28", "aarch64-linux-musl", _ARM, **_STATIC),
@@ -69,39 +69,39 @@ TARGETS: tuple[Target, ...] = (
     ),
     Target("android", "aarch64", "aarch64-linux-android.29", "aarch64-linux-musl", _ARM, **_STATIC),
     Target(
-        "android",
-        "armv7",
-        "arm-linux-androideabi.29",
-        "arm-linux-musleabi",
-        ("neon32",),
-        cpu="cortex_a7",
-        compile_flags=("-mfloat-abi=softfp",),
+        "android", "armv7", "arm-linux-androideabi.29", "arm-linux-musleabi", ("neon32",), cpu="cortex_a7",
+        compile_flags=("-mfloat-abi=softfp",), **_STATIC,
+    ),
+    Target(  # an emulator may hide AVX2 from the system in it
+        "android", "x86_64", "x86_64-linux-android.29", "x86_64-linux-musl", ("generic", *_X86), cpu="x86_64_v2",
         **_STATIC,
     ),
-    # An emulator may hide AVX2 from the system in it
-    Target("android", "x86_64", "x86_64-linux-android.29", "x86_64-linux-musl", ("generic", *_X86), **_STATIC),
     Target("macos", "aarch64", "aarch64-macos.12.0", "aarch64-macos.12.0", _ARM, **_MAC),
     Target("windows", "x86_64", "x86_64-windows-gnu", "x86_64-windows-gnu", _X86, **_WIN),
     Target("ios", "aarch64", "aarch64-ios.15.0", "aarch64-ios.15.0", _ARM, **_IOS),
     Target("ios-simulator", "aarch64", "aarch64-ios.15.0-simulator", "aarch64-ios.15.0-simulator", _ARM, **_IOS),
     Target("ios-simulator", "x86_64", "x86_64-ios.15.0-simulator", "x86_64-ios.15.0-simulator", ("v3",), **_IOS),
-)
-
-# What the Android library may call in the phone's libc. Zig ships no Android libc, so the library is linked against a
-# stub with exactly these: a call of anything else fails at link. Each is in bionic since API level 21 and
-# takes no struct whose layout musl and bionic could see differently.
-BIONIC = (
-    "close", "clock_gettime", "free", "getauxval", "lseek", "malloc", "memcmp", "memcpy", "memmove", "memset", "mmap",
-    "madvise", "munmap", "open", "pthread_create", "pthread_join", "read", "snprintf", "strcmp", "strlen", "strncmp",
-    "strstr", "strtoul", "syscall", "vsnprintf",
 )  # fmt: skip
+
+# What the Android library may call, by the library of the phone that has it. Zig ships no Android libc, so ours is
+# linked against stubs with exactly these: a call of anything else fails at link. Each is in bionic since API level 21 and
+# takes no struct whose layout musl and bionic could see differently. (On 32-bit Arm those of lseek, mmap and
+# clock_gettime are different: core/platform_posix.cc does not call them there.)
+BIONIC = {
+    "libc": (
+        "close", "clock_gettime", "free", "getauxval", "lseek", "malloc", "memcmp", "memcpy", "memmove", "memset",
+        "mmap", "madvise", "munmap", "open", "pthread_create", "pthread_join", "read", "snprintf", "strcmp", "strlen",
+        "strncmp", "strstr", "strtoul", "syscall", "vsnprintf",
+    ),
+    "libm": ("fma", "fmaf"),  # where the CPU has no such instruction
+}  # fmt: skip
 
 # What the adapters of other engines, and the harness over them, may call beside those, by the library that has it.
 BIONIC_ENGINES = {
     "libc": (
-        *BIONIC, "__libc_init", "calloc", "fclose", "fflush", "fgets", "fopen", "fprintf", "fputc", "fputs", "fread",
-        "fwrite", "getenv", "printf", "putchar", "puts", "qsort", "stderr", "stdin", "stdout", "strchr", "strrchr",
-        "strtod", "strtol", "strtoll", "strtoull",
+        *BIONIC["libc"], "__libc_init", "calloc", "fclose", "fflush", "fgets", "fopen", "fprintf", "fputc", "fputs",
+        "fread", "fwrite", "getenv", "printf", "putchar", "puts", "qsort", "stderr", "stdin", "stdout", "strchr",
+        "strrchr", "strtod", "strtol", "strtoll", "strtoull",
     ),
     "libm": ("log10",),
     "libdl": ("dladdr", "dlopen", "dlsym"),

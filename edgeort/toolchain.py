@@ -51,7 +51,7 @@ COMPILE = (
 
 
 SMALL = ("-Os",)  # of the harness's own code, which is in every bundle and in no timed run
-C = ("-x", "c", "-std=c11")  # behind COMPILE
+C = ("-x", "c", "-std=gnu11")  # behind COMPILE
 
 
 @functools.cache
@@ -154,7 +154,7 @@ def _units(
                 units.append(_Unit(path, kernels_triple, (*base, macro)))
                 continue
             for level in own:
-                cpu = (f"-mcpu={LEVELS[level]}",) if LEVELS[level] else ()
+                cpu = (f"-mcpu={LEVELS[level]}",) if LEVELS[level] else _cpu(to)
                 units.append(_Unit(path, kernels_triple, (*pic, *cpu, f"-DEDGEORT_ISA={level}")))
     return units
 
@@ -196,8 +196,8 @@ def library(
         return _archive(to, objects)
 
     if to.os == "android":
-        flags += ["-nostdlib"]
-        objects = [*objects, _bionic_stub(to, "libc", BIONIC)]
+        flags += ["-nostdlib", "-Wl,--as-needed"]
+        objects = [*objects, *(_bionic_stub(to, *names) for names in BIONIC.items()), *_builtins(to)]
 
     def make(path: Path) -> None:
         _zig([*flags, *(str(o) for o in objects), "-o", str(path)])
@@ -240,6 +240,27 @@ def _bionic_stub(to: Target, library: str, names: Sequence[str]) -> Path:
 
     source = cached("stub.c", (text,), lambda path: _write(path, text))
     return cached(f"{library}.so", (text, *flags), lambda path: _zig([*flags, str(source), "-o", str(path)]))
+
+
+def _builtins(to: Target) -> list[Path]:
+    """What 32-bit Arm has no instructions for, such as divisions of 64 bits: with -nostdlib nothing links it."""
+    if to.arch != "armv7":
+        return []
+    flags = (
+        "-target",
+        to.exe_triple,
+        f"-mcpu={to.cpu}",
+        "-O",
+        "ReleaseFast",
+        "-fPIC",
+        "-fstrip",
+        "-ffunction-sections",
+    )
+
+    def make(path: Path) -> None:
+        _zig([*flags, str(Path(_compiler()).parent / "lib/compiler_rt.zig"), f"-femit-bin={path}"], "build-lib")
+
+    return [cached("compiler_rt.a", (compiler_version(), *flags), make)]
 
 
 def _pic(to: Target) -> tuple[str, ...]:

@@ -82,7 +82,7 @@ def test_library_and_harness_link(to: toolchain.Target):
 
 def test_android_library_fits_the_phone():
     elf = read_elf(toolchain.library(ANDROID, OPS))
-    assert elf.undefined <= set(toolchain.BIONIC)
+    assert elf.undefined <= set(toolchain.BIONIC["libc"])
     assert elf.needed == ["libc.so"] and elf.soname == "libedgeort.so"
     assert elf.loads and all(alignment == 16384 for alignment in elf.loads)
 
@@ -96,7 +96,7 @@ def test_libraries_export_the_c_api_and_nothing_else():
 
 
 def test_android_refuses_a_function_that_phones_lack(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(toolchain, "BIONIC", tuple(name for name in toolchain.BIONIC if name != "mmap"))
+    monkeypatch.setitem(toolchain.BIONIC, "libc", tuple(n for n in toolchain.BIONIC["libc"] if n != "mmap"))
     with pytest.raises(ToolchainError, match="mmap"):
         toolchain.library(ANDROID, OPS)
 

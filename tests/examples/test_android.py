@@ -1,4 +1,4 @@
-"""examples/android: the app fits the package that `edgeort package` writes, as far as compilers without the SDK can tell."""
+"""examples/android: the app fits the package that `edgeort package` writes, as far as can be told without the SDK."""
 
 from __future__ import annotations
 

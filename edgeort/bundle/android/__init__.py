@@ -16,12 +16,12 @@ from edgeort.bundle import notices
 from edgeort.bundle.android import aar, compiling, module, names, native, readme
 from edgeort.bundle.packages import Package, Wishes
 from edgeort.bundle.reading import Bundle
+from edgeort.elements import NAMES
 from edgeort.errors import UnsupportedError
 from edgeort.toolchain import held_levels, target
 
-_NUMBERS = frozenset(
-    "float32 uint8 int8 uint16 int16 int32 int64 bool float16 float64 uint32 uint64 bfloat16".split()
-)  # ElementType.java has these
+# ElementType.java has these.
+_NUMBERS = frozenset(NAMES[: NAMES.index("bfloat16") + 1])
 
 
 def package(bundle: Bundle, wishes: Wishes) -> Package:
@@ -35,7 +35,7 @@ def package(bundle: Bundle, wishes: Wishes) -> Package:
     contents |= {**licences, "README.md": readme.text(manifest, has_aar=compiling.has_javac()).encode()}
     notes = _notes(bundle)
     if compiling.has_javac():
-        classes = compiling.classes_jar(module.sources(manifest))
+        classes = compiling.classes_jar(module.sources(manifest), names.library(manifest.model))
         contents[f"{name}.aar"] = aar.aar(manifest, classes, libraries, bundle.artefact, licences[notices.NOTICE])
     about = {"abis": list(abis), "java_package": names.java_package(manifest.model), "tools": compiling.versions()}
     rows = [("classes", f"{names.java_package(manifest.model)}.EdgeortModel")]

@@ -17,7 +17,7 @@ minCompileSdk={min_sdk}
 
 def aar(manifest: Manifest, classes: bytes, libraries: dict[str, Path], plan: Path, notice: bytes) -> bytes:
     """The archive. `classes` is classes.jar, `libraries` are by ABI."""
-    package = names.java_package(manifest.model)
+    package, asset = names.java_package(manifest.model), f"assets/{names.asset(manifest.model)}"
     xml = module.MANIFEST.format(package=f'\n    package="{package}"', min_sdk=module.MIN_SDK)
     files = {
         "AndroidManifest.xml": xml.encode(),
@@ -25,9 +25,10 @@ def aar(manifest: Manifest, classes: bytes, libraries: dict[str, Path], plan: Pa
         "META-INF/com/android/build/gradle/aar-metadata.properties": _METADATA.format(min_sdk=module.MIN_SDK).encode(),
         "R.txt": b"",
         "classes.jar": classes,
-        f"assets/{names.asset(manifest.model)}": plan.read_bytes(),
+        asset: plan.read_bytes(),
         "proguard.txt": module.rules(manifest),
     }
     for abi, library in libraries.items():
         files[f"jni/{abi}/lib{names.library(manifest.model)}.so"] = library.read_bytes()
-    return archive(dict(sorted(files.items())))
+    # Classes are compressed in the archive, once; a plan hardly gets smaller, and must not be in an app.
+    return archive(dict(sorted(files.items())), stored=(asset,))

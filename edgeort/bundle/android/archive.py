@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Container, Mapping
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a .zip can hold
 
 
-def archive(files: Mapping[str, bytes]) -> bytes:
-    """The files as one archive, in their order: stored, since compressed bytes would depend on the version of zlib."""
+VERSION = zlib.ZLIB_RUNTIME_VERSION  # which decides how compressed bytes look
+
+
+def archive(files: Mapping[str, bytes], stored: Container[str] = ()) -> bytes:
+    """The files as one archive, in their order, compressed but for those that are to be `stored`."""
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as out:
+    with zipfile.ZipFile(stream, "w") as out:
         for name, data in files.items():
             info = zipfile.ZipInfo(name, _EPOCH)
             info.create_system = 3  # Unix, whatever the machine
             info.external_attr = 0o100644 << 16
-            out.writestr(info, data)
+            info.compress_type = zipfile.ZIP_STORED if name in stored else zipfile.ZIP_DEFLATED
+            out.writestr(info, data, compresslevel=9)
     return stream.getvalue()

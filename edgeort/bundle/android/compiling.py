@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edgeort.bundle.android.archive import archive
+from edgeort.bundle.android.archive import VERSION, archive
 from edgeort.errors import ToolchainError
 
 JAVA = "8"  # the class files that every Android Gradle plugin takes
@@ -35,8 +35,8 @@ def has_kotlinc() -> bool:
 
 
 def versions() -> dict[str, str]:
-    """The compilers that are here: their versions decide the bytes of the class files."""
-    found = {}
+    """Of what decides the bytes of classes and archives: the compilers that are here, and zlib."""
+    found = {"zlib": VERSION}
     for name, command in (("javac", "javac"), ("kotlinc", "kotlinc")):
         if shutil.which(command):
             said = subprocess.run([command, "-version"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
@@ -45,12 +45,15 @@ def versions() -> dict[str, str]:
     return found
 
 
-def classes_jar(sources: Mapping[str, bytes]) -> bytes:
-    """The classes of `sources`, {file name: text}, of Java and Kotlin. ToolchainError with what a compiler said."""
+def classes_jar(sources: Mapping[str, bytes], name: str) -> bytes:
+    """The classes of `sources`, {file name: text}, of Java and Kotlin; `name` is that of Kotlin's module.
+
+    ToolchainError with what a compiler said.
+    """
     with tempfile.TemporaryDirectory(prefix="edgeort-") as scratch:
-        folder, stubs, out = (Path(scratch) / name for name in ("sources", "stubs", "classes"))
-        for name, text in sources.items():
-            path = folder / name
+        folder, stubs, out = (Path(scratch) / part for part in ("sources", "stubs", "classes"))
+        for place, text in sources.items():
+            path = folder / place
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(text)
         java, kotlin = sorted(folder.rglob("*.java")), sorted(folder.rglob("*.kt"))
@@ -59,9 +62,12 @@ def classes_jar(sources: Mapping[str, bytes]) -> bytes:
         _run([*javac, "-Werror", "-cp", str(stubs), "-d", str(out), *map(str, java)])
         if kotlin and has_kotlinc():
             seen = f"{stubs}{os.pathsep}{out}"
-            _run(["kotlinc", "-jvm-target", "1.8", "-cp", seen, "-d", str(out), *map(str, kotlin)])
+            _run(
+                ["kotlinc", "-module-name", name, "-jvm-target", "1.8", "-cp", seen, "-d", str(out), *map(str, kotlin)]
+            )
         found = sorted(path for path in out.rglob("*") if path.is_file())
-        return archive({path.relative_to(out).as_posix(): path.read_bytes() for path in found})
+        classes = {path.relative_to(out).as_posix(): path.read_bytes() for path in found}
+        return archive(classes, stored=classes)
 
 
 def _run(command: Sequence[str]) -> None:

@@ -35,7 +35,7 @@ _MANIFEST = """\
 <manifest xmlns:android="http://schemas.android.com/apk/res/android" />
 """
 _GRADLE = """\
-// The model {model} for Android. In settings.gradle.kts: include(":{identifier}"); in the app: implementation(project(":{identifier}"))
+// The model {model} for Android. In settings.gradle.kts: include(":{identifier}")
 plugins {{
     id("com.android.library")
     id("org.jetbrains.kotlin.android")
@@ -72,14 +72,14 @@ def sources(manifest: Manifest) -> dict[str, bytes]:
     package = names.java_package(manifest.model)
     about = {"library": names.library(manifest.model), "asset": names.asset(manifest.model)}
     bundled = _BUNDLED.format(package=package, threads=manifest.threads, **about)
-    found = {
-        path.name: path.read_text(encoding="utf-8") for path in SOURCES.iterdir() if path.suffix in (".java", ".kt")
-    }
-    found = {
-        name: re.sub(rf"^package {_TEMPLATE}\b", f"package {package}", text, flags=re.M) for name, text in found.items()
-    }
+    paths = (path for path in SOURCES.iterdir() if path.suffix in (".java", ".kt"))
+    found = {path.name: _named(path.read_text(encoding="utf-8"), package) for path in paths}
     folder = package.replace(".", "/")
     return {f"{folder}/{name}": text.encode() for name, text in sorted({**found, "Bundled.java": bundled}.items())}
+
+
+def _named(source: str, package: str) -> str:
+    return re.sub(rf"^package {_TEMPLATE}\b", f"package {package}", source, flags=re.MULTILINE)
 
 
 def rules(manifest: Manifest) -> bytes:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 
 # Words that no part of a Java package may be (Java Language Specification 3.9), and Kotlin's hard keywords.
-_RESERVED = frozenset(
-    "abstract as assert boolean break byte case catch char class const continue default do double else enum extends "
-    "false final finally float for fun goto if implements import in instanceof int interface is long native new null "
-    "object package private protected public return short static strictfp super switch synchronized this throw throws "
-    "transient true try typealias typeof val var void volatile when while".split()
-)
+_RESERVED = frozenset({
+    "abstract", "as", "assert", "boolean", "break", "byte", "case", "catch", "char", "class", "const", "continue",
+    "default", "do", "double", "else", "enum", "extends", "false", "final", "finally", "float", "for", "fun", "goto",
+    "if", "implements", "import", "in", "instanceof", "int", "interface", "is", "long", "native", "new", "null",
+    "object", "package", "private", "protected", "public", "return", "short", "static", "strictfp", "super", "switch",
+    "synchronized", "this", "throw", "throws", "transient", "true", "try", "typealias", "typeof", "val", "var",
+    "void", "volatile", "when", "while",
+})  # fmt: skip
 
 
 def identifier(model: str) -> str:

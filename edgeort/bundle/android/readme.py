@@ -31,9 +31,9 @@ val model = withContext(Dispatchers.IO) {{ EdgeortModel.open(context) }}   // Au
 {call}
 ```
 
-It takes {inputs}, and gives {outputs}. `model.inputs()` and `model.outputs()` say so, too. A run that fails throws EdgeortException
-with the reason; a closed model, IllegalStateException. Any thread may call; runs follow one another. From Java: `runHere` on the
-thread that calls, `runAsync` for a CompletableFuture.
+It takes {inputs}, and gives {outputs}. `model.inputs()` and `model.outputs()` say so, too.
+A run that fails throws EdgeortException with the reason; a closed model, IllegalStateException. Any thread may call; runs
+follow one another. From Java: `runHere` on the thread that calls, `runAsync` for a CompletableFuture.
 """
 
 
@@ -43,7 +43,8 @@ def text(manifest: Manifest, *, has_aar: bool) -> str:
     dependency = f'implementation(project(":{identifier}"))'
     how = f'with `include(":{identifier}")` in `settings.gradle.kts` and the folder `{identifier}/` beside it.'
     if has_aar:
-        how += f' Or, without a module: `{identifier}.aar` in `libs/`, and `implementation(files("libs/{identifier}.aar"))`.'
+        archive = f"{identifier}.aar"
+        how += f' Or, without a module: `{archive}` in `libs/`, and `implementation(files("libs/{archive}"))`.'
     return _HEAD.format(
         model=manifest.model,
         min_sdk=module.MIN_SDK,
@@ -69,8 +70,5 @@ def _call(manifest: Manifest) -> str:
         known = all(isinstance(dim, int) for dim in shape)
         dims = "" if known else "".join(f", {dim if isinstance(dim, int) else 1}" for dim in shape)
         return f"val outputs = model.run(floats{dims})   // a FloatArray\nval first = outputs[0].floats()"
-    return (
-        "val outputs = model.run(Tensor.of(ElementType."
-        + first.dtype.upper()
-        + ", buffer, ...))   // a direct ByteBuffer"
-    )
+    tensor = f"Tensor.of(ElementType.{first.dtype.upper()}, buffer, shape...)"
+    return f"val outputs = model.run({tensor})   // a direct ByteBuffer"

@@ -89,8 +89,8 @@ int main(int argc, char** argv) {
   int (*on_load)(void**, void*) = (int (*)(void**, void*))dlsym(library, "JNI_OnLoad");
   if (!on_load || on_load(&vm, NULL) != 0x00010006) return printf("it does not load\n"), 1;
 
-  const int64_t handle = CALL(int64_t, "open", (Env*, void*, int, int64_t, int64_t, int))(
-      env, NULL, open(argv[2], O_RDONLY), atoll(argv[3]), atoll(argv[4]), 2);
+  const int64_t handle = CALL(int64_t, "open", (Env*, void*, int, int64_t, int64_t, int))(env, NULL, open(argv[2], O_RDONLY),
+                                                                                          atoll(argv[3]), atoll(argv[4]), 2);
   printf("copied: %d\n", CALL(uint8_t, "isCopied", (Env*, void*, int64_t))(env, NULL, handle));
   const Array* name = CALL(Array*, "name", (Env*, void*, int64_t, uint8_t, int))(env, NULL, handle, 0, 0);
   printf("input: %.*s\n", (int)name->n, (const char*)name->data);
@@ -98,7 +98,8 @@ int main(int argc, char** argv) {
   for (int i = 5; i < argc; ++i) count *= dims[i - 5] = atoll(argv[i]);
   float* values = malloc((size_t)count * 4);
   for (int64_t i = 0; i < count; ++i) values[i] = (float)(i + 1);
-  CALL(void, "setInput", (Env*, void*, int64_t, int, int, Array*, Array*))(env, NULL, handle, 0, 0, made(argc - 5, dims), made(count * 4, values));
+  CALL(void, "setInput", (Env*, void*, int64_t, int, int, Array*, Array*))(env, NULL, handle, 0, 0, made(argc - 5, dims),
+                                                                           made(count * 4, values));
   CALL(void, "run", (Env*, void*, int64_t))(env, NULL, handle);
   const Array* found = CALL(Array*, "output", (Env*, void*, int64_t, int))(env, NULL, handle, 0);
   printf("run:");

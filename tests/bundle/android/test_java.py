@@ -90,7 +90,7 @@ def test_misuse_is_an_exception(app: App, bundle: Path):
         ("before", "the model ends beyond its file"),
         ("empty", "the model ends beyond its file"),
         ("half", "the plan is truncated"),
-        ("elsewhere", "this is not a plan of edgeort"),
+        ("elsewhere", "not an edgeort plan"),
         ("no such file", "/nowhere: /nowhere (No such file or directory)"),
         ("too few", "the model has 1 inputs, not 0"),
         ("other shape", 'input "x": dimension 1 must be 8, not 4'),

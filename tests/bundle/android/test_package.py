@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import shutil
 import struct
 import xml.etree.ElementTree as ET
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
@@ -77,14 +75,12 @@ def test_a_library_is_one_that_android_loads(package: Path, abi: str):
     assert (elf.machine, elf.soname) == (native.ABIS[abi].replace("armv7", "arm"), "libedgeort_m.so")
     assert set(elf.needed) <= {"libc.so", "libm.so"} and "libc.so" in elf.needed
     assert elf.alignments and all(alignment == 16384 for alignment in elf.alignments)
-    assert all(
-        protection & 3 != 3 and protection & 5 != 7 for protection in elf.protections
-    )  # none to write and execute
+    assert all(protection & 3 != 3 for protection in elf.protections)  # nothing is written and executed
     assert not elf.has_text_relocations
     header = (RUNTIME / "include/edgeort.h").read_text()
     own = elf.defined - {"JNI_OnLoad"}
     assert own != elf.defined and all(name.startswith("edgeort_") and f"{name}(" in header for name in own)
-    assert {name for name in elf.undefined if not name.startswith("__aeabi_")} <= {*BIONIC, "fmaf"}
+    assert elf.undefined <= {*BIONIC["libc"], *BIONIC["libm"]}
 
 
 def test_the_archive_is_an_aar(archive: zipfile.ZipFile, package: Path):
@@ -105,8 +101,10 @@ def test_the_archive_is_an_aar(archive: zipfile.ZipFile, package: Path):
 def test_its_classes_are_what_every_android_tool_reads(archive: zipfile.ZipFile):
     jar = zipfile.ZipFile(io.BytesIO(archive.read("classes.jar")))
     assert {"edgeort/m/EdgeortModel.class", "edgeort/m/Native.class"} <= set(jar.namelist())
-    assert not [name for name in jar.namelist() if not name.startswith("edgeort/m/")]  # Android's own are not in it
-    for name in jar.namelist():
+    assert not [
+        name for name in jar.namelist() if not name.startswith(("edgeort/m/", "META-INF/"))
+    ]  # Android's own are not in it
+    for name in (name for name in jar.namelist() if name.endswith(".class")):
         magic, _, major = struct.unpack(">IHH", jar.read(name)[:8])
         assert magic == 0xCAFEBABE and major == 52, name  # Java 8
 

@@ -18,11 +18,11 @@ static int64_t size_of_file(int file) {
 #endif
 }
 
-static void* map(int file, int64_t offset, size_t bytes) {
+static void* map(size_t bytes, int protection, int flags, int file, int64_t offset) {
 #if UINTPTR_MAX > UINT32_MAX
-  return mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, file, offset);
+  return mmap(NULL, bytes, protection, flags, file, offset);
 #else
-  return (void*)syscall(SYS_mmap2, NULL, bytes, PROT_READ, MAP_PRIVATE, file, (unsigned long)(offset >> 12)); // of 4096 on any page size
+  return (void*)syscall(SYS_mmap2, NULL, bytes, protection, flags, file, (unsigned long)(offset >> 12));  // in units of 4096
 #endif
 }
 
@@ -36,11 +36,11 @@ FilePart read_file_part(int file, int64_t offset, int64_t length, const char** r
   const int64_t page = (int64_t)getauxval(AT_PAGESZ), before = offset % page;
   part.bytes = (size_t)length;
   part.mapped = part.bytes + (size_t)before;
-  part.pages = map(file, offset - before, part.mapped);
+  part.pages = map(part.mapped, PROT_READ, MAP_PRIVATE, file, offset - before);
   if (part.pages == MAP_FAILED) return *reason = "the model cannot be mapped", part;
   part.data = (const uint8_t*)part.pages + before;
   if (before % kAlignment == 0) return part;
-  void* copy = mmap(NULL, part.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* copy = map(part.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (copy == MAP_FAILED) return release_file_part(&part), *reason = "out of memory", part;
   memcpy(copy, part.data, part.bytes);
   release_file_part(&part);

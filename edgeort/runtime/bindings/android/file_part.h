@@ -9,7 +9,7 @@ typedef struct {
   const void* data;
   size_t bytes;
   int is_copied;
-  void* pages; // what is mapped
+  void* pages;  // what is mapped
   size_t mapped;
 } FilePart;
 
