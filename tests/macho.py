@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 MACOS, IOS, IOS_SIMULATOR = 1, 2, 7  # <mach-o/loader.h>: PLATFORM_
 ARM64, X86_64 = 0x0100000C, 0x01000007
+_SEGMENT = 0x19
 _SYMTAB, _LOAD_DYLIB, _ID_DYLIB, _RPATH, _BUILD_VERSION = 0x2, 0xC, 0xD, 0x8000001C, 0x32
 _EXTERNAL, _PRIVATE, _TYPE, _STAB = 0x01, 0x10, 0x0E, 0xE0
 
@@ -33,11 +34,11 @@ class MachO:
 
 def read(data: bytes) -> MachO:
     """The 64-bit little-endian Mach-O file in `data`."""
-    magic, cpu, _, kind, commands = struct.unpack_from("<5I", data)
+    magic, cpu, _, kind = struct.unpack_from("<4I", data)
     assert magic == 0xFEEDFACF
-    found, at = MachO(cpu, kind), 32
-    for _ in range(commands):
-        command, size = struct.unpack_from("<2I", data, at)
+    found = MachO(cpu, kind)
+    for command, at in _commands(data):
+        (size,) = struct.unpack_from("<I", data, at + 4)
         if command == _BUILD_VERSION:
             found.platform, version = struct.unpack_from("<2I", data, at + 8)
             found.min_os = f"{version >> 16}.{version >> 8 & 255}"
@@ -50,7 +51,6 @@ def read(data: bytes) -> MachO:
                 found.install_name = text
             else:
                 (found.needed if command == _LOAD_DYLIB else found.rpaths).append(text)
-        at += size
     return found
 
 
@@ -63,6 +63,37 @@ def _read_symbols(data: bytes, at: int, found: MachO) -> None:
         name = data[strings + name_at : data.index(b"\0", strings + name_at)].decode()
         group = found.undefined if not kind & _TYPE else found.private if kind & _PRIVATE else found.names
         group.add(name)
+
+
+def _commands(data: bytes) -> Iterator[tuple[int, int]]:
+    """Kinds of the load commands, and where they are."""
+    (count,) = struct.unpack_from("<I", data, 16)
+    at = 32
+    for _ in range(count):
+        command, size = struct.unpack_from("<2I", data, at)
+        yield command, at
+        at += size
+
+
+def segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Address, size in memory and content of what a library has to be loaded."""
+    for command, at in _commands(data):
+        if command == _SEGMENT:
+            address, size, offset, held = struct.unpack_from("<4Q", data, at + 24)
+            yield address, size, data[offset : offset + held]
+
+
+def addresses(data: bytes) -> dict[str, int]:
+    """Where the symbols are that a library exports."""
+    found = {}
+    for command, at in _commands(data):
+        if command == _SYMTAB:
+            symbols, count, strings, _ = struct.unpack_from("<4I", data, at + 8)
+            for index in range(count):
+                name, kind, _, _, value = struct.unpack_from("<IBBHQ", data, symbols + 16 * index)
+                if kind & _EXTERNAL and kind & _TYPE:
+                    found[data[strings + name : data.index(b"\0", strings + name)].decode()] = value
+    return found
 
 
 def members(archive: bytes) -> Iterator[tuple[str, bytes]]:

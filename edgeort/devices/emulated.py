@@ -15,6 +15,7 @@ QEMU = {"aarch64": ("qemu-aarch64-static", "qemu-aarch64"), "armv7": ("qemu-arm-
 _32_BIT = ("arm11", "arm9", "cortex-a5,", "cortex-a7,", "cortex-a8,", "cortex-a9,", "cortex-a15,")  # how they begin
 _INSTALL = "apt install qemu-user-static"
 _COPY = "copy the bundle to the device, and run there: bin/edgeort_bench model.plan --check golden/"
+_PACKAGE = "edgeort package BUNDLE --ios makes what an app takes"
 _SIGILL = (-4, 132)
 
 
@@ -41,7 +42,7 @@ class Emulated(Local):
             here = Local.fits(manifest)
             raise DeviceError(
                 f"there is no emulator for {target.os}/{target.arch}",
-                hint="edgeort bench BUNDLE --on local" if here else _COPY,
+                hint="edgeort bench BUNDLE --on local" if here else _PACKAGE if target.os == "ios" else _COPY,
             )
         if manifest.provider != "cpu":
             raise DeviceError(f"{manifest.provider} does not run under the emulator", hint=_COPY)

@@ -34,7 +34,7 @@ def package(bundle: Bundle, wishes: Wishes) -> Package:
     """The Swift package of a bundle. UnsupportedError where its provider does not run on iOS, or Swift lacks a type."""
     model = swift.Model(re.sub(r"[^A-Za-z0-9._-]", "_", bundle.manifest.model), bundle)
     if bundle.manifest.provider == "cpu":
-        own, note = _plan(model), "compiled, and its objects checked; no device of Apple's has run it"
+        own, note = _plan(model), "compiled, and its objects checked; no device of Apple's has run them"
     elif bundle.manifest.provider == "coreml" and bundle.manifest.target.os == "ios":
         own, note = _core_ml(model), "made and checked off Apple's systems; no device of theirs has run it"
     else:

@@ -21,8 +21,8 @@ from edgeort.providers import cpu
 from tests import macho
 from tests.models import HOST, mlp
 
-# What the objects may call of the phone's libSystem; all of it is public, and none is on Apple's list of those that
-# need a reason ("Describing use of required reason API").
+# What the objects may call of the phone's libSystem. All of it is public, and none is on Apple's list of what needs a
+# reason ("Describing use of required reason API").
 ALLOWED = {
     "_" + name
     for name in (
