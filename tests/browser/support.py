@@ -69,8 +69,10 @@ def native(runs: Sequence[Run], ops: Sequence[str], folder: Path) -> list[Answer
         return list(pool.map(one, enumerate(runs)))
 
 
-def wasm(runs: Sequence[Run], ops: Sequence[str], folder: Path, isa: str) -> list[Answer]:
-    """The answers of WebAssembly at a level."""
+def wasm(
+    runs: Sequence[Run], ops: Sequence[str], folder: Path, isa: str, levels: Sequence[str] = WASM.levels
+) -> list[Answer]:
+    """The answers of WebAssembly at a level, of a program that has `levels`."""
     program = node()
     folder.mkdir()
     jobs = [
@@ -78,7 +80,13 @@ def wasm(runs: Sequence[Run], ops: Sequence[str], folder: Path, isa: str) -> lis
         for index, run in enumerate(runs)
     ]
     (folder / "jobs.json").write_text(json.dumps(jobs))
-    command = [program, *flags(program), str(MANY), str(toolchain.harness(WASM, ops)), str(folder / "jobs.json")]
+    command = [
+        program,
+        *flags(program),
+        str(MANY),
+        str(toolchain.harness(WASM, ops, levels)),
+        str(folder / "jobs.json"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     answers = []
