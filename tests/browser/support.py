@@ -105,9 +105,14 @@ def _answer(status: int, stdout: str, stderr: str, outputs: Path) -> Answer:
 
 
 def distance(got: np.ndarray, want: np.ndarray) -> float:
-    """The largest difference relative to the largest finite value; integers and text: 0 or infinity."""
+    """The largest difference relative to the largest finite value; of bytes, to 255.
+
+    Other integers and text: 0 or infinity.
+    """
     if got.dtype != want.dtype or got.shape != want.shape:
         return np.inf
+    if got.dtype in (np.uint8, np.int8) and got.size:
+        return float(np.abs(got.astype(int) - want.astype(int)).max()) / 255
     if got.dtype.kind != "f":
         return 0.0 if np.array_equal(got, want) else np.inf
     a, b = got.astype(np.float64), want.astype(np.float64)
