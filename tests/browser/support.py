@@ -69,8 +69,10 @@ def native(runs: Sequence[Run], ops: Sequence[str], folder: Path) -> list[Answer
         return list(pool.map(one, enumerate(runs)))
 
 
-def wasm(runs: Sequence[Run], ops: Sequence[str], folder: Path, isa: str) -> list[Answer]:
-    """The answers of WebAssembly at a level."""
+def wasm(
+    runs: Sequence[Run], ops: Sequence[str], folder: Path, isa: str, levels: Sequence[str] = WASM.levels
+) -> list[Answer]:
+    """The answers of WebAssembly at a level, of a program that has `levels`."""
     program = node()
     folder.mkdir()
     jobs = [
@@ -78,7 +80,13 @@ def wasm(runs: Sequence[Run], ops: Sequence[str], folder: Path, isa: str) -> lis
         for index, run in enumerate(runs)
     ]
     (folder / "jobs.json").write_text(json.dumps(jobs))
-    command = [program, *flags(program), str(MANY), str(toolchain.harness(WASM, ops)), str(folder / "jobs.json")]
+    command = [
+        program,
+        *flags(program),
+        str(MANY),
+        str(toolchain.harness(WASM, ops, levels)),
+        str(folder / "jobs.json"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     answers = []
@@ -97,9 +105,14 @@ def _answer(status: int, stdout: str, stderr: str, outputs: Path) -> Answer:
 
 
 def distance(got: np.ndarray, want: np.ndarray) -> float:
-    """The largest difference relative to the largest finite value; integers and text: 0 or infinity."""
+    """The largest difference relative to the largest finite value; of bytes, to 255.
+
+    Other integers and text: 0 or infinity.
+    """
     if got.dtype != want.dtype or got.shape != want.shape:
         return np.inf
+    if got.dtype in (np.uint8, np.int8) and got.size:
+        return float(np.abs(got.astype(int) - want.astype(int)).max()) / 255
     if got.dtype.kind != "f":
         return 0.0 if np.array_equal(got, want) else np.inf
     a, b = got.astype(np.float64), want.astype(np.float64)
