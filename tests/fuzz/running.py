@@ -99,14 +99,16 @@ def start(target: Target, folder: Path) -> None:
 def keep(target: Target) -> int:
     """Keeps in the repository what is needed to reach all that was reached, up to KEPT_BYTES; returns the number."""
     with tempfile.TemporaryDirectory(prefix="edgeort-fuzz-") as scratch:
-        seeds, least = Path(scratch) / "seeds", Path(scratch) / "least"
+        seeds, least, all_found = Path(scratch) / "seeds", Path(scratch) / "least", WORK / target.name / "corpus"
         start(target, seeds)
-        least.mkdir()
-        command = [*target.command(), "-merge=1", f"-max_len={target.most_bytes}"]
-        folders = [str(folder) for folder in (least, seeds, WORK / target.name / "corpus")]
-        subprocess.run(
-            [*command, *folders], check=True, capture_output=True, env={**os.environ, **SANITIZERS}, cwd=ROOT
-        )
+        if target.modules:  # a program of Python cannot start itself anew, as merging needs
+            shutil.copytree(all_found, least)
+        else:
+            least.mkdir()
+            command = [*target.command(), "-merge=1", f"-max_len={target.most_bytes}"]
+            folders = [str(folder) for folder in (least, seeds, all_found)]
+            environment = {**os.environ, **SANITIZERS}
+            subprocess.run([*command, *folders], check=True, capture_output=True, env=environment, cwd=ROOT)
         old = set(zipfile.ZipFile(target.corpus).namelist()) if target.corpus.exists() else set()
         known = {path.read_bytes() for path in seeds.iterdir() if path.is_file() and path.name not in old}
         found = sorted((path for path in least.iterdir() if path.read_bytes() not in known), key=_size)

@@ -115,7 +115,7 @@ def clock() -> Path:
 
 @pytest.mark.slow
 def test_another_time_and_another_folder_give_the_same_bytes(models: tuple[Path, Path], tmp_path: Path, clock: Path):
-    """Float in a folder and int8 in an archive; also with a jumping clock, a file of another age, and nothing cached.
+    """Float in a folder, int8 in an archive; also with a clock that jumps, a file of another age, and nothing cached.
 
     (For float: to compile the kernels of int8, too, would take long and show nothing more.)
     """

@@ -50,7 +50,7 @@ def hostile(digits: Bundle, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 
 def _hostile(digits: Bundle, folder: Path, n: int) -> tuple[Path, Document]:
     nodes = many_nodes(n)
-    bundle = rewritten(digits, folder / "b", nodes=nodes, model=HOSTILE[0], budgets={"latency_ms": 1.0, "ram_mb": 64.0})
+    bundle = rewritten(digits, folder / "b", nodes=nodes, model=HOSTILE[1], budgets={"latency_ms": 1.0, "ram_mb": 64.0})
     made = document(bundle, Findings(measured(nodes)))
     save(made, folder / "r.html")
     return folder / "r.html", made
@@ -210,7 +210,7 @@ def test_ten_thousand_hostile_nodes(browser: Browser, large: tuple[Path, Documen
     browser.show(large[0])
     assert browser.sees() == [large[0].resolve().as_uri()] and browser.says() == []
     assert browser.run("return document.scripts.length") == 1
-    assert browser.texts("h1") == [f"{HOSTILE[0]} on host"]
+    assert browser.texts("h1") == [f"{HOSTILE[1]} on host"]
     names = browser.run(
         "return [...document.querySelectorAll('#nodes table.sortable tbody tr')].map((r) => r.cells[0].textContent)"
     )

@@ -77,7 +77,7 @@ def hostile(digits: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return rewritten(
         digits,
         tmp_path_factory.mktemp("hostile") / "b",
-        model=HOSTILE[4],
+        model=HOSTILE[10],  # a name that a file can have
         device=HOSTILE[1],
         nodes=nodes,
         inputs=values,
