@@ -70,4 +70,4 @@ def test_a_profile_keeps_them(few: None, tmp_path: Path, monkeypatch: pytest.Mon
     assert f"openvino {rates.version}, predictions off by {rates.error:.0%} in the median" in said
     assert "directml not measured: it does not run on" in said
     text = (tmp_path / "here.toml").read_text()
-    assert "[[measured.engine.kernel]]" in text and "# median of 4 networks that the rates were not found on" in text
+    assert "[[measured.engine.kernel]]" in text and "networks that the rates were not found on" in text
