@@ -34,6 +34,7 @@ from edgeort.device_profiles import Profile
 from edgeort.devices import Job, open_device
 from edgeort.errors import EdgeortError
 from edgeort.pipeline import Wish, survey
+from edgeort.pipeline.choosing import PREDICTED_MARGIN
 
 NAMES = ("efficientnet_lite0", "minilm", "mobilenetv2_100", "resnet18", "yolov8n", "ppocr_rec")
 PRECISIONS = ("float32", "int8")
@@ -65,12 +66,15 @@ class Row:
 
     @property
     def excess_by_predictions(self) -> float | None:
-        """The same of the provider that is fastest by predictions; None where fewer than two are predicted."""
-        both = [name for name in self.predicted_ms if name in self.measured_ms]
+        """The same of the provider that predictions would have taken; None where fewer than two are predicted."""
+        both = [name for name in PROVIDERS if name in self.predicted_ms and name in self.measured_ms]
         if len(both) < 2:
             return None
-        first = min(both, key=lambda name: self.predicted_ms[name])
-        return self.measured_ms[first] / self.measured_ms[self.fastest] - 1
+        taken = both[0]
+        for name in both[1:]:
+            if self.predicted_ms[name] < (1 - PREDICTED_MARGIN) * self.predicted_ms[taken]:
+                taken = name
+        return self.measured_ms[taken] / self.measured_ms[self.fastest] - 1
 
     def error(self, provider: str) -> float | None:
         """By what share the prediction is too long."""
@@ -142,7 +146,7 @@ def summary(rows: Sequence[Row]) -> Iterator[str]:
     """How often the choice was right, and how far predictions were off."""
     for text, found in (
         ("taken by measurement", [row.excess for row in rows]),
-        ("fastest by predictions", [one for row in rows if (one := row.excess_by_predictions) is not None]),
+        ("taken by predictions", [one for row in rows if (one := row.excess_by_predictions) is not None]),
     ):
         if found:
             right, worst = sum(one <= EQUAL for one in found), max(found)

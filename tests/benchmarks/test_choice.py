@@ -24,7 +24,7 @@ def test_the_summary_counts():
     right = Row("m", "float32", "host", 2, "cpu", {"cpu": 1.04, "openvino": 1.0}, {})
     assert list(choice.summary([ROW, right])) == [
         "taken by measurement: the fastest or within 5% in 1 of 2, at worst 10.0% slower",
-        "fastest by predictions: the fastest or within 5% in 0 of 1, at worst 10.0% slower",
+        "taken by predictions: the fastest or within 5% in 0 of 1, at worst 10.0% slower",
         "predictions of cpu: off by 10% in the median of 1, at worst +10%",
         "predictions of openvino: off by 25% in the median of 1, at worst +25%",
     ]

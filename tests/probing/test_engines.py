@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +12,7 @@ from edgeort.device_profiles import Measured
 from edgeort.devices import open_transport
 from edgeort.errors import DeviceError, UnsupportedError
 from edgeort.probing import blocks, engines
+from tests.cli.support import call
 
 PEAKS = Measured("2026-11-29", 1, 100.0, 100.0, 200.0, 200.0, 10.0, 10.0)
 
@@ -51,7 +51,7 @@ def test_engines_that_do_not_run_there_say_why():
                 engines.measure(providers.provider("cuda"), there, host, PEAKS, 8, lambda _: None)
 
 
-def test_a_profile_keeps_them(few: None, monkeypatch: pytest.MonkeyPatch):
+def test_a_profile_keeps_them(few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The probe's own kernels take most of the time of a probe: here only the engine's are timed."""
     provider = providers.provider("openvino")
     if provider.missing():
@@ -59,12 +59,15 @@ def test_a_profile_keeps_them(few: None, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(probing, "_add_kernels", lambda found, watch, say: ())
     monkeypatch.setattr(probing, "Stopwatch", lambda *_: None)
     monkeypatch.setattr(engines, "candidates", lambda: [provider, providers.provider("directml")])
-    found = probing.probe("local", name="here", milliseconds=16)
-    assert found.profile.measured is not None
-    (rates,) = found.profile.measured.engines
+    done = call("profiles", "probe", "-o", tmp_path / "here.toml", "--ms", 16)
+    assert done.exit_code == 0, done.stderr
+    measured = device_profiles.load(tmp_path / "here.toml").measured
+    assert measured is not None
+    (rates,) = measured.engines
     assert (rates.provider, rates.version) == ("openvino", provider.describe())
-    assert rates == found.profile.measured.engine("openvino") and found.profile.measured.engine("litert") is None
-    assert [name for name, _ in found.without] == ["directml"]
-    table = tomllib.loads(found.text)
-    assert device_profiles.parse(table, name="here", file="here") == replace(found.profile)
-    assert "[[measured.engine.kernel]]" in found.text and 'provider = "openvino"' in found.text
+    assert rates == measured.engine("openvino") and measured.engine("litert") is None
+    said = " ".join(done.stdout.split())
+    assert f"openvino {rates.version}, predictions off by {rates.error:.0%} in the median" in said
+    assert "directml not measured: it does not run on" in said
+    text = (tmp_path / "here.toml").read_text()
+    assert "[[measured.engine.kernel]]" in text and "networks that the rates were not found on" in text

@@ -85,7 +85,7 @@ def test_an_emulated_core_has_levels_and_no_times(cpu: str, levels: list[str]):
 def test_rates_of_kernels_and_what_they_predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """All blocks on this machine, in little time; a build for the profile predicts, a measurement states the error."""
     monkeypatch.chdir(tmp_path)
-    done = call("profiles", "probe", "--on", "local", "-o", "here.toml", "--ms", 20, "--json")
+    done = call("profiles", "probe", "--on", "local", "-o", "here.toml", "--ms", 20, "--no-engines", "--json")
     assert done.exit_code == 0
     found = json.loads(done.stdout)
     profile = device_profiles.load(tmp_path / "here.toml")
