@@ -133,7 +133,6 @@ def test_coroutines(app: App, bundle: Path, tmp_path: Path):
         "error: edgeort.m.EdgeortException: give the shape of x: FLOAT32 [-1, 8]",
         'error: edgeort.m.EdgeortException: input "x": dimension 1 must be 8, not 4',
         "error: java.lang.IllegalStateException: the model is closed",
-        "edgeort_m",
     ]
 
 

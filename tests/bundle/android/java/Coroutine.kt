@@ -30,7 +30,6 @@ private suspend fun story(context: Context) {
         attempt { model.run(values, 2, 4) }
     }
     attempt { model.run(values, 1, 8) }
-    println(Thread.currentThread().name)
 }
 
 private fun text(outputs: List<Tensor>): String = outputs[0].floats().joinToString(" ") { it.toRawBits().toString() }
