@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -59,17 +59,40 @@ class Counts:
         return (self.filled_bytes + self.written_back_bytes) * 1e-6
 
 
+@dataclass(frozen=True)
+class Mark:
+    """The counts when the program read a clock; `place` is where it wanted the time, which tells callers apart."""
+
+    counts: Counts
+    place: int
+
+
 def count(program: Sequence[str], cpu: str, caches: Caches, prefix: Sequence[str] = ()) -> tuple[Counts, str]:
     """Runs `program`, which must keep to one thread; its counts, and its standard output. `prefix` goes to QEMU.
 
     DeviceError when QEMU is missing, cannot load plugins, or the program fails.
     """
+    return _run(program, cpu, caches, prefix, {})
+
+
+def count_between_clocks(program: Sequence[str], cpu: str, caches: Caches) -> tuple[list[Mark], str]:
+    """The same at each time that the program reads a clock, and its standard output."""
+    with tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
+        path = Path(folder) / "marks"
+        _, told = _run(program, cpu, caches, (), {"marks": path})
+        lines = [[int(text) for text in line.split()] for line in path.read_text().splitlines()]
+        return [Mark(Counts(*values[:-1]), values[-1]) for values in lines], told
+
+
+def _run(
+    program: Sequence[str], cpu: str, caches: Caches, prefix: Sequence[str], more: Mapping[str, Path]
+) -> tuple[Counts, str]:
     qemu = shutil.which(_QEMU)
     if qemu is None:
         raise DeviceError(f"{_QEMU} is not installed", hint="apt install qemu-user")
     with tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
         out = Path(folder) / "counts.json"
-        options = ",".join(f"{key}={value}" for key, value in {"out": out, **asdict(caches)}.items())
+        options = ",".join(f"{key}={value}" for key, value in {"out": out, **more, **asdict(caches)}.items())
         command = [qemu, "-cpu", cpu, "-plugin", f"{shared_library(PLUGIN)},{options}", *prefix, *program]
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if done.returncode or not out.exists():

@@ -1,10 +1,11 @@
 """Executed instructions and modelled cache traffic of one inference on an emulated Arm core.
 
-    python -m benchmarks.emulated [MODEL...] [--cpu cortex-a72] [--l2-kib 1024] [--json FILE]
+    python -m benchmarks.emulated [MODEL...] [--cpu cortex-a72] [--l2-kib 1024] [--nodes] [--json FILE]
 
 The harness of a bundle runs under QEMU with a counting plugin, once with N and once with N + 1 inferences: the
 difference is one inference in its steady state. Counts repeat to a few thousand instructions, which the harness takes
-to print its times; they say nothing of time by themselves.
+to print its times; they say nothing of time by themselves. With --nodes also each node of the last inference: the
+harness reads the clock around every one.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import json
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +24,7 @@ import numpy as np
 from rich.table import Table
 
 from benchmarks import tables
-from benchmarks.counter import Caches, Counts, count
+from benchmarks.counter import Caches, Counts, count, count_between_clocks
 from benchmarks.models import MODELS, Model, find, quantised
 from edgeort import device_profiles, toolchain
 from edgeort.compiling import plan_of
@@ -56,24 +58,72 @@ class Row:
     isa: str
 
 
-def measure(model: Model, cpu: str, caches: Caches, runs: int) -> Row:
-    """Counts run `runs` + 1 of the model after `runs` others."""
+@dataclass(frozen=True)
+class NodeCounts:
+    """One node that runs by itself, or with others that it streams."""
+
+    name: str
+    op: str
+    counts: Counts
+
+
+@dataclass(frozen=True)
+class Harness:
+    """The harness of a bundle, but for its number of runs, and the library's size in bytes."""
+
+    command: list[str]
+    library_bytes: int
+
+
+def _harness(model: Model, cpu: str, folder: Path) -> Harness:
+    """What it reads is written to `folder`."""
     profile = device_profiles.load(CPUS[cpu][0])
     target = toolchain.target(profile.target.os, profile.target.arch)
     levels = tuple(level for level in target.levels if level in profile.cpu.isa)
     plan, _ = plan_of(model.path, profile)
     library, harness = toolchain.library_and_harness(target, plan.ops, levels)
-    with tempfile.TemporaryDirectory(prefix="edgeort-") as name:
-        folder = Path(name)
-        (folder / "model.plan").write_bytes(plan.to_bytes())
-        for index, array in enumerate(model.feeds.values()):
-            np.save(folder / f"input{index}.npy", array)
-        command = [str(harness), str(folder / "model.plan"), "--json", "--threads", "1", "--warmup", "0"]
-        command += ["--inputs", str(folder), "--runs"]
-        fewer, _ = count([*command, str(runs)], cpu, caches)
-        more, told = count([*command, str(runs + 1)], cpu, caches)
+    (folder / "model.plan").write_bytes(plan.to_bytes())
+    for index, array in enumerate(model.feeds.values()):
+        np.save(folder / f"input{index}.npy", array)
+    command = [str(harness), str(folder / "model.plan"), "--json", "--threads", "1", "--warmup", "0"]
+    return Harness([*command, "--inputs", str(folder), "--runs"], library.stat().st_size)
+
+
+def measure(model: Model, cpu: str, caches: Caches, runs: int) -> Row:
+    """Counts run `runs` + 1 of the model after `runs` others."""
+    with tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
+        harness = _harness(model, cpu, Path(folder))
+        fewer, _ = count([*harness.command, str(runs)], cpu, caches)
+        more, told = count([*harness.command, str(runs + 1)], cpu, caches)
     stats = json.loads(told)
-    return Row(model.name, more - fewer, stats["arena_bytes"], library.stat().st_size, stats["isa"])
+    return Row(model.name, more - fewer, stats["arena_bytes"], harness.library_bytes, stats["isa"])
+
+
+def by_node(model: Model, cpu: str, caches: Caches) -> list[NodeCounts]:
+    """Counts of each node of the second inference."""
+    with tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
+        harness = _harness(model, cpu, Path(folder))
+        marks, told = count_between_clocks([*harness.command, "2", "--profile"], cpu, caches)
+    nodes = [node for node in json.loads(told)["profile"] if not node["skipped"]]
+    # Two marks a node. Others read clocks, too: threads that share work, the harness; not as often from one place.
+    (place, _), *_ = Counter(mark.place for mark in marks).most_common(1)
+    own = [mark.counts for mark in marks if mark.place == place][-2 * len(nodes) :]
+    return [NodeCounts(n["name"], n["op"], own[2 * i + 1] - own[2 * i]) for i, n in enumerate(nodes)]
+
+
+def table_of_nodes(model: str, nodes: Sequence[NodeCounts]) -> Table:
+    """A row a node."""
+    counts = ("M instructions", "of them FMA", "MB filled", "MB written back", "M level-1 misses")
+    made = tables.new_table(f"{model}, node by node", "node", "operator", *counts)
+    for node in nodes:
+        c = node.counts
+        made.add_row(
+            node.name,
+            node.op,
+            *(f"{n * 1e-6:.2f}" for n in (c.instructions, c.multiply_adds, c.filled_bytes, c.written_back_bytes)),
+            f"{c.l1_misses * 1e-6:.2f}",
+        )
+    return made
 
 
 def table(rows: Sequence[Row], cpu: str, caches: Caches) -> Table:
@@ -114,6 +164,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--cpu", choices=CPUS, default="cortex-a72")
     made.add_argument("--l2-kib", type=int, metavar="N", help="size of level 2, a power of two")
     made.add_argument("--runs", type=int, default=1, metavar="N", help="the N of the difference")
+    made.add_argument("--nodes", action="store_true", help="each node, too")
     made.add_argument("--json", type=Path, metavar="FILE")
     return made
 
@@ -125,14 +176,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.l2_kib:
         caches = Caches(caches.l1_kib, caches.l1_ways, args.l2_kib)
     rows: list[Row] = []
+    nodes: dict[str, list[NodeCounts]] = {}
     try:
         for name in args.models or list(PEERS):
-            rows.append(measure((quantised if args.int8 else find)(name), args.cpu, caches, args.runs))
+            model = (quantised if args.int8 else find)(name)
+            rows.append(measure(model, args.cpu, caches, args.runs))
+            if args.nodes:
+                nodes[name] = by_node(model, args.cpu, caches)
             print(f"{name}: {rows[-1].counts.instructions * 1e-6:.1f} M instructions", file=sys.stderr, flush=True)
         tables.write_json(args.json, as_json(rows, args.cpu, caches, where))
     except EdgeortError as error:
         print(f"{error}" + (f"\nhint: {error.hint}" if error.hint else ""), file=sys.stderr)
         return error.exit_code
+    for name, found in nodes.items():
+        tables.show(table_of_nodes(name, found))
     tables.show(table(rows, args.cpu, caches), f"ISA level {rows[0].isa}; {where['date']}")
     return 0
 

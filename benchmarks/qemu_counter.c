@@ -21,8 +21,8 @@ struct qemu_plugin_insn;
 typedef void (*translated_fn)(uint64_t id, struct qemu_plugin_tb* block);
 typedef void (*memory_fn)(unsigned cpu, uint32_t info, uint64_t address, void* user);
 typedef void (*exit_fn)(uint64_t id, void* user);
-typedef void (*syscall_fn)(uint64_t id, unsigned cpu, int64_t number, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
-                           uint64_t, uint64_t);
+typedef void (*syscall_fn)(uint64_t id, unsigned cpu, int64_t number, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
+                           uint64_t);
 enum { kClockGettime = 113 }; /* of AArch64's Linux */
 enum { kAddU64 = 0 };         /* enum qemu_plugin_op */
 enum { kNoRegisters = 0 };    /* enum qemu_plugin_cb_flags */

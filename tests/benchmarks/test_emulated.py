@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from benchmarks.counter import Caches
-from benchmarks.emulated import CPUS, PEERS, measure, table
+from benchmarks.emulated import CPUS, PEERS, by_node, measure, table
 from benchmarks.models import MODELS, find
 
 pytestmark = pytest.mark.skipif(
@@ -25,6 +25,15 @@ def test_one_inference_of_the_sample():
     assert row.counts.multiply_adds == again.multiply_adds
     assert row.counts.instructions == pytest.approx(again.instructions, abs=5000)  # the harness prints times
     assert table([row], "cortex-a72", Caches()).row_count == 1
+
+
+@pytest.mark.slow
+def test_nodes_of_the_sample_are_most_of_it():
+    model = find("digits")
+    nodes, whole = by_node(model, "cortex-a72", Caches()), measure(model, "cortex-a72", Caches(), 2).counts
+    assert {"Conv", "Gemm"} <= {node.op for node in nodes}
+    assert sum(node.counts.multiply_adds for node in nodes) == whole.multiply_adds
+    assert 0.5 * whole.instructions < sum(node.counts.instructions for node in nodes) < whole.instructions
 
 
 def test_every_peer_figure_is_of_a_model_there_is():
