@@ -84,8 +84,8 @@ TARGETS: tuple[Target, ...] = (
 )  # fmt: skip
 
 # What the Android library may call, by the library of the phone that has it. Zig ships no Android libc, so ours is
-# linked against stubs with exactly these: a call of anything else fails at link. Each is in bionic since API level 21 and
-# takes no struct whose layout musl and bionic could see differently. (On 32-bit Arm those of lseek, mmap and
+# linked against stubs with exactly these: a call of anything else fails at link. Each is in bionic since API level 21
+# and takes no struct whose layout musl and bionic could see differently. (On 32-bit Arm those of lseek, mmap and
 # clock_gettime are different: core/platform_posix.cc does not call them there.)
 BIONIC = {
     "libc": (

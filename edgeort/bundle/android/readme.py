@@ -32,8 +32,8 @@ val model = withContext(Dispatchers.IO) {{ EdgeortModel.open(context) }}   // Au
 ```
 
 It takes {inputs}, and gives {outputs}. `model.inputs()` and `model.outputs()` say so, too.
-A run that fails throws EdgeortException with the reason; a closed model, IllegalStateException. Any thread may call; runs
-follow one another. From Java: `runHere` on the thread that calls, `runAsync` for a CompletableFuture.
+A run that fails throws EdgeortException with the reason; a closed model, IllegalStateException. Any thread may call;
+runs follow one another. From Java: `runHere` on the thread that calls, `runAsync` for a CompletableFuture.
 """
 
 

@@ -5,6 +5,7 @@ Android's own classes are a few of the tests': files stand for assets.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -38,23 +39,24 @@ class App:
         made = toolchain.library(target("linux", HERE), manifest.kernels, binding=native.binding("m", name))
         (folder / name).write_bytes(made.read_bytes())
 
-    def run(self, what: str, *, before: int = 0, after: int = 0) -> list[str]:
-        """The lines that Main prints, with the plan behind so many bytes of its file."""
+    def run(self, what: str, *, before: int = 0, after: int = 0, program: str = "Main") -> list[str]:
+        """The lines that a program of the tests' prints, with the plan behind so many bytes of its file."""
         place = self.folder / f"assets-{before}"
         place.write_bytes(b"\xa5" * before + self.plan + b"\x5a" * after)
-        java = [
-            "java",
-            "-Xcheck:jni",
-            "--add-opens",
-            "java.base/java.io=ALL-UNNAMED",
-            f"-Djava.library.path={self.folder}",
-        ]
-        where = [str(place), str(before), str(len(self.plan))]
-        command = [*java, "-cp", str(self.folder / "classes"), "Main", what, *where]
+        classes = f"{self.folder / 'classes'}:{_kotlin_library()}"
+        java = ["java", "-Xcheck:jni", "--add-opens", "java.base/java.io=ALL-UNNAMED", "-cp", classes]
+        java += [f"-Djava.library.path={self.folder}", program, what]
+        command = [*java, str(place), str(before), str(len(self.plan))]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "WARNING" not in done.stdout, done.stdout  # of -Xcheck:jni
         return done.stdout.splitlines()
+
+
+def _kotlin_library() -> str:
+    """What Kotlin's classes need beside those of Java; "" where no compiler is here."""
+    found = shutil.which("kotlinc")
+    return str(Path(found).resolve().parents[1] / "lib/kotlin-stdlib.jar") if found else ""
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +119,21 @@ def test_threads_take_turns_and_a_run_outlives_close(app: App, bundle: Path):
         values[0, 0] = index
         assert line == f"thread {index}: {answer(bundle, x=values)}"
     assert len(threads) == 4 and last == "closed under it: java.lang.IllegalStateException: the model is closed"
+
+
+@pytest.mark.slow
+def test_coroutines(app: App, bundle: Path, tmp_path: Path):
+    need("kotlinc")
+    classes, sources = app.folder / "classes", [*(app.folder / "sources").rglob("*.kt"), JAVA / "Coroutine.kt"]
+    kotlinc = ["kotlinc", "-nowarn", "-jvm-target", "1.8", "-cp", classes, "-d", classes]
+    subprocess.run([*kotlinc, *sources], check=True)
+    assert app.run("", program="CoroutineKt") == [
+        f"tensor: {answer(bundle, x=VALUES)}",
+        f"floats: {answer(bundle, x=VALUES)}",
+        "error: edgeort.m.EdgeortException: give the shape of x: FLOAT32 [-1, 8]",
+        'error: edgeort.m.EdgeortException: input "x": dimension 1 must be 8, not 4',
+        "error: java.lang.IllegalStateException: the model is closed",
+    ]
 
 
 def test_a_picture_becomes_red_green_blue(tmp_path: Path):
