@@ -3,7 +3,7 @@
     manifest.json       what it is, for which device, the hash of every file, its own digest
     model.plan          graph and packed weights; of other providers model/, with the settings of their engine
     lib/                the runtime, with this model's kernels only, or an adapter and another engine's libraries;
-                        a CMake package and a pkg-config file
+                        a CMake package and a pkg-config file; of a DLL the import library
     include/edgeort.h   its C API
     python/             one file that runs the model from Python, with NumPy alone
     bin/edgeort_bench   loads, runs, measures and checks the plan on the device

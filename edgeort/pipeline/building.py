@@ -161,7 +161,7 @@ def build(
         provider=made.provider,
         candidates=candidates,
         bundle_bytes=sum(sizes.values()),
-        library_bytes=sum(size for name, size in sizes.items() if re.fullmatch("lib/[^/]+", name)),
+        library_bytes=sum(size for name, size in sizes.items() if re.fullmatch(r"lib/[^/]+(?<!\.lib)", name)),
         harness_bytes=sizes.get(made.harness, 0),
         model_bytes=sum(size for name, size in sizes.items() if name == made.model or name.startswith("model/")),
         arena_bytes=ran.arena_bytes,

@@ -20,6 +20,7 @@ from tests import macho
 from tests.bundle.test_development import need, run
 from tests.models import mlp
 
+pytestmark = pytest.mark.slow  # zig has to build the libc of Windows
 EXAMPLE = Path(__file__).parents[2] / "examples" / "windows"
 TRIPLES = {"windows-laptop": "x86_64-windows-gnu", "macbook-m": "aarch64-macos.12.0"}
 WINE = next((path for name in ("wine64", "/usr/lib/wine/wine64") if (path := shutil.which(name))), None)
@@ -117,7 +118,6 @@ def test_the_example_for_windows_is_linked_by_cmake_and_by_pkg_config(
     assert b"edgeort.dll\0" in (tmp_path / "run.exe").read_bytes()
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not WINE, reason="needs wine64")
 def test_it_runs_under_wine_with_the_bytes_of_linux(
     bundles: dict[str, Path], compiler: dict[str, Path], tmp_path: Path

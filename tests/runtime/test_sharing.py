@@ -63,6 +63,7 @@ def program(kernels: tuple[str, ...], flags: tuple[str, ...]) -> Path:
     return made
 
 
+@pytest.mark.slow
 def test_models_of_one_buffer_run_at_once_without_a_race(plan: tuple[Path, tuple[str, ...]]) -> None:
     path, kernels = plan
     made = program(kernels, ("-fsanitize=thread",))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import plistlib
 import re
 from pathlib import Path
@@ -19,6 +20,7 @@ from edgeort.errors import UnsupportedError
 from edgeort.pipeline.choosing import Wish
 from edgeort.providers import cpu
 from tests import macho
+from tests.cli.support import call
 from tests.models import HOST, mlp
 
 # What the objects may call of the phone's libSystem. All of it is public, and none is on Apple's list of what needs a
@@ -123,6 +125,7 @@ def test_a_plan_for_another_device_serves_as_well(tmp_path: Path):
     assert "CEdgeort.xcframework/ios-arm64/libedgeort.a" in made.contents
 
 
+@pytest.mark.slow
 def test_core_ml_goes_in_as_it_is(tmp_path: Path):
     pytest.importorskip("coremltools", reason="needs coremltools")
     onnx.save(mlp(batch=1), tmp_path / "net.onnx")
@@ -172,6 +175,22 @@ def test_swift_parses(package: Path):
         *("Package.swift", "Models.swift", "EdgeortModel.swift", "EdgeortTensor.swift"),
         *("EdgeortPicture.swift", "PlanEngine.swift"),
     }
+
+
+def test_the_examples_app_parses():
+    app = Path(__file__).parents[3] / "examples/ios/Classifier.swiftpm"
+    assert len(list(app.glob("*.swift"))) == 4 and not errors(app)
+
+
+def test_from_the_command_line(bundle: Path, package: Path, tmp_path: Path):
+    done = call("package", bundle, "--ios", "-o", tmp_path / "p")
+    assert done.exit_code == 0, done.stderr
+    assert "no device of Apple's" in done.stdout and tree(tmp_path / "p") == tree(package)
+    told = json.loads(call("package", bundle, "--ios", "-o", tmp_path / "p", "--json").stdout)
+    assert (told["kind"], told["name"]) == ("ios", "net")
+    assert told["files"]["Sources/Edgeort/Resources/net.plan"] > 1000
+    both = call("package", bundle, "--ios", "--android")
+    assert both.exit_code == 2 and "2 packages are asked for" in both.stderr
 
 
 @pytest.mark.parametrize(
