@@ -38,7 +38,7 @@ TITLES = {
     "onnxruntime": engine.PACKAGE.replace("@", " "),
 }
 TURN, WARMUP = 5, 30
-PAUSE_S = 0.7
+PAUSE_S = 0.2
 _READY = "new Promise((good) => { const look = () => (globalThis.ready ? good(1) : setTimeout(look, 5)); look(); })"
 TOLERANCE = 1e-3  # of the output's largest value
 
