@@ -42,7 +42,7 @@ def phone(folder: Path, abi: str) -> list[str]:
     return [emulator, "-cpu", cpu, "-L", root, "-E", f"LD_LIBRARY_PATH={folder}"]
 
 
-@pytest.mark.parametrize("abi", EMULATED)
+@pytest.mark.parametrize("abi", ["arm64-v8a", pytest.param("armeabi-v7a", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("before", [128, 4100])
 def test_the_library_runs(bundle: Path, package: Path, tmp_path: Path, abi: str, before: int):
     start, triple = phone(tmp_path, abi), EMULATED[abi][3]
