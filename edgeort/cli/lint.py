@@ -59,10 +59,12 @@ def lint(
             _show(report)
     errors = sum(report.counts["error"] for report in reports)
     if errors:
-        raise CheckError(f"{errors} {'error' if errors == 1 else 'errors'} in {', '.join(map(str, files))}")
+        raise CheckError(f"{_counted(errors, 'error')} in {', '.join(map(str, files))}")
 
 
 def _show(report: Report) -> None:
+    from edgeort.lint import SEVERITIES
+
     print(report.path)
     groups: dict[str, list[Finding]] = {}
     for finding in report.findings:
@@ -77,8 +79,12 @@ def _show(report: Report) -> None:
             print(_folded(f"and {len(group) - _WHERE_SHOWN} more"))
         print(_folded(f"why: {rule.why}"))
         print(_folded(f"do:  {rule.remedy}"))
-    counts = report.counts
-    print(f"  {report.checked} rules: {counts['error']} errors, {counts['warning']} warnings, {counts['note']} notes\n")
+    found = (_counted(report.counts[severity], severity) for severity in SEVERITIES)
+    print(f"  {report.checked} rules: {', '.join(found)}\n")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _folded(text: str) -> str:

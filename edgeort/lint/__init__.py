@@ -10,8 +10,8 @@ of objects) by small readers here.
 """
 
 from edgeort.lint.linting import Report, lint
-from edgeort.lint.rule import Finding, Rule, Severity
+from edgeort.lint.rule import SEVERITIES, Finding, Rule, Severity
 from edgeort.lint.rules import RULES
 from edgeort.lint.subjects import Options
 
-__all__ = ["RULES", "Finding", "Options", "Report", "Rule", "Severity", "lint"]
+__all__ = ["RULES", "SEVERITIES", "Finding", "Options", "Report", "Rule", "Severity", "lint"]

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
+from onnx import helper, numpy_helper
 
 from edgeort import lowering, model, sample, toolchain
 from edgeort.passes import PassContext, run_passes
@@ -21,6 +23,7 @@ from tests.fuzz.compressed import compressed
 from tests.fuzz.corpus import UNFED, network, sparse, transformer, winograd, write_inputs
 from tests.fuzz.pictures import pictures
 from tests.fuzz.quantised import quantised_network
+from tests.models import model as network_of
 from tests.real_models.find import find
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="qemu's user mode is for Linux")]
@@ -98,6 +101,23 @@ def test_winograd(tmp_path: Path) -> None:
     for size in ("1x3x27x30", "2x3x121x70"):
         found = digests(path, tmp_path, CORES[1:2], "--shape", f"x={size}")
         assert len(set(found.values())) == 1, found
+
+
+def test_winograd_adds_where_it_writes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    weights = [
+        numpy_helper.from_array((rng.standard_normal((32, 32, 3, 3)) / 16).astype(np.float32), f"w{i}")
+        for i in range(3)
+    ]
+    nodes = [helper.make_node("Conv", [x, f"w{i}"], [f"c{i}"], pads=[1] * 4) for i, x in enumerate("xac")]
+    nodes[1:1] = [helper.make_node("Relu", ["c0"], ["a"])]
+    nodes[3:3] = [helper.make_node("Add", ["c1", "x"], ["b"]), helper.make_node("Relu", ["b"], ["c"])]
+    nodes += [helper.make_node("Add", ["a", "c2"], ["y"])]
+    shape = (1, 32, 27, 30)
+    path = tmp_path / "residual.onnx"
+    path.write_bytes(network_of(nodes, [("x", shape)], [("y", shape)], weights).SerializeToString())
+    found = digests(path, tmp_path, CORES[1:2])
+    assert len(set(found.values())) == 1, found
 
 
 def test_sparse_products(tmp_path: Path) -> None:
