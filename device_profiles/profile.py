@@ -226,7 +226,7 @@ class Profile:
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         pairs = ((f.metadata.get("toml") or f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
-        return {key: _plain(item) for key, item in pairs if item is not None}
+        return {key: _plain(item) for key, item in pairs if item is not None and item != ()}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value

@@ -57,7 +57,7 @@ def test_a_session_gives_labels_first(bundle: Path):
 def test_the_manifest_says_what_was_done(bundle: Path, labels: Path):
     with open_bundle(bundle) as opened:
         manifest = opened.manifest
-    assert manifest.postprocessing == {"recipe": RECIPE.format(labels), "outputs": ["label", "score", "class"]}
+    assert manifest.postprocessing == {"recipe": RECIPE.format(labels.name), "outputs": ["label", "score", "class"]}
     assert [value.name for value in manifest.own_outputs] == ["logits"]
 
 
