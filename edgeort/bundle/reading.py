@@ -22,7 +22,7 @@ SIGNATURE_BYTES = 64
 # What a bundle has at its top.
 TOPS = frozenset(
     {NAME, f"{NAME}{SIGNATURE}", "model.plan", f"model.plan{SIGNATURE}", "model", "lib", "include", "bin", "golden"}
-    | {"licences", "python", "tokenizer", "requirements.txt", "run.py", "README.md"}
+    | {"licences", "python", "tokenizer", "postprocess", "requirements.txt", "run.py", "README.md"}
 )
 MAX_FILES = 10_000
 MAX_TOTAL_BYTES = 8 << 30

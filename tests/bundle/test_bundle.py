@@ -204,7 +204,8 @@ def test_cut_archives_are_refused(tmp_path: Path, cut: float):
 
 @pytest.mark.parametrize("name", PLACES)
 def test_a_bundle_replaces_a_bundle(tmp_path: Path, name: str):
-    write_bundle(tmp_path / name, MANIFEST, CONTENTS)
+    more = {"postprocess/labels.txt": b"one\n", "tokenizer/vocab.txt": b"[UNK]\n"}
+    write_bundle(tmp_path / name, MANIFEST, {**CONTENTS, **more})
     write_bundle(tmp_path / name, MANIFEST, {**CONTENTS, "model.plan": b"other"})
     with open_bundle(tmp_path / name) as bundle:
         assert bundle.artefact.read_bytes() == b"other"
