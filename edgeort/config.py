@@ -56,27 +56,28 @@ def read(folder: Path) -> Config | None:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{NAME}: {error}", hint=_ALLOWED) from error
-    if not table or set(table) - {"model", *_RECIPES, "devices"}:
-        raise _refused()
-    model = _texts(table.get("model", {}))
-    steps = {name: _texts(table[name]) for name in _RECIPES if name in table}
-    devices = _texts(table.get("devices", {}))
+    if not table or (unknown := sorted(set(table) - {"model", *_RECIPES, "devices"})):
+        raise _refused(unknown[0] if table else "nothing in it")
+    model = _texts("model", table.get("model", {}))
+    steps = {name: _texts(name, table[name]) for name in _RECIPES if name in table}
+    devices = _texts("devices", table.get("devices", {}))
     if set(model) != ({"path"} if "model" in table else set()):
-        raise _refused()
-    if any(set(section) != {"steps"} for section in steps.values()):
-        raise _refused()
+        raise _refused("[model]")
+    for name, section in steps.items():
+        if set(section) != {"steps"}:
+            raise _refused(f"[{name}]")
     for name in devices:
-        if not _DEVICE.fullmatch(name) or name in ("local", "emulated", "ssh", "adb"):
+        if not _DEVICE.fullmatch(name) or name in ("local", "emulated", "node", "ssh", "adb"):
             raise InputError(f"{NAME}: [devices]: {name!r} cannot be the name of a device", hint='pi = "ssh:pi@host"')
     recipes = {name: section["steps"] for name, section in steps.items()}
     return Config(folder / model["path"] if model else None, devices, **recipes)
 
 
-def _texts(section: Any) -> dict[str, str]:
+def _texts(name: str, section: Any) -> dict[str, str]:
     if not isinstance(section, dict) or not all(isinstance(value, str) for value in section.values()):
-        raise _refused()
+        raise _refused(f"[{name}]")
     return section
 
 
-def _refused() -> InputError:
-    return InputError(f"{NAME}: an unknown or missing key; {_ALLOWED}")
+def _refused(where: str) -> InputError:
+    return InputError(f"{NAME}: {where}: an unknown or missing key", hint=_ALLOWED)
