@@ -57,7 +57,7 @@ def _check(bundle: Bundle) -> None:
         if value.dtype not in _NUMBERS:
             raise UnsupportedError(
                 f"{bundle.path}: {value.text()}: the classes for Android have tensors of numbers alone",
-                hint="the C API takes it: include/edgeort.h",
+                hint="--postprocess gives numbers without labels=; the C API has strings, too: include/edgeort.h",
             )
 
 

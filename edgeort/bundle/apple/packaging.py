@@ -56,7 +56,7 @@ def _plan(model: swift.Model) -> dict[str, bytes | Path]:
         if value.dtype not in swift.TYPES:
             raise UnsupportedError(
                 f"{bundle.path}: {value.text()}: tensors of the Swift API are of numbers",
-                hint="the C API takes it: include/edgeort.h",
+                hint="--postprocess gives numbers without labels=; the C API has strings, too: include/edgeort.h",
             )
     parts = [part for part in _PARTS if (bundle.folder / f"include/edgeort_{part}.h").exists()]
     licences = notices.files(replace(manifest, library="libedgeort.a"), with_harness=False)

@@ -165,8 +165,9 @@ def test_strings_are_refused(tmp_path: Path):
         [helper.make_tensor_value_info("u", TensorProto.STRING, [2])],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    with pytest.raises(UnsupportedError, match=r"t: string \[2\]"):
+    with pytest.raises(UnsupportedError, match=r"t: string \[2\]") as caught:
         make(build(tmp_path, model), tmp_path / "p", "x86_64")
+    assert caught.value.hint and "labels=" in caught.value.hint
 
 
 @pytest.mark.parametrize(
