@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnx_ir as ir
 
 from edgeort import lowering, passes, toolchain
 from edgeort.compiling import signature
+from edgeort.elements import NAMES
 from edgeort.errors import UnsupportedError
 from edgeort.lowering.costs import costs
 from edgeort.lowering.plan import PlanBuilder
@@ -21,6 +23,8 @@ from edgeort.values import Value
 
 NAME = "cpu"
 PLAN = "model.plan"
+# What JavaScript has arrays of: DTYPES of edgeort.js.
+_NUMBERS = frozenset(NAMES[: NAMES.index("bfloat16") + 1])
 
 
 class Cpu(Provider):
@@ -55,11 +59,12 @@ class Cpu(Provider):
     def make(self, graph: ir.Model, request: Request) -> Made:
         """Plan, library and harness."""
         lowered, plan, context = _lowered(graph, request)
+        target, (inputs, outputs) = _target(request), signature(lowered)
+        if target.is_wasm:
+            _check_numbers((*inputs, *outputs))
         with request.stages.stage("compile"):
-            target = _target(request)
             levels = _levels(request, target, plan)
             files = _modules(target, plan, levels) if target.is_wasm else _programs(target, plan, levels, request.parts)
-        inputs, outputs = signature(lowered)
         return Made(
             NAME,
             target.triple,
@@ -104,6 +109,16 @@ def _lowered(
         plan = lowering.lower(lowered, None if request.ram_limit or all_int8 else rates_of(request.profile))
         plan.ram_limit = request.ram_limit or 0
     return lowered, plan, context
+
+
+def _check_numbers(values: Sequence[Value]) -> None:
+    """UnsupportedError for a value that JavaScript has no array for."""
+    for value in values:
+        if value.dtype not in _NUMBERS:
+            raise UnsupportedError(
+                f"{value.text()}: bundles for browsers have tensors of numbers alone",
+                hint="--postprocess gives numbers without labels=",
+            )
 
 
 def _target(request: Request) -> toolchain.Target:

@@ -109,6 +109,15 @@ def test_a_tokenizer_is_refused(tmp_path: Path):
         pipeline.build(sample.path(), "browser", tmp_path / "bundle", signatures=True)
 
 
+def test_strings_are_refused_before_anything_is_compiled(tmp_path: Path):
+    (tmp_path / "labels.txt").write_text("".join(f"digit {n}\n" for n in range(10)))
+    seen: list[str] = []
+    with pytest.raises(UnsupportedError, match=r"label: string \[n, 3\]: bundles for browsers") as caught:
+        recipe = f"top-k 3 labels={tmp_path / 'labels.txt'}"
+        pipeline.build(sample.path(), "browser", tmp_path / "bundle", postprocess=recipe, progress=seen.append)
+    assert caught.value.hint and "compile" not in seen and not (tmp_path / "bundle").exists()
+
+
 def test_the_module_in_node(built: pipeline.BuildResult, pictures: Path):
     done = subprocess.run(
         [node(), str(HERE / "module.mjs"), str(built.bundle), str(pictures)],
