@@ -91,6 +91,15 @@ test("what is no bundle is said", async () => {
   await assert.rejects(Model.open({ plan, wasm: new Uint8Array(8) }), /cannot be compiled/);
 });
 
+test("a length that is not the plan's is only a guess", async () => {
+  const opened = (length) => Model.open({ plan: new Response(plan, { headers: { "Content-Length": length } }) });
+  near((await opened("64")).run({ image: given }).logits.data, golden.data);
+  await assert.rejects(opened(String(2 ** 32 + 64)), /out of memory for 4294967360 bytes/);
+  const model = await opened("2147000000"); // all that follows lies beyond 2 GiB, which take no memory before they are written to
+  near(model.run({ image: given }).logits.data, golden.data);
+  assert.throws(() => model.run({ image: { data: new Float32Array(64), shape: [64] } }), /rank 4, not 1/);
+});
+
 test("nodes are timed when asked", async () => {
   const model = await Model.open(bundle, { profile: true });
   for (let i = 0; i < 50; ++i) model.run({ image: given });

@@ -329,7 +329,7 @@ export class Model {
 
   #allocate(bytes) {
     const whole = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
-    const at = this.#wasm.aligned_alloc(ALIGNMENT, whole) >>> 0;
+    const at = whole < 2 ** 32 ? this.#wasm.aligned_alloc(ALIGNMENT, whole) >>> 0 : 0; // a call takes the low 32 bits of a number
     if (!at) throw new EdgeortError(`out of memory for ${bytes} bytes`);
     return at;
   }
@@ -342,8 +342,9 @@ export class Model {
     return new Uint8Array(this.#wasm.memory.buffer, at, length);
   }
 
-  #text(at) {
-    const bytes = new Uint8Array(this.#wasm.memory.buffer), end = bytes.indexOf(0, at);
+  // What functions return is signed: addresses beyond 2 GiB are negative.
+  #text(address) {
+    const bytes = new Uint8Array(this.#wasm.memory.buffer), at = address >>> 0, end = bytes.indexOf(0, at);
     return new TextDecoder().decode(bytes.subarray(at, end));
   }
 
