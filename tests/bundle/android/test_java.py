@@ -41,7 +41,9 @@ class App:
         made = toolchain.library(target("linux", HERE), manifest.kernels, binding=native.binding("m", name))
         (folder / name).write_bytes(made.read_bytes())
 
-    def run(self, what: str, *, before: int = 0, after: int = 0, program: str = "Main", flags: Sequence[str] = ()) -> list[str]:
+    def run(
+        self, what: str, *, before: int = 0, after: int = 0, program: str = "Main", flags: Sequence[str] = ()
+    ) -> list[str]:
         """The lines that a program of the tests' prints, with the plan behind so many bytes of its file."""
         place = self.folder / f"assets-{before}"
         place.write_bytes(b"\xa5" * before + self.plan + b"\x5a" * after)
@@ -148,7 +150,7 @@ def test_a_picture_becomes_red_green_blue(tmp_path: Path):
 
 
 def test_an_input_outlives_the_output_that_is_a_view_of_it(tmp_path: Path):
-    """The copy of the output has room only once garbage is collected, and compiled code holds no variable to the end."""
+    """The copy of the output has room only once garbage is collected, and compiled code drops variables early."""
     need("java", "javac")
     shape = helper.make_tensor("shape", TensorProto.INT64, [2], [-1, 1])
     graph = helper.make_graph(
