@@ -17,14 +17,15 @@ static int fail(const char* what) {
   return 1;
 }
 
-/* The content of a file, aligned as malloc does; NULL where it cannot be read. */
+/* The content of a file, aligned as malloc does; NULL where it cannot be read, or has 2 GiB or more. */
 static void* read_file(const wchar_t* path, size_t* bytes) {
   FILE* file = _wfopen(path, L"rb");
   if (!file) return NULL;
   fseek(file, 0, SEEK_END);
-  *bytes = (size_t)ftell(file);
+  const long size = ftell(file);
   rewind(file);
-  void* data = malloc(*bytes + 1);
+  void* data = size < 0 ? NULL : malloc((size_t)size + 1);
+  *bytes = (size_t)size;
   if (data && fread(data, 1, *bytes, file) != *bytes) free(data), data = NULL;
   fclose(file);
   return data;
