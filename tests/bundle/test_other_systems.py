@@ -144,6 +144,6 @@ def test_it_runs_under_wine_with_the_bytes_of_linux(
     name, *values = said.split()
     (want,) = edgeort.InferenceSession(bundle).run(None, {"x": x[None]})
     assert name == "y" and np.array_equal(np.array(values, np.float32), want[0])
-    os.truncate(tmp_path / "x.bin", 1 << 31)  # a length that a long of Windows has no number for
+    os.truncate(tmp_path / "x.bin", (1 << 32) + 32)  # whose length is 32 in a long of Windows
     assert wine(tmp_path, program, plan, tmp_path / "x.bin") == 1
     assert "an input's file cannot be read" in (tmp_path / "errors.txt").read_text()
