@@ -6,6 +6,7 @@ compared and judged by, since near ties make labels and boxes of two engines dif
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 import onnx
@@ -77,13 +78,25 @@ def attach(recipe: Postprocessing, model: ir.Model, before: Before) -> Attached:
             f"{FLAG}: the model is of opset {version}, and its nodes need {LEAST_OPSET} or newer",
             hint=f"export the model with opset_version={LEAST_OPSET} or newer",
         )
-    taken = {value.name for value in (*model.graph.inputs, *model.graph.outputs)}
+    taken = _names_in(model.graph)
     tail, check = (_written(recipe, model, opset, before) for opset in (version, max(version, CHECK_OPSET)))
-    names = {name: name if name not in taken else f"post_{name}" for name in tail.made}
+    names = {name: _free(name, taken) for name in tail.made}
     check_proto = ir.to_proto(_model_of(check, names)).SerializeToString()
     reads = tuple(value.name for value in onnx.load_from_string(check_proto).graph.input)
     _join(model, _model_of(tail, names))
     return Attached(model, tuple(names.values()), check_proto, reads)
+
+
+def _names_in(graph: ir.Graph) -> set[str | None]:
+    """Of all values: an output of the tail may have the name of none, also where that is inside of the model."""
+    results = (value for node in graph.all_nodes() for value in node.outputs)
+    return {value.name for value in (*graph.inputs, *graph.initializers.values(), *graph.outputs, *results)}
+
+
+def _free(name: str, taken: Container[str | None]) -> str:
+    while name in taken:
+        name = f"post_{name}"
+    return name
 
 
 def _written(recipe: Postprocessing, model: ir.Model, opset: int, before: Before) -> Tail:
