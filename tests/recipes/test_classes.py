@@ -96,8 +96,11 @@ def test_a_name_inside_of_the_model_is_left_to_it(tmp_path: Path):
         ("top-k 0", "no whole number"),
         ("top-k 8", "has 7 classes"),
         ("top-k 5 labels=nowhere.txt", "nowhere.txt cannot be read"),
+        ("top-k 5 labels=a\0b", "cannot be read"),
         ("top-k 5 colour=red", "it takes no colour=red"),
         ("softmax; sigmoid", "there is 'softmax' already"),
+        ("top-k 5; softmax", "softmax stands behind top-k"),
+        ("sigmoid; yolo", "yolo reads scores as the model gives them, not sigmoid's"),
         ("top-q 5", "'top-k' is near"),
     ],
 )
