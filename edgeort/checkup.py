@@ -7,18 +7,27 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgeort import providers, toolchain
+from edgeort.devices import node
 from edgeort.errors import EdgeortError
 from edgeort.providers.adapted import installed
 
 # What a package is for, its name in PyPI, the extra that brings it.
 _PACKAGES = (
     ("pictures as data", "pillow", "images"),
+    ("edgeort lint", "lief", "stores"),
+    ("edgeort sign", "cryptography", "sign"),
+    ("Android devices, --on adb", "adbutils", "adb"),
     ("PyTorch models", "torch", "torch"),
     ("TensorFlow, Keras and LiteRT models", "tf2onnx", "tensorflow"),
     ("tables of sweeps", "pyarrow", "sweep"),
     ("sweeps over several processes or machines", "distributed", "sweep"),
 )
-_PROGRAMS = (("Arm bundles, emulated", ("qemu-aarch64-static", "qemu-aarch64"), "apt install qemu-user-static"),)
+_PROGRAMS = (
+    ("Arm bundles, emulated", ("qemu-aarch64-static", "qemu-aarch64"), "apt install qemu-user-static"),
+    ("devices over ssh, --on ssh", ("ssh",), "apt install openssh-client"),
+    ("the .aar of edgeort package --android", ("javac",), "apt install default-jdk-headless"),
+    ("coroutines in that .aar", ("kotlinc",), "put Kotlin's compiler on PATH: github.com/JetBrains/kotlin/releases"),
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Every finding, those that all builds need first."""
-    return [_compiler(), _host(), *map(_provider, providers.PROVIDERS), *_programs(), *_packages()]
+    return [_compiler(), _host(), *map(_provider, providers.PROVIDERS), _browser(), *_programs(), *_packages()]
 
 
 def _compiler() -> Finding:
@@ -64,6 +73,14 @@ def _provider(provider: providers.Provider) -> Finding:
         return Finding(what, True, provider.describe())
     detail, _, remedy = missing.partition(": ")
     return Finding(what, False, detail, remedy or None)
+
+
+def _browser() -> Finding:
+    what = "browsers' bundles, run here"
+    try:
+        return Finding(what, True, node.Node().name)
+    except EdgeortError as error:
+        return Finding(what, False, str(error), error.hint)
 
 
 def _programs() -> list[Finding]:

@@ -75,7 +75,7 @@ def test_files_it_names_exist(page: str):
     text = (ROOT / page).read_text(encoding="utf-8")
     for name in re.findall(r"`([a-z_./]+/[a-z_.-]*)`", text):
         roots = (ROOT, ROOT / "edgeort", ROOT / "edgeort/runtime")
-        made = name.startswith(("bin/", "include/", "golden/", "licences/", "model/", ".edgeort/"))
+        made = name.startswith(("bin/", "lib/", "include/", "golden/", "licences/", "model/", ".edgeort/"))
         assert made or any((root / name).exists() for root in roots), f"{page}: {name}"
 
 

@@ -79,6 +79,8 @@ def verify(
             rows.append(("signed", f"{', '.join(signed.names)} by {signed.public_key.hex()}"))
         if differing is not None:
             rows.append(("rebuilt", "the same bytes in every file" if not differing else ", ".join(differing)))
+        if golden_picture is not None:
+            rows.append(("picture", str(golden_picture)))
         print_table(str(bundle), rows)
         if found is not None:
             _print_stages(found)

@@ -95,7 +95,8 @@ def read_tensor(path: Path, elements: int) -> np.ndarray:
             return np.asarray(np.load(path, allow_pickle=False))
         raw = path.read_bytes()
     except UNREADABLE as error:
-        raise InputError(f"{path} cannot be read: {error}", hint="numpy.save(path, tensor) writes a .npy") from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise InputError(f"{path} cannot be read: {reason}", hint="numpy.save(path, tensor) writes a .npy") from error
     width = len(raw) // elements
     if len(raw) % elements or width not in _RAW:
         raise InputError(

@@ -39,7 +39,8 @@ def _lines(file: str) -> list[str]:
             raw = stream.read(LARGEST_BYTES + 1)
         lines = raw.decode("utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
-        raise InputError(f"{file} cannot be read: {error}", hint="a text file in UTF-8, one name a line") from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise InputError(f"{file} cannot be read: {reason}", hint="a text file in UTF-8, one name a line") from error
     if len(raw) > LARGEST_BYTES or not lines:
         raise InputError(f"{file} is no list of names", hint="a text file in UTF-8, one name a line")
     return lines

@@ -154,7 +154,8 @@ def test_a_recipe_for_the_data_alone(place: Path):
 
 def test_verify_compares_an_apps_tensor(place: Path, bundle: Bundle):
     picture = place / "golden.png"
-    assert call("verify", place / "b", "--golden-picture", picture).exit_code == 0
+    said = call("verify", place / "b", "--golden-picture", picture)
+    assert said.exit_code == 0 and "golden.png" in said.stdout
     pixels = np.asarray(PIL.open(picture))
     np.testing.assert_array_equal(pixels, np.load(bundle.golden / "input0.npy"))
     tensor = np.load(bundle.golden / "tensor.npy")

@@ -95,7 +95,7 @@ def test_a_name_inside_of_the_model_is_left_to_it(tmp_path: Path):
         ("top-k", "an argument is missing"),
         ("top-k 0", "no whole number"),
         ("top-k 8", "has 7 classes"),
-        ("top-k 5 labels=nowhere.txt", "nowhere.txt cannot be read"),
+        ("top-k 5 labels=nowhere.txt", "nowhere.txt cannot be read: No such file"),
         ("top-k 5 labels=a\0b", "cannot be read"),
         ("top-k 5 colour=red", "it takes no colour=red"),
         ("softmax; sigmoid", "there is 'softmax' already"),

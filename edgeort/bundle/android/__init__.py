@@ -32,7 +32,8 @@ def package(bundle: Bundle, wishes: Wishes) -> Package:
     licences = notices.files(manifest, with_harness=False)
     name = names.identifier(manifest.model)
     contents = {f"{name}/{path}": data for path, data in module.files(manifest, libraries, bundle.artefact).items()}
-    contents |= {**licences, "README.md": readme.text(manifest, has_aar=compiling.has_javac()).encode()}
+    how = readme.text(manifest, has_aar=compiling.has_javac(), has_coroutines=compiling.has_kotlinc())
+    contents |= {**licences, "README.md": how.encode()}
     notes = _notes(bundle)
     if compiling.has_javac():
         classes = compiling.classes_jar(module.sources(manifest), names.library(manifest.model))

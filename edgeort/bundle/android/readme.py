@@ -8,7 +8,7 @@ from edgeort.bundle.manifest import Manifest
 _HEAD = """\
 # {model} for Android
 
-Android {min_sdk} (API level) or newer. In the app's `build.gradle.kts`:
+API level {min_sdk} of Android or newer. In the app's `build.gradle.kts`:
 
 ```kotlin
 android {{
@@ -37,14 +37,16 @@ runs follow one another. From Java: `runHere` on the thread that calls, `runAsyn
 """
 
 
-def text(manifest: Manifest, *, has_aar: bool) -> str:
-    """How an app uses the package."""
+def text(manifest: Manifest, *, has_aar: bool, has_coroutines: bool) -> str:
+    """How an app uses the package; `has_coroutines` tells whether Kotlin's classes are in the .aar, too."""
     identifier = names.identifier(manifest.model)
     dependency = f'implementation(project(":{identifier}"))'
     how = f'with `include(":{identifier}")` in `settings.gradle.kts` and the folder `{identifier}/` beside it.'
     if has_aar:
         archive = f"{identifier}.aar"
         how += f' Or, without a module: `{archive}` in `libs/`, and `implementation(files("libs/{archive}"))`.'
+        if not has_coroutines:
+            how += "\nIt was made without a Kotlin compiler, and has `runHere` and `runAsync`, not the `run` below."
     return _HEAD.format(
         model=manifest.model,
         min_sdk=module.MIN_SDK,

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 
 import edgeort
 from edgeort.bundle import open_bundle
-from edgeort.bundle.android import compiling, module, names, native
+from edgeort.bundle.android import compiling, module, names, native, readme
 from edgeort.errors import InputError, OutputError, UnsupportedError
 from edgeort.toolchain import BIONIC, RUNTIME
 from tests.bundle.android.support import build, make, need
@@ -142,6 +142,14 @@ def test_without_a_jdk_there_is_the_module_alone(bundle: Path, tmp_path: Path, m
     monkeypatch.setattr(compiling, "has_javac", lambda: False)
     made = make(bundle, tmp_path / "p", "x86_64")
     assert not list(made.glob("*.aar")) and (made / "m/build.gradle.kts").is_file()
+    assert ".aar" not in (made / "README.md").read_text()
+
+
+@pytest.mark.parametrize("kotlin", [True, False])
+def test_its_readme_tells_what_the_archive_lacks(bundle: Path, kotlin: bool):
+    with open_bundle(bundle) as opened:
+        said = readme.text(opened.manifest, has_aar=True, has_coroutines=kotlin)
+    assert "API level 24" in said and ("without a Kotlin compiler" in said) is not kotlin
 
 
 def test_only_a_package_is_replaced(bundle: Path, tmp_path: Path):
