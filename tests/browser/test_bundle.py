@@ -122,3 +122,9 @@ def test_the_module_in_node(built: pipeline.BuildResult, pictures: Path):
         text=True,
     )
     assert done.returncode == 0, done.stdout[-6000:]
+
+
+def test_the_page_shows_the_picture_that_was_chosen_last():
+    page = Path(__file__).parents[2] / "examples/browser/page.js"
+    done = subprocess.run([node(), str(HERE / "order.mjs"), str(page)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
