@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from edgeort.bundle.manifest import MAX_BYTES, NAME, Manifest
 from edgeort.errors import BundleError, OutputError
+from edgeort.recipes.written import FOLDER as POSTPROCESS
 from edgeort.unreadable import UNREADABLE
 
 SIGNATURE = ".sig"  # behind the name of a file: its signature (bundle/signing.py)
@@ -22,7 +23,7 @@ SIGNATURE_BYTES = 64
 # What a bundle has at its top.
 TOPS = frozenset(
     {NAME, f"{NAME}{SIGNATURE}", "model.plan", f"model.plan{SIGNATURE}", "model", "lib", "include", "bin", "golden"}
-    | {"licences", "python", "tokenizer", "postprocess", "requirements.txt", "run.py", "README.md"}
+    | {"licences", "python", "tokenizer", POSTPROCESS, "requirements.txt", "run.py", "README.md"}
 )
 MAX_FILES = 10_000
 MAX_TOTAL_BYTES = 8 << 30

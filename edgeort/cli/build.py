@@ -145,10 +145,11 @@ def build(
         raise InputError(f"--io-layout {io_layout}: it is nchw or nhwc", hint="--io-layout nhwc")
     if data is None and eval_data is None:
         refuse_without_data(threshold, output=output, characters=characters, samples=samples)
-    if tensor_input and preprocess is None:
-        raise InputError("--tensor-input is about a recipe, and there is none", hint="add --preprocess RECIPE")
     found = config.read(Path.cwd()) if model is None else None
-    recipe, sound = _recipes(preprocess or (found.preprocess if found else None), tensor_input)
+    steps = preprocess or (found.preprocess if found else None)
+    if tensor_input and steps is None:
+        raise InputError("--tensor-input is about a recipe, and there is none", hint="add --preprocess RECIPE")
+    recipe, sound = _recipes(steps, tensor_input)
     path, said = choose_model(model, Path.cwd())
     profile = device_profiles.load(device)
     to = out or Path("build") / f"{path.stem}-{profile.name}"

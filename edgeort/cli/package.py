@@ -25,6 +25,8 @@ def package(
 ) -> None:
     """Make a package for the tools that build apps from a bundle."""
     kind = _chosen({"android": android, "ios": ios})
+    if abi and kind != "android":
+        raise InputError("--abi is of Android, and the package is for iOS", hint="leave it out")
     with stages() as progress:
         from edgeort.bundle import open_bundle
         from edgeort.bundle.packages import Wishes, write_package
@@ -33,9 +35,9 @@ def package(
         with open_bundle(bundle) as opened:
             progress(f"packaging for {kind}")
             made = PACKAGINGS[kind](opened, Wishes(abis=tuple(abi or ())))
-            to = write_package(
-                out or bundle.with_name(f"{bundle.name.removesuffix('.zip')}-{kind}"), kind, opened, made
-            )
+            place = bundle.resolve() if bundle.name in ("", "..") else bundle  # `.` has no name
+            beside = place.with_name(f"{place.name.removesuffix('.zip')}-{kind}")
+            to = write_package(out or beside, kind, opened, made)
     sizes = {path.relative_to(to).as_posix(): path.stat().st_size for path in sorted(to.rglob("*")) if path.is_file()}
     if as_json:
         print_json({"package": str(to), "kind": kind, **made.about, "files": sizes, "notes": list(made.notes)})

@@ -160,7 +160,29 @@ def without_weights(model: ir.Model, *, small_only: bool = False) -> onnx.ModelP
             if node.domain == "" and node.op_type in _PROPAGATING and not _is_small(node):
                 node.domain = _OPAQUE
                 light.opset_imports[_OPAQUE] = 1
+    _type_tree_inputs(light)
     return ir.to_proto(light)
+
+
+def _type_tree_inputs(light: ir.Model) -> None:
+    """Gives each input of a TreeEnsemble the type that it must have: inference dies where it knows none (onnx 1.23).
+
+    Within functions types cannot be declared: there the operator is hidden.
+    """
+    for node in light.graph.all_nodes():
+        value = node.inputs[0] if _is_trees(node) and node.inputs else None
+        splits = node.attributes.get("nodes_splits")
+        if value is not None and value.type is None and splits is not None and splits.type == ir.AttributeType.TENSOR:
+            value.type = ir.TensorType(splits.as_tensor().dtype)
+    for function in light.functions.values():
+        for node in function.all_nodes():
+            if _is_trees(node):
+                node.domain = _OPAQUE
+                light.opset_imports[_OPAQUE] = function.opset_imports[_OPAQUE] = 1
+
+
+def _is_trees(node: ir.Node) -> bool:
+    return (node.domain, node.op_type) == ("ai.onnx.ml", "TreeEnsemble")
 
 
 def _is_big(tensor: ir.TensorProtocol) -> bool:

@@ -72,7 +72,7 @@ def replay(build: Callable[..., Any], bundle: Bundle, files: Mapping[Place, Path
     hints = typing.get_type_hints(build)
     told = bundle.manifest.options
     try:
-        if unknown := sorted(set(told) - set(hints)):
+        if unknown := sorted(set(told) - (set(hints) - {*UNRECORDED, "return"})):
             raise TypeError(f"{unknown[0]} is no option")
         names = told.get(_INPUTS, [])
         found = {key: records.decode(hints[key], own, (key,), files) for key, own in told.items() if key != _INPUTS}

@@ -83,8 +83,11 @@ class Workshop:
         tokenizer = self.vocabulary.about if self.vocabulary else None
         about = None if self.behind is None else self.behind.about
         sound = None if self.hearing is None else self.hearing.to_dict()
+        preprocessing = self.preprocessing
+        if preprocessing is not None and not made.takes_pictures:
+            preprocessing = {**preprocessing, "built_in": False}
         manifest = replace(
-            manifest, preprocessing=self.preprocessing, sound=sound, postprocessing=about, tokenizer=tokenizer
+            manifest, preprocessing=preprocessing, sound=sound, postprocessing=about, tokenizer=tokenizer
         )
         contents = packing.make_contents(manifest, made, self.request.parts, self.vocabulary)
         contents |= {} if self.behind is None else self.behind.files

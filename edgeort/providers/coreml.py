@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import onnx_ir as ir
@@ -40,7 +41,7 @@ class CoreMl(Provider):
         target = request.profile.target
         if target.os not in _MIN_OS:
             return f"it does not run on {target.os}/{target.arch}"
-        return adapted.unwanted(request)
+        return adapted.unwanted(replace(request, front=None))  # a recipe becomes an image input
 
     def refusals(self, graph: ir.Model, request: Request) -> list[Refusal]:
         """What has no operation in Core ML."""
@@ -66,7 +67,8 @@ class CoreMl(Provider):
             adapted.nodes_of(graph, NAME, options.precision),
             min_sqnr_db=adapted.QUANTISED_DB if adapted.is_quantised(graph) or options.weights != "float" else near,
             tools={"coremltools": str(adapted.installed("coremltools"))},
-            refused=tuple(f"{node}: {sentence}" for node, sentence in package.notes),
+            refused=(*_resizing(request), *(f"{node}: {sentence}" for node, sentence in package.notes)),
+            takes_pictures=False,
         )
 
 
@@ -77,8 +79,22 @@ def _options(request: Request) -> coreml.Options:
         if value not in _CHOICES.get(key, ()):
             known = ", ".join(f"{name}={'|'.join(values)}" for name, values in _CHOICES.items())
             raise InputError(f"--provider-option {key}={value}: Core ML's are {known}")
-    target = request.profile.target
-    return coreml.Options(os=target.os, min_os=target.min_os or _MIN_OS.get(target.os, "15.0"), **asked)  # type: ignore[arg-type]
+    target, front = request.profile.target, request.front
+    return coreml.Options(
+        os=target.os,
+        min_os=target.min_os or _MIN_OS.get(target.os, "15.0"),
+        image=None if front is None else front.recipe,
+        **asked,  # type: ignore[arg-type]
+    )
+
+
+def _resizing(request: Request) -> list[str]:
+    """What of a recipe for pictures is not in the package."""
+    front = request.front
+    if front is None:
+        return []
+    size = "" if front.form.size is None else " of {}x{}".format(*front.form.size)
+    return [f"{front.form.name}: Core ML takes an image{size}; to resize and to crop is the app's part (Vision)"]
 
 
 def _names(package: coreml.Package) -> bytes:

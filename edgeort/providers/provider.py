@@ -106,7 +106,8 @@ class Made:
     `min_sqnr_db` is how near outputs come to those of another run; None: they are the same bytes everywhere.
     `requirements` are pip packages, pinned, that the device needs beside the bundle. `notices` are of what `files` hold
     of others', `tools` the versions of what made it. `costs` gives those of the nodes for inputs of such shapes, by
-    name; None: the engine's nodes are its own.
+    name; None: the engine's nodes are its own. With `takes_pictures` a recipe for them is all in it; else golden inputs
+    are tensors.
     """
 
     provider: str
@@ -128,6 +129,7 @@ class Made:
     rewrites: Mapping[str, int] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
     costs: Costs | None = None
+    takes_pictures: bool = True
 
 
 class Provider(Protocol):

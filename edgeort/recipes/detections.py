@@ -87,8 +87,12 @@ class Nms:
         boxes, scores = tail.raw(self.boxes), tail.raw(self.scores)
         columns = self._columns(tail, boxes, 4, False)
         count = (dims_of(scores) or [None])[-2 if self.turned else -1] if len(dims_of(scores) or ()) > 1 else None
+        reads = f"nms reads scores of {'[1, classes, boxes]' if self.turned else '[1, boxes, classes]'}"
         if count is None:
-            _refuse(scores, f"nms reads scores of {'[1, classes, boxes]' if self.turned else '[1, boxes, classes]'}")
+            _refuse(scores, reads)
+        many, scored = ((dims_of(value) or [])[axis] for value, axis in ((boxes, -2), (scores, -1 - (not self.turned))))
+        if None not in (many, scored) and many != scored:
+            _refuse(scores, f"{reads}, of {many} boxes{'' if self.turned else '; columns: [1, classes, boxes]'}")
         if self.relative:
             columns = tail.op("Mul", columns, tail.array(self._sides(tail), FLOAT))
         found = Candidates(columns, self.form, self._columns(tail, scores, count, self.turned), count)
@@ -97,8 +101,10 @@ class Nms:
     def _columns(self, tail: Tail, value: ir.Value, size: int, turned: bool) -> str:
         """[size, n] of a value [1, n, size] or [n, size], or of one that is turned already."""
         dims = dims_of(value)
-        if dims is None or len(dims) not in (2, 3) or (len(dims) == 3 and dims[0] != 1) or size not in dims[-2:]:
+        if dims is None or len(dims) not in (2, 3) or (len(dims) == 3 and dims[0] != 1):
             _refuse(value, "nms reads boxes of [1, boxes, 4], scores of [1, boxes, classes]")
+        if dims[-2 if turned else -1] != size:
+            _refuse(value, "nms reads boxes of [1, boxes, 4]")
         rows = tail.squeeze(str(value.name), 0) if len(dims) == 3 else str(value.name)
         return rows if turned else tail.op("Transpose", rows, perm=[1, 0])
 

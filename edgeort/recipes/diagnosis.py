@@ -20,6 +20,7 @@ from edgeort.recipes import normalisation, reference
 from edgeort.recipes.form import Form
 from edgeort.recipes.front import Front
 from edgeort.recipes.picture import ANTIALIASED, METHODS, SHARE, Crop, Recipe, resize_text
+from edgeort.unreadable import UNREADABLE
 
 SAME = 1.0  # levels of 255: rounding, another library's arithmetic
 EXPLAINED = 0.75  # levels, root of the mean square: what a mutation may leave to be the explanation
@@ -93,8 +94,8 @@ def read_tensor(path: Path, elements: int) -> np.ndarray:
         if path.suffix.lower() == ".npy":
             return np.asarray(np.load(path, allow_pickle=False))
         raw = path.read_bytes()
-    except (OSError, ValueError, EOFError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
+    except UNREADABLE as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise InputError(f"{path} cannot be read: {reason}", hint="numpy.save(path, tensor) writes a .npy") from error
     width = len(raw) // elements
     if len(raw) % elements or width not in _RAW:

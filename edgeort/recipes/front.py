@@ -65,7 +65,7 @@ class Front:
         try:
             value = Value.from_dict(data["input"])
             return bind(parse(data["recipe"]), [value], built_in=bool(data["built_in"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BundleError("the manifest's recipe is incomplete", hint="build the bundle again") from error
 
 

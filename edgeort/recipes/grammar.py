@@ -14,17 +14,20 @@ written.
 from __future__ import annotations
 
 import difflib
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NoReturn, TypeVar
+
+import numpy as np
 
 from edgeort.errors import InputError
 
 T = TypeVar("T")
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")  # of a step or of an argument
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+_LARGEST = 3.4e38  # numbers are of float32 in the end
 
 
 @dataclass(frozen=True)
@@ -190,7 +193,7 @@ class Arguments:
     ) -> int:
         """A whole number within limits."""
         text = self.text(key, None if default is None else str(default))
-        if not text.removeprefix("-").isdecimal() or not least <= int(text) <= most:
+        if not _WHOLE.fullmatch(text) or not least <= int(text) <= most:
             self.fail(f"{text!r} is no whole number of {least} to {most}")
         return int(text)
 
@@ -209,7 +212,7 @@ class Arguments:
         text = self.text(key)
         sides = text.lower().split("x")
         is_count = len(sides) == 2 or (square and len(sides) == 1)
-        if not is_count or not all(side.isdecimal() and 1 <= int(side) <= 1 << 20 for side in sides):
+        if not is_count or not all(_WHOLE.fullmatch(side) and 1 <= int(side) <= 1 << 20 for side in sides):
             self.fail(f"{text!r} is no size: HEIGHTxWIDTH in pixels")
         return int(sides[0]), int(sides[-1])
 
@@ -219,12 +222,17 @@ class Arguments:
         if left:
             self.fail(f"it takes no {left[0]}")
 
+    def divisor(self, values: Sequence[float]) -> None:
+        """InputError where one of the values is 0 in float32."""
+        if any(np.float32(value) == 0 for value in values):
+            self.fail("a standard deviation is not 0")
+
     def _number(self, text: str) -> float:
         above, slash, below = text.partition("/")
         try:
             value = float(above) / (float(below) if slash else 1.0)
         except (ValueError, ZeroDivisionError):
             self.fail(f"{text!r} is no number")
-        if not math.isfinite(value):
+        if not abs(value) <= _LARGEST:
             self.fail(f"{text!r} is no number")
         return value

@@ -69,7 +69,7 @@ class Hearing:
         """The inverse of `to_dict`. BundleError for what is none."""
         try:
             return hear(read_sound(data["recipe"]), [Value.from_dict(data["input"])])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BundleError("the manifest's recipe is incomplete", hint="build the bundle again") from error
 
     def attach(self, model: ir.Model) -> None:

@@ -38,8 +38,8 @@ def _lines(file: str) -> list[str]:
         with Path(file).open("rb") as stream:
             raw = stream.read(LARGEST_BYTES + 1)
         lines = raw.decode("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise InputError(f"{file} cannot be read: {reason}", hint="a text file in UTF-8, one name a line") from error
     if len(raw) > LARGEST_BYTES or not lines:
         raise InputError(f"{file} is no list of names", hint="a text file in UTF-8, one name a line")

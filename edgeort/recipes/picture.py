@@ -125,7 +125,8 @@ class Recipe:
         is_scaled = self.scale is not None or form.dtype.kind == "f"
         color = self.color if form.channels == 3 else "gray"
         scale = self.multiplier if is_scaled else 1.0
-        return replace(self, resize=resize, crop=crop, color=color, scale=scale, mean=mean, std=std, input=form.name)
+        name = form.name if len(form.name.split()) == 1 and ";" not in form.name else None  # as recipes can have it
+        return replace(self, resize=resize, crop=crop, color=color, scale=scale, mean=mean, std=std, input=name)
 
     def _target(self, form: Form) -> Size | None:
         """The size of the result; None: it is the picture's, or depends on it."""

@@ -96,8 +96,8 @@ def _read_scale(a: Arguments) -> dict[str, Any]:
 def _read_numbers(a: Arguments) -> dict[str, Any]:
     values = a.numbers()
     a.end()
-    if a.step.name == "std" and 0.0 in values:
-        a.fail("a standard deviation is not 0")
+    if a.step.name == "std":
+        a.divisor(values)
     return {a.step.name: values}
 
 

@@ -6,6 +6,7 @@ compared and judged by, since near ties make labels and boxes of two engines dif
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import onnx
@@ -15,7 +16,7 @@ import onnx_ir.passes.common as common
 from edgeort.errors import InputError
 from edgeort.model import infer_shapes
 from edgeort.recipes import classes, detections, lines
-from edgeort.recipes.grammar import Kind, read
+from edgeort.recipes.grammar import Kind, parse, read
 from edgeort.recipes.tail import PICTURE, Before, Behind, Tail
 from edgeort.recipes.written import Written
 
@@ -23,20 +24,22 @@ FLAG = "--postprocess"
 LEAST_OPSET = 11  # whose operators have what the nodes need
 CHECK_OPSET = 20  # which has all that bodies of our own operators need
 IR_VERSION = 9
+_SLOTS = "the scale of scores", "the answer"
+_OF_BOXES = ("yolo", "nms")
 _PICTURE = ["picture_height", "picture_width", "picture_channels"]
 
 KINDS: dict[str, Kind[Behind]] = {
-    "softmax": Kind(classes.read_softmax, "softmax", "the scale of scores"),
-    "sigmoid": Kind(classes.read_sigmoid, "sigmoid", "the scale of scores"),
-    "top-k": Kind(classes.read_top_k, "top-k 5 labels=labels.txt", "the answer"),
-    "yolo": Kind(detections.read_yolo, "yolo score=0.25 iou=0.45 max=300 labels=coco.txt output=NAME", "the answer"),
+    "softmax": Kind(classes.read_softmax, "softmax", _SLOTS[0]),
+    "sigmoid": Kind(classes.read_sigmoid, "sigmoid", _SLOTS[0]),
+    "top-k": Kind(classes.read_top_k, "top-k 5 labels=labels.txt", _SLOTS[1]),
+    "yolo": Kind(detections.read_yolo, "yolo score=0.25 iou=0.45 max=300 labels=coco.txt output=NAME", _SLOTS[1]),
     "nms": Kind(
         detections.read_nms,
         "nms boxes=NAME scores=NAME format=xyxy|yxyx|cxcywh rows|columns pixels|relative score=0.25 iou=0.45 max=300 "
         "labels=FILE",
-        "the answer",
+        _SLOTS[1],
     ),
-    "ctc": Kind(lines.read_ctc, "ctc blank=0 characters=characters.txt", "the answer"),
+    "ctc": Kind(lines.read_ctc, "ctc blank=0 characters=characters.txt", _SLOTS[1]),
 }
 
 
@@ -66,7 +69,21 @@ class Attached:
 def read_postprocessing(recipe: str | Written) -> Postprocessing:
     """The recipe in a text. InputError names the step that is wrong."""
     written = Written.of(recipe, FLAG) if isinstance(recipe, str) else recipe
+    _check_order([step.name for step in parse(written.text, FLAG)])
     return Postprocessing(written, read(written.with_paths(FLAG), KINDS, recipe=FLAG))
+
+
+def _check_order(names: Sequence[str]) -> None:
+    """InputError for a scale of scores that the answer does not have: behind it, or before one of boxes."""
+    scale, answer = (next((n for n in names if n in KINDS and KINDS[n].slot == slot), "") for slot in _SLOTS)
+    if not scale or not answer:
+        return
+    if answer in _OF_BOXES:
+        raise InputError(f"{FLAG}: {answer} reads scores as the model gives them, not {scale}'s", hint="leave it out")
+    if names.index(answer) < names.index(scale):
+        raise InputError(
+            f"{FLAG}: {scale} stands behind {answer}, which has its scores by then", hint=f'"{scale}; {answer} ..."'
+        )
 
 
 def attach(recipe: Postprocessing, model: ir.Model, before: Before) -> Attached:
@@ -77,13 +94,25 @@ def attach(recipe: Postprocessing, model: ir.Model, before: Before) -> Attached:
             f"{FLAG}: the model is of opset {version}, and its nodes need {LEAST_OPSET} or newer",
             hint=f"export the model with opset_version={LEAST_OPSET} or newer",
         )
-    taken = {value.name for value in (*model.graph.inputs, *model.graph.outputs)}
+    taken = _names_in(model.graph)
     tail, check = (_written(recipe, model, opset, before) for opset in (version, max(version, CHECK_OPSET)))
-    names = {name: name if name not in taken else f"post_{name}" for name in tail.made}
+    names = {name: _free(name, taken) for name in tail.made}
     check_proto = ir.to_proto(_model_of(check, names)).SerializeToString()
     reads = tuple(value.name for value in onnx.load_from_string(check_proto).graph.input)
     _join(model, _model_of(tail, names))
     return Attached(model, tuple(names.values()), check_proto, reads)
+
+
+def _names_in(graph: ir.Graph) -> set[str | None]:
+    """Of all values: an output of the tail may have the name of none, also where that is inside of the model."""
+    results = (value for node in graph.all_nodes() for value in node.outputs)
+    return {value.name for value in (*graph.inputs, *graph.initializers.values(), *graph.outputs, *results)}
+
+
+def _free(name: str, taken: Container[str | None]) -> str:
+    while name in taken:
+        name = f"post_{name}"
+    return name
 
 
 def _written(recipe: Postprocessing, model: ir.Model, opset: int, before: Before) -> Tail:

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+import numpy as np
+
 from edgeort.errors import InputError
 from edgeort.recipes.grammar import Arguments, Kind, Step, expanded, parse, text_of
 from edgeort.recipes.sound_nodes import Fit, Frame, Head, LogMel, Normal, Resample, Stft
@@ -109,7 +111,7 @@ def _log_mel(a: Arguments) -> dict[str, Any]:
     offset = a.number("offset", 0.0)
     floor = a.number("floor", 0.0 if offset or log == "none" else 1e-10)
     top = a.number("top") if a.has("top") else None
-    if min(floor, offset, 0.0 if top is None else top) < 0 or (log != "none" and not floor and not offset):
+    if min(floor, offset, 0.0 if top is None else top) < 0 or (log != "none" and not np.float32(max(floor, offset))):
         a.fail("a logarithm needs a floor or an offset above 0")
     a.end()
     return {
@@ -137,8 +139,8 @@ def _rate(a: Arguments) -> dict[str, Any]:
 def _number(a: Arguments) -> dict[str, Any]:
     value = a.number()
     a.end()
-    if a.step.name == "std" and value == 0:
-        a.fail("a standard deviation is not 0")
+    if a.step.name == "std":
+        a.divisor([value])
     return {a.step.name: value}
 
 
@@ -178,13 +180,11 @@ PRESETS: dict[str, str] = {
 
 def is_sound(text: str) -> bool:
     """Whether a recipe is one for sound: whether it has a step, or begins with a preset, that only those have."""
-    names = [step.name for step in parse(text, FLAG)]
+    steps = parse(text, FLAG)
+    names = [step.name for step in steps]
     own = {"resample", "rate", "fit", "frame", "stft", "log-mel"}
-    return (
-        names[0] in PRESETS
-        or not own.isdisjoint(names)
-        or any(step.text() in ("from=int16", "from=float32") for step in parse(text, FLAG))
-    )
+    sources = {word.lower() for step in steps if step.name == "from" for word in step.words}
+    return names[0] in PRESETS or not own.isdisjoint(names) or not sources.isdisjoint(("int16", "float32"))
 
 
 def read_sound(text: str) -> Sound:

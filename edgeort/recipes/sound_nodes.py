@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import gcd
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 
@@ -67,13 +67,6 @@ class Head(Writer):
         if self.samples is not None and self.samples < size:
             raise InputError(f"--preprocess: a signal of {self.samples} samples has no frame of {size}")
         return None if self.samples is None else (self.samples - size) // hop + 1
-
-
-class Step(Protocol):
-    """A step before a model that hears."""
-
-    def write(self, head: Head) -> None:
-        """Its nodes."""
 
 
 @dataclass(frozen=True)
@@ -250,3 +243,7 @@ class Normal:
             head.value = head.op("Sub", head.value, head.array(self.mean, FLOAT))
         if self.std != 1:
             head.value = head.op("Div", head.value, head.array(self.std, FLOAT))
+
+
+# A step before a model that hears. By its fields it is known which (edgeort/records.py).
+Step = Resample | Fit | Frame | Stft | LogMel | Normal

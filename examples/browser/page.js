@@ -5,9 +5,10 @@ let asked = 0;
 
 worker.addEventListener("error", (event) => say(`The worker failed: ${event.message}`));
 worker.addEventListener("message", ({ data }) => {
+  if (data.id && data.id !== asked) return;
   if (data.error) return say(data.error);
   if (data.ready) return asked || say(`Ready after ${data.ready.toFixed(0)} ms.`);
-  if (data.id === asked) show(data);
+  show(data);
 });
 
 function say(text) {
@@ -20,8 +21,9 @@ async function classify(file) {
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    return say(`${file.name} is no picture that this browser reads.`);
+    return id === asked && say(`${file.name} is no picture that this browser reads.`);
   }
+  if (id !== asked) return bitmap.close(); // another was chosen while this one was read
   const picture = element("picture");
   URL.revokeObjectURL(picture.src);
   picture.src = URL.createObjectURL(file);

@@ -16,7 +16,7 @@
 #include "edgeort.h"
 #include "frames.h"
 
-enum { kTop = 3, kMostLabels = 100000 };
+enum { kTop = 3, kMostLabels = 100000, kMostSide = 1 << 14 };
 
 typedef struct {
   int width, height;
@@ -39,8 +39,10 @@ static int picture_of(edgeort_model* model, picture* p) {
   if (p->takes_frames) return 0;
   if (x.rank != 4 || x.dtype != EDGEORT_F32) return fail("the model's input is no picture: float32 [1, 3, h, w] or [1, h, w, 3]");
   p->is_nhwc = x.dims[3] == 3 && x.dims[1] != 3;
-  p->height = (int)x.dims[p->is_nhwc ? 1 : 2], p->width = (int)x.dims[p->is_nhwc ? 2 : 3];
-  if (x.dims[p->is_nhwc ? 3 : 1] != 3 || p->height < 1 || p->width < 1) return fail("the model's input has no size of its own");
+  const int64_t height = x.dims[p->is_nhwc ? 1 : 2], width = x.dims[p->is_nhwc ? 2 : 3];
+  if (x.dims[p->is_nhwc ? 3 : 1] != 3 || height < 1 || width < 1) return fail("the model's input has no size of its own");
+  if (height > kMostSide || width > kMostSide) return fail("the model's input is too large");
+  p->height = (int)height, p->width = (int)width;
   x.dims[0] = 1;
   x.data = p->data = malloc((size_t)p->width * (size_t)p->height * 3 * sizeof(float));
   x.bytes = 0;

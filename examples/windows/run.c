@@ -4,6 +4,7 @@
  *   build\run BUNDLE\model.plan input0.bin
  *
  * edgeort_open takes UTF-8, so that any path will do: the arguments are read as UTF-16 and converted. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <windows.h>
@@ -17,14 +18,15 @@ static int fail(const char* what) {
   return 1;
 }
 
-/* The content of a file, aligned as malloc does; NULL where it cannot be read. */
+/* The content of a file, aligned as malloc does; NULL where it cannot be read, or has 2 GiB or more. */
 static void* read_file(const wchar_t* path, size_t* bytes) {
   FILE* file = _wfopen(path, L"rb");
   if (!file) return NULL;
   fseek(file, 0, SEEK_END);
-  *bytes = (size_t)ftell(file);
+  const long long size = _ftelli64(file); /* a long has 32 bits here */
   rewind(file);
-  void* data = malloc(*bytes + 1);
+  void* data = size < 0 || size > LONG_MAX ? NULL : malloc((size_t)size + 1);
+  *bytes = (size_t)size;
   if (data && fread(data, 1, *bytes, file) != *bytes) free(data), data = NULL;
   fclose(file);
   return data;

@@ -75,6 +75,7 @@ test("what is wrong is said", async () => {
     [{ image: { data: new Float32Array(63), shape: [1, 1, 7, 9] } }, /"image": dimension 2 must be 8, not 7/],
     [{ image: { data: new Float32Array(64), shape: [64] } }, /rank 4, not 1/],
     [{ image: { data: new Float32Array(64), shape: [-1, -1, 8, 8] } }, /negative/],
+    [{ image: { data: new Float32Array(64), shape: [0.5, 2, 8, 8] } }, /no whole numbers as shape: 0.5x2x8x8/],
     [{ image: { data: new Uint8ClampedArray(256), width: 8, height: 8 } }, /takes no pictures/],
   ];
   for (const [feeds, message] of wrong) assert.throws(() => model.run(feeds), (error) => error instanceof EdgeortError && message.test(error.message));
@@ -91,6 +92,15 @@ test("what is no bundle is said", async () => {
   await assert.rejects(Model.open({ plan, wasm: new Uint8Array(8) }), /cannot be compiled/);
 });
 
+test("a length that is not the plan's is only a guess", async () => {
+  const opened = (length) => Model.open({ plan: new Response(plan, { headers: { "Content-Length": length } }) });
+  near((await opened("64")).run({ image: given }).logits.data, golden.data);
+  await assert.rejects(opened(String(2 ** 32 + 64)), /out of memory for 4294967360 bytes/);
+  const model = await opened("2147000000"); // all that follows lies beyond 2 GiB, which take no memory before they are written to
+  near(model.run({ image: given }).logits.data, golden.data);
+  assert.throws(() => model.run({ image: { data: new Float32Array(64), shape: [64] } }), /rank 4, not 1/);
+});
+
 test("nodes are timed when asked", async () => {
   const model = await Model.open(bundle, { profile: true });
   for (let i = 0; i < 50; ++i) model.run({ image: given });
@@ -103,11 +113,12 @@ test("nodes are timed when asked", async () => {
 test("a picture is an input", async () => {
   const model = await Model.open(pictures);
   const picture = { data: Uint8ClampedArray.from({ length: 4 * 6 * 5 }, (_, i) => i), width: 5, height: 6 };
-  const { y } = model.run({ x: picture });
+  const { y } = model.run({ x: picture, more: [3] }); // numbers, for int64
   const rgb = Uint8Array.from({ length: 3 * 6 * 5 }, (_, i) => 4 * Math.floor(i / 3) + (i % 3));
-  assert.deepEqual(y, model.run({ x: { data: rgb, shape: [6, 5, 3] } }).y);
-  assert.deepEqual(Array.from(y.data), Array.from(rgb, (value) => 2 * value));
-  assert.throws(() => model.run({ x: { ...picture, width: 4 } }), EdgeortError);
+  assert.deepEqual(y, model.run({ x: { data: rgb, shape: [6, 5, 3] }, more: BigInt64Array.of(3n) }).y);
+  assert.deepEqual(Array.from(y.data), Array.from(rgb, (value) => 2 * value + 3));
+  assert.throws(() => model.run({ x: { ...picture, width: 4 }, more: [3] }), /has 120 bytes/);
+  assert.throws(() => model.run({ x: picture, more: [0.5] }), (error) => error instanceof EdgeortError && /"more" \(int64\)/.test(error.message));
 });
 
 test("a worker runs it", async () => {

@@ -29,13 +29,19 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> pipeline.BuildResult:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """x uint8 [h, w, 3] -> y = 2 x, float32."""
+    """x uint8 [h, w, 3], more int64 [1] -> y = 2 x + more, float32."""
     folder = tmp_path_factory.mktemp("pictures")
-    nodes = [helper.make_node("Cast", ["x"], ["f"], to=TensorProto.FLOAT), helper.make_node("Mul", ["f", "two"], ["y"])]
+    nodes = [
+        *(helper.make_node("Cast", [x], [f"{x}_f"], to=TensorProto.FLOAT) for x in ("x", "more")),
+        *(helper.make_node("Mul", ["x_f", "two"], ["twice"]), helper.make_node("Add", ["twice", "more_f"], ["y"])),
+    ]
     graph = helper.make_graph(
         nodes,
         "pictures",
-        [helper.make_tensor_value_info("x", TensorProto.UINT8, ["h", "w", 3])],
+        [
+            helper.make_tensor_value_info("x", TensorProto.UINT8, ["h", "w", 3]),
+            helper.make_tensor_value_info("more", TensorProto.INT64, [1]),
+        ],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["h", "w", 3])],
         [numpy_helper.from_array(np.float32(2), "two")],
     )
@@ -125,3 +131,9 @@ def test_the_module_in_node(built: pipeline.BuildResult, pictures: Path):
         text=True,
     )
     assert done.returncode == 0, done.stdout[-6000:]
+
+
+def test_the_page_shows_the_picture_that_was_chosen_last():
+    page = Path(__file__).parents[2] / "examples/browser/page.js"
+    done = subprocess.run([node(), str(HERE / "order.mjs"), str(page)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

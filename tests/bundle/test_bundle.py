@@ -15,6 +15,7 @@ from edgeort.bundle import Manifest, open_bundle, write_bundle, writing
 from edgeort.bundle import manifest as manifests
 from edgeort.bundle.writing import check_writable
 from edgeort.errors import BundleError, OutputError
+from edgeort.recipes.written import FOLDER
 from edgeort.values import Value
 
 MANIFEST = Manifest(
@@ -204,8 +205,7 @@ def test_cut_archives_are_refused(tmp_path: Path, cut: float):
 
 @pytest.mark.parametrize("name", PLACES)
 def test_a_bundle_replaces_a_bundle(tmp_path: Path, name: str):
-    more = {"postprocess/labels.txt": b"one\n", "tokenizer/vocab.txt": b"[UNK]\n"}
-    write_bundle(tmp_path / name, MANIFEST, {**CONTENTS, **more})
+    write_bundle(tmp_path / name, MANIFEST, {**CONTENTS, "tokenizer/vocab.txt": b"a", f"{FOLDER}/labels.txt": b"a"})
     write_bundle(tmp_path / name, MANIFEST, {**CONTENTS, "model.plan": b"other"})
     with open_bundle(tmp_path / name) as bundle:
         assert bundle.artefact.read_bytes() == b"other"

@@ -118,6 +118,16 @@ def test_the_example_for_windows_is_linked_by_cmake_and_by_pkg_config(
     assert b"edgeort.dll\0" in (tmp_path / "run.exe").read_bytes()
 
 
+def wine(folder: Path, *command: Path) -> int:
+    """The status of a program; what it says is in out.txt and errors.txt."""
+    quiet = {"WINEPREFIX": str(folder / "prefix"), "WINEDEBUG": "-all", "WINEDLLOVERRIDES": "mscoree,mshtml="}
+    # Wine's own processes would keep a pipe open.
+    with (folder / "out.txt").open("wb") as out, (folder / "errors.txt").open("wb") as errors:
+        environment = {**os.environ, **quiet, "LC_ALL": "C.UTF-8"}
+        words = [str(WINE), *map(str, command)]
+        return subprocess.run(words, stdin=subprocess.DEVNULL, stdout=out, stderr=errors, env=environment).returncode
+
+
 @pytest.mark.skipif(not WINE, reason="needs wine64")
 def test_it_runs_under_wine_with_the_bytes_of_linux(
     bundles: dict[str, Path], compiler: dict[str, Path], tmp_path: Path
@@ -128,14 +138,12 @@ def test_it_runs_under_wine_with_the_bytes_of_linux(
     plan = tmp_path / "a plan für é.plan"
     shutil.copy(bundle / "model.plan", plan)
     (tmp_path / "x.bin").write_bytes(x.tobytes())
-    quiet = {"WINEPREFIX": str(tmp_path / "prefix"), "WINEDEBUG": "-all", "WINEDLLOVERRIDES": "mscoree,mshtml="}
-    # Wine's own processes would keep a pipe open.
-    with (tmp_path / "out.txt").open("wb") as out, (tmp_path / "errors.txt").open("wb") as errors:
-        command = [str(WINE), str(program), str(plan), str(tmp_path / "x.bin")]
-        environment = {**os.environ, **quiet, "LC_ALL": "C.UTF-8"}
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=errors, env=environment)
+    status = wine(tmp_path, program, plan, tmp_path / "x.bin")
     said = (tmp_path / "out.txt").read_text()
-    assert done.returncode == 0, (tmp_path / "errors.txt").read_text()
+    assert status == 0, (tmp_path / "errors.txt").read_text()
     name, *values = said.split()
     (want,) = edgeort.InferenceSession(bundle).run(None, {"x": x[None]})
     assert name == "y" and np.array_equal(np.array(values, np.float32), want[0])
+    os.truncate(tmp_path / "x.bin", (1 << 32) + 32)  # whose length is 32 in a long of Windows
+    assert wine(tmp_path, program, plan, tmp_path / "x.bin") == 1
+    assert "an input's file cannot be read" in (tmp_path / "errors.txt").read_text()

@@ -30,6 +30,13 @@ def test_it_stands_beside_the_bundle(folder: Path):
     assert done.exit_code == 0 and (folder / "b-android/m/build.gradle.kts").is_file()
 
 
+def test_it_stands_beside_the_bundle_one_is_in(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(folder / "b")
+    monkeypatch.setattr(compiling, "has_javac", lambda: False)
+    done = call("package", ".", "--android", "--abi", "x86_64", "--json")
+    assert json.loads(done.stdout)["package"] == str(folder.resolve() / "b-android")
+
+
 def test_without_a_jdk_it_says_so(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(compiling, "has_javac", lambda: False)
     done = call("package", folder / "b", "--android", "--abi", "x86_64", "-o", tmp_path / "p")
@@ -43,6 +50,8 @@ def test_what_it_refuses(folder: Path, tmp_path: Path):
     assert none.exit_code == 2 and "there is no such bundle" in none.stderr
     abi = call("package", folder / "b", "--android", "--abi", "mips", "-o", tmp_path / "p")
     assert abi.exit_code == 2 and "--abi mips" in abi.stderr and not list(tmp_path.iterdir())
+    apple = call("package", folder / "b", "--ios", "--abi", "x86_64", "-o", tmp_path / "p")
+    assert apple.exit_code == 2 and "--abi is of Android" in apple.stderr and not list(tmp_path.iterdir())
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/letter.txt").write_text("")
     there = call("package", folder / "b", "--android", "--abi", "x86_64", "-o", tmp_path / "mine")

@@ -52,3 +52,12 @@ def test_what_is_wrong_is_bad_input(arguments: list[str], message: str, tmp_path
     result = call("build", sample.path(), *ON_HOST, "-o", tmp_path / "b", *arguments)
     assert result.exit_code == 2 and message in result.stderr.replace("\n", " ")
     assert not (tmp_path / "b").exists()
+
+
+def test_a_tensor_input_with_the_recipe_of_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "edgeort.toml").write_text('[preprocess]\nsteps = "bytes; from=gray"\n')
+    result = call("build", *ON_HOST, "-o", "b", "--tensor-input", "--json")
+    assert result.exit_code == 0 and json.loads(result.stdout)["preprocess"] == ""
+    result = call("build", sample.path(), *ON_HOST, "-o", "b", "--tensor-input")
+    assert result.exit_code == 2 and "add --preprocess RECIPE" in result.stderr

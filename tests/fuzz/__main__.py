@@ -1,6 +1,6 @@
-"""python -m tests.fuzz [TARGET...] [--seconds S] [--executions N] [--jobs J] [--keep] [--record]: fuzzes, two at once.
+"""python -m tests.fuzz [TARGET...] [--seconds S] [--executions N] [--seed N] [--keep] [--record]: fuzzes, two at once.
 
-    python -m tests.fuzz --seconds 60                                  what .ci/run does
+    python -m tests.fuzz --seconds 60 --seed 1                         what .ci/run does: a change, not chance, fails it
     python -m tests.fuzz plan --executions 10000000 --seconds 36000 --record
 
 What is found stays in .pytest_cache/fuzz/TARGET and is gone on from; --keep puts the least of it that reaches as much
@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("target", nargs="*", help=f"of {', '.join(target.name for target in TARGETS)}; default: all")
     parser.add_argument("--seconds", type=int, default=60, help="of each target, at most")
     parser.add_argument("--executions", type=int, default=-1, help="of each target, at most")
+    parser.add_argument("--seed", type=int, default=0, help="0: by chance")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--keep", action="store_true", help="fuzz nothing: put what was found into corpora/")
     parser.add_argument("--record", action="store_true", help="add a row to RUNS.md for each")
@@ -39,7 +40,7 @@ def main() -> None:
         return
 
     def one(target: Target) -> Ended:
-        ended = run(target, asked.seconds, asked.executions)
+        ended = run(target, asked.seconds, asked.executions, asked.seed)
         print(ended.text(), flush=True)
         return ended
 

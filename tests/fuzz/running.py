@@ -47,15 +47,15 @@ class Ended:
         return "\n".join((line, *(f"  {path}" for path in self.crashes), *([self.failed] if self.failed else ())))
 
 
-def run(target: Target, seconds: int, executions: int = -1) -> Ended:
-    """Fuzzes until one of the two is reached, or something crashes."""
+def run(target: Target, seconds: int, executions: int = -1, seed: int = 0) -> Ended:
+    """Fuzzes until one of the two is reached, or something crashes; by a `seed` of 0 differently every time."""
     kept, crashes = WORK / target.name / "corpus", WORK / target.name / "crashes"
     for folder in (kept, crashes):
         folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="edgeort-fuzz-") as scratch:
         seeds, log = Path(scratch) / "seeds", Path(scratch) / "log"
         start(target, seeds)
-        command = [*target.command(), f"-max_total_time={seconds}", f"-runs={executions}"]
+        command = [*target.command(), f"-max_total_time={seconds}", f"-runs={executions}", f"-seed={seed}"]
         command += [
             f"-max_len={target.most_bytes}",
             f"-timeout={SLOWEST_S}",
@@ -65,7 +65,7 @@ def run(target: Target, seconds: int, executions: int = -1) -> Ended:
         command += ["-print_final_stats=1", f"-artifact_prefix={crashes}/"]
         before, begun = set(crashes.iterdir()), time.monotonic()
         with log.open("wb") as stream:
-            environment = {**os.environ, **SANITIZERS}
+            environment = {**os.environ, **SANITIZERS, **({"PYTHONHASHSEED": str(seed)} if seed else {})}
             kinds = [str(folder) for folder in (kept, seeds)]
             status = subprocess.run(
                 [*command, *kinds], stdout=stream, stderr=stream, env=environment, cwd=ROOT

@@ -205,6 +205,17 @@ def test_a_zip_that_is_cut_or_changed(made: Files, tmp_path: Path):
             lint(path)
 
 
+def test_an_archive_packed_in_another_way_that_is_damaged(tmp_path: Path):
+    path = tmp_path / "a.apk"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("AndroidManifest.xml", b"abc" * 5000)
+    data = path.read_bytes()
+    for at in range(60, 90):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :])
+        with contextlib.suppress(InputError):
+            lint(path)
+
+
 def test_a_library_that_unpacks_to_more_than_its_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(tree, "MOST_BYTES", 1 << 20)
     path = tmp_path / "a.aar"

@@ -125,6 +125,22 @@ def test_other_providers_say_why_they_do_not_take_it(place: Path):
         pipeline.build(place / "m.onnx", "host", place / "o", preprocess=parse(RECIPE), wish=Wish("openvino", True))
 
 
+def test_core_ml_takes_an_image(place: Path):
+    """Of the model's size: it scales and normalises, the app resizes."""
+    pytest.importorskip("coremltools", reason="needs coremltools")
+    out = place / "coreml"
+    wish = Wish("coreml", True)
+    built = pipeline.build(place / "m.onnx", "iphone15", out, preprocess=parse(RECIPE), wish=wish)
+    assert "to resize and to crop is the app's part" in " ".join(built.refusals)
+    with open_bundle(out) as opened:
+        assert opened.manifest.front is not None and opened.manifest.built_in is None
+        features = json.loads((opened.folder / "model/features.json").read_bytes())
+        assert [feature["dtype"] for feature in features["inputs"]] == ["image"]
+        assert np.load(opened.golden / "input0.npy").dtype == np.float32
+    result = call("package", out, "--ios", "-o", place / "app")
+    assert result.exit_code == 2 and "give model/model.mlpackage to Xcode" in result.stderr
+
+
 def test_a_recipe_for_the_data_alone(place: Path):
     out = place / "t"
     command = ("build", place / "m.onnx", "--device", "host", "--provider", "cpu", "-o", out)

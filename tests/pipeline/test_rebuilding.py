@@ -16,6 +16,7 @@ from edgeort.errors import BundleError, InputError
 from edgeort.pipeline import Accuracy, Wish, recording
 from edgeort.pipeline.rebuilding import differences
 from edgeort.recipes.picture_steps import parse
+from edgeort.recipes.sound import read_sound
 from edgeort.recipes.written import Written
 from edgeort.records import Content, encode
 from edgeort.validate import Limits
@@ -126,6 +127,22 @@ def test_every_option_of_a_build_comes_back(made: Path):
     assert again == {name: value for name, value in arguments.items() if name not in ("vocabulary", "postprocess")}
 
 
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        "whisper; mean=0.5",
+        "from=int16; rate=8000; frame 512 hop=256; layout=frames-first; input=x",
+        "resample 8000 from=11025; fit 99; stft n_fft=256",
+    ],
+)
+def test_a_recipe_for_sound_comes_back(made: Path, recipe: str):
+    sound = read_sound(recipe)
+    with open_bundle(made / "b.zip") as bundle:
+        told = {"profile": encode(HOST), "preprocess": encode(sound)}
+        bundle.manifest = dataclasses.replace(bundle.manifest, options=told)
+        assert recording.replay(pipeline.build, bundle, {})["preprocess"] == sound
+
+
 def test_samples_of_a_program_cannot_be_asked_for(made: Path):
     rows = [{"x": np.ones((1, 8), np.float32)}] * 4
     told = encode(Accuracy("int8", rows))
@@ -137,7 +154,16 @@ def test_samples_of_a_program_cannot_be_asked_for(made: Path):
 
 
 @pytest.mark.parametrize(
-    "options", [{"x": 1}, {"threads": "2"}, {"profile": {}}, {"inputs": ["none"]}, {"accuracy": {"precision": "int3"}}]
+    "options",
+    [
+        {"x": 1},
+        {"threads": "2"},
+        {"profile": {}},
+        {"inputs": ["none"]},
+        {"accuracy": {"precision": "int3"}},
+        {"on": "ssh:elsewhere"},
+        {"out": "elsewhere"},
+    ],
 )
 def test_options_of_no_build_are_refused(made: Path, options: dict[str, object]):
     with open_bundle(made / "b.zip") as bundle:

@@ -78,6 +78,17 @@ def test_a_name_that_the_model_has_is_left_to_it(tmp_path: Path):
     np.testing.assert_array_equal(found["score"], x)
 
 
+def test_a_name_inside_of_the_model_is_left_to_it(tmp_path: Path):
+    from tests.kernels.support import parse
+
+    nodes = "score = Neg (x) class = Neg (score) y = Mul (class, post_class)"
+    model = parse(f"g (float[1, 7] x) => (float[1, 7] y) <float post_class = {{2}}> {{ {nodes} }}")
+    attached = behind(model, "top-k 1")
+    assert attached.outputs == ("post_score", "post_post_class")
+    found = run(attached, [np.arange(7, dtype=np.float32)[None]], folder(tmp_path))
+    assert found["post_score"] == 12 and found["post_post_class"] == 6
+
+
 @pytest.mark.parametrize(
     ("recipe", "message"),
     [
@@ -85,8 +96,11 @@ def test_a_name_that_the_model_has_is_left_to_it(tmp_path: Path):
         ("top-k 0", "no whole number"),
         ("top-k 8", "has 7 classes"),
         ("top-k 5 labels=nowhere.txt", "nowhere.txt cannot be read: No such file"),
+        ("top-k 5 labels=a\0b", "cannot be read"),
         ("top-k 5 colour=red", "it takes no colour=red"),
         ("softmax; sigmoid", "there is 'softmax' already"),
+        ("top-k 5; softmax", "softmax stands behind top-k"),
+        ("sigmoid; yolo", "yolo reads scores as the model gives them, not sigmoid's"),
         ("top-q 5", "'top-k' is near"),
     ],
 )

@@ -132,9 +132,16 @@ def test_shares_of_the_input_become_pixels(tmp_path: Path):
         ("float[1, 6, 50] y", "nms boxes=y", "scores= is missing"),
         ("float[1, 6, 50] y", "nms boxes=y scores=y", "nms reads boxes"),
         ("float[1, 50, 4] y", "nms boxes=y scores=y format=polar", "format is one of"),
-        ("float[1, 50, N] y", "nms boxes=y scores=y", r"is \[1, 50, N\]"),
+        ("float[1, 50, N] y", "nms boxes=y scores=y", r"is \[1, 50, N\], and nms reads boxes"),
+        ("float[1, 4, 50] y", "nms boxes=y scores=y", r"is \[1, 4, 50\], and nms reads boxes of \[1, boxes, 4\]"),
     ],
 )
 def test_what_does_not_fit_is_named(output: str, recipe: str, message: str):
     with pytest.raises(InputError, match=message):
         behind(identity(output), recipe)
+
+
+@pytest.mark.parametrize(("shape", "word"), [("1, 6, 50", "rows"), ("1, 50, 6", "columns"), ("1, 49, 6", "rows")])
+def test_boxes_and_scores_are_as_many(shape: str, word: str):
+    with pytest.raises(InputError, match="of 50 boxes"):
+        behind(identity("float[1, 50, 4] b", f"float[{shape}] s"), f"nms boxes=b scores=s {word}")

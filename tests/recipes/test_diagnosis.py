@@ -15,6 +15,7 @@ from edgeort.recipes.front import bind
 from edgeort.recipes.picture_steps import parse
 from edgeort.values import Value
 
+FUZZ = Path(__file__).parents[1] / "fuzz"
 RECIPE = "imagenet"
 FRONT = bind(parse(RECIPE), [Value("x", "float32", (1, 3, 64, 56))], built_in=True)
 PICTURE = picture(FRONT)
@@ -112,7 +113,8 @@ def test_files(tmp_path: Path):
     np.save(tmp_path / "t.npy", tensor)
     np.testing.assert_array_equal(read_tensor(tmp_path / "t.npy", tensor.size), tensor)
     path.write_bytes(b"123")
-    for wrong in (path, tmp_path / "none.bin", tmp_path / "none.npy"):
+    (tmp_path / "odd.npy").write_bytes((FUZZ / "crashes/bundle/npy-header-without-end").read_bytes())
+    for wrong in (path, tmp_path / "none.bin", tmp_path / "none.npy", tmp_path / "odd.npy"):
         with pytest.raises(InputError) as caught:
             read_tensor(wrong, tensor.size)
         assert caught.value.hint

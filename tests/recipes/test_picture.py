@@ -58,6 +58,7 @@ def test_a_step_behind_a_preset_changes_it():
         ("std=0", "a standard deviation is not 0"),
         ("rgb 3", "it takes no 3"),
         ("rgb; bgr", "there is 'rgb' already"),
+        ("std=1,1e-60,1", "a standard deviation is not 0"),
     ],
 )
 def test_steps_that_cannot_be(text: str, told: str):
@@ -131,6 +132,14 @@ def test_a_front_is_what_a_manifest_says():
     assert Front.from_dict(front.to_dict()) == front
     with pytest.raises(BundleError, match="recipe is incomplete"):
         Front.from_dict({"recipe": "rgb", "built_in": True})
+    with pytest.raises(BundleError, match="recipe is incomplete"):
+        Front.from_dict({**front.to_dict(), "recipe": 5})
+
+
+@pytest.mark.parametrize("name", ["my input", "a;b"])
+def test_an_input_whose_name_no_recipe_can_have(name: str):
+    front = bind(parse("unit"), [Value(name, "float32", (1, 3, 8, 8))], built_in=True)
+    assert front.form.name == name and Front.from_dict(front.to_dict()) == front
 
 
 PIL = pytest.importorskip("PIL.Image", reason="needs Pillow")

@@ -183,6 +183,8 @@ def test_steps_stand_in_any_order_and_frames_first(tmp_path: Path):
         ("fit 100; log-mel n_fft=400 pad=no", "has no frame of 400"),
         ("std=0", "is not 0"),
         ("frame 100; stft", "there is 'frame 100' already"),
+        ("fit 9; std=1e-60", "a standard deviation is not 0"),
+        ("log-mel floor=0 offset=1e-60", "a logarithm needs a floor or an offset above 0"),
     ],
 )
 def test_what_is_wrong_is_named(recipe: str, message: str):
@@ -192,4 +194,5 @@ def test_what_is_wrong_is_named(recipe: str, message: str):
 
 def test_sound_is_told_from_pictures():
     assert is_sound("whisper") and is_sound("from=int16; mean=3") and is_sound("keyword; rate=8000")
+    assert is_sound("from=INT16; mean=3") and is_sound("mean=3; from float32")
     assert not is_sound("imagenet") and not is_sound("resize 224x224; mean=3")

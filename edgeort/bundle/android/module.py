@@ -90,7 +90,8 @@ def rules(manifest: Manifest) -> bytes:
 def files(manifest: Manifest, libraries: dict[str, Path], plan: Path) -> dict[str, bytes | Path]:
     """The module, by paths in its folder. `libraries` by ABI."""
     package, identifier = names.java_package(manifest.model), names.identifier(manifest.model)
-    gradle = _GRADLE.format(model=manifest.model, package=package, identifier=identifier, min_sdk=MIN_SDK)
+    told = " ".join(manifest.model.split())  # a comment, of one line whatever the name
+    gradle = _GRADLE.format(model=told, package=package, identifier=identifier, min_sdk=MIN_SDK)
     found: dict[str, bytes | Path] = {
         "build.gradle.kts": gradle.encode(),
         "consumer-rules.pro": rules(manifest),

@@ -6,18 +6,16 @@ import os
 import posixpath
 import stat
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from edgeort.errors import InputError
+from edgeort.unreadable import UNREADABLE
 
 MOST_BYTES = 1 << 30  # of one file, and of all that is read from one archive
 MOST_FILES = 100_000
-# What zipfile raises on files that are no zip, are cut off, encrypted, or packed in a way that it does not know.
-ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error, ValueError, OSError)
 
 
 class Tree(Protocol):
@@ -90,7 +88,7 @@ class Zip:
         try:
             with self._archive.open(self.entries[name]) as file:
                 data = file.read(self._left + 1)
-        except ZIP_ERRORS as error:
+        except UNREADABLE as error:
             raise InputError(f"{self.where}: {name}: {error}") from error
         self._left -= len(data)
         if self._left < 0:
@@ -115,7 +113,7 @@ def opened(path: Path) -> Iterator[Zip]:
     """The zip at `path`. InputError where it is none."""
     try:
         archive = zipfile.ZipFile(path)
-    except ZIP_ERRORS as error:
+    except UNREADABLE as error:
         raise InputError(f"{path}: not a zip archive: {error}") from error
     with archive:
         yield Zip(archive, str(path))

@@ -329,7 +329,7 @@ export class Model {
 
   #allocate(bytes) {
     const whole = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
-    const at = this.#wasm.aligned_alloc(ALIGNMENT, whole) >>> 0;
+    const at = whole < 2 ** 32 ? this.#wasm.aligned_alloc(ALIGNMENT, whole) >>> 0 : 0; // a call takes the low 32 bits of a number
     if (!at) throw new EdgeortError(`out of memory for ${bytes} bytes`);
     return at;
   }
@@ -342,8 +342,9 @@ export class Model {
     return new Uint8Array(this.#wasm.memory.buffer, at, length);
   }
 
-  #text(at) {
-    const bytes = new Uint8Array(this.#wasm.memory.buffer), end = bytes.indexOf(0, at);
+  // What functions return is signed: addresses beyond 2 GiB are negative.
+  #text(address) {
+    const bytes = new Uint8Array(this.#wasm.memory.buffer), at = address >>> 0, end = bytes.indexOf(0, at);
     return new TextDecoder().decode(bytes.subarray(at, end));
   }
 
@@ -354,17 +355,27 @@ export class Model {
 
 function given(input, value, Type) {
   const whole = ArrayBuffer.isView(value) || Array.isArray(value) ? { data: value } : (value ?? {});
-  const data = Array.isArray(whole.data) ? Type.from(whole.data) : whole.data;
+  const data = Array.isArray(whole.data) ? fromNumbers(input, whole.data, Type) : whole.data;
   const clamped = data instanceof Uint8ClampedArray && Type === Uint8Array;
   if (!(data instanceof Type) && !clamped) {
     throw new EdgeortError(`input "${input.name}" (${input.dtype}) takes a ${Type.name}, or { data, shape } with one`);
   }
   const shape = whole.shape ?? inferred(input, data.length);
   const length = shape.reduce((all, dim) => all * dim, 1);
+  if (!shape.every(Number.isSafeInteger)) throw new EdgeortError(`input "${input.name}" has no whole numbers as shape: ${shape.join("x")}`);
   if (shape.length > MAX_RANK || length !== data.length) {
     throw new EdgeortError(`input "${input.name}" has ${data.length} elements; its shape ${shape.join("x")} has ${length}`);
   }
   return { data, shape };
+}
+
+function fromNumbers(input, values, Type) {
+  const isWide = Type === BigInt64Array || Type === BigUint64Array;
+  try {
+    return isWide ? Type.from(values, (value) => BigInt(value)) : Type.from(values);
+  } catch (error) {
+    throw new EdgeortError(`input "${input.name}" (${input.dtype}) does not take these values: ${error.message}`, { cause: error });
+  }
 }
 
 // The declared shape; a single free dimension takes what is left of the elements.

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from edgeort import toolchain
 from edgeort.bundle import open_bundle
@@ -39,15 +41,17 @@ class App:
         made = toolchain.library(target("linux", HERE), manifest.kernels, binding=native.binding("m", name))
         (folder / name).write_bytes(made.read_bytes())
 
-    def run(self, what: str, *, before: int = 0, after: int = 0, program: str = "Main") -> list[str]:
+    def run(
+        self, what: str, *, before: int = 0, after: int = 0, program: str = "Main", flags: Sequence[str] = ()
+    ) -> list[str]:
         """The lines that a program of the tests' prints, with the plan behind so many bytes of its file."""
         place = self.folder / f"assets-{before}"
         place.write_bytes(b"\xa5" * before + self.plan + b"\x5a" * after)
         classes = f"{self.folder / 'classes'}:{_kotlin_library()}"
-        java = ["java", "-Xcheck:jni", "--add-opens", "java.base/java.io=ALL-UNNAMED", "-cp", classes]
+        java = ["java", *flags, "-Xcheck:jni", "--add-opens", "java.base/java.io=ALL-UNNAMED", "-cp", classes]
         java += [f"-Djava.library.path={self.folder}", program, what]
         command = [*java, str(place), str(before), str(len(self.plan))]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=self.folder)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "WARNING" not in done.stdout, done.stdout  # of -Xcheck:jni
         return done.stdout.splitlines()
@@ -143,3 +147,20 @@ def test_a_picture_becomes_red_green_blue(tmp_path: Path):
     rgb = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], -1).astype(np.uint8)
     wide, narrow = (answer(bundle, picture=rgb.reshape(-1, width, 3)) for width in (3, 2))
     assert App(bundle, tmp_path).run("picture") == [f"picture: {wide}", f"picture: {narrow}"]
+
+
+def test_an_input_outlives_the_output_that_is_a_view_of_it(tmp_path: Path):
+    """The copy of the output has room only once garbage is collected, and compiled code drops variables early."""
+    need("java", "javac")
+    shape = helper.make_tensor("shape", TensorProto.INT64, [2], [-1, 1])
+    graph = helper.make_graph(
+        [helper.make_node("Reshape", ["x", "shape"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, "n"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 1])],
+        [shape],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    compiled = ("-Xcomp", "-XX:CompileCommand=quiet", "-XX:CompileCommand=compileonly,edgeort.m.EdgeortModel::*")
+    flags = (*compiled, "-XX:MaxDirectMemorySize=10M")  # two and a half tensors
+    assert App(build(tmp_path, model), tmp_path).run("view", flags=flags) == ["view: true"]

@@ -8,6 +8,7 @@ import json
 import struct
 import xml.etree.ElementTree as ET
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -16,7 +17,7 @@ from onnx import TensorProto, helper
 
 import edgeort
 from edgeort.bundle import open_bundle
-from edgeort.bundle.android import compiling, names, native, readme
+from edgeort.bundle.android import compiling, module, names, native, readme
 from edgeort.errors import InputError, OutputError, UnsupportedError
 from edgeort.toolchain import BIONIC, RUNTIME
 from tests.bundle.android.support import build, make, need
@@ -41,6 +42,13 @@ def package(bundle: Path) -> Path:
 def archive(package: Path) -> zipfile.ZipFile:
     need("javac")
     return zipfile.ZipFile(package / "m.aar")
+
+
+def test_a_name_of_several_lines_stays_a_comment(bundle: Path):
+    with open_bundle(bundle) as opened:
+        manifest = replace(opened.manifest, model='m\nexec("calc")')
+        text = module.files(manifest, {}, bundle / "model.plan")["build.gradle.kts"]
+    assert isinstance(text, bytes) and text.startswith(b'// The model m exec("calc") for Android')
 
 
 def test_the_module_has_its_parts_where_gradle_looks(bundle: Path, package: Path):

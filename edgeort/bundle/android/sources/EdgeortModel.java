@@ -31,7 +31,7 @@ public final class EdgeortModel implements AutoCloseable {
     private final List<TensorInfo> inputs;
     private final List<TensorInfo> outputs;
     private long handle; // 0: closed
-    private Tensor[] held; // the run reads their memory
+    private Tensor[] held; // the run reads their memory, and outputs may be views of it
 
     private EdgeortModel(long handle) {
         this.handle = handle;
@@ -112,10 +112,10 @@ public final class EdgeortModel implements AutoCloseable {
                     Native.setInput(handle, i, held[i].type.ordinal(), held[i].shape, held[i].data);
                 }
                 Native.run(handle);
+                return results();
             } finally {
                 held = null;
             }
-            return results();
         }
     }
 

@@ -28,7 +28,12 @@ public final class EdgeortModel: @unchecked Sendable {
   }
 
   public var inputs: [EdgeortValue] { engine.inputs }
-  public var outputs: [EdgeortValue] { engine.outputs }
+  /// While another thread's run goes on, it waits: what a run makes changes their shapes.
+  public var outputs: [EdgeortValue] {
+    turn.lock()
+    defer { turn.unlock() }
+    return engine.outputs
+  }
 
   /// The outputs by name for a tensor of each input. It takes the calling thread for as long as the model runs.
   public func run(_ inputs: [String: EdgeortTensor]) throws -> [String: EdgeortTensor] {

@@ -51,8 +51,12 @@ public struct EdgeortTensor: Equatable, Sendable {
 
   /// Throws `EdgeortError.input` unless there are as many bytes as the shape needs.
   public init(type: EdgeortType, shape: [Int], data: Data) throws {
-    let count = shape.reduce(1, *)
-    guard shape.allSatisfy({ $0 >= 0 }), data.count == count * type.size else {
+    var (needed, isTooLarge) = (type.size, false)
+    for dim in shape {
+      let (product, overflow) = needed.multipliedReportingOverflow(by: dim)
+      (needed, isTooLarge) = (product, isTooLarge || overflow)
+    }
+    guard shape.allSatisfy({ $0 >= 0 }), !isTooLarge, data.count == needed else {
       throw EdgeortError.input("\(data.count) bytes are no \(type) of shape \(shape)")
     }
     self.type = type

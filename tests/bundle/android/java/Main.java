@@ -6,6 +6,7 @@ import edgeort.m.Tensor;
 import java.io.File;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
@@ -13,6 +14,7 @@ import java.util.concurrent.ExecutionException;
 /** What an app may do with a package, and what it may do wrong; each prints a line. */
 public final class Main {
     private static final float[] VALUES = {1, 2, 3, 4, 5, 6, 7, 8};
+    private static final int MANY = 1 << 20;
 
     public static void main(String[] arguments) throws Exception {
         File file = new File(arguments[1]);
@@ -33,12 +35,35 @@ public final class Main {
                     print("picture", model.runAsync(new Bitmap(2, colours)).get());
                 }
                 break;
+            case "view":
+                try (EdgeortModel model = EdgeortModel.open(context, 1)) {
+                    System.out.println("view: " + isKept(model.runHere(passing())));
+                }
+                break;
             case "misuse":
                 misuse(file, context, offset, length);
                 break;
             default:
                 together(context);
         }
+    }
+
+    /** A tensor that nobody holds but who is given it, and as much that nobody holds at all. */
+    private static Tensor passing() {
+        float[] values = new float[MANY];
+        Arrays.fill(values, 7);
+        Tensor made = Tensor.of(values, 1, MANY);
+        ByteBuffer.allocateDirect(4 * MANY);
+        return made;
+    }
+
+    private static boolean isKept(List<Tensor> outputs) {
+        for (float value : outputs.get(0).floats()) {
+            if (value != 7) {
+                return false;
+            }
+        }
+        return true;
     }
 
     private static void misuse(File file, Context context, long offset, long length) throws Exception {

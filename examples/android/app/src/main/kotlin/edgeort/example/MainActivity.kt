@@ -26,8 +26,6 @@ import kotlinx.coroutines.withContext
 /** A picture from the camera or the gallery, and the classes that the model finds in it. */
 class MainActivity : Activity() {
     private val scope = MainScope()
-    private val opening = Mutex()
-    private var model: EdgeortModel? = null
     private lateinit var picture: ImageView
     private lateinit var answer: TextView
 
@@ -50,7 +48,6 @@ class MainActivity : Activity() {
 
     override fun onDestroy() {
         scope.cancel()
-        model?.close()
         super.onDestroy()
     }
 
@@ -78,7 +75,7 @@ class MainActivity : Activity() {
 
     private suspend fun opened(): EdgeortModel =
         opening.withLock {
-            model ?: withContext(Dispatchers.IO) { EdgeortModel.open(this@MainActivity) }.also { model = it }
+            model ?: withContext(Dispatchers.IO) { EdgeortModel.open(this@MainActivity).also { model = it } }
         }
 
     private suspend fun read(uri: Uri): Bitmap? =
@@ -93,8 +90,13 @@ class MainActivity : Activity() {
         return made
     }
 
+    /** The model lasts as long as the process: a turn of the phone makes a new activity while a run may go on. */
     private companion object {
         const val CAMERA = 1
         const val GALLERY = 2
+        val opening = Mutex()
+
+        @Volatile
+        var model: EdgeortModel? = null
     }
 }
