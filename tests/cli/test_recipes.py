@@ -61,3 +61,10 @@ def test_a_tensor_input_with_the_recipe_of_the_folder(tmp_path: Path, monkeypatc
     assert result.exit_code == 0 and json.loads(result.stdout)["preprocess"] == ""
     result = call("build", sample.path(), *ON_HOST, "-o", "b", "--tensor-input")
     assert result.exit_code == 2 and "add --preprocess RECIPE" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["quantize", "prune"])
+def test_samples_need_no_recipe_for_sound(command: str, tmp_path: Path):
+    data = ["--data", tmp_path, "-o", tmp_path / "o.onnx", "--preprocess", "whisper"]
+    result = call(command, sample.path(), *data)
+    assert result.exit_code == 2 and "the recipe is one for sound" in result.stderr.replace("\n", " ")
