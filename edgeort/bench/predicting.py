@@ -144,7 +144,7 @@ def predict_bundle(manifest: Manifest, threads: int) -> Prediction | None:
 def _recorded(manifest: Manifest) -> Prediction | None:
     """What the row of its provider says."""
     for row in manifest.candidates:
-        if row["chosen"] and row["predicted"]:
+        if row.get("chosen") and row.get("predicted") and isinstance(row.get("latency_ms"), float):
             return Prediction(row["latency_ms"], manifest.threads, row.get("error"), engine=manifest.provider)
     return None
 

@@ -48,7 +48,7 @@ _IMPORTS = "lib/edgeort.lib"  # by which linkers for Windows find what a DLL has
 
 
 def files(manifest: Manifest, headers: Sequence[str] = ("edgeort.h",)) -> dict[str, bytes | Path]:
-    """The files, where the bundle has a library that linkers take; `headers` of the C API say what it has."""
+    """The files, where the bundle has a library that C links; `headers` of the C API say what it has."""
     name = manifest.library.rpartition("/")[2]
     if not name or name.endswith(".wasm"):
         return {}

@@ -159,6 +159,9 @@ class Manifest:
         for value in (*self.inputs, *self.outputs):
             if value.dtype not in NAMES:
                 raise BundleError(f"{where}: {value.name!r} is of the unknown type {value.dtype!r}", hint=_HINT)
+        made = (self.postprocessing or {}).get("outputs", [])
+        if not isinstance(made, list) or made != [value.name for value in self.outputs[: len(made)]]:
+            raise BundleError(f"{where}: the outputs do not begin with those of post-processing", hint=_HINT)
 
 
 _HINT = "build the bundle again: edgeort build MODEL --device NAME"

@@ -52,9 +52,15 @@ Threads = Annotated[int | None, typer.Option("--threads", min=1, max=64, help="N
 
 
 def read_recipe(text: str | None) -> Recipe | None:
-    """What --preprocess says. InputError names the step that is wrong."""
+    """What --preprocess says of pictures. InputError names the step that is wrong, and for a recipe for sound."""
     from edgeort.recipes.picture_steps import parse
+    from edgeort.recipes.sound import is_sound
 
+    if text is not None and is_sound(text):
+        raise InputError(
+            "--preprocess: the recipe is one for sound, and samples of sound are arrays that the model takes",
+            hint="leave it out; edgeort build has recipes for sound",
+        )
     return None if text is None else parse(text)
 
 

@@ -56,16 +56,17 @@ def _about(name: str, array: np.ndarray) -> dict[str, Any]:
 
 def _few(array: np.ndarray) -> str:
     flat = array.reshape(-1)[:SHOWN]
-    return " ".join(f"{value:.6g}" for value in flat.tolist()) + (" ..." if array.size > SHOWN else "")
+    shown = (repr(value) if isinstance(value, str) else f"{value:.6g}" for value in flat.tolist())
+    return " ".join(shown) + (" ..." if array.size > SHOWN else "")
 
 
 def _save(folder: Path, values: list[np.ndarray]) -> None:
-    import numpy as np
+    from edgeort.bundle import golden
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for index, array in enumerate(values):
-            np.save(folder / f"output{index}.npy", array)
+            (folder / f"output{index}.npy").write_bytes(golden.npy_bytes(array))
     except OSError as error:
         raise OutputError(
             f"{folder} cannot be written: {error.strerror}", hint="name another folder with -o"

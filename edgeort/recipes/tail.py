@@ -83,6 +83,10 @@ class Tail(Writer):
                 hint="post-processing reads float32 scores and boxes",
             )
         found = floats[0] if name is None else self.outputs[name]
+        if dims_of(found) == []:
+            raise InputError(
+                f"output {found.name!r} of the model is one number", hint="post-processing reads scores along an axis"
+            )
         if found.name not in self.read:
             self.read.append(str(found.name))
         return found

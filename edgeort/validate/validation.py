@@ -14,7 +14,7 @@ from edgeort.bundle import Bundle, Manifest, golden, golden_picture
 from edgeort.bundle.manifest import INT8
 from edgeort.comparison import Comparison, accept, compare_all
 from edgeort.devices import Device, Job
-from edgeort.errors import InputError, ModelError
+from edgeort.errors import BundleError, InputError, ModelError
 from edgeort.session import checked
 from edgeort.validate.artefacts import channels_first, named
 from edgeort.validate.assessment import sha256_of
@@ -80,6 +80,10 @@ def compare_with_reference(
     answer = named(manifest, ours)
     feeds, names, found = feeds_of(manifest, inputs), list(answer), list(answer.values())
     want = reference_outputs(model, feeds)
+    if len(want) != len(found):
+        raise BundleError(
+            f"the manifest has {len(found)} outputs of the model, which has {len(want)}", hint="build the bundle again"
+        )
     if any(node.precision == INT8 for node in manifest.nodes):
         other = reference_outputs(model, feeds, optimised=False)
         return accept(compare_all(names, found, want, other, quantised=True, least_db=manifest.min_sqnr_db))

@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 
 from edgeort import device_profiles
-from edgeort.bench import predict, predict_engine, predict_for
+from edgeort.bench import predict, predict_bundle, predict_engine, predict_for
 from edgeort.bench.predicting import FUNCTIONS, RUN
 from edgeort.device_profiles import EngineRates, KernelRate, Measured
 from edgeort.device_profiles.estimating import EFFICIENCIES
 from edgeort.providers import Node
 from edgeort.toolchain import families
+from tests.bundle.test_bundle import MANIFEST
 
 CONV = KernelRate("Conv", 1, 2.0, 10.0, 5.0)
 MEASURED = Measured("2026-11-29", 4, 20.0, 70.0, 40.0, 150.0, 8.0, 12.0, 0.05, (CONV,))
@@ -117,3 +118,11 @@ def test_what_is_mostly_guessed_is_no_prediction():
 
 def test_efficiencies_are_of_kernels_that_there_are():
     assert set(EFFICIENCIES) - {FUNCTIONS} <= set(families())
+
+
+@pytest.mark.parametrize("row", [{}, {"chosen": True}, {"chosen": True, "predicted": True, "latency_ms": "soon"}])
+def test_a_table_of_no_build_tells_nothing(row: dict[str, object]):
+    assert predict_bundle(replace(MANIFEST, provider="openvino", candidates=(row,)), MANIFEST.threads) is None
+    row = {"chosen": True, "predicted": True, "latency_ms": 2.5}
+    found = predict_bundle(replace(MANIFEST, provider="openvino", candidates=(row,)), MANIFEST.threads)
+    assert found is not None and found.latency_ms == 2.5

@@ -143,6 +143,9 @@ def test_other_manifests_are_refused(tmp_path: Path, text: bytes):
         ({"options": None}, "is not sound"),
         ({"model": "../../m"}, "which no file can have"),
         ({"device": ""}, "which no file can have"),
+        ({"postprocessing": {"outputs": 5}}, "do not begin with those of post-processing"),
+        ({"postprocessing": {"outputs": ["y", "z"]}}, "do not begin with those of post-processing"),
+        ({"postprocessing": {"outputs": ["z"]}}, "do not begin with those of post-processing"),
     ],
 )
 def test_a_manifest_of_other_types_is_refused(tmp_path: Path, change: dict[str, object], words: str):

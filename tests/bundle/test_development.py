@@ -104,3 +104,7 @@ def test_each_system_has_its_files():
     assert isinstance(apple, bytes) and b'IMPORTED_SONAME "@rpath/libedgeort.dylib"' in apple
     phone = development.files(replace(MANIFEST, library="lib/libedgeort.a"))[development.CMAKE]
     assert isinstance(phone, bytes) and b"STATIC IMPORTED" in phone and b"SONAME" not in phone
+
+
+def test_modules_of_webassembly_are_not_for_c():
+    assert not development.files(replace(MANIFEST, library="lib/edgeort.wasm"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import struct
 import subprocess
 import zipfile
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ import pytest
 from edgeort.errors import InputError
 from edgeort.lint import lint
 from edgeort.lint.readers import tree
+from edgeort.lint.readers.binary_xml import elements
 from edgeort.lint.rules.archive import ARCHIVE, TARGET
 from tests.lint import making
 
@@ -186,6 +188,15 @@ def test_entities_that_grow_are_refused(tmp_path: Path):
     lines = [f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12)]
     bomb = '<!DOCTYPE manifest [<!ENTITY l0 "lol">' + "".join(lines) + "]><manifest>&l11;</manifest>"
     assert "unreadable" in broken(aar(tmp_path, {"AndroidManifest.xml": bomb.encode()}))
+
+
+def test_strings_that_are_read_again_and_again_are_refused():
+    text, count = b"a" * 10_000, 1000  # each is all of the text
+    start = 28 + 4 * count
+    body = struct.pack("<H", len(text) // 2) + text
+    pool = struct.pack("<HHIIIIII", 1, 28, start + len(body), count, 0, 0, start, 0) + bytes(4 * count) + body
+    with pytest.raises(InputError, match="its strings overlap"):
+        elements(struct.pack("<HHI", 0x0003, 8, 8 + len(pool)) + pool, "m")
 
 
 def test_no_zip(tmp_path: Path):

@@ -152,3 +152,17 @@ def test_a_survey_predicts_without_building(tmp_path: Path):
     (probed,) = (r for r in survey(replace(pi, measured=measured), tmp_path / "m.onnx") if r.provider == "cpu")
     assert probed.latency_ms > 1.0 and probed.reason == "predictions of this device were off by 8% in the median"
     assert all(row.latency_ms is None for row in survey(pi))
+
+
+@pytest.mark.parametrize(
+    ("dims", "told"), [(None, "not predicted: input 'x' has no shape"), (["N", 1 << 18, 1 << 17], "an estimate")]
+)
+def test_a_survey_makes_no_data(dims: list[int | str] | None, told: str, tmp_path: Path):
+    """Of inputs whose shape nobody knows, or that no machine has room for."""
+    values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, dims) for name in "xy"]
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "g", values[:1], values[1:])
+    imports = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=imports, ir_version=9), tmp_path / "m.onnx")
+    pi = device_profiles.load("raspberrypi4")
+    (ours,) = (row for row in survey(pi, tmp_path / "m.onnx") if row.provider == "cpu")
+    assert told in ours.reason

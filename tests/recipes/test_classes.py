@@ -123,5 +123,8 @@ def test_a_model_without_real_numbers_has_no_scores():
     model = parse("g (int64[1, 7] x) => (int64[1, 7] y) { y = Neg (x) }")
     with pytest.raises(InputError, match="no float32 numbers"):
         behind(model, "top-k 1")
+    for recipe in ("softmax", "top-k 1"):
+        with pytest.raises(InputError, match="output 'y' of the model is one number"):
+            behind(parse("g (float[7] x) => (float y) { y = ReduceSum <keepdims = 0> (x) }"), recipe)
     with pytest.raises(InputError, match="opset 10"):
         behind(identity("float[1, 7] y", opset=10), "top-k 1")

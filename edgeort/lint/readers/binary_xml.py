@@ -56,7 +56,13 @@ def _strings(chunk: bytes) -> list[str]:
         raise ValueError(f"{count} strings in {len(chunk)} bytes")
     offsets = struct.unpack_from(f"<{count}I", chunk, header)
     read = _utf8 if flags & _UTF8 else _utf16
-    return [read(chunk, start + offset) for offset in offsets]
+    found, left = [], len(chunk)
+    for offset in offsets:
+        found.append(read(chunk, start + offset))
+        left -= len(found[-1])
+        if left < 0:  # a small file would take all memory
+            raise ValueError("its strings overlap")
+    return found
 
 
 def _utf8(chunk: bytes, at: int) -> str:
