@@ -31,8 +31,9 @@ def differences(bundle: Bundle, model: Path, given: Mapping[str, Path]) -> list[
     with tempfile.TemporaryDirectory(prefix="edgeort-") as scratch:
         out = Path(scratch) / "bundle"
         told = json.dumps([[place, str(path)] for place, path in files.items()])
-        command = [sys.executable, "-m", __name__, str(bundle.folder), str(model), str(out), told]
-        environment = {**os.environ, "EDGEORT_CACHE": str(Path(scratch) / "cache")}
+        command = [sys.executable, "-P", "-m", __name__, str(bundle.folder), str(model), str(out), told]
+        paths = os.pathsep.join(path for path in sys.path if path)  # and not the folder that we happen to be in
+        environment = {**os.environ, "EDGEORT_CACHE": str(Path(scratch) / "cache"), "PYTHONPATH": paths}
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment)
         if done.returncode or not out.exists():
             reason, hint = _said(done.stdout) or (done.stderr.strip()[-2000:], None)

@@ -37,7 +37,8 @@ def _lines(file: str) -> list[str]:
     try:
         with Path(file).open("rb") as stream:
             raw = stream.read(LARGEST_BYTES + 1)
-        lines = raw.decode("utf-8-sig").splitlines()
+        text = raw.decode("utf-8-sig").replace("\r\n", "\n")
+        lines = text.removesuffix("\n").split("\n") if text else []  # a character may be one that splitlines splits at
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise InputError(f"{file} cannot be read: {reason}", hint="a text file in UTF-8, one name a line") from error

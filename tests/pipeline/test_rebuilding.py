@@ -61,6 +61,7 @@ def test_the_options_are_told_without_paths(made: Path):
 def test_the_model_and_the_data_give_the_bundle_again(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "elsewhere.npy").write_bytes((made / "rows.npy").read_bytes())
+    (tmp_path / "json.py").write_text("raise ImportError('this is none of ours')\n")
     result = call("verify", made / "b.zip", "--rebuild", made / "m.onnx", "--data", "elsewhere.npy")
     assert result.exit_code == 0, result.stderr
     assert "the same bytes in every file" in result.stdout

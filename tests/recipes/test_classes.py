@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edgeort.errors import InputError
+from edgeort.recipes.labels import read_characters
 from edgeort.recipes.postprocessing import read_postprocessing
 from tests.recipes.attached import behind, identity, run
 
@@ -128,3 +129,10 @@ def test_a_model_without_real_numbers_has_no_scores():
             behind(parse("g (float[7] x) => (float y) { y = ReduceSum <keepdims = 0> (x) }"), recipe)
     with pytest.raises(InputError, match="opset 10"):
         behind(identity("float[1, 7] y", opset=10), "top-k 1")
+
+
+def test_characters_end_at_line_feeds_alone(tmp_path: Path):
+    """Others split lines for Python, too, and may be characters of a recogniser."""
+    (tmp_path / "characters.txt").write_bytes("a\r\n\u2028\n\u0085\n \n\u3000\n".encode())
+    found = read_characters(str(tmp_path / "characters.txt"))
+    assert found.names == ("a", "\u2028", "\u0085", " ", "\u3000")
