@@ -6,7 +6,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgeort import providers, toolchain
+from edgeort import providers, zig
 from edgeort.devices import node
 from edgeort.errors import EdgeortError
 from edgeort.providers.adapted import installed
@@ -51,7 +51,7 @@ def examine() -> list[Finding]:
 
 def _compiler() -> Finding:
     try:
-        return Finding("compiler", True, toolchain.compiler_version())
+        return Finding("compiler", True, zig.version())
     except EdgeortError as error:
         return Finding("compiler", False, str(error), error.hint)
 

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.util
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeort.cache import cache_dir, cached
-from edgeort.errors import ToolchainError
+from edgeort import zig
+from edgeort.cache import cached
 from edgeort.families import (
     RUNTIME,
     all_kernels,
@@ -34,7 +31,7 @@ from edgeort.targets import BIONIC, BIONIC_ENGINES, LEVELS, TARGETS, Target, tar
 
 __all__ = [
     "BIONIC", "Binding", "LEVELS", "RUNTIME", "SIGNATURE", "TARGETS", "TEXT", "Target", "adapter_and_harness",
-    "all_kernels", "compiler_version", "families", "family_levels", "harness", "held_levels", "import_library",
+    "all_kernels", "families", "family_levels", "harness", "held_levels", "import_library",
     "library", "library_and_harness", "probe", "tables", "target",
 ]  # fmt: skip
 
@@ -63,41 +60,6 @@ def _sources_hash() -> str:
     return digest.hexdigest()
 
 
-@functools.cache
-def _compiler() -> str:
-    """The zig program inside PyPI's ziglang; started directly, for a Python around each object would cost seconds."""
-    spec = importlib.util.find_spec("ziglang")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        program = Path(folder) / ("zig.exe" if sys.platform == "win32" else "zig")
-        if program.exists():
-            return str(program)
-    raise ToolchainError("the compiler is not installed", hint="pip install ziglang==0.17.1")
-
-
-def compiler_version() -> str:
-    """The compiler and its version. ToolchainError where there is none."""
-    from importlib.metadata import version
-
-    return f"{Path(_compiler()).name} {version('ziglang')}"
-
-
-def _zig(arguments: Sequence[str], tool: str = "cc") -> None:
-    command, environment = [_compiler(), tool, *arguments], _zig_environment()
-    result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment)
-    if result.returncode:
-        detail = result.stderr.strip() or result.stdout.strip() or f"exit status {result.returncode}"
-        raise ToolchainError(f"the compiler failed:\n{detail[-4000:]}")
-
-
-def _zig_environment() -> dict[str, str]:
-    """The compiler keeps its libraries in the user's cache folder; where it cannot write there, beside our objects."""
-    base = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
-    place = (Path(base) if base else Path.home() / ".cache") / "zig"
-    there = next(folder for folder in (place, *place.parents) if folder.exists())
-    ours = {} if os.access(there, os.W_OK) else {"ZIG_GLOBAL_CACHE_DIR": str(cache_dir() / "zig")}
-    return {**ours, **os.environ}
-
-
 @dataclass(frozen=True)
 class _Unit:
     """One object: a source, the target it is compiled for, and its flags."""
@@ -112,7 +74,7 @@ class _Unit:
         includes = ("-I", str(RUNTIME / "include"), "-I", str(RUNTIME / "core"), *_system_headers(self.triple))
 
         def make(path: Path) -> None:
-            _zig([*flags, *includes, str(self.source), "-o", str(path)])
+            zig.run([*flags, *includes, str(self.source), "-o", str(path)])
 
         return cached(f"{self.source.stem.replace('.', '_')}.o", key, make)
 
@@ -121,7 +83,7 @@ def _system_headers(triple: str) -> tuple[str, ...]:
     """iOS has the libc of macOS, and zig ships only the latter's headers; they tell the two apart by the target."""
     if "-ios" not in triple:
         return ()
-    return ("-idirafter", str(Path(_compiler()).parent / "lib/libc/include/any-darwin-any"))
+    return ("-idirafter", str(Path(zig.program()).parent / "lib/libc/include/any-darwin-any"))
 
 
 @dataclass(frozen=True)
@@ -200,7 +162,7 @@ def library(
         objects = [*objects, *(_bionic_stub(to, *names) for names in BIONIC.items()), *_builtins(to)]
 
     def make(path: Path) -> None:
-        _zig([*flags, *(str(o) for o in objects), "-o", str(path)])
+        zig.run([*flags, *(str(o) for o in objects), "-o", str(path)])
 
     return cached(name, (*flags, *(o.name for o in objects)), make)
 
@@ -215,7 +177,7 @@ def _archive(to: Target, objects: Sequence[Path]) -> Path:
         members = [path.with_name(f"edgeort{index:03}.o") for index in range(len(objects))]
         for member, made in zip(members, objects, strict=True):
             shutil.copyfile(made, member)
-        _zig(["rcsD", str(path), *map(str, members)], tool="ar")
+        zig.run(["rcsD", str(path), *map(str, members)], tool="ar")
 
     return cached(to.library, (to.triple, *(o.name for o in objects)), make)
 
@@ -227,7 +189,7 @@ def import_library(to: Target, names: Sequence[str]) -> Path:
     definitions = cached("exports.def", (text,), lambda path: _write(path, text))
 
     def make(path: Path) -> None:
-        _zig(["-m", machine, "-d", str(definitions), "-l", str(path)], tool="dlltool")
+        zig.run(["-m", machine, "-d", str(definitions), "-l", str(path)], tool="dlltool")
 
     return cached("edgeort.lib", (text, machine), make)
 
@@ -239,7 +201,7 @@ def _bionic_stub(to: Target, library: str, names: Sequence[str]) -> Path:
     flags = ("-target", to.triple, "-nostdlib", "-fno-builtin", "-w", "-shared", "-fPIC", soname)
 
     source = cached("stub.c", (text,), lambda path: _write(path, text))
-    return cached(f"{library}.so", (text, *flags), lambda path: _zig([*flags, str(source), "-o", str(path)]))
+    return cached(f"{library}.so", (text, *flags), lambda path: zig.run([*flags, str(source), "-o", str(path)]))
 
 
 def _builtins(to: Target) -> list[Path]:
@@ -258,9 +220,9 @@ def _builtins(to: Target) -> list[Path]:
     )
 
     def make(path: Path) -> None:
-        _zig([*flags, str(Path(_compiler()).parent / "lib/compiler_rt.zig"), f"-femit-bin={path}"], "build-lib")
+        zig.run([*flags, str(Path(zig.program()).parent / "lib/compiler_rt.zig"), f"-femit-bin={path}"], "build-lib")
 
-    return [cached("compiler_rt.a", (compiler_version(), *flags), make)]
+    return [cached("compiler_rt.a", (zig.version(), *flags), make)]
 
 
 def _pic(to: Target) -> tuple[str, ...]:
@@ -289,7 +251,7 @@ def _program(to: Target, name: str, objects: Sequence[Path]) -> Path:
     flags = ["-target", to.exe_triple, "-s", "-O3", *_cpu(to), *to.exe_flags]
 
     def make(path: Path) -> None:
-        _zig([*flags, *(str(o) for o in objects), "-o", str(path)])
+        zig.run([*flags, *(str(o) for o in objects), "-o", str(path)])
 
     return cached(name, (*flags, *(o.name for o in objects)), make)
 
@@ -343,7 +305,7 @@ def adapter_and_harness(to: Target, engine: str) -> tuple[Path, Path]:
         ]
 
     def link(name: str, flags: Sequence[str], parts: Sequence[Path]) -> Path:
-        made: Callable[[Path], None] = lambda path: _zig([*flags, *map(str, parts), "-o", str(path)])  # noqa: E731
+        made: Callable[[Path], None] = lambda path: zig.run([*flags, *map(str, parts), "-o", str(path)])  # noqa: E731
         return cached(name, (*flags, *(part.name for part in parts)), made)
 
     return link(to.library, shared, [*objects[: len(own)], *ends]), link(to.exe, program, [*objects, *ends])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeort import cache, toolchain
+from edgeort import cache, toolchain, zig
 from edgeort.errors import OutputError, ToolchainError, UnsupportedError
 
 OPS = ("Gemm", "Elementwise", "uop:Relu")
@@ -125,7 +125,7 @@ def test_a_second_build_compiles_nothing(monkeypatch: pytest.MonkeyPatch):
     def forbidden(arguments: object) -> None:
         raise AssertionError(f"the compiler ran: {arguments}")
 
-    monkeypatch.setattr(toolchain, "_zig", forbidden)
+    monkeypatch.setattr(zig, "run", forbidden)
     assert toolchain.library_and_harness(HOST, OPS) == made
 
 
@@ -155,9 +155,9 @@ def test_a_compiler_that_fails_says_why(monkeypatch: pytest.MonkeyPatch):
 
 def test_a_missing_compiler_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    toolchain._compiler.cache_clear()
+    zig.program.cache_clear()
     with pytest.raises(ToolchainError, match="not installed") as caught:
-        toolchain._compiler()
+        zig.program()
     assert "pip install ziglang" in str(caught.value.hint)
 
 
@@ -196,8 +196,8 @@ def test_the_compiler_keeps_its_libraries_where_it_may_write(tmp_path: Path, mon
     monkeypatch.setenv("EDGEORT_CACHE", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "mine"))
     monkeypatch.delenv("ZIG_GLOBAL_CACHE_DIR", raising=False)
-    assert "ZIG_GLOBAL_CACHE_DIR" not in toolchain._zig_environment()
+    assert "ZIG_GLOBAL_CACHE_DIR" not in zig.environment()
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    assert toolchain._zig_environment()["ZIG_GLOBAL_CACHE_DIR"] == str(tmp_path / "zig")
+    assert zig.environment()["ZIG_GLOBAL_CACHE_DIR"] == str(tmp_path / "zig")
     monkeypatch.setenv("ZIG_GLOBAL_CACHE_DIR", "/chosen")
-    assert toolchain._zig_environment()["ZIG_GLOBAL_CACHE_DIR"] == "/chosen"
+    assert zig.environment()["ZIG_GLOBAL_CACHE_DIR"] == "/chosen"

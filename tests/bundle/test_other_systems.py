@@ -14,7 +14,7 @@ import onnx
 import pytest
 
 import edgeort
-from edgeort import toolchain
+from edgeort import zig
 from edgeort.bundle.development import functions
 from tests import macho
 from tests.bundle.test_development import need, run
@@ -44,7 +44,7 @@ def compiler(tmp_path: Path) -> Iterator[dict[str, Path]]:
     found = {}
     for device, triple in TRIPLES.items():
         found[device] = tmp_path / f"cc-{device}"
-        found[device].write_text(f'#!/bin/sh\nexec "{toolchain._compiler()}" cc -target {triple} -s -O3 "$@"\n')
+        found[device].write_text(f'#!/bin/sh\nexec "{zig.program()}" cc -target {triple} -s -O3 "$@"\n')
         found[device].chmod(0o755)
     yield found
 

@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import edgeort
-from edgeort import lowering, toolchain
+from edgeort import lowering, zig
 from edgeort.passes import PassContext, run_passes
 from tests.models import HOST
 
@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bundle = edgeort.build(found / "m.onnx", HOST, found / "bundle").bundle
     (found / "picture.ppm").write_bytes(b"P6 20 20 255\n" + bytes(1200))
     flags = ("-I", bundle / "include", "-L", bundle / "lib", "-ledgeort", "-lm", f"-Wl,-rpath,{bundle / 'lib'}")
-    command = [toolchain._compiler(), "cc", HERE / "classify.c", HERE / "frames.c", *flags, "-o", found / "classify"]
+    command = [zig.program(), "cc", HERE / "classify.c", HERE / "frames.c", *flags, "-o", found / "classify"]
     subprocess.run(command, check=True)
     return found
 

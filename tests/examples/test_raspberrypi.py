@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import edgeort
-from edgeort import toolchain
+from edgeort import zig
 from edgeort.pipeline.choosing import Wish
 from examples import efficientnet_lite0
 from tests.bundle.test_development import need, run
@@ -55,10 +55,10 @@ def picture(pixels: np.ndarray, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def zig(tmp_path: Path) -> Path:
+def compiler(tmp_path: Path) -> Path:
     """A C compiler for the Pi, as a program of one word, which CMake wants, with the flags of the toolchain."""
     path = tmp_path / "cc"
-    path.write_text(f'#!/bin/sh\nexec "{toolchain._compiler()}" cc -target aarch64-linux-gnu.2.28 -s -O3 "$@"\n')
+    path.write_text(f'#!/bin/sh\nexec "{zig.program()}" cc -target aarch64-linux-gnu.2.28 -s -O3 "$@"\n')
     path.chmod(0o755)
     return path
 
@@ -103,10 +103,10 @@ def check(found: list[tuple[list[int], list[float]]], want: np.ndarray, frames: 
 
 
 def test_by_cmake_on_an_emulated_pi(
-    bundles: dict[str, Path], zig: Path, picture: Path, pixels: np.ndarray, tmp_path: Path
+    bundles: dict[str, Path], compiler: Path, picture: Path, pixels: np.ndarray, tmp_path: Path
 ):
     need("cmake", "make")
-    choices = (f"-DCMAKE_C_COMPILER={zig}", "-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64")
+    choices = (f"-DCMAKE_C_COMPILER={compiler}", "-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64")
     run("cmake", "-S", HERE, "-B", tmp_path / "build", *choices, f"-DCMAKE_PREFIX_PATH={bundles['pi']}", cwd=tmp_path)
     run("cmake", "--build", tmp_path / "build", cwd=tmp_path)
     want = reference(bundles["model"], pixels)
@@ -118,7 +118,7 @@ def test_by_cmake_on_an_emulated_pi(
 
 
 def test_by_pkg_config_on_an_emulated_pi(
-    bundles: dict[str, Path], zig: Path, picture: Path, pixels: np.ndarray, tmp_path: Path
+    bundles: dict[str, Path], compiler: Path, picture: Path, pixels: np.ndarray, tmp_path: Path
 ):
     need("pkg-config")
     bundle = bundles["pi"]
@@ -128,7 +128,7 @@ def test_by_pkg_config_on_an_emulated_pi(
     sources = [HERE / "classify.c", HERE / "frames.c"]
     strict = ("-std=gnu99", "-Wall", "-Wextra", "-Werror")
     run(
-        zig,
+        compiler,
         *strict,
         *sources,
         *flags.split(),

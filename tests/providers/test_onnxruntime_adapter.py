@@ -15,7 +15,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edgeort import ort, sample, toolchain
+from edgeort import ort, sample, zig
 from edgeort.cache import cache_dir
 from edgeort.engine import Engine
 from edgeort.errors import InputError, PlanError
@@ -266,7 +266,7 @@ def test_the_gpu_stands_in_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyP
         'int cuDeviceGetName(char* s, int n, int d) { const char* t = d == 41 ? "Orin (nvgpu)" : "other";'
         " for (; (*s++ = *t++);) {} return n != 128; }\n"
     )
-    command = [toolchain._compiler(), "cc", "-shared", "-fPIC", str(source), "-o", str(tmp_path / "libcuda.so.1")]
+    command = [zig.program(), "cc", "-shared", "-fPIC", str(source), "-o", str(tmp_path / "libcuda.so.1")]
     subprocess.run(command, check=True)
     library = adapter()[0]
     monkeypatch.setenv("EDGEORT_LIBRARIES", f"{tmp_path}{os.pathsep}{CAPI}")

@@ -14,7 +14,7 @@ import onnx
 import pytest
 
 import edgeort
-from edgeort import toolchain
+from edgeort import toolchain, zig
 from edgeort.compiling import plan_of
 from edgeort.device_profiles import load
 from edgeort.elements import RawTensor
@@ -82,11 +82,9 @@ def library(plan: tuple[Path, Path, tuple[str, ...]], tmp_path_factory: pytest.T
             objects[-1].write_bytes(body)
     flags = ("-target", to.triple, "-nostdlib")
     source = Path(__file__).with_name("phone.c")
-    toolchain._zig(
-        [*flags, "-c", "-O1", "-fno-builtin", "-fno-sanitize=all", str(source), "-o", str(folder / "phone.o")]
-    )
+    zig.run([*flags, "-c", "-O1", "-fno-builtin", "-fno-sanitize=all", str(source), "-o", str(folder / "phone.o")])
     made = folder / "phone.dylib"
-    toolchain._zig([*flags, "-shared", *map(str, objects), str(folder / "phone.o"), "-o", str(made)])
+    zig.run([*flags, "-shared", *map(str, objects), str(folder / "phone.o"), "-o", str(made)])
     return made.read_bytes()
 
 
