@@ -307,7 +307,7 @@ struct ResizeParams {
 };
 static_assert(sizeof(ResizeParams) == 104);
 
-// What becomes of a picture: recipes/picture.py, whose lists the numbers of fit (behind none) and method are of. source, channels: of the picture, of the result; map: the result's channels in the picture; luma: the weights of grey, 0 for none; size: of fit, crop: 0 for none; quantised: the table's bytes become q8.
+// What becomes of a picture: recipes/picture.py, whose lists fit (behind none) and method are numbers of. source, channels: of the picture, of the result; map: the result's channels in the picture; luma: the weights of grey, 0 for none; size: of fit, crop: 0 for none; quantised: the table's bytes become q8.
 struct PictureParams {
   i32 source;
   i32 channels;
