@@ -7,6 +7,7 @@ in ways that keep them valid to some depth.
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 import warnings
 
@@ -19,6 +20,7 @@ def main() -> None:
 
     target = named(sys.argv[1])
     warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
     for module in [name for name in sys.modules if name.startswith(target.modules)]:
         del sys.modules[module]  # those that making seeds needed
     with atheris.instrument_imports(include=list(target.modules)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import random
 import tempfile
 from functools import cache
@@ -28,7 +27,6 @@ def one(data: bytes) -> None:
 
 @cache
 def _place() -> Path:
-    logging.disable(logging.WARNING)
     return Path(tempfile.mkdtemp(prefix="edgeort-fuzz-", dir=MEMORY))
 
 
