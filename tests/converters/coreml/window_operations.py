@@ -16,12 +16,12 @@ def t(array: Any) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(array))
 
 
-def pads(pad_type: str, pad: Any, sizes: Any, kernel: Any, strides: Any, dilations: Any) -> list[tuple[int, int]]:
+def pads(pad_type: str, pad: Any, axes: int) -> list[tuple[int, int]]:
+    """MIL has others, which the converter does not write: it pads by numbers."""
+    assert pad_type in ("valid", "custom"), pad_type
     if pad_type == "valid":
-        return [(0, 0)] * len(kernel)
-    if pad_type == "custom":
-        return [(int(pad[2 * i]), int(pad[2 * i + 1])) for i in range(len(kernel))]
-    raise NotImplementedError(pad_type)
+        return [(0, 0)] * axes
+    return [(int(pad[2 * i]), int(pad[2 * i + 1])) for i in range(axes)]
 
 
 def padded(x: Array, amounts: list[tuple[int, int]], value: float) -> torch.Tensor:
@@ -32,7 +32,7 @@ def padded(x: Array, amounts: list[tuple[int, int]], value: float) -> torch.Tens
 def conv(x, weight, bias=None, strides=None, pad_type="valid", pad=None, dilations=None, groups=1):
     n = x.ndim - 2
     strides, dilations = ([1] * n if v is None else [int(s) for s in v] for v in (strides, dilations))
-    amounts = pads(pad_type, pad, x.shape[2:], weight.shape[2:], strides, dilations)
+    amounts = pads(pad_type, pad, n)
     function = (F.conv1d, F.conv2d, F.conv3d)[n - 1]
     b = None if bias is None else t(bias)
     return function(padded(x, amounts, 0.0), t(weight), b, strides, 0, dilations, int(groups)).numpy()
@@ -45,7 +45,7 @@ def conv_transpose(
     strides, dilations = ([1] * n if v is None else [int(s) for s in v] for v in (strides, dilations))
     function = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[n - 1]
     y = function(t(x), t(weight), None if bias is None else t(bias), strides, 0, 0, int(groups), dilations).numpy()
-    for axis, (before, after) in enumerate(pads(pad_type, pad, None, weight.shape[2:], strides, dilations), 2):
+    for axis, (before, after) in enumerate(pads(pad_type, pad, weight.ndim - 2), 2):
         y = y.take(range(before, y.shape[axis] - after), axis)
     assert output_shape is None or list(y.shape) == list(output_shape)
     return y
@@ -55,7 +55,7 @@ def max_pool(x, kernel_sizes, strides=None, pad_type="valid", pad=None, ceil_mod
     assert not ceil_mode
     n = x.ndim - 2
     strides = [1] * n if strides is None else [int(s) for s in strides]
-    amounts = pads(pad_type, pad, x.shape[2:], kernel_sizes, strides, None)
+    amounts = pads(pad_type, pad, n)
     function = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[n - 1]
     return function(padded(x, amounts, -math.inf), [int(k) for k in kernel_sizes], strides).numpy()
 
@@ -67,7 +67,7 @@ def avg_pool(
     n = x.ndim - 2
     strides = [1] * n if strides is None else [int(s) for s in strides]
     kernel = [int(k) for k in kernel_sizes]
-    amounts = pads(pad_type, pad, x.shape[2:], kernel, strides, None)
+    amounts = pads(pad_type, pad, n)
     function = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[n - 1]
     mean = function(padded(x, amounts, 0.0), kernel, strides).numpy()
     if not exclude_padding_from_average:
