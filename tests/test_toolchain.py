@@ -16,6 +16,7 @@ import pytest
 
 from edgeort import cache, toolchain, zig
 from edgeort.errors import OutputError, ToolchainError, UnsupportedError
+from edgeort.toolchain import objects
 
 OPS = ("Gemm", "Elementwise", "uop:Relu")
 HERE = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
@@ -148,7 +149,7 @@ def test_an_unknown_target_lists_those_there_are():
 
 
 def test_a_compiler_that_fails_says_why(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(toolchain, "COMPILE", (*toolchain.COMPILE, "-include", "/nowhere.h"))
+    monkeypatch.setattr(objects, "COMPILE", (*objects.COMPILE, "-include", "/nowhere.h"))
     with pytest.raises(ToolchainError, match="nowhere.h"):
         toolchain.library(HOST, OPS)
 
@@ -172,10 +173,10 @@ def test_an_unwritable_cache_says_what_to_do(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize("damage", [b"", b"sourcf", b"source and more"])
 def test_a_damaged_file_of_the_cache_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: bytes):
     monkeypatch.setenv("EDGEORT_CACHE", str(tmp_path))
-    made = cache.cached("a.o", ("key",), lambda path: toolchain._write(path, "source"))
+    made = cache.cached("a.o", ("key",), lambda path: objects.write(path, "source"))
     for broken in (made, cache._seal_of(made)):
         broken.write_bytes(damage)
-        again = cache.cached("a.o", ("key",), lambda path: toolchain._write(path, "source"))
+        again = cache.cached("a.o", ("key",), lambda path: objects.write(path, "source"))
         assert again == made and made.read_bytes() == b"source"
     cache.cached("a.o", ("key",), lambda path: pytest.fail("it is sound"))
 

@@ -225,7 +225,7 @@ def test_ctrl_c_is_status_130_and_leaves_nothing(folder: Path, tmp_path: Path):
     process = subprocess.Popen(
         command,
         env=environment,
-        cwd=Path(toolchain.__file__).parent.parent,
+        cwd=toolchain.RUNTIME.parent.parent,
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it

@@ -1,4 +1,4 @@
-// The operators that this library holds: generated for each model (toolchain.py), ended by null.
+// The operators that this library holds: generated for each model (families.py), ended by null.
 #pragma once
 #include "op.h"
 

@@ -1,0 +1,34 @@
+"""What stands in for the parts of an NDK: Android's libraries as stubs, and the compiler's own functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgeort import zig
+from edgeort.cache import cached
+from edgeort.targets import Target
+from edgeort.toolchain.objects import write
+
+
+def bionic_stub(to: Target, library: str, names: Sequence[str]) -> Path:
+    """A library of Android with nothing but these names."""
+    text = "".join(f"void {name}(void) {{}}\n" for name in names)
+    soname = f"-Wl,-soname,{library}.so"
+    flags = ("-target", to.triple, "-nostdlib", "-fno-builtin", "-w", "-shared", "-fPIC", soname)
+
+    source = cached("stub.c", (text,), lambda path: write(path, text))
+    return cached(f"{library}.so", (text, *flags), lambda path: zig.run([*flags, str(source), "-o", str(path)]))
+
+
+def builtins(to: Target) -> list[Path]:
+    """What 32-bit Arm has no instructions for, such as divisions of 64 bits: with -nostdlib nothing links it."""
+    if to.arch != "armv7":
+        return []
+    cpu = f"-mcpu={to.cpu}"
+    flags = ("-target", to.exe_triple, cpu, "-O", "ReleaseFast", "-fPIC", "-fstrip", "-ffunction-sections")
+
+    def make(path: Path) -> None:
+        zig.run([*flags, str(Path(zig.program()).parent / "lib/compiler_rt.zig"), f"-femit-bin={path}"], "build-lib")
+
+    return [cached("compiler_rt.a", (zig.version(), *flags), make)]

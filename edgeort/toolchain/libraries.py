@@ -1,0 +1,90 @@
+"""The library of a bundle: the runtime and the kernels that a plan uses, shared or as an archive."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeort import zig
+from edgeort.cache import cached
+from edgeort.targets import BIONIC, Target
+from edgeort.toolchain.android import bionic_stub, builtins
+from edgeort.toolchain.linking import link
+from edgeort.toolchain.objects import (
+    SMALL,
+    C,
+    Unit,
+    compile_all,
+    cpu,
+    object_triple,
+    placing,
+    runtime_units,
+    with_tables,
+    write,
+)
+
+
+@dataclass(frozen=True)
+class Binding:
+    """Another language's API over the C API, in the same library: a folder of C, its flags, the library's file name."""
+
+    folder: Path
+    flags: tuple[str, ...]
+    library: str
+
+
+def library(
+    to: Target,
+    ops: Sequence[str],
+    levels: Sequence[str] | None = None,
+    parts: Sequence[str] = (),
+    binding: Binding | None = None,
+) -> Path:
+    """The stripped library that holds the runtime and `ops`, for `levels` (default: all of the target's).
+
+    `parts` are of those that few need: TEXT, SIGNATURE. With a `binding` it is that library.
+    """
+    levels = levels or to.levels
+    units, name = runtime_units(to, ops, to.triple, levels, parts), to.library
+    flags = ["-target", to.triple, *to.linked_as, "-s", "-O3", *cpu(to), *to.library_flags]
+    if binding:
+        name = binding.library
+        flags.append(f"-Wl,-soname,{name}")
+        triple, base = object_triple(to, to.triple), (*placing(to), *cpu(to), *SMALL, *C, *binding.flags)
+        units += [Unit(path, triple, base) for path in sorted(binding.folder.glob("*.c"))]
+    objects = compile_all(with_tables(units, to, ops, to.triple, levels))
+    if not to.exe:
+        return _archive(to, objects)
+    if to.os == "android":
+        flags += ["-nostdlib", "-Wl,--as-needed"]
+        objects = [*objects, *(bionic_stub(to, *names) for names in BIONIC.items()), *builtins(to)]
+    return link(name, flags, objects)
+
+
+def _archive(to: Target, objects: Sequence[Path]) -> Path:
+    """The static library of those objects, without times and owners.
+
+    Members are numbered: names in the cache depend on the compiler's flags, not on what is in them.
+    """
+
+    def make(path: Path) -> None:
+        members = [path.with_name(f"edgeort{index:03}.o") for index in range(len(objects))]
+        for member, made in zip(members, objects, strict=True):
+            shutil.copyfile(made, member)
+        zig.run(["rcsD", str(path), *map(str, members)], tool="ar")
+
+    return cached(to.library, (to.triple, *(o.name for o in objects)), make)
+
+
+def import_library(to: Target, names: Sequence[str]) -> Path:
+    """What linkers for Windows find the functions `names` of `to.library` by: MSVC's, MinGW's and LLVM's."""
+    text = f"LIBRARY {to.library}\nEXPORTS\n" + "".join(f"  {name}\n" for name in names)
+    machine = {"x86_64": "i386:x86-64", "aarch64": "arm64"}[to.arch]
+    definitions = cached("exports.def", (text,), lambda path: write(path, text))
+
+    def make(path: Path) -> None:
+        zig.run(["-m", machine, "-d", str(definitions), "-l", str(path)], tool="dlltool")
+
+    return cached("edgeort.lib", (text, machine), make)
