@@ -54,7 +54,9 @@ class Target:
 
 _GC = ("-Wl,--gc-sections",)
 _ELF = (*_GC, "-Wl,--hash-style=both", "-Wl,-z,max-page-size=16384", "-Wl,-z,defs", "-Wl,-soname,libedgeort.so")
-_UNIX: dict[str, Any] = {"library": "libedgeort.so", "exe": "edgeort_bench", "library_flags": _ELF}
+# 64-bit cores have instructions for all that zig would compile its compiler_rt for (3 s).
+_WITHOUT_RT = (*_ELF, "-rtlib=none")
+_UNIX: dict[str, Any] = {"library": "libedgeort.so", "exe": "edgeort_bench", "library_flags": _WITHOUT_RT}
 _STATIC: dict[str, Any] = {**_UNIX, "exe_flags": (*_GC, "-static")}
 _DYLIB = ("-Wl,-dead_strip", "-Wl,-install_name,@rpath/libedgeort.dylib")
 _MAC: dict[str, Any] = {"library": "libedgeort.dylib", "exe": "edgeort_bench", "library_flags": _DYLIB}
@@ -86,7 +88,8 @@ TARGETS: tuple[Target, ...] = (
     Target("linux", "x86_64", "x86_64-linux-gnu.2.28", "x86_64-linux-musl", _X86, **_STATIC),
     Target("linux", "aarch64", "aarch64-linux-gnu.2.28", "aarch64-linux-musl", _ARM, **_STATIC),
     Target(
-        "linux", "armv7", "arm-linux-gnueabihf.2.28", "arm-linux-musleabihf", ("neon32",), cpu="cortex_a7", **_STATIC
+        "linux", "armv7", "arm-linux-gnueabihf.2.28", "arm-linux-musleabihf", ("neon32",), cpu="cortex_a7",
+        **{**_STATIC, "library_flags": _ELF},
     ),
     Target("android", "aarch64", "aarch64-linux-android.29", "aarch64-linux-musl", _ARM, **_STATIC),
     Target(

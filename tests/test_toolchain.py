@@ -9,7 +9,7 @@ import platform
 import shutil
 import struct
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -113,6 +113,17 @@ def test_harness_is_static():
     path.chmod(0o755)
     assert b"/ld-" not in path.read_bytes()
     assert subprocess.run([path, "--help"], env={}, capture_output=True).returncode == 0
+
+
+def test_a_static_program_makes_the_compiler_build_no_libc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Zig would compile all of musl."""
+    toolchain.harness(HOST, OPS)
+    monkeypatch.setenv("ZIG_GLOBAL_CACHE_DIR", str(tmp_path))
+    other = replace(HOST, exe_flags=(*HOST.exe_flags, f"-Wl,-z,stack-size={2**20 + os.getpid()}"))  # not made yet
+    program = toolchain.harness(other, OPS)
+    assert subprocess.run([program, "--help"], capture_output=True).returncode == 0
+    assert not list(tmp_path.rglob("libc.a"))
+    program.unlink()
 
 
 def test_only_the_kernels_asked_for_are_linked():

@@ -1,8 +1,8 @@
 """Compiles the runtime and the kernels that a plan uses, for any target, with the clang inside PyPI's ziglang.
 
 Objects and libraries are cached by the hash of everything that goes into them. Link flags are fixed per target: every
-other choice would make zig rebuild its libc (13 to 50 CPU seconds); a kernel's ISA level is a matter of its object
-alone.
+other choice would make zig rebuild what it has of a libc (up to 50 CPU seconds); a kernel's ISA level is a matter of
+its object alone.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from edgeort.families import RUNTIME
 from edgeort.targets import BIONIC_ENGINES, Target
 from edgeort.toolchain.android import bionic_stub
 from edgeort.toolchain.linking import link
-from edgeort.toolchain.objects import Unit, compile_all, cpu, object_triple, placing
+from edgeort.toolchain.objects import Unit, compile_all, cpu, placing
 
 
 def adapter_and_harness(to: Target, engine: str) -> tuple[Path, Path]:
@@ -22,8 +22,8 @@ def adapter_and_harness(to: Target, engine: str) -> tuple[Path, Path]:
     shared_parts = (adapters / f"{name}.cc" for name in ("adapter", "loading", "settings"))
     own = [*shared_parts, *sorted(adapters.glob(f"{engine}*.cc")), *platform]
     rest = sorted((RUNTIME / "harness").glob("*.cc"))
-    triple = object_triple(to, to.triple)
-    objects = compile_all(Unit(path, triple, base) for path in (*own, *rest))
+    triple = to.exe_triple if to.os == "android" else to.triple  # Android's libc has no headers here
+    objects = compile_all([Unit(path, triple, base) for path in (*own, *rest)])
     shared = ["-target", to.triple, "-shared", "-s", "-O3", *to.library_flags]
     program = ["-target", to.triple, "-s", "-O3", *(flag for flag in to.exe_flags if flag != "-static")]
     ends: list[Path] = []

@@ -8,6 +8,7 @@ from pathlib import Path
 from edgeort import zig
 from edgeort.cache import cached
 from edgeort.targets import Target
+from edgeort.toolchain.musl import compiler_rt
 from edgeort.toolchain.objects import write
 
 
@@ -25,10 +26,4 @@ def builtins(to: Target) -> list[Path]:
     """What 32-bit Arm has no instructions for, such as divisions of 64 bits: with -nostdlib nothing links it."""
     if to.arch != "armv7":
         return []
-    cpu = f"-mcpu={to.cpu}"
-    flags = ("-target", to.exe_triple, cpu, "-O", "ReleaseFast", "-fPIC", "-fstrip", "-ffunction-sections")
-
-    def make(path: Path) -> None:
-        zig.run([*flags, str(Path(zig.program()).parent / "lib/compiler_rt.zig"), f"-femit-bin={path}"], "build-lib")
-
-    return [cached("compiler_rt.a", (zig.version(), *flags), make)]
+    return [compiler_rt(to).compile()]

@@ -18,7 +18,6 @@ from edgeort.toolchain.objects import (
     Unit,
     compile_all,
     cpu,
-    object_triple,
     placing,
     runtime_units,
     with_tables,
@@ -47,14 +46,14 @@ def library(
     `parts` are of those that few need: TEXT, SIGNATURE. With a `binding` it is that library.
     """
     levels = levels or to.levels
-    units, name = runtime_units(to, ops, to.triple, levels, parts), to.library
+    units, name = runtime_units(to, ops, levels, parts), to.library
     flags = ["-target", to.triple, *to.linked_as, "-s", "-O3", *cpu(to), *to.library_flags]
     if binding:
         name = binding.library
         flags.append(f"-Wl,-soname,{name}")
-        triple, base = object_triple(to, to.triple), (*placing(to), *cpu(to), *SMALL, *C, *binding.flags)
-        units += [Unit(path, triple, base) for path in sorted(binding.folder.glob("*.c"))]
-    objects = compile_all(with_tables(units, to, ops, to.triple, levels))
+        base = (*placing(to), *cpu(to), *SMALL, *C, *binding.flags)
+        units += [Unit(path, to.exe_triple, base) for path in sorted(binding.folder.glob("*.c"))]
+    objects = compile_all(with_tables(units, to, ops, levels))
     if not to.exe:
         return _archive(to, objects)
     if to.os == "android":

@@ -5,14 +5,17 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from edgeort import zig
 from edgeort.cache import cached
 from edgeort.families import RUNTIME, families_of, family_levels, tables
+from edgeort.progress import Progress
 from edgeort.targets import LEVELS, Target
 
 COMPILE = (
@@ -24,6 +27,8 @@ COMPILE = (
 )  # fmt: skip
 SMALL = ("-Os",)  # of the harness's own code, which is in every bundle and in no timed run
 C = ("-x", "c", "-std=gnu11")  # behind COMPILE
+
+SILENT_S = 2.0  # between two lines of progress
 
 
 @functools.cache
@@ -62,12 +67,6 @@ def _system_headers(triple: str) -> tuple[str, ...]:
     return ("-idirafter", str(Path(zig.program()).parent / "lib/libc/include/any-darwin-any"))
 
 
-def object_triple(to: Target, triple: str) -> str:
-    """What is compiled for, in a file of that triple."""
-    # Android has no libc headers here. The runtime keeps to what musl and bionic share (platform_posix.cc).
-    return to.exe_triple if to.os == "android" else triple
-
-
 def placing(to: Target) -> tuple[str, ...]:
     """Flags of every object: where its code may be loaded, and the target's own."""
     return (*(() if to.os == "windows" or to.is_wasm else ("-fPIC",)), *to.compile_flags)
@@ -83,22 +82,23 @@ def levels_macro(levels: Sequence[str]) -> str:
     return "-DEDGEORT_LEVELS(X, ...)=" + " ".join(f"X({level}, __VA_ARGS__)" for level in levels)
 
 
-def runtime_units(
-    to: Target, ops: Sequence[str], triple: str, levels: Sequence[str], parts: Sequence[str] = ()
-) -> list[Unit]:
-    """The runtime and the families of `ops`, for a library or program of that triple."""
-    kernels_triple = object_triple(to, to.triple)
+def runtime_units(to: Target, ops: Sequence[str], levels: Sequence[str], parts: Sequence[str] = ()) -> list[Unit]:
+    """The runtime and the families of `ops`, for libraries and programs alike.
+
+    On Linux those have different libcs, and Android's has no headers here: the runtime keeps to what musl, glibc and
+    bionic share (platform_posix.cc), and is compiled against musl's headers.
+    """
     base = (*placing(to), *cpu(to))
     sources = (path for part in ("core", *parts) for path in sorted((RUNTIME / part).glob("*.cc")))
-    units = [Unit(path, object_triple(to, triple), base) for path in sources]
+    units = [Unit(path, to.exe_triple, base) for path in sources]
     for family in families_of(ops):
         own = family_levels(family, levels)
         for path in sorted((RUNTIME / "kernels" / family).glob("*.cc")):
             if not path.name.endswith(".isa.cc"):
-                units.append(Unit(path, kernels_triple, (*base, levels_macro(own))))
+                units.append(Unit(path, to.exe_triple, (*base, levels_macro(own))))
                 continue
             for level in own:
-                units.append(Unit(path, kernels_triple, level_flags(to, level)))
+                units.append(Unit(path, to.exe_triple, level_flags(to, level)))
     return units
 
 
@@ -108,19 +108,42 @@ def level_flags(to: Target, level: str) -> tuple[str, ...]:
     return (*placing(to), *own, f"-DEDGEORT_ISA={level}")
 
 
-def compile_all(units: Iterable[Unit]) -> list[Path]:
-    """The objects, in that order, made on all cores."""
+class Part(Protocol):
+    """What is compiled by itself, and linked."""
+
+    @property
+    def source(self) -> Path:
+        """What it is compiled from."""
+
+    def compile(self) -> Path:
+        """The object or archive, from the cache or made."""
+
+
+def compile_all(units: Sequence[Part], progress: Progress | None = None) -> list[Path]:
+    """The objects, in that order, made on all cores. Where it takes long, `progress` hears how far it is."""
+    todo = sorted(dict.fromkeys(units), key=_cost, reverse=True)
+    made: dict[Part, Path] = {}
+    said_at = time.monotonic()
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return list(pool.map(Unit.compile, units))
+        for unit, path in zip(todo, pool.map(lambda unit: unit.compile(), todo), strict=True):
+            made[unit] = path
+            if progress and time.monotonic() - said_at > SILENT_S:
+                said_at = time.monotonic()
+                progress(f"compiling: {len(made)} of {len(todo)} sources")
+    return [made[unit] for unit in units]
 
 
-def with_tables(
-    units: Sequence[Unit], to: Target, ops: Sequence[str], triple: str, levels: Sequence[str]
-) -> list[Unit]:
+def _cost(unit: Part) -> tuple[int, int]:
+    """What to begin with, so that no core is left with a long one at the end: whole libraries, kernels, large files."""
+    source = unit.source
+    return 2 if source.suffix == ".zig" else int(source.name.endswith(".isa.cc")), source.stat().st_size
+
+
+def with_tables(units: Sequence[Part], to: Target, ops: Sequence[str], levels: Sequence[str]) -> list[Part]:
     """The same, and the source that names what is to be linked."""
     text = tables(ops, levels)
     table = cached("ops.cc", (text,), lambda path: write(path, text))
-    return [*units, Unit(table, object_triple(to, triple), placing(to))]
+    return [*units, Unit(table, to.exe_triple, placing(to))]
 
 
 def write(path: Path, text: str) -> None:

@@ -9,10 +9,12 @@ import pytest
 
 from benchmarks.compiled import program
 from benchmarks.counter import Caches, Counts, count
+from edgeort import toolchain
+from edgeort.toolchain.musl import musl_units
+from edgeort.toolchain.objects import compile_all
 
 SOURCE = r"""
-#include <stdlib.h>
-#include <string.h>
+long atol(const char* text);
 static float data[1 << 20] __attribute__((aligned(64)));
 int main(int argc, char** argv) {
   const long passes = atol(argv[2]), floats = atol(argv[3]);
@@ -41,7 +43,8 @@ pytestmark = pytest.mark.skipif(
 def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("counter") / "passes.c"
     source.write_text(SOURCE)
-    return program(source, "-target", "aarch64-linux-musl", "-static")
+    libc = compile_all(musl_units(toolchain.target("linux", "aarch64")))
+    return program(source, "-target", "aarch64-linux-musl", "-static", "-nostdlib", *map(str, libc))
 
 
 def one_pass(binary: Path, kind: str, floats: int = FLOATS, caches: Caches | None = None) -> Counts:
