@@ -28,11 +28,15 @@ class Walk:
         """Whether models are saved."""
         return self.folder is not None
 
+    def tell(self, what: str) -> None:
+        """Says how far a stage is."""
+        if self.progress:
+            self.progress(what)
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Times the block."""
-        if self.progress:
-            self.progress(name)
+        self.tell(name)
         start = time.perf_counter()
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start

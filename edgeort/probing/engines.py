@@ -50,6 +50,9 @@ class _Silent:
         """Nothing."""
         yield
 
+    def tell(self, what: str) -> None:
+        """Nothing."""
+
     def keep(self, name: str, graph: ir.Model) -> ir.Model:
         """Nothing."""
         return graph

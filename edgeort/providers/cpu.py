@@ -64,7 +64,7 @@ class Cpu(Provider):
             _check_numbers((*inputs, *outputs))
         with request.stages.stage("compile"):
             levels = _levels(request, target, plan)
-            files = _modules(target, plan, levels) if target.is_wasm else _programs(target, plan, levels, request.parts)
+            files = _modules(target, plan, levels) if target.is_wasm else _programs(target, plan, levels, request)
         return Made(
             NAME,
             target.triple,
@@ -150,13 +150,13 @@ def _nodes(plan: PlanBuilder) -> tuple[Node, ...]:
 
 
 def _programs(
-    target: toolchain.Target, plan: PlanBuilder, levels: tuple[str, ...], parts: tuple[str, ...]
+    target: toolchain.Target, plan: PlanBuilder, levels: tuple[str, ...], request: Request
 ) -> dict[str, bytes | Path]:
     harness: Path | None = None
     if target.exe:
-        library, harness = toolchain.library_and_harness(target, plan.ops, levels, parts)
+        library, harness = toolchain.library_and_harness(target, plan.ops, levels, request.parts, request.stages.tell)
     else:
-        library = toolchain.library(target, plan.ops, levels, parts)
+        library = toolchain.library(target, plan.ops, levels, request.parts)
     return {
         f"lib/{target.library}": library,
         **({f"bin/{target.exe}": harness} if harness else {}),

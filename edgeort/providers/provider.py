@@ -68,6 +68,9 @@ class Stages(Protocol):
     def stage(self, name: str) -> AbstractContextManager[None]:
         """Times the block."""
 
+    def tell(self, what: str) -> None:
+        """Says how far a stage is."""
+
     def keep(self, name: str, graph: ir.Model) -> ir.Model:
         """The graph, saved where models are kept."""
 
