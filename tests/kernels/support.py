@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 from edgeort import lowering, toolchain
 from edgeort.engine import Engine
+from edgeort.families import families_of
 from edgeort.lowering.plan import PlanBuilder
 from edgeort.passes import PassContext, run_passes
 
@@ -36,17 +38,29 @@ def plan_of(model: onnx.ModelProto) -> PlanBuilder:
     return lowering.lower(graph)
 
 
-def open_plan(plan: PlanBuilder, folder: Path, *, threads: int = 1, isa: str | None = None) -> Engine:
-    """The plan in our runtime; the test is skipped when this CPU lacks the ISA level."""
+def library(ops: Iterable[str]) -> Path:
+    """All that the families of these operators hold: the tests of a family share one, and no other one is compiled."""
+    return _library(tuple(families_of(ops)))
+
+
+@functools.cache
+def _library(families: tuple[str, ...]) -> Path:
     host = toolchain.target(
         "linux", {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
     )
+    # micro-operations stand in none: they are elementwise
+    family_of = {op: toolchain.families().get(op, "elementwise") for op in toolchain.all_kernels()}
+    return toolchain.library(host, [op for op, family in family_of.items() if family in families])
+
+
+def open_plan(plan: PlanBuilder, folder: Path, *, threads: int = 1, isa: str | None = None) -> Engine:
+    """The plan in our runtime; the test is skipped when this CPU lacks the ISA level."""
     if isa == "v4" and "avx512f" not in Path("/proc/cpuinfo").read_text():
         pytest.skip("this CPU has no AVX-512")
     # A new file each time: an engine that is still open has its own mapped.
     path = folder / f"{len(list(folder.iterdir()))}.plan"
     path.write_bytes(plan.to_bytes())
-    return Engine(toolchain.library(host, plan.ops), path, threads=threads, isa=isa)
+    return Engine(library(plan.ops), path, threads=threads, isa=isa)
 
 
 def engine(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,10 @@ import onnx
 import pytest
 from hypothesis import HealthCheck, settings
 
-from edgeort import toolchain
-from edgeort.engine import Engine
 from edgeort.errors import PlanError
 from edgeort.lowering.params import PARAMS
 from edgeort.lowering.plan import PlanBuilder
-from tests.kernels.support import parse, run_everywhere, same_bits
+from tests.kernels.support import open_plan, parse, run_everywhere, same_bits
 
 RNG = np.random.default_rng(3)
 TYPES = {"uint8": np.uint8, "int16": np.int16, "float": np.float32, "int64": np.int64}
@@ -50,10 +47,8 @@ def refusal(op: str, operands: Sequence[np.ndarray], params: bytes, folder: Path
     inputs = [plan.constant(f"c{i}", array, codes[array.dtype]) for i, array in enumerate(operands)]
     plan.outputs = [plan.activation(f"y{i}", 0) for i in range(outputs)]
     plan.node(op, "n", inputs, plan.outputs, params)
-    path = folder / "refused.plan"
-    path.write_bytes(plan.to_bytes())
     with pytest.raises(PlanError) as raised:
-        Engine(toolchain.library(toolchain.target("linux", platform.machine()), plan.ops), path, threads=1).run([])
+        open_plan(plan, folder).run([])
     return raised.value.args[0]
 
 
