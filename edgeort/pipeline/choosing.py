@@ -6,6 +6,7 @@ Every one that can serve the device is built and, where the device answers, they
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
@@ -17,7 +18,7 @@ import onnx_ir as ir
 
 from edgeort import model as models
 from edgeort import providers
-from edgeort.bench import measure
+from edgeort.bench import Contender, turn_ms
 from edgeort.bundle import golden
 from edgeort.compiling import signature
 from edgeort.device_profiles import Profile
@@ -39,10 +40,11 @@ from edgeort.pipeline.walk import Walk
 from edgeort.providers import Provider, Refusal, Request, cpu
 
 AUTO = "auto"
-ROUNDS, RUNS, WARMUP = 3, 20, 3
-# A provider that the profile prefers is kept unless another is faster by more: less is within what two runs differ by,
-# and the libraries of other engines are large.
-MARGIN, LEAST_MS = 0.05, 0.02
+# Rounds of a turn each. Those within NEAR of the fastest after the first ones have the others, too.
+ROUNDS, MOST_ROUNDS, NEAR = 3, 11, 0.15
+# A provider that the profile prefers is kept unless another is faster by more: less is within what medians of so many
+# rounds differ by, and the libraries of other engines are large.
+MARGIN, LEAST_MS = 0.03, 0.02
 # By predictions it has to be faster by more: those of other engines come from small models, whose weights are in
 # caches, and were too short by about as much for whole ones (BENCHMARKS.md).
 PREDICTED_MARGIN = 0.2
@@ -235,17 +237,24 @@ def _sentence(error: Exception) -> str:
 
 
 def _measure_in_turns(tried: Sequence[Attempt], place: Place) -> dict[str, float]:
-    """Medians in ms by provider, of those whose device is here; of several the best of `ROUNDS` turns each."""
-    here = [one for one in tried if one.measurement is not None]
-    if len(here) < 2:
-        return {one.made.provider: one.measurement.latency_ms["p50"] for one in here if one.measurement}
-    turns: dict[str, list[float]] = {one.made.provider: [] for one in here}
-    for _ in range(ROUNDS):
-        for one in here:
-            job = Job(threads=one.manifest.threads, runs=RUNS, warmup=WARMUP)
-            found = measure(one.bundle, place.device(one.manifest), job)
-            turns[one.made.provider].append(found.latency_ms["p50"])
-    return {name: min(found) for name, found in turns.items()}
+    """Medians in ms by provider, of those whose device is here; of several, of turns whose order rotates."""
+    alone = {one.made.provider: one.measurement for one in tried if one.measurement is not None}
+    if len(alone) < 2:
+        return {name: found.latency_ms["p50"] for name, found in alone.items()}
+    here = {one.made.provider: one for one in tried if one.made.provider in alone}
+    turns: dict[str, list[float]] = {name: [] for name in here}
+    medians: dict[str, float] = {}
+    order = list(here)
+    while len(order) > 1 and len(turns[order[0]]) < MOST_ROUNDS:
+        for name in order:
+            one = here[name]
+            contender = Contender(one.bundle, place.device(one.manifest), alone[name])
+            turns[name].append(turn_ms(contender, Job(threads=one.manifest.threads)))
+        order = [*order[1:], order[0]]
+        medians = {name: statistics.median(found) for name, found in turns.items()}
+        if len(turns[order[0]]) >= ROUNDS:
+            order = [name for name in order if medians[name] < (1 + NEAR) * min(medians.values())]
+    return medians
 
 
 def _best(tried: Sequence[Attempt], latencies: Mapping[str, float]) -> tuple[Attempt, str]:
