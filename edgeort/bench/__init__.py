@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeort.bench.budgets import Verdict, enforce, judge
-from edgeort.bench.comparing import Compared, Contender, in_turns, with_earlier
+from edgeort.bench.comparing import Compared, Contender, in_turns, turn_ms, with_earlier
 from edgeort.bench.history import History, line_of
 from edgeort.bench.measuring import Measurement, call_harness, measure
 from edgeort.bench.paired import Difference
@@ -30,5 +30,6 @@ __all__ = [
     "predict_for",
     "summary",
     "throttles_from",
+    "turn_ms",
     "with_earlier",
 ]

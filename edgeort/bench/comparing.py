@@ -58,7 +58,7 @@ def in_turns(own: Contender, other: Contender, job: Job, progress: Callable[[int
         if len(times[0]) % 2 or random.random() < 0.5:
             turn.reverse()
         for contender, found in turn:
-            found.append(_median_ms(contender, job))
+            found.append(turn_ms(contender, job))
         progress(len(times[0]))
         return math.log(times[0][-1] / times[1][-1])
 
@@ -75,7 +75,7 @@ def with_earlier(own: Contender, name: str, earlier_ms: float, job: Job, progres
     _check_times(own)
     times: list[float] = []
     while len(times) < _AGAIN:
-        times.append(_median_ms(own, job))
+        times.append(turn_ms(own, job))
         progress(len(times))
     logs = [math.log(one) for one in times]
     estimate = statistics.fmean(logs) - math.log(earlier_ms)
@@ -94,8 +94,8 @@ def _check_times(*contenders: Contender) -> None:
             )
 
 
-def _median_ms(contender: Contender, job: Job) -> float:
-    """Of a fresh process, which runs for a moment only."""
+def turn_ms(contender: Contender, job: Job) -> float:
+    """The median of a fresh process, which runs for a moment only: as many runs as `found` lets expect."""
     expected_s = contender.found.latency_ms["p50"] / 1e3
     counts = (math.ceil(part / expected_s) for part in (_ROUND_S, _WARMUP_S))
     runs, warmup = (min(max(count, _LEAST_RUNS), _MOST_RUNS) for count in counts)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import onnx
@@ -125,13 +126,26 @@ def _name_nodes(model: ir.Model) -> ir.passes.PassResult:
 def _fold(model: ir.Model) -> ir.passes.PassResult:
     from onnxscript.optimizer import fold_constants_ir
 
-    return fold_constants_ir(
-        model,
-        onnx_shape_inference=True,
-        input_size_limit=SMALL_ELEMENTS,
-        output_size_limit=LARGE_ELEMENTS,
-        should_fold=_should_fold,
-    )
+    with _at_level("onnxscript", logging.ERROR):  # it warns of each node that onnx cannot evaluate, which then stays
+        return fold_constants_ir(
+            model,
+            onnx_shape_inference=True,
+            input_size_limit=SMALL_ELEMENTS,
+            output_size_limit=LARGE_ELEMENTS,
+            should_fold=_should_fold,
+        )
+
+
+@contextmanager
+def _at_level(logger: str, level: int) -> Iterator[None]:
+    """A logger tells nothing below the level."""
+    found = logging.getLogger(logger)
+    before = found.level
+    found.setLevel(level)
+    try:
+        yield
+    finally:
+        found.setLevel(before)
 
 
 def _rules() -> list[RewriteRule]:

@@ -6,21 +6,14 @@ Every one that can serve the device is built and, where the device answers, they
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnx_ir as ir
-
-from edgeort import model as models
 from edgeort import providers
-from edgeort.bench import measure
-from edgeort.bundle import golden
-from edgeort.compiling import signature
-from edgeort.device_profiles import Profile
+from edgeort.bench import Contender, turn_ms
 from edgeort.devices import Job
 from edgeort.errors import (
     EdgeortError,
@@ -31,18 +24,17 @@ from edgeort.errors import (
     ToolchainError,
     UnsupportedError,
 )
-from edgeort.pipeline import expecting
-from edgeort.pipeline.expecting import Expected, with_costs
+from edgeort.pipeline.expecting import Expected
 from edgeort.pipeline.place import Place
 from edgeort.pipeline.trying import Attempt, Workshop
-from edgeort.pipeline.walk import Walk
 from edgeort.providers import Provider, Refusal, Request, cpu
 
 AUTO = "auto"
-ROUNDS, RUNS, WARMUP = 3, 20, 3
-# A provider that the profile prefers is kept unless another is faster by more: less is within what two runs differ by,
-# and the libraries of other engines are large.
-MARGIN, LEAST_MS = 0.05, 0.02
+# Rounds of a turn each. Those within NEAR of the fastest after the first ones have the others, too.
+ROUNDS, MOST_ROUNDS, NEAR = 3, 11, 0.15
+# A provider that the profile prefers is kept unless another is faster by more: less is within what medians of so many
+# rounds differ by, and the libraries of other engines are large.
+MARGIN, LEAST_MS = 0.03, 0.02
 # By predictions it has to be faster by more: those of other engines come from small models, whose weights are in
 # caches, and were too short by about as much for whole ones (BENCHMARKS.md).
 PREDICTED_MARGIN = 0.2
@@ -97,12 +89,12 @@ class Candidate:
 
 def check_any(wish: Wish, request: Request) -> None:
     """Raises, before any work, where no provider that may be taken can serve the device: the first one's reason."""
-    reasons = [_obstacle(provider, request) for provider in wish.candidates(request.profile.runtime.providers)]
+    reasons = [obstacle_of(provider, request) for provider in wish.candidates(request.profile.runtime.providers)]
     if all(reasons):
         raise reasons[0] or AssertionError
 
 
-def _obstacle(provider: Provider, request: Request) -> EdgeortError | None:
+def obstacle_of(provider: Provider, request: Request) -> EdgeortError | None:
     """What stands in the way of a provider before a model is looked at."""
     if reason := provider.cannot_serve(request):
         hint = f"edgeort providers --device {request.profile.name}"
@@ -119,14 +111,14 @@ def choose(wish: Wish, workshop: Workshop, trials: ExitStack) -> tuple[Attempt, 
     rows, errors = [], []
     for provider in _candidates(wish, workshop):
         try:
-            if obstacle := _obstacle(provider, workshop.request):
+            if obstacle := obstacle_of(provider, workshop.request):
                 raise obstacle
             tried.append(workshop.attempt(provider, trials))
         except EdgeortError as error:
             if not _is_excused(error, provider):
                 raise
             errors.append(error)
-            rows.append(Candidate(provider.name, refusals=_refused(provider, workshop, error), reason=_sentence(error)))
+            rows.append(Candidate(provider.name, refusals=_refused(provider, workshop, error), reason=sentence(error)))
         if tried and wish.provider != AUTO:
             break
     if not tried:
@@ -147,7 +139,7 @@ def _candidates(wish: Wish, workshop: Workshop) -> tuple[Provider, ...]:
     if wish.provider != AUTO or not workshop.place.measures:
         return found
     others = (provider for provider in providers.PROVIDERS if provider not in found)
-    return (*found, *(provider for provider in others if _obstacle(provider, workshop.request) is None))
+    return (*found, *(provider for provider in others if obstacle_of(provider, workshop.request) is None))
 
 
 def recorded(candidates: Sequence[Candidate]) -> tuple[dict[str, Any], ...]:
@@ -175,51 +167,13 @@ def _is_excused(error: EdgeortError, provider: Provider) -> bool:
 
 def _refused(provider: Provider, workshop: Workshop, error: Exception) -> tuple[Refusal, ...]:
     """The nodes that stand behind an error; of one that is about no node, none."""
-    if not isinstance(error, UnsupportedError) or _obstacle(provider, workshop.request):
+    if not isinstance(error, UnsupportedError) or obstacle_of(provider, workshop.request):
         return ()
     nodes = provider.refusals(workshop.graph, workshop.request)
     return tuple(one for one in nodes if one.node or one.reason != str(error))
 
 
-def survey(profile: Profile, model: Path | None = None) -> tuple[Candidate, ...]:
-    """Every provider, those of the profile first: why it cannot serve the device, which nodes it cannot take, and
-    what latency the profile's rates let expect where they are of its kernels.
-
-    Nothing is made. Raises what loading the model does.
-    """
-    graph = None if model is None else models.clean(models.load(model))
-    request = Request(profile, "nchw", profile.runtime.threads, None, Walk(None, None))
-    names = dict.fromkeys((*profile.runtime.providers, *(p.name for p in providers.PROVIDERS)))
-    rows = []
-    for provider in map(providers.provider, names):
-        obstacle = _obstacle(provider, request)
-        nodes: tuple[Refusal, ...] = ()
-        try:
-            nodes = () if obstacle or graph is None else tuple(provider.refusals(graph, request))
-        except ShapeError as error:
-            obstacle = error
-        row = Candidate(provider.name, refusals=nodes, reason=_sentence(obstacle) if obstacle else "")
-        can_take = graph is not None and not obstacle and not nodes
-        rows.append(_with_expected(row, _surveyed(provider.name, graph, request)) if can_take and graph else row)
-    return tuple(rows)
-
-
-def _surveyed(name: str, graph: ir.Model, request: Request) -> Expected:
-    """What to expect of a provider that takes all nodes of the model."""
-    inputs, outputs = signature(graph)
-    try:
-        shapes = golden.choose_shapes(inputs)
-    except InputError as error:
-        return Expected(None, str(error))
-    # Of the data nothing is asked but its size, which may be more than this machine has memory.
-    arrays = [np.broadcast_to(np.zeros((), value.array_dtype), shapes[value.name]) for value in inputs]
-    if name != cpu.NAME:
-        return expecting.of_engine(name, graph, request, arrays, outputs)
-    inputs, nodes, costs = cpu.nodes_of(graph, request)
-    return expecting.of_runtime(request.profile, with_costs(nodes, costs, inputs, arrays), request.threads)
-
-
-def _with_expected(row: Candidate, expected: Expected) -> Candidate:
+def with_expected(row: Candidate, expected: Expected) -> Candidate:
     """The row with the latency to expect and how good that is, or the reason why none is expected."""
     found = expected.prediction
     if found is None:
@@ -228,24 +182,31 @@ def _with_expected(row: Candidate, expected: Expected) -> Candidate:
     return replace(row, latency_ms=found.latency_ms, predicted=True, error=found.error, reason=reason)
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: Exception) -> str:
     hint = getattr(error, "hint", None) or ""
     helps = isinstance(error, (MissingExtraError, ShapeError)) or "--shape" in hint
     return f"{error} ({hint})" if hint and helps else str(error)
 
 
 def _measure_in_turns(tried: Sequence[Attempt], place: Place) -> dict[str, float]:
-    """Medians in ms by provider, of those whose device is here; of several the best of `ROUNDS` turns each."""
-    here = [one for one in tried if one.measurement is not None]
-    if len(here) < 2:
-        return {one.made.provider: one.measurement.latency_ms["p50"] for one in here if one.measurement}
-    turns: dict[str, list[float]] = {one.made.provider: [] for one in here}
-    for _ in range(ROUNDS):
-        for one in here:
-            job = Job(threads=one.manifest.threads, runs=RUNS, warmup=WARMUP)
-            found = measure(one.bundle, place.device(one.manifest), job)
-            turns[one.made.provider].append(found.latency_ms["p50"])
-    return {name: min(found) for name, found in turns.items()}
+    """Medians in ms by provider, of those whose device is here; of several, of turns whose order rotates."""
+    alone = {one.made.provider: one.measurement for one in tried if one.measurement is not None}
+    if len(alone) < 2:
+        return {name: found.latency_ms["p50"] for name, found in alone.items()}
+    here = {one.made.provider: one for one in tried if one.made.provider in alone}
+    turns: dict[str, list[float]] = {name: [] for name in here}
+    medians: dict[str, float] = {}
+    order = list(here)
+    while len(order) > 1 and len(turns[order[0]]) < MOST_ROUNDS:
+        for name in order:
+            one = here[name]
+            contender = Contender(one.bundle, place.device(one.manifest), alone[name])
+            turns[name].append(turn_ms(contender, Job(threads=one.manifest.threads)))
+        order = [*order[1:], order[0]]
+        medians = {name: statistics.median(found) for name, found in turns.items()}
+        if len(turns[order[0]]) >= ROUNDS:
+            order = [name for name in order if medians[name] < (1 + NEAR) * min(medians.values())]
+    return medians
 
 
 def _best(tried: Sequence[Attempt], latencies: Mapping[str, float]) -> tuple[Attempt, str]:
@@ -291,4 +252,4 @@ def _row(one: Attempt, latencies: Mapping[str, float]) -> Candidate:
         sqnr_db=min(noises, default=None),
         reason="" if name in latencies else unmeasured,
     )
-    return row if name in latencies else _with_expected(row, one.expected)
+    return row if name in latencies else with_expected(row, one.expected)

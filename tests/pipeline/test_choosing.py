@@ -11,12 +11,13 @@ import onnx
 import pytest
 
 from edgeort import device_profiles
-from edgeort.bench import Prediction, predict_bundle
+from edgeort.bench import Contender, Prediction, predict_bundle
 from edgeort.bench.predicting import RUN
 from edgeort.bundle import open_bundle
 from edgeort.device_profiles import EngineRates, KernelRate, Measured
+from edgeort.devices import Job
 from edgeort.errors import InputError
-from edgeort.pipeline import Candidate, Wish, build, survey
+from edgeort.pipeline import Candidate, Wish, build, choosing, survey
 from edgeort.pipeline.choosing import BY_PREDICTIONS, _best, recorded
 from tests.models import mlp
 
@@ -38,7 +39,8 @@ def predicted(**latencies: float) -> list[Any]:
     ("latencies", "taken"),
     [
         ({"cpu": 10.0, "openvino": 9.0}, "openvino"),
-        ({"cpu": 10.0, "openvino": 9.6}, "cpu"),  # within what two runs differ by
+        ({"cpu": 10.0, "openvino": 9.8}, "cpu"),  # within what two medians differ by
+        ({"cpu": 10.0, "openvino": 9.6}, "openvino"),
         ({"cpu": 0.03, "openvino": 0.02}, "cpu"),  # ten microseconds are not worth 85 MB
         ({"cpu": 10.0, "openvino": 9.0, "litert": 8.0}, "litert"),
         ({"openvino": 9.0}, "openvino"),  # the only one whose device is here
@@ -48,6 +50,28 @@ def predicted(**latencies: float) -> list[Any]:
 def test_the_fastest_is_taken(latencies: dict[str, float], taken: str):
     best, how = _best(attempts("cpu", "openvino", "litert"), latencies)
     assert (best.made.provider, how) == (taken, "")
+
+
+def test_those_near_the_fastest_have_more_turns(monkeypatch: pytest.MonkeyPatch):
+    """Each turn's times come from a list: a slow phase, which lasts for two turns, decides nothing."""
+    times = {"cpu": [9.0, 9.1], "openvino": [12.0, 13.0], "litert": [9.8, 9.7]}
+    asked: list[str] = []
+
+    def turn_ms(contender: Contender, job: Job) -> float:
+        name = contender.found.provider
+        asked.append(name)
+        return times[name][len(asked) % 2] + (20 if name == "cpu" and len(asked) < 6 else 0)
+
+    tried = attempts("cpu", "openvino", "litert")
+    for one in tried:
+        one.manifest, one.bundle = SimpleNamespace(threads=1), None
+        one.measurement = SimpleNamespace(provider=one.made.provider, latency_ms={"p50": 9.0})
+    monkeypatch.setattr(choosing, "turn_ms", turn_ms)
+    found = choosing._measure_in_turns(tried, SimpleNamespace(device=lambda manifest: None))
+    assert {name: asked.count(name) for name in times} == {"cpu": 11, "openvino": 3, "litert": 11}
+    assert asked[:6] == ["cpu", "openvino", "litert", "openvino", "litert", "cpu"]
+    assert found["cpu"] < 9.2 and found["litert"] < 9.9 and found["openvino"] >= 12
+    assert _best(tried, found)[0].made.provider == "cpu"
 
 
 def test_without_cpu_and_times_the_profile_decides():
