@@ -141,6 +141,14 @@ def test_a_second_build_compiles_nothing(monkeypatch: pytest.MonkeyPatch):
     assert toolchain.library_and_harness(HOST, OPS) == made
 
 
+def test_what_takes_long_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(objects, "SILENT_S", -1.0)
+    told: list[str] = []
+    toolchain.library_and_harness(HOST, OPS, progress=told.append)
+    assert len(told) > 100
+    assert told == [f"compiling: {done} of {len(told)} sources" for done in range(1, len(told) + 1)]
+
+
 def test_two_caches_hold_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     first = toolchain.library(HOST, OPS).read_bytes()
     monkeypatch.setenv("EDGEORT_CACHE", str(tmp_path))

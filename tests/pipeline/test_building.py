@@ -64,7 +64,8 @@ def tree(folder: Path) -> dict[str, bytes]:
 def test_builds_a_checked_bundle_for_a_raspberry_pi(path: Path, tmp_path: Path):
     seen: list[str] = []
     result = edgeort.build(path, "raspberrypi4", tmp_path / "b", progress=seen.append)
-    assert seen == ["load", "clean", "passes", "lower", "compile", "check", "bundle"] == list(result.seconds)
+    stages = [line for line in seen if not line.startswith("compiling: ")]  # where the cache was empty
+    assert stages == ["load", "clean", "passes", "lower", "compile", "check", "bundle"] == list(result.seconds)
     assert result.checked_on == "emulated (cortex-a72)" and result.max_difference <= 1e-6
     with open_bundle(result.bundle) as bundle:
         manifest = bundle.manifest
