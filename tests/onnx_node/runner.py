@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 import re
 import warnings
@@ -41,13 +42,15 @@ class Mismatch(Exception):
     """An output differs: (reason, detail)."""
 
 
-def cases() -> list[Any]:
+@functools.cache
+def cases() -> tuple[Any, ...]:
     """Every node test that comes as a model, by name."""
     from onnx.backend.test.case.node import collect_testcases
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the generators of the expected values divide by zero on purpose
-        return sorted((case for case in collect_testcases(None) if case.model is not None), key=lambda case: case.name)
+        found = (case for case in collect_testcases(None) if case.model is not None)
+        return tuple(sorted(found, key=lambda case: case.name))
 
 
 def passing() -> list[str]:
