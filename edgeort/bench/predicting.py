@@ -35,6 +35,7 @@ _LIKE = {
     "QGemm": "DynamicQGemm",
     "ReduceMean": "GlobalAveragePool",
     "SparseGemm": "Gemm",
+    "WinogradStemConv": "StemConv",
 }
 
 

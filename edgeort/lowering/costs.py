@@ -28,7 +28,11 @@ _PROGRAMS = {
     "Elementwise": "ElementwiseParams",
     **dict.fromkeys(("Gemm", "CompressedGemm"), "GemmParams"),
     **dict.fromkeys(
-        ("Conv", "CompressedConv", "ConvTranspose", "DepthwiseConv", "StemConv", "WinogradConv"), "ConvParams"
+        (
+            *("Conv", "CompressedConv", "ConvTranspose", "DepthwiseConv", "StemConv"),
+            *("WinogradConv", "WinogradStemConv"),
+        ),
+        "ConvParams",
     ),
     **dict.fromkeys(("QConv", "QDepthwiseConv", "QStemConv"), "QConvParams"),
     "QGemm": "QGemmParams",

@@ -52,7 +52,10 @@ Q8 = len(DTYPES) - 1
 TENSOR_CODE = Q8 - 1
 STRING = Q8 - 2
 QUANTISED_PRODUCTS = ("BlockQGemm", "DynamicQGemm", "QConv", "QDepthwiseConv", "QGemm", "QStemConv")
-FLOAT_PRODUCTS = ("Conv", "ConvTranspose", "DepthwiseConv", "Gemm", "SparseGemm", "StemConv", "WinogradConv")
+FLOAT_PRODUCTS = (
+    *("Conv", "ConvTranspose", "DepthwiseConv", "Gemm", "SparseGemm", "StemConv"),
+    *("WinogradConv", "WinogradStemConv"),
+)
 COMPRESSED_PRODUCTS = ("CompressedConv", "CompressedGemm")
 BLOCK_PRODUCTS = ("BlockQGemm", *COMPRESSED_PRODUCTS)  # whose u8 weights are pairs of 4 bits
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from edgeort.lowering import compressed, computed_weights, layout, sparse, winograd
+from edgeort.lowering import compressed, computed_weights, layout, sparse, winograd, winograd_stem
 from edgeort.lowering.bias import take_bias
 from edgeort.lowering.compressed import Panels, panels
 from edgeort.lowering.context import Group, Lowering, attribute, choice, integer, integers, number, unsupported
@@ -142,7 +142,9 @@ def conv(ctx: Lowering, node: ir.Node, group: Group) -> None:
         op, packed, biases = "DepthwiseConv", _columns(weight, 1)[0], padded_bias(bias, channels)
     else:
         biases = np.concatenate([padded_bias(b, channels // groups) for b in np.split(bias, groups)])
-        if reads_planes(node):
+        if reads_planes(node) and winograd_stem.pays(weight, group.output):
+            op, packed = "WinogradStemConv", winograd_stem.pack(weight)
+        elif reads_planes(node):
             op, packed = "StemConv", panels(_columns(weight, 1)[0])
         else:
             op, packed = "Conv", compressed.pack(ctx, name, weight, source, lambda w: _columns(w, groups))

@@ -101,10 +101,10 @@ def test_a_stream_has_the_bits_of_its_layers(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pool", ["MaxPool", "AveragePool"])
 def test_a_pool_joins_the_stream(pool: str, tmp_path: Path) -> None:
-    shape, w, b = (2, 3, 101, 96), random(40, 3, 7, 7), random(40)
+    shape, w, b = (2, 3, 101, 96), random(40, 3, 3, 3), random(40)
     attributes = {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1] * 4}
     nodes = [
-        helper.make_node("Conv", ["x", "w", "b"], ["c"], strides=[2, 2], pads=[3] * 4),
+        helper.make_node("Conv", ["x", "w", "b"], ["c"], strides=[2, 2], pads=[1] * 4),
         helper.make_node("Relu", ["c"], ["r"]),
         helper.make_node(pool, ["r"], ["y"], **attributes),
     ]
@@ -121,7 +121,7 @@ def test_a_pool_joins_the_stream(pool: str, tmp_path: Path) -> None:
     ours.run([x])
     assert [node.skipped for node in ours.nodes][:2] == [True, False]  # StemConv, pool
     reference = library()
-    inner = reference.conv2d(np.ascontiguousarray(x.transpose(0, 2, 3, 1)), w, b, strides=(2, 2), pads=(3,) * 4)
+    inner = reference.conv2d(np.ascontiguousarray(x.transpose(0, 2, 3, 1)), w, b, strides=(2, 2), pads=(1,) * 4)
     want = reference.pool2d(np.maximum(inner, 0), (3, 3), strides=(2, 2), pads=(1,) * 4, maximum=pool == "MaxPool")
     assert same_bits(run_everywhere(model, [x], tmp_path)[0], np.ascontiguousarray(want.transpose(0, 3, 1, 2)))
 

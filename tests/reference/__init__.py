@@ -145,6 +145,17 @@ class Reference:
         self._lib.ref_winograd2d(_ptr(x), _ptr(weight), _ptr(bias), _ptr(y), ctypes.byref(window))
         return y
 
+    def winograd_stem(
+        self, x: Array, terms: Array, bias: Array, *, pads: tuple[int, int, int, int] = (3, 3, 3, 3)
+    ) -> Array:
+        """A 7x7 convolution of stride 2: x [n, h, w, 3], weights [co, 507] transformed, bias [co]."""
+        x, terms, bias = _in(x), _in(terms), _in(bias)
+        out = ((x.shape[1 + i] + pads[i] + pads[2 + i] - 7) // 2 + 1 for i in (0, 1))
+        y = np.empty((x.shape[0], *out, terms.shape[0]), np.float32)
+        window = _window(x, y, (7, 7), (2, 2), (1, 1), pads, 1)
+        self._lib.ref_winograd_stem(_ptr(x), _ptr(terms), _ptr(bias), _ptr(y), ctypes.byref(window))
+        return y
+
     def conv_transpose2d(
         self,
         x: Array,

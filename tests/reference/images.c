@@ -128,6 +128,56 @@ void ref_winograd2d(const float* x, const float* weight, const float* bias, floa
   }
 }
 
+// Seven pixels, two apart, at the points 1, -1, 2, -2, 1/2, -1/2 and infinity; of odd ones the last is not used.
+static void stem_in(float* d, int64_t s) {
+  const float d0 = d[0], d1 = d[s], d2 = d[2 * s], d3 = d[3 * s], d4 = d[4 * s], d5 = d[5 * s], d6 = d[6 * s];
+  const float e1 = fmaf(-4.25f, d2, d0 + d4), e2 = fmaf(0.5f, d0, fmaf(-2.5f, d2, 2 * d4)), e3 = fmaf(2, d0, fmaf(-2.5f, d2, 0.5f * d4));
+  const float o1 = fmaf(-4.25f, d3, d1 + d5), o2 = fmaf(0.25f, d1, fmaf(-1.25f, d3, d5)), o3 = fmaf(4, d1, fmaf(-5, d3, d5));
+  const float t[7] = {o1 + e1, o1 - e1, o2 + e2, o2 - e2, o3 + e3, o3 - e3, fmaf(5.25f, d2 - d4, d6 - d0)};
+  for (int i = 0; i < 7; ++i) d[i * s] = t[i];
+}
+static void stem_out(float* m, int64_t s) {
+  const float s1 = m[0] + m[s], s2 = m[2 * s] + m[3 * s], s3 = m[4 * s] + m[5 * s];
+  const float d1 = m[0] - m[s], d2 = m[2 * s] - m[3 * s], d3 = m[4 * s] - m[5 * s], m6 = m[6 * s];
+  m[0] = (s1 + s2) + s3, m[s] = fmaf(0.5f, d3, fmaf(2, d2, d1)), m[2 * s] = fmaf(0.25f, s3, fmaf(4, s2, s1));
+  m[3 * s] = fmaf(0.125f, d3, fmaf(8, d2, d1 + m6));
+}
+
+// x [n, h, w, 3], weight [co, 507] transformed as a plan has it; tiles of 4x4 outputs, also where fewer are kept.
+void ref_winograd_stem(const float* x, const float* weight, const float* bias, float* y, const Window* d) {
+  const int64_t down = (d->oh + 3) / 4, across = (d->ow + 3) / 4;
+  for (int64_t i = 0; i < d->n * down * across; ++i) {
+    const int64_t tx = i % across * 4, ty = i / across % down * 4, b = i / across / down;
+    float in[4][3][49];  // phase: lines, columns
+    for (int64_t k = 0; k < 4 * 3 * 49; ++k) {
+      const int64_t phase = k / 147, at = k % 49, iy = 2 * ty - d->pt + phase / 2 + at / 7 * 2,
+                    ix = 2 * tx - d->pl + phase % 2 + at % 7 * 2;
+      in[phase][k / 49 % 3][at] = at / 7 + phase / 2 < 7 && at % 7 + phase % 2 < 7 ? tap(x, d, b, iy, ix, k / 49 % 3) : 0;
+    }
+    for (int64_t k = 0; k < 12 * 7; ++k) stem_in(in[k / 21][k / 7 % 3] + k % 7, 7);
+    for (int64_t k = 0; k < 12 * 7; ++k) stem_in(in[k / 21][k / 7 % 3] + k % 7 * 7, 1);
+    for (int64_t oc = 0; oc < d->co; ++oc) {
+      const float* w = weight + oc * 507;
+      float sum[49];
+      for (int64_t at = 0; at < 49; ++at) {
+        int first = 1;
+        for (int64_t k = 0; k < 12; ++k) {
+          if ((at / 7 == 6 && k / 6 == 1) || (at % 7 == 6 && k / 3 % 2 == 1)) continue;  // odd ones have nothing at infinity
+          sum[at] = first ? in[k / 3][k % 3][at] * *w : fmaf(in[k / 3][k % 3][at], *w, sum[at]);
+          first = 0;
+          ++w;
+        }
+      }
+      for (int k = 0; k < 7; ++k) stem_out(sum + k, 7);
+      for (int k = 0; k < 4; ++k) stem_out(sum + 7 * k, 1);
+      for (int64_t k = 0; k < 16; ++k) {
+        const int64_t oy = ty + k / 4, ox = tx + k % 4;
+        if (oy < d->oh && ox < d->ow) y[((b * d->oh + oy) * d->ow + ox) * d->co + oc] = sum[k / 4 * 7 + k % 4] + bias[oc];
+      }
+    }
+  }
+}
+
 // weight [ci, co / groups, kh, kw], bias [co]. Taps that fall between the input's strides do not exist; taps that fall
 // outside the input take part as +0.
 void ref_conv_transpose2d(const float* x, const float* weight, const float* bias, float* y, const Window* d) {

@@ -133,6 +133,7 @@ class Prepare {
   // The plan that an operand is.
   Body body(int input) const;
 
+  u32 position() const { return node_; }  // of the node in its plan
   int threads() const;
   int isa() const;  // the CPU's level: see platform.h
   // Whether the model's constants are so many that caches hold nothing of them from run to run.

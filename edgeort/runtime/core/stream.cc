@@ -105,8 +105,10 @@ u64 size_rings(const Model& m, Stream& s, i64 lines) {
     const Stream::Stage& to = s.stages[i];
     Stream::Stage& from = s.stages[i - 1];
     const Span one = ops(m, to).reach(state(m, to), {0, to.step}), next = ops(m, to).reach(state(m, to), {to.step, to.step + 1});
-    from.ring = min_of(from.height, one.last - one.first);
-    from.step = max_of(1, min_of(from.ring, next.first - one.first));
+    // The last strip may begin at the last line that is read.
+    const i64 strip = ops(m, from).strip;
+    from.ring = min_of(from.height, round_up(one.last - one.first + strip - 1, strip));
+    from.step = round_up(max_of(1, min_of(from.ring, next.first - one.first)), strip);
     from.offset = total;
     total += (static_cast<u64>(from.ring * from.line()) + kAlignment - 1) & ~(kAlignment - 1);
   }
@@ -163,6 +165,7 @@ class Worker {
     n_ = n;
     for (int i = s_.count - 1; i >= 0; --i) {
       const Stream::Stage& stage = s_.stages[i];
+      first -= first % ops(m_, stage).strip;
       next_[i] = first;
       if (i == s_.count - 1) {
         out_[i] = Lines::of(m_.tensor_out(stage.node, 0), n);
@@ -184,6 +187,7 @@ class Worker {
   // Makes stage i's lines up to `last`, a step at a time, each after what it reads.
   void advance(int i, i64 last) {
     const Stream::Stage& stage = s_.stages[i];
+    last = min_of(stage.height, round_up(last, ops(m_, stage).strip));
     while (next_[i] < last) {
       i64 end = min_of(last, next_[i] + stage.step);
       end = min_of(end, next_[i] + out_[i].ring - next_[i] % out_[i].ring);  // lines of one call lie one after the other

@@ -43,6 +43,9 @@ struct StreamOps {
   u64 (*scratch)(const void* state, i64 lines);
   // Computes output lines of image n, none of which lies in `out` before the one above it.
   void (*run)(const Run& r, const Lines& in, const Lines& out, i64 n, Span lines, void* scratch);
+  // Lines that it computes together: all calls begin at a multiple, and end at one or at the image's end. More than one only where
+  // `reach` is null.
+  i64 strip = 1;
 };
 
 struct Segment;

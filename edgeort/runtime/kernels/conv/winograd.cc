@@ -92,8 +92,9 @@ WinogradProducts products_of(const State& s, i64 first, i64 count, const Scratch
   return p;
 }
 
-// The products of all tiles of a run with the weights of one group of columns.
-void multiply(const Run& r, const State& s, i64 column, i64 columns, const f32* in, i64 first, i64 count, const Scratch& scratch) {
+// The products of all tiles of a run with the weights of one group of columns. Those of column `next` are wanted after it.
+void multiply(const Run& r, const State& s, i64 column, i64 columns, i64 next, const f32* in, i64 first, i64 count,
+              const Scratch& scratch) {
   const Geometry& g = s.g;
   const i64 lanes = s.multiply->lanes;
   const bool wide = columns > kPanel;
@@ -109,7 +110,7 @@ void multiply(const Run& r, const State& s, i64 column, i64 columns, const f32* 
       p.in = in + phase.in * s.in_position_step + c / lanes * s.in_channel_step;
       const WinogradWeights weights = {panels, p.panel_step, p.channels, scratch.weights};
       panels += p.channels * phase.taps() * kPanel;
-      if (i == s.last_phase && c + p.channels == g.c_in) panels += (columns / kPanel - 1) * p.panel_step;
+      if (i == s.last_phase && c + p.channels == g.c_in) panels = r.in(1).as<const f32>() + next * 9 * g.c_in;
       const i64 across = s.out_positions - phase.left();
       p.ahead_lines = ceil_div(s.depth[i] * phase.taps(), across * (s.out_positions - phase.top()));
       for (int row = 0; row < phase.rows; row += phase.share) {
@@ -182,13 +183,16 @@ void finish(const Run& r, const State& s, i64 first, i64 count, i64 begin, i64 e
   }
 }
 
-// Columns [begin, end) of the outputs of a run whose transformed input is `in`.
-void run_columns(const Run& r, const State& s, const f32* in, i64 first, i64 count, i64 begin, i64 end, const Scratch& scratch) {
-  for (i64 column = begin; column < end;) {
-    const i64 columns = end - column > kPanel ? s.multiply->wide : kPanel;
-    multiply(r, s, column, columns, in, first, count, scratch);
+// Columns [begin, end) of the outputs of a run whose transformed input is `in`, the last group first where the run before has
+// just read the weights of that.
+void run_columns(const Run& r, const State& s, const f32* in, i64 first, i64 count, i64 begin, i64 end, bool backwards,
+                 const Scratch& scratch) {
+  const i64 wide = s.multiply->wide, groups = ceil_div(end - begin, wide);
+  for (i64 i = 0; i < groups; ++i) {
+    const i64 column = begin + (backwards ? groups - 1 - i : i) * wide, columns = end - column > kPanel ? wide : kPanel;
+    const i64 next = i + 1 == groups ? column : backwards ? column - wide : column + wide;
+    multiply(r, s, column, columns, next, in, first, count, scratch);
     transform_out(r, s, first, count, column, columns, scratch);
-    column += columns;
   }
   if (s.program) finish(r, s, first, count, begin, min_of(end, s.g.c_out), scratch.program);
 }
@@ -198,12 +202,13 @@ void run(Run& r) {
   const Geometry& g = s.g;
   const i64 tiles = s.tiles.count();
   if (!s.shared) {
-    r.parallel(ceil_div(tiles, s.per_run), [&](i64 task, int thread) {
-      const i64 first = task * s.per_run, count = min_of(s.per_run, tiles - first);
+    const i64 runs = ceil_div(tiles, s.per_run);
+    r.parallel(runs, [&](i64 task, int thread) {
+      const i64 first = (s.backwards ? runs - 1 - task : task) * s.per_run, count = min_of(s.per_run, tiles - first);
       f32* in = static_cast<f32*>(r.thread_scratch(thread));
       const Scratch scratch(s, in + square(s.in_positions) * s.in_position_step);
       transform_in(r, s, first, count, 0, g.c_in, scratch.outside, in);
-      run_columns(r, s, in, first, count, 0, g.c_out, scratch);
+      run_columns(r, s, in, first, count, 0, g.c_out, task % 2 != 0, scratch);
     });
     return;
   }
@@ -215,7 +220,7 @@ void run(Run& r) {
   r.parallel(ceil_div(g.c_out, s.columns_per_task), [&](i64 task, int thread) {
     const i64 begin = task * s.columns_per_task;
     const Scratch scratch(s, static_cast<f32*>(r.thread_scratch(thread)));
-    run_columns(r, s, in, 0, tiles, begin, min_of(g.c_out, begin + s.columns_per_task), scratch);
+    run_columns(r, s, in, 0, tiles, begin, min_of(g.c_out, begin + s.columns_per_task), false, scratch);
   });
 }
 

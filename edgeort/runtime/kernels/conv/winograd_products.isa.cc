@@ -1,22 +1,26 @@
 // The products of Winograd convolution for one ISA level: sums that go on where the last block of channels left them.
+#include "../../simd/several.h"
 #include "winograd_shares.h"
 
 namespace edgeort {
 namespace {
 
-// sum[m][v] += a[m] * a row of the weights, two vectors at a time.
+// sum[m][v] += a[m] * a row of the weights, as many vectors at a time as one load brings.
 template <int M, int V>
 EDGEORT_INLINE void step(vf (&sum)[M][V], const f32* weights, const float (&a)[M]) {
+#if defined(__aarch64__)
+  constexpr int kAtOnce = V;
+#else
   constexpr int kAtOnce = V % 2 == 0 ? 2 : 1;
+#endif
 #pragma clang loop unroll(full)
   for (int v = 0; v < V; v += kAtOnce) {
     vf row[kAtOnce];
-#pragma clang loop unroll(full)
-    for (int i = 0; i < kAtOnce; ++i) row[i] = load(weights + (v + i) * kLanes);
+    load_all<kAtOnce>(weights + v * kLanes, row);
 #pragma clang loop unroll(full)
     for (int m = 0; m < M; ++m) {
 #pragma clang loop unroll(full)
-      for (int i = 0; i < kAtOnce; ++i) sum[m][v + i] = fma(splat(a[m]), row[i], sum[m][v + i]);
+      for (int i = 0; i < kAtOnce; ++i) sum[m][v + i] = settled(fma(splat(a[m]), row[i], sum[m][v + i]));
     }
   }
 }
@@ -31,17 +35,17 @@ EDGEORT_INLINE void block(const f32* in, i64 in_step, i64 channels, const f32* w
 #pragma clang loop unroll(full)
   for (int i = 0; i < M * V; ++i) sum[i / V][i % V] = load(from + i / V * kRow + i % V * kLanes);
 #if defined(__ARM_NEON)
-  for (i64 turns = (channels + kLanes - 1) / kLanes; turns != 0; --turns, in += in_step, weights += weights_step) {
+  const i64 next = anchor((weights_step - kLanes * kRow) * kBytes);
+  for (i64 turns = (channels + kLanes - 1) / kLanes; turns != 0; --turns, in += in_step, weights = at(weights, next)) {
     // Four channels of a tile at once: fmla takes its multiplier from any lane.
     vf rows[M];
+    load_all<M>(in, rows);
 #pragma clang loop unroll(full)
-    for (int m = 0; m < M; ++m) rows[m] = load(in + m * kLanes);
-#pragma clang loop unroll(full)
-    for (int lane = 0; lane < kLanes; ++lane) {
+    for (int lane = 0; lane < kLanes; ++lane, weights = opaque(weights + kRow)) {
       float a[M];
 #pragma clang loop unroll(full)
       for (int m = 0; m < M; ++m) a[m] = rows[m][lane];
-      step<M, V>(sum, weights + lane * kRow, a);
+      step<M, V>(sum, weights, a);
     }
   }
 #else

@@ -38,7 +38,8 @@ struct State {
   i64 in_pitch, out_pitch;          // floats between pixels
   WinogradTiles tiles;
   i64 per_run;
-  bool shared;  // few tiles: one run, whose columns the threads share; otherwise each thread has a run
+  bool backwards;  // the last run first: every second node begins with what the one before it has just made
+  bool shared;     // few tiles: one run, whose columns the threads share; otherwise each thread has a run
   i64 columns_per_task;
   i64 depth[kWinogradPhases];                                // channels whose weights are transformed at a time
   i64 in_channel_step, in_position_step, out_position_step;  // of a run
@@ -70,6 +71,7 @@ void arrange(Prepare& p, State* s) {
   s->shared = threads > 1 && tiles < 16 * threads;
   // Runs of equal size, as many for each thread.
   s->per_run = max_of(1, s->shared ? tiles : ceil_div(tiles, max_of(1, threads * ceil_div(tiles, threads * most))));
+  s->backwards = p.position() % 2 != 0;
   const i64 groups = ceil_div(g.c_out, wide);
   s->columns_per_task = (s->shared ? ceil_div(groups, 4 * threads) : groups) * wide;
   s->in_channel_step = s->per_run * s->multiply->lanes;
