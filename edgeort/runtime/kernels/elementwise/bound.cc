@@ -1,5 +1,7 @@
 #include "bound.h"
 
+#include <string.h>
+
 namespace edgeort {
 
 EDGEORT_KERNELS(ElementwiseKernels, elementwise)
@@ -233,6 +235,14 @@ void BoundProgram::tile(const Run& r, f32* values, q8* out, const Tile& t, bool 
   execute(reg, step, n, out);
 }
 
+// Where the result has gaps, its bytes take the place of the values first: each step reads before it writes, further to the front.
+void BoundProgram::run(const Run& r, f32* values, q8* out, i64 stride, const Tile& t, bool again, void* scratch) const {
+  const bool gaps = t.rows > 1 && stride != t.columns;
+  q8* bytes = gaps ? reinterpret_cast<q8*>(values) : out;
+  tile(r, values, bytes, t, again, scratch);
+  for (i64 m = 0; m < t.rows && gaps; ++m) memcpy(out + m * stride, bytes + m * t.columns, static_cast<size_t>(t.columns));
+}
+
 // Gives each register its place in the scratch.
 void BoundProgram::spread(const void** reg, i64* step, i64 n, void* scratch) const {
   for (u32 i = 0; i < registers; ++i) {
@@ -268,6 +278,8 @@ void BoundProgram::execute(const void* const* reg, const i64* step, i64 n, q8* o
       const bool one = c.b == kImmediate || step[c.b] == 0;
       const f32* b = c.b == kImmediate ? &c.p0 : static_cast<const f32*>(reg[c.b]);
       const UopPair& uop = *kernels->uops[c.uop];
+      const QuantisedUopFn quantised = one ? uop.quantised_scalar : uop.quantised_vector;
+      if (out && i + 2 == count && quantised && code[i + 1].a == c.dst) return quantised(out, a, b, n, &c);
       (one ? uop.scalar : uop.vector)(dst, a, b, n, c);
     }
   }

@@ -37,6 +37,50 @@ void run(f32* dst, const f32* a, const f32* b, i64 n, const Instruction& instruc
   }
 }
 
+// A step at a time, so that no value goes to memory between the function and its bytes.
+template <class Op>
+void run_quantised(q8* dst, const f32* a, const f32* b, i64 n, const Instruction* code) {
+  const f32 p0 = code[0].p0, p1 = code[0].p1;
+  const Quantizer quantizer(code[1].p0, static_cast<i32>(code[1].p1));
+  for (i64 i = 0; i < n; i += kByteStep) {
+    const i64 left = n - i < kByteStep ? n - i : kByteStep;
+    const bool part = left < kByteStep;
+    const size_t size = static_cast<size_t>(left) * sizeof(f32);
+    f32 first[kByteStep], second[kByteStep];  // of a part
+    const f32 *x = a + i, *y = Op::kBinary ? b + i : nullptr;
+    if (part) {
+      __builtin_memset(first, 0, sizeof(first));
+      __builtin_memcpy(first, x, size);
+      x = first;
+      if constexpr (Op::kBinary) {
+        __builtin_memset(second, 0, sizeof(second));
+        __builtin_memcpy(second, y, size);
+        y = second;
+      }
+    }
+    vf v[kByteVectors];
+#pragma clang loop unroll(full)
+    for (int k = 0; k < kByteVectors; ++k)
+      v[k] = Op::template apply<vf>(load(x + k * kLanes), Op::kBinary ? load(y + k * kLanes) : vf{}, p0, p1);
+    const Bytes bytes = quantizer(v);
+    part ? store_step(dst + i, bytes, static_cast<int>(left)) : store(dst + i, bytes);
+  }
+}
+
+// What networks have before Quantize.
+template <class Op>
+constexpr QuantisedUopFn kQuantised = nullptr;
+template <>
+constexpr QuantisedUopFn kQuantised<AddUop> = run_quantised<AddUop>;
+template <>
+constexpr QuantisedUopFn kQuantised<MulUop> = run_quantised<MulUop>;
+template <>
+constexpr QuantisedUopFn kQuantised<HardSwishUop> = run_quantised<HardSwishUop>;
+template <>
+constexpr QuantisedUopFn kQuantised<SiluUop> = run_quantised<SiluUop>;
+template <>
+constexpr QuantisedUopFn kQuantised<GeluUop> = run_quantised<GeluUop>;
+
 void dequantize(f32* dst, const q8* x, i64 n, f32 scale, i32 zero_point) { dequantize_all(dst, x, n, Dequantizer(scale, zero_point)); }
 
 void quantize(q8* dst, const f32* x, i64 n, f32 scale, i32 zero_point) { quantize_all(dst, x, n, Quantizer(scale, zero_point)); }
@@ -58,8 +102,10 @@ void add(q8* dst, const q8* a, const q8* b, i64 n, const Instruction* code) {
 
 EDGEORT_KERNEL(ByteKernels, bytes_of_q8, {dequantize, quantize, add})
 
-#define UNARY(name, formula) EDGEORT_KERNEL(UopPair, uop_##name, {run<name##Uop, false>, run<name##Uop, false>})
-#define BINARY(name, formula) EDGEORT_KERNEL(UopPair, uop_##name, {run<name##Uop, false>, run<name##Uop, true>})
+#define UNARY(name, formula) \
+  EDGEORT_KERNEL(UopPair, uop_##name, {run<name##Uop, false>, run<name##Uop, false>, kQuantised<name##Uop>, kQuantised<name##Uop>})
+#define BINARY(name, formula) \
+  EDGEORT_KERNEL(UopPair, uop_##name, {run<name##Uop, false>, run<name##Uop, true>, kQuantised<name##Uop>, nullptr})
 #include "uops.inc"
 #undef UNARY
 #undef BINARY

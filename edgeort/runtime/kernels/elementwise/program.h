@@ -10,9 +10,13 @@ namespace edgeort {
 // dst[i] = uop(a[i], b[i]) for i in [0, n); b may be null where the micro-operation reads one operand. dst may be a or b.
 using UopFn = void (*)(f32* dst, const f32* a, const f32* b, i64 n, const Instruction& instruction);
 
+// The same and then Quantize, which is the next instruction: dst[i] = bytes. dst may be where a or b begins.
+using QuantisedUopFn = void (*)(q8* dst, const f32* a, const f32* b, i64 n, const Instruction* code);
+
 struct UopPair {
   UopFn vector;
   UopFn scalar;  // the same with b[0] for every i
+  QuantisedUopFn quantised_vector, quantised_scalar;  // null: in two passes
 };
 
 // Null where the library's model does not use the micro-operation: the toolchain writes this table, so that the linker

@@ -82,12 +82,7 @@ struct ToBytes {
 
   EDGEORT_INLINE Bytes row(const vf (&y)[kVectors]) const {
     const auto first = half(y[0], y[1 % kVectors]), second = kVectors > 2 ? half(y[2 % kVectors], y[3 % kVectors]) : first;
-    const vi packed = bitcast<vi>(narrow(first, second));
-#if defined(__AVX512BW__)
-    const vi q = __builtin_shufflevector(packed, packed, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-#else
-    const vi q = __builtin_shufflevector(packed, packed, 0, 4, 1, 5, 2, 6, 3, 7);
-#endif
+    const vi q = in_order(bitcast<vi>(narrow(first, second)));
     return __builtin_elementwise_min(__builtin_elementwise_max(load_as<Bytes>(&q), lo), hi);
   }
 #else
