@@ -196,7 +196,11 @@ namespace {
 template <class T>
 void gather(T* copy, const T* at, const BoundProgram::Operand& o, i64 rows, i64 columns, bool again) {
   for (i64 m = 0; m < rows && !(again && o.row_step == 0); ++m) {
-    for (i64 k = 0; k < columns; ++k) copy[m * columns + k] = at[m * o.row_step + k * o.step];
+    if (o.step == 1) {
+      memcpy(copy + m * columns, at + m * o.row_step, static_cast<size_t>(columns) * sizeof(T));
+    } else {
+      for (i64 k = 0; k < columns; ++k) copy[m * columns + k] = at[m * o.row_step];
+    }
   }
 }
 
@@ -299,7 +303,8 @@ bool BoundProgram::tabulate(q8* table) const {
 }
 
 void BoundProgram::span(const Run& r, void* out, i64 step, i64 begin, i64 end, void* scratch) const {
-  const i64 block = even && step == columns ? max_of(1, kProgramTile / max_of(1, columns)) : 1;
+  const bool gaps = step != columns;
+  const i64 block = even && (quantises() || !gaps) ? max_of(1, kProgramTile / max_of(1, columns)) : 1;
   Tile last = {};
   for (i64 at = begin; at < end;) {
     Tile t = {at / columns, at % columns, 0, 1};
@@ -307,8 +312,13 @@ void BoundProgram::span(const Run& r, void* out, i64 step, i64 begin, i64 end, v
     if (t.columns == columns) t.rows = max_of(1, min_of(block, (end - at) / columns));
     const bool again = t.column == last.column && t.columns == last.columns && t.rows == last.rows;
     const i64 place = t.row * step + t.column;
-    quantises() ? tile(r, nullptr, static_cast<q8*>(out) + place, t, again, scratch)
-                : tile(r, static_cast<f32*>(out) + place, nullptr, t, again, scratch);
+    if (quantises()) {
+      // Bytes may take the place of the result's own register, which nothing else needs.
+      f32* own = static_cast<f32*>(scratch) + result * t.columns * t.rows;
+      run(r, own, static_cast<q8*>(out) + place, step, t, again, scratch);
+    } else {
+      tile(r, static_cast<f32*>(out) + place, nullptr, t, again, scratch);
+    }
     at += t.columns * t.rows;
     last = t;
   }
