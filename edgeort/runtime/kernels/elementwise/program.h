@@ -15,7 +15,7 @@ using QuantisedUopFn = void (*)(q8* dst, const f32* a, const f32* b, i64 n, cons
 
 struct UopPair {
   UopFn vector;
-  UopFn scalar;  // the same with b[0] for every i
+  UopFn scalar;                                       // the same with b[0] for every i
   QuantisedUopFn quantised_vector, quantised_scalar;  // null: in two passes
 };
 

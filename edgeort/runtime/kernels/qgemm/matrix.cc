@@ -113,7 +113,8 @@ void QMatrix::partition(i64 all_rows, i64 taps, int threads) {
 
 u64 QMatrix::scratch_bytes() const {
   const i64 values = between() ? group * block * most_columns() * i64{sizeof(f32)} : 0;
-  return static_cast<u64>(group_bytes() + values + kAlignment) + (program() ? epilogue.scratch_bytes(max_of(n * block, kProgramValues)) : 0);
+  return static_cast<u64>(group_bytes() + values + kAlignment) +
+         (program() ? epilogue.scratch_bytes(max_of(n * block, kProgramValues)) : 0);
 }
 
 // The rows of `part`, which `entries` are.
