@@ -12,7 +12,9 @@ members move to the last one's place. A group without an anchor runs at its last
 float32 and have the shape of the group's output; other operands broadcast into it.
 
 A QuantizeLinear may end a group. A DequantizeLinear of an activation is in none: programs read its integers, so that
-its result exists where they do; but a group without an anchor takes both where its own nodes alone read them.
+its result exists where they do; but a group without an anchor that reads one tensor takes both where its own nodes
+alone read them: kernels look up what it makes of a byte. One of several tensors is cut there: what it makes of each
+tensor by itself is looked up, too, and sums of bytes have a kernel of their own.
 """
 
 from __future__ import annotations
@@ -186,7 +188,8 @@ class _Grouping:
             members.append(node)
             live = _live_outputs(members)
             ends = len(live) == 1 and not is_op(live[0].producer(), "DequantizeLinear")
-            if ends and len(_external(members)) <= MAX_INPUTS:
+            restores = any(is_op(member, "DequantizeLinear") for member in members)
+            if ends and len(_external(members)) <= (1 if restores else MAX_INPUTS):
                 best = sorted(members, key=self.position.__getitem__)
         return best if self._joins(seed, []) else []
 

@@ -140,6 +140,36 @@ def test_quantize_and_dequantize(dtype: type, bias: int, tmp_path: Path) -> None
     check(model, tmp_path, *(([p], quantised.dequantize(q, scale, zero)) for p, q in zip(parts, integers, strict=True)))
 
 
+# What kernels quantise without a pass of its own: nodes that make `m` of x and y, and their formula.
+QUANTISED: dict[str, tuple[list[tuple[str, list[str], str]], Formula]] = {
+    "Add": ([("Add", ["x", "y"], "m")], np.add),
+    "Mul": ([("Mul", ["x", "y"], "m")], np.multiply),
+    "HardSwish": ([("HardSwish", ["x"], "m")], lambda x, y: library().unary("hard_swish", x)),
+    "Silu": ([("Sigmoid", ["x"], "s"), ("Mul", ["x", "s"], "m")], lambda x, y: library().unary("silu", x)),
+    "Gelu": ([("Gelu", ["x"], "m")], lambda x, y: library().unary("gelu", x)),
+}
+
+
+@pytest.mark.parametrize("name", QUANTISED)
+def test_quantised_functions(name: str, tmp_path: Path) -> None:
+    """The same integers as in two passes."""
+    operators, formula = QUANTISED[name]
+    scale, zero, x = F(0.037), -3, arguments()
+    y = np.concatenate([np.repeat(x[:16], 4), x[::-1]])[: x.size]
+    constants = {"scale": np.array(scale), "zero": np.array(zero, np.int8)}
+    nodes = [helper.make_node(op, read, [made]) for op, read, made in operators]
+    nodes.append(helper.make_node("QuantizeLinear", ["m", "scale", "zero"], ["q"]))
+    inputs = {"x": ["n"]} | ({"y": ["n"]} if "y" in operators[0][1] else {})
+    model = graph(nodes, inputs, ["q"], constants, opset=20)
+    model.graph.output[0].type.tensor_type.elem_type = helper.np_dtype_to_tensor_dtype(np.dtype(np.int8))
+    runs = []
+    with np.errstate(all="ignore"):
+        for part in (slice(None), slice(1), slice(7, 24), slice(5, 38), slice(0, 64), slice(100, 229)):
+            a, b = x[part], y[part]
+            runs.append(([a, b][: len(inputs)], quantised.quantize(formula(a, b), scale, zero)))
+    check(model, tmp_path, *runs)
+
+
 REDUCTIONS = {
     "ReduceSum": "sum", "ReduceMean": "mean", "ReduceMax": "max", "ReduceMin": "min", "ReduceProd": "prod",
     "ReduceL1": "l1", "ReduceL2": "l2", "ReduceSumSquare": "sum_square",

@@ -145,7 +145,8 @@ class Case:
             made.append(plan.constant(f"{name}.{key}", np.concatenate(parts), CODES[dtype]))
         return made
 
-    def params(self, **changed: Any) -> bytes:
+    def params(self, program: tuple[bytes, list[bytes]] | None = None, **changed: Any) -> bytes:
+        """program: instead of the case's own, its header and its instructions."""
         lo, hi = self.limits
         x_zero_point, zero_point = self.zero_points
         integers = {"x_zero_point": x_zero_point, "zero_point": zero_point, "lo": lo, "hi": hi}
@@ -157,9 +158,9 @@ class Case:
             code.append(instruction("Quantize", float(np.float32(1) / np.float32(STEP)), self.zero_points[1]))
         if not self.program:
             code = []
-        program = layout.PROGRAM.pack(count=len(code), registers=1, first_operand=5)
+        header, code = program or (layout.PROGRAM.pack(count=len(code), registers=1, first_operand=5), code)
         if not self.kernel:
-            return PARAMS["QGemmParams"].pack(quantisation=made, k=self.k, n=self.n, epilogue=program) + b"".join(code)
+            return PARAMS["QGemmParams"].pack(quantisation=made, k=self.k, n=self.n, epilogue=header) + b"".join(code)
         conv = PARAMS["ConvParams"].pack(
             spatial=2,
             group=self.groups,
@@ -171,14 +172,14 @@ class Case:
             output_shape=(-1, -1, -1),
             channels_in=self.k,
             channels_out=self.n,
-            epilogue=program,
+            epilogue=header,
         )
         return PARAMS["QConvParams"].pack(quantisation=made, conv=conv) + b"".join(code)
 
 
-def instruction(uop: str, p0: float = 0.0, p1: float = 0.0) -> bytes:
-    """It works on register 0."""
-    return layout.INSTRUCTION.pack(uop=layout.UOPS.index(uop), b=layout.IMMEDIATE, p0=p0, p1=p1)
+def instruction(uop: str, p0: float = 0.0, p1: float = 0.0, **registers: int) -> bytes:
+    """It works on register 0, unless told."""
+    return layout.INSTRUCTION.pack(uop=layout.UOPS.index(uop), **{"b": layout.IMMEDIATE, **registers}, p0=p0, p1=p1)
 
 
 @functools.cache
@@ -319,9 +320,11 @@ def output(plan: PlanBuilder, y: int) -> PlanBuilder:
     return plan
 
 
-def test_slices(tmp_path: Path) -> None:
-    """A Split and a Concat of columns copy nothing: kernels read and write them in place."""
-    left, right = Case(20, 24, (1, 1)), Case(12, 19, (3, 3), pads=(1, 1, 1, 1))
+@pytest.mark.parametrize("program", [False, True])
+def test_slices(program: bool, tmp_path: Path) -> None:
+    """A Split and a Concat of columns copy nothing: kernels, and programs behind them, read and write them in place."""
+    left = Case(20, 24, (1, 1), program=program)
+    right = Case(12, 19, (3, 3), pads=(1, 1, 1, 1), program=program)
     last = Case(43, 21, (1, 1))
     plan = PlanBuilder()
     x = q8_input(plan, ["n", "h", "w", 32])
@@ -337,6 +340,48 @@ def test_slices(tmp_path: Path) -> None:
     for shape in ((1, 5, 7), (2, 8, 9)):
         x = rng.integers(-128, 128, (*shape, 32)).astype(np.int8)
         runs.append((x, last.want(np.concatenate([left.want(x[..., :20]), right.want(x[..., 20:])], -1))))
+    run(plan, tmp_path, runs)
+
+
+# Of the residual that a program adds: half of a tensor, all of one, and a row for all pixels.
+RESIDUALS = {"half": 40, "whole": 20, "row": 20}
+
+
+@pytest.mark.parametrize("name", RESIDUALS)
+def test_residuals(name: str, tmp_path: Path) -> None:
+    """A program that reads a q8 of its own rows, behind products that leave gaps between theirs."""
+    width, case = RESIDUALS[name], Case(20, 20, (3, 3), pads=(1, 1, 1, 1))
+    scale, zero, residual = np.float32(0.25), 5, np.random.default_rng(2).integers(-128, 128, 20).astype(np.int8)
+    plan = PlanBuilder()
+    x = q8_input(plan, ["n", "h", "w", width])
+    first = other = x
+    if name == "half":
+        first, other = (plan.activation(part, layout.Q8) for part in "ab")
+        sizes = plan.constant("sizes", np.array([20, 20]), CODES["i64"])
+        plan.node("Split", "split", [x, sizes], [first, other], PARAMS["AxisParams"].pack(axis=3))
+    elif name == "row":
+        other = plan.activation("row", layout.Q8)
+        constant = plan.constant("residual", residual, CODES["i8"])
+        plan.node("QuantisedBytes", "row", [constant], [other], PARAMS["AxisParams"].pack(flag=layout.Q8))
+    code = [
+        instruction("Dequantize", float(scale), zero, dst=2, a=1),
+        instruction("Add", b=2),
+        instruction("Quantize", float(np.float32(1) / np.float32(STEP)), case.zero_points[1]),
+    ]
+    program = layout.PROGRAM.pack(count=3, operands=1, registers=3, first_operand=5)
+    y = plan.activation("y", layout.Q8)
+    inputs = [first, *case.constants(plan, "y"), other]
+    plan.node("QConv", "y", inputs, [y], case.params(program=(program, code)))
+    joined = plan.activation("joined", layout.Q8)
+    plan.node("Concat", "concat", [y, first], [joined], PARAMS["AxisParams"].pack(axis=3))
+    output(plan, joined)
+    rng, runs = np.random.default_rng(0), []
+    for shape in ((1, 5, 7), (2, 8, 9), (1, 23, 31)):
+        given = rng.integers(-128, 128, (*shape, width)).astype(np.int8)
+        added = residual if name == "row" else given[..., -20:]
+        sums = case.sums(given[..., :20]).astype(np.float32) * case.scales + reference.dequantize(added, scale, zero)
+        made = reference.quantize(sums, STEP, case.zero_points[1])
+        runs.append((given, np.concatenate([made, given[..., :20]], -1)))
     run(plan, tmp_path, runs)
 
 

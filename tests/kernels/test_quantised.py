@@ -9,8 +9,9 @@ import onnx
 import pytest
 
 from edgeort.lowering import layout
+from tests.contract.test_emulated import digests
 from tests.kernels.support import parse, plan_of, reference, run_everywhere
-from tests.reference import quantised
+from tests.reference import library, quantised
 
 RNG = np.random.default_rng(17)
 
@@ -143,3 +144,49 @@ def test_sums_of_two_tensors(other: str, tmp_path: Path) -> None:
     ]
     want = quantised.quantize(numbers[0] + numbers[1], 0.07, 140 - 128).astype(int) + 128
     np.testing.assert_array_equal(run_everywhere(proto, [a, b], tmp_path)[0], want)
+
+
+# Functions of one tensor and sums of two, of rows that have gaps between them: halves of a Split, halves of a Concat.
+ROWS = """g (uint8[2,9,7,83] a) => (uint8[2,9,7,99] y)
+  <float s = {0.04}, uint8 z = {101}, float t = {0.0531}, uint8 v = {90}, int64[3] sizes = {16, 51, 16}> {
+    d = DequantizeLinear (a, s, z) l, m, r = Split <axis = 3> (d, sizes)
+    h = HardSwish (l) hq = QuantizeLinear (h, t, v) hd = DequantizeLinear (hq, t, v)
+    mq = QuantizeLinear (m, t, v) md = DequantizeLinear (mq, t, v)
+    f = HardSwish (r) fq = QuantizeLinear (f, s, z) fd = DequantizeLinear (fq, s, z) e = Add (fd, l)
+    eq = QuantizeLinear (e, t, v) ed = DequantizeLinear (eq, t, v) g = HardSwish (ed)
+    gq = QuantizeLinear (g, t, v) gd = DequantizeLinear (gq, t, v)
+    j = Concat <axis = 3> (hd, md, gd, ed) y = QuantizeLinear (j, t, v) }"""
+
+
+def rows_reference(a: np.ndarray) -> np.ndarray:
+    """What ROWS makes of a."""
+
+    def made(x: np.ndarray, scale: float, zero: int) -> tuple[np.ndarray, np.ndarray]:
+        q = quantised.quantize(x, scale, zero)
+        return q, quantised.dequantize(q, scale, zero)
+
+    def swish(x: np.ndarray) -> np.ndarray:
+        return library().unary("hard_swish", x)
+
+    d = quantised.dequantize(a.astype(int) - 128, 0.04, 101 - 128)
+    left, middle, right = d[..., :16], d[..., 16:67], d[..., 67:]
+    _, f = made(swish(right), 0.04, 101 - 128)
+    e, ed = made(f + left, 0.0531, 90 - 128)
+    parts = [made(x, 0.0531, 90 - 128)[0] for x in (swish(left), middle, swish(ed))]
+    return (np.concatenate([*parts, e], -1).astype(int) + 128).astype(np.uint8)
+
+
+def test_rows_with_gaps(tmp_path: Path) -> None:
+    """Byte for byte."""
+    a = RNG.integers(0, 256, (2, 9, 7, 83)).astype(np.uint8)
+    proto = parse(ROWS, opset=19)
+    np.testing.assert_array_equal(run_everywhere(proto, [a], tmp_path)[0], rows_reference(a))
+
+
+@pytest.mark.slow
+def test_rows_with_gaps_emulated(tmp_path: Path) -> None:
+    """The same digest on cores of Arm."""
+    path = tmp_path / "rows.onnx"
+    path.write_bytes(parse(ROWS, opset=19).SerializeToString())
+    found = digests(path, tmp_path, ("cortex-a53", "cortex-a76"))
+    assert len(set(found.values())) == 1, found

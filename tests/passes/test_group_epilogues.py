@@ -185,3 +185,14 @@ INSIDE = [
 def test_what_a_group_alone_quantises_and_restores_is_inside(nodes: str, more: str, wanted: list[list[str]]) -> None:
     model, _ = check(model_of(QUANTISED.format(more=more, nodes=nodes)), (group_epilogues,))
     assert groups(model) == wanted
+
+
+def test_a_group_of_several_tensors_is_cut_at_integers() -> None:
+    """One of a single tensor is not: what it makes of a byte is looked up."""
+    text = """g (uint8[N,8] q, uint8[N,8] r) => (uint8[N,8] y, uint8[N,8] w) <float s = {0.05}, uint8 z = {120}> {
+      d = DequantizeLinear (q, s, z) a = Sigmoid (d) b = QuantizeLinear (a, s, z) c = DequantizeLinear (b, s, z)
+      t = Tanh (c) w = QuantizeLinear (t, s, z) e = DequantizeLinear (r, s, z) u = Sigmoid (e)
+      v = QuantizeLinear (u, s, z) f = DequantizeLinear (v, s, z) h = Add (f, d) y = QuantizeLinear (h, s, z) }"""
+    model, _ = check(model_of(text), (group_epilogues,))
+    whole = ["Sigmoid", "QuantizeLinear", "DequantizeLinear", "Tanh", "QuantizeLinear"]
+    assert groups(model) == [["Add", "QuantizeLinear"], ["Sigmoid", "QuantizeLinear"], whole]

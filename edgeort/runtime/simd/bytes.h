@@ -31,19 +31,30 @@ struct Quantizer {
   }
 #else
   vf hi;  // limits as floats less the zero point, so that one conversion rounds what they have clipped
-  vi offset;
+#if defined(__AVX2__)
+  using Offset = Vec<i16, 2 * kLanes>;
+#else
+  using Offset = vi;
+#endif
+  Offset offset;
 
   EDGEORT_INLINE Quantizer(f32 factor, i32 zero)
       : scale(splat(factor)),
         lo(splat(static_cast<f32>(-128 - zero))),
         hi(splat(static_cast<f32>(127 - zero))),
-        offset(splat_int(zero + kQ8Bias)) {}
+        offset(Offset{} + static_cast<i16>(zero + kQ8Bias)) {}
 
   EDGEORT_INLINE Bytes operator()(const vf (&x)[kByteVectors]) const {
     vi q[kByteVectors];
 #pragma clang loop unroll(full)
-    for (int i = 0; i < kByteVectors; ++i) q[i] = to_int_small(vmin(vmax(lo, x[i] * scale), hi)) + offset;
+    for (int i = 0; i < kByteVectors; ++i) q[i] = to_int_small(vmin(vmax(lo, x[i] * scale), hi));
+#if defined(__AVX2__)
+    return bitcast<Bytes>(in_order(bitcast<vi>(narrow(saturate(q[0], q[1]) + offset, saturate(q[2], q[3]) + offset))));
+#else
+#pragma clang loop unroll(full)
+    for (int i = 0; i < kByteVectors; ++i) q[i] += offset;
     return __builtin_convertvector((load_as<Vec<i32, kByteVectors * kLanes>>(q)), Bytes);
+#endif
   }
 #endif
 };

@@ -81,6 +81,14 @@ EDGEORT_INLINE Vec<u8, 32> narrow(Vec<i16, 32> a) {
   return __builtin_convertvector(__builtin_elementwise_min(__builtin_elementwise_max(a, V{}), V{} + i16{255}), Vec<u8, 32>);
 }
 #endif
+// What narrow() makes of saturate(a, b) and saturate(c, d) has a dword of each in every 128 bits: all of a first, then b, c and d.
+EDGEORT_INLINE vi in_order(vi packed) {
+#if defined(__AVX512F__)
+  return __builtin_shufflevector(packed, packed, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+#else
+  return __builtin_shufflevector(packed, packed, 0, 4, 1, 5, 2, 6, 3, 7);
+#endif
+}
 #elif defined(__aarch64__)
 EDGEORT_INLINE Vec<i8, 16> narrow(Vec<i16, 8> a, Vec<i16, 8> b) { return vqmovn_high_s16(vqmovn_s16(a), b); }
 #elif defined(__wasm_simd128__)

@@ -1,5 +1,7 @@
 #include "bound.h"
 
+#include <string.h>
+
 namespace edgeort {
 
 EDGEORT_KERNELS(ElementwiseKernels, elementwise)
@@ -194,7 +196,11 @@ namespace {
 template <class T>
 void gather(T* copy, const T* at, const BoundProgram::Operand& o, i64 rows, i64 columns, bool again) {
   for (i64 m = 0; m < rows && !(again && o.row_step == 0); ++m) {
-    for (i64 k = 0; k < columns; ++k) copy[m * columns + k] = at[m * o.row_step + k * o.step];
+    if (o.step == 1) {
+      memcpy(copy + m * columns, at + m * o.row_step, static_cast<size_t>(columns) * sizeof(T));
+    } else {
+      for (i64 k = 0; k < columns; ++k) copy[m * columns + k] = at[m * o.row_step];
+    }
   }
 }
 
@@ -233,6 +239,14 @@ void BoundProgram::tile(const Run& r, f32* values, q8* out, const Tile& t, bool 
   execute(reg, step, n, out);
 }
 
+// Where the result has gaps, its bytes take the place of the values first: each step reads before it writes, further to the front.
+void BoundProgram::run(const Run& r, f32* values, q8* out, i64 stride, const Tile& t, bool again, void* scratch) const {
+  const bool gaps = t.rows > 1 && stride != t.columns;
+  q8* bytes = gaps ? reinterpret_cast<q8*>(values) : out;
+  tile(r, values, bytes, t, again, scratch);
+  for (i64 m = 0; m < t.rows && gaps; ++m) memcpy(out + m * stride, bytes + m * t.columns, static_cast<size_t>(t.columns));
+}
+
 // Gives each register its place in the scratch.
 void BoundProgram::spread(const void** reg, i64* step, i64 n, void* scratch) const {
   for (u32 i = 0; i < registers; ++i) {
@@ -268,6 +282,8 @@ void BoundProgram::execute(const void* const* reg, const i64* step, i64 n, q8* o
       const bool one = c.b == kImmediate || step[c.b] == 0;
       const f32* b = c.b == kImmediate ? &c.p0 : static_cast<const f32*>(reg[c.b]);
       const UopPair& uop = *kernels->uops[c.uop];
+      const QuantisedUopFn quantised = one ? uop.quantised_scalar : uop.quantised_vector;
+      if (out && i + 2 == count && quantised && code[i + 1].a == c.dst) return quantised(out, a, b, n, &c);
       (one ? uop.scalar : uop.vector)(dst, a, b, n, c);
     }
   }
@@ -287,7 +303,8 @@ bool BoundProgram::tabulate(q8* table) const {
 }
 
 void BoundProgram::span(const Run& r, void* out, i64 step, i64 begin, i64 end, void* scratch) const {
-  const i64 block = even && step == columns ? max_of(1, kProgramTile / max_of(1, columns)) : 1;
+  const bool gaps = step != columns;
+  const i64 block = even && (quantises() || !gaps) ? max_of(1, kProgramTile / max_of(1, columns)) : 1;
   Tile last = {};
   for (i64 at = begin; at < end;) {
     Tile t = {at / columns, at % columns, 0, 1};
@@ -295,8 +312,13 @@ void BoundProgram::span(const Run& r, void* out, i64 step, i64 begin, i64 end, v
     if (t.columns == columns) t.rows = max_of(1, min_of(block, (end - at) / columns));
     const bool again = t.column == last.column && t.columns == last.columns && t.rows == last.rows;
     const i64 place = t.row * step + t.column;
-    quantises() ? tile(r, nullptr, static_cast<q8*>(out) + place, t, again, scratch)
-                : tile(r, static_cast<f32*>(out) + place, nullptr, t, again, scratch);
+    if (quantises()) {
+      // Bytes may take the place of the result's own register, which nothing else needs.
+      f32* own = static_cast<f32*>(scratch) + result * t.columns * t.rows;
+      run(r, own, static_cast<q8*>(out) + place, step, t, again, scratch);
+    } else {
+      tile(r, static_cast<f32*>(out) + place, nullptr, t, again, scratch);
+    }
     at += t.columns * t.rows;
     last = t;
   }

@@ -50,14 +50,17 @@ struct BoundProgram {
   Status bind(Prepare& p, const Program& program, size_t params_bytes, const i64* dims, int rank, i64 columns, bool epilogue);
   // Work space of one thread for tiles of up to `tile` elements.
   u64 scratch_bytes(i64 tile) const;
+  // `columns` of each of `rows` rows, from row `row` and column `column` on; more than one row only where `even`.
+  struct Tile {
+    i64 row, column, columns, rows;
+  };
   // Runs columns [column, column + n) of `row` (and, when flat, what follows); `out` points at the first of them.
-  void run(const Run& r, f32* out, i64 row, i64 column, i64 n, void* scratch) const {
-    tile(r, out, nullptr, {row, column, n, 1}, false, scratch);
-  }
-  // The same for a program that quantises: `values` is what an epilogue's register 0 holds, and is lost.
-  void run(const Run& r, f32* values, q8* out, i64 row, i64 column, i64 n, void* scratch) const {
-    tile(r, values, out, {row, column, n, 1}, false, scratch);
-  }
+  void run(const Run& r, f32* out, i64 row, i64 column, i64 n, void* scratch) const { run(r, out, {row, column, n, 1}, false, scratch); }
+  // The same for a tile, whose rows have no gaps. `again`: the scratch is that of a tile of the same shape and column.
+  void run(const Run& r, f32* out, const Tile& t, bool again, void* scratch) const { tile(r, out, nullptr, t, again, scratch); }
+  // The same for a program that quantises: `values` is what an epilogue's register 0 holds, and is lost. Rows of `out` lie `stride`
+  // apart.
+  void run(const Run& r, f32* values, q8* out, i64 stride, const Tile& t, bool again, void* scratch) const;
   // Runs elements [begin, end) of the space of a program that is no epilogue, row by row, in tiles of kProgramTile; `out`
   // is row 0, `step` elements before row 1: q8 when the program quantises, else float32.
   void span(const Run& r, void* out, i64 step, i64 begin, i64 end, void* scratch) const;
@@ -69,10 +72,6 @@ struct BoundProgram {
   Status bind_operand(Prepare& p, u32 index);
   Status bind_readers(Prepare& p, u32 index);
   void measure(Operand* o) const;
-  // `columns` of each of `rows` rows. `again`: the scratch is that of a tile of the same shape and column.
-  struct Tile {
-    i64 row, column, columns, rows;
-  };
   void tile(const Run& r, f32* values, q8* out, const Tile& t, bool again, void* scratch) const;
   const void* read(const Run& r, u32 index, const Tile& t, bool again, void* copy, i64* step) const;
   void spread(const void** reg, i64* step, i64 n, void* scratch) const;

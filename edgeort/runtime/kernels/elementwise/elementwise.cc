@@ -9,9 +9,14 @@ struct State {
   BoundProgram program;
   const q8* table;  // what the program makes of each byte, where that is faster; or null
   bool image;       // channels last, as streams have it
+
+  // Elements between rows of the first operand.
+  i64 from() const { return program.rows > 1 ? program.operand[0].row_step : program.columns; }
+  // Whether neither it nor an output whose rows lie `step` apart has gaps.
+  bool dense(i64 step) const { return from() == program.columns && step == program.columns; }
 };
 
-// Whether looking bytes up beats the vectors of a program: many steps, or one that is a formula of many operations.
+// Whether looking bytes up one by one beats the vectors of a program: many steps, or one that is a formula of many operations.
 bool is_long(const BoundProgram& program) {
   const auto between = [](Uop uop, Uop first, Uop last) { return uop >= first && uop <= last; };
   bool formula = false;
@@ -23,8 +28,16 @@ bool is_long(const BoundProgram& program) {
   return formula || program.count > 5;
 }
 
-void look_up(const q8* table, const q8* x, q8* y, i64 n) {
-  for (i64 i = 0; i < n; ++i) y[i] = table[static_cast<u8>(x[i])];
+// Elements [begin, end), whole rows where they have gaps; `out` is row 0, `step` elements before row 1.
+void look_up(const Run& r, const State& s, q8* out, i64 step, i64 begin, i64 end) {
+  const ByteKernels& kernels = *s.program.bytes;
+  const q8* x = r.in(0).as<const q8>();
+  if (s.dense(step)) {
+    kernels.look_up({s.table, x + begin, out + begin, 0, 0, 1, end - begin});
+  } else {
+    const i64 columns = s.program.columns, row = begin / columns;
+    kernels.look_up({s.table, x + row * s.from(), out + row * step, s.from(), step, (end - begin) / columns, columns});
+  }
 }
 
 // The broadcast shape of the operands (numpy's rule).
@@ -48,8 +61,8 @@ Status broadcast(Prepare& p, i64* dims, int* rank) {
 }
 
 Status tabulate(Prepare& p, State& s) {
-  const bool alike = p.inputs() == 1 && count(p.in(0)) == count(p.out(0)) && !p.in(0).pitch && !p.out(0).pitch;
-  if (!alike || !is_long(s.program)) return Status::ok;
+  const bool alike = p.inputs() == 1 && count(p.in(0)) == count(p.out(0)) && s.program.even;
+  if (!alike || !(is_long(s.program) || s.program.bytes->vectors)) return Status::ok;
   auto* table = static_cast<q8*>(p.keep(kBytes));
   if (!table) return p.fail("out of memory");
   if (s.program.tabulate(table)) s.table = table;
@@ -78,14 +91,16 @@ Status prepare(Prepare& p) {
 }
 
 void run(Run& r) {
-  const BoundProgram& program = r.state<State>().program;
-  if (const q8* table = r.state<State>().table) {
-    r.ranges(count(r.out(0)), 16384,
-             [&](i64 begin, i64 end, int) { look_up(table, r.in(0).as<const q8>() + begin, r.out(0).as<q8>() + begin, end - begin); });
+  const State& s = r.state<State>();
+  const BoundProgram& program = s.program;
+  void* out = r.out(0).data;
+  const i64 step = r.out(0).pitch ? r.out(0).pitch : program.columns, elements = count(r.out(0));
+  if (s.table && elements > 0) {
+    const i64 whole = s.dense(step) ? 1 : program.columns;
+    r.ranges(elements / whole, ceil_div(16384, whole),
+             [&](i64 begin, i64 end, int) { look_up(r, s, static_cast<q8*>(out), step, begin * whole, end * whole); });
     return;
   }
-  void* out = r.out(0).data;
-  const i64 step = r.out(0).pitch ? r.out(0).pitch : program.columns;
   // Tiles of whole rows, as far as rows are short.
   const i64 whole = min_of(program.columns, kProgramTile), tile = whole > 0 ? kProgramTile / whole * whole : 1;
   const i64 all = program.rows * program.columns, tiles = ceil_div(all, tile);
@@ -100,13 +115,12 @@ u64 stream_scratch(const void* state, i64) { return static_cast<const State*>(st
 
 void run_lines(const Run& r, const Lines&, const Lines& out, i64 n, Span lines, void* scratch) {
   const BoundProgram& program = r.state<State>().program;
-  const q8* table = r.state<State>().table;
   const Tensor& t = r.out(0);
   const i64 line = t.dims[2] * t.dims[3];
   for (i64 y = lines.first; y < lines.last; ++y) {
     const i64 begin = (n * t.dims[1] + y) * line;
-    if (table) {
-      look_up(table, r.in(0).as<const q8>() + begin, out.line<q8>(y), line);
+    if (r.state<State>().table) {
+      look_up(r, r.state<State>(), out.line<q8>(y) - begin, program.columns, begin, begin + line);
       continue;
     }
     program.span(r, out.line<char>(y) - begin * static_cast<i64>(size_of(t.dtype)), program.columns, begin, begin + line, scratch);

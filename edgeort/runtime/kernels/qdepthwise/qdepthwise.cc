@@ -157,14 +157,15 @@ struct Strip {
   // The program over line i, whose values are at `from`; `row` is its first pixel in the epilogue's space.
   void finish(i64 i, i64 row, char* from, i64 pixel, void* scratch) const {
     const Geometry& g = s.g;
-    const bool whole = s.epilogue.flat && out.pixel == g.c_out * (s.quantised ? i64{sizeof(q8)} : i64{sizeof(f32)});
+    const bool whole = s.epilogue.even && pixel == g.c_out * i64{sizeof(f32)};
     const i64 step = whole ? g.out[2] : 1;
     for (i64 x = 0; x < g.out[2]; x += step) {
+      const BoundProgram::Tile tile = {row + x, 0, g.c_out, step};
       f32* values = reinterpret_cast<f32*>(from + x * pixel);
       if (s.quantised) {
-        s.epilogue.run(r, values, out.line<q8>(i) + x * out.pixel, row + x, 0, step * g.c_out, scratch);
+        s.epilogue.run(r, values, out.line<q8>(i) + x * out.pixel, out.pixel, tile, false, scratch);
       } else {
-        s.epilogue.run(r, values, row + x, 0, step * g.c_out, scratch);
+        s.epilogue.run(r, values, tile, false, scratch);
       }
     }
   }

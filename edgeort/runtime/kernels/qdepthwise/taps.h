@@ -5,6 +5,7 @@
 // 128 bits the channels 4 * kSums * j + 4 * r + {0, 1, 2, 3}.
 #pragma once
 #include "../../core/q8.h"
+#include "../../simd/interleave.h"
 #include "../../simd/narrow.h"
 
 #if defined(__aarch64__) || defined(__ARM_NEON)
@@ -13,20 +14,6 @@
 
 namespace edgeort {
 namespace {
-
-template <class T, T... I>
-struct Indices {};
-
-// In each 128 bits, the elements of the lower (kHalf 0) or upper (1) halves of a and b in turns.
-template <int kHalf, class V, int... I>
-EDGEORT_INLINE V interleave(V a, V b, Indices<int, I...>) {
-  constexpr int kLane = 16 / static_cast<int>(sizeof(a[0])), kCount = static_cast<int>(sizeof...(I));
-  return __builtin_shufflevector(a, b, (I / kLane * kLane + kHalf * kLane / 2 + I % kLane / 2 + I % 2 * kCount)...);
-}
-template <int kHalf, class V>
-EDGEORT_INLINE V interleave(V a, V b) {
-  return interleave<kHalf>(a, b, __make_integer_seq<Indices, int, static_cast<int>(sizeof(V) / sizeof(a[0]))>{});
-}
 
 // Channels of the widest block, and of the last of a line: AVX-512 masks what is too much of it, which costs nothing.
 #if defined(__AVX512VNNI__)

@@ -1,6 +1,7 @@
 // Dots of vectors whose lanes hold a column's sum, or each half of one: AVX-VNNI, AVX-512 VNNI, AVX2, WebAssembly, and any other
 // CPU.
 #pragma once
+#include "../../simd/interleave.h"
 
 namespace edgeort {
 namespace {
@@ -29,7 +30,15 @@ constexpr int kHalves = 2;
 using Weights = Vec<i16, 2 * kLanes>;
 using Values = Weights;
 EDGEORT_INLINE Weights weights(const i8* p) { return __builtin_convertvector((load_as<Vec<i8, 2 * kLanes>>(p)), Weights); }
-EDGEORT_INLINE Values values(u32 x) { return __builtin_convertvector(bitcast<Vec<q8, 2 * kLanes>>(Vec<u32, kLanes / 2>{} + x), Values); }
+EDGEORT_INLINE Values values(u32 x) {
+#if defined(__AVX2__)
+  // To widen half a register is two steps on many cores.
+  const auto bytes = bitcast<Vec<q8, 4 * kLanes>>(Vec<u32, kLanes>{} + x);
+  return bitcast<Values>(interleave<0>(bytes, decltype(bytes){}));
+#else
+  return __builtin_convertvector(bitcast<Vec<q8, 2 * kLanes>>(Vec<u32, kLanes / 2>{} + x), Values);
+#endif
+}
 EDGEORT_INLINE vi dot(vi sum, Values x, Weights w) {
 #if defined(__AVX512BW__)
   return sum + __builtin_ia32_pmaddwd512(x, w);

@@ -54,18 +54,10 @@ struct ToBytes {
       for (int r = 0; m + r <= last; ++r) put(q, r, out, stride);
     }
   }
-#else
-  using Bytes = Vec<q8, C>;
-
-  template <bool kRectified, int M>
-  EDGEORT_INLINE void rows(const vf (&y)[M][kVectors], char* out, i64 stride) const {
-#pragma clang loop unroll(full)
-    for (int m = 0; m < M; ++m, out += stride) store(reinterpret_cast<q8*>(out), row(y[m]));
-  }
-
-#if defined(__AVX2__)
-  // Packed within 128 bits, to int16 and to bytes: dword j of lane i then holds lane i of vector j.
-  static constexpr int kParts = kLanes / 4;
+#elif defined(__AVX2__)
+  // Four vectors, of one row or of more, packed within 128 bits to int16 and to bytes.
+  static constexpr int kRows = 4 / kVectors;
+  using Bytes = Vec<q8, 4 * kLanes>;
   Vec<i16, 2 * kLanes> zero_point;
   Bytes lo, hi;
 
@@ -74,23 +66,41 @@ struct ToBytes {
         lo(Bytes{} + static_cast<q8>(r.lo)),
         hi(Bytes{} + static_cast<q8>(r.hi)) {}
 
+  template <bool kRectified>
   EDGEORT_INLINE Vec<i16, 2 * kLanes> half(vf a, vf b) const {
+    if constexpr (kRectified) return saturate(nearest(a), nearest(b));
     // Beyond int32, a conversion gives its least: the limit above is one that bytes saturate.
     const vf most = splat(65536.0f);
     return __builtin_elementwise_add_sat(saturate(nearest(vmin(a, most)), nearest(vmin(b, most))), zero_point);
   }
 
-  EDGEORT_INLINE Bytes row(const vf (&y)[kVectors]) const {
-    const auto first = half(y[0], y[1 % kVectors]), second = kVectors > 2 ? half(y[2 % kVectors], y[3 % kVectors]) : first;
-    const vi packed = bitcast<vi>(narrow(first, second));
-#if defined(__AVX512BW__)
-    const vi q = __builtin_shufflevector(packed, packed, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-#else
-    const vi q = __builtin_shufflevector(packed, packed, 0, 4, 1, 5, 2, 6, 3, 7);
-#endif
-    return __builtin_elementwise_min(__builtin_elementwise_max(load_as<Bytes>(&q), lo), hi);
+  template <bool kRectified>
+  EDGEORT_INLINE Bytes bytes(const vf (&y)[4]) const {
+    const Bytes q = bitcast<Bytes>(in_order(bitcast<vi>(narrow(half<kRectified>(y[0], y[1]), half<kRectified>(y[2], y[3])))));
+    return kRectified ? q : __builtin_elementwise_min(__builtin_elementwise_max(q, lo), hi);
+  }
+
+  template <bool kRectified, int M>
+  EDGEORT_INLINE void rows(const vf (&y)[M][kVectors], char* out, i64 stride) const {
+#pragma clang loop unroll(full)
+    for (int m = 0; m < M; m += kRows) {
+      vf v[4];
+#pragma clang loop unroll(full)
+      for (int i = 0; i < 4; ++i) v[i] = y[m + i / kVectors < M ? m + i / kVectors : m][i % kVectors];
+      const Bytes q = bytes<kRectified>(v);
+#pragma clang loop unroll(full)
+      for (int r = 0; r < kRows && m + r < M; ++r) __builtin_memcpy(out + (m + r) * stride, reinterpret_cast<const char*>(&q) + r * C, C);
+    }
   }
 #else
+  using Bytes = Vec<q8, C>;
+
+  template <bool, int M>
+  EDGEORT_INLINE void rows(const vf (&y)[M][kVectors], char* out, i64 stride) const {
+#pragma clang loop unroll(full)
+    for (int m = 0; m < M; ++m, out += stride) store(reinterpret_cast<q8*>(out), row(y[m]));
+  }
+
   vf lo, hi;
   vi zero_point;
 
@@ -105,7 +115,6 @@ struct ToBytes {
     for (int i = 0; i < kVectors; ++i) q[i] = to_int_small(vmin(vmax(lo, y[i]), hi)) + zero_point;
     return __builtin_convertvector((load_as<Vec<i32, C> >(q)), Bytes);
   }
-#endif
 #endif
 };
 

@@ -11,6 +11,8 @@ namespace {
 
 // Of the float32 values that a program turns into bytes.
 constexpr i64 kBetweenBytes = 32 * 1024;
+// Values that a program takes at once, if they have no gaps: enough that its steps, not its calls, count.
+constexpr i64 kProgramValues = 2048;
 
 }  // namespace
 
@@ -111,7 +113,8 @@ void QMatrix::partition(i64 all_rows, i64 taps, int threads) {
 
 u64 QMatrix::scratch_bytes() const {
   const i64 values = between() ? group * block * most_columns() * i64{sizeof(f32)} : 0;
-  return static_cast<u64>(group_bytes() + values + kAlignment) + (program() ? epilogue.scratch_bytes(n * block) : 0);
+  return static_cast<u64>(group_bytes() + values + kAlignment) +
+         (program() ? epilogue.scratch_bytes(max_of(n * block, kProgramValues)) : 0);
 }
 
 // The rows of `part`, which `entries` are.
@@ -163,15 +166,15 @@ void QMatrix::columns(const Rows& in, const QTile& common, const i8* panels, i64
 // The program over a part whose values lie `stride` apart.
 void QMatrix::finish(const Run& r, const Place& to, const Part& part, f32* values, i64 stride, void* scratch) const {
   const i64 width = part.end - part.begin, count = part.last - part.first;
-  const bool flat = epilogue.flat && stride == width && to.stride == width && epilogue.columns == width;
-  const i64 rows_at_once = flat ? block : 1;
-  for (i64 m = 0; m < count; m += rows_at_once) {
-    const i64 row = to.row + part.first + m, column = to.column + part.begin, size = min_of(rows_at_once, count - m) * width;
+  const i64 at_once = stride == width && epilogue.even ? max_of(block, kProgramValues / max_of(1, width)) : 1;
+  for (i64 m = 0; m < count; m += at_once) {
+    const BoundProgram::Tile tile = {to.row + part.first + m, to.column + part.begin, width, min_of(at_once, count - m)};
+    const bool again = m > 0 && tile.rows == at_once;
     if (quantised) {
       q8* out = reinterpret_cast<q8*>(to.out) + (part.first + m) * to.stride + part.begin;
-      epilogue.run(r, values + m * stride, out, row, column, size, scratch);
+      epilogue.run(r, values + m * stride, out, to.stride, tile, again, scratch);
     } else {
-      epilogue.run(r, values + m * stride, row, column, size, scratch);
+      epilogue.run(r, values + m * stride, tile, again, scratch);
     }
   }
 }

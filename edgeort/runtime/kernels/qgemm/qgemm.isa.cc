@@ -68,13 +68,20 @@ __attribute__((noinline)) void restore_rows(const vi* sum, i64 rows, const f32* 
 // Tiles are many and large there: what follows their sums is one function for all of a width.
 template <int C, Kind kKind>
 __attribute__((noinline)) void finish_rows(const vi* sums, i64 rows, const QResult& r, i64 column, char* out, i64 stride) {
+  constexpr int kRows = kKind == Kind::floats || C > 4 * kLanes ? 1 : 4 * kLanes / C;
   const Finish<C> finish(r, column);
+  i64 m = 0;
 #pragma clang loop unroll(disable)
-  for (i64 m = 0; m < rows; ++m, out += stride, sums += C / kLanes) {
+  for (; m + kRows <= rows; m += kRows) {
+    vi sum[kRows][C / kLanes];
+    __builtin_memcpy(sum, sums + m * (C / kLanes), sizeof(sum));
+    finish.template rows<kKind>(sum, out + m * stride, stride);
+  }
+#pragma clang loop unroll(disable)
+  for (; m < rows; ++m) {
     vi sum[1][C / kLanes];
-#pragma clang loop unroll(full)
-    for (int i = 0; i < C / kLanes; ++i) sum[0][i] = sums[i];
-    finish.template rows<kKind>(sum, out, stride);
+    __builtin_memcpy(sum, sums + m * (C / kLanes), sizeof(sum));
+    finish.template rows<kKind>(sum, out + m * stride, stride);
   }
 }
 #endif
@@ -104,7 +111,9 @@ EDGEORT_INLINE void put(const Sums& sums, const QResult& r, bool has_rows, const
   }
   if (kMayByRow && __builtin_expect(has_rows, 0)) return put_by_row<M, C>(sum, r, by, block, column, out, stride);
 #if defined(__x86_64__)
-  const auto finish = r.quantised ? finish_rows<C, Kind::bytes> : finish_rows<C, Kind::floats>;
+  const auto finish = r.rectified   ? finish_rows<C, Kind::rectified>
+                      : r.quantised ? finish_rows<C, Kind::bytes>
+                                    : finish_rows<C, Kind::floats>;
   finish(&sum[0][0], M, r, column, out, stride);
 #else
   const Finish<C> finish(r, column);
