@@ -39,17 +39,19 @@ def load(source: str, shapes: Shapes) -> Source:
             f"{source}: a file of weights does not say what is computed, and loading a pickle runs its code",
             hint="write a function that makes the module and loads them: edgeort convert net.py:make -o net.onnx",
         )
-    torch = _torch()
-    if not source.endswith(".pt2"):
-        module, inputs = _make(source)
-        return from_module(module, inputs, shapes)
-    if shapes:
+    if source.endswith(".pt2") and shapes:
         raise InputError(
             f"{source}: the shapes of an exported program are fixed",
             hint="torch.export.export(..., dynamic_shapes=...), or edgeort build --shape",
         )
-    if not Path(source).is_file():
-        raise InputError(f"{source}: no such file")
+    named = _NAMED.fullmatch(source)
+    place = named["place"] if named else source
+    if place.endswith((".py", ".pt2")) and not Path(place).is_file():
+        raise InputError(f"{place}: no such file")
+    torch = _torch()
+    if not source.endswith(".pt2"):
+        module, inputs = _make(source)
+        return from_module(module, inputs, shapes)
     try:
         program = torch.export.load(source)
     except Exception as error:  # of many kinds, by what the archive lacks
@@ -166,8 +168,6 @@ def _imported(place: str) -> Any:
                 f"{place}: no such module: {error}", hint="edgeort convert FILE.py:NAME -o x.onnx"
             ) from error
     path = Path(place)
-    if not path.is_file():
-        raise InputError(f"{place}: no such file")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
