@@ -71,4 +71,6 @@ def _notes(bundle: Bundle) -> list[str]:
         notes.append(f"which layers are int8 was chosen for {manifest.device}; for phones: --device android-arm64")
     if manifest.tokenizer:
         notes.append("the tokenizer of the bundle is not in the package")
+    if "include/edgeort_signature.h" in manifest.files:
+        notes.append("the check of signatures (--signatures) is not in the package: it opens plans that no key signed")
     return notes

@@ -162,6 +162,15 @@ def test_its_readme_reads_each_output_by_its_type():
         assert f"\nval {line}\n" in said
 
 
+def test_it_tells_what_the_bundle_has_and_the_package_lacks(bundle: Path):
+    with open_bundle(bundle) as opened:
+        assert "signatures" not in " ".join(android.package(opened, Wishes(("x86_64",))).notes)
+        own = opened.manifest.files
+        opened.manifest = replace(opened.manifest, files={**own, "include/edgeort_signature.h": own["model.plan"]})
+        notes = android.package(opened, Wishes(("x86_64",))).notes
+    assert "the check of signatures (--signatures) is not in the package: it opens plans that no key signed" in notes
+
+
 def test_only_a_package_is_replaced(bundle: Path, tmp_path: Path):
     (tmp_path / "p").mkdir()
     make(bundle, tmp_path / "p", "x86_64")
