@@ -191,7 +191,11 @@ def _random_inputs(module: torch.nn.Module, shapes: Shapes) -> dict[str, torch.T
 
 def _check_shape(key: str, shape: Sequence[int | str], named: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
     if key not in arguments:
-        raise InputError(f"the module has no input {key!r}; it has {', '.join(arguments)}")
+        dims = "x".join(map(str, shape))
+        raise InputError(
+            f"the module has no input {key!r}; it has {', '.join(map(repr, arguments))}",
+            hint=f"--shape {next(iter(arguments), 'NAME')}={dims}",
+        )
     have = list(named[key].shape) if key in named else None
     fits = have is not None and len(have) == len(shape)
     if not fits or any(isinstance(dim, int) and dim != size for dim, size in zip(shape, have or (), strict=True)):

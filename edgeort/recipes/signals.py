@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edgeort.recipes.sound import Sound
 
 SUFFIXES = (".wav", ".npy")
+_NO_WAVE: tuple[type[Exception], ...] = (wave.Error, *UNREADABLE)
 
 
 def signals(path: Path, sound: Sound) -> Iterator[tuple[str, Callable[[], np.ndarray]]]:
@@ -65,7 +66,7 @@ def _wave(path: Path, sound: Sound) -> np.ndarray:
         with wave.open(str(path)) as file:
             channels, bits, rate = file.getnchannels(), 8 * file.getsampwidth(), file.getframerate()
             data = file.readframes(file.getnframes()) if (channels, bits) == (1, 16) else b""
-    except (wave.Error, *UNREADABLE) as error:
+    except _NO_WAVE as error:
         raise InputError(f"{path} cannot be read as .wav: {error or 'it ends early'}", hint=hint) from error
     if (channels, bits, rate) != (1, 16, sound.rate):
         found = f"{channels} channel{'s' if channels > 1 else ''}, {bits} bits, {rate} Hz"
