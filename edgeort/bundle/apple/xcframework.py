@@ -1,12 +1,12 @@
 """An XCFramework of static libraries: a folder for the phone and one for the simulator, each with the C headers.
 
 MODULE.xcframework/
-  Info.plist                                          which folder is for what
-  ios-arm64/libMODULE.a, Headers/MODULE/              iPhone and iPad
-  ios-arm64_x86_64-simulator/libMODULE.a, Headers/MODULE/
+  Info.plist                                         which folder is for what
+  ios-arm64/libPREFIX.a, Headers/MODULE/             iPhone and iPad
+  ios-arm64_x86_64-simulator/libPREFIX.a, Headers/MODULE/
 
 Xcode copies libraries and headers of all packages of an app to one place, and links them as one program: files, and
-names in libraries, are called after the module. C and Swift call functions as edgeort.h has them: the headers of a
+names in libraries, are called after the model. C and Swift call functions as edgeort.h has them: the headers of a
 package say what they are called in its library.
 """
 
@@ -59,7 +59,7 @@ def files(module: str, prefix: str, kernels: Sequence[str], parts: Sequence[str]
 
     `module` is what Swift imports, `prefix` stands before names in the libraries.
     """
-    library, framework = f"lib{module}.a", f"{module}.xcframework"
+    library, framework = f"lib{prefix}.a", f"{module}.xcframework"
     names = ["edgeort.h", *(f"edgeort_{part}.h" for part in parts)]
     headers = {name: header(name, prefix).encode() for name in names}
     headers["module.modulemap"] = _modulemap(module, names).encode()

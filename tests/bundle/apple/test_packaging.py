@@ -84,7 +84,7 @@ def test_the_framework_says_what_is_in_it(package: Path):
 
 @pytest.mark.parametrize("folder", PLATFORMS)
 def test_every_object_is_for_its_platform_and_calls_what_phones_have(package: Path, folder: str):
-    data = (frameworks(package) / folder / "libCEdgeort_net.a").read_bytes()
+    data = (frameworks(package) / folder / "libedgeort_net.a").read_bytes()
     for cpu_type, archive in macho.slices(data).items() if folder.endswith("simulator") else ((macho.ARM64, data),):
         names: set[str] = set()
         inside: set[str] = set()
@@ -104,6 +104,14 @@ def test_every_object_is_for_its_platform_and_calls_what_phones_have(package: Pa
         }
         assert undefined - inside <= ALLOWED
         assert all(name.startswith(own) for name in inside - names), "what C++ has is the package's own, too"
+
+
+def test_our_own_lint_has_no_warning(package: Path):
+    pytest.importorskip("lief", reason="needs lief")
+    done = call("lint", frameworks(package), "--json")
+    assert done.exit_code == 0, done.stderr
+    (found,) = json.loads(done.stdout)
+    assert (found["errors"], found["warnings"]) == (0, 0), found["findings"]
 
 
 def test_the_plan_and_the_privacy_manifest_are_in_the_app(package: Path, bundle: Path):
@@ -130,7 +138,7 @@ def test_a_plan_for_another_device_serves_as_well(tmp_path: Path):
     onnx.save(mlp(), tmp_path / "net.onnx")
     edgeort.build(tmp_path / "net.onnx", HOST, tmp_path / "b")
     made, _ = packed(tmp_path / "b", tmp_path / "p")
-    assert "CEdgeort_net.xcframework/ios-arm64/libCEdgeort_net.a" in made.contents
+    assert "CEdgeort_net.xcframework/ios-arm64/libedgeort_net.a" in made.contents
 
 
 @pytest.mark.slow
