@@ -39,17 +39,19 @@ def load(source: str, shapes: Shapes) -> Source:
             f"{source}: a file of weights does not say what is computed, and loading a pickle runs its code",
             hint="write a function that makes the module and loads them: edgeort convert net.py:make -o net.onnx",
         )
-    torch = _torch()
-    if not source.endswith(".pt2"):
-        module, inputs = _make(source)
-        return from_module(module, inputs, shapes)
-    if shapes:
+    if source.endswith(".pt2") and shapes:
         raise InputError(
             f"{source}: the shapes of an exported program are fixed",
             hint="torch.export.export(..., dynamic_shapes=...), or edgeort build --shape",
         )
-    if not Path(source).is_file():
-        raise InputError(f"{source}: no such file")
+    named = _NAMED.fullmatch(source)
+    place = named["place"] if named else source
+    if place.endswith((".py", ".pt2")) and not Path(place).is_file():
+        raise InputError(f"{place}: no such file")
+    torch = _torch()
+    if not source.endswith(".pt2"):
+        module, inputs = _make(source)
+        return from_module(module, inputs, shapes)
     try:
         program = torch.export.load(source)
     except Exception as error:  # of many kinds, by what the archive lacks
@@ -166,8 +168,6 @@ def _imported(place: str) -> Any:
                 f"{place}: no such module: {error}", hint="edgeort convert FILE.py:NAME -o x.onnx"
             ) from error
     path = Path(place)
-    if not path.is_file():
-        raise InputError(f"{place}: no such file")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -191,7 +191,11 @@ def _random_inputs(module: torch.nn.Module, shapes: Shapes) -> dict[str, torch.T
 
 def _check_shape(key: str, shape: Sequence[int | str], named: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
     if key not in arguments:
-        raise InputError(f"the module has no input {key!r}; it has {', '.join(arguments)}")
+        dims = "x".join(map(str, shape))
+        raise InputError(
+            f"the module has no input {key!r}; it has {', '.join(map(repr, arguments))}",
+            hint=f"--shape {next(iter(arguments), 'NAME')}={dims}",
+        )
     have = list(named[key].shape) if key in named else None
     fits = have is not None and len(have) == len(shape)
     if not fits or any(isinstance(dim, int) and dim != size for dim, size in zip(shape, have or (), strict=True)):

@@ -33,6 +33,7 @@ from edgeort.quantize.search import Entry, search
 from edgeort.quantize.selection import Selection, select
 from edgeort.quantize.smoothing import smooth
 from edgeort.quantize.store import Store
+from edgeort.recipes.hearing import Hearing
 
 JUDGE_SAMPLES = 1000  # that the result is compared on, besides those of refinement
 PROMOTED = {  # why a layer is float, and how far
@@ -235,4 +236,5 @@ def _announce(tell: Progress, prepared: Prepared, selection: Selection, samples:
     count = "samples" if samples.count is None else f"{samples.count} samples"
     tell(f"{count} from {samples.source}; memory: {calibration.memory_text(n_bytes, len(shapes))}")
     if samples.front is not None:
-        tell(f"pictures: {samples.front.text()}")
+        what = "sound" if isinstance(samples.front, Hearing) else "pictures"
+        tell(f"{what}: {samples.front.text()}")

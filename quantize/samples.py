@@ -16,7 +16,9 @@ import numpy as np
 
 from edgeort.errors import InputError
 from edgeort.quantize import array_files
+from edgeort.recipes import signals
 from edgeort.recipes.front import Front, bind
+from edgeort.recipes.hearing import Hearing
 from edgeort.recipes.picture import Recipe
 from edgeort.recipes.reference import SUFFIXES, need_pillow
 from edgeort.values import Value, listed
@@ -32,7 +34,8 @@ class Samples:
     """A stream of samples. `count` is None where only reading tells; `chosen` are the indices that are read.
 
     `read` gives each sample's name (a picture's path in its folder, `file.npz[3]`) and what loads it, as `inputs` has
-    it. `front`: what is loaded has a picture, of which that makes the model's input; None: it is the model's inputs.
+    it. `front`: what is loaded has a picture or a signal, of which that makes the model's input; None: it is the
+    model's inputs.
     """
 
     source: str
@@ -40,7 +43,7 @@ class Samples:
     read: Callable[[], Iterator[Entry]]
     inputs: Sequence[Value]
     chosen: frozenset[int] | None = None
-    front: Front | None = None
+    front: Front | Hearing | None = None
 
     def __iter__(self) -> Iterator[Sample]:
         """Reads and checks one sample after the other. InputError names the sample and what is wrong with it."""
@@ -58,7 +61,7 @@ class Samples:
             raise InputError(f"{self.source}: there are no samples in it")
 
     def as_loaded(self) -> Samples:
-        """The same samples, with pictures as they are."""
+        """The same samples, with pictures and signals as they are."""
         return replace(self, front=None)
 
     def names(self) -> list[str]:
@@ -92,15 +95,16 @@ class Samples:
 Data = str | os.PathLike[str] | Iterable[Mapping[str, np.ndarray]] | Samples
 
 
-def open_samples(data: Data, inputs: Sequence[Value], how: Recipe | Front | None = None) -> Samples:
+def open_samples(data: Data, inputs: Sequence[Value], how: Recipe | Front | Hearing | None = None) -> Samples:
     """Samples from a .npy or .npz file, a folder of such or of pictures, or an iterable of dicts.
 
-    A recipe says how pictures become inputs; arrays are inputs. With a front that is built in, arrays are pictures.
-    Raises InputError for what is none of these. Open samples are left as they are.
+    A recipe says how pictures become inputs; arrays are inputs. With a front that is built in, arrays are pictures, and
+    with a recipe for sound signals, which files of .wav hold, too. Raises InputError for what is none of these. Open
+    samples are left as they are.
     """
     if isinstance(data, Samples):
         return data
-    front = how if isinstance(how, Front) and how.built_in else None
+    front = how if isinstance(how, Hearing) or (isinstance(how, Front) and how.built_in) else None
     loaded = inputs if front is None else front.inputs(inputs)
     if not isinstance(data, (str, os.PathLike)):
         return replace(_iterable(data, loaded), front=front)
@@ -108,6 +112,8 @@ def open_samples(data: Data, inputs: Sequence[Value], how: Recipe | Front | None
     if not path.exists():
         raise InputError(f"{path}: there is no such file or folder", hint="--data is a .npy, a .npz or a folder")
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    if isinstance(how, Hearing):
+        return _signals(path, files, inputs, how)
     arrays = [file for file in files if file.suffix.lower() in ARRAYS]
     pictures = [file for file in files if file.suffix.lower() in SUFFIXES]
     if arrays and pictures:
@@ -134,6 +140,25 @@ def _pictures(path: Path, files: Sequence[Path], inputs: Sequence[Value], how: R
     front = how if isinstance(how, Front) else bind(how, inputs)
     entries = [(_name(file, path), partial(front.read, file)) for file in files]
     return Samples(str(path), len(files), lambda: iter(entries), front.inputs(inputs), front=front)
+
+
+def _signals(path: Path, files: Sequence[Path], inputs: Sequence[Value], hearing: Hearing) -> Samples:
+    if len(inputs) != 1:
+        raise InputError(
+            f"the model takes no signal alone; its inputs are {listed(inputs)}",
+            hint="edgeort quantize MODEL --data x.npz -o INT8.onnx, then edgeort build INT8.onnx --preprocess RECIPE",
+        )
+    entries: list[Entry] = []
+    for file in (file for file in files if file.suffix.lower() in signals.SUFFIXES):
+        for behind, load in signals.signals(file, hearing.sound):
+            entries.append((f"{_name(file, path)}{behind}", partial(_by_name, inputs[0].name, load)))
+    if not entries:
+        raise InputError(f"{path}: there are no signals in it", hint="--data is a .wav, a .npy, or a folder of such")
+    return Samples(str(path), len(entries), lambda: iter(entries), hearing.inputs(inputs), front=hearing)
+
+
+def _by_name(name: str, load: Callable[[], np.ndarray]) -> Mapping[str, np.ndarray]:
+    return {name: load()}
 
 
 def _iterable(data: Iterable[Mapping[str, np.ndarray]], inputs: Sequence[Value]) -> Samples:

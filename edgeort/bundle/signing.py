@@ -99,10 +99,13 @@ def _private_key(path: Path) -> Ed25519PrivateKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+    raw = _read(path, _NEW_KEY)
     try:
-        key = load_pem_private_key(_read(path, _NEW_KEY), password=None)
+        key = load_pem_private_key(raw, password=None)
     except (ValueError, TypeError) as error:  # TypeError: it is encrypted
-        raise InputError(f"{path}: this is no private key without a password: {error}", hint=_NEW_KEY) from error
+        public = b"PUBLIC KEY-----" in raw
+        what = "a public key, and a private one signs" if public else "no private key without a password"
+        raise InputError(f"{path}: this is {what}", hint=_NEW_KEY) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise InputError(f"{path}: this key is not of Ed25519", hint=_NEW_KEY)
     return key
@@ -113,10 +116,16 @@ def _public_key(path: Path) -> Ed25519PublicKey:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+    raw = _read(path, _PUBLIC)
     try:
-        key = load_pem_public_key(_read(path, _PUBLIC))
+        key = load_pem_public_key(raw)
     except ValueError as error:
-        raise InputError(f"{path}: this is no public key: {error}", hint=_PUBLIC) from error
+        if b"PRIVATE KEY-----" not in raw:
+            raise InputError(f"{path}: this is no public key in PEM", hint=_PUBLIC) from error
+        raise InputError(
+            f"{path}: this is a private key, which nobody else should have; its public one checks signatures",
+            hint=_PUBLIC.replace("key.pem", str(path)),
+        ) from error
     if not isinstance(key, Ed25519PublicKey):
         raise InputError(f"{path}: this key is not of Ed25519", hint=_PUBLIC)
     return key

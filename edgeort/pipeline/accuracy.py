@@ -23,6 +23,7 @@ from edgeort.quantize.attempts import Attempt
 from edgeort.quantize.costs import Rates
 from edgeort.quantize.samples import Data, Samples, open_samples
 from edgeort.recipes.front import Front
+from edgeort.recipes.hearing import Hearing
 from edgeort.recipes.picture import Recipe
 from edgeort.records import A_FILE
 from edgeort.validate import Evaluation, Exam, Limits, Where, assess, enforce
@@ -100,10 +101,10 @@ class Sets:
     told: str = ""
 
 
-def open_sets(accuracy: Accuracy, graph: ir.Model, front: Front | None = None) -> Sets:
+def open_sets(accuracy: Accuracy, graph: ir.Model, front: Front | Hearing | None = None) -> Sets:
     """The two sets, apart from each other. InputError for these and for labels, before any work.
 
-    Where the bundle will take pictures, `front` is what makes the model's input of them.
+    Where the bundle will take pictures or sound, `front` is what makes the model's input of them.
     """
     inputs = signature(graph)[0]
     data, judging = (
@@ -225,7 +226,7 @@ def ways_out(limits: Limits, found: Evaluation | None) -> str:
 def preprocessing_of(front: Front | None, sets: Sets) -> dict[str, Any] | None:
     """What the manifest says of pictures: of those that the bundle takes, or that judged; None where there are none."""
     found = front or (None if sets.judging is None else sets.judging.front)
-    return None if found is None else found.to_dict()
+    return found.to_dict() if isinstance(found, Front) else None
 
 
 def record(

@@ -81,11 +81,6 @@ def build(
         raise InputError(f"ram_limit is {ram_limit}; it is a number of bytes, 1 or more")
     path, out, device, wanted = Path(model_path), Path(out), _load_profile(profile), wish or Wish()
     asked = (accuracy or Accuracy()).checked(device)
-    if isinstance(preprocess, Sound) and (asked.data is not None or asked.eval_data is not None):
-        raise InputError(
-            "samples are what the model takes, and a bundle with a recipe for sound takes signals",
-            hint="edgeort quantize MODEL --data DIR -o INT8.onnx, then edgeort build INT8.onnx --preprocess RECIPE",
-        )
     recipe = None if postprocess is None else read_postprocessing(postprocess)
     walk = Walk(progress, out.with_name(f"{out.name}.stages") if keep_stages else None)
     parts = (*((toolchain.TEXT,) if vocabulary else ()), *((toolchain.SIGNATURE,) if signatures else ()))
@@ -105,7 +100,7 @@ def build(
     front = bind(preprocess, signature(graph)[0], built_in=True) if isinstance(preprocess, Recipe) else None
     hearing = hear(preprocess, signature(graph)[0]) if isinstance(preprocess, Sound) else None
     request = replace(request, front=front)
-    sets = accuracies.open_sets(asked, graph, front)
+    sets = accuracies.open_sets(asked, graph, front or hearing)
     options = record(build, {**called, "profile": device, "postprocess": recipe.written if recipe else None})
     pruned = None if not asked.prunes else prune(path, shapes, asked, sets, walk)
     graph, reference = (graph, path) if pruned is None else (pruned.graph, pruned.model)

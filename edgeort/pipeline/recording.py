@@ -2,7 +2,7 @@
 
 Every keyword of `pipeline.build` is one, but for those of UNRECORDED, so that a new one needs nothing here: its type
 says how it is told (edgeort/records.py). Files are told by what they hold. Given again they are found by the name of
-their option; a vocabulary and golden inputs are in the bundle.
+their option; a vocabulary, golden inputs and the files that a recipe names are in the bundle.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from edgeort.errors import BundleError, InputError, ProfileError
 # They change no byte of a bundle: where things are, who measures.
 UNRECORDED = ("model_path", "out", "keep_stages", "on", "progress")
 _INPUTS = "inputs"  # golden ones: their data stands in the bundle
+_RECIPE = ("postprocess", "files")  # whose names are the files' own, and may be those of options
 
 Place = tuple[str, ...]
 
@@ -39,8 +40,9 @@ def located(bundle: Bundle, given: Mapping[str, Path]) -> dict[Place, Path]:
 
     InputError for one that is missing, is not needed, or holds something else than it did.
     """
-    found: dict[Place, Path] = {}
-    needed = {name_of(place): (place, content) for place, content in records.contents(bundle.manifest.options)}
+    told = dict(records.contents(bundle.manifest.options))
+    found = {place: _in_bundle(bundle, place, content) for place, content in told.items() if place[:2] == _RECIPE}
+    needed = {name_of(place): (place, content) for place, content in told.items() if place not in found}
     for name in given:
         if name not in needed:
             known = ", ".join(f"--{one}" for one in needed) or "no file"
@@ -60,6 +62,13 @@ def located(bundle: Bundle, given: Mapping[str, Path]) -> dict[Place, Path]:
             )
         found[place] = path
     return found
+
+
+def _in_bundle(bundle: Bundle, place: Place, content: records.Content | str) -> Path:
+    path = None if isinstance(content, str) else _own(bundle, content)
+    if path is None:
+        raise BundleError(f"{bundle.path}: {place[-1]} of its --postprocess is not in it", hint="build it again")
+    return path
 
 
 def name_of(place: Place) -> str:

@@ -50,10 +50,32 @@ class Hearing:
         made = (wave + noise - (1 << 9)).astype(np.int16)
         return made if self.sound.is_int16 else made.astype(np.float32) / np.float32(32768)
 
+    def inputs(self, values: Sequence[Value]) -> tuple[Value, ...]:
+        """The model's inputs with the signal in its place."""
+        return tuple(self.signal if value.name == self.value.name else value for value in values)
+
+    def text(self) -> str:
+        """The canonical recipe."""
+        return self.sound.text
+
     def prepared(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Feeds with a signal as the model takes them: what ONNX Runtime makes of it by the same nodes."""
+        """Feeds with a signal as the model takes them: what ONNX Runtime makes of it by the same nodes.
+
+        InputError where the recipe makes nothing of it, or what has another shape than the model's input.
+        """
         name = self.value.name
-        (made,) = self._session.run(None, {name: np.asarray(feeds[name])})
+        signal: np.ndarray = np.asarray(feeds[name])
+        try:
+            (made,) = self._session.run(None, {name: signal})
+        except Exception as error:  # its exceptions have no common base
+            raise InputError(f"the recipe makes nothing of a signal of {signal.size} samples") from error
+        dims = zip(self.value.shape or made.shape, made.shape, strict=True)
+        if any(isinstance(dim, int) and dim != size for dim, size in dims):
+            raise InputError(
+                f"the recipe makes {list(made.shape)} of a signal of {signal.size} samples; the model takes "
+                f"{self.value.text()}",
+                hint="fit SAMPLES in the recipe makes all signals equally long",
+            )
         return {**feeds, name: made}
 
     @cached_property

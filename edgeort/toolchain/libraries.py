@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeort import zig
+from edgeort import symbols, zig
 from edgeort.cache import cached
 from edgeort.targets import BIONIC, Target
 from edgeort.toolchain.android import bionic_stub, builtins
@@ -40,10 +39,12 @@ def library(
     levels: Sequence[str] | None = None,
     parts: Sequence[str] = (),
     binding: Binding | None = None,
+    prefix: str = "",
 ) -> Path:
     """The stripped library that holds the runtime and `ops`, for `levels` (default: all of the target's).
 
-    `parts` are of those that few need: TEXT, SIGNATURE. With a `binding` it is that library.
+    `parts` are of those that few need: TEXT, SIGNATURE. With a `binding` it is that library. `prefix` stands before
+    each name in a static library for Apple's systems, which can then be linked beside another one.
     """
     levels = levels or to.levels
     units, name = runtime_units(to, ops, levels, parts), to.library
@@ -55,14 +56,14 @@ def library(
         units += [Unit(path, to.exe_triple, base) for path in sorted(binding.folder.glob("*.c"))]
     objects = compile_all(with_tables(units, to, ops, levels))
     if not to.exe:
-        return _archive(to, objects)
+        return _archive(to, objects, prefix)
     if to.os == "android":
         flags += ["-nostdlib", "-Wl,--as-needed"]
         objects = [*objects, *(bionic_stub(to, *names) for names in BIONIC.items()), *builtins(to)]
     return link(name, flags, objects)
 
 
-def _archive(to: Target, objects: Sequence[Path]) -> Path:
+def _archive(to: Target, objects: Sequence[Path], prefix: str) -> Path:
     """The static library of those objects, without times and owners.
 
     Members are numbered: names in the cache depend on the compiler's flags, not on what is in them.
@@ -70,11 +71,12 @@ def _archive(to: Target, objects: Sequence[Path]) -> Path:
 
     def make(path: Path) -> None:
         members = [path.with_name(f"edgeort{index:03}.o") for index in range(len(objects))]
-        for member, made in zip(members, objects, strict=True):
-            shutil.copyfile(made, member)
+        contents = [made.read_bytes() for made in objects]
+        for member, content in zip(members, symbols.prefixed(contents, prefix) if prefix else contents, strict=True):
+            member.write_bytes(content)
         zig.run(["rcsD", str(path), *map(str, members)], tool="ar")
 
-    return cached(to.library, (to.triple, *(o.name for o in objects)), make)
+    return cached(to.library, (to.triple, prefix, *(o.name for o in objects)), make)
 
 
 def import_library(to: Target, names: Sequence[str]) -> Path:

@@ -21,6 +21,7 @@ from edgeort.ort import first_line
 from edgeort.quantize.parallel import WORKERS
 from edgeort.quantize.samples import Sample
 from edgeort.recipes.front import Front
+from edgeort.recipes.hearing import Hearing
 from edgeort.validate.reference import reference_session
 from edgeort.validate.stream import Stream
 from edgeort.values import Value
@@ -46,13 +47,13 @@ class Artefact(Protocol):
 class InOnnxRuntime:
     """A model in ONNX Runtime: a file or its bytes. CheckError when it is refused.
 
-    With a `front` samples have a picture, as those of a bundle with the recipe in its graph.
+    With a `front` samples have a picture or a signal, as those of a bundle with the recipe in its graph.
     """
 
     where = "ONNX Runtime"
     basis = ""
 
-    def __init__(self, model: str | os.PathLike[str] | bytes, front: Front | None = None) -> None:
+    def __init__(self, model: str | os.PathLike[str] | bytes, front: Front | Hearing | None = None) -> None:
         self._front = front
         self._session = reference_session(model, threads=1)  # one a sample, on all cores at a time
         self.outputs = [output.name for output in self._session.get_outputs()]

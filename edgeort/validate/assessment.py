@@ -15,6 +15,8 @@ from edgeort.errors import InputError, ModelError
 from edgeort.model import load
 from edgeort.progress import Progress
 from edgeort.quantize.samples import Data, Samples, open_samples
+from edgeort.recipes.front import Front
+from edgeort.recipes.hearing import Hearing
 from edgeort.recipes.picture import Recipe
 from edgeort.validate.artefacts import Artefact, InOnnxRuntime, sample_inputs
 from edgeort.validate.choosing import ANYWHERE, Where, open_artefact
@@ -98,13 +100,13 @@ def assess(
 ) -> Evaluation:
     """Answers of a bundle (on a device) or of an ONNX file (in ONNX Runtime), judged by the float `model`'s.
 
-    The recipe of pictures is by default the one that the bundle was built with. Raises InputError for data, labels
-    and options that do not fit; limits that are not kept are in the result.
+    The recipe of pictures or of sound is by default the one that the bundle was built with. Raises InputError for data,
+    labels and options that do not fit; limits that are not kept are in the result.
     """
     if isinstance(judged, Bundle):
         exam = exam.with_budget(judged.manifest.budgets.get("max_drop"))
     samples, warnings = samples_of(judged, model, exam, recipe)
-    built_in = judged.manifest.built_in if isinstance(judged, Bundle) else None
+    built_in = (judged.manifest.hearing or judged.manifest.built_in) if isinstance(judged, Bundle) else None
     asked = samples if built_in is None else samples.as_loaded()
     reference = InOnnxRuntime(model, built_in)
     with _artefact(judged, where, samples.count) as artefact:
@@ -116,20 +118,17 @@ def samples_of(
     judged: Bundle | Path, model: str | os.PathLike[str], exam: Exam, recipe: Recipe | None = None
 ) -> tuple[Samples, list[str]]:
     """The samples of an exam, as the float model takes them, and what is odd about model and recipe."""
-    if isinstance(judged, Bundle) and judged.manifest.hearing is not None:
-        raise InputError(
-            f"{judged.path}: the bundle takes sound, and samples are what the model without a recipe takes",
-            hint="judge a bundle that is built without --preprocess",
-        )
+    built: Front | Hearing | None = None
     if isinstance(judged, Bundle):
         inputs, warnings = sample_inputs(judged.manifest), _other_model(judged, Path(model))
-        built = judged.manifest.front
+        built = judged.manifest.hearing or judged.manifest.front
     else:
-        inputs, warnings, built = list(signature(load(judged))[0]), [], None
-    if built is not None and built.built_in and recipe is not None:
-        raise InputError(f"{judged}: the bundle takes pictures, by the recipe it has", hint="leave out --preprocess")
+        inputs, warnings = list(signature(load(judged))[0]), []
+    if recipe is not None and (isinstance(built, Hearing) or (built is not None and built.built_in)):
+        what = "sound" if isinstance(built, Hearing) else "pictures"
+        raise InputError(f"{judged}: the bundle takes {what}, by the recipe it has", hint="leave out --preprocess")
     samples = open_samples(exam.data, inputs, recipe or built).limited(exam.samples)
-    if samples.front is not None and built is not None and samples.front.recipe != built.recipe:
+    if isinstance(samples.front, Front) and isinstance(built, Front) and samples.front.recipe != built.recipe:
         warnings.append(f"pictures: {samples.front.text()}; the bundle was built with {built.text()}")
     return samples, warnings
 

@@ -114,13 +114,19 @@ def test_wrong_keys(made: Path, tmp_path: Path):
     locked, _ = save(Ed25519PrivateKey.generate(), tmp_path, b"secret")
     with pytest.raises(InputError, match="no private key without a password"):
         signing.sign(bundle, locked)
-    with pytest.raises(InputError, match="no private key"):
+    with pytest.raises(InputError, match=r"public.pem: this is a public key, and a private one signs$"):
         signing.sign(bundle, public)
     with pytest.raises(InputError, match="No such file"):
         signing.sign(bundle, tmp_path / "none.pem")
     with open_bundle(bundle) as opened, pytest.raises(InputError, match="No such file") as raised:
         signing.verify(opened, tmp_path / "none.pem")
     assert raised.value.hint == "openssl pkey -in key.pem -pubout -out public.pem"
+    with open_bundle(bundle) as opened, pytest.raises(InputError, match="this is a private key, which") as raised:
+        signing.verify(opened, private)
+    assert raised.value.hint == f"openssl pkey -in {private} -pubout -out public.pem"
+    (tmp_path / "text.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    with open_bundle(bundle) as opened, pytest.raises(InputError, match=r"text.pem: this is no public key in PEM$"):
+        signing.verify(opened, tmp_path / "text.pem")
     assert not list(bundle.glob("*.sig"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,14 @@ def test_a_source_that_is_none(tmp_path: Path, made: bool, message: str):
     with pytest.raises(InputError, match=message) as caught:
         converters.convert(path, tmp_path / "m.onnx")
     assert "edgeort convert takes" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("source", ["nothere.py:make", "nothere.pt2", "nothere.keras", "nothere.tflite"])
+def test_a_missing_file_is_told_without_its_framework(tmp_path: Path, source: str, monkeypatch: pytest.MonkeyPatch):
+    for name in ("torch", "tensorflow", "ai_edge_litert"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(InputError, match="^nothere[a-z0-9.]+: no such file"):
+        converters.convert(source, tmp_path / "m.onnx")
 
 
 def test_free_dimensions_get_a_size():

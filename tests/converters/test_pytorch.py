@@ -121,7 +121,7 @@ def test_integer_inputs_stay_valid_at_another_size(net: str, tmp_path: Path):
     ("source", "options", "message"),
     [
         ("{net}:make", (), "comes without inputs"),
-        ("{net}:make", ("--shape", "x=1x4"), "no input 'x'; it has input"),
+        ("{net}:make", ("--shape", "x=1x4"), "no input 'x'; it has 'input'"),
         ("{net}:with_ids", ("--shape", "input=4x7"), "its example is [2, 7]"),
         ("{net}:number", (), "makes a int"),
         ("{net}:missing", (), "has no 'missing'"),

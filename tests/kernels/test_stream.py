@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import helper
 
+from edgeort import sample
 from edgeort.errors import BudgetError
 from tests.kernels.support import engine, reference, run_everywhere, same_bits
 from tests.reference import library
@@ -199,6 +200,17 @@ def test_a_limit_of_memory_is_kept_with_the_same_bits(threads: int, tmp_path: Pa
         assert limited.stats.arena_bytes <= limit
     with pytest.raises(BudgetError, match=f"{least} bytes at least"):
         engine(model, tmp_path, threads=threads, ram_limit=least - 1).run([x])
+
+
+def test_the_least_is_that_of_whole_tensors_where_strips_take_more(tmp_path: Path) -> None:
+    model, x = onnx.load(sample.path()), np.ones((1, 1, 8, 8), np.float32)
+    free = engine(model, tmp_path, threads=2)
+    expected = free.run([x])[0]
+    with pytest.raises(BudgetError, match="at least; the limit is 1$") as refused:
+        engine(model, tmp_path, threads=2, ram_limit=1).run([x])
+    least = int(str(refused.value).split()[2])
+    assert least <= free.stats.arena_bytes
+    assert same_bits(engine(model, tmp_path, threads=2, ram_limit=least).run([x])[0], expected)
 
 
 def test_a_residual_is_read_when_the_stream_ends(tmp_path: Path) -> None:

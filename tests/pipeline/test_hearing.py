@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import wave
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +18,18 @@ import edgeort
 from edgeort.bundle import open_bundle
 from edgeort.devices import open_device
 from edgeort.errors import InputError
+from edgeort.quantize.samples import open_samples
 from edgeort.recipes.hearing import hear
+from edgeort.recipes.picture_steps import parse
 from edgeort.recipes.sound import read_sound
 from edgeort.validate import Exam, assess
 from edgeort.validate.validation import validate
 from edgeort.values import Value
-from tests.models import HOST, model
+from tests.cli.support import call
+from tests.models import HOST, ON_HOST, model
 
 RECIPE = "from=int16; resample 8000 from=11025; log-mel n_fft=256 hop=80 mels=20 pad=reflect top=80"
+VALUE = Value("bands", "float32", (1, 1, 20, "T"))
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +79,8 @@ def test_validation_hears_too(bundle: Path, listener: Path):
             found = validate(opened, device, model=listener)
         assert [comparison.output for comparison in found.comparisons] == ["scores"]
         assert opened.manifest.hearing is not None and opened.manifest.hearing.sound == read_sound(RECIPE)
-        with pytest.raises(InputError, match="the bundle takes sound"):
-            assess(opened, listener, Exam([{"bands": np.zeros((1, 1, 20, 9), np.float32)}]))
+        with pytest.raises(InputError, match="the bundle takes sound, by the recipe it has"):
+            assess(opened, listener, Exam([{"bands": np.zeros(4000, np.int16)}]), recipe=parse("imagenet"))
 
 
 def test_onnx_runtime_runs_the_models_that_are_kept(bundle: Path):
@@ -108,10 +116,72 @@ def test_a_golden_signal_is_exact():
     assert np.abs(signal).max() <= 1 and np.array_equal(signal * 32768, np.rint(signal * 32768))
 
 
-def test_samples_are_refused_before_any_work(listener: Path, tmp_path: Path):
-    from edgeort.pipeline import Accuracy
+def tones(folder: Path, count: int, rate: int = 11025) -> Path:
+    """.wav files of a third of a second, each a tone of its own."""
+    folder.mkdir()
+    at = np.arange(rate // 3)
+    for index in range(count):
+        signal = (12000 * np.sin(at * (0.05 + 0.1 * index))).astype("<i2")
+        with wave.open(str(folder / f"{index:02}.wav"), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(rate)
+            file.writeframes(signal.tobytes())
+    return folder
 
-    with pytest.raises(InputError, match="takes signals"):
-        edgeort.build(
-            listener, HOST, tmp_path / "b", preprocess=read_sound(RECIPE), accuracy=Accuracy("int8", tmp_path)
+
+def test_recordings_calibrate_and_judge(listener: Path, tmp_path: Path):
+    data = tones(tmp_path / "tones", 12)
+    options = ["--preprocess", RECIPE, "--precision", "int8", "--data", data, "--min-sqnr", "25"]
+    done = call("build", listener, *ON_HOST, "-o", tmp_path / "b", *options)
+    assert done.exit_code == 0, done.stderr
+    with open_bundle(tmp_path / "b") as opened:
+        assert "int8" in {node.precision for node in opened.manifest.nodes}
+        about = opened.manifest.quantization
+        assert about is not None and (about["samples"], about["judged_samples"]) == (6, 6)
+    done = call("validate", tmp_path / "b", "--model", listener, "--data", data, "--samples", 4, "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["evaluation"]["samples"] == 4
+
+
+def test_rows_of_an_array_are_signals_as_files_are(listener: Path, tmp_path: Path):
+    data, hearing = tones(tmp_path / "tones", 3), hear(read_sound(RECIPE), [VALUE])
+    found = list(open_samples(data, [VALUE], hearing))
+    np.save(tmp_path / "rows.npy", [sample["bands"] for sample in open_samples(data, [VALUE], hearing).as_loaded()])
+    rows = open_samples(tmp_path / "rows.npy", [VALUE], hearing)
+    assert rows.count == 3 and rows.names() == ["rows.npy[0]", "rows.npy[1]", "rows.npy[2]"]
+    for a, b in zip(found, rows, strict=True):
+        assert a["bands"].shape[:3] == (1, 1, 20) and np.array_equal(a["bands"], b["bands"])
+    np.save(tmp_path / "one.npy", np.zeros(4000, np.int16))
+    assert open_samples(tmp_path / "one.npy", [VALUE], hearing).count == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "made", "message"),
+    [
+        ("a.wav", lambda path: tones(path.parent / "t", 1, 8000).joinpath("00.wav").rename(path), "16 bits, 8000 Hz"),
+        ("a.wav", lambda path: path.write_bytes(b"RIFF\4\0\0\0WAVE"), "cannot be read as .wav"),
+        (
+            "a.npy",
+            lambda path: np.save(path, np.zeros(900, np.float32)),
+            "holds float32, and the recipe takes .* int16",
+        ),
+        ("a.npy", lambda path: np.save(path, np.zeros((1, 1, 900), np.int16)), "is none of signals"),
+        ("a.npy", lambda path: path.write_bytes(b"no array"), "cannot be read"),
+        ("a.txt", lambda path: path.write_text("none"), "no signals in it"),
+        ("a.npy", lambda path: np.save(path, np.zeros(1, np.int16)), "makes nothing of a signal of 1 samples"),
+    ],
+)
+def test_recordings_that_do_not_fit_are_named(tmp_path: Path, name: str, made: Callable, message: str):
+    made(tmp_path / name)
+    with pytest.raises(InputError, match=message):
+        list(open_samples(tmp_path / name, [VALUE], hear(read_sound(RECIPE), [VALUE])))
+
+
+def test_a_signal_of_another_length_than_the_model_takes():
+    value = Value("bands", "float32", (1, 1, 20, 30))
+    hearing = hear(read_sound("log-mel n_fft=256 hop=80 mels=20; fit 2399"), [value])
+    with pytest.raises(InputError, match=r"makes \[1, 1, 20, 31\] of a signal of 2400 samples; the model takes"):
+        dataclasses.replace(hearing, sound=read_sound("log-mel n_fft=256 hop=80 mels=20")).prepared(
+            {"bands": np.zeros(2400, np.float32)}
         )

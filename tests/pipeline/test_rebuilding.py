@@ -75,10 +75,22 @@ def test_files_are_asked_for_and_compared(made: Path, tmp_path: Path):
         np.save(tmp_path / "rows.npy", np.ones((16, 8), np.float32))
         with pytest.raises(InputError, match="is not what .* was built with: it holds 1 file"):
             differences(bundle, made / "m.onnx", {"data": tmp_path / "rows.npy"})
-        with pytest.raises(InputError, match="--labels: .* was built with --data, --labels.txt, --vocabulary"):
+        with pytest.raises(InputError, match="--labels: .* was built with --data, --vocabulary"):
             differences(bundle, made / "m.onnx", {"labels": tmp_path})
     result = call("verify", made / "b.zip", "--rebuild", made / "m.onnx", "--data")
     assert result.exit_code == 2 and "this is not --NAME PATH" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["labels", "data", "path"])
+def test_a_file_of_a_recipe_may_be_called_as_an_option(made: Path, name: str):
+    behind = {"text": f"top-k 1 labels={name}", "files": {name: encode(made / "labels.txt")}}
+    asked = {"data": encode(made / "rows.npy"), "labels": encode(made / "x.npy")}
+    with open_bundle(made / "b.zip") as bundle:
+        bundle.manifest = dataclasses.replace(bundle.manifest, options={"accuracy": asked, "postprocess": behind})
+        found = recording.located(bundle, {"data": made / "rows.npy", "labels": made / "x.npy"})
+        own = found.pop(("postprocess", "files", name))
+        assert own.read_bytes() == (made / "labels.txt").read_bytes()
+    assert found == {("accuracy", "data"): made / "rows.npy", ("accuracy", "labels"): made / "x.npy"}
 
 
 def test_a_folder_is_its_files(tmp_path: Path):

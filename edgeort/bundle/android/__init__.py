@@ -16,16 +16,16 @@ from edgeort.bundle import notices
 from edgeort.bundle.android import aar, compiling, module, names, native, readme
 from edgeort.bundle.packages import Package, Wishes
 from edgeort.bundle.reading import Bundle
-from edgeort.elements import NAMES
+from edgeort.elements import NAMES, STRING
 from edgeort.errors import UnsupportedError
 from edgeort.toolchain import held_levels, target
 
 # ElementType.java has these.
-_NUMBERS = frozenset(NAMES[: NAMES.index("bfloat16") + 1])
+_TYPES = frozenset((*NAMES[: NAMES.index("bfloat16") + 1], NAMES[STRING]))
 
 
 def package(bundle: Bundle, wishes: Wishes) -> Package:
-    """The package of a bundle for any device. UnsupportedError for one of another provider, or of more than numbers."""
+    """The package of a bundle for any device. UnsupportedError for another provider, or a type that Java lacks."""
     abis, manifest = native.chosen(wishes.abis), bundle.manifest
     _check(bundle)
     libraries = {abi: native.library(manifest, abi) for abi in abis}
@@ -54,10 +54,10 @@ def _check(bundle: Bundle) -> None:
             hint="edgeort build MODEL --device android-arm64 --provider cpu",
         )
     for value in (*manifest.inputs, *manifest.outputs):
-        if value.dtype not in _NUMBERS:
+        if value.dtype not in _TYPES:
             raise UnsupportedError(
-                f"{bundle.path}: {value.text()}: the classes for Android have tensors of numbers alone",
-                hint="--postprocess gives numbers without labels=; the C API has strings, too: include/edgeort.h",
+                f"{bundle.path}: {value.text()}: the classes for Android have no such tensors",
+                hint="the C API has them: include/edgeort.h in the bundle",
             )
 
 
@@ -71,4 +71,6 @@ def _notes(bundle: Bundle) -> list[str]:
         notes.append(f"which layers are int8 was chosen for {manifest.device}; for phones: --device android-arm64")
     if manifest.tokenizer:
         notes.append("the tokenizer of the bundle is not in the package")
+    if "include/edgeort_signature.h" in manifest.files:
+        notes.append("the check of signatures (--signatures) is not in the package: it opens plans that no key signed")
     return notes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 # Words that no part of a Java package may be (Java Language Specification 3.9), and Kotlin's hard keywords.
-_RESERVED = frozenset({
+RESERVED = frozenset({
     "abstract", "as", "assert", "boolean", "break", "byte", "case", "catch", "char", "class", "const", "continue",
     "default", "do", "double", "else", "enum", "extends", "false", "final", "finally", "float", "for", "fun", "goto",
     "if", "implements", "import", "in", "instanceof", "int", "interface", "is", "long", "native", "new", "null",
@@ -18,7 +18,7 @@ _RESERVED = frozenset({
 def identifier(model: str) -> str:
     """The model's name in lower case letters, digits and underscores: `mobilenetv2_100`."""
     name = re.sub(r"[^a-z0-9]+", "_", model.lower()).strip("_") or "model"
-    return f"model_{name}" if name[0].isdigit() or name in _RESERVED else name
+    return f"model_{name}" if name[0].isdigit() or name in RESERVED else name
 
 
 def java_package(model: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from edgeort.bundle.android import module, names
 from edgeort.bundle.manifest import Manifest
 
@@ -29,6 +31,7 @@ import {package}.run
 
 val model = withContext(Dispatchers.IO) {{ EdgeortModel.open(context) }}   // AutoCloseable
 {call}
+{reads}
 ```
 
 It takes {inputs}, and gives {outputs}. `model.inputs()` and `model.outputs()` say so, too.
@@ -54,6 +57,7 @@ def text(manifest: Manifest, *, has_aar: bool, has_coroutines: bool) -> str:
         how=how,
         package=names.java_package(manifest.model),
         call=_call(manifest),
+        reads="\n".join(_reads(manifest)),
         inputs=", ".join(f"`{value.text()}`" for value in manifest.inputs),
         outputs=", ".join(f"`{value.text()}`" for value in manifest.outputs),
     )
@@ -71,6 +75,24 @@ def _call(manifest: Manifest) -> str:
     if first.dtype == "float32":
         known = all(isinstance(dim, int) for dim in shape)
         dims = "" if known else "".join(f", {dim if isinstance(dim, int) else 1}" for dim in shape)
-        return f"val outputs = model.run(floats{dims})   // a FloatArray\nval first = outputs[0].floats()"
+        return f"val outputs = model.run(floats{dims})   // a FloatArray"
+    if first.dtype == "string":
+        return "val outputs = model.run(Tensor.of(strings, shape...))   // an Array<String>"
     tensor = f"Tensor.of(ElementType.{first.dtype.upper()}, buffer, shape...)"
     return f"val outputs = model.run({tensor})   // a direct ByteBuffer"
+
+
+def _reads(manifest: Manifest) -> list[str]:
+    """A line of Kotlin for each output: its elements."""
+    methods = {"float32": "floats", "int32": "ints", "int64": "longs", "string": "strings"}
+    return [
+        f"val {name} = outputs[{index}].{methods.get(value.dtype, 'data')}()"
+        for index, (name, value) in enumerate(zip(_variables(manifest), manifest.outputs, strict=True))
+    ]
+
+
+def _variables(manifest: Manifest) -> list[str]:
+    """A name in Kotlin for each output: its own where that is one."""
+    taken = {"model", "outputs", *names.RESERVED}
+    own = [value.name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value.name) else "" for value in manifest.outputs]
+    return [name if name and name not in taken else f"output{index}" for index, name in enumerate(own)]

@@ -1,14 +1,15 @@
 """`edgeort package --ios`: a Swift package that an Xcode project takes as it is.
 
     Package.swift
-    CEdgeort.xcframework/             the runtime, of bundles of the cpu provider (xcframework.py)
-    Sources/Edgeort/*.swift           EdgeortModel, EdgeortTensor (the folder swift/ here)
-    Sources/Edgeort/Models.swift      which model is where
-    Sources/Edgeort/Resources/        NAME.plan, or NAME.mlpackage of bundles of the coreml provider
-    Sources/Edgeort/PrivacyInfo.xcprivacy
+    CMODULE.xcframework/             the runtime, of bundles of the cpu provider (xcframework.py)
+    Sources/MODULE/*.swift           EdgeortModel, EdgeortTensor (the folder swift/ here)
+    Sources/MODULE/Models.swift      which model is where
+    Sources/MODULE/Resources/        NAME.plan, or NAME.mlpackage of bundles of the coreml provider
+    Sources/MODULE/PrivacyInfo.xcprivacy
     licences/
 
-A plan has no code: that of a bundle for another device serves as well.
+MODULE is named after the model, so that an app may have several packages. A plan has no code: that of a bundle for
+another device serves as well.
 """
 
 from __future__ import annotations
@@ -43,12 +44,12 @@ def package(bundle: Bundle, wishes: Wishes) -> Package:
     contents: Contents = {
         **own,
         "Package.swift": swift.package_file(model).encode(),
-        f"{swift.SOURCES}/Models.swift": swift.models_file(model).encode(),
-        f"{swift.SOURCES}/{PRIVACY}": _privacy(),
-        **{f"{swift.SOURCES}/{path.name}": path for path in swift.sources(model)},
+        f"{model.sources}/Models.swift": swift.models_file(model).encode(),
+        f"{model.sources}/{PRIVACY}": _privacy(),
+        **{f"{model.sources}/{name}": text.encode() for name, text in swift.sources(model).items()},
     }
-    rows = (("module", f"{swift.MODULE}, with the model {model.name!r}"), ("iOS", f"{model.min_os} and later"))
-    return Package(contents, {"module": swift.MODULE, "name": model.name}, rows, (note,))
+    rows = (("module", f"{model.module}, with the model {model.name!r}"), ("iOS", f"{model.min_os} and later"))
+    return Package(contents, {"module": model.module, "name": model.name}, rows, (note,))
 
 
 def _plan(model: swift.Model) -> dict[str, bytes | Path]:
@@ -56,13 +57,13 @@ def _plan(model: swift.Model) -> dict[str, bytes | Path]:
     for value in (*manifest.inputs, *manifest.outputs):
         if value.dtype not in swift.TYPES:
             raise UnsupportedError(
-                f"{bundle.path}: {value.text()}: tensors of the Swift API are of numbers",
-                hint="--postprocess gives numbers without labels=; the C API has strings, too: include/edgeort.h",
+                f"{bundle.path}: {value.text()}: the Swift API has no such tensors",
+                hint="the C API has them: include/edgeort.h in the bundle",
             )
     parts = [part for part in _PARTS if (bundle.folder / f"include/edgeort_{part}.h").exists()]
     licences = notices.files(replace(manifest, library="libedgeort.a"), with_harness=False)
-    framework = xcframework.files(manifest.kernels, parts)
-    return {**licences, **framework, f"{swift.RESOURCES}/{model.file}": bundle.artefact}
+    framework = xcframework.files(model.c_module, model.module.lower(), manifest.kernels, parts)
+    return {**licences, **framework, f"{model.resources}/{model.file}": bundle.artefact}
 
 
 def _core_ml(model: swift.Model) -> dict[str, bytes | Path]:
@@ -77,7 +78,7 @@ def _core_ml(model: swift.Model) -> dict[str, bytes | Path]:
     inside = (path for path in package.rglob("*") if path.is_file())
     return {
         **files,
-        **{f"{swift.RESOURCES}/{model.file}/{path.relative_to(package).as_posix()}": path for path in inside},
+        **{f"{model.resources}/{model.file}/{path.relative_to(package).as_posix()}": path for path in inside},
     }
 
 

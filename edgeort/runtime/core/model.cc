@@ -96,17 +96,19 @@ Status Model::prepare() {
   return Status::ok;
 }
 
-// Prepares nodes from `begin` on, saving as much memory as the plan's limit asks for.
+// Prepares nodes from `begin` on, saving as much memory as the plan's limit asks for. (The last way need not take the least: strips of
+// small tensors take more than they save.)
 Status Model::prepare_segment(u32 begin) {
-  u64 taken = 0;
+  u64 taken = 0, least = ~u64{0};
   for (u32 i = 0; i < n_segments; ++i) taken += segments[i].arena_bytes;
   Status status = Status::limit;
   for (economy = 0; economy < kEconomies && status == Status::limit; ++economy) {
     status = plan_segment(begin, plan.ram_limit > taken ? plan.ram_limit - taken : 0);
     if (status == Status::error || status == Status::limit) reset_from(n_segments - 1);
+    if (status == Status::limit && segments[n_segments].arena_bytes < least) least = segments[n_segments].arena_bytes;
   }
   if (status != Status::limit) return status;
-  fail("activations need %llu bytes at least; the limit is %llu", static_cast<unsigned long long>(taken + segments[n_segments].arena_bytes),
+  fail("activations need %llu bytes at least; the limit is %llu", static_cast<unsigned long long>(taken + least),
        static_cast<unsigned long long>(plan.ram_limit));
   return status;
 }

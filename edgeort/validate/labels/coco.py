@@ -18,6 +18,7 @@ import numpy as np
 
 from edgeort.errors import InputError
 from edgeort.quantize.samples import Samples
+from edgeort.recipes.front import Front
 from edgeort.recipes.picture import Placement
 from edgeort.validate.labels.label import Truth, check_known
 
@@ -43,7 +44,7 @@ def read_boxes(source: str, names: Sequence[str], samples: Samples) -> dict[str,
         if files[id] in found:
             raise InputError(f"{path}: images[{index}]: {image['file_name']} stands there twice")
         truth = _truth(id, objects.get(id, []), len(categories))
-        if samples.front is not None:
+        if isinstance(samples.front, Front):
             size = tuple(_number(image, key, f"{path}: images[{index}]") for key in ("height", "width"))
             truth = _placed(truth, samples.front.placement((size[0], size[1])))
         found[files[id]] = truth

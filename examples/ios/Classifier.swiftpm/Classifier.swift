@@ -1,5 +1,5 @@
 import CoreGraphics
-import Edgeort
+import Edgeort_classifier
 import Foundation
 import UIKit
 

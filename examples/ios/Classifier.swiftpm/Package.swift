@@ -18,5 +18,5 @@ let package = Package(
       supportedInterfaceOrientations: [.portrait])
   ],
   dependencies: [.package(path: "../Edgeort")],
-  targets: [.executableTarget(name: "AppModule", dependencies: [.product(name: "Edgeort", package: "Edgeort")], path: ".")]
+  targets: [.executableTarget(name: "AppModule", dependencies: [.product(name: "Edgeort_classifier", package: "Edgeort")], path: ".")]
 )

@@ -61,3 +61,17 @@ def picture_model() -> onnx.ModelProto:
         [half],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def string_model() -> onnx.ModelProto:
+    """x string [n, 3] -> the same, `kept`, and with a mark behind each, `joined`."""
+    mark = helper.make_tensor("mark", TensorProto.STRING, [], ["!"])
+    nodes = [
+        helper.make_node("Identity", ["x"], ["kept"]),
+        helper.make_node("StringConcat", ["x", "mark"], ["joined"]),
+    ]
+    x, kept, joined = (
+        helper.make_tensor_value_info(name, TensorProto.STRING, ["n", 3]) for name in ("x", "kept", "joined")
+    )
+    graph = helper.make_graph(nodes, "g", [x], [kept, joined], [mark])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)

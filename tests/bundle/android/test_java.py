@@ -18,7 +18,7 @@ from edgeort import toolchain
 from edgeort.bundle import open_bundle
 from edgeort.bundle.android import module, native
 from edgeort.toolchain import target
-from tests.bundle.android.support import VALUES, answer, build, need, picture_model
+from tests.bundle.android.support import VALUES, answer, build, need, picture_model, string_model
 from tests.test_toolchain import HERE
 
 JAVA = Path(__file__).parent / "java"
@@ -106,6 +106,12 @@ def test_misuse_is_an_exception(app: App, bundle: Path):
         ("too short", "there are 32 bytes; the shape needs 64"),
         ("negative", "a dimension is negative: -1"),
         ("overflow", "the tensor is too large"),
+        ("2 GiB", "a tensor of 2147549184 bytes: a buffer of Java has 2147483647 at most"),
+        ("2^34 pixels", "a tensor of 51539607552 bytes: a buffer of Java has 2147483647 at most"),
+        ("few strings", "there are 2 strings; the shape needs 3"),
+        ("bytes as strings", "strings are no bytes of a buffer: Tensor.of(String[], shape...)"),
+        ("strings as bytes", "the elements are STRING, no bytes of a buffer: strings()"),
+        ("strings for numbers", 'input "x" has another element type'),
         ("not direct", "the buffer is not direct: ByteBuffer.allocateDirect"),
         ("not aligned", 'the data of input "x" is not aligned to its elements of 4 bytes'),
         ("no picture", "the model takes [x: FLOAT32 [-1, 8]], not a picture, uint8 [height, width, 3]"),
@@ -147,6 +153,21 @@ def test_a_picture_becomes_red_green_blue(tmp_path: Path):
     rgb = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], -1).astype(np.uint8)
     wide, narrow = (answer(bundle, picture=rgb.reshape(-1, width, 3)) for width in (3, 2))
     assert App(bundle, tmp_path).run("picture") == [f"picture: {wide}", f"picture: {narrow}"]
+
+
+def test_strings_go_in_and_come_out(tmp_path: Path):
+    need("java", "javac")
+    found = App(build(tmp_path, string_model()), tmp_path).run("strings")
+    texts = ["caf\u00e9", "", "\U0001f680 \u65e5\u672c", "nul\0inside", "a", "b"]
+    kept, joined = (" ".join(f"<{text.encode().hex()}>" for text in row) for row in (texts, [f"{t}!" for t in texts]))
+    assert found == [
+        "[x: STRING [-1, 3]] [kept: STRING of unknown shape, joined: STRING of unknown shape]",
+        f"STRING true {kept}",
+        f"STRING true {joined}",
+        "none: 0",
+        "no numbers: edgeort.m.EdgeortException: the elements are STRING, not FLOAT32",
+        'numbers for strings: edgeort.m.EdgeortException: input "x" has another element type',
+    ]
 
 
 def test_an_input_outlives_the_output_that_is_a_view_of_it(tmp_path: Path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import struct
 import xml.etree.ElementTree as ET
 import zipfile
@@ -13,14 +14,16 @@ from pathlib import Path
 
 import onnx
 import pytest
-from onnx import TensorProto, helper
 
 import edgeort
-from edgeort.bundle import open_bundle
+from edgeort.bundle import android, open_bundle
 from edgeort.bundle.android import compiling, module, names, native, readme
+from edgeort.bundle.packages import Wishes
 from edgeort.errors import InputError, OutputError, UnsupportedError
 from edgeort.toolchain import BIONIC, RUNTIME
+from edgeort.values import Value
 from tests.bundle.android.support import build, make, need
+from tests.bundle.test_bundle import MANIFEST
 from tests.elf import read_elf
 from tests.models import HOST, mlp
 
@@ -152,6 +155,22 @@ def test_its_readme_tells_what_the_archive_lacks(bundle: Path, kotlin: bool):
     assert "API level 24" in said and ("without a Kotlin compiler" in said) is not kotlin
 
 
+def test_its_readme_reads_each_output_by_its_type():
+    outputs = (Value("label", "string", (1, 3)), Value("score", "float32", (1, 3)), Value("class", "int64", (1, 3)))
+    said = readme.text(replace(MANIFEST, outputs=outputs), has_aar=False, has_coroutines=False)
+    for line in ("label = outputs[0].strings()", "score = outputs[1].floats()", "output2 = outputs[2].longs()"):
+        assert f"\nval {line}\n" in said
+
+
+def test_it_tells_what_the_bundle_has_and_the_package_lacks(bundle: Path):
+    with open_bundle(bundle) as opened:
+        assert "signatures" not in " ".join(android.package(opened, Wishes(("x86_64",))).notes)
+        own = opened.manifest.files
+        opened.manifest = replace(opened.manifest, files={**own, "include/edgeort_signature.h": own["model.plan"]})
+        notes = android.package(opened, Wishes(("x86_64",))).notes
+    assert "the check of signatures (--signatures) is not in the package: it opens plans that no key signed" in notes
+
+
 def test_only_a_package_is_replaced(bundle: Path, tmp_path: Path):
     (tmp_path / "p").mkdir()
     make(bundle, tmp_path / "p", "x86_64")
@@ -164,18 +183,25 @@ def test_only_a_package_is_replaced(bundle: Path, tmp_path: Path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p"]
 
 
-def test_strings_are_refused(tmp_path: Path):
-    text = helper.make_tensor_value_info("t", TensorProto.STRING, [2])
-    graph = helper.make_graph(
-        [helper.make_node("Identity", ["t"], ["u"])],
-        "g",
-        [text],
-        [helper.make_tensor_value_info("u", TensorProto.STRING, [2])],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    with pytest.raises(UnsupportedError, match=r"t: string \[2\]") as caught:
-        make(build(tmp_path, model), tmp_path / "p", "x86_64")
-    assert caught.value.hint and "labels=" in caught.value.hint
+def test_types_that_java_lacks_are_refused(bundle: Path):
+    with open_bundle(bundle) as opened:
+        opened.manifest = replace(opened.manifest, outputs=(Value("u", "float8e5m2", (2,)),))
+        told = r"u: float8e5m2 \[2\]: the classes for Android have no such"
+        with pytest.raises(UnsupportedError, match=told) as caught:
+            android.package(opened, Wishes())
+    assert caught.value.hint and "include/edgeort.h" in caught.value.hint
+
+
+def test_the_types_of_java_are_those_of_the_header():
+    header = (RUNTIME / "include/edgeort.h").read_text()
+    codes = {name: int(code) for name, code in re.findall(r"EDGEORT_(\w+) = (\d+)", header)}
+    text = (module.SOURCES / "ElementType.java").read_text()
+    names = re.findall(r"^    ([A-Z]+\d*)\(", text, re.MULTILINE)
+    for code, name in enumerate(names[:-1]):
+        letter, bits = (name.rstrip("0123456789"), name.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+        short = {"FLOAT": "F", "UINT": "U", "INT": "I", "BFLOAT": "BF", "BOOL": "BOOL"}[letter]
+        assert codes[f"{short}{bits}"] == code
+    assert names[-1] == "STRING" and f"CODE_OF_STRING = {codes['STRING']};" in text
 
 
 @pytest.mark.parametrize(

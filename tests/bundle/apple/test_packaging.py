@@ -12,6 +12,7 @@ import onnx
 import pytest
 
 import edgeort
+from edgeort import zig
 from edgeort.bundle import apple, open_bundle
 from edgeort.bundle.apple import fat, swift
 from edgeort.bundle.development import functions
@@ -60,7 +61,7 @@ def package(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def frameworks(package: Path) -> Path:
-    return package / "CEdgeort.xcframework"
+    return package / "CEdgeort_net.xcframework"
 
 
 def test_the_framework_says_what_is_in_it(package: Path):
@@ -73,14 +74,17 @@ def test_the_framework_says_what_is_in_it(package: Path):
         parts = macho.slices(data) if len(entry["SupportedArchitectures"]) > 1 else {macho.ARM64: data}
         assert set(parts) == {ARCHS[arch] for arch in entry["SupportedArchitectures"]}
         assert (entry.get("SupportedPlatformVariant") == "simulator") == (len(parts) > 1)
-        modulemap = (folder / entry["HeadersPath"] / "module.modulemap").read_text()
+        headers = (
+            folder / entry["HeadersPath"] / "CEdgeort_net"
+        )  # of its own: Xcode puts those of all packages in one place
+        modulemap = (headers / "module.modulemap").read_text()
         for header in re.findall(r'header "(.*)"', modulemap):
-            assert (folder / entry["HeadersPath"] / header).read_bytes().startswith(b"/* edgeort")
+            assert (headers / header).read_bytes().startswith(b"/* edgeort")
 
 
 @pytest.mark.parametrize("folder", PLATFORMS)
 def test_every_object_is_for_its_platform_and_calls_what_phones_have(package: Path, folder: str):
-    data = (frameworks(package) / folder / "libedgeort.a").read_bytes()
+    data = (frameworks(package) / folder / "libedgeort_net.a").read_bytes()
     for cpu_type, archive in macho.slices(data).items() if folder.endswith("simulator") else ((macho.ARM64, data),):
         names: set[str] = set()
         inside: set[str] = set()
@@ -94,19 +98,31 @@ def test_every_object_is_for_its_platform_and_calls_what_phones_have(package: Pa
             names |= one.names
             inside |= one.names | one.private
             undefined |= one.undefined
-        assert {f"_{name}" for name in functions(["edgeort.h"])} == {name for name in names if "edgeort" in name[:9]}
+        own = "_edgeort_net_"
+        assert {f"{own}{name}" for name in functions(["edgeort.h"])} == {
+            name for name in names if "edgeort" in name[:9]
+        }
         assert undefined - inside <= ALLOWED
+        assert all(name.startswith(own) for name in inside - names), "what C++ has is the package's own, too"
+
+
+def test_our_own_lint_has_no_warning(package: Path):
+    pytest.importorskip("lief", reason="needs lief")
+    done = call("lint", frameworks(package), "--json")
+    assert done.exit_code == 0, done.stderr
+    (found,) = json.loads(done.stdout)
+    assert (found["errors"], found["warnings"]) == (0, 0), found["findings"]
 
 
 def test_the_plan_and_the_privacy_manifest_are_in_the_app(package: Path, bundle: Path):
-    sources = package / "Sources/Edgeort"
+    sources = package / "Sources/Edgeort_net"
     assert (sources / "Resources/net.plan").read_bytes() == (bundle / "model.plan").read_bytes()
     privacy = plistlib.loads((sources / "PrivacyInfo.xcprivacy").read_bytes())
     assert privacy["NSPrivacyTracking"] is False and privacy["NSPrivacyAccessedAPITypes"] == []
     text = (package / "Package.swift").read_text()
     for place in re.findall(r'\.copy\("(.*?)"\)', text):
         assert (sources / place).exists()
-    assert '.iOS("15.0")' in text and '.binaryTarget(name: "CEdgeort", path: "CEdgeort.xcframework")' in text
+    assert '.iOS("15.0")' in text and '.binaryTarget(name: "CEdgeort_net", path: "CEdgeort_net.xcframework")' in text
 
 
 def test_a_package_has_the_same_bytes_each_time(bundle: Path, package: Path, tmp_path: Path):
@@ -122,7 +138,7 @@ def test_a_plan_for_another_device_serves_as_well(tmp_path: Path):
     onnx.save(mlp(), tmp_path / "net.onnx")
     edgeort.build(tmp_path / "net.onnx", HOST, tmp_path / "b")
     made, _ = packed(tmp_path / "b", tmp_path / "p")
-    assert "CEdgeort.xcframework/ios-arm64/libedgeort.a" in made.contents
+    assert "CEdgeort_net.xcframework/ios-arm64/libedgeort_net.a" in made.contents
 
 
 @pytest.mark.slow
@@ -131,10 +147,10 @@ def test_core_ml_goes_in_as_it_is(tmp_path: Path):
     onnx.save(mlp(batch=1), tmp_path / "net.onnx")
     edgeort.build(tmp_path / "net.onnx", "iphone15", tmp_path / "b", wish=Wish("coreml", required=True))
     made, place = packed(tmp_path / "b", tmp_path / "p")
-    inside = tree(place / "Sources/Edgeort/Resources/net.mlpackage")
+    inside = tree(place / "Sources/Edgeort_net/Resources/net.mlpackage")
     assert inside == tree(tmp_path / "b/model/model.mlpackage") and "Manifest.json" in inside
     assert not frameworks(place).exists() and "CEdgeort" not in (place / "Package.swift").read_text()
-    text = (place / "Sources/Edgeort/Models.swift").read_text()
+    text = (place / "Sources/Edgeort_net/Models.swift").read_text()
     assert 'EdgeortValue(name: "x", type: .float32, shape: [1, 8]), feature: "x")' in text
     assert not errors(place)
 
@@ -188,7 +204,7 @@ def test_from_the_command_line(bundle: Path, package: Path, tmp_path: Path):
     assert "no device of Apple's" in done.stdout and tree(tmp_path / "p") == tree(package)
     told = json.loads(call("package", bundle, "--ios", "-o", tmp_path / "p", "--json").stdout)
     assert (told["kind"], told["name"]) == ("ios", "net")
-    assert told["files"]["Sources/Edgeort/Resources/net.plan"] > 1000
+    assert told["files"]["Sources/Edgeort_net/Resources/net.plan"] > 1000
     both = call("package", bundle, "--ios", "--android")
     assert both.exit_code == 2 and "2 packages are asked for" in both.stderr
 
@@ -198,6 +214,23 @@ def test_from_the_command_line(bundle: Path, package: Path, tmp_path: Path):
 )
 def test_any_name_is_a_string_of_swift(text: str, swift_text: str):
     assert swift.literal(text) == swift_text
+
+
+@pytest.mark.parametrize(
+    ("model", "module"), [("net", "Edgeort_net"), ("Net-2.1 (int8)", "Edgeort_net_2_1_int8"), ("3d", "Edgeort_3d")]
+)
+def test_a_module_is_named_after_its_model(bundle: Path, model: str, module: str):
+    with open_bundle(bundle) as opened:
+        made = swift.Model(model, opened)
+        assert (made.module, made.c_module) == (module, f"C{module}")
+
+
+def test_c_is_compiled_to_the_names_of_the_package(package: Path, tmp_path: Path):
+    source, made = tmp_path / "app.c", tmp_path / "app.o"
+    source.write_text('#include "edgeort.h"\nint f(void) { return edgeort_abi() == EDGEORT_ABI; }\n')
+    headers = frameworks(package) / "ios-arm64/Headers/CEdgeort_net"
+    zig.run(["-target", "aarch64-ios.15.0", "-c", "-I", str(headers), str(source), "-o", str(made)])
+    assert macho.read(made.read_bytes()).undefined == {"_edgeort_net_edgeort_abi"}
 
 
 def test_universal_files():
@@ -212,6 +245,6 @@ def test_the_dtypes_of_swift_are_those_of_the_header():
     numbers = {name.lower(): int(number) for name, number in re.findall(r"EDGEORT_(\w+) = (\d+)", header)}
     short = {"float": "f", "uint": "u", "int": "i", "bool": "bool"}
     cases = re.findall(r"case (float|uint|int|bool)(\d*) = (\d+)", text)
-    assert len(cases) == 12
+    assert len(cases) == 12 and f"case string = {numbers['string']}\n" in text
     for kind, bits, number in cases:
         assert numbers[short[kind] + bits] == int(number)

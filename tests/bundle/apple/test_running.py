@@ -1,4 +1,4 @@
-"""The library for phones runs: its very objects, linked with a tiny libSystem, on a CPU that Unicorn emulates.
+"""Libraries for phones run, two in one program: their very objects, with a tiny libSystem, on Unicorn's emulated CPU.
 
 Baseline NEON alone: Unicorn's CPU has no dot products. What it does not show is Apple's linker, loader and threads.
 """
@@ -6,12 +6,15 @@ Baseline NEON alone: Unicorn's CPU has no dot products. What it does not show is
 from __future__ import annotations
 
 import ctypes
+import functools
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper
 
 import edgeort
 from edgeort import toolchain, zig
@@ -47,39 +50,64 @@ class Phone:
             self.cpu.mem_write(address, data)
         self.symbols = macho.addresses(library)
 
-    def call(self, name: str, *arguments: int) -> int:
-        """What the C function returns for integers and pointers."""
+    def call(self, prefix: str, name: str, *arguments: int) -> int:
+        """What the C function returns for integers and pointers; `prefix` stands before it in its library."""
         for index, argument in enumerate(arguments):
             self.cpu.reg_write(self.const.UC_ARM64_REG_X0 + index, argument)
         self.cpu.reg_write(self.const.UC_ARM64_REG_SP, PLACES["stack"] + SIZE)
         self.cpu.reg_write(self.const.UC_ARM64_REG_LR, RETURN)
-        self.cpu.emu_start(self.symbols[f"_{name}"], RETURN)
+        self.cpu.emu_start(self.symbols[f"_{prefix}_{name}"], RETURN)
         return int(self.cpu.reg_read(self.const.UC_ARM64_REG_X0))
 
     def tensor(self, address: int) -> RawTensor:
         return RawTensor.from_buffer_copy(bytes(self.cpu.mem_read(address, ctypes.sizeof(RawTensor))))
 
 
+@dataclass(frozen=True)
+class Model:
+    """A model, the plan of it, the kernels of that, and what stands before names in its library."""
+
+    onnx: Path
+    plan: Path
+    ops: tuple[str, ...]
+    prefix: str
+
+
+def product() -> onnx.ModelProto:
+    """x float32 [n, 8] -> y float32 [n, 8], the sines of the double: without the kernels of `mlp`."""
+    two = helper.make_tensor("two", TensorProto.FLOAT, [], [2.0])
+    nodes = [helper.make_node("Mul", ["x", "two"], ["d"]), helper.make_node("Sin", ["d"], ["y"])]
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 8]) for name in ("x", "y"))
+    graph = helper.make_graph(nodes, "g", [x], [y], [two])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
 @pytest.fixture(scope="module")
-def plan(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, tuple[str, ...]]:
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
     folder = tmp_path_factory.mktemp("phone")
-    onnx.save(mlp(), folder / "m.onnx")
-    made, _ = plan_of(folder / "m.onnx", load("iphone15"))
-    (folder / "model.plan").write_bytes(made.to_bytes())
-    return folder / "m.onnx", folder / "model.plan", tuple(made.ops)
+    found = {}
+    for name, model in {"layers": mlp(), "sines": product()}.items():
+        source, plan = folder / f"{name}.onnx", folder / f"{name}.plan"
+        onnx.save(model, source)
+        made, _ = plan_of(source, load("iphone15"))
+        plan.write_bytes(made.to_bytes())
+        found[name] = Model(source, plan, tuple(made.ops), f"edgeort_{name}")
+    return found
 
 
 @pytest.fixture(scope="module")
-def library(plan: tuple[Path, Path, tuple[str, ...]], tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The objects of the phone's archive, and phone.c, as one library."""
+def program(models: dict[str, Model], tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The objects of both phone's archives, and phone.c, as one library: as one app has two packages."""
     folder = tmp_path_factory.mktemp("library")
     to = toolchain.target("ios", "aarch64")
-    archive = toolchain.library(to, plan[2], toolchain.held_levels(plan[2], to.levels)).read_bytes()
     objects = []
-    for name, body in macho.members(archive):
-        if not name.startswith("__.SYMDEF"):
-            objects.append(folder / name)
-            objects[-1].write_bytes(body)
+    for one in models.values():
+        levels = toolchain.held_levels(one.ops, to.levels)
+        archive = toolchain.library(to, one.ops, levels, prefix=one.prefix).read_bytes()
+        for name, body in macho.members(archive):
+            if not name.startswith("__.SYMDEF"):
+                objects.append(folder / f"{one.prefix}-{name}")
+                objects[-1].write_bytes(body)
     flags = ("-target", to.triple, "-nostdlib")
     source = Path(__file__).with_name("phone.c")
     zig.run([*flags, "-c", "-O1", "-fno-builtin", "-fno-sanitize=all", str(source), "-o", str(folder / "phone.o")])
@@ -88,26 +116,26 @@ def library(plan: tuple[Path, Path, tuple[str, ...]], tmp_path_factory: pytest.T
     return made.read_bytes()
 
 
-def test_a_model_runs_and_gives_the_bytes_of_this_machine(
-    plan: tuple[Path, Path, tuple[str, ...]], library: bytes
-) -> None:
-    phone, raw, data = Phone(library), plan[1].read_bytes(), PLACES["data"]
+@pytest.mark.parametrize("name", ["layers", "sines"])
+def test_a_model_runs_and_gives_the_bytes_of_this_machine(models: dict[str, Model], program: bytes, name: str) -> None:
+    one, phone, data = models[name], Phone(program), PLACES["data"]
+    call, raw = functools.partial(phone.call, one.prefix), one.plan.read_bytes()
     options, error, tensor, values = data, data + 0x100, data + 0x400, data + 0x1000
     phone.cpu.mem_write(PLACES["plan"], raw)
     phone.cpu.mem_write(options, struct.pack("<iiQ", 1, 0, 0))
-    model = phone.call("edgeort_open_memory", PLACES["plan"], len(raw), options, error)
+    model = call("edgeort_open_memory", PLACES["plan"], len(raw), options, error)
     assert model, bytes(phone.cpu.mem_read(error, 200))
 
     x = np.linspace(-2, 2, BATCH * 8, dtype=np.float32).reshape(BATCH, 8)
     phone.cpu.mem_write(values, x.tobytes())
-    assert phone.call("edgeort_input", model, 0, tensor) == 0
+    assert call("edgeort_input", model, 0, tensor) == 0
     given = phone.tensor(tensor)
     given.dims[0], given.data, given.bytes = BATCH, values, x.nbytes
     phone.cpu.mem_write(tensor, bytes(given))
-    assert phone.call("edgeort_set_input", model, 0, tensor) == 0
-    assert phone.call("edgeort_run", model) == 0
-    assert phone.call("edgeort_output", model, 0, tensor) == 0
+    assert call("edgeort_set_input", model, 0, tensor) == 0
+    assert call("edgeort_run", model) == 0
+    assert call("edgeort_output", model, 0, tensor) == 0
     made = phone.tensor(tensor)
     y = np.frombuffer(bytes(phone.cpu.mem_read(made.data, made.bytes)), np.float32).reshape(made.dims[:2])
-    (want,) = edgeort.InferenceSession(plan[0]).run(None, {"x": x})
-    assert y.shape == (BATCH, 5) and same_bits(y, want)
+    (want,) = edgeort.InferenceSession(one.onnx).run(None, {"x": x})
+    assert y.shape == want.shape and same_bits(y, want)

@@ -109,7 +109,7 @@ public final class EdgeortModel implements AutoCloseable {
             held = given.clone();
             try {
                 for (int i = 0; i < held.length; ++i) {
-                    Native.setInput(handle, i, held[i].type.ordinal(), held[i].shape, held[i].data);
+                    Native.setInput(handle, i, held[i].type.code(), held[i].shape, held[i].data);
                 }
                 Native.run(handle);
                 return results();
@@ -190,14 +190,24 @@ public final class EdgeortModel implements AutoCloseable {
         List<Tensor> found = new ArrayList<>();
         for (int i = 0; i < outputs.size(); ++i) {
             TensorInfo info = TensorInfo.of(new byte[0], Native.form(handle, true, i));
-            ByteBuffer ours = Native.output(handle, i);
-            ByteBuffer copy = Tensor.allocate(ours == null ? 0 : ours.capacity());
-            if (ours != null) {
-                copy.put(ours);
-            }
-            copy.rewind();
-            found.add(new Tensor(info.type(), info.shape(), copy));
+            found.add(new Tensor(info.type(), info.shape(), info.type() == ElementType.STRING ? texts(i) : numbers(i)));
         }
         return found;
+    }
+
+    private ByteBuffer numbers(int output) {
+        ByteBuffer ours = Native.output(handle, output);
+        ByteBuffer copy = Tensor.allocate(ours == null ? 0 : ours.capacity());
+        if (ours != null) {
+            copy.put(ours);
+        }
+        copy.rewind();
+        return copy;
+    }
+
+    private ByteBuffer texts(int output) {
+        ByteBuffer copy = Tensor.allocate(Native.textBytes(handle, output));
+        Native.copyTexts(handle, output, copy);
+        return copy;
     }
 }

@@ -28,5 +28,9 @@ final class Native {
 
     static native ByteBuffer output(long model, int index);
 
+    static native long textBytes(long model, int index);
+
+    static native void copyTexts(long model, int index, ByteBuffer to);
+
     static native void toRgb(int[] colours, ByteBuffer rgb);
 }

@@ -4,7 +4,7 @@ import android.graphics.Bitmap;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
-/** Elements of one type, the last dimension densest, in a direct buffer of the machine's byte order. */
+/** Elements of one type, the last dimension densest, in a direct buffer of the machine's byte order: 2 GiB at most. */
 public final class Tensor {
     final ElementType type;
     final long[] shape;
@@ -14,13 +14,7 @@ public final class Tensor {
         this.type = type;
         this.shape = shape;
         this.data = data;
-        long bytes = type.bytes;
-        for (long dim : shape) {
-            if (dim < 0) {
-                throw new EdgeortException("a dimension is negative: " + dim);
-            }
-            bytes = multiplied(bytes, dim);
-        }
+        long bytes = multiplied(type.bytes, elements(shape));
         if (data.capacity() < bytes) {
             throw new EdgeortException("there are " + data.capacity() + " bytes; the shape needs " + bytes);
         }
@@ -47,10 +41,22 @@ public final class Tensor {
         return new Tensor(ElementType.INT64, shapeOf(values.length, shape), data);
     }
 
+    /** The strings, copied. */
+    public static Tensor of(String[] values, long... shape) {
+        long[] dims = shapeOf(values.length, shape);
+        if (elements(dims) != values.length) {
+            throw new EdgeortException("there are " + values.length + " strings; the shape needs " + elements(dims));
+        }
+        return new Tensor(ElementType.STRING, dims, Texts.packed(values));
+    }
+
     /** The bytes of a direct buffer from its position on, which a run reads in place: fill them anew for the next. */
     public static Tensor of(ElementType type, ByteBuffer data, long... shape) {
         if (!data.isDirect()) {
             throw new EdgeortException("the buffer is not direct: ByteBuffer.allocateDirect");
+        }
+        if (type == ElementType.STRING) {
+            throw new EdgeortException("strings are no bytes of a buffer: Tensor.of(String[], shape...)");
         }
         return new Tensor(type, shape.clone(), data.slice().order(ByteOrder.nativeOrder()));
     }
@@ -59,9 +65,9 @@ public final class Tensor {
     public static Tensor of(Bitmap picture) {
         int height = picture.getHeight();
         int width = picture.getWidth();
-        int[] colours = new int[Math.multiplyExact(height, width)];
+        ByteBuffer data = allocate(multiplied(3, multiplied(height, width)));
+        int[] colours = new int[height * width];
         picture.getPixels(colours, 0, width, 0, 0, width, height);
-        ByteBuffer data = allocate(multiplied(3, colours.length));
         Native.toRgb(colours, data);
         return new Tensor(ElementType.UINT8, new long[] {height, width, 3}, data);
     }
@@ -76,8 +82,11 @@ public final class Tensor {
         return shape.clone();
     }
 
-    /** The elements in memory, from the first on; writing there changes the tensor. */
+    /** The elements in memory, from the first on; writing there changes the tensor. Strings have none: strings(). */
     public ByteBuffer data() {
+        if (type == ElementType.STRING) {
+            throw new EdgeortException("the elements are STRING, no bytes of a buffer: strings()");
+        }
         ByteBuffer view = data.duplicate().order(ByteOrder.nativeOrder());
         view.clear();
         return view;
@@ -107,13 +116,22 @@ public final class Tensor {
         return found;
     }
 
+    /** The elements of a tensor of strings. */
+    public String[] strings() {
+        need(ElementType.STRING);
+        return Texts.unpacked(data, count());
+    }
+
     /** The same elements with 1 before the dimensions, where there is one more. */
     Tensor withRank(int rank) {
         return rank == shape.length ? this : new Tensor(type, new long[] {1, shape[0], shape[1], shape[2]}, data);
     }
 
     static ByteBuffer allocate(long bytes) {
-        return ByteBuffer.allocateDirect(Math.toIntExact(bytes)).order(ByteOrder.nativeOrder());
+        if (bytes > Integer.MAX_VALUE) {
+            throw new EdgeortException("a tensor of " + bytes + " bytes: a buffer of Java has " + Integer.MAX_VALUE + " at most");
+        }
+        return ByteBuffer.allocateDirect((int) bytes).order(ByteOrder.nativeOrder());
     }
 
     private static long[] shapeOf(int count, long[] shape) {
@@ -129,11 +147,18 @@ public final class Tensor {
     }
 
     private int count() {
+        return (int) elements(shape); // which the buffer has room for
+    }
+
+    private static long elements(long[] shape) {
         long count = 1;
         for (long dim : shape) {
-            count *= dim;
+            if (dim < 0) {
+                throw new EdgeortException("a dimension is negative: " + dim);
+            }
+            count = multiplied(count, dim);
         }
-        return Math.toIntExact(count);
+        return count;
     }
 
     private void need(ElementType wanted) {

@@ -17,11 +17,8 @@ public final class TensorInfo {
 
     /** As Native tells of it: UTF-8; element type, rank or -1, dimensions. */
     static TensorInfo of(byte[] name, long[] form) {
-        if (form[0] >= ElementType.values().length) {
-            throw new EdgeortException("the plan has inputs or outputs that are no numbers");
-        }
         long[] shape = form[1] < 0 ? null : Arrays.copyOfRange(form, 2, form.length);
-        return new TensorInfo(new String(name, StandardCharsets.UTF_8), ElementType.values()[(int) form[0]], shape);
+        return new TensorInfo(new String(name, StandardCharsets.UTF_8), ElementType.of(form[0]), shape);
     }
 
     /** The name that it has in the model. */

@@ -14,10 +14,12 @@ public enum EdgeortType: Int32, Sendable {
   case float64 = 9
   case uint32 = 10
   case uint64 = 11
+  case string = 23
 
-  /// Bytes of an element.
+  /// Bytes of an element in `data`; strings, which are not there, have none.
   public var size: Int {
     switch self {
+    case .string: return 0
     case .uint8, .int8, .bool: return 1
     case .uint16, .int16, .float16: return 2
     case .float32, .int32, .uint32: return 4
@@ -48,20 +50,18 @@ public struct EdgeortTensor: Equatable, Sendable {
   public let type: EdgeortType
   public let shape: [Int]
   public let data: Data
+  let texts: [String]
 
   /// Throws `EdgeortError.input` unless there are as many bytes as the shape needs.
   public init(type: EdgeortType, shape: [Int], data: Data) throws {
-    var (needed, isTooLarge) = (type.size, false)
-    for dim in shape {
-      let (product, overflow) = needed.multipliedReportingOverflow(by: dim)
-      (needed, isTooLarge) = (product, isTooLarge || overflow)
-    }
-    guard shape.allSatisfy({ $0 >= 0 }), !isTooLarge, data.count == needed else {
+    guard type != .string else { throw EdgeortError.input("strings are no bytes: EdgeortTensor([String], shape:)") }
+    guard data.count == EdgeortTensor.count(shape, of: type.size) else {
       throw EdgeortError.input("\(data.count) bytes are no \(type) of shape \(shape)")
     }
     self.type = type
     self.shape = shape
     self.data = data
+    texts = []
   }
 
   /// Throws `EdgeortError.input` unless there are as many values as the shape needs.
@@ -70,12 +70,39 @@ public struct EdgeortTensor: Equatable, Sendable {
     try self.init(type: Element.edgeortType, shape: shape, data: data)
   }
 
-  /// The elements. Throws `EdgeortError.input` when they are of another type.
+  /// Throws `EdgeortError.input` unless there are as many strings as the shape needs.
+  public init(_ values: [String], shape: [Int]) throws {
+    guard values.count == EdgeortTensor.count(shape, of: 1) else {
+      throw EdgeortError.input("\(values.count) strings are no tensor of shape \(shape)")
+    }
+    type = .string
+    self.shape = shape
+    data = Data()
+    texts = values
+  }
+
+  /// The strings, such as the labels of classes. Throws `EdgeortError.input` when the elements are numbers.
+  public func strings() throws -> [String] {
+    guard type == .string else { throw EdgeortError.input("the elements are \(type), not strings") }
+    return texts
+  }
+
+  /// The numbers. Throws `EdgeortError.input` when they are of another type.
   public func values<Element: EdgeortElement>(as element: Element.Type = Element.self) throws -> [Element] {
     guard Element.edgeortType == type else { throw EdgeortError.input("the elements are \(type), not \(Element.edgeortType)") }
     return [Element](unsafeUninitializedCapacity: data.count / type.size) { buffer, count in
       count = data.copyBytes(to: buffer) / type.size
     }
+  }
+
+  /// The elements of a shape, times the size of one; nil where no tensor has that shape.
+  private static func count(_ shape: [Int], of size: Int) -> Int? {
+    var (found, isTooLarge) = (size, shape.contains { $0 < 0 })
+    for dim in shape {
+      let (product, overflow) = found.multipliedReportingOverflow(by: dim)
+      (found, isTooLarge) = (product, isTooLarge || overflow)
+    }
+    return isTooLarge ? nil : found
   }
 }
 

@@ -39,8 +39,7 @@ final class PlanEngine: EdgeortEngine {
       var raw = edgeort_tensor()
       _ = edgeort_output(model, index, &raw)
       let value = try PlanEngine.value(raw)
-      let data = raw.data.map { Data(bytes: $0, count: raw.bytes) } ?? Data()
-      results[value.name] = try EdgeortTensor(type: value.type, shape: value.shape ?? [], data: data)
+      results[value.name] = try PlanEngine.tensor(raw, value)
     }
     return results
   }
@@ -54,11 +53,10 @@ final class PlanEngine: EdgeortEngine {
     guard tensor.shape.count <= Int(EDGEORT_MAX_RANK) else {
       throw EdgeortError.input("input \(value.name) has rank \(tensor.shape.count)")
     }
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(tensor.data.count, 1), alignment: 64)
-    tensor.data.withUnsafeBytes { if let from = $0.baseAddress { memory.copyMemory(from: from, byteCount: $0.count) } }
+    let memory = tensor.type == .string ? PlanEngine.packed(tensor.texts) : PlanEngine.copied(tensor.data)
     var raw = edgeort_tensor()
     raw.data = memory
-    raw.bytes = tensor.data.count
+    raw.bytes = tensor.type == .string ? tensor.texts.count * MemoryLayout<edgeort_string>.stride : tensor.data.count
     raw.dtype = tensor.type.rawValue
     raw.rank = Int32(tensor.shape.count)
     withUnsafeMutableBytes(of: &raw.dims) { bytes in
@@ -71,6 +69,43 @@ final class PlanEngine: EdgeortEngine {
     }
     memories[index]?.deallocate()
     memories[index] = memory
+  }
+
+  private static func copied(_ data: Data) -> UnsafeMutableRawPointer {
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(data.count, 1), alignment: 64)
+    data.withUnsafeBytes { if let from = $0.baseAddress { memory.copyMemory(from: from, byteCount: $0.count) } }
+    return memory
+  }
+
+  /// Strings as the runtime reads them: an entry for each, and behind the entries their UTF-8, in one memory.
+  private static func packed(_ texts: [String]) -> UnsafeMutableRawPointer {
+    let encoded = texts.map { Array($0.utf8) }
+    let stride = MemoryLayout<edgeort_string>.stride
+    let size = encoded.reduce(texts.count * stride) { $0 + $1.count }
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(size, 1), alignment: 64)
+    var place = memory + texts.count * stride
+    for (index, units) in encoded.enumerated() {
+      place.copyMemory(from: units, byteCount: units.count)
+      let entry = edgeort_string(data: UnsafePointer(place.assumingMemoryBound(to: CChar.self)), bytes: UInt64(units.count))
+      memory.storeBytes(of: entry, toByteOffset: index * stride, as: edgeort_string.self)
+      place += units.count
+    }
+    return memory
+  }
+
+  /// A copy of what a run made.
+  private static func tensor(_ raw: edgeort_tensor, _ value: EdgeortValue) throws -> EdgeortTensor {
+    let shape = value.shape ?? []
+    guard value.type == .string else {
+      let data = raw.data.map { Data(bytes: $0, count: raw.bytes) } ?? Data()
+      return try EdgeortTensor(type: value.type, shape: shape, data: data)
+    }
+    let stride = MemoryLayout<edgeort_string>.stride
+    let texts = (0..<raw.bytes / stride).map { index -> String in
+      let entry = raw.data!.load(fromByteOffset: index * stride, as: edgeort_string.self)
+      return String(decoding: UnsafeRawBufferPointer(start: entry.data, count: Int(entry.bytes)), as: UTF8.self)
+    }
+    return try EdgeortTensor(texts, shape: shape)
   }
 
   private typealias Describe = (OpaquePointer?, Int32, UnsafeMutablePointer<edgeort_tensor>?) -> Int32

@@ -11,12 +11,10 @@ from typing import Any
 
 from edgeort.bundle.reading import Bundle
 
-MODULE = "Edgeort"
-SOURCES = f"Sources/{MODULE}"
-RESOURCES = f"{SOURCES}/Resources"
 # What EdgeortType (EdgeortTensor.swift) has.
 TYPES = frozenset(
     ["float32", "uint8", "int8", "uint16", "int16", "int32", "int64", "bool", "float16", "float64", "uint32", "uint64"]
+    + ["string"]
 )
 _COMMON = ("EdgeortModel", "EdgeortPicture", "EdgeortTensor")
 _ENGINES = {"cpu": "PlanEngine", "coreml": "CoreMLEngine"}
@@ -27,12 +25,12 @@ _PACKAGE = """\
 import PackageDescription
 
 let package = Package(
-  name: "Edgeort",
+  name: "{module}",
   platforms: [.iOS("{min_os}")],
-  products: [.library(name: "Edgeort", targets: ["Edgeort"])],
+  products: [.library(name: "{module}", targets: ["{module}"])],
   targets: [
 {binary}    .target(
-      name: "Edgeort",{depends}
+      name: "{module}",{depends}
       resources: [.copy({resource}), .copy("PrivacyInfo.xcprivacy")])
   ]
 )
@@ -72,6 +70,27 @@ class Model:
     bundle: Bundle
 
     @property
+    def module(self) -> str:
+        """What Swift imports: `Edgeort_` and the model's name in lower case letters, digits and underscores."""
+        name = re.sub(r"[^a-z0-9]+", "_", self.name.lower()).strip("_")
+        return f"Edgeort_{name or 'model'}"
+
+    @property
+    def c_module(self) -> str:
+        """The module of edgeort.h."""
+        return f"C{self.module}"
+
+    @property
+    def sources(self) -> str:
+        """Where the module is in the package."""
+        return f"Sources/{self.module}"
+
+    @property
+    def resources(self) -> str:
+        """The folder of the model."""
+        return f"{self.sources}/Resources"
+
+    @property
     def is_plan(self) -> bool:
         """Whether our runtime runs it; else Core ML."""
         return self.bundle.manifest.provider == "cpu"
@@ -92,19 +111,21 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(map(int, text.split(".")))
 
 
-def sources(model: Model) -> list[Path]:
-    """The files of the module that stand here."""
-    names = (*_COMMON, _ENGINES[model.bundle.manifest.provider])
-    return [Path(__file__).with_name(f"{name}.swift") for name in names]
+def sources(model: Model) -> dict[str, str]:
+    """The files of the module that stand here, by name, with what they import called as it is in the package."""
+    names = (f"{name}.swift" for name in (*_COMMON, _ENGINES[model.bundle.manifest.provider]))
+    texts = {name: Path(__file__).with_name(name).read_text(encoding="utf-8") for name in names}
+    return {name: text.replace("import CEdgeort\n", f"import {model.c_module}\n") for name, text in texts.items()}
 
 
 def package_file(model: Model) -> str:
     """Package.swift."""
-    binary = '    .binaryTarget(name: "CEdgeort", path: "CEdgeort.xcframework"),\n'
+    binary = f'    .binaryTarget(name: "{model.c_module}", path: "{model.c_module}.xcframework"),\n'
     return _PACKAGE.format(
+        module=model.module,
         min_os=model.min_os,
         binary=binary if model.is_plan else "",
-        depends='\n      dependencies: ["CEdgeort"],' if model.is_plan else "",
+        depends=f'\n      dependencies: ["{model.c_module}"],' if model.is_plan else "",
         resource=literal(f"Resources/{model.file}"),
     )
 

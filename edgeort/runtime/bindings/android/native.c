@@ -92,6 +92,32 @@ static jobject form(JNIEnv* env, jobject self, jlong handle, jboolean output, ji
   return found;
 }
 
+// What the elements of a shape are, or -1 where they are more than a buffer has.
+static int64_t elements_of(const edgeort_tensor* tensor) {
+  int64_t n = 1;
+  for (int32_t d = 0; d < tensor->rank; ++d) {
+    const int64_t dim = tensor->dims[d];
+    if (dim < 0 || (dim && n > INT32_MAX / dim)) return -1;
+    n *= dim;
+  }
+  return n;
+}
+
+// Notes in the entries of Texts.java where their strings are; nonzero where those are not all in the buffer.
+static int point_texts(edgeort_tensor* tensor) {
+  edgeort_string* entries = tensor->data;
+  const int64_t n = elements_of(tensor);
+  if (n < 0 || (uint64_t)n > tensor->bytes / sizeof(edgeort_string)) return 1;
+  const char* text = (const char*)(entries + n);
+  uint64_t left = tensor->bytes - (uint64_t)n * sizeof(edgeort_string);
+  for (int64_t i = 0; i < n; ++i) {
+    if (entries[i].bytes > left) return 1;
+    entries[i].data = text;
+    text += entries[i].bytes, left -= entries[i].bytes;
+  }
+  return 0;
+}
+
 // Gives an input the data of a direct buffer, which is read in place until the next run ends.
 static void set_input(JNIEnv* env, jobject self, jlong handle, jint index, jint type, jobject shape, jobject buffer) {
   (void)self;
@@ -100,6 +126,7 @@ static void set_input(JNIEnv* env, jobject self, jlong handle, jint index, jint 
   jni_get_longs(env, shape, 0, tensor.rank, (jlong*)tensor.dims);
   tensor.data = jni_buffer_data(env, buffer);
   tensor.bytes = (size_t)jni_buffer_bytes(env, buffer);
+  if (type == EDGEORT_STRING && point_texts(&tensor)) return fail(env, "the strings of an input end beyond their buffer");
   int is_empty = 0;
   for (int32_t d = 0; d < tensor.rank; ++d) is_empty |= tensor.dims[d] == 0;
   if (!is_empty && (!tensor.data || !tensor.bytes)) return fail(env, "the data of an input must be in a direct buffer");
@@ -116,7 +143,34 @@ static jobject output(JNIEnv* env, jobject self, jlong handle, jint index) {
   (void)self;
   edgeort_tensor tensor;
   if (describe(handle, 1, index, &tensor)) return fail(env, "there is no such output"), NULL;
+  if (tensor.bytes > INT32_MAX) return fail(env, "an output has more than the 2 GiB that a buffer of Java holds"), NULL;
   return tensor.bytes ? jni_new_buffer(env, tensor.data, (jlong)tensor.bytes) : NULL;
+}
+
+// What the strings of an output take as Texts.java has them.
+static jlong text_bytes(JNIEnv* env, jobject self, jlong handle, jint index) {
+  (void)self;
+  edgeort_tensor tensor;
+  if (describe(handle, 1, index, &tensor)) return fail(env, "there is no such output"), 0;
+  const edgeort_string* entries = tensor.data;
+  uint64_t bytes = tensor.bytes;
+  for (size_t i = 0; i < tensor.bytes / sizeof(*entries); ++i) bytes += entries[i].bytes;
+  return (jlong)bytes;
+}
+
+static void copy_texts(JNIEnv* env, jobject self, jlong handle, jint index, jobject buffer) {
+  (void)self;
+  edgeort_tensor tensor;
+  if (describe(handle, 1, index, &tensor)) return fail(env, "there is no such output");
+  if (!tensor.bytes) return;
+  const edgeort_string* entries = tensor.data;
+  char* to = jni_buffer_data(env, buffer);
+  char* text = to + tensor.bytes;
+  memcpy(to, entries, tensor.bytes);
+  for (size_t i = 0; i < tensor.bytes / sizeof(*entries); ++i) {
+    memcpy(text, entries[i].data, (size_t)entries[i].bytes);
+    text += entries[i].bytes;
+  }
 }
 
 // Colours as Android has them, 0xAARRGGBB, into bytes of red, green and blue.
@@ -149,6 +203,8 @@ JNI_EXPORT jint JNI_OnLoad(JavaVM* vm, void* reserved) {
       {"setInput", "(JII[JLjava/nio/ByteBuffer;)V", (void*)(uintptr_t)set_input},
       {"run", "(J)V", (void*)(uintptr_t)run},
       {"output", "(JI)Ljava/nio/ByteBuffer;", (void*)(uintptr_t)output},
+      {"textBytes", "(JI)J", (void*)(uintptr_t)text_bytes},
+      {"copyTexts", "(JILjava/nio/ByteBuffer;)V", (void*)(uintptr_t)copy_texts},
       {"toRgb", "([ILjava/nio/ByteBuffer;)V", (void*)(uintptr_t)to_rgb},
   };
   JNIEnv* env;

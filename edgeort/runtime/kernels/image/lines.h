@@ -27,7 +27,7 @@ struct Taps {
 };
 
 // One line of `channels` interleaved bytes to count * channels numbers: bytes, i32 (linear, bicubic, whole) or f32 (area). All taps lie
-// within the line, behind which `spare` more bytes may be read.
+// within the line, behind which `spare` more bytes may be read. Four bytes behind the numbers may be written.
 using AcrossFn = void (*)(const u8* line, i64 spare, const Taps& taps, int channels, void* out);
 // `used` lines, by weight, to one of n bytes. `pixels`: of whole, how many are in a mean, and whether these are 2 by 2.
 struct Column {

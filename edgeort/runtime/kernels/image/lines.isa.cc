@@ -10,6 +10,7 @@ constexpr int kStep = 2 * kLanes;  // elements of a column pass that are under w
 using Ints = Vec<i32, kStep>;
 using Floats = Vec<f32, kStep>;
 using Quad = Vec<i32, 4>;
+using Share = Vec<f32, 4>;
 using QuadBytes = Vec<u8, 4>;
 
 template <class V>
@@ -23,76 +24,103 @@ EDGEORT_INLINE u8 byte_of(i32 x) { return static_cast<u8>(x < 0 ? 0 : x > 255 ? 
 
 // ---- along a line ----------------------------------------------------------------------------------------------
 
-// Sums of one output pixel, in lanes. `quads`: four bytes may be read at each tap.
-template <int kChannels>
-EDGEORT_INLINE Quad sum_at(const u8* at, const i32* weight, i64 used, bool quads) {
-  Quad sum = {};
-  if (kChannels > 1 && quads) {
+// A pixel's numbers are stored as four: what is too many the next pixel writes over, and behind the last one there is room.
+EDGEORT_INLINE void put(u8* to, Quad sum) {
+  store(to, __builtin_convertvector(limited((sum + (1 << (kPillowBits - 1))) >> kPillowBits, 0, 255), QuadBytes));
+}
+EDGEORT_INLINE void put(i32* to, Quad sum) { store(to, sum); }
+EDGEORT_INLINE void put(u8* to, i32 sum) { *to = byte_of((sum + (1 << (kPillowBits - 1))) >> kPillowBits); }
+EDGEORT_INLINE void put(i32* to, i32 sum) { *to = sum; }
+
+// The first pixels, of which four bytes may be read at each tap; returns how many. kTaps: as many as all have, or 0.
+template <int kChannels, int kTaps, class T>
+i64 quad_sums(const u8* line, i64 end, const Taps& taps, T* out) {
+  const i64 count = taps.count;
+  for (i64 i = 0; i < count; ++i) {
+    const u8* at = line + taps.first[i] * i64{kChannels};
+    const i32* weight = static_cast<const i32*>(taps.weight) + i * taps.taps;
+    const i64 used = kTaps ? kTaps : taps.used[i];
+    if (at - line + (used - 1) * kChannels + 4 > end) return i;
+    Quad sum = {};
     for (i64 t = 0; t < used; ++t) sum += __builtin_convertvector((load_as<QuadBytes>(at + t * kChannels)), Quad) * (Quad{} + weight[t]);
-    return sum;
+    put(out + i * kChannels, sum);
   }
-  for (i64 t = 0; t < used; ++t) {
-    for (int c = 0; c < kChannels; ++c) sum[c] += weight[t] * at[t * kChannels + c];
-  }
-  return sum;
+  return count;
 }
 
-template <int kChannels, bool kBytes>
-void sums(const u8* line, i64 spare, const Taps& taps, void* out) {
+template <int kChannels, class T>
+void sums(const u8* line, i64 spare, const Taps& taps, T* out) {
   const i64 end = taps.inputs * kChannels + spare;
-  for (i64 i = 0; i < taps.count; ++i) {
-    const i64 begin = taps.first[i] * i64{kChannels}, used = taps.used[i];
-    const bool quads = begin + (used - 1) * kChannels + 4 <= end;
-    const Quad sum = sum_at<kChannels>(line + begin, static_cast<const i32*>(taps.weight) + i * taps.taps, used, quads);
-    for (int c = 0; c < kChannels; ++c) {
-      if (kBytes) {
-        static_cast<u8*>(out)[i * kChannels + c] = byte_of((sum[c] + (1 << (kPillowBits - 1))) >> kPillowBits);
-      } else {
-        static_cast<i32*>(out)[i * kChannels + c] = sum[c];
-      }
+  i64 i = 0;
+  if (kChannels > 1) {  // weights that are not used are 0
+    i = taps.taps == 2   ? quad_sums<kChannels, 2>(line, end, taps, out)
+        : taps.taps == 4 ? quad_sums<kChannels, 4>(line, end, taps, out)
+                         : quad_sums<kChannels, 0>(line, end, taps, out);
+  }
+  for (; i < taps.count; ++i) {
+    const u8* at = line + taps.first[i] * i64{kChannels};
+    const i32* weight = static_cast<const i32*>(taps.weight) + i * taps.taps;
+    i32 sum[kChannels] = {};
+    for (i64 t = 0; t < taps.used[i]; ++t) {
+      for (int c = 0; c < kChannels; ++c) sum[c] += weight[t] * at[t * kChannels + c];
     }
+    for (int c = 0; c < kChannels; ++c) put(out + i * kChannels + c, sum[c]);
   }
 }
 
-template <bool kBytes>
+template <class T>
 void across_sums(const u8* line, i64 spare, const Taps& taps, int channels, void* out) {
-  if (channels == 1) return sums<1, kBytes>(line, spare, taps, out);
-  if (channels == 3) return sums<3, kBytes>(line, spare, taps, out);
-  sums<4, kBytes>(line, spare, taps, out);
+  T* to = static_cast<T*>(out);
+  if (channels == 1) return sums<1>(line, spare, taps, to);
+  if (channels == 3) return sums<3>(line, spare, taps, to);
+  sums<4>(line, spare, taps, to);
 }
 
 template <int kChannels>
-void copies(const u8* line, const Taps& taps, u8* out) {
-  for (i64 i = 0; i < taps.count; ++i) {
-    for (int c = 0; c < kChannels; ++c) out[i * kChannels + c] = line[taps.first[i] * i64{kChannels} + c];
+void copies(const u8* line, i64 spare, const Taps& taps, u8* out) {
+  constexpr int kMoved = kChannels == 3 ? 4 : kChannels;
+  const i64 end = taps.inputs * kChannels + spare;
+  i64 i = 0;
+  for (; i < taps.count && taps.first[i] * i64{kChannels} + kMoved <= end; ++i) {
+    __builtin_memcpy(out + i * kChannels, line + taps.first[i] * i64{kChannels}, kMoved);
   }
+  for (; i < taps.count; ++i) __builtin_memcpy(out + i * kChannels, line + taps.first[i] * i64{kChannels}, kChannels);
 }
 
-void across_nearest(const u8* line, i64, const Taps& taps, int channels, void* out) {
+void across_nearest(const u8* line, i64 spare, const Taps& taps, int channels, void* out) {
   u8* bytes = static_cast<u8*>(out);
-  if (channels == 1) return copies<1>(line, taps, bytes);
-  if (channels == 3) return copies<3>(line, taps, bytes);
-  copies<4>(line, taps, bytes);
+  if (channels == 1) return copies<1>(line, spare, taps, bytes);
+  if (channels == 3) return copies<3>(line, spare, taps, bytes);
+  copies<4>(line, spare, taps, bytes);
 }
 
 template <int kChannels>
-void shares(const u8* line, const Taps& taps, f32* out) {
+void shares(const u8* line, i64 spare, const Taps& taps, f32* out) {
+  const i64 end = taps.inputs * kChannels + spare;
   for (i64 i = 0; i < taps.count; ++i) {
     const f32* weight = static_cast<const f32*>(taps.weight) + i * taps.taps;
     const u8* at = line + taps.first[i] * i64{kChannels};
+    const i64 used = taps.used[i];
+    if (kChannels > 1 && at - line + (used - 1) * kChannels + 4 <= end) {
+      Share sum = {};
+      for (i64 t = 0; t < used; ++t)
+        sum += (Share{} + weight[t]) * __builtin_convertvector((load_as<QuadBytes>(at + t * kChannels)), Share);
+      store(out + i * kChannels, sum);
+      continue;
+    }
     f32 sum[kChannels] = {};
-    for (i64 t = 0; t < taps.used[i]; ++t) {
+    for (i64 t = 0; t < used; ++t) {
       for (int c = 0; c < kChannels; ++c) sum[c] += weight[t] * static_cast<f32>(at[t * kChannels + c]);
     }
     for (int c = 0; c < kChannels; ++c) out[i * kChannels + c] = sum[c];
   }
 }
 
-void across_area(const u8* line, i64, const Taps& taps, int channels, void* out) {
+void across_area(const u8* line, i64 spare, const Taps& taps, int channels, void* out) {
   f32* floats = static_cast<f32*>(out);
-  if (channels == 1) return shares<1>(line, taps, floats);
-  if (channels == 3) return shares<3>(line, taps, floats);
-  shares<4>(line, taps, floats);
+  if (channels == 1) return shares<1>(line, spare, taps, floats);
+  if (channels == 3) return shares<3>(line, spare, taps, floats);
+  shares<4>(line, spare, taps, floats);
 }
 
 // ---- down columns ----------------------------------------------------------------------------------------------
@@ -169,11 +197,11 @@ void down_whole(const Column& column, u8* out) {
 
 }  // namespace
 
-EDGEORT_KERNEL(LineKernels, image_pillow, {across_sums<true>, down_pillow})
-EDGEORT_KERNEL(LineKernels, image_linear, {across_sums<false>, down_linear})
-EDGEORT_KERNEL(LineKernels, image_bicubic, {across_sums<false>, down_bicubic})
+EDGEORT_KERNEL(LineKernels, image_pillow, {across_sums<u8>, down_pillow})
+EDGEORT_KERNEL(LineKernels, image_linear, {across_sums<i32>, down_linear})
+EDGEORT_KERNEL(LineKernels, image_bicubic, {across_sums<i32>, down_bicubic})
 EDGEORT_KERNEL(LineKernels, image_nearest, {across_nearest, down_nearest})
 EDGEORT_KERNEL(LineKernels, image_area, {across_area, down_area})
-EDGEORT_KERNEL(LineKernels, image_whole, {across_sums<false>, down_whole})
+EDGEORT_KERNEL(LineKernels, image_whole, {across_sums<i32>, down_whole})
 
 }  // namespace edgeort

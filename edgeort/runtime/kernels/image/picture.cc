@@ -20,6 +20,7 @@ namespace {
 constexpr i64 kMostSide = i64{1} << 20;     // of a picture
 constexpr i64 kMostResized = i64{1} << 28;  // of what it becomes before the crop
 constexpr i64 kGrain = 8;                   // lines of the result that a task has at least
+constexpr i64 kSpareBytes = 4;              // behind a line between the passes, which may be written
 constexpr int kLumaBits = 16;               // of the weights that make grey of colours
 
 struct State {
@@ -129,7 +130,7 @@ Status prepare_lines(Prepare& p, const PictureParams& params, State& s) {
   s.four = s.down.taps == 2 && s.across.taps == 2;
   s.columns_first = filter.columns_first;
   const i64 width = s.columns_first ? x.dims[1] : s.columns;  // of what lies between the passes
-  s.pitch = round_up(width * s.worked * element_size(filter.arithmetic), 64);
+  s.pitch = round_up(width * s.worked * element_size(filter.arithmetic) + kSpareBytes, 64);
   s.ring = static_cast<u64>(round_up(s.down.taps * static_cast<i64>(sizeof(void*)), 64));
   s.line = s.ring + static_cast<u64>(s.down.taps) * static_cast<u64>(s.pitch);
   s.result = s.line + (s.gray || s.columns_first ? static_cast<u64>(round_up(x.dims[1] * s.worked + 8, 64)) : 0);
@@ -218,6 +219,20 @@ class Ring {
   i64 made_ = 0;  // the next line that is
 };
 
+// n entries of a table, for levels `apart` bytes from each other, to places `step` from each other. Nothing overlaps: else each store
+// would have the compiler read again what the loop goes by.
+template <class T>
+void look_up(const T* __restrict levels, const u8* __restrict from, i64 apart, i64 n, T flip, T* __restrict to, i64 step) {
+  const auto entries = [&](i64 apart, i64 step) __attribute__((always_inline)) {
+#pragma clang loop unroll_count(8)
+    for (i64 x = 0; x < n; ++x) to[x * step] = static_cast<T>(levels[from[x * apart]] + flip);
+  };
+  if (step > 1) return entries(apart, step);
+  if (apart == 1) return entries(1, 1);
+  if (apart == 3) return entries(3, 1);
+  entries(4, 1);
+}
+
 // Lines [begin, end) of the result: a table's entry of each level, planes apart or channels together.
 template <class T>
 void write_lines(const Run& r, const State& s, i64 begin, i64 end, Ring& ring) {
@@ -237,7 +252,7 @@ void write_lines(const Run& r, const State& s, i64 begin, i64 end, Ring& ring) {
       const i64 left = inside ? s.x : width, right = inside ? s.x + s.columns : width;
       const u8* from = inside ? line + params.map[c] : nullptr;
       for (i64 x = 0; x < left; ++x) to[x * step] = border;
-      for (i64 x = left; x < right; ++x) to[x * step] = static_cast<T>(levels[from[(x - left) * s.worked]] + flip);
+      if (inside) look_up(levels, from, s.worked, right - left, flip, to + left * step, step);
       for (i64 x = right; x < width; ++x) to[x * step] = border;
     }
   }

@@ -5,6 +5,7 @@ import edgeort.m.ElementType;
 import edgeort.m.Tensor;
 import java.io.File;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -35,6 +36,12 @@ public final class Main {
                     print("picture", model.runAsync(new Bitmap(2, colours)).get());
                 }
                 break;
+            case "strings":
+                try (EdgeortModel model = EdgeortModel.open(context)) {
+                    System.out.println(model.inputs() + " " + model.outputs());
+                    strings(model);
+                }
+                break;
             case "view":
                 try (EdgeortModel model = EdgeortModel.open(context, 1)) {
                     System.out.println("view: " + isKept(model.runHere(passing())));
@@ -46,6 +53,32 @@ public final class Main {
             default:
                 together(context);
         }
+    }
+
+    /** What goes in comes out, as a view and joined; and goes in again. */
+    private static void strings(EdgeortModel model) {
+        String[] texts = {"caf\u00e9", "", "\ud83d\ude80 \u65e5\u672c", "nul\u0000inside", "a", "b"};
+        List<Tensor> first = model.runHere(Tensor.of(texts, 2, 3));
+        for (Tensor output : model.runHere(first.get(0))) {
+            boolean same = Arrays.equals(output.shape(), new long[] {2, 3});
+            System.out.println(output.type() + " " + same + " " + hex(output.strings()));
+        }
+        System.out.println("none: " + model.runHere(Tensor.of(new String[0], 0, 3)).get(0).strings().length);
+        attempt("no numbers", () -> first.get(0).floats());
+        attempt("numbers for strings", () -> model.runHere(Tensor.of(new int[6], 2, 3)));
+    }
+
+    /** UTF-8, so that it is the same whatever the terminal's encoding. */
+    private static String hex(String[] texts) {
+        StringBuilder text = new StringBuilder();
+        for (String one : texts) {
+            text.append(text.length() == 0 ? "" : " ").append('<');
+            for (byte unit : one.getBytes(StandardCharsets.UTF_8)) {
+                text.append(String.format("%02x", unit));
+            }
+            text.append('>');
+        }
+        return text.toString();
     }
 
     /** A tensor that nobody holds but who is given it, and as much that nobody holds at all. */
@@ -83,6 +116,12 @@ public final class Main {
         attempt("too short", () -> Tensor.of(VALUES, 2, 8));
         attempt("negative", () -> Tensor.of(VALUES, -1, 8));
         attempt("overflow", () -> Tensor.of(VALUES, 1L << 40, 1L << 40));
+        attempt("2 GiB", () -> Tensor.of(new Bitmap(1 << 15, 21846, null)));
+        attempt("2^34 pixels", () -> Tensor.of(new Bitmap(1 << 17, 1 << 17, null)));
+        attempt("few strings", () -> Tensor.of(new String[] {"a long one", "another long one"}, 3));
+        attempt("bytes as strings", () -> Tensor.of(ElementType.STRING, ByteBuffer.allocateDirect(32), 2));
+        attempt("strings as bytes", () -> Tensor.of(new String[] {"a"}).data());
+        attempt("strings for numbers", () -> model.runHere(Tensor.of("a b c d e f g h".split(" "), 1, 8)));
         attempt("not direct", () -> Tensor.of(ElementType.FLOAT32, ByteBuffer.allocate(32), 1, 8));
         ByteBuffer odd = ByteBuffer.allocateDirect(33);
         odd.position(1);

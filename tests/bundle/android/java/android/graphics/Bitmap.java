@@ -2,10 +2,16 @@ package android.graphics;
 
 public class Bitmap {
     private final int width;
+    private final int height;
     private final int[] pixels;
 
     public Bitmap(int width, int[] pixels) {
+        this(width, pixels.length / width, pixels);
+    }
+
+    public Bitmap(int width, int height, int[] pixels) {
         this.width = width;
+        this.height = height;
         this.pixels = pixels;
     }
 
@@ -14,7 +20,7 @@ public class Bitmap {
     }
 
     public int getHeight() {
-        return pixels.length / width;
+        return height;
     }
 
     public void getPixels(int[] to, int offset, int stride, int x, int y, int width, int height) {

@@ -68,9 +68,9 @@ class MainActivity : Activity() {
 
     private suspend fun classify(taken: Bitmap) {
         picture.setImageBitmap(taken)
-        val scores = opened().run(taken)[0].floats()
-        val best = scores.indices.sortedByDescending { scores[it] }.take(3)
-        answer.text = best.joinToString("\n") { "class $it: ${scores[it]}" }
+        val (label, score) = opened().run(taken)
+        val scores = score.floats()
+        answer.text = label.strings().withIndex().joinToString("\n") { (at, name) -> "$name: ${scores[at]}" }
     }
 
     private suspend fun opened(): EdgeortModel =
