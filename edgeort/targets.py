@@ -64,7 +64,8 @@ _WIN: dict[str, Any] = {"library": "edgeort.dll", "exe": "edgeort_bench.exe", "l
 _EXPORTS = (
     "edgeort_abi", "edgeort_open_memory", "edgeort_input_count", "edgeort_output_count", "edgeort_input",
     "edgeort_output", "edgeort_set_input", "edgeort_run", "edgeort_last_error", "edgeort_get_stats",
-    "edgeort_get_node", "aligned_alloc", "free",
+    "edgeort_get_node", "edgeort_arriving_size", "edgeort_open_arriving", "edgeort_run_arriving",
+    "aligned_alloc", "free",
 )  # fmt: skip
 _STACK = ("-Wl,--gc-sections", "-Wl,-z,stack-size=1048576")
 _WASM: dict[str, Any] = {

@@ -58,7 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (posix_memalign(&image, kAlignment, size ? size : 1) != 0) abort();  // its end is a sanitizer's
   if (size) memcpy(image, data, size);
   Plan plan;
-  if (!read_plan(static_cast<u8*>(image), size, &plan)) {
+  if (!read_plan(static_cast<u8*>(image), size, size, &plan)) {
     volatile u64 found = read_all(plan);
     static_cast<void>(found);
     const std::unique_ptr<u8[]> ready(new u8[plan.n_tensors]);
