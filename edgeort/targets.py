@@ -68,11 +68,13 @@ _EXPORTS = (
     "aligned_alloc", "free",
 )  # fmt: skip
 _STACK = ("-Wl,--gc-sections", "-Wl,-z,stack-size=1048576")
+# A page makes the memory, for the plan lies in it: behind these pages, OWN_PAGES of runtime/javascript/engine.js.
+_MEMORY = ("-Wl,--import-memory", f"-Wl,--initial-memory={64 << 16}")
 _WASM: dict[str, Any] = {
     "library": "edgeort.wasm",
     "exe": "edgeort_bench.wasm",
     "cpu": LEVELS["wasm"],
-    "library_flags": (*_STACK, "-Wl,--no-entry", *(f"-Wl,--export={name}" for name in _EXPORTS)),
+    "library_flags": (*_STACK, *_MEMORY, "-Wl,--no-entry", *(f"-Wl,--export={name}" for name in _EXPORTS)),
     "exe_flags": _STACK,
     "linked_as": ("-mexec-model=reactor",),
     "is_wasm": True,

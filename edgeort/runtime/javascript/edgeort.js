@@ -9,7 +9,7 @@
 // Under a content security policy, "script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'" is all that it needs.
 import { EdgeortError } from "./errors.js";
 import { DTYPES, given, isPicture, pixelsOf } from "./feeds.js";
-import { Engine, Growing } from "./engine.js";
+import { Engine, Memory } from "./engine.js";
 import { chunksOf, codeOf, guessOf, hasRelaxedSimd, planOf, sourcesOf, turn } from "./sources.js";
 
 export { EdgeortError, hasRelaxedSimd };
@@ -33,13 +33,12 @@ export class Model {
   #inputs;
   #outputs;
   #options; // of Model.open
-  #plan; // its bytes in the memory
-  #held = []; // those that came before the code
-  #guess; // how many will come
-  #total = 0; // how many it says there are
+  #memory;
+  #total = 0; // bytes that the plan says it has
   #needed = 1; // how many there have to be until it can be opened
   #loaded; // a promise
   #whole = false; // it is kept
+  #failed; // or the error that it is broken by
   #opened; // tells Model.open
   #waiting; // the run that waits for weights: { good, bad, needed }
   #wake = () => {}; // who waits for bytes
@@ -53,9 +52,10 @@ export class Model {
     const model = new Model();
     model.#options = { profile, streaming };
     const opened = new Promise((good) => (model.#opened = good));
-    const started = codeOf(wasm).then((code) => model.#start(code));
-    model.#loaded = planOf(plan).then((origin) => model.#receive(origin, started));
-    model.#loaded.catch((error) => model.#waiting?.bad(error));
+    const origin = planOf(plan).then((found) => model.#prepare(found));
+    const started = Promise.all([codeOf(wasm), origin]).then(([code]) => model.#start(code));
+    model.#loaded = origin.then((found) => model.#receive(found, started));
+    model.#loaded.catch((error) => model.#fail(error));
     try {
       await started;
       await (streaming ? Promise.race([opened, model.#loaded]) : model.#loaded);
@@ -83,15 +83,15 @@ export class Model {
 
   /** Bytes of weights and of activations, the number of nodes, and which code runs: "wasm" or "wasm_relaxed". */
   get stats() {
-    const at = this.#scratch, engine = this.#engine;
+    const at = this.#scratch;
     this.#call("edgeort_get_stats", at);
-    const view = engine.view();
+    const view = this.#memory.view();
     return {
       weightsBytes: view.getUint32(at + STATS.weights, true),
       arenaBytes: view.getUint32(at + STATS.arena, true),
-      memoryBytes: engine.memoryBytes,
+      memoryBytes: this.#memory.length,
       nodes: view.getInt32(at + STATS.nodes, true),
-      level: engine.text(view.getUint32(at + STATS.isa, true)),
+      level: this.#memory.text(view.getUint32(at + STATS.isa, true)),
     };
   }
 
@@ -106,6 +106,7 @@ export class Model {
   /** The same while weights are coming: each layer once its own are there. Later it is `run`. */
   async runStreaming(feeds) {
     if (this.#waiting) await this.#loaded;
+    if (this.#failed) throw this.#failed;
     if (this.#whole || this.#closed) return this.run(feeds);
     this.#give(feeds);
     return new Promise((good, bad) => {
@@ -116,12 +117,12 @@ export class Model {
 
   /** Of each node: { name, op, ms, skipped }, ms over all runs; of a model that was opened with { profile: true }. */
   profile() {
-    const rows = [], at = this.#scratch, engine = this.#engine;
+    const rows = [], at = this.#scratch;
     for (let index = 0; this.#call("edgeort_get_node", index, at) === 0; ++index) {
-      const view = engine.view();
+      const view = this.#memory.view();
       rows.push({
-        name: engine.text(view.getUint32(at + NODE.name, true)),
-        op: engine.text(view.getUint32(at + NODE.op, true)),
+        name: this.#memory.text(view.getUint32(at + NODE.name, true)),
+        op: this.#memory.text(view.getUint32(at + NODE.op, true)),
         ms: Number(view.getBigUint64(at + NODE.ns, true)) / 1e6,
         skipped: view.getInt32(at + NODE.skipped, true) !== 0,
       });
@@ -137,10 +138,20 @@ export class Model {
     this.#wake();
   }
 
+  #prepare(origin) {
+    this.#memory = new Memory(guessOf(origin));
+    return origin;
+  }
+
+  #fail(error) {
+    this.#failed = error;
+    this.#waiting?.bad(error);
+  }
+
   async #start(code) {
-    this.#engine = await Engine.start(code);
-    this.#scratch = this.#engine.allocate(ERROR_BYTES + OPTIONS.size + 4);
-    const options = this.#scratch + ERROR_BYTES, view = this.#engine.view();
+    this.#engine = await Engine.start(code, this.#memory);
+    this.#scratch = this.#memory.scratch;
+    const options = this.#scratch + ERROR_BYTES, view = this.#memory.view();
     view.setInt32(options + OPTIONS.threads, 1, true);
     view.setInt32(options + OPTIONS.profile, this.#options.profile ? 1 : 0, true);
     view.setUint32(options + OPTIONS.isa, 0, true);
@@ -150,13 +161,12 @@ export class Model {
   // Brings the plan's bytes to their place as they come, and meanwhile runs what can.
   async #receive(origin, started) {
     const chunks = chunksOf(origin);
-    this.#guess = guessOf(origin);
     for (;;) {
       let chunk;
       const reading = chunks.next().then((found) => (chunk = found), (error) => (chunk = { error }));
       while (!chunk && !this.#closed) {
-        this.#settle();
-        if (this.#step()) await turn();
+        this.#openEarly();
+        if (this.#step() || this.#memory.touch()) await turn();
         else await Promise.race([reading, new Promise((good) => (this.#wake = good))]);
       }
       if (this.#closed) {
@@ -165,45 +175,36 @@ export class Model {
       }
       if (chunk.error) throw new EdgeortError(`the plan cannot be fetched: ${chunk.error.message}`, { cause: chunk.error });
       if (chunk.done) break;
-      if (this.#engine) this.#take(chunk.value);
-      else this.#held.push(chunk.value.slice());
+      if (this.#model && this.#memory.size + chunk.value.length > this.#total) throw new EdgeortError("the plan is longer than it says");
+      this.#memory.append(chunk.value);
     }
     await started;
     this.#finish();
   }
 
   #finish() {
-    this.#settle();
-    if (!this.#model) this.#open("edgeort_open_memory", [this.#plan.size]);
-    else if (this.#plan.size < this.#total) throw new EdgeortError("the plan is truncated");
-    if (!this.#model) throw new EdgeortError(this.#engine.text(this.#scratch));
+    if (!this.#model) this.#open("edgeort_open_memory", [this.#memory.size]);
+    else if (this.#memory.size < this.#total) throw new EdgeortError("the plan is truncated");
+    if (!this.#model) throw new EdgeortError(this.#memory.text(this.#scratch));
     while (this.#step());
     this.#whole = true;
   }
 
-  // Takes what was held; opens the plan if enough of it is there.
-  #settle() {
-    if (!this.#engine) return;
-    this.#plan ??= new Growing(this.#engine, this.#guess);
-    for (const value of this.#held.splice(0)) this.#take(value);
-    const plan = this.#plan, engine = this.#engine;
-    if (!this.#options.streaming || this.#model || plan.size < this.#needed) return;
-    this.#total = engine.call("edgeort_arriving_size", plan.at, plan.size) >>> 0;
-    if (plan.size >= this.#total) return; // what is wrong with it is said when all is there
-    plan.reserve(this.#total); // from now on it stays where it is
+  // Opens the plan if enough of it is there.
+  #openEarly() {
+    const memory = this.#memory;
+    if (!this.#options.streaming || !this.#engine || this.#model || memory.size < this.#needed) return;
+    this.#total = this.#engine.call("edgeort_arriving_size", memory.at, memory.size) >>> 0;
+    if (memory.size >= this.#total) return; // what is wrong with it is said when all is there
+    memory.reserve(this.#total);
     const needed = this.#scratch + ERROR_BYTES + OPTIONS.size;
-    this.#open("edgeort_open_arriving", [this.#total, plan.size], needed);
-    this.#needed = engine.view().getUint32(needed, true);
-    if (!this.#model && !this.#needed) throw new EdgeortError(engine.text(this.#scratch));
-  }
-
-  #take(value) {
-    if (this.#model && this.#plan.size + value.length > this.#total) throw new EdgeortError("the plan is longer than it says");
-    this.#plan.append(value);
+    this.#open("edgeort_open_arriving", [this.#total, memory.size], needed);
+    this.#needed = memory.view().getUint32(needed, true);
+    if (!this.#model && !this.#needed) throw new EdgeortError(memory.text(this.#scratch));
   }
 
   #open(name, sizes, ...rest) {
-    this.#model = this.#engine.call(name, this.#plan.at, ...sizes, this.#scratch + ERROR_BYTES, this.#scratch, ...rest);
+    this.#model = this.#engine.call(name, this.#memory.at, ...sizes, this.#scratch + ERROR_BYTES, this.#scratch, ...rest);
     if (!this.#model) return;
     this.#inputs = Array.from({ length: this.#call("edgeort_input_count") }, (_, index) => {
       this.#call("edgeort_input", index, this.#scratch);
@@ -219,7 +220,7 @@ export class Model {
 
   // Runs nodes of the run that waits, for a moment. Whether more can run now.
   #step() {
-    const run = this.#waiting, here = this.#plan?.size;
+    const run = this.#waiting, here = this.#memory.size;
     if (!run || run.needed > here) return false;
     const until = performance.now() + STEP_MS;
     do run.needed = this.#call("edgeort_run_arriving", here) >>> 0;
@@ -237,10 +238,10 @@ export class Model {
 
   // The tensor in the scratch memory.
   #described() {
-    const view = this.#engine.view(), at = this.#scratch, dtype = view.getInt32(at + TENSOR.dtype, true);
+    const view = this.#memory.view(), at = this.#scratch, dtype = view.getInt32(at + TENSOR.dtype, true);
     const shape = [];
     for (let d = 0; d < view.getInt32(at + TENSOR.rank, true); ++d) shape.push(Number(view.getBigInt64(at + TENSOR.dims + 8 * d, true)));
-    return { name: this.#engine.text(view.getUint32(at + TENSOR.name, true)), dtype: DTYPES[dtype]?.[0] ?? `type ${dtype}`, shape };
+    return { name: this.#memory.text(view.getUint32(at + TENSOR.name, true)), dtype: DTYPES[dtype]?.[0] ?? `type ${dtype}`, shape };
   }
 
   #give(feeds) {
@@ -267,8 +268,8 @@ export class Model {
       buffer.at = engine.allocate(bytes);
       buffer.room = bytes;
     }
-    engine.bytes(buffer.at, bytes).set(new Uint8Array(data.buffer, data.byteOffset, bytes));
-    const view = engine.view(), at = this.#scratch;
+    this.#memory.bytes(buffer.at, bytes).set(new Uint8Array(data.buffer, data.byteOffset, bytes));
+    const view = this.#memory.view(), at = this.#scratch;
     view.setUint32(at + TENSOR.data, buffer.at, true);
     view.setUint32(at + TENSOR.bytes, bytes, true);
     view.setInt32(at + TENSOR.dtype, code, true);
@@ -285,9 +286,9 @@ export class Model {
     this.#call("edgeort_output", index, this.#scratch);
     const { name, dtype, shape } = this.#described(), found = DTYPES.find(([known]) => known === dtype);
     if (!found) throw new EdgeortError(`output "${name}" has elements of ${dtype}, which JavaScript has no arrays of`);
-    const at = this.#engine.view().getUint32(this.#scratch + TENSOR.data, true);
+    const at = this.#memory.view().getUint32(this.#scratch + TENSOR.data, true);
     const length = shape.reduce((all, dim) => all * dim, 1);
-    return { data: new found[1](this.#engine.copy(at, length * found[1].BYTES_PER_ELEMENT)), shape, dtype };
+    return { data: new found[1](this.#memory.copy(at, length * found[1].BYTES_PER_ELEMENT)), shape, dtype };
   }
 
   #call(name, ...rest) {
@@ -296,6 +297,6 @@ export class Model {
   }
 
   #failure() {
-    return new EdgeortError(this.#engine.text(this.#call("edgeort_last_error")));
+    return new EdgeortError(this.#memory.text(this.#call("edgeort_last_error")));
   }
 }

@@ -1,19 +1,103 @@
-// An instance of the code: its memory, and calls of its functions.
+// The memory of a model, and an instance of the code in it.
 import { EdgeortError } from "./errors.js";
 
 const ABI = 2;
 const ALIGNMENT = 64;
+const PAGE = 1 << 16;
+const OWN_PAGES = 64; // of the code: --initial-memory in edgeort/targets.py
+const TOUCHED = 1 << 18, MOST_AHEAD = 1 << 24, SYSTEM_PAGE = 1 << 12;
+
+/**
+ * Made before the code is there, so that the plan's bytes go to their place from the first on: the code's own pages, one of `scratch`,
+ * the plan. What the code takes more lies behind.
+ */
+export class Memory {
+  #memory;
+  #room;
+  #touched = 0;
+  scratch = OWN_PAGES * PAGE;
+  at = (OWN_PAGES + 1) * PAGE;
+  size = 0; // of the plan, as far as it came
+
+  constructor(room) {
+    this.#room = PAGE * Math.ceil(room / PAGE);
+    this.#allocating(room, () => {
+      this.#memory = new WebAssembly.Memory({ initial: (this.at + this.#room) / PAGE });
+    });
+  }
+
+  get imports() {
+    return { memory: this.#memory };
+  }
+
+  get length() {
+    return this.#memory.buffer.byteLength;
+  }
+
+  /** Room for a plan of so many bytes, before the code takes memory. */
+  reserve(bytes) {
+    const more = Math.ceil((bytes - this.#room) / PAGE);
+    if (more <= 0) return;
+    this.#allocating(bytes, () => this.#memory.grow(more));
+    this.#room += more * PAGE;
+  }
+
+  append(value) {
+    if (this.size + value.length > this.#room) this.reserve(Math.max(this.size + value.length, 2 * this.#room));
+    this.bytes(this.at + this.size, value.length).set(value);
+    this.size += value.length;
+  }
+
+  /** Has the system bring some pages that the plan will need. Whether there were any. */
+  touch() {
+    const bytes = this.bytes(this.at, this.#room), from = Math.max(this.#touched, this.size);
+    this.#touched = Math.min(from + TOUCHED, this.size + MOST_AHEAD, this.#room);
+    for (let at = from; at < this.#touched; at += SYSTEM_PAGE) bytes[at] = 0;
+    return from < this.#touched;
+  }
+
+  // New ones each time: the memory moves when it grows.
+  view() {
+    return new DataView(this.#memory.buffer);
+  }
+  bytes(at, length) {
+    return new Uint8Array(this.#memory.buffer, at, length);
+  }
+  copy(at, length) {
+    return this.#memory.buffer.slice(at, at + length);
+  }
+
+  // What functions return is signed: addresses beyond 2 GiB are negative.
+  text(address) {
+    const bytes = new Uint8Array(this.#memory.buffer), at = address >>> 0, end = bytes.indexOf(0, at);
+    return new TextDecoder().decode(bytes.subarray(at, end));
+  }
+
+  free() {
+    this.#memory = undefined;
+  }
+
+  #allocating(bytes, body) {
+    try {
+      body();
+    } catch (error) {
+      throw new EdgeortError(`out of memory for ${bytes} bytes`, { cause: error });
+    }
+  }
+}
 
 export class Engine {
   #wasm;
+  #memory;
 
-  static async start(code) {
+  static async start(code, memory) {
     const engine = new Engine();
+    engine.#memory = memory;
     const clock = (_id, _precision, at) => {
-      engine.view().setBigUint64(at, BigInt(Math.round(performance.now() * 1e6)), true);
+      memory.view().setBigUint64(at, BigInt(Math.round(performance.now() * 1e6)), true);
       return 0;
     };
-    const instance = await WebAssembly.instantiate(code, { wasi_snapshot_preview1: { clock_time_get: clock } });
+    const instance = await WebAssembly.instantiate(code, { env: memory.imports, wasi_snapshot_preview1: { clock_time_get: clock } });
     engine.#wasm = instance.exports;
     engine.#wasm._initialize?.();
     const abi = engine.#wasm.edgeort_abi();
@@ -25,9 +109,9 @@ export class Engine {
     return !this.#wasm;
   }
 
-  /** All of the memory goes with the instance. */
   close() {
     this.#wasm = undefined;
+    this.#memory.free();
   }
 
   /** What a function gives. After a trap nothing in the memory can be relied on. */
@@ -50,57 +134,5 @@ export class Engine {
 
   free(at) {
     this.call("free", at);
-  }
-
-  get memoryBytes() {
-    return this.#wasm.memory.buffer.byteLength;
-  }
-
-  // New ones each time: the memory moves when it grows.
-  view() {
-    return new DataView(this.#wasm.memory.buffer);
-  }
-  bytes(at, length) {
-    return new Uint8Array(this.#wasm.memory.buffer, at, length);
-  }
-  copy(at, length) {
-    return this.#wasm.memory.buffer.slice(at, at + length);
-  }
-
-  // What functions return is signed: addresses beyond 2 GiB are negative.
-  text(address) {
-    const bytes = new Uint8Array(this.#wasm.memory.buffer), at = address >>> 0, end = bytes.indexOf(0, at);
-    return new TextDecoder().decode(bytes.subarray(at, end));
-  }
-}
-
-/** Bytes in the memory, which move when there is no room for more. */
-export class Growing {
-  #engine;
-  #room = 0;
-  #guess;
-  at = 0;
-  size = 0;
-
-  constructor(engine, guess) {
-    this.#engine = engine;
-    this.#guess = guess;
-  }
-
-  reserve(bytes) {
-    if (bytes <= this.#room) return;
-    const engine = this.#engine, room = Math.max(bytes, this.#room ? 2 * this.#room : this.#guess), at = engine.allocate(room);
-    if (this.at) {
-      engine.bytes(at, this.size).set(engine.bytes(this.at, this.size));
-      engine.free(this.at);
-    }
-    this.at = at;
-    this.#room = room;
-  }
-
-  append(value) {
-    this.reserve(this.size + value.length);
-    this.#engine.bytes(this.at + this.size, value.length).set(value);
-    this.size += value.length;
   }
 }
