@@ -52,8 +52,9 @@ export class Model {
     const model = new Model();
     model.#options = { profile, streaming };
     const opened = new Promise((good) => (model.#opened = good));
+    const coming = codeOf(wasm); // asked for first: it is small, and nothing begins without it
     const origin = planOf(plan).then((found) => model.#prepare(found));
-    const started = Promise.all([codeOf(wasm), origin]).then(([code]) => model.#start(code));
+    const started = Promise.all([coming, origin]).then(([code]) => model.#start(code));
     model.#loaded = origin.then((found) => model.#receive(found, started));
     model.#loaded.catch((error) => model.#fail(error));
     try {
@@ -166,7 +167,7 @@ export class Model {
       const reading = chunks.next().then((found) => (chunk = found), (error) => (chunk = { error }));
       while (!chunk && !this.#closed) {
         this.#openEarly();
-        if (this.#step() || this.#memory.touch()) await turn();
+        if (this.#step()) await turn();
         else await Promise.race([reading, new Promise((good) => (this.#wake = good))]);
       }
       if (this.#closed) {

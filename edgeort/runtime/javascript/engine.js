@@ -5,7 +5,6 @@ const ABI = 2;
 const ALIGNMENT = 64;
 const PAGE = 1 << 16;
 const OWN_PAGES = 64; // of the code: --initial-memory in edgeort/targets.py
-const TOUCHED = 1 << 18, MOST_AHEAD = 1 << 24, SYSTEM_PAGE = 1 << 12;
 
 /**
  * Made before the code is there, so that the plan's bytes go to their place from the first on: the code's own pages, one of `scratch`,
@@ -14,7 +13,6 @@ const TOUCHED = 1 << 18, MOST_AHEAD = 1 << 24, SYSTEM_PAGE = 1 << 12;
 export class Memory {
   #memory;
   #room;
-  #touched = 0;
   scratch = OWN_PAGES * PAGE;
   at = (OWN_PAGES + 1) * PAGE;
   size = 0; // of the plan, as far as it came
@@ -46,14 +44,6 @@ export class Memory {
     if (this.size + value.length > this.#room) this.reserve(Math.max(this.size + value.length, 2 * this.#room));
     this.bytes(this.at + this.size, value.length).set(value);
     this.size += value.length;
-  }
-
-  /** Has the system bring some pages that the plan will need. Whether there were any. */
-  touch() {
-    const bytes = this.bytes(this.at, this.#room), from = Math.max(this.#touched, this.size);
-    this.#touched = Math.min(from + TOUCHED, this.size + MOST_AHEAD, this.#room);
-    for (let at = from; at < this.#touched; at += SYSTEM_PAGE) bytes[at] = 0;
-    return from < this.#touched;
   }
 
   // New ones each time: the memory moves when it grows.
