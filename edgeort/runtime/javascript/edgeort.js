@@ -10,12 +10,12 @@
 import { EdgeortError } from "./errors.js";
 import { DTYPES, given, isPicture, pixelsOf } from "./feeds.js";
 import { Engine, Memory } from "./engine.js";
-import { chunksOf, codeOf, guessOf, hasRelaxedSimd, planOf, sourcesOf, turn } from "./sources.js";
+import { chunksOf, codeOf, guessOf, hasRelaxedSimd, planOf, soon, sourcesOf, turn } from "./sources.js";
 
 export { EdgeortError, hasRelaxedSimd };
 
 const ERROR_BYTES = 512;
-const STEP_MS = 1;
+const STEP_MS = 1, FRAME_MS = 16; // between two looks for bytes, and two turns of the event loop
 const FAILED = 0xffffffff;
 // edgeort_tensor, edgeort_options, edgeort_stats and edgeort_node of edgeort.h with pointers of 32 bits.
 const TENSOR = { size: 88, name: 0, data: 4, bytes: 8, dtype: 12, rank: 16, dims: 24 };
@@ -162,13 +162,17 @@ export class Model {
   // Brings the plan's bytes to their place as they come, and meanwhile runs what can.
   async #receive(origin, started) {
     const chunks = chunksOf(origin);
-    for (;;) {
+    for (let turned = performance.now(); ; ) {
       let chunk;
       const reading = chunks.next().then((found) => (chunk = found), (error) => (chunk = { error }));
       while (!chunk && !this.#closed) {
         this.#openEarly();
-        if (this.#step()) await turn();
-        else await Promise.race([reading, new Promise((good) => (this.#wake = good))]);
+        if (!this.#step()) {
+          await Promise.race([reading, new Promise((good) => (this.#wake = good))]);
+        } else if (!(await soon(() => chunk)) || performance.now() > turned + FRAME_MS) {
+          await turn();
+          turned = performance.now();
+        }
       }
       if (this.#closed) {
         chunks.cancel();

@@ -108,6 +108,12 @@ export function guessOf(origin) {
   return origin instanceof Uint8Array ? origin.length : Number(origin.headers.get("Content-Length")) || FIRST_GUESS;
 }
 
+/** Whether something is found within a few microtasks, as bytes are that have come: a turn of the event loop takes longer. */
+export async function soon(found) {
+  for (let i = 0; i < 20 && !found(); ++i) await null;
+  return Boolean(found());
+}
+
 let turns; // a channel, and who waits for what it brings
 
 /** The next turn of the event loop, in which bytes come. */
