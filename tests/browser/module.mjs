@@ -136,6 +136,7 @@ test("a model is opened and run while its weights come", async () => {
     assert.ok(ran > 0 && ran < model.profile().filter((row) => !row.skipped).length, `${ran} nodes ran`);
     assert.equal(answer, undefined);
     await arrive();
+    assert.deepEqual(model.run({ x: deepX }).y, answer.y);
     end();
     await model.loaded;
     assert.deepEqual(model.run({ x: deepX }).y, answer.y);
@@ -147,6 +148,7 @@ test("a model is opened and run while its weights come", async () => {
 test("what comes whole may be streamed, too", async () => {
   const model = await Model.open(bundle, { streaming: true });
   near((await model.runStreaming({ image: given })).logits.data, golden.data);
+  near(model.run({ image: given }).logits.data, golden.data);
   near((await Model.open({ plan }, { streaming: true })).run({ image: given }).logits.data, golden.data);
 });
 

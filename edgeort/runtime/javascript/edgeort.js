@@ -234,6 +234,7 @@ export class Model {
     this.#waiting = undefined;
     try {
       if (run.needed) throw this.#failure();
+      this.#whole = true; // a run that is done has had all of it
       run.good(this.#results());
     } catch (error) {
       run.bad(error);
