@@ -175,7 +175,8 @@ class _Writer:
 
     def constants(self) -> dict[int, np.ndarray]:
         """What is stored of each tensor that is a constant, in the order in which the data has them."""
-        held, readers = {}, {}
+        held: dict[int, np.ndarray] = {}
+        readers: dict[int, int] = {}
         for index, tensor in enumerate(self.plan.tensors):
             if tensor.data is not None:
                 sparse = None if tensor.dtype == layout.STRING else storage.sparse(tensor.data)
