@@ -95,10 +95,10 @@ def test_constants_lie_in_the_order_in_which_they_come() -> None:
     """Small ones, which prepare may read, then the others as nodes read them."""
     plan = PlanBuilder()
     x = plan.input("x", 0, [1])
-    big = [plan.constant(f"big{i}", np.full(5000, i, np.float32), 0) for i in range(2)]
+    big = [plan.constant(f"big{i}", np.full(5000, i + 1, np.float32), 0) for i in range(2)]
     small = plan.constant("small", np.full(3, 7, np.float32), 0)
     y, z = plan.activation("y"), plan.activation("z")
     plan.node("A", "a", [x, big[1]], [y])
     plan.node("B", "b", [y, big[0], small], [z])
     data = np.frombuffer(plan.to_bytes()[-(2 * 20032 + 64) :], np.float32)
-    assert [data[0], data[16], data[16 + 5008]] == [7, 1, 0]
+    assert [data[0], data[16], data[16 + 5008]] == [7, 2, 1]
