@@ -66,14 +66,17 @@ _WIN: dict[str, Any] = {"library": "edgeort.dll", "exe": "edgeort_bench.exe", "l
 _EXPORTS = (
     "edgeort_abi", "edgeort_open_memory", "edgeort_input_count", "edgeort_output_count", "edgeort_input",
     "edgeort_output", "edgeort_set_input", "edgeort_run", "edgeort_last_error", "edgeort_get_stats",
-    "edgeort_get_node", "aligned_alloc", "free",
+    "edgeort_get_node", "edgeort_arriving_size", "edgeort_open_arriving", "edgeort_run_arriving",
+    "aligned_alloc", "free",
 )  # fmt: skip
 _STACK = ("-Wl,--gc-sections", "-Wl,-z,stack-size=1048576")
+# A page makes the memory, for the plan lies in it: behind these pages, OWN_PAGES of runtime/javascript/engine.js.
+_MEMORY = ("-Wl,--import-memory", f"-Wl,--initial-memory={64 << 16}")
 _WASM: dict[str, Any] = {
     "library": "edgeort.wasm",
     "exe": "edgeort_bench.wasm",
     "cpu": LEVELS["wasm"],
-    "library_flags": (*_STACK, "-Wl,--no-entry", *(f"-Wl,--export={name}" for name in _EXPORTS)),
+    "library_flags": (*_STACK, *_MEMORY, "-Wl,--no-entry", *(f"-Wl,--export={name}" for name in _EXPORTS)),
     "exe_flags": _STACK,
     "linked_as": ("-mexec-model=reactor",),
     "is_wasm": True,

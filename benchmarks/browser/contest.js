@@ -14,15 +14,15 @@ async function inputs() {
 const engines = {
   async edgeort(about) {
     const { Model } = await import("/bundle/lib/edgeort.js");
-    const model = await Model.open("/bundle/");
+    const model = await Model.open("/bundle/", { streaming: true });
     const feeds = Object.fromEntries(about.inputs.map(({ name, data, shape }) => [name, { data, shape }]));
-    return { run: async () => model.run(feeds)[about.output].data, level: model.stats.level };
+    return { run: async () => (await model.runStreaming(feeds))[about.output].data, level: model.stats.level };
   },
   async edgeort_plain(about) {
     const { Model } = await import("/bundle/lib/edgeort.js");
-    const model = await Model.open({ plan: "/bundle/model.plan", wasm: "/bundle/lib/edgeort.wasm" });
+    const model = await Model.open({ plan: "/bundle/model.plan", wasm: "/bundle/lib/edgeort.wasm" }, { streaming: true });
     const feeds = Object.fromEntries(about.inputs.map(({ name, data, shape }) => [name, { data, shape }]));
-    return { run: async () => model.run(feeds)[about.output].data, level: model.stats.level };
+    return { run: async () => (await model.runStreaming(feeds))[about.output].data, level: model.stats.level };
   },
   async onnxruntime(about) {
     const ort = await import("/ort/ort.wasm.min.mjs");

@@ -16,6 +16,9 @@ _F32 = 0
 _PRODUCTS = (*layout.FLOAT_PRODUCTS, *layout.COMPRESSED_PRODUCTS, *layout.QUANTISED_PRODUCTS)
 _STORED = {"f32": "f32", "f16": "f16", "bf16": "bf16", "i8": "int8", "q8": "int8", "u8": "u8"}
 _UNBOUNDED = 2**63 - 1
+# Constants of no more bytes lie in front of the others: what prepare reads is among them, so that a plan can be opened
+# while it arrives; and what is widened then. The others lie in the order in which a run reads them.
+_SMALL = 1 << 14
 
 
 def dtype_code(onnx_type: int, where: str) -> int:
@@ -157,8 +160,12 @@ class _Writer:
         self.dims: list[int] = []
         self.operands: list[int] = []
         self.params = bytearray()
-        self.data: list[np.ndarray] = []
+        self.data = self.constants()
+        self.places: dict[int, int] = {}
         self.data_size = 0
+        for index, array in self.data.items():
+            self.places[index] = self.data_size
+            self.data_size += -(-array.nbytes // layout.ALIGNMENT) * layout.ALIGNMENT
 
     def string(self, text: str) -> int:
         if text not in self.strings:
@@ -166,22 +173,31 @@ class _Writer:
             self.string_bytes += text.encode() + b"\0"
         return self.strings[text]
 
-    def constant(self, data: np.ndarray) -> int:
-        offset = self.data_size
-        self.data.append(data)
-        self.data_size += -(-data.nbytes // layout.ALIGNMENT) * layout.ALIGNMENT
-        return offset
+    def constants(self) -> dict[int, np.ndarray]:
+        """What is stored of each tensor that is a constant, in the order in which the data has them."""
+        held: dict[int, np.ndarray] = {}
+        readers: dict[int, int] = {}
+        for index, tensor in enumerate(self.plan.tensors):
+            if tensor.data is not None:
+                sparse = None if tensor.dtype == layout.STRING else storage.sparse(tensor.data)
+                held[index] = tensor.data if sparse is None else sparse
+        for at, node in enumerate(self.plan.nodes):
+            for index in node.inputs:
+                readers.setdefault(index, at)
 
-    def tensor(self, tensor: _Tensor) -> bytes:
-        dims = len(self.dims)
+        def turn(index: int) -> tuple[int, int]:
+            early = held[index].nbytes <= _SMALL or held[index] is not self.plan.tensors[index].data
+            return (-1 if early else readers.get(index, len(self.plan.nodes)), index)
+
+        return {index: held[index] for index in sorted(held, key=turn)}
+
+    def tensor(self, index: int) -> bytes:
+        tensor, data, dims = self.plan.tensors[index], self.data.get(index), len(self.dims)
         self.dims += tensor.dims
-        dense = None if tensor.dtype == layout.STRING else tensor.data
-        sparse = None if dense is None else storage.sparse(dense)
-        data = tensor.data if sparse is None else sparse
         return layout.TENSOR.pack(
-            data=0 if data is None else self.constant(data),
+            data=self.places.get(index, 0),
             bytes=0 if data is None else data.nbytes,
-            sparse=int(sparse is not None),
+            sparse=int(data is not None and data is not tensor.data),
             name=self.string(tensor.name),
             dims=dims,
             kind=layout.KINDS.index(tensor.kind),
@@ -211,7 +227,7 @@ class _Writer:
     def write(self) -> bytes:
         plan = self.plan
         ops = sorted({node.op for node in plan.nodes})
-        tensors = b"".join(self.tensor(t) for t in plan.tensors)
+        tensors = b"".join(self.tensor(index) for index in range(len(plan.tensors)))
         nodes = b"".join(self.node(n, ops) for n in plan.nodes)
         inputs = (len(self.operands), len(plan.inputs))
         self.operands += plan.inputs
@@ -238,7 +254,7 @@ class _Writer:
         pad = -at % layout.ALIGNMENT
         body += b"\0" * pad
         places["data"] = (at + pad, self.data_size)
-        for array in self.data:
+        for array in self.data.values():
             raw = array.tobytes()
             body += raw + b"\0" * (-len(raw) % layout.ALIGNMENT)
         header = layout.HEADER.pack(

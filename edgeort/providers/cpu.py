@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from edgeort import lowering, passes, toolchain
+from edgeort import javascript, lowering, passes, toolchain
 from edgeort.compiling import signature
 from edgeort.elements import NAMES
 from edgeort.errors import UnsupportedError
@@ -23,7 +23,7 @@ from edgeort.values import Value
 
 NAME = "cpu"
 PLAN = "model.plan"
-# What JavaScript has arrays of: DTYPES of edgeort.js.
+# What JavaScript has arrays of: DTYPES of runtime/javascript/feeds.js.
 _NUMBERS = frozenset(NAMES[: NAMES.index("bfloat16") + 1])
 
 
@@ -171,8 +171,8 @@ def _modules(target: toolchain.Target, plan: PlanBuilder, levels: tuple[str, ...
     for level in levels:
         name = f"{stem}{level.removeprefix(levels[0])}{dot}{kind}"
         files[f"lib/{name}"] = toolchain.library(target, plan.ops, (level,))
-    for name in ("edgeort.js", "edgeort.d.ts"):
-        files[f"lib/{name}"] = toolchain.RUNTIME / "javascript" / name
+    files["lib/edgeort.js"] = javascript.joined()
+    files["lib/edgeort.d.ts"] = javascript.FOLDER / "edgeort.d.ts"
     return files
 
 

@@ -1,15 +1,18 @@
-// The module of a bundle as a program uses it, in Node: node module.mjs LIB_FOLDER BUNDLE PICTURES_BUNDLE
+// The module of a bundle as a program uses it, in Node: node module.mjs BUNDLE PICTURES_BUNDLE PRODUCTS_BUNDLE
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 
-const [bundle, pictures] = process.argv.slice(2).map((path) => pathToFileURL(`${path}/`));
+const [bundle, pictures, products] = process.argv.slice(2).map((path) => pathToFileURL(`${path}/`));
 const { EdgeortError, Model, hasRelaxedSimd } = await import(new URL("lib/edgeort.js", bundle));
 const golden = await readNpy(new URL("golden/output0.npy", bundle));
 const given = await readNpy(new URL("golden/input0.npy", bundle));
 const plan = await readFile(new URL("model.plan", bundle));
+const deep = new Uint8Array(await readFile(new URL("model.plan", products)));
+const deepCode = new URL("lib/edgeort.wasm", products);
+const deepX = Float32Array.from({ length: 64 }, (_, i) => (i % 17) / 8 - 1);
 
 async function readNpy(url) {
   const file = await readFile(url), header = file.readUInt16LE(8), text = file.toString("latin1", 10, 10 + header);
@@ -99,6 +102,87 @@ test("a length that is not the plan's is only a guess", async () => {
   const model = await opened("2147000000"); // all that follows lies beyond 2 GiB, which take no memory before they are written to
   near(model.run({ image: given }).logits.data, golden.data);
   assert.throws(() => model.run({ image: { data: new Float32Array(64), shape: [64] } }), /rank 4, not 1/);
+});
+
+// A response whose bytes come when they are asked for: arrive(n) lets the next n come, all without a number.
+function slow(bytes, type = "bytes") {
+  let controller, at = 0;
+  const body = new ReadableStream({ type, start: (own) => void (controller = own) });
+  const arrive = async (n = bytes.length - at) => {
+    if (n) controller.enqueue(bytes.slice(at, at + n));
+    at += n;
+    for (let i = 0; i < 20; ++i) await new Promise(setImmediate);
+  };
+  const end = () => {
+    controller.close();
+    controller.byobRequest?.respond(0);
+  };
+  return { response: new Response(body), arrive, end, fail: (error) => controller.error(error) };
+}
+
+test("a model is opened and run while its weights come", async () => {
+  for (const type of ["bytes", undefined]) {
+    const { response, arrive, end } = slow(deep, type), opening = Model.open({ plan: response, wasm: deepCode }, { streaming: true, profile: true });
+    for (const bytes of [100, 92, 1, 60000]) await arrive(bytes);
+    const model = await opening;
+    let answer;
+    assert.deepEqual(model.outputs, ["y"]);
+    assert.throws(() => model.run({ x: deepX }), /weights are still coming: await model.loaded/);
+    const first = model.runStreaming({ x: deepX }).then((found) => (answer = found));
+    const second = model.runStreaming({ x: deepX });
+    await arrive(160000); // the first product's, not the second's
+    const ran = () => model.profile().filter((row) => row.ms > 0).length;
+    for (let left = 10000; !ran() && left; --left) await new Promise(setImmediate);
+    assert.ok(ran() > 0 && ran() < model.profile().filter((row) => !row.skipped).length, `${ran()} nodes ran`);
+    assert.equal(answer, undefined);
+    await arrive();
+    await first;
+    assert.deepEqual(model.run({ x: deepX }).y, answer.y);
+    end();
+    await model.loaded;
+    assert.deepEqual(model.run({ x: deepX }).y, answer.y);
+    assert.deepEqual([(await second).y, (await model.runStreaming({ x: deepX })).y], [answer.y, answer.y]);
+    assert.deepEqual((await Model.open({ plan: deep, wasm: deepCode })).run({ x: deepX }).y, answer.y);
+  }
+});
+
+test("what comes whole may be streamed, too", async () => {
+  const model = await Model.open(bundle, { streaming: true });
+  near((await model.runStreaming({ image: given })).logits.data, golden.data);
+  near(model.run({ image: given }).logits.data, golden.data);
+  near((await Model.open({ plan }, { streaming: true })).run({ image: given }).logits.data, golden.data);
+});
+
+test("a stream that breaks is said", async () => {
+  const early = async (rest, bytes = deep) => {
+    const source = slow(bytes), opening = Model.open({ plan: source.response, wasm: deepCode }, { streaming: true });
+    await source.arrive(60000);
+    const model = await opening, running = model.runStreaming({ x: deepX });
+    await Promise.all([rest(source, model), assert.rejects(running, EdgeortError), assert.rejects(model.loaded, EdgeortError)]);
+    return model;
+  };
+  const broken = await early((source) => source.fail(new TypeError("the line is cut")));
+  await assert.rejects(broken.runStreaming({ x: deepX }), /the plan cannot be fetched: the line is cut/);
+  await early((source) => source.end());
+  await early((source) => source.arrive(), Uint8Array.from({ length: deep.length + 64 }, (_, i) => deep[i] ?? 0));
+  await early((source, model) => (model.close(), source.arrive()));
+  const whole = slow(new Uint8Array(100000));
+  const opening = Model.open({ plan: whole.response, wasm: deepCode }, { streaming: true });
+  await whole.arrive();
+  whole.end();
+  await assert.rejects(opening, (error) => error instanceof EdgeortError && /not an edgeort plan/.test(error.message));
+});
+
+test("an input that is wrong does not end a stream", async () => {
+  const { response, arrive, end } = slow(deep), opening = Model.open({ plan: response, wasm: deepCode }, { streaming: true });
+  await arrive(60000);
+  const model = await opening;
+  await assert.rejects(model.runStreaming({}), /input "x" is missing/);
+  await assert.rejects(model.runStreaming({ x: new Float32Array(63) }), /has 63 elements/);
+  const running = model.runStreaming({ x: deepX });
+  await arrive();
+  end();
+  assert.deepEqual((await running).y.shape, [1, 64]);
 });
 
 test("nodes are timed when asked", async () => {

@@ -89,3 +89,16 @@ def test_inputs_agree_about_a_free_dimension(tmp_path: Path) -> None:
     ours.run([np.zeros((3, 2), "f"), np.zeros((5, 3), "f")])
     with pytest.raises(PlanError, match='input "z" disagrees with another input'):
         ours.run([np.zeros((3, 2), "f"), np.zeros((5, 4), "f")])
+
+
+def test_constants_lie_in_the_order_in_which_they_come() -> None:
+    """Small ones, which prepare may read, then the others as nodes read them."""
+    plan = PlanBuilder()
+    x = plan.input("x", 0, [1])
+    big = [plan.constant(f"big{i}", np.full(5000, i + 1, np.float32), 0) for i in range(2)]
+    small = plan.constant("small", np.full(3, 7, np.float32), 0)
+    y, z = plan.activation("y"), plan.activation("z")
+    plan.node("A", "a", [x, big[1]], [y])
+    plan.node("B", "b", [y, big[0], small], [z])
+    data = np.frombuffer(plan.to_bytes()[-(2 * 20032 + 64) :], np.float32)
+    assert [data[0], data[16], data[16 + 5008]] == [7, 2, 1]

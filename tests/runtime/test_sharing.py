@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import platform
 import re
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edgeort import toolchain
 from edgeort.compiling import plan_of
 from edgeort.device_profiles import load
 from edgeort.engine import Engine
-from edgeort.families import families_of
 from edgeort.session import open_plan
-from tests.fuzz import build
 from tests.kernels.support import same_bits
 from tests.models import mlp
-from tests.reference.build import BUILT
+from tests.runtime.driver import program
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the program is built for Linux")
 THREADS, RUNS = 4, 8
@@ -37,36 +32,10 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[str, ...
     return folder / "model.plan", tuple(made.ops)
 
 
-def program(kernels: tuple[str, ...], flags: tuple[str, ...]) -> Path:
-    """shared_plan with the runtime and those kernels, at one ISA level, compiled with these flags."""
-    clang = build.compiler()
-    if clang is None:
-        pytest.skip("needs a clang with its sanitizers: apt-get install clang-19 libclang-rt-19-dev")
-    runtime = toolchain.RUNTIME
-    level, march = next(iter(build.LEVELS[platform.machine()].items()))
-    tables = BUILT / "sanitized" / "sharing-tables.cc"
-    tables.parent.mkdir(parents=True, exist_ok=True)
-    tables.write_text(toolchain.tables(kernels, (level,)))
-    sources = [path for family in families_of(kernels) for path in sorted((runtime / "kernels" / family).glob("*.cc"))]
-    sources += [*sorted((runtime / "core").glob("*.cc")), tables, Path(__file__).parent / "shared_plan.cc"]
-    command = [clang, "-std=c++17", "-O1", "-g", "-fno-exceptions", "-fno-rtti", "-ffp-contract=off", march, *flags]
-    command += [f"-DEDGEORT_ISA={level}", f"-DEDGEORT_LEVELS(X, ...)=X({level}, __VA_ARGS__)"]
-    command += [f"-I{runtime / 'core'}", f"-I{runtime / 'include'}"]
-    headers = build._headers()
-    with ThreadPoolExecutor() as pool:
-        objects = list(pool.map(lambda source: build._compile(command, source, headers), sources))
-    made = objects[-1].with_suffix("")
-    linked = subprocess.run(
-        [clang, *flags, *map(str, objects), "-lpthread", "-o", str(made)], capture_output=True, text=True
-    )
-    assert linked.returncode == 0, linked.stderr
-    return made
-
-
 @pytest.mark.slow
 def test_models_of_one_buffer_run_at_once_without_a_race(plan: tuple[Path, tuple[str, ...]]) -> None:
     path, kernels = plan
-    made = program(kernels, ("-fsanitize=thread",))
+    made = program("shared_plan", kernels, ("-fsanitize=thread",))
     # Without address randomisation: TSan's shadow has no room for every layout.
     command = ["setarch", "-R", str(made), str(path), str(THREADS), str(RUNS)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arriving.h"
 #include "items.h"
 #include "model.h"
 #include "ops.h"
@@ -79,11 +80,11 @@ Status reserve(Model& m) {
   return status == Status::limit ? Status::ok : status;
 }
 
-Status open_model(Model& m, const u8* data, size_t size, const edgeort_options* options) {
+Status open_model(Model& m, const u8* data, size_t size, size_t here, const edgeort_options* options) {
   EDGEORT_TRY(choose_isa(m, options ? options->isa : nullptr));
   m.profile = options && options->profile;
   m.pool = &m.own_pool;
-  EDGEORT_TRY(open_plan(m, data, size));
+  EDGEORT_TRY(open_plan(m, data, size, here));
   const int threads = options && options->threads > 0 ? options->threads : cpu_count();
   m.own_pool.start(threads);
   return reserve(m);
@@ -150,12 +151,23 @@ edgeort_model* edgeort_open(const char* path, const edgeort_options* options, ch
   const char* reason = nullptr;
   model->mapping = map_file(path, &reason);
   if (!model->mapping.data) return finish(model, model->fail("%s: %s", path, reason), error);
-  return finish(model, open_model(*model, model->mapping.data, model->mapping.size, options), error);
+  return finish(model, open_model(*model, model->mapping.data, model->mapping.size, model->mapping.size, options), error);
 }
 
 edgeort_model* edgeort_open_memory(const void* data, size_t size, const edgeort_options* options, char* error) {
   edgeort_model* model = create(error);
-  return model ? finish(model, open_model(*model, static_cast<const u8*>(data), size, options), error) : nullptr;
+  return model ? finish(model, open_model(*model, static_cast<const u8*>(data), size, size, options), error) : nullptr;
+}
+
+edgeort_model* edgeort_open_arriving(const void* data, size_t size, size_t here, const edgeort_options* options, char* error,
+                                     size_t* needed) {
+  *needed = 0;
+  edgeort_model* model = create(error);
+  if (!model) return nullptr;
+  Status status = open_model(*model, static_cast<const u8*>(data), size, here, options);
+  *needed = static_cast<size_t>(model->plan.wanted);
+  if (status == Status::ok) status = *needed ? model->fail("the plan has not come") : begin_arriving(*model);
+  return finish(model, status, error);
 }
 
 void edgeort_close(edgeort_model* model) {

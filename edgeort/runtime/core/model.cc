@@ -157,7 +157,7 @@ Status Model::prepare_node(u32 node) {
     views &= t.view_of >= 0;
     size += bytes(t.tensor);
   }
-  for (u32 k = 0; k < r.inputs; ++k) inputs_known &= !prepare.has(static_cast<int>(k)) || prepare.value(static_cast<int>(k));
+  for (u32 k = 0; k < r.inputs; ++k) inputs_known &= !prepare.has(static_cast<int>(k)) || prepare.is_known(static_cast<int>(k));
   nodes[node].skipped = outputs_known || views;
   // What depends on shapes alone is computed once. Large results are cheaper to make than to keep.
   constexpr size_t kMostKept = 1 << 16;
@@ -186,6 +186,9 @@ Status Model::spread_state(const Prepare& prepare, int input) {
 Status Model::run_now(u32 node) {
   Prepare prepare(*this, node);
   const NodeRecord& r = record(node);
+  for (u32 k = 0; k < r.inputs; ++k) {
+    if (prepare.has(static_cast<int>(k)) && !prepare.value(static_cast<int>(k))) return fail("the plan has not come");
+  }
   for (u32 k = 0; k < r.outputs; ++k) {
     if (plan.node_outputs(r)[k] >= 0 && !prepare.known(static_cast<int>(k))) return fail("out of memory");
   }
@@ -227,7 +230,7 @@ void Model::run_segment(const Segment& segment) {
   }
 }
 
-Status Model::run() {
+Status Model::begin() {
   EDGEORT_TRY(prepare());
   for (u32 i = 0; i < plan.n_inputs; ++i) {
     const Tensor& t = tensors[plan.inputs[i]].tensor;
@@ -236,7 +239,17 @@ Status Model::run() {
   reset_from(1);
   running = true;
   bind_inputs();
+  return Status::ok;
+}
+
+Status Model::run() {
+  plan.here = plan.end;  // a run that begins before is one of core/arriving.h
+  EDGEORT_TRY(begin());
   run_segment(segments[0]);
+  return finish();
+}
+
+Status Model::finish() {
   while (segments[n_segments - 1].end < plan.n_nodes) {
     const Status status = n_segments < max_segments ? prepare_segment(segments[n_segments - 1].end)
                                                     : fail("more than %u steps whose shapes depend on data", max_segments);

@@ -136,8 +136,16 @@ struct SameDim {
   i32 first, first_dim;
 };
 
+// Of a model that is opened while its plan arrives (core/arriving.h).
+struct Arriving {
+  u64* needs;  // of each node, how many bytes of the plan it and all before it read
+  u32 next;    // the node that runs next
+  bool begun;
+};
+
 struct Model {
   Plan plan;
+  Arriving arriving;
   Mapping mapping;
   size_t plan_bytes;
   Bump memory;  // lives as long as the model
@@ -177,6 +185,10 @@ struct Model {
   Status prepare();
   Status prepare_node(u32 node);
   Status run();
+  // What a run does before its first node, and what it does once the first segment has been run.
+  Status begin();
+  Status finish();
+  void run_node(u32 node);
   void close();
   // Forgets what segments [segment, ...) prepared.
   void reset_from(u32 segment);
@@ -195,14 +207,14 @@ struct Model {
   Status prepare_segment(u32 begin);
   Status plan_segment(u32 begin, u64 limit);
   Status spread_state(const Prepare& prepare, int input);
-  void run_node(u32 node);
   Status run_now(u32 node);
   void run_segment(const Segment& segment);
   void bind_inputs();
 };
 
-// Reads the plan and binds its operators; isa and pool are set. The data must outlive the model unchanged.
-Status open_plan(Model& model, const u8* data, size_t size);
+// Reads the plan, of which `here` bytes have come, and binds its operators; isa and pool are set. The data must outlive the model
+// unchanged. Where more of it has to be there, it fails and leaves plan.wanted.
+Status open_plan(Model& model, const u8* data, size_t size, size_t here);
 
 // Decides the storage of every tensor that nodes [begin, end) produce, lays all of it and the nodes' scratch out in one
 // arena, and points tensors and nodes at it. Status::limit, with the size in the segment, when that is above `limit` bytes.

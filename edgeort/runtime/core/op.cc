@@ -24,6 +24,11 @@ const Tensor& Prepare::in(int i) const { return model_.tensor_in(node_, i); }
 const Tensor& Prepare::out(int i) const { return model_.tensor_out(node_, i); }
 
 const void* Prepare::value(int i) const {
+  const void* data = address(i);
+  return !data || model_.plan.has(data, bytes(in(i))) ? data : nullptr;
+}
+
+const void* Prepare::address(int i) const {
   const i32 index = model_.input(node_, i);
   if (index < 0) return nullptr;
   const TensorState& t = model_.tensors[index];

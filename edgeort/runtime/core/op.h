@@ -76,6 +76,8 @@ class Prepare {
 
   // The data of an input known before any run (a constant, or computed from shapes alone); null: return wait().
   const void* value(int input) const;
+  // Whether `value` has it, or will once it has come.
+  bool is_known(int input) const { return address(input) != nullptr; }
   Status wait() const { return Status::wait; }
 
   // The parameters: `T` is the params struct that the operator's OpDef named (its size was checked at open).
@@ -143,6 +145,7 @@ class Prepare {
 
  private:
   friend struct Model;
+  const void* address(int input) const;
   Model& model_;
   u32 node_;
   u64 state_readers_ = 0;  // of the inputs, those that the kernel reads as states: a bit each, the last for all behind

@@ -120,15 +120,17 @@ Status open_bodies(Model& m) {
       const bool fits = index >= 0 && static_cast<Kind>(m.plan.tensors[index].kind) == Kind::constant;
       if (!fits) return m.fail("node \"%s\" (%s): operand %d is no plan", m.plan.strings + m.record(i).name, m.nodes[i].op->name, k);
       TensorState& t = m.tensors[index];
+      if (!m.plan.has(t.tensor.data, bytes(t.tensor))) return m.fail("the plan has not come");
       // Who runs a body owns the memory that it was prepared with.
       if (t.body) return m.fail("node \"%s\": its plan is run by another operand, too", m.plan.strings + m.record(i).name);
       t.body = static_cast<Model*>(m.memory.take(sizeof(Model)));
       if (!t.body) return m.fail("out of memory");
+      const size_t size = bytes(t.tensor);
       t.body->isa = m.isa;
       t.body->pool = m.pool;
       t.body->depth = m.depth + 1;
       const Status status = t.body->depth > Model::kMostNested ? t.body->fail("plans are nested too deeply")
-                                                               : open_plan(*t.body, t.tensor.as<const u8>(), bytes(t.tensor));
+                                                               : open_plan(*t.body, t.tensor.as<const u8>(), size, size);
       if (status != Status::ok) return m.fail("node \"%s\": %.400s", m.plan.strings + m.record(i).name, t.body->error);
     }
   }
@@ -137,9 +139,9 @@ Status open_bodies(Model& m) {
 
 }  // namespace
 
-Status open_plan(Model& m, const u8* data, size_t size) {
+Status open_plan(Model& m, const u8* data, size_t size, size_t here) {
   if (reinterpret_cast<uintptr_t>(data) % kAlignment) return m.fail("the plan's memory is not 64-byte aligned");
-  if (const char* problem = read_plan(data, size, &m.plan)) return m.fail("%s", problem);
+  if (const char* problem = read_plan(data, size, here, &m.plan)) return m.fail("%s", problem);
   m.plan_bytes = size;
   u8* marks;
   if (!take(m.memory, &marks, m.plan.n_tensors) || !take(m.memory, &m.tensors, m.plan.n_tensors) ||

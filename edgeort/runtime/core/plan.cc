@@ -8,21 +8,25 @@
 namespace edgeort {
 namespace {
 
+constexpr const char* kTooEarly = "the plan has not come";
+
 struct Reader {
   const u8* base;
   size_t size;
+  u64 last;  // where the tables so far end
 
   // The table at section[0] with section[1] records of T, or null.
   template <class T>
-  bool table(const u64 section[2], const T** out, u64 limit = 0xffffffffu) const {
+  bool table(const u64 section[2], const T** out, u64 limit = 0xffffffffu) {
     const u64 offset = section[0], n = section[1];
     if (offset > size || offset % alignof(T) || n > limit || n > (size - offset) / sizeof(T)) return false;
     *out = reinterpret_cast<const T*>(base + offset);
+    if (offset + n * sizeof(T) > last) last = offset + n * sizeof(T);
     return true;
   }
 };
 
-const char* check_tensor(const TensorRecord& t, const Header& h, const Plan& plan) {
+const char* check_tensor(const TensorRecord& t, const Header& h, Plan& plan) {
   if (t.name >= h.strings[1]) return "a tensor's name is out of bounds";
   if (t.dtype >= kDTypes || t.rank > kMaxRank || t.kind > static_cast<u8>(Kind::constant)) return "a tensor's type is unknown";
   if (static_cast<Kind>(t.kind) == Kind::activation) return nullptr;
@@ -42,7 +46,9 @@ const char* check_tensor(const TensorRecord& t, const Header& h, const Plan& pla
   if (static_cast<DType>(t.dtype) == DType::tensor) return "a constant is of a type that has none";
   if (elements > (~size_t{0} >> 2) / kDTypeSize[t.dtype]) return "a tensor is too large";
   if (t.data > h.data[1] || t.bytes > h.data[1] - t.data || t.data % kAlignment) return "a constant's data is out of bounds";
-  if (static_cast<DType>(t.dtype) == DType::string) {
+  const bool is_text = static_cast<DType>(t.dtype) == DType::string;
+  if ((is_text || t.sparse) && !plan.has(plan.data + t.data, t.bytes)) return kTooEarly;
+  if (is_text) {
     return !t.sparse && are_texts(plan.data + t.data, t.bytes, elements) ? nullptr
                                                                          : "a constant's strings disagree with its shape or its data";
   }
@@ -77,17 +83,25 @@ const char* check_nodes(const Header& h, const Plan& plan) {
 
 }  // namespace
 
-const char* read_plan(const u8* data, size_t size, Plan* plan) {
+const char* read_plan(const u8* data, size_t size, size_t here, Plan* plan) {
+  plan->base = data;
+  plan->here = data + here;
+  plan->end = data + size;
+  plan->wanted = 0;
+  if (size >= sizeof(Header) && !plan->has(data, sizeof(Header))) return kTooEarly;
   if (size < sizeof(Header) || memcmp(data, kMagic, sizeof(kMagic)) != 0) return "not an edgeort plan";
   const Header& h = *reinterpret_cast<const Header*>(data);
   if (h.version != kVersion) return "the plan was made for another version of the runtime";
   if (h.size != size) return "the plan is truncated";
-  const Reader reader = {data, size};
-  const bool fits = reader.table(h.tensors, &plan->tensors, 1u << 24) && reader.table(h.nodes, &plan->nodes, 1u << 24) &&
-                    reader.table(h.ops, &plan->ops) && reader.table(h.operands, &plan->operands) && reader.table(h.dims, &plan->dims) &&
-                    reader.table(h.bounds, &plan->bounds) && reader.table(h.strings, &plan->strings) &&
-                    reader.table(h.params, &plan->params, size) && reader.table(h.data, &plan->data, size);
+  Reader reader = {data, size, 0};
+  bool fits = reader.table(h.tensors, &plan->tensors, 1u << 24) && reader.table(h.nodes, &plan->nodes, 1u << 24) &&
+              reader.table(h.ops, &plan->ops) && reader.table(h.operands, &plan->operands) && reader.table(h.dims, &plan->dims) &&
+              reader.table(h.bounds, &plan->bounds) && reader.table(h.strings, &plan->strings) &&
+              reader.table(h.params, &plan->params, size);
+  const u64 tables = reader.last;
+  fits = fits && reader.table(h.data, &plan->data, size);
   if (!fits || h.params[0] % 8 || h.data[0] % kAlignment) return "a table of the plan is out of bounds";
+  if (!plan->has(data, tables)) return kTooEarly;
   if (h.strings[1] == 0 || plan->strings[h.strings[1] - 1] != 0) return "the plan's names are not terminated";
   plan->ram_limit = h.ram_limit ? h.ram_limit : ~u64{0};
   plan->n_tensors = static_cast<u32>(h.tensors[1]);

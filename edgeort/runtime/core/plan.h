@@ -23,6 +23,8 @@ struct Plan {
   u64 ram_limit;  // bytes that activations may take
   const i32* inputs;
   const i32* outputs;
+  const u8 *base, *here, *end;  // of the whole plan; behind `here` it has not come yet (core/arriving.h)
+  u64 wanted;                   // up to where somebody asked for more than was there; 0: nobody did
 
   const i32* node_inputs(const NodeRecord& node) const { return operands + node.operands; }
   const i32* node_outputs(const NodeRecord& node) const { return operands + node.operands + node.inputs; }
@@ -33,10 +35,22 @@ struct Plan {
     *least = dim >= 0 ? dim : bounded ? bounds[free][0] : 0;
     *most = dim >= 0 ? dim : bounded ? bounds[free][1] : kUnbounded;
   }
+  // Whether these bytes, of the plan or of other memory, are there. If not, they are wanted.
+  bool has(const void* data, u64 bytes) {
+    const u8* first = static_cast<const u8*>(data);
+    if (first < base || first >= end) return true;
+    const u64 last = static_cast<u64>(first - base) + bytes;
+    return last <= static_cast<u64>(here - base) || want(last);
+  }
+  bool want(u64 bytes) {
+    if (bytes > wanted) wanted = bytes;
+    return false;
+  }
 };
 
-// Returns null, or what is wrong with the plan. `data` must be 8-byte aligned and stay where it is.
-const char* read_plan(const u8* data, size_t size, Plan* plan);
+// Returns null, or what is wrong with the plan. `data` must be 8-byte aligned and stay where it is. Nothing is read behind the first
+// `here` bytes: what needs more of them is wrong, too, and leaves plan->wanted.
+const char* read_plan(const u8* data, size_t size, size_t here, Plan* plan);
 
 // Returns null when every value is produced once, before its first use, and inputs and constants by nobody; else what is
 // wrong. `ready` is a byte of work space for each tensor.

@@ -64,6 +64,8 @@ export interface Sources {
 export interface Options {
   /** Time every node. */
   profile?: boolean;
+  /** Resolve as soon as the graph is there, for `runStreaming`; weights come behind it. */
+  streaming?: boolean;
 }
 
 /** A model that is open. Its outputs are copies, which stay. */
@@ -76,6 +78,10 @@ export class Model {
   readonly stats: Stats;
   /** Runs it. Throws an EdgeortError; after one about an input the model can be used again. */
   run(feeds: Record<string, Feed>): Record<string, Tensor>;
+  /** The same while weights are coming, each layer once its own are there. Later it is `run`. */
+  runStreaming(feeds: Record<string, Feed>): Promise<Record<string, Tensor>>;
+  /** Of a model opened with { streaming: true }: all weights are there, and `run` may be called. */
+  readonly loaded: Promise<void>;
   /** Of each node what its runs took; of a model that was opened with { profile: true }. */
   profile(): Node[];
   /** Gives its memory back. */

@@ -7,148 +7,59 @@
 //   logits.data, logits.shape
 //
 // Under a content security policy, "script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'" is all that it needs.
+import { EdgeortError } from "./errors.js";
+import { DTYPES, given, isPicture, pixelsOf } from "./feeds.js";
+import { Engine, Memory } from "./engine.js";
+import { chunksOf, codeOf, guessOf, hasRelaxedSimd, planOf, soon, sourcesOf, turn } from "./sources.js";
 
-/** What was wrong with a bundle, an input or this engine. */
-export class EdgeortError extends Error {
-  name = "EdgeortError";
-}
+export { EdgeortError, hasRelaxedSimd };
 
-const ABI = 2;
-const ALIGNMENT = 64;
-const MAX_RANK = 8;
 const ERROR_BYTES = 512;
-const FIRST_GUESS = 1 << 20, CHUNK = 1 << 20;
+const STEP_MS = 1, FRAME_MS = 16; // between two looks for bytes, and two turns of the event loop
+const FAILED = 0xffffffff;
 // edgeort_tensor, edgeort_options, edgeort_stats and edgeort_node of edgeort.h with pointers of 32 bits.
 const TENSOR = { size: 88, name: 0, data: 4, bytes: 8, dtype: 12, rank: 16, dims: 24 };
 const OPTIONS = { size: 12, threads: 0, profile: 4, isa: 8 };
 const STATS = { size: 24, weights: 0, arena: 4, nodes: 16, isa: 20 };
 const NODE = { size: 24, name: 0, op: 4, ns: 8, skipped: 16 };
 
-// By edgeort_dtype: name, and what its elements are in JavaScript. Halves and bfloat16 are their bits.
-const DTYPES = [
-  ["float32", Float32Array], ["uint8", Uint8Array], ["int8", Int8Array], ["uint16", Uint16Array], ["int16", Int16Array],
-  ["int32", Int32Array], ["int64", BigInt64Array], ["bool", Uint8Array], ["float16", Uint16Array], ["float64", Float64Array],
-  ["uint32", Uint32Array], ["uint64", BigUint64Array], ["bfloat16", Uint16Array],
-];
-
-// (func (result v128) (i8x16.relaxed_swizzle (i8x16.splat (i32.const 1)) (i8x16.splat (i32.const 2)))): an engine takes this module
-// if it has relaxed SIMD.
-const RELAXED = Uint8Array.of(
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15, 253, 128, 2, 11,
-);
-
-/** Whether this engine multiplies and adds in one instruction: then lib/edgeort_relaxed.wasm is taken, not lib/edgeort.wasm. */
-export function hasRelaxedSimd() {
-  return WebAssembly.validate(RELAXED);
-}
-
-const codeName = () => (hasRelaxedSimd() ? "edgeort_relaxed.wasm" : "edgeort.wasm");
-
-const compiled = new Map(); // address -> Promise<WebAssembly.Module>: models of a page share their code
-
-async function fetched(url) {
-  if (url.protocol === "file:") { // Node's fetch has no files
-    const { readFile } = await import("node:fs/promises");
-    return new Response(await readFile(url), { headers: { "Content-Type": "application/wasm" } });
-  }
-  let response;
-  try {
-    response = await fetch(url);
-  } catch (error) {
-    throw new EdgeortError(`${url} cannot be fetched: ${error.message}`, { cause: error });
-  }
-  if (!response.ok) throw new EdgeortError(`${url} cannot be fetched: ${response.status} ${response.statusText}`);
-  return response;
-}
-
-async function compile(source) {
-  try {
-    if (source instanceof WebAssembly.Module) return source;
-    if (!(source instanceof URL)) return await WebAssembly.compile(source);
-    const response = await fetched(source);
-    // A server that names another type sends the same bytes.
-    const streams = response.headers.get("Content-Type") === "application/wasm" && WebAssembly.compileStreaming;
-    return await (streams ? WebAssembly.compileStreaming(response) : WebAssembly.compile(await response.arrayBuffer()));
-  } catch (error) {
-    if (!(error instanceof WebAssembly.CompileError)) throw error;
-    throw new EdgeortError(`the code cannot be compiled; it needs WebAssembly with SIMD: ${error.message}`, { cause: error });
-  }
-}
-
-function compileOnce(url) {
-  const key = String(url);
-  if (!compiled.has(key)) {
-    const made = compile(url);
-    made.catch(() => compiled.delete(key));
-    compiled.set(key, made);
-  }
-  return compiled.get(key);
-}
-
-function codeOf(source) {
-  if (source === undefined) return compileOnce(new URL(codeName(), import.meta.url));
-  return typeof source === "string" || source instanceof URL ? compileOnce(addressOf(source)) : compile(source);
-}
-
-function addressOf(source) {
-  return new URL(source, globalThis.location?.href ?? import.meta.url);
-}
-
-// Its bytes, or the response that brings them.
-async function planOf(source) {
-  if (source instanceof ArrayBuffer) return new Uint8Array(source);
-  if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
-  return source instanceof Response ? source : fetched(addressOf(source));
-}
-
-function sourcesOf(source) {
-  if (typeof source !== "string" && !(source instanceof URL)) return source;
-  const folder = addressOf(source);
-  if (!folder.pathname.endsWith("/")) folder.pathname += "/";
-  return { plan: new URL("model.plan", folder), wasm: new URL(`lib/${codeName()}`, folder) };
-}
-
-// What gives the next bytes of a stream: into one large buffer where the engine can, else as they come.
-function chunksOf(stream) {
-  let reader, buffer = new ArrayBuffer(CHUNK);
-  try {
-    reader = stream.getReader({ mode: "byob" });
-  } catch {
-    const plain = stream.getReader();
-    return () => plain.read();
-  }
-  return async () => {
-    const chunk = await reader.read(new Uint8Array(buffer));
-    buffer = chunk.value?.buffer ?? buffer;
-    return chunk;
-  };
-}
-
-function isPicture(value) {
-  return value?.data instanceof Uint8ClampedArray && Number.isInteger(value.width) && Number.isInteger(value.height);
-}
-
 /** A model that is open. Its outputs are copies, which stay. */
 export class Model {
-  #wasm;
+  #engine;
   #model = 0;
+  #closed = false;
   #buffers; // of inputs: where, how many bytes there is room for
   #scratch = 0;
   #inputs;
   #outputs;
+  #options; // of Model.open
+  #memory;
+  #total = 0; // bytes that the plan says it has
+  #needed = 1; // how many there have to be until it can be opened
+  #loaded; // a promise
+  #whole = false; // it is kept
+  #failed; // or the error that it is broken by
+  #opened; // tells Model.open
+  #waiting; // the run that waits for weights: { good, bad, needed }
+  #wake = () => {}; // who waits for bytes
 
   /**
    * Opens the bundle in a folder, or { plan, wasm } of addresses, bytes, a Response or a WebAssembly.Module. `profile` times
-   * every node.
+   * every node. `streaming`: as soon as the graph is there, for runStreaming.
    */
-  static async open(source, { profile = false } = {}) {
+  static async open(source, { profile = false, streaming = false } = {}) {
     const { plan, wasm } = sourcesOf(source);
-    const [code, origin] = await Promise.all([codeOf(wasm), planOf(plan)]);
     const model = new Model();
-    await model.#start(code);
+    model.#options = { profile, streaming };
+    const opened = new Promise((good) => (model.#opened = good));
+    const coming = codeOf(wasm); // asked for first: it is small, and nothing begins without it
+    const origin = planOf(plan).then((found) => model.#prepare(found));
+    const started = Promise.all([coming, origin]).then(([code]) => model.#start(code));
+    model.#loaded = origin.then((found) => model.#receive(found, started));
+    model.#loaded.catch((error) => model.#fail(error));
     try {
-      const bytes = await model.#receive(origin);
-      model.#load(bytes, profile);
+      await started;
+      await (streaming ? Promise.race([opened, model.#loaded]) : model.#loaded);
     } catch (error) {
       model.close();
       throw error;
@@ -166,44 +77,53 @@ export class Model {
     return [...this.#outputs];
   }
 
+  /** A promise of all weights: then `run` may be called. */
+  get loaded() {
+    return this.#loaded;
+  }
+
   /** Bytes of weights and of activations, the number of nodes, and which code runs: "wasm" or "wasm_relaxed". */
   get stats() {
     const at = this.#scratch;
     this.#call("edgeort_get_stats", at);
-    const view = this.#view();
+    const view = this.#memory.view();
     return {
       weightsBytes: view.getUint32(at + STATS.weights, true),
       arenaBytes: view.getUint32(at + STATS.arena, true),
-      memoryBytes: this.#wasm.memory.buffer.byteLength,
+      memoryBytes: this.#memory.length,
       nodes: view.getInt32(at + STATS.nodes, true),
-      level: this.#text(view.getUint32(at + STATS.isa, true)),
+      level: this.#memory.text(view.getUint32(at + STATS.isa, true)),
     };
   }
 
   /** Runs it: { name: typed array | { data, shape } | ImageData } -> { name: { data, shape, dtype } }. */
   run(feeds) {
-    if (!this.#model) throw new EdgeortError("the model is closed");
-    for (const name of Object.keys(feeds)) {
-      if (!this.#inputs.some((input) => input.name === name)) {
-        throw new EdgeortError(`the model has no input "${name}"; its inputs are ${this.#inputs.map((i) => i.name).join(", ")}`);
-      }
-    }
-    this.#inputs.forEach((input, index) => {
-      if (!(input.name in feeds)) throw new EdgeortError(`input "${input.name}" is missing`);
-      this.#feed(input, index, feeds[input.name]);
-    });
+    if (this.#model && !this.#whole) throw new EdgeortError("weights are still coming: await model.loaded, or model.runStreaming(...)");
+    this.#give(feeds);
     if (this.#call("edgeort_run")) throw this.#failure();
-    return Object.fromEntries(this.#outputs.map((name, index) => [name, this.#result(index)]));
+    return this.#results();
+  }
+
+  /** The same while weights are coming: each layer once its own are there. Later it is `run`. */
+  async runStreaming(feeds) {
+    if (this.#waiting) await this.#loaded;
+    if (this.#failed) throw this.#failed;
+    if (this.#whole || this.#closed) return this.run(feeds);
+    this.#give(feeds);
+    return new Promise((good, bad) => {
+      this.#waiting = { good, bad, needed: 0 };
+      this.#wake();
+    });
   }
 
   /** Of each node: { name, op, ms, skipped }, ms over all runs; of a model that was opened with { profile: true }. */
   profile() {
-    const rows = [];
-    for (let index = 0; this.#call("edgeort_get_node", index, this.#scratch) === 0; ++index) {
-      const view = this.#view(), at = this.#scratch;
+    const rows = [], at = this.#scratch;
+    for (let index = 0; this.#call("edgeort_get_node", index, at) === 0; ++index) {
+      const view = this.#memory.view();
       rows.push({
-        name: this.#text(view.getUint32(at + NODE.name, true)),
-        op: this.#text(view.getUint32(at + NODE.op, true)),
+        name: this.#memory.text(view.getUint32(at + NODE.name, true)),
+        op: this.#memory.text(view.getUint32(at + NODE.op, true)),
         ms: Number(view.getBigUint64(at + NODE.ns, true)) / 1e6,
         skipped: view.getInt32(at + NODE.skipped, true) !== 0,
       });
@@ -213,56 +133,84 @@ export class Model {
 
   /** Gives its memory back. */
   close() {
-    this.#model = 0; // all of the memory goes with the instance
-    this.#wasm = undefined;
+    this.#closed = true;
+    this.#model = 0;
+    this.#engine?.close();
+    this.#wake();
+  }
+
+  #prepare(origin) {
+    this.#memory = new Memory(guessOf(origin));
+    return origin;
+  }
+
+  #fail(error) {
+    this.#failed = error;
+    this.#waiting?.bad(error);
   }
 
   async #start(code) {
-    const imports = {
-      clock_time_get: (_id, _precision, at) => {
-        this.#view().setBigUint64(at, BigInt(Math.round(performance.now() * 1e6)), true);
-        return 0;
-      },
-    };
-    const instance = await WebAssembly.instantiate(code, { wasi_snapshot_preview1: imports });
-    this.#wasm = instance.exports;
-    this.#wasm._initialize?.();
-    const abi = this.#wasm.edgeort_abi();
-    if (abi !== ABI) throw new EdgeortError(`the code has the interface ${abi}, and edgeort.js is for ${ABI}: take both from one bundle`);
-  }
-
-  // The plan's bytes in the memory: { at, size }. What comes over a wire goes there as it comes.
-  async #receive(origin) {
-    if (origin instanceof Uint8Array) {
-      const at = this.#allocate(origin.length);
-      this.#bytes(at, origin.length).set(origin);
-      return { at, size: origin.length };
-    }
-    // The length is that of compressed bytes where a server compresses: a guess.
-    let room = Math.max(ALIGNMENT, Number(origin.headers.get("Content-Length")) || FIRST_GUESS), at = this.#allocate(room), size = 0;
-    for (const next = chunksOf(origin.body); ; ) {
-      const { done, value } = await next();
-      if (done) return { at, size };
-      if (size + value.length > room) {
-        room = Math.max(2 * room, size + value.length);
-        const wider = this.#allocate(room);
-        this.#bytes(wider, size).set(this.#bytes(at, size));
-        this.#wasm.free(at);
-        at = wider;
-      }
-      this.#bytes(at + size, value.length).set(value);
-      size += value.length;
-    }
-  }
-
-  #load(plan, profile) {
-    this.#scratch = this.#allocate(ERROR_BYTES + OPTIONS.size);
-    const options = this.#scratch + ERROR_BYTES, view = this.#view();
+    this.#engine = await Engine.start(code, this.#memory);
+    this.#scratch = this.#memory.scratch;
+    const options = this.#scratch + ERROR_BYTES, view = this.#memory.view();
     view.setInt32(options + OPTIONS.threads, 1, true);
-    view.setInt32(options + OPTIONS.profile, profile ? 1 : 0, true);
+    view.setInt32(options + OPTIONS.profile, this.#options.profile ? 1 : 0, true);
     view.setUint32(options + OPTIONS.isa, 0, true);
-    this.#model = this.#trapped(() => this.#wasm.edgeort_open_memory(plan.at, plan.size, options, this.#scratch));
-    if (!this.#model) throw new EdgeortError(this.#text(this.#scratch));
+    this.#wake();
+  }
+
+  // Brings the plan's bytes to their place as they come, and meanwhile runs what can.
+  async #receive(origin, started) {
+    const chunks = chunksOf(origin);
+    for (let turned = performance.now(); ; ) {
+      let chunk;
+      const reading = chunks.next().then((found) => (chunk = found), (error) => (chunk = { error }));
+      while (!chunk && !this.#closed) {
+        this.#openEarly();
+        if (!this.#step()) {
+          await Promise.race([reading, new Promise((good) => (this.#wake = good))]);
+        } else if (!(await soon(() => chunk)) || performance.now() > turned + FRAME_MS) {
+          await turn();
+          turned = performance.now();
+        }
+      }
+      if (this.#closed) {
+        chunks.cancel();
+        throw new EdgeortError("the model is closed");
+      }
+      if (chunk.error) throw new EdgeortError(`the plan cannot be fetched: ${chunk.error.message}`, { cause: chunk.error });
+      if (chunk.done) break;
+      if (this.#model && this.#memory.size + chunk.value.length > this.#total) throw new EdgeortError("the plan is longer than it says");
+      this.#memory.append(chunk.value);
+    }
+    await started;
+    this.#finish();
+  }
+
+  #finish() {
+    if (!this.#model) this.#open("edgeort_open_memory", [this.#memory.size]);
+    else if (this.#memory.size < this.#total) throw new EdgeortError("the plan is truncated");
+    if (!this.#model) throw new EdgeortError(this.#memory.text(this.#scratch));
+    while (this.#step());
+    this.#whole = true;
+  }
+
+  // Opens the plan if enough of it is there.
+  #openEarly() {
+    const memory = this.#memory;
+    if (!this.#options.streaming || !this.#engine || this.#model || memory.size < this.#needed) return;
+    this.#total = this.#engine.call("edgeort_arriving_size", memory.at, memory.size) >>> 0;
+    if (memory.size >= this.#total) return; // what is wrong with it is said when all is there
+    memory.reserve(this.#total);
+    const needed = this.#scratch + ERROR_BYTES + OPTIONS.size;
+    this.#open("edgeort_open_arriving", [this.#total, memory.size], needed);
+    this.#needed = memory.view().getUint32(needed, true);
+    if (!this.#model && !this.#needed) throw new EdgeortError(memory.text(this.#scratch));
+  }
+
+  #open(name, sizes, ...rest) {
+    this.#model = this.#engine.call(name, this.#memory.at, ...sizes, this.#scratch + ERROR_BYTES, this.#scratch, ...rest);
+    if (!this.#model) return;
     this.#inputs = Array.from({ length: this.#call("edgeort_input_count") }, (_, index) => {
       this.#call("edgeort_input", index, this.#scratch);
       return this.#described();
@@ -272,29 +220,62 @@ export class Model {
       return this.#described().name;
     });
     this.#buffers = this.#inputs.map(() => ({ at: 0, room: 0 }));
+    this.#opened();
+  }
+
+  // Runs nodes of the run that waits, for a moment. Whether more can run now.
+  #step() {
+    const run = this.#waiting, here = this.#memory.size;
+    if (!run || run.needed > here) return false;
+    const until = performance.now() + STEP_MS;
+    do run.needed = this.#call("edgeort_run_arriving", here) >>> 0;
+    while (run.needed && run.needed <= here && performance.now() < until);
+    if (run.needed && run.needed !== FAILED) return run.needed <= here;
+    this.#waiting = undefined;
+    try {
+      if (run.needed) throw this.#failure();
+      this.#whole = true; // a run that is done has had all of it
+      run.good(this.#results());
+    } catch (error) {
+      run.bad(error);
+    }
+    return false;
   }
 
   // The tensor in the scratch memory.
   #described() {
-    const view = this.#view(), at = this.#scratch, dtype = view.getInt32(at + TENSOR.dtype, true);
+    const view = this.#memory.view(), at = this.#scratch, dtype = view.getInt32(at + TENSOR.dtype, true);
     const shape = [];
     for (let d = 0; d < view.getInt32(at + TENSOR.rank, true); ++d) shape.push(Number(view.getBigInt64(at + TENSOR.dims + 8 * d, true)));
-    return { name: this.#text(view.getUint32(at + TENSOR.name, true)), dtype: DTYPES[dtype]?.[0] ?? `type ${dtype}`, shape };
+    return { name: this.#memory.text(view.getUint32(at + TENSOR.name, true)), dtype: DTYPES[dtype]?.[0] ?? `type ${dtype}`, shape };
+  }
+
+  #give(feeds) {
+    if (!this.#model || this.#engine.isClosed) throw new EdgeortError("the model is closed");
+    for (const name of Object.keys(feeds)) {
+      if (!this.#inputs.some((input) => input.name === name)) {
+        throw new EdgeortError(`the model has no input "${name}"; its inputs are ${this.#inputs.map((i) => i.name).join(", ")}`);
+      }
+    }
+    this.#inputs.forEach((input, index) => {
+      if (!(input.name in feeds)) throw new EdgeortError(`input "${input.name}" is missing`);
+      this.#feed(input, index, feeds[input.name]);
+    });
   }
 
   #feed(input, index, value) {
-    const code = DTYPES.findIndex(([name]) => name === input.dtype);
+    const code = DTYPES.findIndex(([name]) => name === input.dtype), engine = this.#engine;
     if (code < 0) throw new EdgeortError(`input "${input.name}" has elements of ${input.dtype}, which JavaScript has no arrays of`);
     const { data, shape } = isPicture(value) ? pixelsOf(input, value) : given(input, value, DTYPES[code][1]);
     const buffer = this.#buffers[index], bytes = data.byteLength;
     if (bytes > buffer.room || !buffer.at) {
-      if (buffer.at) this.#wasm.free(buffer.at);
+      if (buffer.at) engine.free(buffer.at);
       buffer.at = 0;
-      buffer.at = this.#allocate(bytes);
+      buffer.at = engine.allocate(bytes);
       buffer.room = bytes;
     }
-    this.#bytes(buffer.at, bytes).set(new Uint8Array(data.buffer, data.byteOffset, bytes));
-    const view = this.#view(), at = this.#scratch;
+    this.#memory.bytes(buffer.at, bytes).set(new Uint8Array(data.buffer, data.byteOffset, bytes));
+    const view = this.#memory.view(), at = this.#scratch;
     view.setUint32(at + TENSOR.data, buffer.at, true);
     view.setUint32(at + TENSOR.bytes, bytes, true);
     view.setInt32(at + TENSOR.dtype, code, true);
@@ -303,105 +284,25 @@ export class Model {
     if (this.#call("edgeort_set_input", index, at)) throw this.#failure();
   }
 
+  #results() {
+    return Object.fromEntries(this.#outputs.map((name, index) => [name, this.#result(index)]));
+  }
+
   #result(index) {
     this.#call("edgeort_output", index, this.#scratch);
     const { name, dtype, shape } = this.#described(), found = DTYPES.find(([known]) => known === dtype);
     if (!found) throw new EdgeortError(`output "${name}" has elements of ${dtype}, which JavaScript has no arrays of`);
-    const at = this.#view().getUint32(this.#scratch + TENSOR.data, true);
+    const at = this.#memory.view().getUint32(this.#scratch + TENSOR.data, true);
     const length = shape.reduce((all, dim) => all * dim, 1);
-    return { data: new found[1](this.#wasm.memory.buffer.slice(at, at + length * found[1].BYTES_PER_ELEMENT)), shape, dtype };
+    return { data: new found[1](this.#memory.copy(at, length * found[1].BYTES_PER_ELEMENT)), shape, dtype };
   }
 
   #call(name, ...rest) {
     if (!this.#model) throw new EdgeortError("the model is closed");
-    return this.#trapped(() => this.#wasm[name](this.#model, ...rest));
-  }
-
-  // After a trap nothing in the memory can be relied on.
-  #trapped(body) {
-    try {
-      return body();
-    } catch (error) {
-      this.close();
-      throw new EdgeortError(`the code stopped: ${error.message}`, { cause: error });
-    }
-  }
-
-  #allocate(bytes) {
-    const whole = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
-    const at = whole < 2 ** 32 ? this.#wasm.aligned_alloc(ALIGNMENT, whole) >>> 0 : 0; // a call takes the low 32 bits of a number
-    if (!at) throw new EdgeortError(`out of memory for ${bytes} bytes`);
-    return at;
-  }
-
-  // New ones each time: the memory moves when it grows.
-  #view() {
-    return new DataView(this.#wasm.memory.buffer);
-  }
-  #bytes(at, length) {
-    return new Uint8Array(this.#wasm.memory.buffer, at, length);
-  }
-
-  // What functions return is signed: addresses beyond 2 GiB are negative.
-  #text(address) {
-    const bytes = new Uint8Array(this.#wasm.memory.buffer), at = address >>> 0, end = bytes.indexOf(0, at);
-    return new TextDecoder().decode(bytes.subarray(at, end));
+    return this.#engine.call(name, this.#model, ...rest);
   }
 
   #failure() {
-    return new EdgeortError(this.#text(this.#call("edgeort_last_error")));
+    return new EdgeortError(this.#memory.text(this.#call("edgeort_last_error")));
   }
-}
-
-function given(input, value, Type) {
-  const whole = ArrayBuffer.isView(value) || Array.isArray(value) ? { data: value } : (value ?? {});
-  const data = Array.isArray(whole.data) ? fromNumbers(input, whole.data, Type) : whole.data;
-  const clamped = data instanceof Uint8ClampedArray && Type === Uint8Array;
-  if (!(data instanceof Type) && !clamped) {
-    throw new EdgeortError(`input "${input.name}" (${input.dtype}) takes a ${Type.name}, or { data, shape } with one`);
-  }
-  const shape = whole.shape ?? inferred(input, data.length);
-  const length = shape.reduce((all, dim) => all * dim, 1);
-  if (!shape.every(Number.isSafeInteger)) throw new EdgeortError(`input "${input.name}" has no whole numbers as shape: ${shape.join("x")}`);
-  if (shape.length > MAX_RANK || length !== data.length) {
-    throw new EdgeortError(`input "${input.name}" has ${data.length} elements; its shape ${shape.join("x")} has ${length}`);
-  }
-  return { data, shape };
-}
-
-function fromNumbers(input, values, Type) {
-  const isWide = Type === BigInt64Array || Type === BigUint64Array;
-  try {
-    return isWide ? Type.from(values, (value) => BigInt(value)) : Type.from(values);
-  } catch (error) {
-    throw new EdgeortError(`input "${input.name}" (${input.dtype}) does not take these values: ${error.message}`, { cause: error });
-  }
-}
-
-// The declared shape; a single free dimension takes what is left of the elements.
-function inferred(input, elements) {
-  const free = input.shape.filter((dim) => dim < 0).length;
-  if (free > 1) throw new EdgeortError(`input "${input.name}" has ${free} free dimensions: give { data, shape }`);
-  const fixed = input.shape.reduce((all, dim) => (dim < 0 ? all : all * dim), 1);
-  return input.shape.map((dim) => (dim < 0 ? Math.floor(elements / fixed) : dim));
-}
-
-// A picture for an input of uint8 [height, width, channels], alone or a batch of one: all four channels, or the first three.
-function pixelsOf(input, picture) {
-  const { width, height } = picture, channels = input.shape.at(-1), rank = input.shape.length;
-  if (picture.data.length !== 4 * width * height) {
-    throw new EdgeortError(`the picture for "${input.name}" has ${picture.data.length} bytes; ${width}x${height} has ${4 * width * height}`);
-  }
-  if (input.dtype !== "uint8" || rank < 3 || rank > 4 || (channels !== 3 && channels !== 4)) {
-    throw new EdgeortError(`input "${input.name}" (${input.dtype}, ${input.shape.join("x")}) takes no pictures: those are uint8 [height, width, 3 or 4]`);
-  }
-  const shape = [...(rank === 4 ? [1] : []), height, width, channels];
-  if (channels === 4) return { data: new Uint8Array(picture.data), shape };
-  const data = new Uint8Array(width * height * 3);
-  for (let from = 0, to = 0; to < data.length; from += 4) {
-    data[to++] = picture.data[from];
-    data[to++] = picture.data[from + 1];
-    data[to++] = picture.data[from + 2];
-  }
-  return { data, shape };
 }

@@ -14,7 +14,7 @@ Status q_constants(Prepare& p, i64 weights, i64 columns, bool biased, QConstants
   c->bias = biased ? static_cast<const i32*>(p.value(kBias)) : nullptr;
   c->sums = static_cast<const i32*>(p.value(kSums));
   c->scale = static_cast<const f32*>(p.value(kScale));
-  if ((biased && !c->bias) || !c->sums || !c->scale || !p.value(kWeights))
+  if ((biased && !c->bias) || !c->sums || !c->scale || !p.is_known(kWeights))
     return p.fail("its weights, bias, sums and scales must be constants");
   return Status::ok;
 }
