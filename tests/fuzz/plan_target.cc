@@ -11,9 +11,14 @@ extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t most);
 
 namespace {
 
-uint64_t hash(const uint8_t* data, size_t size) {  // FNV-1a
+uint64_t hash(const uint8_t* data, size_t size) {  // FNV-1a of words
   uint64_t state = 14695981039346656037u;
-  for (size_t i = 0; i < size; ++i) state = (state ^ data[i]) * 1099511628211u;
+  for (size_t i = 0; i < size; i += sizeof(state)) {
+    uint64_t word = 0;
+    memcpy(&word, data + i, size - i < sizeof(word) ? size - i : sizeof(word));
+    state = (state ^ word) * 1099511628211u;
+    state ^= state >> 32;
+  }
   return state;
 }
 
