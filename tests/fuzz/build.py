@@ -37,6 +37,7 @@ _FLAGS = (
     *("-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"),
 )
 _FAST = "-O3"  # of what is soon compiled: whole loops over a few words then need no checks
+_BLIND = {"signature": "-fno-sanitize-coverage=trace-cmp"}  # to numbers whose bits are as good as random
 _WATCHED = "-fsanitize=fuzzer-no-link"  # what libFuzzer goes by; not in the inner loops, where it would only cost time
 # In the inner loops the address sanitizer finds what these find, and they cost two thirds of the time to compile.
 _INNER = "-fno-sanitize=null,object-size,pointer-overflow"
@@ -109,7 +110,8 @@ def _build_target(name: str) -> Path:
     if name in _KERNELS:
         return _link(f"{name}_target", [*_runtime(_KERNELS[name]), *own], (*_WRAPS, "-fsanitize=fuzzer"))
     sources = [path for part in _PARTS[name] for path in sorted(toolchain.RUNTIME.glob(part))]
-    return _link(f"{name}_target", [*_compiled(_plain(sources, _FAST)), *own], ("-fsanitize=fuzzer",))
+    flags = (_FAST, *filter(None, (_BLIND.get(name),)))
+    return _link(f"{name}_target", [*_compiled(_plain(sources, *flags)), *own], ("-fsanitize=fuzzer",))
 
 
 _Job = tuple[list[str], Path]  # the command, but for what is compiled and where to
