@@ -78,6 +78,7 @@ def run(target: Target, seconds: int, executions: int = -1, seed: int = 0) -> En
     with tempfile.TemporaryDirectory(prefix="edgeort-fuzz-") as scratch:
         seeds, log = Path(scratch) / "seeds", Path(scratch) / "log"
         start(target, seeds)
+        log.touch()
         options = [f"-max_total_time={seconds}", f"-runs={executions}", f"-seed={seed}", f"-artifact_prefix={crashes}/"]
         options += [f"-max_len={target.most_bytes}", *_OPTIONS]
         print(f"{target.name}: begins; {log}", flush=True)

@@ -95,10 +95,12 @@ def test_a_run_that_is_ended_tells_what_it_did(target: str, tmp_path: Path) -> N
     command = [sys.executable, "-m", "tests.fuzz", target, "--seconds", "600", "--record", str(runs)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout
-        log = Path(process.stdout.readline().split("; ")[1].strip())
-        while "INITED" not in log.read_text(errors="replace") and process.poll() is None:
-            time.sleep(0.1)
-        process.send_signal(signal.SIGTERM)
+        try:
+            log = Path(process.stdout.readline().split("; ")[1].strip())
+            while "INITED" not in log.read_text(errors="replace") and process.poll() is None:
+                time.sleep(0.1)
+        finally:
+            process.send_signal(signal.SIGTERM)
         said = process.stdout.read()
     assert process.returncode == 0, said
     assert int(runs.read_text().split("|")[4].replace(",", "")) > 0
