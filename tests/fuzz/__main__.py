@@ -14,6 +14,7 @@ is ended before (SIGINT, SIGTERM); --sums tells what the rows come to. An input 
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -55,6 +56,7 @@ def main() -> None:
             record(ended, asked.record)
         return ended
 
+    logging.disable(logging.WARNING)  # of what is made into seeds
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop())
     with ThreadPoolExecutor(asked.jobs) as pool:

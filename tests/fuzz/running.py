@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -21,6 +23,7 @@ from tests.reference.build import ROOT
 WORK = ROOT / ".pytest_cache" / "fuzz"
 RUNS = HERE / "RUNS.md"
 KEPT_BYTES = 1 << 18  # of a target's corpus in the repository
+LEG = 1 << 19  # executions of one process of Python: Atheris leaks some hundred bytes in each
 SLOWEST_S = 120  # of one input: more is a hang, also where the machine is stopped for a while
 SANITIZERS = {
     "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=16:malloc_context_size=4",
@@ -75,24 +78,34 @@ def run(target: Target, seconds: int, executions: int = -1, seed: int = 0) -> En
     for folder in (kept, crashes):
         folder.mkdir(parents=True, exist_ok=True)
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=ROOT).stdout
+    most = LEG if target.modules else sys.maxsize
+    wanted = executions if executions >= 0 else sys.maxsize
     with tempfile.TemporaryDirectory(prefix="edgeort-fuzz-") as scratch:
         seeds, log = Path(scratch) / "seeds", Path(scratch) / "log"
         start(target, seeds)
         log.touch()
-        options = [f"-max_total_time={seconds}", f"-runs={executions}", f"-seed={seed}", f"-artifact_prefix={crashes}/"]
-        options += [f"-max_len={target.most_bytes}", *_OPTIONS]
+        command = [*target.command(), f"-artifact_prefix={crashes}/", f"-max_len={target.most_bytes}", *_OPTIONS]
         print(f"{target.name}: begins; {log}", flush=True)
-        before, begun = set(crashes.iterdir()), time.monotonic()
-        status = _execute([*target.command(), *options, str(kept), str(seeds)], log, seed)
-        took = time.monotonic() - begun
-        said = log.read_text(errors="replace")
+        before, begun, done, status, said = set(crashes.iterdir()), time.monotonic(), 0, 0, ""
+        while (
+            not status
+            and not _stopped.is_set()
+            and done < wanted
+            and (left := math.ceil(begun + seconds - time.monotonic())) > 0
+        ):
+            runs = min(wanted - done, most)
+            options = [f"-max_total_time={left}", f"-runs={-1 if runs == sys.maxsize else runs}"]
+            options += [f"-seed={seed + done if seed else 0}", str(kept), str(seeds)]
+            status = _execute([*command, *options], log, seed)
+            said = log.read_text(errors="replace")
+            done += _last(r"stat::number_of_executed_units:\s*(\d+)", said) or _last(r"^#(\d+)", said)
         shutil.copy(log, WORK / target.name / "log")
     found = tuple(sorted(set(crashes.iterdir()) - before))
-    counted = _last(r"stat::number_of_executed_units:\s*(\d+)", said) or _last(r"^#(\d+)", said)
     good = status == 0 or found or _stopped.is_set()
     failed = "" if good else f"exit status {status}\n{said[-4000:]}"
     coverage, inputs = _last(r" cov: (\d+)", said), _last(r" corp: (\d+)", said)
-    return Ended(target.name, commit.strip(), counted, took, coverage, inputs, found, failed)
+    took = time.monotonic() - begun
+    return Ended(target.name, commit.strip(), done, took, coverage, inputs, found, failed)
 
 
 def _execute(command: list[str], log: Path, seed: int) -> int:
