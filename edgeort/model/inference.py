@@ -188,7 +188,8 @@ def _is_trees(node: ir.Node) -> bool:
 
 
 def _has_trees(model: ir.Model) -> bool:
-    return any(_is_trees(node) for graph in (model.graph, *model.functions.values()) for node in graph.all_nodes())
+    holders: tuple[ir.Graph | ir.Function, ...] = (model.graph, *model.functions.values())
+    return any(_is_trees(node) for holder in holders for node in holder.all_nodes())
 
 
 def _is_hidden(initializer: ir.Value) -> bool:
