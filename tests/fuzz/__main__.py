@@ -44,6 +44,7 @@ def main() -> None:
     if asked.sums:
         print(sums(asked.sums))
         return
+    logging.disable(logging.WARNING)  # of what is made into seeds
     if asked.keep:
         for target in targets:
             print(f"{target.name}: {keep(target)} inputs")
@@ -56,7 +57,6 @@ def main() -> None:
             record(ended, asked.record)
         return ended
 
-    logging.disable(logging.WARNING)  # of what is made into seeds
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop())
     with ThreadPoolExecutor(asked.jobs) as pool:
