@@ -146,11 +146,13 @@ def without_weights(model: ir.Model, *, small_only: bool = False) -> onnx.ModelP
     With `small_only`, shape arithmetic on anything but short vectors is hidden behind operators without a definition:
     inference writes out the elements of every vector that it follows, of however many millions (onnx 1.23).
     """
+    if not small_only and not any(map(_is_hidden, model.graph.initializers.values())) and not _has_trees(model):
+        return ir.to_proto(model)
     light = model.clone()
     graph = light.graph
     for name, value in list(graph.initializers.items()):
         tensor = value.const_value
-        if tensor is not None and (_is_big(tensor) or isinstance(tensor, ir.ExternalTensor)):
+        if tensor is not None and _is_hidden(value):
             value.type, value.shape = ir.TensorType(tensor.dtype), ir.Shape(tensor.shape.numpy())
             del graph.initializers[name]
             value.const_value = None
@@ -183,6 +185,16 @@ def _type_tree_inputs(light: ir.Model) -> None:
 
 def _is_trees(node: ir.Node) -> bool:
     return (node.domain, node.op_type) == ("ai.onnx.ml", "TreeEnsemble")
+
+
+def _has_trees(model: ir.Model) -> bool:
+    holders: tuple[ir.Graph | ir.Function, ...] = (model.graph, *model.functions.values())
+    return any(_is_trees(node) for holder in holders for node in holder.all_nodes())
+
+
+def _is_hidden(initializer: ir.Value) -> bool:
+    tensor = initializer.const_value
+    return tensor is not None and (_is_big(tensor) or isinstance(tensor, ir.ExternalTensor))
 
 
 def _is_big(tensor: ir.TensorProtocol) -> bool:

@@ -8,11 +8,13 @@ import os
 import platform
 import shutil
 import subprocess
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from edgeort import toolchain
+from edgeort.families import families_of
 from tests.reference.build import BUILT, ROOT
 
 HERE = Path(__file__).parent
@@ -34,6 +36,8 @@ _FLAGS = (
     ),
     *("-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all"),
 )
+_FAST = "-O3"  # of what is soon compiled: whole loops over a few words then need no checks
+_BLIND = {"signature": "-fno-sanitize-coverage=trace-cmp"}  # to numbers whose bits are as good as random
 _WATCHED = "-fsanitize=fuzzer-no-link"  # what libFuzzer goes by; not in the inner loops, where it would only cost time
 # In the inner loops the address sanitizer finds what these find, and they cost two thirds of the time to compile.
 _INNER = "-fno-sanitize=null,object-size,pointer-overflow"
@@ -73,7 +77,7 @@ def _compile(command: list[str], source: Path, headers: bytes) -> Path:
 
 def build() -> Path:
     """The program plan_fuzz, compiled where something changed."""
-    return _link("plan_fuzz", [*_runtime(), *_compiled(_own("plan_fuzz", "mutator"))], _WRAPS)
+    return _link("plan_fuzz", [*_runtime(toolchain.all_kernels()), *_compiled(_own("plan_fuzz", "mutator"))], _WRAPS)
 
 
 def build_wordpiece() -> Path:
@@ -82,7 +86,8 @@ def build_wordpiece() -> Path:
     return _link("wordpiece_fuzz", _compiled([*_plain(sources), *_own("wordpiece_fuzz")]))
 
 
-# What stands beside NAME_target.cc in each of libFuzzer's programs; of the runtime, but "plan": the whole of it.
+# What stands beside NAME_target.cc in each of libFuzzer's programs: the runtime with these kernels, or parts of it.
+_KERNELS: dict[str, tuple[str, ...]] = {"plan": toolchain.all_kernels(), "image": ("Picture",)}
 _PARTS: dict[str, tuple[str, ...]] = {
     "reader": ("core/plan.cc", "core/constants.cc", "core/texts.cc"),
     "wordpiece": ("text/*.cc",),
@@ -91,13 +96,22 @@ _PARTS: dict[str, tuple[str, ...]] = {
 }
 
 
+_building = threading.Lock()  # programs share objects, and each compiles on all cores
+
+
 def build_target(name: str) -> Path:
     """libFuzzer's program of NAME_target.cc."""
+    with _building:
+        return _build_target(name)
+
+
+def _build_target(name: str) -> Path:
     own = _compiled(_own(f"{name}_target", *(("mutator",) if name in ("plan", "reader") else ())))
-    if name == "plan":
-        return _link("plan_target", [*_runtime(), *own], (*_WRAPS, "-fsanitize=fuzzer"))
+    if name in _KERNELS:
+        return _link(f"{name}_target", [*_runtime(_KERNELS[name]), *own], (*_WRAPS, "-fsanitize=fuzzer"))
     sources = [path for part in _PARTS[name] for path in sorted(toolchain.RUNTIME.glob(part))]
-    return _link(f"{name}_target", [*_compiled(_plain(sources)), *own], ("-fsanitize=fuzzer",))
+    flags = (_FAST, *filter(None, (_BLIND.get(name),)))
+    return _link(f"{name}_target", [*_compiled(_plain(sources, *flags)), *own], ("-fsanitize=fuzzer",))
 
 
 _Job = tuple[list[str], Path]  # the command, but for what is compiled and where to
@@ -109,8 +123,8 @@ def _base() -> list[str]:
     return [clang, *_FLAGS, *(f"-I{runtime / part}" for part in ("core", "include"))]
 
 
-def _plain(sources: Sequence[Path]) -> list[_Job]:
-    return [([*_base(), _WATCHED], source) for source in sources]
+def _plain(sources: Sequence[Path], *flags: str) -> list[_Job]:
+    return [([*_base(), _WATCHED, *flags], source) for source in sources]
 
 
 def _own(*names: str) -> list[_Job]:
@@ -125,19 +139,22 @@ def _compiled(jobs: Sequence[_Job]) -> list[Path]:
         return list(pool.map(lambda job: _compile(*job, headers), jobs))
 
 
-def _runtime() -> list[Path]:
-    """The objects of the runtime with every kernel, watched."""
+def _runtime(kernels: Sequence[str]) -> list[Path]:
+    """The objects of the runtime with these kernels, watched."""
     runtime, levels = toolchain.RUNTIME, LEVELS[platform.machine()]
     base = [*_base(), _WATCHED]
-    operators = "-DOPERATORS=" + " ".join(f"X({name})" for name in sorted(toolchain.families()))
-    tables = BUILT / "sanitized" / "tables.cc"
+    held, families = sorted(set(kernels) & set(toolchain.families())), set(families_of(kernels))
+    operators = "-DOPERATORS=" + " ".join(f"X({name})" for name in held)
+    tables = BUILT / "sanitized" / f"tables-{hashlib.sha256(operators.encode()).hexdigest()[:8]}.cc"
     tables.parent.mkdir(parents=True, exist_ok=True)
-    tables.write_text(toolchain.tables(toolchain.all_kernels(), tuple(levels)))
+    tables.write_text(toolchain.tables(kernels, tuple(levels)))
     # The library's own table of operators gives way to the one of watching.cc.
     jobs = [([*base, "-DkOps=kUnwatchedOps"], tables)]
     inside = [*_base(), "-fno-access-control", operators]
     jobs += [(inside, HERE / f"{name}.cc") for name in ("allocations", "checked", "filling", "watching")]
-    for source in [*sorted((runtime / "core").glob("*.cc")), *sorted((runtime / "kernels").glob("*/*.cc"))]:
+    sources = sorted((runtime / "core").glob("*.cc"))
+    sources += [path for path in sorted((runtime / "kernels").glob("*/*.cc")) if path.parent.name in families]
+    for source in sources:
         if source.name in ("bump.cc", "pages.cc"):
             continue  # allocations.cc has its own
         own = toolchain.family_levels(source.parent.name, tuple(levels))

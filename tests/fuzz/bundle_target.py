@@ -20,6 +20,7 @@ from edgeort.bundle.manifest import _text
 from edgeort.bundle.reading import is_bundle
 from edgeort.errors import BundleError, InputError
 from edgeort.quantize.samples import open_samples
+from edgeort.recipes.front import Front
 from edgeort.values import Value
 from tests.bundle.test_bundle import CONTENTS, MANIFEST
 
@@ -54,6 +55,7 @@ def _archive(data: bytes) -> None:
     path.write_bytes(data)
     is_bundle(path)
     with contextlib.suppress(BundleError), open_bundle(path) as bundle:
+        bundle.manifest.to_json()
         _check(bundle.manifest)
     assert {entry.name for entry in _place().iterdir()} <= {"bundle", "b.zip"}, "something is left, or outside"
 
@@ -74,10 +76,11 @@ def _manifest(data: bytes) -> None:
 
 def _check(manifest: Manifest) -> None:
     """What is read is of the types that everything else relies on."""
-    manifest.to_json()
     assert isinstance(manifest.threads, int) and all(isinstance(value.name, str) for value in manifest.inputs)
     for value in (*manifest.inputs, *manifest.outputs):
         value.text()
+    with contextlib.suppress(BundleError, InputError):
+        assert isinstance(manifest.front, Front | None)
 
 
 def _array(data: bytes) -> None:

@@ -1,5 +1,6 @@
 #include "filling.h"
 
+#include "allocations.h"
 #include "items.h"
 #include "model.h"
 #include "texts.h"
@@ -8,9 +9,15 @@ using namespace edgeort;
 
 namespace {
 
+constexpr size_t kPattern = 1024;  // elements, after which an input's repeat themselves
+
+// Elements of inputs: they are not the runtime's memory, but what a model makes of them is.
+size_t most_elements() { return most_bytes / 16 > size_t{1} << 16 ? most_bytes / 16 : size_t{1} << 16; }
+
 // Bytes that are plausible for the element type: small integers, some out of every range; floats, some special.
 void fill(void* data, size_t size, DType dtype, Random& random) {
-  for (size_t i = 0; i + size_of(dtype) <= size; i += size_of(dtype)) {
+  const size_t own = size < kPattern * size_of(dtype) ? size : kPattern * size_of(dtype);
+  for (size_t i = 0; i + size_of(dtype) <= own; i += size_of(dtype)) {
     const u64 bits = random.next();
     u8* to = static_cast<u8*>(data) + i;
     const i64 small = bits % 64 == 0 ? static_cast<i64>(bits >> 5) : static_cast<i64>((bits >> 8) % 9) - 2;
@@ -32,6 +39,7 @@ void fill(void* data, size_t size, DType dtype, Random& random) {
       memcpy(to, &small, size_of(dtype));
     }
   }
+  for (size_t i = own; i < size; i += own) memcpy(static_cast<u8*>(data) + i, data, size - i < own ? size - i : own);
 }
 
 // Strings as a plan's constants hold them, or some of which not all are UTF-8.
@@ -75,7 +83,7 @@ bool set_inputs(edgeort_model* model, Random& random, const std::vector<Input>& 
     size_t elements = 1;
     for (int d = 0; d < t.rank; ++d) {
       if (t.dims[d] < 0) t.dims[d] = 1 + static_cast<i64>(random.below(5));
-      if (t.dims[d] && elements > (size_t{1} << 24) / static_cast<size_t>(t.dims[d])) return false;
+      if (t.dims[d] && elements > most_elements() / static_cast<size_t>(t.dims[d])) return false;
       elements *= static_cast<size_t>(t.dims[d]);
     }
     const size_t size = elements * kDTypeSize[t.dtype];

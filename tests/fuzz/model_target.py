@@ -12,9 +12,15 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from edgeort.errors import EdgeortError
-from edgeort.model import load
+from edgeort.model import load, modernising
+from tests.fuzz import converting
 from tests.fuzz.bundle_target import MEMORY
 from tests.mutation.mutations import MUTATIONS, OFTEN
+
+
+def start() -> None:
+    """Old opsets are converted, as ever, in another process, but not in a new one each."""
+    modernising.convert = converting.convert
 
 
 def one(data: bytes) -> None:

@@ -11,9 +11,14 @@ extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t most);
 
 namespace {
 
-uint64_t hash(const uint8_t* data, size_t size) {  // FNV-1a
+uint64_t hash(const uint8_t* data, size_t size) {  // FNV-1a of words
   uint64_t state = 14695981039346656037u;
-  for (size_t i = 0; i < size; ++i) state = (state ^ data[i]) * 1099511628211u;
+  for (size_t i = 0; i < size; i += sizeof(state)) {
+    uint64_t word = 0;
+    memcpy(&word, data + i, size - i < sizeof(word) ? size - i : sizeof(word));
+    state = (state ^ word) * 1099511628211u;
+    state ^= state >> 32;
+  }
   return state;
 }
 
@@ -29,7 +34,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const char* const isa = level();
   Random random(hash(data, size));
   const bool bound = random.below(4) == 0;  // inputs that may be states are some
-  const Limits limits = {random.below(8) ? size_t{1} << 22 : size_t{1} << 15, 100, false, bound ? 20 : 0};
+  const Limits limits = {random.below(8) ? size_t{1} << 22 : size_t{1} << 15, 25, false, bound ? 20 : 0};
   char error[EDGEORT_ERROR_BYTES] = {};
   const std::vector<uint8_t> plan(data, data + size);
   const Outcome outcome = run_plan(plan, {}, 1, isa, random.next(), bound ? 3 : 1, limits, error);

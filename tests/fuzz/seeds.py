@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import shutil
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,10 @@ import numpy as np
 from edgeort.bundle import golden, write_bundle
 from edgeort.lowering import layout
 from edgeort.lowering.plan import PlanBuilder
+from edgeort.recipes.front import bind
+from edgeort.recipes.picture_steps import PRESETS, parse
+from edgeort.values import Value
+from tests.fuzz.pictures import RECIPES, pictures
 from tests.fuzz.plans import bare_plans, kernel_plans, uncalled
 
 PLAN_BYTES, MODEL_BYTES = 1 << 15, 1 << 12
@@ -56,6 +62,23 @@ def models(folder: Path) -> None:
             (folder / f"{name}.onnx").write_bytes(proto.SerializeToString())
 
 
+def recipes(folder: Path) -> None:
+    """Presets, and recipes of each method, for each form of an input."""
+    texts = [*PRESETS, *PRESETS.values(), *(text for _, text, *_ in RECIPES)]
+    for index, text in enumerate(texts):
+        (folder / str(index)).write_bytes(text.encode() + b"\0" + bytes([index % 2, index % 5, *b"\0\2\4\5"]))
+        (folder / f"{index}-last").write_bytes(text.encode() + b"\0" + bytes([1, index % 5, *b"\1\1\0\2", 7, 9]))
+
+
+def images(folder: Path) -> None:
+    """The plans of pictures as image_target.cc reads them: parameters, sides, and a byte for each other choice."""
+    for name, plan, (picture,) in pictures():
+        (node,) = (node for node in plan.nodes if node.op == "Picture")
+        for free in (0, 1):
+            rest = struct.pack("<IIBBBB", *picture.shape[:2], 2 if name == "quantised" else 0, free, 0, 0)
+            (folder / f"{name}-{free}").write_bytes(node.params + rest)
+
+
 def bundles(folder: Path) -> None:
     """One of each form that bundle_target reads."""
     from tests.bundle.test_bundle import CONTENTS, MANIFEST
@@ -65,6 +88,9 @@ def bundles(folder: Path) -> None:
     archive.replace(folder / "archive")
     (folder / "archive").write_bytes(bytes([ARCHIVE]) + (folder / "archive").read_bytes())
     (folder / "manifest").write_bytes(bytes([MANIFEST_TEXT]) + unsealed(MANIFEST))
+    front = bind(parse("imagenet"), [Value("x", "float32", (1, 3, 24, 19))], built_in=True)
+    shown = dataclasses.replace(MANIFEST, preprocessing=front.to_dict())
+    (folder / "pictures").write_bytes(bytes([MANIFEST_TEXT]) + unsealed(shown))
     for index, array in enumerate(_arrays()):
         (folder / f"array{index}").write_bytes(bytes([ARRAY]) + golden.npy_bytes(array))
     rows = np.ones((4, 3), np.float32)

@@ -44,11 +44,20 @@ class Target:
         return sorted((CRASHES / self.name).glob("*"))
 
 
-_BUNDLES = ("edgeort.bundle", "edgeort.records", "edgeort.quantize.samples", "edgeort.quantize.array_files")
+_BUNDLES = (
+    "edgeort.bundle",
+    "edgeort.records",
+    "edgeort.recipes",
+    "edgeort.quantize.samples",
+    "edgeort.quantize.array_files",
+)
+_RECIPES = ("edgeort.recipes",)
 TARGETS: tuple[Target, ...] = (
     Target("plan", "a plan that is opened, prepared and run: every operator, with its checks", seeds.plans, 1 << 15),
     Target("model", "an ONNX file", seeds.models, 1 << 13, ("edgeort.model",)),
     Target("bundle", "a bundle: archive, manifest, golden data; samples", seeds.bundles, 1 << 13, _BUNDLES),
+    Target("recipe", "the text of image steps, and what they mean for an input", seeds.recipes, 1 << 9, _RECIPES),
+    Target("image", "image steps that are prepared and run", seeds.images, 1 << 7),
     Target("reader", "the tables of a plan", seeds.tables, 1 << 12),
     Target("wordpiece", "a vocabulary, and text", seeds.vocabularies, 1 << 12),
     Target("npy", "the golden data of a bundle, in the harness", seeds.arrays, 1 << 10),

@@ -284,3 +284,10 @@ def test_entries_that_are_kept_must_be_there(tmp_path: Path):
         with pytest.raises(EdgeortError, match=f"entry {entries[0, place]} is none of its 4 strings"):
             engine.run([entries, kept])
         kept[0, place] = False
+
+
+def test_rows_of_nothing_are_not_without_end(tmp_path: Path):
+    engine = open_plan(joined()[1], tmp_path)
+    entries, kept = np.zeros((1 << 40, 0), np.int64), np.zeros((1 << 40, 0), bool)
+    with pytest.raises(EdgeortError, match="output 0 would be 1099511627776 strings"):
+        engine.run([entries, kept])

@@ -110,7 +110,12 @@ u32 detect() { return bit(kIsa_generic); }
 
 }  // namespace
 
-bool cpu_has(int level) { return detect() & bit(level); }
+bool cpu_has(int level) {
+  static u32 levels;  // in a virtual machine each cpuid is a question to its host
+  u32 found = __atomic_load_n(&levels, __ATOMIC_RELAXED);
+  if (!found) __atomic_store_n(&levels, found = detect(), __ATOMIC_RELAXED);
+  return found & bit(level);
+}
 
 const char* isa_name(int level) {
   for (const Name& entry : kNames) {

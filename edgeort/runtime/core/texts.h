@@ -49,13 +49,18 @@ static inline Status make_texts(Prepare& p, Text* out, i64 n, const F& write) {
   return Status::ok;
 }
 
+// Strings that an operator may make. Operands of no bytes can ask for any number, and not every system says no to memory that it lacks.
+static constexpr i64 kMostTexts = i64{1} << 28;
+
 // Declares an output of strings whose values write(i, writer) makes, as above.
 template <class F>
 static inline Status set_texts(Prepare& p, int output, const i64* dims, int rank, const F& write) {
   EDGEORT_TRY(p.set(output, DType::string, dims, rank));
   if (!p.wants(output)) return Status::ok;
+  const i64 n = count(p.out(output));
+  if (n > kMostTexts) return p.fail("output %d would be %lld strings", output, static_cast<long long>(n));
   auto* out = static_cast<Text*>(p.known(output));
-  return out ? make_texts(p, out, count(p.out(output)), write) : p.fail("out of memory");
+  return out ? make_texts(p, out, n, write) : p.fail("out of memory");
 }
 
 // Whether `size` bytes at `data` are the strings of a constant: where each of them ends, rising to the number of bytes that follow.

@@ -119,7 +119,7 @@ bool prepare_again(Model& m, const Segment& segment, u32 node) {
     if (!made[i].fits(m, segment)) return false;
   }
   if (whole_lines(n.scratch_bytes) > whole_lines(before.scratch_bytes) || n.thread_bytes > before.thread_bytes) return false;
-  n.scratch_bytes = before.scratch_bytes;
+  if (n.scratch_bytes < before.scratch_bytes) n.scratch_bytes = before.scratch_bytes;  // more may still be the same lines
   n.thread_bytes = before.thread_bytes;
   return !n.joins && !n.cuts;
 }

@@ -15,8 +15,6 @@ constexpr Field kRootOfMinusOne = {{0x4a0ea0b0, 0xc4ee1b27, 0xad2fe478, 0x2f4318
 constexpr Field kInverse = {{0xffffffeb, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0x7fffffff}};  // p - 2
 constexpr Field kRoot = {{0xfffffffd, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff, 0x0fffffff}};  // (p - 5) / 8
 constexpr u32 kOrder[Field::kWords] = {0x5cf5d3ed, 0x5812631a, 0xa2f79cd6, 0x14def9de, 0, 0, 0, 0x10000000};
-constexpr u8 kBase[kKeyBytes] = {0x58, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
-                                 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66};
 
 // x = X / Z, y = Y / Z, x y = T / Z.
 struct Point {
@@ -24,6 +22,11 @@ struct Point {
 };
 
 constexpr Point kNeutral = {{}, kOne, kOne, {}};
+constexpr Point kBase = {// whose y is 4 / 5, and x even
+                         {{0x8f25d51a, 0xc9562d60, 0x9525a7b2, 0x692cc760, 0xfdd6dc5c, 0xc0a4e231, 0xcd6e53fe, 0x216936d3}},
+                         {{0x66666658, 0x66666666, 0x66666666, 0x66666666, 0x66666666, 0x66666666, 0x66666666, 0x66666666}},
+                         kOne,
+                         {{0xa5b7dda3, 0x6dde8ab3, 0x775152f5, 0x20f09f80, 0x64abe37d, 0x66ea4e8e, 0xd78b7665, 0x67875f0f}}};
 
 Point from_halves(const Field& e, const Field& f, const Field& g, const Field& h) { return {e * f, g * h, f * g, e * h}; }
 
@@ -101,8 +104,8 @@ Point sum_of_multiples(const u32 (&a)[Field::kWords], const Point& p, const u32 
 bool is_signed(const u8* data, size_t size, const u8* signature, const u8* public_key) {
   u32 s[Field::kWords], k[Field::kWords];
   memcpy(s, signature + kKeyBytes, sizeof(s));
-  Point base, key;
-  if (!less(s, kOrder) || !decode(kBase, &base) || !decode(public_key, &key)) return false;
+  Point key;
+  if (!less(s, kOrder) || !decode(public_key, &key)) return false;
   Sha512 hash;
   hash.update(signature, kKeyBytes);
   hash.update(public_key, kKeyBytes);
@@ -111,7 +114,7 @@ bool is_signed(const u8* data, size_t size, const u8* signature, const u8* publi
   hash.finish(digest);
   reduce(digest, k);
   u8 expected[kKeyBytes];
-  encode(sum_of_multiples(s, base, k, -key), expected);
+  encode(sum_of_multiples(s, kBase, k, -key), expected);
   return !memcmp(expected, signature, kKeyBytes);
 }
 

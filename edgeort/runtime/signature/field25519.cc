@@ -7,8 +7,8 @@ namespace {
 
 constexpr u32 kFold = 38;
 
-// number + small * 38 modulo p; `small` is what stands above 2^256.
-Field folded(Field number, u32 small) {
+// Adds small * 38, modulo p: `small` is what stands above 2^256.
+void fold(Field& number, u32 small) {
   while (small) {
     u64 carry = u64{small} * kFold;
     for (u32& word : number.word) {
@@ -18,12 +18,12 @@ Field folded(Field number, u32 small) {
     }
     small = static_cast<u32>(carry);
   }
-  return number;
 }
 
-Field reduced(Field number) {
-  while (!less(number.word, kPrime.word)) subtract(number.word, kPrime.word);
-  return number;
+Field reduced(const Field& number) {
+  Field result = number;
+  while (!less(result.word, kPrime.word)) subtract(result.word, kPrime.word);
+  return result;
 }
 
 }  // namespace
@@ -51,7 +51,8 @@ Field operator+(const Field& a, const Field& b) {
     sum.word[i] = static_cast<u32>(carry);
     carry >>= 32;
   }
-  return folded(sum, static_cast<u32>(carry));
+  fold(sum, static_cast<u32>(carry));
+  return sum;
 }
 
 Field operator-(const Field& a, const Field& b) {
@@ -80,7 +81,8 @@ Field operator*(const Field& a, const Field& b) {
     low.word[i] = static_cast<u32>(carry);
     carry >>= 32;
   }
-  return folded(low, static_cast<u32>(carry));
+  fold(low, static_cast<u32>(carry));
+  return low;
 }
 
 void Field::encode(u8 (&out)[kBytes]) const {
