@@ -122,7 +122,7 @@ def runner(model: bytes, *, fuse_qdq: bool = True) -> Callable[[Sample], Outputs
 
     def run(sample: Sample) -> Outputs:
         try:
-            return dict(zip(names, session.run(names, sample), strict=True))
+            return dict(zip(names, session.run(names, sample), strict=True)) if names else {}
         except Exception as error:  # its exceptions have no common base
             raise InputError(f"ONNX Runtime cannot run the models: {first_line(error)}") from error
 

@@ -97,6 +97,11 @@ def quantize(
         size = Path(model).stat().st_size
         return Result(str(model), str(output), True, "", 0, None, 0, 0, {}, 0, 0, {}, (), (), 0, (), size, size, 0.0)
     prepared = prepare(model, shapes)
+    if options.budget.is_set and all(value.dtype != ir.DataType.FLOAT for value in prepared.model.graph.outputs):
+        raise InputError(
+            f"{model}: the budget is measured on outputs of real numbers, and there are none",
+            hint=f"edgeort build {model} --device host --precision int8 --data DIR --min-agreement 0.99",
+        )
     samples = _samples(data, prepared, options)
     if options.weights == "float16":
         return _in_halves(Path(model), Path(output), prepared, samples, options, start)

@@ -97,7 +97,7 @@ def _evaluated(dim: int | ir.SymbolicDim, sizes: Mapping[str, int]) -> int | ir.
     """The number that a dimension is; itself where that depends on more than `sizes`."""
     if isinstance(dim, int):
         return dim
-    if dim.value in sizes:
+    if dim.value is not None and dim.value in sizes:
         return sizes[dim.value]
     try:
         return ir.Shape([dim]).evaluate(dict(sizes))[0]
