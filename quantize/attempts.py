@@ -23,6 +23,7 @@ from edgeort.quantize.measuring import Difference, Outputs
 from edgeort.quantize.memory import Memory, marks
 from edgeort.quantize.parallel import ordered_map
 from edgeort.quantize.parameters import Quantity
+from edgeort.quantize.parts import Part, parts
 from edgeort.quantize.preparing import Prepared, newer, serialize
 from edgeort.quantize.ranges import Range
 from edgeort.quantize.refinement import Reference, Steps, measuring_points, refine
@@ -112,7 +113,11 @@ class Attempts:
         run = measuring.runner(serialize(made.model), fuse_qdq=not self.own_runtime)
         few = self._few[:samples]
         found = ordered_map(run, (sample for sample, _ in few))
-        return measuring.differences(zip((reference for _, reference in few), found, strict=True))
+        return measuring.differences(zip((reference for _, reference in few), found, strict=True), self._joined)
+
+    def noise(self, exclude: Collection[str], samples: int = ROUGH_SAMPLES) -> float:
+        """That of the worst output, relative to its signal, as `roughly` finds it."""
+        return max((d.noise / d.signal if d.signal else 0.0 for d in self.roughly(exclude, {}, samples)), default=0.0)
 
     def _inserted(self, exclude: Collection[str], forms: Mapping[str, Form], *, with_bias: bool | None = None) -> _Made:
         model = self._float_model(forms)
@@ -149,6 +154,10 @@ class Attempts:
         few = list(islice(self.choosing(), ROUGH_SAMPLES))
         return list(zip(few, ordered_map(measuring.runner(self._reference), few), strict=True))
 
+    @cached_property
+    def _joined(self) -> list[Part]:
+        return parts((self.original or self.prepared).model.graph)
+
     @property
     def _reference(self) -> bytes:
         return (self.original or self.prepared).serialized
@@ -165,7 +174,7 @@ class Attempts:
     def _compared(self, model: bytes, samples: Iterator[Sample]) -> list[Difference]:
         if not self.store.samples + self.judge.samples:
             return []
-        return measuring.compare(self._reference, model, samples, fuse_qdq=not self.own_runtime)
+        return measuring.compare(self._reference, model, samples, joined=self._joined, fuse_qdq=not self.own_runtime)
 
     def choosing(self) -> Iterator[Sample]:
         """The samples that are fitted to and that attempts are compared on."""

@@ -15,15 +15,18 @@ from itertools import islice
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 
 from edgeort.errors import InputError
 from edgeort.ort import first_line, open_session
+from edgeort.passes.edit import opset
 from edgeort.progress import Progress
+from edgeort.quantize.functions import function_behind
 from edgeort.quantize.histogram import BINS, Histogram
 from edgeort.quantize.input_checks import InputChecks
 from edgeort.quantize.parallel import WORKERS, ordered_map
 from edgeort.quantize.preparing import Prepared, serialize
-from edgeort.quantize.ranges import METHODS, Range, squared_error
+from edgeort.quantize.ranges import AUTO, CHOICES, METHODS, Function, Range, squared_error
 from edgeort.quantize.samples import Sample, Samples
 from edgeort.quantize.store import Store
 
@@ -64,7 +67,8 @@ def channel_sums(array: np.ndarray, axis: int) -> tuple[np.ndarray, int]:
 class Calibration:
     """What a pass found. From `settled_at` samples on, more lowered the noise by less than `SETTLED_DB`.
 
-    `channels` are the lowest and the highest number of every channel, of tensors where that matters.
+    `channels` are the lowest and the highest number of every channel, of tensors where that matters; `choices` the
+    ranges by each of the methods that there is a choice of.
     """
 
     ranges: dict[str, Range]
@@ -74,6 +78,7 @@ class Calibration:
     warnings: list[str] = field(default_factory=list)
     means: dict[str, ChannelMean] = field(default_factory=dict)
     channels: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    choices: dict[str, dict[str, Range]] = field(default_factory=dict)
 
 
 def calibrate(
@@ -87,22 +92,28 @@ def calibrate(
     keep: Kept | None = None,
     progress: Progress | None = None,
 ) -> Calibration:
-    """Ranges of `tensors` by `method` (a key of `METHODS`), from all samples.
+    """Ranges of `tensors` by `method` (a key of `METHODS`, or AUTO: by each of CHOICES), from all samples.
 
     `means` maps tensors to the axis of their channels; they are over the samples that `keep` has to refine on.
     `channels` are those of `tensors` whose channels' extremes are wanted. Raises InputError for samples that the model
     cannot run.
     """
     run = _Pass(prepared, list(tensors), dict(means or {}), channels)
+    behind = _functions(prepared.model, run.histograms)
+    methods = CHOICES if method == AUTO else (method,)
     found = Calibration({}, {}, means={name: ChannelMean() for name in run.axes})
     stream, looks = enumerate(samples), FIRST_LOOK
     while _run_block(run, islice(stream, looks - found.samples), keep, found):
         if progress:
             progress(f"calibrating: {found.samples} of {samples.count or '?'} samples")
-        ranges = {name: METHODS[method](histogram) for name, histogram in run.histograms.items()}
-        settled = _settled(run.histograms, found.ranges, ranges)
+        ranges = {name: METHODS[methods[0]](histogram, behind.get(name)) for name, histogram in run.histograms.items()}
+        settled = _settled(run.histograms, found.ranges, ranges, behind)
         found.settled_at = (found.settled_at or looks // 2) if settled else None
         found.ranges, looks = ranges, looks * 2
+    found.choices = {methods[0]: found.ranges} | {
+        other: {name: METHODS[other](histogram, behind.get(name)) for name, histogram in run.histograms.items()}
+        for other in methods[1:]
+    }
     found.extremes = {name: (histogram.low, histogram.high) for name, histogram in run.histograms.items()}
     found.channels, found.warnings = run.channels, run.checks.warnings()
     return found
@@ -205,12 +216,24 @@ def memory_text(tensor_bytes: int | None, tensors: int) -> str:
     return f"{histograms:.0f} MB of histograms and {each} on each of {WORKERS} core(s), however many samples"
 
 
-def _settled(histograms: Mapping[str, Histogram], before: Mapping[str, Range], after: Mapping[str, Range]) -> bool:
+def _functions(model: ir.Model, names: Collection[str]) -> dict[str, Function]:
+    """Those through which alone tensors of these names are read."""
+    values = (value for node in model.graph for value in node.outputs if value.name in names)
+    found = {str(value.name): function_behind(value, opset(model)) for value in values}
+    return {name: function for name, function in found.items() if function is not None}
+
+
+def _settled(
+    histograms: Mapping[str, Histogram],
+    before: Mapping[str, Range],
+    after: Mapping[str, Range],
+    behind: Mapping[str, Function],
+) -> bool:
     """Whether ranges from fewer samples do for all: on average the noise is higher by less than `SETTLED_DB`."""
     if not before:
         return False
     errors = [
-        [max(squared_error(histogram, ranges[name]), _TINY) for ranges in (before, after)]
+        [max(squared_error(histogram, ranges[name], behind.get(name)), _TINY) for ranges in (before, after)]
         for name, histogram in histograms.items()
     ]
     return float(np.mean([10 * math.log10(old / new) for old, new in errors])) < SETTLED_DB

@@ -19,7 +19,7 @@ NARROWEST = 1 / 16  # of the largest magnitude
 _FLOOR = 1e-12  # of a bin's probability in Q, where P has outliers and Q has nothing
 
 
-def entropy(histogram: Histogram) -> tuple[float, float]:
+def entropy(histogram: Histogram, function: object = None) -> tuple[float, float]:
     """The best of `CANDIDATES` ranges, the extremes cut to [-t, t] for thresholds t."""
     low, high = min(histogram.low, 0.0), max(histogram.high, 0.0)
     half, width = len(histogram.counts) // 2, histogram.width

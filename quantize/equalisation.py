@@ -134,7 +134,7 @@ def equalised(attempts: Attempts, exclude: Collection[str]) -> tuple[Attempts, i
     between = [str(pair.between.name) for pair in pairs(attempts.prepared.model.graph)]
     names = [name for name in between if name in known]
     seen = calibration.calibrate(attempts.prepared, others, names, "minmax", channels=names).channels
-    before, after = (_noise(one, exclude, measured) for one in (attempts, _trial(attempts, exclude, seen)[0]))
+    before, after = (one.noise(exclude, measured) for one in (attempts, _trial(attempts, exclude, seen)[0]))
     return (trial, count) if after <= GAIN * before else (attempts, 0)
 
 
@@ -168,10 +168,6 @@ def _again(layer: Layer) -> Layer:
     found = read_layer(layer.node)
     assert isinstance(found, Layer)
     return found
-
-
-def _noise(attempts: Attempts, exclude: Collection[str], samples: int) -> float:
-    return max(d.noise / d.signal if d.signal else 0.0 for d in attempts.roughly(exclude, {}, samples))
 
 
 def _calibrated(

@@ -64,6 +64,13 @@ class Layer:
         return self.node.op_type != "MatMul" or self.adds is not None
 
     @property
+    def bias_operand(self) -> tuple[ir.Node, int]:
+        """The node that has the bias, and its operand, which the node may lack; of those that take one."""
+        if self.adds is None:
+            return self.node, 2
+        return self.adds, next(i for i, value in enumerate(self.adds.inputs) if value is not self.node.outputs[0])
+
+    @property
     def result(self) -> ir.Value:
         """What it makes, the bias added."""
         return (self.adds or self.node).outputs[0]

@@ -3,12 +3,14 @@
 SQNR = 10 log10(sum r^2 / sum (r - q)^2)                   over all outputs of all samples, in dB
 agreement = share of rows whose largest entry is the same
 KL = mean over rows of sum softmax(r) log(softmax(r) / softmax(q)), nats
+
+An output that is joined of unlike parts (parts.py) counts as that many outputs.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -16,6 +18,7 @@ import numpy as np
 from edgeort.errors import InputError
 from edgeort.ort import first_line, open_session
 from edgeort.quantize.parallel import ordered_map
+from edgeort.quantize.parts import Part, unlike
 from edgeort.quantize.samples import Sample
 
 
@@ -29,6 +32,7 @@ class Difference:
     rows: int = 0
     same: int = 0
     divergence: float = 0.0
+    numbers: int = 0
 
     def add(self, reference: np.ndarray, found: np.ndarray) -> None:
         """Compares an output of a sample."""
@@ -38,9 +42,15 @@ class Difference:
         self.signal += float((r**2).sum())
         self.noise += float(((r - q) ** 2).sum())
         self.rows += len(r)
+        self.numbers += r.size
         self.same += int((r.argmax(axis=1) == q.argmax(axis=1)).sum()) if r.shape[1] else 0
         log_r, log_q = _log_softmax(r), _log_softmax(q)
         self.divergence += float((np.exp(log_r) * (log_r - log_q)).sum())
+
+    @property
+    def mean_square(self) -> float:
+        """Of the reference."""
+        return self.signal / max(self.numbers, 1)
 
     @property
     def sqnr_db(self) -> float:
@@ -59,29 +69,42 @@ class Difference:
 
     def to_dict(self) -> dict[str, object]:
         """As JSON takes it."""
-        return {**asdict(self), "sqnr_db": self.sqnr_db, "agreement": self.agreement, "kl": self.kl}
+        sums = {key: value for key, value in asdict(self).items() if key != "numbers"}
+        return {**sums, "sqnr_db": self.sqnr_db, "agreement": self.agreement, "kl": self.kl}
 
 
 Outputs = dict[str, np.ndarray]
 
 
 def compare(
-    reference: bytes, quantised: bytes, samples: Iterable[Sample], *, fuse_qdq: bool = True
+    reference: bytes,
+    quantised: bytes,
+    samples: Iterable[Sample],
+    *,
+    joined: Sequence[Part] = (),
+    fuse_qdq: bool = True,
 ) -> list[Difference]:
     """Runs both models in ONNX Runtime on all samples; one entry for each float output, in the order of the model's.
 
-    `fuse_qdq` as `open_session`'s.
+    `joined` as in `differences`, `fuse_qdq` as `open_session`'s.
     """
-    return differences(run_both(reference, quantised, samples, fuse_qdq=fuse_qdq))
+    return differences(run_both(reference, quantised, samples, fuse_qdq=fuse_qdq), joined)
 
 
-def differences(pairs: Iterable[tuple[Outputs, Outputs]]) -> list[Difference]:
-    """Of the outputs of a reference and of what is compared with it, sample by sample."""
+def differences(pairs: Iterable[tuple[Outputs, Outputs]], joined: Sequence[Part] = ()) -> list[Difference]:
+    """Of the outputs of a reference and of what is compared with it, sample by sample.
+
+    In place of an output stand those parts of it, of the `joined` ones, that are unlike.
+    """
     found: dict[str, Difference] = {}
+    apart = {part: Difference(part.name) for part in joined}
     for reference, other in pairs:
         for name, r in reference.items():
             found.setdefault(name, Difference(name)).add(r, other[name])
-    return list(found.values())
+        for part, difference in apart.items():
+            if part.output in reference:
+                difference.add(part.of(reference[part.output]), part.of(other[part.output]))
+    return [one for name, whole in found.items() for one in list(unlike(name, apart).values()) or [whole]]
 
 
 def run_both(
@@ -99,7 +122,7 @@ def runner(model: bytes, *, fuse_qdq: bool = True) -> Callable[[Sample], Outputs
 
     def run(sample: Sample) -> Outputs:
         try:
-            return dict(zip(names, session.run(names, sample), strict=True))
+            return dict(zip(names, session.run(names, sample), strict=True)) if names else {}
         except Exception as error:  # its exceptions have no common base
             raise InputError(f"ONNX Runtime cannot run the models: {first_line(error)}") from error
 

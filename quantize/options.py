@@ -10,7 +10,7 @@ from edgeort.errors import InputError
 from edgeort.quantize import blocks
 from edgeort.quantize.costs import Rates
 from edgeort.quantize.forms import Form
-from edgeort.quantize.ranges import METHODS
+from edgeort.quantize.ranges import AUTO, METHODS
 from edgeort.quantize.refinement import Steps
 from edgeort.quantize.samples import Data
 from edgeort.quantize.search import Budget, Goal
@@ -23,10 +23,11 @@ REFINE_SAMPLES = 100  # that refinement goes over again; more change nothing tha
 
 @dataclass(frozen=True)
 class Options:
-    """How to quantise. `ranges` is a file to use instead of calibrating; `exclude` names nodes that stay float.
+    """How to quantise. `method` is a key of METHODS, or AUTO: of some that which leaves less noise at the outputs.
 
-    `activations` is the form of all layers that can have it, None for what fits each. `weights` is one of `WEIGHTS`:
-    beside int4, in blocks of `block` (None: 32), activations are float, or dynamic: they become int8 in the same blocks
+    `ranges` is a file to use instead of calibrating; `exclude` names nodes that stay float. `activations` is the form
+    of all layers that can have it, None for what fits each. `weights` is one of `WEIGHTS`: beside int4, in blocks of
+    `block` (None: 32), activations are float, or dynamic: they become int8 in the same blocks
     as the model runs; beside float16 they are float. `runtime` is what the model is for: "onnx", any, or "edgeort",
     which takes a scale for each channel of what only depthwise convolutions read. `inline` writes functions out as
     operators, for runtimes without functions. `recipe` says how pictures become inputs. `budget` is kept by promoting
@@ -34,7 +35,7 @@ class Options:
     and make the cost of a promotion.
     """
 
-    method: str = "mse"
+    method: str = AUTO
     ranges: Path | None = None
     save_ranges: Path | None = None
     samples: int | None = None
@@ -71,8 +72,8 @@ class Options:
 
 def check_options(options: Options, data: Data | None) -> None:
     """InputError for what is unknown or does not go together."""
-    if options.method not in METHODS:
-        raise InputError(f"{options.method!r} is no method of ranges", hint=f"one of {', '.join(METHODS)}")
+    if options.method not in (AUTO, *METHODS):
+        raise InputError(f"{options.method!r} is no method of ranges", hint=f"one of {', '.join((AUTO, *METHODS))}")
     if options.runtime not in RUNTIMES:
         raise InputError(f"{options.runtime!r} is no runtime", hint=f"one of {', '.join(RUNTIMES)}")
     _check_weights(options)

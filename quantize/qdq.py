@@ -252,8 +252,7 @@ def _put_bias(graph: ir.Graph, made: QuantizedLayer, bias: np.ndarray) -> ir.Val
     """The initializer that becomes the layer's bias: int32 for products of eight bits; float32 else, and in an Add."""
     layer, node = made.layer, made.layer.node
     if layer.adds is not None:
-        index = next(i for i, value in enumerate(layer.adds.inputs) if value is not node.outputs[0])
-        return _float_bias(graph, layer.adds, index, bias)
+        return _float_bias(graph, *layer.bias_operand, bias)
     if len(node.inputs) < 3:
         node.resize_inputs(3)
     node.attributes.pop("beta", None)

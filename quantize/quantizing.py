@@ -7,7 +7,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from edgeort.quantize.measuring import Difference, compare
 from edgeort.quantize.options import Options, check_options
 from edgeort.quantize.preparing import Prepared, already_quantised, prepare
 from edgeort.quantize.promotions import FLOAT_LAYER, WEIGHTS_ONLY
+from edgeort.quantize.ranges import AUTO, CHOICES
 from edgeort.quantize.ranges_file import RangesFile
 from edgeort.quantize.refinement import Steps, measuring_points
 from edgeort.quantize.samples import Data, Samples, open_samples
@@ -97,6 +98,11 @@ def quantize(
         size = Path(model).stat().st_size
         return Result(str(model), str(output), True, "", 0, None, 0, 0, {}, 0, 0, {}, (), (), 0, (), size, size, 0.0)
     prepared = prepare(model, shapes)
+    if options.budget.is_set and all(value.dtype != ir.DataType.FLOAT for value in prepared.model.graph.outputs):
+        raise InputError(
+            f"{model}: the budget is measured on outputs of real numbers, and there are none",
+            hint=f"edgeort build {model} --device host --precision int8 --data DIR --min-agreement 0.99",
+        )
     samples = _samples(data, prepared, options)
     if options.weights == "float16":
         return _in_halves(Path(model), Path(output), prepared, samples, options, start)
@@ -116,6 +122,11 @@ def quantize(
             options.block or blocks.BLOCK, own_runtime=own, rows_in_blocks=options.rows_in_blocks,
             progress=progress,
         )  # fmt: skip
+        attempts, method = _with_best_ranges(attempts, selection, options)
+        if options.save_ranges is not None and samples is not None:
+            RangesFile(prepared.sha256, method, found.samples, attempts.calibration.ranges, found.extremes).save(
+                options.save_ranges
+            )
         pairs = 0
         if steps.equalisation and options.ranges is None:
             if progress:
@@ -126,7 +137,7 @@ def quantize(
     write(output, dynamic.inlined(made.model) if options.inline else made.model)
     left = made.selection.left | {e.layer: PROMOTED[e.to] for e in ledger if e.promoted and e.to in PROMOTED}
     return Result(
-        str(model), str(output), False, options.method, found.samples, found.settled_at, len(made.selection.layers),
+        str(model), str(output), False, method, found.samples, found.settled_at, len(made.selection.layers),
         len(made.selection.tensors), _counts(made), made.tables, pairs, left, tuple(found.warnings), judged,
         attempts.apart, tuple(ledger), Path(model).stat().st_size, len(made.model), time.perf_counter() - start,
     )  # fmt: skip
@@ -216,12 +227,23 @@ def _calibrate(
         progress=progress,
     )
     if given:
-        found.ranges = dict(given.ranges)
-    if options.save_ranges is not None:
-        RangesFile(prepared.sha256, options.method, found.samples, found.ranges, found.extremes).save(
-            options.save_ranges
-        )
+        found.ranges, found.choices = dict(given.ranges), {}
     return found
+
+
+def _with_best_ranges(attempts: Attempts, selection: Selection, options: Options) -> tuple[Attempts, str]:
+    """The ranges by the method that leaves the least noise at the outputs of a model without refinement."""
+    choices = attempts.calibration.choices if selection.tensors else {}
+    trials = {
+        method: replace(
+            attempts, calibration=replace(attempts.calibration, ranges=ranges), ranges=spread_over(selection, ranges)
+        )
+        for method, ranges in choices.items()
+    }
+    if len(trials) < 2:
+        return attempts, CHOICES[0] if options.method == AUTO else options.method
+    best = min(trials, key=lambda method: trials[method].noise(options.exclude))
+    return trials[best], best
 
 
 def _announce(tell: Progress, prepared: Prepared, selection: Selection, samples: Samples) -> None:

@@ -22,6 +22,16 @@ R = TypeVar("R")
 Runner = Callable[[Mapping[str, np.ndarray]], list[np.ndarray]]
 
 
+def reads(node: ir.Node) -> set[ir.Value]:
+    """What a node reads, also by bodies of If, Loop and Scan, which see the tensors around them."""
+    found = {value for value in node.inputs if value is not None}
+    for attribute in node.attributes.values():
+        for body in [attribute.as_graph()] if attribute.type == ir.AttributeType.GRAPH else []:
+            own = {*body.inputs, *body.initializers.values(), *(value for inner in body for value in inner.outputs)}
+            found |= {value for inner in body for value in reads(inner)} - own
+    return found
+
+
 def between(known: Iterable[ir.Value], wanted: ir.Value) -> list[ir.Node]:
     """The nodes, in order, that compute `wanted` from `known` tensors and constants."""
     boundary, found, pending = set(known), set(), [wanted]
@@ -30,7 +40,7 @@ def between(known: Iterable[ir.Value], wanted: ir.Value) -> list[ir.Node]:
         node = None if value in boundary else value.producer()
         if node is not None and node not in found:
             found.add(node)
-            pending.extend(read for read in node.inputs if read is not None)
+            pending.extend(reads(node))
     order = next(iter(found)).graph if found else None
     return [node for node in order or () if node in found]
 
@@ -38,7 +48,7 @@ def between(known: Iterable[ir.Value], wanted: ir.Value) -> list[ir.Node]:
 def model_of(nodes: Iterable[ir.Node], inputs: Iterable[ir.Value], outputs: Iterable[ir.Value], opset: int) -> bytes:
     """A model of some nodes of a graph, with the constants that they read."""
     nodes = list(nodes)
-    read = {value for node in nodes for value in node.inputs if value is not None}
+    read = {value for node in nodes for value in reads(node)}
     graph = onnx.helper.make_graph(
         [ir.to_proto(node) for node in nodes],
         "segment",
@@ -126,5 +136,5 @@ class Prefix:
         return any(use.node not in self._ran for use in value.uses())
 
     def _read_by(self, nodes: Iterable[ir.Node]) -> list[ir.Value]:
-        read = {value for node in nodes for value in node.inputs}
+        read = {value for node in nodes for value in reads(node)}
         return [value for value in self._boundary.values() if value in read]

@@ -83,11 +83,12 @@ def _rows(prepared: Prepared, values: Sequence[ir.Value], store: Store) -> Mappi
     names = [str(value.name) for value in values]
     inputs = [value.name for value in prepared.inputs]
     computed = [name for name in names if name not in inputs]
-    session = open_session(with_outputs(serialize(prepared.model), computed), threads=1)
+    session = open_session(with_outputs(serialize(prepared.model), computed), threads=1) if computed else None
 
     def run(sample: int) -> dict[str, np.ndarray]:
         feeds = {name: store.get(name, sample) for name in inputs}
-        arrays = feeds | dict(zip(computed, session.run(computed, feeds), strict=True))
+        found = session.run(computed, feeds) if session is not None else []
+        arrays = feeds | dict(zip(computed, found, strict=True))
         flat = {name: arrays[name].reshape(-1, arrays[name].shape[-1]) for name in names}
         return {name: array[:: max(len(array) // ROWS, 1)][:ROWS].copy() for name, array in flat.items()}
 

@@ -23,7 +23,10 @@ def quantize(
     data: Annotated[
         Path | None, typer.Option("--data", help="Samples: a .npy, a .npz, a folder of them or of pictures.")
     ] = None,
-    method: Annotated[str, typer.Option(help="How ranges are found: mse, minmax, percentile or entropy.")] = "mse",
+    method: Annotated[
+        str,
+        typer.Option(help="How ranges are found: mse or quartic; auto: what is better; minmax, percentile or entropy."),
+    ] = "auto",
     ranges: Annotated[Path | None, typer.Option(help="Ranges of an earlier run, instead of finding them.")] = None,
     save_ranges: Annotated[Path | None, typer.Option(help="Write the ranges to this file.")] = None,
     samples: Annotated[int | None, typer.Option(min=1, help="Use that many samples, evenly spread.")] = None,

@@ -93,8 +93,20 @@ def _fixed(graph: ir.Model, inputs: Mapping[str, tuple[int, ...]]) -> ir.Model:
     for node in copy.graph:
         for value in node.outputs:
             if value.shape is not None:
-                value.shape = value.shape.evaluate(sizes)
+                value.shape = ir.Shape([_evaluated(dim, sizes) for dim in value.shape])
     return copy
+
+
+def _evaluated(dim: int | ir.SymbolicDim, sizes: Mapping[str, int]) -> int | ir.SymbolicDim:
+    """The number that a dimension is; itself where that depends on more than `sizes`."""
+    if isinstance(dim, int):
+        return dim
+    if dim.value is not None and dim.value in sizes:
+        return sizes[dim.value]
+    try:
+        return ir.Shape([dim]).evaluate(dict(sizes))[0]
+    except ValueError:  # names need not be expressions: "/conv/y_dim2", "batch size"
+        return dim
 
 
 Shapes = Mapping[str, tuple[int, ...] | None]

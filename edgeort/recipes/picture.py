@@ -138,8 +138,10 @@ class Recipe:
                 hint=f'"{"letterbox" if isinstance(last, Resize) else "crop"}" without a size is the model\'s',
             )
         if last is not None and size is None:
+            word = last.fit.replace("stretch", "resize") if isinstance(last, Resize) else ""
             raise InputError(
-                f"the size of the pictures is free: {form.value.text()}", hint=f'{FLAG} "imagenet; crop 224x224"'
+                f"the size of the pictures is free: {form.value.text()}",
+                hint=f'{FLAG} "...; {word} 320x320"' if word else f'{FLAG} "imagenet; crop 224x224"',
             )
         if last is None and form.size is not None and self.resize is not None:
             raise InputError(

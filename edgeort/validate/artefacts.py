@@ -5,6 +5,7 @@ An answer is a dict from outputs to arrays, with channels first as in the ONNX m
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +17,11 @@ import numpy as np
 
 from edgeort.bundle import Manifest
 from edgeort.engine import Engine
-from edgeort.errors import EdgeortError, InputError
+from edgeort.errors import EdgeortError, InputError, ModelError
+from edgeort.model import infer_shapes, load
 from edgeort.ort import first_line
 from edgeort.quantize.parallel import WORKERS
+from edgeort.quantize.parts import Part, parts
 from edgeort.quantize.samples import Sample
 from edgeort.recipes.front import Front
 from edgeort.recipes.hearing import Hearing
@@ -54,10 +57,19 @@ class InOnnxRuntime:
     basis = ""
 
     def __init__(self, model: str | os.PathLike[str] | bytes, front: Front | Hearing | None = None) -> None:
-        self._front = front
+        self._front, self._model = front, model
         self._session = reference_session(model, threads=1)  # one a sample, on all cores at a time
         self.outputs = [output.name for output in self._session.get_outputs()]
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+
+    @cached_property
+    def joined(self) -> list[Part]:
+        """The parts of outputs that are joined of several; none of a model that edgeort does not read."""
+        if isinstance(self._model, bytes):
+            return []
+        with contextlib.suppress(ModelError):
+            return parts(infer_shapes(load(self._model)).graph)
+        return []
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:

@@ -133,7 +133,7 @@ def _cases(
                 main = _main(wanted, question.output)
                 _check_outputs(wanted, found, main, name, question.task)
                 label = question.labels.get(name)
-                yield Case(name, wanted, found, main, label, question.characters, question.threshold)
+                yield Case(name, wanted, found, main, label, question.characters, question.threshold, reference.joined)
                 done += 1
                 is_slow = time.monotonic() - said_at > SILENT_S
                 if progress and (is_slow or done % step == 0 or done == samples.count):

@@ -56,10 +56,11 @@ class Pair:
 
     def set_bias(self, bias: np.ndarray) -> None:
         """Real numbers, one an output channel."""
-        if len(self.node.inputs) < 3:
-            self.node.resize_inputs(3)
-        self.tracker.set_constant(self.node, 2, bias.astype(np.float32))
-        self.node.attributes.pop("beta", None)
+        node, index = self.layer.bias_operand
+        if len(node.inputs) <= index:
+            node.resize_inputs(index + 1)
+        self.tracker.set_constant(node, index, bias.astype(np.float32))
+        node.attributes.pop("beta", None)
 
     def set_weight(self, rows: np.ndarray) -> None:
         """Real numbers [groups, outputs of a group, d]."""
@@ -91,8 +92,8 @@ def fit(
         if can_fit(pair.whole, store.samples):
             _fit_weight(pair, prefix, floats, store.samples, thin.get(layer.name))
         if layer.takes_bias:
-            value, axis = after_activation(layer.node.outputs[0]), layer.output_axis
-            wanted = _means(floats, floats.value(str(after_activation(pair.whole.node.outputs[0]).name)), axis).mean
+            value, axis = after_activation(layer.result), layer.output_axis
+            wanted = _means(floats, floats.value(str(after_activation(pair.whole.result).name)), axis).mean
             bias_correction.correct(pair, wanted[pair.kept], partial(_means, prefix, value, axis))
 
 

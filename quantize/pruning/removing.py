@@ -80,11 +80,12 @@ def _raise_bias(tracker: Tracker, layer: Layer, fall: np.ndarray) -> None:
     if layer.node.op_type == "ConvTranspose":  # an output is reached by every stride-th tap
         each /= np.prod(ints(layer.node, "strides", [1]))
     bias = (0.0 if layer.bias is None else layer.bias) + each
-    if len(layer.node.inputs) < 3:
-        layer.node.resize_inputs(3)
+    node, index = layer.bias_operand
+    if len(node.inputs) <= index:
+        node.resize_inputs(index + 1)
         tied = next(tied for tied in tracker.layers if tied.layer is layer)
-        tracker.cut(layer.node, 2, 0, tied.makes)
-    old = constant(operand(layer.node, 2))
+        tracker.cut(node, index, 0, tied.makes)
+    old = constant(operand(node, index))
     shape = bias.shape if old is None or old.shape[-1] != len(bias) else old.shape
-    tracker.set_constant(layer.node, 2, bias.astype(np.float32).reshape(shape))
-    layer.node.attributes.pop("beta", None)
+    tracker.set_constant(node, index, bias.astype(np.float32).reshape(shape))
+    node.attributes.pop("beta", None)

@@ -43,6 +43,19 @@ def test_expressions_of_free_dimensions_and_unknown_ones():
     assert by_op(plan, costs(plan, graph, {}))["MaxPool"].moved_bytes is None
 
 
+def test_names_of_dimensions_that_are_no_expressions():
+    text = """<ir_version: 8, opset_import: ["": 17]> g (float[rows, 8] x) => (float[n, 8] y)
+        { a = Relu(x) z = NonZero(a) f = Cast<to = 1>(z) y = Sigmoid(x) b = Relu(f) w = Sigmoid(b) }"""
+    proto = onnx.parser.parse_model(text)
+    for value in (proto.graph.input[0], proto.graph.output[0]):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch size/2"
+    proto.graph.output.append(onnx.helper.make_tensor_value_info("w", 1, [2, "/z/w dim1"]))
+    graph = model.clean(ir.from_proto(proto))
+    passes.run_passes(graph, passes.PassContext(profile=device_profiles.load("raspberrypi4")))
+    found = costs(lowering.lower(graph), graph, {"x": (3, 8)})
+    assert {cost.functions for cost in found} >= {3 * 8, None}
+
+
 def test_functions_of_programs():
     plan, graph = lowered(
         """<ir_version: 8, opset_import: ["": 17]> g (float[n, 8] x) => (float[n, 8] y)

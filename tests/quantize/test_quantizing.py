@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from edgeort.errors import InputError, ModelError, OutputError
 from edgeort.ort import open_session
 from edgeort.quantize import Budget, Options, Result, Steps, compare, quantize
 from edgeort.recipes.picture_steps import parse
 from tests.models import mlp
+from tests.models import model as model_of
 from tests.quantize.models import Net, mobile, pictures, samples, save
 
 PLAIN = Steps(gptq=False, bias_correction=False, compensation=False)
@@ -219,6 +220,34 @@ def test_what_is_wrong_is_said(model: Path, tmp_path: Path):
     path = save(tmp_path / "none.onnx", net.model(net.op("Relu", "x"), [4], [4]))
     with pytest.raises(ModelError, match="no layer to quantise"):
         quantize(path, out, [{"x": np.ones(4, np.float32)}])
+
+
+def test_outputs_of_whole_numbers_alone(tmp_path: Path):
+    net = Net()
+    net.nodes.append(helper.make_node("ArgMax", [net.conv("x", 3, 8, 3)], ["y"], axis=1))
+    proto = model_of(net.nodes, [("x", [1, 3, 12, 12])], [("y", [1, 1, 12, 12])], net.constants)
+    proto.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    path = save(tmp_path / "m.onnx", proto)
+    result = made(path, tmp_path / "q.onnx")
+    assert result.forms == {"static": 1} and result.differences == ()
+    before, after = (open_session(tmp_path / name).run(None, samples(1)[0])[0] for name in ("m.onnx", "q.onnx"))
+    assert (before == after).mean() > 0.9
+    with pytest.raises(InputError, match="outputs of real numbers, and there are none"):
+        made(path, tmp_path / "q.onnx", budget=Budget(agreement=0.9))
+
+
+def test_layers_before_the_body_that_reads_them(tmp_path: Path):
+    net = Net()
+    deep = net.op("Relu", net.conv("x", 3, 8, 3))
+    condition = net.op("Greater", net.op("ReduceMax", "x", keepdims=0), net.constant(np.float32(-100)))
+    bodies = {}
+    for name in ("then_branch", "else_branch"):
+        inner = [helper.make_node("Conv", [deep, net.weight(8, 8, 1, 1)], [name], name=f"{name}_conv")]
+        bodies[name] = helper.make_graph(inner, name, [], [helper.make_tensor_value_info(name, 1, None)])
+    chosen = net.op("If", condition, **bodies)
+    path = save(tmp_path / "m.onnx", net.model(net.conv(chosen, 8, 4), [1, 3, 12, 12], [1, 4, 12, 12]))
+    assert made(path, tmp_path / "q.onnx").forms == {"static": 2}
+    assert sqnr(path, tmp_path / "q.onnx") > 30
 
 
 def test_what_it_takes_is_said_at_the_start(model: Path, tmp_path: Path):

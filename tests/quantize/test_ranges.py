@@ -73,3 +73,22 @@ def test_a_uniform_tensor_keeps_its_range():
 def test_entropy_is_not_minmax_in_disguise(with_outlier: np.ndarray):
     counted = histogram(with_outlier)
     assert METHODS["entropy"](counted) != METHODS["minmax"](counted)
+
+
+def test_what_a_function_makes_of_the_numbers_counts():
+    data = (np.random.default_rng(0).standard_normal(10**5) * 4).astype(np.float32)
+    silu = lambda x: x / (1 + np.exp(-x))  # noqa: E731
+
+    def error_behind(ends: Range) -> float:
+        quantity = parameters.activation(*ends)
+        return float(np.mean((silu(quantity.dequantize(quantity.quantize(data))) - silu(data)) ** 2))
+
+    counted = histogram(data)
+    plain, aware = METHODS["mse"](counted), METHODS["mse"](counted, silu)
+    assert aware[0] > 0.7 * plain[0], "what is far below zero is next to zero behind it"
+    assert error_behind(aware) < 0.8 * error_behind(plain)
+
+
+def test_fourth_powers_keep_what_is_rare(with_outlier: np.ndarray):
+    counted = histogram(with_outlier)
+    assert METHODS["mse"](counted)[1] < 12 < 18 < METHODS["quartic"](counted)[1]

@@ -9,6 +9,7 @@ import onnx
 import pytest
 
 from edgeort.quantize import Options, Steps, compare, quantize
+from edgeort.quantize.forms import Form
 from edgeort.quantize.preparing import prepare
 from edgeort.quantize.selection import select
 from edgeort.quantize.smoothing import factors, smooth
@@ -57,6 +58,15 @@ def test_the_noise_falls(tmp_path: Path):
         (difference,) = compare(path.read_bytes(), (tmp_path / "q.onnx").read_bytes(), data())
         found.append(difference.sqnr_db)
     assert found[1] > found[0] + 3
+
+
+def test_products_that_read_the_input(tmp_path: Path):
+    net = Net()
+    path = save(tmp_path / "m.onnx", net.model(net.op("MatMul", "x", net.weight(WIDTH, 8)), ["n", WIDTH], ["n", 8]))
+    loud = [{"x": sample["x"] * np.where(np.arange(WIDTH) == 3, np.float32(60), 1)} for sample in data()]
+    result = quantize(path, tmp_path / "q.onnx", loud, Options(activations=Form.DYNAMIC))
+    assert result.forms == {"dynamic": 1}
+    assert result.differences[0].sqnr_db > 30
 
 
 def test_channels_that_are_alike_are_left_alone():

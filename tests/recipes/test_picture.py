@@ -207,6 +207,14 @@ def test_a_free_size_is_asked_for(folder: Path):
     assert read(folder, FREE, "imagenet; crop 5x7").shape == (1, 3, 5, 7)
 
 
+@pytest.mark.parametrize(("recipe", "word"), [("yolo", "letterbox"), ("unit", "resize")])
+def test_a_free_size_is_asked_for_in_the_recipes_own_step(folder: Path, recipe: str, word: str):
+    with pytest.raises(InputError, match="size of the pictures is free") as caught:
+        read(folder, FREE, recipe)
+    assert caught.value.hint == f'--preprocess "...; {word} 320x320"'
+    assert read(folder, FREE, f"{recipe}; {word} 5x7").shape == (1, 3, 5, 7)
+
+
 def test_files_that_are_no_pictures(folder: Path):
     (folder / "b.jpg").write_bytes(b"no picture")
     with pytest.raises(InputError, match=r"b\.jpg is not a picture"):

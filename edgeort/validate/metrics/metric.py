@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from edgeort.quantize.parts import Part
 from edgeort.validate.labels import Label
 
 
@@ -16,7 +17,7 @@ class Case:
     """A sample's outputs from the float model and from what is judged, by name, and its label where there is one.
 
     `main` names the output that the task is about; `characters[i]` spells the class i + 1; a sample has those of
-    several classes whose score is over `threshold`.
+    several classes whose score is over `threshold`. `joined` are the parts of outputs that are joined of several.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Case:
     label: Label | None = None
     characters: Sequence[str] | None = None
     threshold: float = 0.5
+    joined: Sequence[Part] = ()
 
     @property
     def pair(self) -> tuple[np.ndarray, np.ndarray]:

@@ -124,8 +124,9 @@ def test_fitting_serves_what_is_behind():
         assert noise[1] < noise[0]
 
 
-@pytest.mark.parametrize("operator", ["ConvTranspose", "MatMul"])
-def test_other_layers(operator: str):
+@pytest.mark.parametrize("refit", [False, True])
+@pytest.mark.parametrize("operator", ["ConvTranspose", "MatMul", "MatMul and Add"])
+def test_other_layers(operator: str, refit: bool):
     net = Net(1)
     if operator == "ConvTranspose":
         wide = net.op("Relu", net.conv("x", 3, 8))
@@ -134,6 +135,8 @@ def test_other_layers(operator: str):
         last = net.op("Transpose", "x", perm=[0, 2, 3, 1])
         wide = net.op("Relu", net.op("Add", net.op("MatMul", last, net.weight(3, 8)), net.weight(8)))
         out, shape = net.op("MatMul", wide, net.weight(8, 4)), [1, 4, 4, 4]
+        if operator == "MatMul and Add":
+            out = net.op("Add", net.weight(4), out)
     prepared = prepared_of(net.model(out, [1, 3, 4, 4], shape))
     with Store() as store:
         remover = remover_of(prepared, store, 4, count=40)
@@ -141,7 +144,7 @@ def test_other_layers(operator: str):
         reference, found = run(prepared.serialized, store), order(group, remover.reads)
         errors = []
         for count in (1, 6):
-            made = run(remover.remove(found.roots[:count].tolist(), refit=False), store)
+            made = run(remover.remove(found.roots[:count].tolist(), refit=refit), store)
             assert made.shape == reference.shape
             errors.append(float(((made - reference) ** 2).sum() / (reference**2).sum()))
         assert errors[0] < 0.2 and errors[0] < errors[1]

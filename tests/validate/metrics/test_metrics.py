@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edgeort.errors import InputError
+from edgeort.quantize.parts import Part
 from edgeort.validate.metrics import TASKS, Case, Figure
 from edgeort.validate.metrics.accuracy import Accuracy
 from edgeort.validate.metrics.agreement import Agreement
@@ -60,6 +61,19 @@ def test_sqnr_leaves_out_what_changes_its_shape():
     metric.add(case([1.0, 2.0], [1.0]))
     metric.add(case([1.0], [1.0]))
     assert metric.figures() == []
+
+
+def test_sqnr_of_boxes_and_of_scores_in_one_output():
+    boxes, scores = np.full((1, 4, 5), 200.0), np.full((1, 2, 5), 0.5)
+    joined = (Part("y", 1, 0, 4), Part("y", 1, 4, 6))
+    found = {}
+    for size in (1.0, 300.0):
+        metric, reference = Sqnr(), np.concatenate([boxes * size / 300, scores], axis=1)
+        wrong = np.concatenate([boxes * size / 300, scores * 1.1], axis=1)
+        metric.add(Case("a", {"y": reference}, {"y": wrong}, "y", joined=joined))
+        found[size] = {figure.note: figure.value for figure in metric.figures()}
+    assert list(found[1.0]) == ["output y"], "what is alike is one"
+    assert found[300.0] == {"output y[:, 0:4]": math.inf, "output y[:, 4:6]": pytest.approx(20)}
 
 
 def test_agreement_counts_rows_or_whole_numbers():
