@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
+from types import MappingProxyType
 
 import numpy as np
 import onnx
@@ -23,7 +24,7 @@ from edgeort.quantize.histogram import BINS, Histogram
 from edgeort.quantize.input_checks import InputChecks
 from edgeort.quantize.parallel import WORKERS, ordered_map
 from edgeort.quantize.preparing import Prepared, serialize
-from edgeort.quantize.ranges import METHODS, Range, squared_error
+from edgeort.quantize.ranges import Function, Range, best, squared_error
 from edgeort.quantize.samples import Sample, Samples
 from edgeort.quantize.store import Store
 
@@ -84,14 +85,15 @@ def calibrate(
     *,
     means: Mapping[str, int] | None = None,
     channels: Collection[str] = (),
+    functions: Mapping[str, Function] = MappingProxyType({}),
     keep: Kept | None = None,
     progress: Progress | None = None,
 ) -> Calibration:
     """Ranges of `tensors` by `method` (a key of `METHODS`), from all samples.
 
     `means` maps tensors to the axis of their channels; they are over the samples that `keep` has to refine on.
-    `channels` are those of `tensors` whose channels' extremes are wanted. Raises InputError for samples that the model
-    cannot run.
+    `channels` are those of `tensors` whose channels' extremes are wanted, `functions` what some of them go through.
+    Raises InputError for samples that the model cannot run.
     """
     run = _Pass(prepared, list(tensors), dict(means or {}), channels)
     found = Calibration({}, {}, means={name: ChannelMean() for name in run.axes})
@@ -99,7 +101,7 @@ def calibrate(
     while _run_block(run, islice(stream, looks - found.samples), keep, found):
         if progress:
             progress(f"calibrating: {found.samples} of {samples.count or '?'} samples")
-        ranges = {name: METHODS[method](histogram) for name, histogram in run.histograms.items()}
+        ranges = {name: best(method, each, functions.get(name)) for name, each in run.histograms.items()}
         settled = _settled(run.histograms, found.ranges, ranges)
         found.settled_at = (found.settled_at or looks // 2) if settled else None
         found.ranges, looks = ranges, looks * 2

@@ -19,7 +19,8 @@ from edgeort.quantize import bias_correction, blocks, compensation, gptq, parame
 from edgeort.quantize.calibration import ChannelMean, channel_sums
 from edgeort.quantize.covariance import Moments, Patches, shrunk
 from edgeort.quantize.forms import Form
-from edgeort.quantize.layers import Layer, after_activation
+from edgeort.quantize.functions import behind
+from edgeort.quantize.layers import Layer
 from edgeort.quantize.parallel import WORKERS, ordered_map
 from edgeort.quantize.qdq import Quantized, QuantizedLayer
 from edgeort.quantize.segments import Prefix
@@ -57,9 +58,7 @@ class Reference:
 def measuring_points(layers: list[Layer]) -> dict[str, tuple[str, int]]:
     """`Reference.points` for each layer that can take a bias: means are compared behind its activation."""
     return {
-        layer.name: (str(after_activation(layer.result).name), layer.output_axis)
-        for layer in layers
-        if layer.takes_bias
+        layer.name: (str(behind(layer.result).result.name), layer.output_axis) for layer in layers if layer.takes_bias
     }
 
 

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from edgeort.quantize import parameters
 from edgeort.quantize.histogram import Histogram
-from edgeort.quantize.ranges import METHODS, Range
+from edgeort.quantize.ranges import METHODS, Range, best, mse
 
 
 def histogram(data: np.ndarray) -> Histogram:
@@ -73,3 +73,22 @@ def test_a_uniform_tensor_keeps_its_range():
 def test_entropy_is_not_minmax_in_disguise(with_outlier: np.ndarray):
     counted = histogram(with_outlier)
     assert METHODS["entropy"](counted) != METHODS["minmax"](counted)
+
+
+def test_what_a_function_makes_of_it_decides():
+    def silu(x: np.ndarray) -> np.ndarray:
+        return x / (1 + np.exp(-x))
+
+    data = (8 * np.random.default_rng(0).standard_normal(10**5)).astype(np.float32)
+    counted = histogram(data)
+    alone, behind = mse(counted), mse(counted, silu)
+    assert behind[0] > alone[0] / 2, "far below zero nothing is left to tell apart"
+
+    def made(ends: Range) -> float:
+        quantity = parameters.activation(*ends)
+        return float(np.mean((silu(quantity.dequantize(quantity.quantize(data))) - silu(data)) ** 2))
+
+    assert made(behind) < made(alone) / 2
+    assert best("mse", counted, silu) == behind
+    assert best("minmax", counted, silu) == METHODS["minmax"](counted)
+    assert mse(counted, lambda x: x)[0] == pytest.approx(alone[0], rel=0.05)
