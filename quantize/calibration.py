@@ -20,6 +20,7 @@ import onnx
 from edgeort.errors import InputError
 from edgeort.ort import first_line, open_session
 from edgeort.progress import Progress
+from edgeort.quantize.extremes import Extremes, Reach
 from edgeort.quantize.histogram import BINS, Histogram
 from edgeort.quantize.input_checks import InputChecks
 from edgeort.quantize.parallel import WORKERS, ordered_map
@@ -65,7 +66,8 @@ def channel_sums(array: np.ndarray, axis: int) -> tuple[np.ndarray, int]:
 class Calibration:
     """What a pass found. From `settled_at` samples on, more lowered the noise by less than `SETTLED_DB`.
 
-    `channels` are the lowest and the highest number of every channel, of tensors where that matters.
+    `channels` are the lowest and the highest number of every channel, of tensors where that matters, `reach` what other
+    samples may have there (extremes.py).
     """
 
     ranges: dict[str, Range]
@@ -75,6 +77,7 @@ class Calibration:
     warnings: list[str] = field(default_factory=list)
     means: dict[str, ChannelMean] = field(default_factory=dict)
     channels: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    reach: dict[str, Reach] = field(default_factory=dict)
 
 
 def calibrate(
@@ -106,7 +109,9 @@ def calibrate(
         found.settled_at = (found.settled_at or looks // 2) if settled else None
         found.ranges, looks = ranges, looks * 2
     found.extremes = {name: (histogram.low, histogram.high) for name, histogram in run.histograms.items()}
-    found.channels, found.warnings = run.channels, run.checks.warnings()
+    found.channels = {name: one.seen() for name, one in run.channels.items() if one.sides}
+    found.reach = {name: one.reach() for name, one in run.channels.items() if one.sides}
+    found.warnings = run.checks.warnings()
     return found
 
 
@@ -157,8 +162,7 @@ class _Pass:
         self, prepared: Prepared, tensors: Sequence[str], axes: dict[str, int], channels: Collection[str] = ()
     ) -> None:
         self.axes = axes
-        self.channels: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        self._with_channels = frozenset(channels)
+        self.channels = {name: Extremes() for name in channels}
         self.histograms = {name: Histogram() for name in tensors}
         self.checks = InputChecks(prepared.model.graph)
         self._locks = {name: threading.Lock() for name in tensors}
@@ -177,19 +181,13 @@ class _Pass:
         arrays |= sample
         for name, histogram in self.histograms.items():
             with self._locks[name]:
-                if name in self._with_channels:
-                    self._add_extremes(name, arrays[name])
+                if name in self.channels:
+                    self.channels[name].add(arrays[name], index)
                 try:
                     histogram.add(arrays[name])
                 except ValueError as error:
                     raise InputError(f"sample {index} makes NaNs or infinities in tensor {name!r}") from error
         return index, sample, {name: channel_sums(arrays[name], axis) for name, axis in self.axes.items()}
-
-    def _add_extremes(self, name: str, array: np.ndarray) -> None:
-        others = tuple(i for i in range(array.ndim) if i != 1)
-        low, high = array.min(axis=others), array.max(axis=others)
-        before = self.channels.get(name, (low, high))
-        self.channels[name] = np.minimum(before[0], low), np.maximum(before[1], high)
 
 
 def with_outputs(model: bytes, names: Sequence[str]) -> bytes:

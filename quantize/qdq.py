@@ -20,6 +20,7 @@ from edgeort.passes.algebra import clip_bounds
 from edgeort.passes.edit import add_constant, bypass, new_node
 from edgeort.quantize import blocks, channels, gptq, parameters
 from edgeort.quantize.blocks import Grid
+from edgeort.quantize.extremes import Reach
 from edgeort.quantize.forms import Form
 from edgeort.quantize.layers import Layer
 from edgeort.quantize.parameters import Quantity
@@ -125,13 +126,13 @@ class Quantized:
 def quantities(
     selection: Selection,
     ranges: Mapping[str, Range],
-    extremes: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    reach: Mapping[str, Reach],
     widest: Mapping[str, Range],
 ) -> dict[str, Quantity]:
     """Scale and zero point of every selected tensor, by name; a moved one has those of its source.
 
-    `extremes` are the lowest and highest numbers of the channels that have scales of their own, `widest` those of whole
-    tensors, which sixteen bits are enough for.
+    `reach` is what to expect of channels that have scales of their own, `widest` the extremes of whole tensors, which
+    sixteen bits are enough for.
     """
     found = {}
     for value in selection.tensors:
@@ -141,8 +142,8 @@ def quantities(
             found[name] = parameters.activation(*widest.get(source, whole), parameters.WIDE_LEVELS)
             continue
         found[name] = parameters.activation(*whole)
-        if name in extremes and channels.keeps_channels_apart(value):
-            found[name] = channels.quantity(whole, *extremes[name], channels.weight_sizes(value))
+        if name in reach and channels.keeps_channels_apart(value):
+            found[name] = channels.quantity(whole, reach[name], channels.readers(value))
     return found
 
 
