@@ -16,13 +16,15 @@ and the step of the least sum is taken. (A bias makes up for the second part onl
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import onnx_ir as ir
 
 from edgeort.passes.edit import constant, integer, is_op, operand
 from edgeort.quantize.extremes import Reach
 from edgeort.quantize.parameters import LEVELS, Quantity, activation
-from edgeort.quantize.ranges import Range
+from edgeort.quantize.ranges import UNBOUNDED, Range
 
 FLOOR = 1 / 16
 WIDER = np.linspace(1.0, 1.3, 31)  # times a step, that are tried
@@ -48,10 +50,11 @@ def readers(value: ir.Value) -> np.ndarray:
     return np.concatenate([w.astype(np.float64).reshape(group, -1) for w, group in weights if w is not None], axis=1)
 
 
-def quantity(whole: Range, reach: Reach, weights: np.ndarray) -> Quantity:
+def quantity(whole: Range, reach: Reach, weights: np.ndarray, bounds: Range = UNBOUNDED) -> Quantity:
     """Of a tensor with the range `whole`; `weights` [channels, n] multiply its channels.
 
-    The zero point is that of the least noise behind them.
+    The zero point is that of the least noise behind them. `bounds` are those of the Clip that makes the tensor, which
+    no channel's range exceeds, so that saturation takes its place.
     """
     lows = np.clip(np.minimum(reach.lows, FLOOR * whole[0]), whole[0], 0).astype(np.float64)
     highs = np.clip(np.maximum(reach.highs, FLOOR * whole[1]), 0, whole[1]).astype(np.float64)
@@ -64,15 +67,20 @@ def quantity(whole: Range, reach: Reach, weights: np.ndarray) -> Quantity:
         above = np.where(highs > 0, highs / (LEVELS - zeros), 0)
     steps = np.maximum(below, above)
     best = int(((steps * np.maximum(sizes, _TINY)) ** 2).sum(axis=1).argmin())
-    return Quantity(_widened(np.maximum(steps[best], _TINY), best, reach.drawn, weights), best)
+    below_zero, above_zero = max(best, _TINY), max(LEVELS - best, _TINY)
+    most = min(-bounds[0] / below_zero if bounds[0] < 0 else math.inf, bounds[1] / above_zero)
+    return Quantity(_widened(np.maximum(steps[best], _TINY), most, best, reach.drawn, weights), best)
 
 
-def _widened(steps: np.ndarray, zero: int, drawn: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """float32: every channel's step times that of `WIDER` with the least error of the numbers drawn from it."""
+def _widened(steps: np.ndarray, most: float, zero: int, drawn: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """float32: every channel's step times that of `WIDER` with the least error of the numbers drawn from it.
+
+    A step does not grow beyond `most`.
+    """
     squares, sums = (weights**2).sum(axis=1), np.abs(weights).sum(axis=1)
     best, least = steps, np.full(len(steps), np.inf)
     for factor in WIDER:
-        tried = (steps * factor).astype(np.float32)[:, np.newaxis]
+        tried = np.maximum(np.minimum(steps * factor, most), steps).astype(np.float32)[:, np.newaxis]
         errors = (np.clip(np.rint(drawn / tried) + zero, 0, LEVELS) - zero) * tried - drawn
         found = squares * errors.var(axis=1) + (sums * errors.mean(axis=1)) ** 2
         best = np.where(found < least, tried[:, 0], best)

@@ -9,7 +9,6 @@ eight bits, so that every runtime sees one tensor; an output of the model keeps 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,7 +23,7 @@ from edgeort.quantize.extremes import Reach
 from edgeort.quantize.forms import Form
 from edgeort.quantize.layers import Layer
 from edgeort.quantize.parameters import Quantity
-from edgeort.quantize.ranges import Range
+from edgeort.quantize.ranges import UNBOUNDED, Range
 from edgeort.quantize.selection import Selection
 
 QUANTIZED, DEQUANTIZED = "_quantized", "_dequantized"
@@ -143,7 +142,8 @@ def quantities(
             continue
         found[name] = parameters.activation(*whole)
         if name in reach and channels.keeps_channels_apart(value):
-            found[name] = channels.quantity(whole, reach[name], channels.readers(value))
+            bounds = clip_bounds(value.producer()) or UNBOUNDED
+            found[name] = channels.quantity(whole, reach[name], channels.readers(value), bounds)
     return found
 
 
@@ -182,7 +182,7 @@ def _through_integers(graph: ir.Graph, value: ir.Value, quantity: Quantity) -> R
         graph.insert_before(graph[0], (quantize, restore))
     else:
         graph.insert_after(producer, (quantize, restore))
-    bounds = (-math.inf, math.inf) if producer is None else _drop_clip(graph, producer, quantity)
+    bounds = UNBOUNDED if producer is None else _drop_clip(graph, producer, quantity)
     before = quantize.inputs[0]
     assert before is not None
     return Restored(name, before, quantize.outputs[0], restore.outputs[0], quantity, bounds)
@@ -193,9 +193,9 @@ def _drop_clip(graph: ir.Graph, node: ir.Node, quantity: Quantity) -> tuple[floa
     bounds, source = clip_bounds(node), node.inputs[0]
     slack = _BOUND_TOLERANCE * float(np.max(quantity.scale))
     if bounds is None or source is None or node.outputs[0].is_graph_output():
-        return -math.inf, math.inf
+        return UNBOUNDED
     if quantity.low < bounds[0] - slack or quantity.high > bounds[1] + slack:
-        return -math.inf, math.inf
+        return UNBOUNDED
     bypass(graph, node, source)
     return bounds
 

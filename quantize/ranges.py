@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -13,6 +14,7 @@ from edgeort.quantize.entropy import entropy
 from edgeort.quantize.histogram import Histogram
 
 Range = tuple[float, float]
+UNBOUNDED: Range = (-math.inf, math.inf)
 Function = Callable[[np.ndarray], np.ndarray]  # of float32 [n] to [n]
 Method = Callable[[Histogram], Range]
 

@@ -5,7 +5,6 @@ The inputs of a layer come from the quantised layers before it, so that it makes
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -23,11 +22,11 @@ from edgeort.quantize.functions import behind
 from edgeort.quantize.layers import Layer
 from edgeort.quantize.parallel import WORKERS, ordered_map
 from edgeort.quantize.qdq import Quantized, QuantizedLayer
+from edgeort.quantize.ranges import UNBOUNDED
 from edgeort.quantize.segments import Prefix
 from edgeort.quantize.store import Store
 
 CHUNK = 4 * 2**20  # numbers of patches that are multiplied at once
-UNBOUNDED = (-math.inf, math.inf)
 MAX_UNKNOWNS = 8192  # weights of an output: beyond, a covariance takes too much memory and time
 
 

@@ -65,6 +65,8 @@ def test_what_a_channel_mostly_holds_lies_on_the_grid():
         error = abs(np.rint(offset / scale) * scale - offset)
         assert (error < limit * abs(np.rint(offset / plain) * plain - offset)) == (limit < 1)
     assert plain <= np.asarray(found.scale)[0] <= 1.31 * plain
+    clipped = quantity((0.0, 1.0), Reach(np.zeros(1), np.ones(1), drawn), taps, (0.0, 1.0))
+    assert np.asarray(clipped.scale)[0] == np.float32(plain), "else the Clip would have to stay"
 
 
 def test_a_model_for_edgeort(tmp_path: Path):
