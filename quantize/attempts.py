@@ -124,8 +124,8 @@ class Attempts:
         selection = select(model.graph, exclude, {**self.wanted, **forms})
         points = measuring_points(selection.layers)
         tables = quantize_tables(model.graph, exclude)
-        channels = self.calibration.channels if self.own_runtime else {}
-        found = qdq.quantities(selection, self.ranges, channels, self.calibration.extremes)
+        reach = self.calibration.reach if self.own_runtime else {}
+        found = qdq.quantities(selection, self.ranges, reach, self.calibration.extremes)
         with_bias = self.steps.bias_correction if with_bias is None else with_bias
         quantized = qdq.insert(model.graph, selection, found, with_bias=with_bias, block=self.block)
         return _Made(model, selection, points, tables, found, quantized)

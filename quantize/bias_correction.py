@@ -3,9 +3,9 @@
     b  +=  (E[y] - E[y']) / p       y, y': a channel in the float and in the quantised model, over samples and positions
 
 The means are compared behind the activation, because that is what the next layer reads: with the means before a Relu6
-equal, those behind it are not. There the correction acts only through the part p that does not saturate, which is found
-by trying p = 1. (Nagel et al. 2019, "Data-free quantization through weight equalization and bias correction", section
-4.2.)
+equal, those behind it are not. There the correction acts only through the part p that does not saturate, times what
+constants behind the layer multiply by; that is found by trying p = 1. (Nagel et al. 2019, "Data-free quantization
+through weight equalization and bias correction", section 4.2.)
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import numpy as np
 
 from edgeort.quantize.calibration import ChannelMean
 
-LEAST_PASSED = 0.25  # of a step of the bias, that the means follow
+LEAST_PASSED = 0.25  # of what the means of all channels follow a step of the bias by
+LEAST_SLOPE = 1 / 16  # below, on average, they do not follow at all
+_TINY = 1e-300
 
 
 class Biased(Protocol):
@@ -41,5 +43,8 @@ def correct(layer: Biased, wanted: np.ndarray, measure: Callable[[], ChannelMean
     if is_linear:
         return
     left = wanted - measure().mean
-    passed = np.clip(1 - left / np.where(step == 0, 1.0, step), LEAST_PASSED, 1.0)
+    followed = 1 - left / np.where(step == 0, 1.0, step)
+    slope = float(np.abs(step) @ followed) / max(float(np.abs(step).sum()), _TINY)
+    slope = slope if abs(slope) >= LEAST_SLOPE else 1.0
+    passed = slope * np.maximum(followed / slope, LEAST_PASSED)
     layer.set_bias(bias + step + left / passed)

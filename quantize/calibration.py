@@ -12,16 +12,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
+from types import MappingProxyType
 
 import numpy as np
 import onnx
-import onnx_ir as ir
 
 from edgeort.errors import InputError
 from edgeort.ort import first_line, open_session
-from edgeort.passes.edit import opset
 from edgeort.progress import Progress
-from edgeort.quantize.functions import function_behind
+from edgeort.quantize.extremes import Extremes, Reach
 from edgeort.quantize.histogram import BINS, Histogram
 from edgeort.quantize.input_checks import InputChecks
 from edgeort.quantize.parallel import WORKERS, ordered_map
@@ -67,8 +66,8 @@ def channel_sums(array: np.ndarray, axis: int) -> tuple[np.ndarray, int]:
 class Calibration:
     """What a pass found. From `settled_at` samples on, more lowered the noise by less than `SETTLED_DB`.
 
-    `channels` are the lowest and the highest number of every channel, of tensors where that matters; `choices` the
-    ranges by each of the methods that there is a choice of.
+    `channels` are the lowest and the highest number of every channel, of tensors where that matters, `reach` what other
+    samples may have there (extremes.py); `choices` the ranges by each of the methods that there is a choice of.
     """
 
     ranges: dict[str, Range]
@@ -78,6 +77,7 @@ class Calibration:
     warnings: list[str] = field(default_factory=list)
     means: dict[str, ChannelMean] = field(default_factory=dict)
     channels: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    reach: dict[str, Reach] = field(default_factory=dict)
     choices: dict[str, dict[str, Range]] = field(default_factory=dict)
 
 
@@ -89,33 +89,35 @@ def calibrate(
     *,
     means: Mapping[str, int] | None = None,
     channels: Collection[str] = (),
+    functions: Mapping[str, Function] = MappingProxyType({}),
     keep: Kept | None = None,
     progress: Progress | None = None,
 ) -> Calibration:
     """Ranges of `tensors` by `method` (a key of `METHODS`, or AUTO: by each of CHOICES), from all samples.
 
     `means` maps tensors to the axis of their channels; they are over the samples that `keep` has to refine on.
-    `channels` are those of `tensors` whose channels' extremes are wanted. Raises InputError for samples that the model
-    cannot run.
+    `channels` are those of `tensors` whose channels' extremes are wanted, `functions` what some of them go through.
+    Raises InputError for samples that the model cannot run.
     """
     run = _Pass(prepared, list(tensors), dict(means or {}), channels)
-    behind = _functions(prepared.model, run.histograms)
     methods = CHOICES if method == AUTO else (method,)
     found = Calibration({}, {}, means={name: ChannelMean() for name in run.axes})
     stream, looks = enumerate(samples), FIRST_LOOK
     while _run_block(run, islice(stream, looks - found.samples), keep, found):
         if progress:
             progress(f"calibrating: {found.samples} of {samples.count or '?'} samples")
-        ranges = {name: METHODS[methods[0]](histogram, behind.get(name)) for name, histogram in run.histograms.items()}
-        settled = _settled(run.histograms, found.ranges, ranges, behind)
+        ranges = {n: METHODS[methods[0]](histogram, functions.get(n)) for n, histogram in run.histograms.items()}
+        settled = _settled(run.histograms, found.ranges, ranges, functions)
         found.settled_at = (found.settled_at or looks // 2) if settled else None
         found.ranges, looks = ranges, looks * 2
     found.choices = {methods[0]: found.ranges} | {
-        other: {name: METHODS[other](histogram, behind.get(name)) for name, histogram in run.histograms.items()}
+        other: {name: METHODS[other](histogram, functions.get(name)) for name, histogram in run.histograms.items()}
         for other in methods[1:]
     }
     found.extremes = {name: (histogram.low, histogram.high) for name, histogram in run.histograms.items()}
-    found.channels, found.warnings = run.channels, run.checks.warnings()
+    found.channels = {name: one.seen() for name, one in run.channels.items() if one.sides}
+    found.reach = {name: one.reach() for name, one in run.channels.items() if one.sides}
+    found.warnings = run.checks.warnings()
     return found
 
 
@@ -166,8 +168,7 @@ class _Pass:
         self, prepared: Prepared, tensors: Sequence[str], axes: dict[str, int], channels: Collection[str] = ()
     ) -> None:
         self.axes = axes
-        self.channels: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        self._with_channels = frozenset(channels)
+        self.channels = {name: Extremes() for name in channels}
         self.histograms = {name: Histogram() for name in tensors}
         self.checks = InputChecks(prepared.model.graph)
         self._locks = {name: threading.Lock() for name in tensors}
@@ -186,19 +187,13 @@ class _Pass:
         arrays |= sample
         for name, histogram in self.histograms.items():
             with self._locks[name]:
-                if name in self._with_channels:
-                    self._add_extremes(name, arrays[name])
+                if name in self.channels:
+                    self.channels[name].add(arrays[name], index)
                 try:
                     histogram.add(arrays[name])
                 except ValueError as error:
                     raise InputError(f"sample {index} makes NaNs or infinities in tensor {name!r}") from error
         return index, sample, {name: channel_sums(arrays[name], axis) for name, axis in self.axes.items()}
-
-    def _add_extremes(self, name: str, array: np.ndarray) -> None:
-        others = tuple(i for i in range(array.ndim) if i != 1)
-        low, high = array.min(axis=others), array.max(axis=others)
-        before = self.channels.get(name, (low, high))
-        self.channels[name] = np.minimum(before[0], low), np.maximum(before[1], high)
 
 
 def with_outputs(model: bytes, names: Sequence[str]) -> bytes:
@@ -216,24 +211,17 @@ def memory_text(tensor_bytes: int | None, tensors: int) -> str:
     return f"{histograms:.0f} MB of histograms and {each} on each of {WORKERS} core(s), however many samples"
 
 
-def _functions(model: ir.Model, names: Collection[str]) -> dict[str, Function]:
-    """Those through which alone tensors of these names are read."""
-    values = (value for node in model.graph for value in node.outputs if value.name in names)
-    found = {str(value.name): function_behind(value, opset(model)) for value in values}
-    return {name: function for name, function in found.items() if function is not None}
-
-
 def _settled(
     histograms: Mapping[str, Histogram],
     before: Mapping[str, Range],
     after: Mapping[str, Range],
-    behind: Mapping[str, Function],
+    functions: Mapping[str, Function],
 ) -> bool:
     """Whether ranges from fewer samples do for all: on average the noise is higher by less than `SETTLED_DB`."""
     if not before:
         return False
     errors = [
-        [max(squared_error(histogram, ranges[name], behind.get(name)), _TINY) for ranges in (before, after)]
+        [max(squared_error(histogram, ranges[name], functions.get(name)), _TINY) for ranges in (before, after)]
         for name, histogram in histograms.items()
     ]
     return float(np.mean([10 * math.log10(old / new) for old, new in errors])) < SETTLED_DB

@@ -4,20 +4,30 @@ Such a convolution keeps channels apart, so its kernel multiplies by one number 
 is part of that. The zero point is one for the tensor, which is what padding reads. ONNX writes it with an axis;
 runtimes that fuse QuantizeLinear into convolutions do not take it, hence it is for edgeort's own (`Options.runtime`).
 
-Few samples do not show the largest number of every channel: a channel gets `MARGIN` of room, at least `FLOOR` of the
-tensor's range, and never more than that.
+A channel gets what it may reach (extremes.py), at least `FLOOR` of the tensor's range, and never more than that. From
+there on its step is widened until the numbers that it mostly holds lie well on the grid: behind a function with a flat
+part, or beside one end of the range, they are nearly the same everywhere, and so is their error e. The taps w add it
+up,
+
+    |w|^2 Var[e] + (sum of |w|)^2 E[e]^2
+
+and the step of the least sum is taken. (A bias makes up for the second part only where no tap reads padding.)
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import onnx_ir as ir
 
 from edgeort.passes.edit import constant, integer, is_op, operand
+from edgeort.quantize.extremes import Reach
 from edgeort.quantize.parameters import LEVELS, Quantity, activation
-from edgeort.quantize.ranges import Range
+from edgeort.quantize.ranges import UNBOUNDED, Range
 
-MARGIN, FLOOR = 2.0, 1 / 16
+FLOOR = 1 / 16
+WIDER = np.linspace(1.0, 1.3, 31)  # times a step, that are tried
 AXIS = 1
 _TINY = float(np.finfo(np.float32).tiny)
 
@@ -34,24 +44,21 @@ def keeps_channels_apart(value: ir.Value) -> bool:
     return bool(uses) and not value.is_graph_output() and all(is_depthwise(u.node) and u.idx == 0 for u in uses)
 
 
-def weight_sizes(value: ir.Value) -> np.ndarray:
-    """The root of the sum of squares of the weights that multiply each channel of such a tensor."""
-    weights = [constant(operand(use.node, 1)) for use in value.uses()]
-    squares = [
-        (w.astype(np.float64) ** 2).reshape(integer(use.node, "group", 1), -1).sum(axis=1)
-        for w, use in zip(weights, value.uses(), strict=True)
-        if w is not None
-    ]
-    return np.sqrt(np.sum(squares, axis=0))
+def readers(value: ir.Value) -> np.ndarray:
+    """[channels, n], float64: the weights that multiply each channel of such a tensor."""
+    weights = [(constant(operand(use.node, 1)), integer(use.node, "group", 1)) for use in value.uses()]
+    return np.concatenate([w.astype(np.float64).reshape(group, -1) for w, group in weights if w is not None], axis=1)
 
 
-def quantity(whole: Range, lows: np.ndarray, highs: np.ndarray, sizes: np.ndarray) -> Quantity:
-    """Of a tensor with the range `whole`, whose channels' extremes are `lows` and `highs`.
+def quantity(whole: Range, reach: Reach, weights: np.ndarray, bounds: Range = UNBOUNDED) -> Quantity:
+    """Of a tensor with the range `whole`; `weights` [channels, n] multiply its channels.
 
-    The zero point is that of the least noise behind the weights, whose `sizes` are given.
+    The zero point is that of the least noise behind them. `bounds` are those of the Clip that makes the tensor, which
+    no channel's range exceeds, so that saturation takes its place.
     """
-    lows = np.clip(np.minimum(MARGIN * lows, FLOOR * whole[0]), whole[0], 0).astype(np.float64)
-    highs = np.clip(np.maximum(MARGIN * highs, FLOOR * whole[1]), 0, whole[1]).astype(np.float64)
+    lows = np.clip(np.minimum(reach.lows, FLOOR * whole[0]), whole[0], 0).astype(np.float64)
+    highs = np.clip(np.maximum(reach.highs, FLOOR * whole[1]), 0, whole[1]).astype(np.float64)
+    sizes = np.sqrt((weights**2).sum(axis=1))
     if not (lows.any() or highs.any()):
         return activation(*whole)
     zeros = np.arange(LEVELS + 1)[:, np.newaxis]
@@ -60,4 +67,22 @@ def quantity(whole: Range, lows: np.ndarray, highs: np.ndarray, sizes: np.ndarra
         above = np.where(highs > 0, highs / (LEVELS - zeros), 0)
     steps = np.maximum(below, above)
     best = int(((steps * np.maximum(sizes, _TINY)) ** 2).sum(axis=1).argmin())
-    return Quantity(np.maximum(steps[best], _TINY).astype(np.float32), best)
+    below_zero, above_zero = max(best, _TINY), max(LEVELS - best, _TINY)
+    most = min(-bounds[0] / below_zero if bounds[0] < 0 else math.inf, bounds[1] / above_zero)
+    return Quantity(_widened(np.maximum(steps[best], _TINY), most, best, reach.drawn, weights), best)
+
+
+def _widened(steps: np.ndarray, most: float, zero: int, drawn: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """float32: every channel's step times that of `WIDER` with the least error of the numbers drawn from it.
+
+    A step does not grow beyond `most`.
+    """
+    squares, sums = (weights**2).sum(axis=1), np.abs(weights).sum(axis=1)
+    best, least = steps, np.full(len(steps), np.inf)
+    for factor in WIDER:
+        tried = np.maximum(np.minimum(steps * factor, most), steps).astype(np.float32)[:, np.newaxis]
+        errors = (np.clip(np.rint(drawn / tried) + zero, 0, LEVELS) - zero) * tried - drawn
+        found = squares * errors.var(axis=1) + (sums * errors.mean(axis=1)) ** 2
+        best = np.where(found < least, tried[:, 0], best)
+        least = np.minimum(found, least)
+    return best.astype(np.float32)

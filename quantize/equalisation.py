@@ -174,11 +174,13 @@ def _calibrated(
     before: Calibration, seen: Mapping[str, tuple[np.ndarray, np.ndarray]], found: Mapping[str, np.ndarray]
 ) -> Calibration:
     """The calibration of the equalised model: of the tensors between, whose factors are given, all is divided."""
-    means, channels, extremes = dict(before.means), dict(before.channels), dict(before.extremes)
+    means, channels = dict(before.means), dict(before.channels)
+    extremes, reach = dict(before.extremes), dict(before.reach)
     for name, s in found.items():
         lows, highs = channels[name] = seen[name][0] / s, seen[name][1] / s
         extremes[name] = min(float(lows.min()), 0.0), max(float(highs.max()), 0.0)
+        reach[name] = before.reach[name].divided(s)
         if name in means:
             means[name] = ChannelMean(means[name].total / s, means[name].count)
     ranges = before.ranges | {name: extremes[name] for name in found}
-    return replace(before, ranges=ranges, extremes=extremes, means=means, channels=channels)
+    return replace(before, ranges=ranges, extremes=extremes, means=means, channels=channels, reach=reach)

@@ -125,26 +125,3 @@ def head(value: ir.Value) -> ir.Value:
     """`value`, or what a Relu or Clip makes of it that alone reads it: the range of eight bits clips as well."""
     user = only_user(value)
     return user.outputs[0] if user is not None and clip_bounds(user) is not None else value
-
-
-def after_activation(value: ir.Value) -> ir.Value:
-    """What the functions of one tensor behind `value` make of it, x * sigmoid(x) among them."""
-    while True:
-        following = _silu(value)
-        user = only_user(value)
-        if user is not None and (clip_bounds(user) is not None or is_op(user, *UNARY)) and user.inputs[0] is value:
-            following = user.outputs[0]
-        if following is None:
-            return value
-        value = following
-
-
-def _silu(value: ir.Value) -> ir.Value | None:
-    """x * f(x) for a value x that nothing else reads, f a function of one tensor."""
-    users = [use.node for use in value.uses()]
-    if len(users) != 2 or value.is_graph_output():
-        return None
-    for multiply, function in (users, users[::-1]):
-        if is_op(multiply, "Mul") and is_op(function, *UNARY) and only_user(function.outputs[0]) is multiply:
-            return multiply.outputs[0]
-    return None

@@ -9,7 +9,6 @@ eight bits, so that every runtime sees one tensor; an output of the model keeps 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,10 +19,11 @@ from edgeort.passes.algebra import clip_bounds
 from edgeort.passes.edit import add_constant, bypass, new_node
 from edgeort.quantize import blocks, channels, gptq, parameters
 from edgeort.quantize.blocks import Grid
+from edgeort.quantize.extremes import Reach
 from edgeort.quantize.forms import Form
 from edgeort.quantize.layers import Layer
 from edgeort.quantize.parameters import Quantity
-from edgeort.quantize.ranges import Range
+from edgeort.quantize.ranges import UNBOUNDED, Range
 from edgeort.quantize.selection import Selection
 
 QUANTIZED, DEQUANTIZED = "_quantized", "_dequantized"
@@ -125,13 +125,13 @@ class Quantized:
 def quantities(
     selection: Selection,
     ranges: Mapping[str, Range],
-    extremes: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    reach: Mapping[str, Reach],
     widest: Mapping[str, Range],
 ) -> dict[str, Quantity]:
     """Scale and zero point of every selected tensor, by name; a moved one has those of its source.
 
-    `extremes` are the lowest and highest numbers of the channels that have scales of their own, `widest` those of whole
-    tensors, which sixteen bits are enough for.
+    `reach` is what to expect of channels that have scales of their own, `widest` the extremes of whole tensors, which
+    sixteen bits are enough for.
     """
     found = {}
     for value in selection.tensors:
@@ -141,8 +141,9 @@ def quantities(
             found[name] = parameters.activation(*widest.get(source, whole), parameters.WIDE_LEVELS)
             continue
         found[name] = parameters.activation(*whole)
-        if name in extremes and channels.keeps_channels_apart(value):
-            found[name] = channels.quantity(whole, *extremes[name], channels.weight_sizes(value))
+        if name in reach and channels.keeps_channels_apart(value):
+            bounds = clip_bounds(value.producer()) or UNBOUNDED
+            found[name] = channels.quantity(whole, reach[name], channels.readers(value), bounds)
     return found
 
 
@@ -181,7 +182,7 @@ def _through_integers(graph: ir.Graph, value: ir.Value, quantity: Quantity) -> R
         graph.insert_before(graph[0], (quantize, restore))
     else:
         graph.insert_after(producer, (quantize, restore))
-    bounds = (-math.inf, math.inf) if producer is None else _drop_clip(graph, producer, quantity)
+    bounds = UNBOUNDED if producer is None else _drop_clip(graph, producer, quantity)
     before = quantize.inputs[0]
     assert before is not None
     return Restored(name, before, quantize.outputs[0], restore.outputs[0], quantity, bounds)
@@ -192,9 +193,9 @@ def _drop_clip(graph: ir.Graph, node: ir.Node, quantity: Quantity) -> tuple[floa
     bounds, source = clip_bounds(node), node.inputs[0]
     slack = _BOUND_TOLERANCE * float(np.max(quantity.scale))
     if bounds is None or source is None or node.outputs[0].is_graph_output():
-        return -math.inf, math.inf
+        return UNBOUNDED
     if quantity.low < bounds[0] - slack or quantity.high > bounds[1] + slack:
-        return -math.inf, math.inf
+        return UNBOUNDED
     bypass(graph, node, source)
     return bounds
 

@@ -16,17 +16,18 @@ from threadpoolctl import threadpool_limits
 
 from edgeort.errors import BudgetError, InputError, ModelError
 from edgeort.model import write
-from edgeort.passes.edit import dims
+from edgeort.passes.edit import dims, opset
 from edgeort.progress import Progress
 from edgeort.quantize import blocks, calibration, channels, dynamic, equalisation, half_floats, ranges_file
 from edgeort.quantize.attempts import NO_STEPS, Attempt, Attempts, checked, spread_over
 from edgeort.quantize.calibration import Calibration, Kept
 from edgeort.quantize.forms import Form
+from edgeort.quantize.functions import behind, evaluator
 from edgeort.quantize.measuring import Difference, compare
 from edgeort.quantize.options import Options, check_options
 from edgeort.quantize.preparing import Prepared, already_quantised, prepare
 from edgeort.quantize.promotions import FLOAT_LAYER, WEIGHTS_ONLY
-from edgeort.quantize.ranges import AUTO, CHOICES
+from edgeort.quantize.ranges import AUTO, CHOICES, Function
 from edgeort.quantize.ranges_file import RangesFile
 from edgeort.quantize.refinement import Steps, measuring_points
 from edgeort.quantize.samples import Data, Samples, open_samples
@@ -218,6 +219,7 @@ def _calibrate(
         () if given else tensors,
         options.method,
         means=means,
+        functions=_functions(prepared, selection),
         channels=[
             str(value.name)
             for value in selection.tensors
@@ -229,6 +231,16 @@ def _calibrate(
     if given:
         found.ranges, found.choices = dict(given.ranges), {}
     return found
+
+
+def _functions(prepared: Prepared, selection: Selection) -> dict[str, Function]:
+    """What is done to tensors that go through functions and nowhere else, by name."""
+    regions = map(behind, selection.tensors)
+    return {
+        str(region.value.name): evaluator(region, opset(prepared.model))
+        for region in regions
+        if region.nodes and region.is_uniform
+    }
 
 
 def _with_best_ranges(attempts: Attempts, selection: Selection, options: Options) -> tuple[Attempts, str]:

@@ -6,6 +6,7 @@ reads it does so through f. Numbers outside the range saturate.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Protocol
 
@@ -15,7 +16,8 @@ from edgeort.quantize.entropy import entropy
 from edgeort.quantize.histogram import Histogram
 
 Range = tuple[float, float]
-Function = Callable[[np.ndarray], np.ndarray]  # of one number, on float64 arrays
+UNBOUNDED: Range = (-math.inf, math.inf)
+Function = Callable[[np.ndarray], np.ndarray]  # of one number, on arrays [n]
 
 LEVELS = 255  # steps between the lowest and the highest of 256 numbers
 TAIL = 1e-5  # of the numbers, on each side, that "percentile" lets saturate
@@ -79,7 +81,7 @@ class _Error:
         used = np.flatnonzero(histogram.counts)
         self._values, self._counts = histogram.centres[used], histogram.counts[used].astype(np.float64)
         self._function = function
-        self._wanted = self._values if function is None else function(self._values)
+        self._wanted = self._values if function is None else function(self._values).astype(np.float64)
 
     def __call__(self, ends: Range) -> float:
         low, high = ends

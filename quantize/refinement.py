@@ -5,7 +5,6 @@ The inputs of a layer come from the quantised layers before it, so that it makes
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -19,14 +18,15 @@ from edgeort.quantize import bias_correction, blocks, compensation, gptq, parame
 from edgeort.quantize.calibration import ChannelMean, channel_sums
 from edgeort.quantize.covariance import Moments, Patches, shrunk
 from edgeort.quantize.forms import Form
-from edgeort.quantize.layers import Layer, after_activation
+from edgeort.quantize.functions import behind
+from edgeort.quantize.layers import Layer
 from edgeort.quantize.parallel import WORKERS, ordered_map
 from edgeort.quantize.qdq import Quantized, QuantizedLayer
+from edgeort.quantize.ranges import UNBOUNDED
 from edgeort.quantize.segments import Prefix
 from edgeort.quantize.store import Store
 
 CHUNK = 4 * 2**20  # numbers of patches that are multiplied at once
-UNBOUNDED = (-math.inf, math.inf)
 MAX_UNKNOWNS = 8192  # weights of an output: beyond, a covariance takes too much memory and time
 
 
@@ -57,9 +57,7 @@ class Reference:
 def measuring_points(layers: list[Layer]) -> dict[str, tuple[str, int]]:
     """`Reference.points` for each layer that can take a bias: means are compared behind its activation."""
     return {
-        layer.name: (str(after_activation(layer.result).name), layer.output_axis)
-        for layer in layers
-        if layer.takes_bias
+        layer.name: (str(behind(layer.result).result.name), layer.output_axis) for layer in layers if layer.takes_bias
     }
 
 

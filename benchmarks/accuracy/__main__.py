@@ -1,6 +1,6 @@
 """How close int8 models stay to float: edgeort's, ONNX Runtime's and NNCF's, on the same samples, in one run.
 
-    python -m benchmarks.accuracy [CASE...] [--contenders NAME...] [--json FILE]
+    python -m benchmarks.accuracy [CASE...] [--contenders NAME...] [--lines N] [--json FILE]
 
 Each model is made in a process of its own, and judged in ONNX Runtime on samples that nobody calibrated with.
 """
@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import tables
-from benchmarks.accuracy.cases import CASES, Case, find
+from benchmarks.accuracy.cases import CASES, LINES, Case, find
 from benchmarks.accuracy.contenders import CONTENDERS, UNFUSED
 from edgeort.errors import EdgeortError
 from edgeort.ort import first_line, open_session
 from edgeort.quantize.parallel import ordered_map
 
-_DIGITS = {"KL": 5, "cosine": 4, "least": 4}
+_DIGITS = {"KL": 5, "cosine": 4, "least": 4, "lost": 0, "won": 0}
 _COST = {"MB": ("bytes", 1e-6, 2), "s": ("seconds", 1, 1), "CPU s": ("cpu_seconds", 1, 1), "peak MB": ("peak_mb", 1, 0)}
 
 
@@ -49,9 +49,9 @@ def judge(case: Case, made: Path, *, fuse_qdq: bool = True) -> dict[str, float]:
     return verdict.row()
 
 
-def run(name: str, contenders: Sequence[str]) -> list[dict[str, Any]]:
-    """A dict for each contender that the case suits."""
-    case, rows = find(name), []
+def run(name: str, case: Case, contenders: Sequence[str]) -> list[dict[str, Any]]:
+    """A dict for each contender that the case of that name suits."""
+    rows = []
     for contender in contenders:
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "q.onnx"
@@ -88,18 +88,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; default: all")
     parser.add_argument("--contenders", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS))
+    parser.add_argument(
+        "--lines", type=int, default=LINES, metavar="N", help=f"that PP-OCR is judged on (default: {LINES})"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args(arguments)
     where, results = tables.machine(), {}
     for name in args.cases or list(CASES):
         try:
-            find(name).data()
-            find(name).model()
+            case = find(name, args.lines)
+            case.data()
+            case.model()
         except EdgeortError as error:
             print(f"{name}: {error}" + (f" ({error.hint})" if error.hint else ""))
             continue
-        results[name] = run(name, args.contenders)
-        show(CASES[name], results[name], tables.describe(where))
+        results[name] = run(name, case, args.contenders)
+        show(case, results[name], tables.describe(where))
     tables.write_json(args.json, {"machine": where, "cases": results})
     return 0 if results else 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,17 @@ import numpy as np
 import onnx
 
 from benchmarks import models
-from benchmarks.accuracy import byte_files, text
+from benchmarks.accuracy import byte_files, pairs, text
 from edgeort.errors import InputError, ModelError
 from edgeort.quantize.measuring import Difference
 
 Sample = dict[str, np.ndarray]
 SAMPLE = models.ROOT.parent / "shared" / "data" / "imagenet-sample"
 PICTURES = Path(os.environ.get("EDGEORT_PICTURES", SAMPLE))
+PAIRS = Path(os.environ.get("EDGEORT_PAIRS", SAMPLE.parent / "sts"))
 CALIBRATE = 100  # samples
+LINES = 600  # of text, that judge a recogniser
+_LEAST = 1e-9  # of a probability: below, float32 is as good as zero
 
 
 @dataclass(frozen=True)
@@ -77,17 +80,23 @@ class Labelled(Judge):
 
 @dataclass
 class Reader(Judge):
-    """Texts read by connectionist temporal classification (Graves et al. 2006), spaces ignored."""
+    """Texts read by connectionist temporal classification (Graves et al. 2006), spaces ignored.
+
+    Lost are lines that float reads right and the other does not, won the reverse. KL is of the steps' probabilities.
+    """
 
     texts: Callable[[int], str]
     characters: Sequence[str]
     read: list[tuple[bool, bool, bool]] = field(default_factory=list)
+    divergence: float = 0.0
 
     def __post_init__(self) -> None:
         super().__init__()
 
     def add(self, index: int, reference: np.ndarray, found: np.ndarray) -> None:
         super().add(index, reference, found)
+        p, q = (np.maximum(array, _LEAST) for array in (reference, found))
+        self.divergence += float((p * np.log(p / q)).sum())
         wanted, by_float, by_int8 = (
             t.replace(" ", "") for t in (self.texts(index), *map(self._text, (reference, found)))
         )
@@ -100,7 +109,17 @@ class Reader(Judge):
 
     def row(self) -> dict[str, float]:
         by_float, by_int8, same = (100 * sum(column) / len(self.read) for column in zip(*self.read, strict=True))
-        return {"SQNR dB": self.difference.sqnr_db, "exact %": by_int8, "agree %": same, "float's exact %": by_float}
+        lost = sum(before and not after for before, after, _ in self.read)
+        won = sum(after and not before for before, after, _ in self.read)
+        return {
+            "SQNR dB": self.difference.sqnr_db,
+            "KL": self.divergence / max(self.difference.rows, 1),
+            "exact %": by_int8,
+            "lost": lost,
+            "won": won,
+            "agree %": same,
+            "float's exact %": by_float,
+        }
 
 
 class Embedding(Judge):
@@ -117,6 +136,28 @@ class Embedding(Judge):
 
     def row(self) -> dict[str, float]:
         return {"SQNR dB": self.difference.sqnr_db, "cosine": float(np.mean(self.cosines)), "least": min(self.cosines)}
+
+
+@dataclass
+class Similarity(Embedding):
+    """Of sentences two and two: how their cosines rank pairs, compared with people's scores."""
+
+    scores: Sequence[float]
+    vectors: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def add(self, index: int, reference: np.ndarray, found: np.ndarray) -> None:
+        super().add(index, reference, found)
+        r, q = (array.mean(axis=(0, 1)) for array in (reference, found))
+        self.vectors.append((r / np.linalg.norm(r), q / np.linalg.norm(q)))
+
+    def row(self) -> dict[str, float]:
+        one, other = np.array(self.vectors[::2]), np.array(self.vectors[1::2])
+        cosines, scores = (one * other).sum(axis=2), np.array(self.scores)
+        by_float, by_int8 = (100 * pairs.spearman(cosines[:, i], scores) for i in range(2))
+        return super().row() | {"Spearman %": by_int8, "float's Spearman %": by_float}
 
 
 @dataclass(frozen=True)
@@ -146,7 +187,7 @@ def _pictures() -> tuple[Sequence[Sample], Sequence[Sample], Judge]:
     )
 
 
-def _lines() -> tuple[Sequence[Sample], Sequence[Sample], Judge]:
+def _lines(count: int = LINES) -> tuple[Sequence[Sample], Sequence[Sample], Judge]:
     try:
         from benchmarks.accuracy import lines
     except ImportError as error:
@@ -155,10 +196,22 @@ def _lines() -> tuple[Sequence[Sample], Sequence[Sample], Judge]:
     metadata = {item.key: item.value for item in onnx.load(models.find_path("ppocr_rec")).metadata_props}
     make: Callable[[int], Sample] = lambda seed: {"x": lines.line(seed).picture}  # noqa: E731
     reader = Reader(lambda index: line(index).text, metadata["character"].splitlines())
-    return Lazily(range(10_000, 10_000 + CALIBRATE), make), Lazily(range(600), make), reader
+    return Lazily(range(10_000, 10_000 + CALIBRATE), make), Lazily(range(count), make), reader
 
 
 def _sentences() -> tuple[Sequence[Sample], Sequence[Sample], Judge]:
+    chosen = text.sentences(CALIBRATE + 500)
+    return _tokens(chosen[:CALIBRATE]), _tokens(chosen[CALIBRATE:]), Embedding()
+
+
+def _pairs() -> tuple[Sequence[Sample], Sequence[Sample], Judge]:
+    found = pairs.read(PAIRS, 2000)
+    judged = [sentence for _, *both in found for sentence in both]
+    return _tokens(text.sentences(CALIBRATE)), _tokens(judged), Similarity([score for score, _, _ in found])
+
+
+def _tokens(chosen: Sequence[str]) -> Sequence[Sample]:
+    """MiniLM's inputs."""
     try:
         from tokenizers import Tokenizer
     except ImportError as error:
@@ -173,8 +226,7 @@ def _sentences() -> tuple[Sequence[Sample], Sequence[Sample], Judge]:
         ids = np.array([tokenizer.encode(sentence).ids], np.int64)
         return {"input_ids": ids, "attention_mask": np.ones_like(ids)}
 
-    chosen = text.sentences(CALIBRATE + 500)
-    return Lazily(chosen[:CALIBRATE], make), Lazily(chosen[CALIBRATE:], make), Embedding()
+    return Lazily(chosen, make)
 
 
 def _files() -> tuple[Sequence[Sample], Sequence[Sample], Judge]:
@@ -189,12 +241,14 @@ CASES: dict[str, Case] = {
     "efficientnet_lite0": Case("EfficientNet-Lite0", partial(models.find_path, "efficientnet_lite0"), _pictures),
     "ppocr_rec": Case("PP-OCRv4 recognition", partial(models.find_path, "ppocr_rec"), _lines),
     "minilm": Case("all-MiniLM-L6-v2", partial(models.find_path, "minilm"), _sentences, transformer=True),
+    "minilm_pairs": Case("all-MiniLM-L6-v2, pairs", partial(models.find_path, "minilm"), _pairs, transformer=True),
     "magika": Case("Magika", partial(models.find_path, "magika"), _files, agreement=0.995),
 }
 
 
-def find(name: str) -> Case:
-    """InputError for an unknown name."""
+def find(name: str, lines: int = LINES) -> Case:
+    """The case, judged on so many lines where it is of lines. InputError for an unknown name."""
     if name not in CASES:
         raise InputError(f"unknown case {name!r}", hint=f"the cases are {', '.join(CASES)}")
-    return CASES[name]
+    case = CASES[name]
+    return replace(case, data=partial(_lines, lines)) if case.data is _lines else case

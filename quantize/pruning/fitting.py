@@ -17,10 +17,10 @@ import onnx_ir as ir
 
 from edgeort.passes.edit import opset
 from edgeort.progress import Progress
-from edgeort.quantize import bias_correction, compensation, gptq, thinning
+from edgeort.quantize import bias_correction, compensation, functions, gptq, thinning
 from edgeort.quantize.calibration import ChannelMean, channel_sums
 from edgeort.quantize.covariance import Moments, Patches
-from edgeort.quantize.layers import Layer, after_activation, read_layer
+from edgeort.quantize.layers import Layer, read_layer
 from edgeort.quantize.parallel import ordered_map
 from edgeort.quantize.pruning.channels import Tracker
 from edgeort.quantize.segments import Prefix
@@ -92,8 +92,9 @@ def fit(
         if can_fit(pair.whole, store.samples):
             _fit_weight(pair, prefix, floats, store.samples, thin.get(layer.name))
         if layer.takes_bias:
-            value, axis = after_activation(layer.result), layer.output_axis
-            wanted = _means(floats, floats.value(str(after_activation(pair.whole.result).name)), axis).mean
+            measured, axis = functions.behind(pair.whole.result).result, layer.output_axis
+            wanted = _means(floats, measured, axis).mean
+            value = prefix.value(str(measured.name))
             bias_correction.correct(pair, wanted[pair.kept], partial(_means, prefix, value, axis))
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from benchmarks.accuracy import __main__ as command
-from benchmarks.accuracy import byte_files, text
-from benchmarks.accuracy.cases import Case, Embedding, Judge, Labelled, Lazily, Reader, Sample
+from benchmarks.accuracy import byte_files, pairs, text
+from benchmarks.accuracy.cases import Case, Embedding, Judge, Labelled, Lazily, Reader, Sample, Similarity
 from edgeort.errors import InputError, ModelError
 from tests.quantize.models import mobile, samples, save
 
@@ -69,6 +69,29 @@ def test_a_reader_counts_lines():
     assert row["float's exact %"] == pytest.approx(200 / 3)
     assert row["exact %"] == pytest.approx(100 / 3)
     assert row["agree %"] == pytest.approx(200 / 3)
+    assert (row["lost"], row["won"]) == (1, 0)
+    assert row["KL"] == pytest.approx(3 * np.log(1e9) / 8, rel=0.01)  # of eight steps three differ
+
+
+def test_lines_are_asked_for():
+    assert command.find("ppocr_rec", 7).data is not command.find("ppocr_rec").data
+    assert command.find("magika", 7) is command.find("magika")
+
+
+def test_pairs_of_sentences(tmp_path: Path):
+    (tmp_path / "a.tsv").write_text("5.0\tone\tone\n\tno\tscore\n0.5\tone\ttwo\n2\tx\ty\n", encoding="utf-8")
+    assert pairs.read(tmp_path, 10) == [(5.0, "one", "one"), (0.5, "one", "two"), (2.0, "x", "y")]
+    assert pairs.read(tmp_path, 2) == [(5.0, "one", "one"), (2.0, "x", "y")]
+    with pytest.raises(ModelError, match="no .tsv"):
+        pairs.read(tmp_path / "absent", 2)
+    assert pairs.spearman(np.array([1, 2, 2, 9]), np.array([0, 4, 4, 5])) == pytest.approx(1)
+    a, b = np.array([1, 2, 3, 4]), np.array([2, 1, 4, 3])
+    assert pairs.spearman(a, b) == pytest.approx(1 - 6 * 4 / (4 * 15))  # the formula for ranks without ties
+    similarity = Similarity([3.0, 1.0, 2.0])
+    vectors = np.eye(3)[[0, 0, 0, 1, 0, 2]] + np.array([0, 0, 0, 0, 0, 0.5])[:, None]
+    for index, vector in enumerate(vectors):
+        similarity.add(index, vector[None, None], vector[None, None] * 2)
+    assert similarity.row()["Spearman %"] == similarity.row()["float's Spearman %"] == pytest.approx(100)
 
 
 def test_labels_and_embeddings():

@@ -12,8 +12,8 @@ from edgeort.quantize.calibration import ChannelMean, channel_sums
 class Clipped:
     """A layer of one channel behind whose result, x + bias, stands a clip."""
 
-    def __init__(self, x: np.ndarray, low: float, high: float) -> None:
-        self.x, self.bounds, self.measured = x, (low, high), 0
+    def __init__(self, x: np.ndarray, low: float, high: float, factor: float = 1.0) -> None:
+        self.x, self.bounds, self.measured, self.factor = x, (low, high), 0, factor
         self.bias = np.zeros(1)
 
     @property
@@ -25,7 +25,7 @@ class Clipped:
 
     def mean(self) -> ChannelMean:
         self.measured += 1
-        return ChannelMean(*channel_sums(np.clip(self.x + self.bias, *self.bounds), 1))
+        return ChannelMean(*channel_sums(self.factor * np.clip(self.x + self.bias, *self.bounds), 1))
 
 
 @pytest.mark.parametrize(("low", "high"), [(-np.inf, np.inf), (0, np.inf), (0, 1)])
@@ -35,6 +35,15 @@ def test_means_become_equal(low: float, high: float):
     before = abs(layer.mean().mean - wanted)
     correct(layer, wanted, layer.mean)
     assert abs(layer.mean().mean - wanted) < 0.05 * before
+
+
+@pytest.mark.parametrize("factor", [3.0, -0.4, 0.2])
+def test_constants_behind_the_layer_are_found(factor: float):
+    x = np.random.default_rng(0).standard_normal((4, 1, 50, 50))
+    layer, wanted = Clipped(x + 0.2, 0, np.inf, factor), Clipped(x, 0, np.inf, factor).mean().mean
+    before = abs(layer.mean().mean - wanted)
+    correct(layer, wanted, layer.mean)
+    assert abs(layer.mean().mean - wanted) < 0.1 * before
 
 
 def test_a_linear_layer_is_measured_once():

@@ -10,7 +10,8 @@ import onnx_ir as ir
 from onnx import numpy_helper
 
 from edgeort.quantize import Options, compare, quantize
-from edgeort.quantize.channels import FLOOR, MARGIN, keeps_channels_apart, quantity
+from edgeort.quantize.channels import FLOOR, keeps_channels_apart, quantity
+from edgeort.quantize.extremes import Reach
 from edgeort.quantize.refinement import Steps
 from tests.quantize.models import SIDE, Net, mobile, samples, save
 
@@ -35,17 +36,37 @@ def test_which_tensors():
     assert found == [depthwise.inputs[0]]
 
 
+def reach(lows: list[float], highs: list[float]) -> Reach:
+    ends = np.array([lows, highs])
+    return Reach(*ends, np.linspace(*ends, 1000, axis=1))
+
+
 def test_the_range_of_every_channel_is_covered():
-    lows, highs = np.array([-1.0, 0.0, -0.3, 0.0]), np.array([4.0, 2.0, 0.1, 0.0])
-    found = quantity((-1.0, 4.0), lows, highs, np.ones(4))
+    known, ones = reach([-1.0, 0.0, -0.3, 0.0], [4.0, 2.0, 0.1, 0.0]), np.ones((4, 1))
+    found = quantity((-1.0, 4.0), known, ones)
     scale = np.asarray(found.scale, np.float64)
-    assert (-found.zero * scale <= np.maximum(np.minimum(MARGIN * lows, -FLOOR), -1) * (1 - 1e-6)).all()
-    assert ((255 - found.zero) * scale >= np.minimum(np.maximum(MARGIN * highs, 4 * FLOOR), 4) * (1 - 1e-6)).all()
+    assert (-found.zero * scale <= np.maximum(np.minimum(known.lows, -FLOOR), -1) * (1 - 1e-6)).all()
+    assert ((255 - found.zero) * scale >= np.minimum(np.maximum(known.highs, 4 * FLOOR), 4) * (1 - 1e-6)).all()
     assert scale[2] < scale[0]
-    assert quantity((0.0, 6.0), np.zeros(2), np.array([7.0, 1.0]), np.ones(2)).zero == 0
-    unread = quantity((-1.0, 4.0), lows, highs, np.array([1.0, 0.0, 0.0, 1.0]))
+    assert quantity((0.0, 6.0), reach([0, 0], [7.0, 1.0]), ones[:2]).zero == 0
+    unread = quantity((-1.0, 4.0), known, np.array([[1.0], [0.0], [0.0], [1.0]]))
     assert np.isfinite(unread.scale).all() and 0 < unread.zero < 255
-    assert quantity((0.0, 0.0), np.zeros(2), np.zeros(2), np.ones(2)).scale == 1
+    assert quantity((0.0, 0.0), reach([0, 0], [0, 0]), ones[:2]).scale == 1
+
+
+def test_what_a_channel_mostly_holds_lies_on_the_grid():
+    """Nearly all numbers are the same, and 25 taps add their error up."""
+    offset, taps = 0.0231, np.full((1, 25), 0.2)
+    drawn = np.full((1, 1000), offset)
+    drawn[0, :100] = np.linspace(0, 1, 100)
+    found = quantity((0.0, 1.0), Reach(np.zeros(1), np.ones(1), drawn), taps)
+    plain = 1 / 255
+    for scale, limit in ((plain, 1.0), (float(np.asarray(found.scale)[0]), 0.1)):
+        error = abs(np.rint(offset / scale) * scale - offset)
+        assert (error < limit * abs(np.rint(offset / plain) * plain - offset)) == (limit < 1)
+    assert plain <= np.asarray(found.scale)[0] <= 1.31 * plain
+    clipped = quantity((0.0, 1.0), Reach(np.zeros(1), np.ones(1), drawn), taps, (0.0, 1.0))
+    assert np.asarray(clipped.scale)[0] == np.float32(plain), "else the Clip would have to stay"
 
 
 def test_a_model_for_edgeort(tmp_path: Path):

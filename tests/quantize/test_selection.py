@@ -6,7 +6,8 @@ import onnx
 import onnx_ir as ir
 
 from edgeort.quantize.forms import Form
-from edgeort.quantize.layers import after_activation, head
+from edgeort.quantize.functions import behind
+from edgeort.quantize.layers import head
 from edgeort.quantize.selection import Selection, select
 from tests.quantize.models import SIDE, Net, mobile
 
@@ -118,6 +119,6 @@ def test_heads_and_activations():
     values = {str(v.name): v for n in graph(net.model(swished, [1, 3, 4, 4], [1, 3, 4, 4])) for v in n.outputs}
     assert head(values[first]).name == clipped
     assert head(values[second]).name == second
-    assert after_activation(values[first]).name == clipped
-    assert after_activation(values[second]).name == silu
-    assert after_activation(values[net.nodes[-3].output[0]]).name == swished
+    assert behind(values[first]).result.name == clipped
+    assert behind(values[second]).result.name == silu
+    assert behind(values[net.nodes[-3].output[0]]).result.name == swished
