@@ -25,8 +25,7 @@ LAYERS = (
     ("comparison", "config", "elements", "errors", "lint", "model", "ort", "plain", "progress", "recipes")
     + ("records", "sample", "targets", "unreadable", "values"),
     ("passes", "quantize", "converters", "device_profiles"),
-    ("lowering", "families", "cache", "zig", "symbols", "toolchain", "engine", "compiling")
-    + ("javascript",),
+    ("lowering", "families", "cache", "zig", "symbols", "toolchain", "engine", "compiling") + ("javascript",),
     ("providers",),
     ("bundle", "devices", "embedded", "session", "text"),
     ("bench", "probing", "generation", "validate", "report", "inspection", "checkup"),
