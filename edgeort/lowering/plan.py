@@ -17,7 +17,8 @@ _PRODUCTS = (*layout.FLOAT_PRODUCTS, *layout.COMPRESSED_PRODUCTS, *layout.QUANTI
 _STORED = {"f32": "f32", "f16": "f16", "bf16": "bf16", "i8": "int8", "q8": "int8", "u8": "u8"}
 _UNBOUNDED = 2**63 - 1
 # Constants of no more bytes lie in front of the others: what prepare reads is among them, so that a plan can be opened
-# while it arrives; and what is widened then. The others lie in the order in which a run reads them.
+# while it arrives; and what is widened, or strings, which opening reads. The others lie in the order in which a run
+# reads them.
 _SMALL = 1 << 14
 
 
@@ -186,7 +187,8 @@ class _Writer:
                 readers.setdefault(index, at)
 
         def turn(index: int) -> tuple[int, int]:
-            early = held[index].nbytes <= _SMALL or held[index] is not self.plan.tensors[index].data
+            tensor, data = self.plan.tensors[index], held[index]
+            early = data.nbytes <= _SMALL or data is not tensor.data or tensor.dtype == layout.STRING
             return (-1 if early else readers.get(index, len(self.plan.nodes)), index)
 
         return {index: held[index] for index in sorted(held, key=turn)}

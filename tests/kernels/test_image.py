@@ -21,7 +21,7 @@ from edgeort.recipes.front import Front
 from edgeort.values import Value
 from tests.kernels.support import LEVELS, open_plan, parse, same_bits
 
-PICTURES = ((1, 1), (2, 3), (7, 5), (16, 20), (33, 47), (64, 80), (90, 31), (120, 150))
+PICTURES = ((1, 1), (3, 1), (2, 3), (7, 5), (16, 20), (33, 47), (64, 80), (90, 31), (120, 150))
 
 
 @pytest.fixture

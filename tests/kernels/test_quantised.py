@@ -10,7 +10,7 @@ import pytest
 
 from edgeort.lowering import layout
 from tests.contract.test_emulated import digests
-from tests.kernels.support import parse, plan_of, reference, run_everywhere
+from tests.kernels.support import engine, parse, plan_of, reference, run_everywhere
 from tests.reference import library, quantised
 
 RNG = np.random.default_rng(17)
@@ -181,6 +181,22 @@ def test_rows_with_gaps(tmp_path: Path) -> None:
     a = RNG.integers(0, 256, (2, 9, 7, 83)).astype(np.uint8)
     proto = parse(ROWS, opset=19)
     np.testing.assert_array_equal(run_everywhere(proto, [a], tmp_path)[0], rows_reference(a))
+
+
+def test_rows_of_one_byte_with_gaps(tmp_path: Path) -> None:
+    """A column of a wider tensor: its bytes are no neighbours."""
+    text = """g (float[300,9] x) => (uint8[300,1] y, uint8[300,8] w)
+      <float s = {0.04}, uint8 z = {101}, float t = {0.0531}, uint8 v = {90}, int64[2] sizes = {1, 8}> {
+        q = QuantizeLinear (x, s, z) d = DequantizeLinear (q, s, z) l, r = Split <axis = 1> (d, sizes)
+        h = HardSwish (l) y = QuantizeLinear (h, t, v) n = HardSwish (r) w = QuantizeLinear (n, t, v) }"""
+    x, proto = RNG.standard_normal((300, 9)).astype(np.float32), parse(text, opset=19)
+    ours = engine(proto, tmp_path)
+    ours.run([x])
+    assert [node.skipped for node in ours.nodes if node.op == "Split"] == [True]
+    found = quantised.dequantize(quantised.quantize(x, 0.04, 101 - 128), 0.04, 101 - 128)
+    numbers = library().unary("hard_swish", found)
+    want = quantised.quantize(numbers, 0.0531, 90 - 128).astype(int) + 128
+    np.testing.assert_array_equal(np.concatenate(run_everywhere(proto, [x], tmp_path), 1), want)
 
 
 @pytest.mark.slow

@@ -212,3 +212,17 @@ def test_what_lies_outside_a_crop_is_no_slice(tmp_path: Path) -> None:
 
     x = RNG.standard_normal((1, 7, 9, 8)).astype(np.float32)
     assert same_bits(run(""), run(", float[1,7,9,8] c"))
+
+
+def test_slices_of_one_column(tmp_path: Path) -> None:
+    """Their values are no neighbours: functions of one and of two, beside a constant of each row."""
+    text = """g (float[700,9] x) => (float[700,1] a, float[700,1] b, float[700,7] c, float[700,1] d) {
+        h = Relu (x) l, m, r = Split <axis = 1> (h, sizes)
+        a = Sigmoid (l) b = Sub (l, r) c = Exp (m) d = Mul (r, column) }"""
+    constants = {"sizes": np.array([1, 7, 1]), "column": RNG.standard_normal((700, 1)).astype(np.float32)}
+    model, x = parse(text, constants), RNG.standard_normal((700, 9)).astype(np.float32)
+    ours = engine(model, tmp_path)
+    ours.run([x])
+    assert [node.skipped for node in ours.nodes if node.op == "Split"] == [True]
+    for found, want in zip(run_everywhere(model, [x], tmp_path), reference(model, [x]), strict=True):
+        np.testing.assert_allclose(found, want, rtol=1e-5, atol=1e-6)

@@ -102,3 +102,14 @@ def test_constants_lie_in_the_order_in_which_they_come() -> None:
     plan.node("B", "b", [y, big[0], small], [z])
     data = np.frombuffer(plan.to_bytes()[-(2 * 20032 + 64) :], np.float32)
     assert [data[0], data[16], data[16 + 5008]] == [7, 2, 1]
+
+
+def test_strings_lie_in_front_for_opening_reads_them() -> None:
+    plan = PlanBuilder()
+    big = plan.constant("big", np.full(5000, 2, np.float32), 0)
+    texts = plan.constant("texts", np.array(["x" * 20000], object), layout.STRING)
+    y, z = plan.activation("y"), plan.activation("z")
+    plan.node("A", "a", [big], [y])
+    plan.node("B", "b", [y, texts], [z])
+    raw = plan.to_bytes()
+    assert raw.index(b"x" * 20000) < raw.index(np.full(5000, 2, np.float32).tobytes())

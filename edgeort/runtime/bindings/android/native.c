@@ -126,10 +126,10 @@ static void set_input(JNIEnv* env, jobject self, jlong handle, jint index, jint 
   jni_get_longs(env, shape, 0, tensor.rank, (jlong*)tensor.dims);
   tensor.data = jni_buffer_data(env, buffer);
   tensor.bytes = (size_t)jni_buffer_bytes(env, buffer);
-  if (type == EDGEORT_STRING && point_texts(&tensor)) return fail(env, "the strings of an input end beyond their buffer");
   int is_empty = 0;
   for (int32_t d = 0; d < tensor.rank; ++d) is_empty |= tensor.dims[d] == 0;
   if (!is_empty && (!tensor.data || !tensor.bytes)) return fail(env, "the data of an input must be in a direct buffer");
+  if (type == EDGEORT_STRING && point_texts(&tensor)) return fail(env, "the strings of an input end beyond their buffer");
   if (edgeort_set_input(of(handle)->model, index, &tensor)) fail(env, edgeort_last_error(of(handle)->model));
 }
 

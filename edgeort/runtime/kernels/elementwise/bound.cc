@@ -152,7 +152,8 @@ void BoundProgram::join() {
     const i64 size = dims[rank - 1];
     for (u32 i = 0; i < operands; ++i) {
       const i64 outer = operand[i].strides[rank - 1], step = operand[i].step;
-      if (size != 1 && columns != 1 && outer != step * columns) return;
+      // The single column of a slice has others of the whole tensor behind it.
+      if (size != 1 && (columns == 1 ? outer > 1 : outer != step * columns)) return;
     }
     for (u32 i = 0; i < operands; ++i) {
       if (columns == 1) operand[i].step = operand[i].strides[rank - 1];

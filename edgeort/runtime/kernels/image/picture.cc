@@ -203,7 +203,7 @@ class Ring {
 
   void make(i64 row) {
     const u8* line = source(row);
-    i64 spare = row + 1 < s_.down.inputs ? 4 : 0;
+    i64 spare = min_of(4, (s_.down.inputs - row - 1) * s_.across.inputs * s_.source);
     if (s_.gray) {
       u8* to = s_.columns_first ? slot(row) : scratch_ + s_.line;
       gray_line(s_, r_.params<PictureParams>().luma, line, s_.across.inputs, to);

@@ -56,6 +56,7 @@ struct ToBytes {
   }
 #elif defined(__AVX2__)
   // Four vectors, of one row or of more, packed within 128 bits to int16 and to bytes.
+  static_assert(4 % kVectors == 0, "a row is no more than four vectors");
   static constexpr int kRows = 4 / kVectors;
   using Bytes = Vec<q8, 4 * kLanes>;
   Vec<i16, 2 * kLanes> zero_point;

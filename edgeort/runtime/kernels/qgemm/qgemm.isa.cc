@@ -68,7 +68,7 @@ __attribute__((noinline)) void restore_rows(const vi* sum, i64 rows, const f32* 
 // Tiles are many and large there: what follows their sums is one function for all of a width.
 template <int C, Kind kKind>
 __attribute__((noinline)) void finish_rows(const vi* sums, i64 rows, const QResult& r, i64 column, char* out, i64 stride) {
-  constexpr int kRows = kKind == Kind::floats || C > 4 * kLanes ? 1 : 4 * kLanes / C;
+  constexpr int kRows = kKind == Kind::floats ? 1 : 4 * kLanes / C;
   const Finish<C> finish(r, column);
   i64 m = 0;
 #pragma clang loop unroll(disable)
