@@ -29,7 +29,8 @@ def _renamed(data: bytes, names: dict[bytes, bytes]) -> bytes:
     at = _table(data)
     if at is None:
         return data
-    first, _, strings, _ = struct.unpack_from("<4I", data, at + 8)
+    first, _, strings, size = struct.unpack_from("<4I", data, at + 8)
+    assert strings + size == len(data), "there is something behind the names"
     made, texts = bytearray(data[:strings]), bytearray(b"\0")
     for index, (name, kind) in enumerate(_symbols(data)):
         struct.pack_into("<I", made, first + _ENTRY * index, len(texts))

@@ -28,6 +28,7 @@ def program() -> str:
     raise ToolchainError("the compiler is not installed", hint="pip install ziglang==0.17.1")
 
 
+@functools.cache
 def version() -> str:
     """The compiler and its version. ToolchainError where there is none."""
     from importlib import metadata

@@ -59,6 +59,7 @@ def _taken_in(inside: list[ir.Value], nodes: list[ir.Node]) -> Iterator[ir.Node]
             node = use.node
             if (
                 node not in nodes
+                and node.graph is inside[0].graph  # not a body of If or Loop, which reads it, too
                 and _is_elementwise(node)
                 and all(read is None or read in inside or _spreads_over(read, value) for read in node.inputs)
             ):

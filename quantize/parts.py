@@ -63,7 +63,7 @@ def parts(graph: ir.Graph) -> list[Part]:
 
 def _of(value: ir.Value) -> Iterator[Part]:
     node, order = value.producer(), None
-    while node is not None and node.inputs[0] is not None and is_op(node, "Identity", "Transpose"):
+    while node is not None and is_op(node, "Identity", "Transpose") and node.inputs[0] is not None:
         if node.op_type == "Transpose":
             own = ints(node, "perm", ())
             if not own:

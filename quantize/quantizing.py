@@ -25,6 +25,7 @@ from edgeort.quantize.forms import Form
 from edgeort.quantize.functions import behind, evaluator
 from edgeort.quantize.measuring import Difference, compare
 from edgeort.quantize.options import Options, check_options
+from edgeort.quantize.parts import parts
 from edgeort.quantize.preparing import Prepared, already_quantised, prepare
 from edgeort.quantize.promotions import FLOAT_LAYER, WEIGHTS_ONLY
 from edgeort.quantize.ranges import AUTO, CHOICES, Function
@@ -153,7 +154,8 @@ def _in_halves(
     values = half_floats.weights(stored.graph, options.exclude)
     left = half_floats.store(stored.graph, values)
     made = checked(stored)
-    differences = compare(prepared.serialized, made, samples) if samples is not None else []
+    joined = parts(prepared.model.graph)
+    differences = compare(prepared.serialized, made, samples, joined=joined) if samples is not None else []
     budget = options.goal or options.budget
     attempt = Attempt(made, Selection([], {}, [], {}, left), 0, tuple(differences))
     if not budget.kept(attempt):
@@ -210,7 +212,7 @@ def _calibrate(
     if options.ranges is not None:
         given = ranges_file.read(options.ranges).checked(options.ranges, prepared.sha256, tensors)
     if samples is None:
-        return Calibration(dict(given.ranges), {}, given.samples) if given else Calibration({}, {})
+        return _given(Calibration({}, {}, given.samples), given) if given else Calibration({}, {})
     between = {pair.between for pair in equalisation.pairs(prepared.model.graph)}
     means = dict(measuring_points(selection.layers).values()) if steps.bias_correction else {}
     found = calibration.calibrate(
@@ -219,7 +221,7 @@ def _calibrate(
         () if given else tensors,
         options.method,
         means=means,
-        functions=_functions(prepared, selection),
+        functions={} if given else _functions(prepared, selection),
         channels=[
             str(value.name)
             for value in selection.tensors
@@ -228,9 +230,13 @@ def _calibrate(
         keep=keep,
         progress=progress,
     )
-    if given:
-        found.ranges, found.choices = dict(given.ranges), {}
-    return found
+    return _given(found, given) if given else found
+
+
+def _given(found: Calibration, given: RangesFile) -> Calibration:
+    """The calibration with the ranges of a file, between which there is no choice."""
+    ranges = dict(given.ranges)
+    return replace(found, ranges=ranges, choices={given.method: ranges})
 
 
 def _functions(prepared: Prepared, selection: Selection) -> dict[str, Function]:
@@ -253,7 +259,7 @@ def _with_best_ranges(attempts: Attempts, selection: Selection, options: Options
         for method, ranges in choices.items()
     }
     if len(trials) < 2:
-        return attempts, CHOICES[0] if options.method == AUTO else options.method
+        return attempts, next(iter(trials), CHOICES[0] if options.method == AUTO else options.method)
     best = min(trials, key=lambda method: trials[method].noise(options.exclude))
     return trials[best], best
 

@@ -23,6 +23,7 @@ LEVELS = 255  # steps between the lowest and the highest of 256 numbers
 TAIL = 1e-5  # of the numbers, on each side, that "percentile" lets saturate
 COARSE = np.linspace(1.0, 0.1, 37)  # times an extreme, as "mse" tries them first
 FINE = np.linspace(0.97, 1.03, 13)  # times the best end so far
+_LARGE = 1e30  # in place of infinity: float64 holds sums of its fourth powers
 
 
 def minmax(histogram: Histogram, function: Function | None = None) -> Range:
@@ -81,7 +82,7 @@ class _Error:
         used = np.flatnonzero(histogram.counts)
         self._values, self._counts = histogram.centres[used], histogram.counts[used].astype(np.float64)
         self._function = function
-        self._wanted = self._values if function is None else function(self._values).astype(np.float64)
+        self._wanted = self._behind(self._values)
 
     def __call__(self, ends: Range) -> float:
         low, high = ends
@@ -93,9 +94,15 @@ class _Error:
             zero = np.round(-low / step)
             levels = (np.arange(LEVELS + 1) - zero) * step
             index = np.clip(np.round(self._values / step) + zero, 0, LEVELS).astype(np.intp)
-        grid = levels if self._function is None else self._function(levels)
-        errors = np.square(self._wanted - grid[index])
+        errors = np.square(self._wanted - self._behind(levels)[index])
         return float(self._counts @ (np.square(errors) if self._quartic else errors))
+
+    def _behind(self, numbers: np.ndarray) -> np.ndarray:
+        """float64: what the function makes of them, and numbers also where that has none, such as 1 / 0."""
+        if self._function is None:
+            return numbers
+        made = self._function(numbers).astype(np.float64)
+        return np.nan_to_num(made, copy=False, nan=0.0, posinf=_LARGE, neginf=-_LARGE)
 
 
 class Method(Protocol):

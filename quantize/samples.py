@@ -56,9 +56,15 @@ class Samples:
             if self.chosen is None or index in self.chosen:
                 found = True
                 sample = check(load(), self.inputs, f"{self.source}: {name}")
-                yield name, sample if self.front is None else self.front.prepared(sample)
+                yield name, self._prepared(name, sample)
         if not found:
             raise InputError(f"{self.source}: there are no samples in it")
+
+    def _prepared(self, name: str, sample: Sample) -> Sample:
+        try:
+            return sample if self.front is None else self.front.prepared(sample)
+        except InputError as error:
+            raise InputError(f"{self.source}: {name}: {error}", hint=error.hint) from error
 
     def as_loaded(self) -> Samples:
         """The same samples, with pictures and signals as they are."""

@@ -116,6 +116,7 @@ def _print(result: Result) -> None:
         ("model", f"{result.output}, {shrunk}"),
         ("layers", _layers(result)),
         ("samples", f"{result.samples}; {settled}" if result.samples else "none"),
+        *([("ranges", f"by {result.method}")] if result.tensors and result.method else []),
         *((f"output {d.output}", _difference(d, result.judged_apart)) for d in result.differences),
         ("time", f"{result.seconds:.1f} s"),
     ]

@@ -53,7 +53,9 @@ def _array(path: Path, sound: Sound) -> np.ndarray:
         raise InputError(f"{path} cannot be read: {error}", hint="numpy.save writes such files") from error
     wanted = "int16" if sound.is_int16 else "float32"
     if array.dtype != wanted:
-        hint = 'add "from=int16" to the recipe' if array.dtype == np.int16 else f"numpy.save(FILE, x.astype({wanted}))"
+        written = "numpy.round(32767 * x)" if sound.is_int16 and array.dtype.kind == "f" else "x"
+        hint = f"numpy.save(FILE, {written}.astype('{wanted}'))"
+        hint = 'add "from=int16" to the recipe' if array.dtype == np.int16 else hint
         raise InputError(f"{path}: it holds {array.dtype}, and the recipe takes signals of {wanted}", hint=hint)
     if array.ndim not in (1, 2) or not array.size:
         raise InputError(f"{path}: its shape {list(array.shape)} is none of signals: [samples] or [n, samples]")

@@ -57,7 +57,7 @@ class InOnnxRuntime:
     basis = ""
 
     def __init__(self, model: str | os.PathLike[str] | bytes, front: Front | Hearing | None = None) -> None:
-        self._front, self._model = front, model
+        self._front, self._path = front, None if isinstance(model, bytes) else model
         self._session = reference_session(model, threads=1)  # one a sample, on all cores at a time
         self.outputs = [output.name for output in self._session.get_outputs()]
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
@@ -65,10 +65,9 @@ class InOnnxRuntime:
     @cached_property
     def joined(self) -> list[Part]:
         """The parts of outputs that are joined of several; none of a model that edgeort does not read."""
-        if isinstance(self._model, bytes):
-            return []
-        with contextlib.suppress(ModelError):
-            return parts(infer_shapes(load(self._model)).graph)
+        if self._path is not None:
+            with contextlib.suppress(ModelError):
+                return parts(infer_shapes(load(self._path)).graph)
         return []
 
     @cached_property

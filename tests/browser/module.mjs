@@ -93,6 +93,14 @@ test("what is no bundle is said", async () => {
   await assert.rejects(Model.open({ plan: new Uint8Array(1000) }), (error) => error instanceof EdgeortError && /plan/.test(error.message));
   await assert.rejects(Model.open({ plan: plan.subarray(0, plan.length - 1) }), EdgeortError);
   await assert.rejects(Model.open({ plan, wasm: new Uint8Array(8) }), /cannot be compiled/);
+  const read = new Response(plan);
+  await read.arrayBuffer();
+  const gone = new Response(plan, { status: 404, statusText: "Not Found" });
+  for (const streaming of [false, true]) {
+    for (const [response, message] of [[read, /has been read already/], [gone, /the plan cannot be fetched: 404 Not Found/], [new Response(null), /plan/]]) {
+      await assert.rejects(Model.open({ plan: response }, { streaming }), (error) => error instanceof EdgeortError && message.test(error.message));
+    }
+  }
 });
 
 test("a length that is not the plan's is only a guess", async () => {
@@ -106,8 +114,8 @@ test("a length that is not the plan's is only a guess", async () => {
 
 // A response whose bytes come when they are asked for: arrive(n) lets the next n come, all without a number.
 function slow(bytes, type = "bytes") {
-  let controller, at = 0;
-  const body = new ReadableStream({ type, start: (own) => void (controller = own) });
+  let controller, at = 0, isCancelled = false;
+  const body = new ReadableStream({ type, start: (own) => void (controller = own), cancel: () => void (isCancelled = true) });
   const arrive = async (n = bytes.length - at) => {
     if (n) controller.enqueue(bytes.slice(at, at + n));
     at += n;
@@ -117,7 +125,7 @@ function slow(bytes, type = "bytes") {
     controller.close();
     controller.byobRequest?.respond(0);
   };
-  return { response: new Response(body), arrive, end, fail: (error) => controller.error(error) };
+  return { response: new Response(body), arrive, end, fail: (error) => controller.error(error), isCancelled: () => isCancelled };
 }
 
 test("a model is opened and run while its weights come", async () => {
@@ -163,9 +171,15 @@ test("a stream that breaks is said", async () => {
   };
   const broken = await early((source) => source.fail(new TypeError("the line is cut")));
   await assert.rejects(broken.runStreaming({ x: deepX }), /the plan cannot be fetched: the line is cut/);
+  assert.throws(() => broken.run({ x: deepX }), /the plan cannot be fetched: the line is cut/);
+  await early((source) => source.fail("gone"));
+  await early((source) => source.fail(undefined));
   await early((source) => source.end());
-  await early((source) => source.arrive(), Uint8Array.from({ length: deep.length + 64 }, (_, i) => deep[i] ?? 0));
-  await early((source, model) => (model.close(), source.arrive()));
+  const cancelled = [];
+  const longer = Uint8Array.from({ length: deep.length + 64 }, (_, i) => deep[i] ?? 0);
+  await early(async (source) => (await source.arrive(), cancelled.push(source.isCancelled())), longer);
+  await early(async (source, model) => (model.close(), await source.arrive(0), cancelled.push(source.isCancelled())));
+  assert.deepEqual(cancelled, [true, true], "what nobody takes is no longer sent");
   const whole = slow(new Uint8Array(100000));
   const opening = Model.open({ plan: whole.response, wasm: deepCode }, { streaming: true });
   await whole.arrive();

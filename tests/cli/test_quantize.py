@@ -25,6 +25,7 @@ def test_it_prints_a_summary(place: Path):
     assert result.exit_code == 0
     for words in ("q.onnx", "6 layer(s) (6 static)", "10; ", "output y", "dB", "agreement"):
         assert words in result.stdout
+    assert "by mse" in result.stdout or "by quartic" in result.stdout
     assert "memory:" in result.stderr
     assert "edgeort: refining: layer 1 of 6" in result.stderr
     onnx.checker.check_model(onnx.load(place / "q.onnx"))

@@ -7,6 +7,7 @@ A child does it; where the converter ends that, there is another one.
 from __future__ import annotations
 
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from functools import cache
 import onnx
 import onnx.version_converter
 
-from edgeort.model.modernising import Unconverted
+from edgeort.model.modernising import TIMEOUT_S, Unconverted
 from tests.reference.build import ROOT
 
 _REQUEST, _ANSWER = struct.Struct("<QQ"), struct.Struct("<Q")
@@ -58,6 +59,7 @@ def _answer_all(out: int) -> None:
     while head := _read(_REQUEST.size):
         opset, size = _REQUEST.unpack(head)
         model = _read(size)
+        signal.alarm(int(TIMEOUT_S))  # which ends a child that goes on for ever, also when nobody waits any more
         try:
             converted = onnx.version_converter.convert_version(onnx.ModelProto.FromString(model), opset)
             onnx.checker.check_model(converted)

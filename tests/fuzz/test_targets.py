@@ -46,24 +46,25 @@ def test_inputs_of_python(target: Target, tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="the programs are built for Linux")
 @pytest.mark.parametrize("target", [one for one in IN_C if one.name != "plan"], ids=lambda target: target.name)
 def test_inputs_of_programs(target: Target, tmp_path: Path) -> None:
-    run(target, known(target, tmp_path))
+    run(target, known(target, tmp_path), tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the programs are built for Linux")
-def test_plans_that_once_crashed() -> None:
+def test_plans_that_once_crashed(tmp_path: Path) -> None:
     (plan,) = (target for target in IN_C if target.name == "plan")
     if not plan.crashes:
         pytest.skip("there are none")
-    run(plan, plan.crashes)
+    run(plan, plan.crashes, tmp_path)
 
 
-def run(target: Target, inputs: list[Path]) -> None:
+def run(target: Target, inputs: list[Path], folder: Path) -> None:
+    """What is slow or crashes is copied to the folder."""
     if build.compiler() is None:
         pytest.skip(
             "needs a clang of version 18 or later with its sanitizers: apt-get install clang-19 libclang-rt-19-dev"
         )
-    command = [*target.command(), *map(str, inputs)]
+    command = [*target.command(), f"-artifact_prefix={folder}/", *map(str, inputs)]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **SANITIZERS})
     assert done.returncode == 0, done.stderr[-6000:]
     assert done.stderr.count("Executed ") == len(inputs)

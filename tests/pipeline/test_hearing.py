@@ -169,13 +169,24 @@ def test_rows_of_an_array_are_signals_as_files_are(listener: Path, tmp_path: Pat
         ("a.npy", lambda path: np.save(path, np.zeros((1, 1, 900), np.int16)), "is none of signals"),
         ("a.npy", lambda path: path.write_bytes(b"no array"), "cannot be read"),
         ("a.txt", lambda path: path.write_text("none"), "no signals in it"),
-        ("a.npy", lambda path: np.save(path, np.zeros(1, np.int16)), "makes nothing of a signal of 1 samples"),
+        (
+            "a.npy",
+            lambda path: np.save(path, np.zeros(1, np.int16)),
+            "a.npy: the recipe makes nothing of a signal of 1 samples",
+        ),
     ],
 )
 def test_recordings_that_do_not_fit_are_named(tmp_path: Path, name: str, made: Callable, message: str):
     made(tmp_path / name)
     with pytest.raises(InputError, match=message):
         list(open_samples(tmp_path / name, [VALUE], hear(read_sound(RECIPE), [VALUE])))
+
+
+def test_signals_of_another_type_are_not_made_zeros(tmp_path: Path):
+    np.save(tmp_path / "a.npy", np.zeros(900, np.float32))
+    with pytest.raises(InputError) as caught:
+        open_samples(tmp_path / "a.npy", [VALUE], hear(read_sound(RECIPE), [VALUE]))
+    assert caught.value.hint == "numpy.save(FILE, numpy.round(32767 * x).astype('int16'))"
 
 
 def test_a_signal_of_another_length_than_the_model_takes():

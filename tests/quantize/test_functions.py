@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import onnx_ir as ir
+from onnx import helper
 
 from edgeort.quantize.functions import behind, evaluator
 from tests.quantize.models import Net
@@ -58,6 +59,23 @@ def test_what_others_read_ends_it():
     clipped = net.op("Relu", conv)
     region = region_of(net, conv, net.op("Add", net.conv(clipped, 8, 8), clipped))
     assert region.result.name == clipped, "all that the convolution makes goes through it"
+
+
+def test_bodies_that_read_it_are_outside():
+    net = Net()
+    conv, zeros = net.conv("x", 3, 8), net.constant(np.zeros(SHAPE, np.float32))
+    then, other = (
+        helper.make_graph(
+            [helper.make_node(op, [read], [op])],
+            op,
+            [],
+            [helper.make_tensor_value_info(op, onnx.TensorProto.FLOAT, SHAPE)],
+        )
+        for op, read in (("Relu", conv), ("Identity", zeros))
+    )
+    result = net.op("If", net.constant(np.array(True)), then_branch=then, else_branch=other)
+    region = region_of(net, conv, result)
+    assert region.nodes == () and region.result.name == conv
 
 
 def test_constants_of_channels_and_of_other_shapes():

@@ -44,6 +44,13 @@ def test_the_parts_of_a_concat():
     assert found_in(net.model(net.conv("x", 3, 8), [1, 3, 4, 4], [1, 8, 4, 4])) == []
 
 
+@pytest.mark.parametrize("op", ["RandomNormal", "Constant"])
+def test_what_reads_nothing_has_no_parts(op: str):
+    net = Net()
+    value = net.op(op, **({"shape": [1, 8]} if op == "RandomNormal" else {"value_floats": [1.0, 2.0]}))
+    assert found_in(net.model(value, [1, 3, 4, 4], [1, 8] if op == "RandomNormal" else [2])) == []
+
+
 @pytest.mark.parametrize(("factor", "names"), [(1, ["y"]), (100, ["y[:, 0:4]", "y[:, 4:7]"])])
 def test_only_unlike_parts_are_apart(factor: int, names: list[str]):
     reference = np.random.default_rng(0).standard_normal((1, 7, 9)).astype(np.float32)
@@ -59,6 +66,8 @@ def test_the_verdict_has_both(tmp_path: Path):
     path = save(tmp_path / "m.onnx", detector())
     samples = [{"x": picture[np.newaxis]} for picture in pictures(16)]
     quantize(path, tmp_path / "q.onnx", samples, Options(steps=PLAIN))
+    halves = quantize(path, tmp_path / "h.onnx", samples, Options(weights="float16"))
+    assert [one.output for one in halves.differences] == ["y[:, 0:4]", "y[:, 4:7]"]
     found = assess(tmp_path / "q.onnx", path, Exam(iter(samples)))
     assert [one.note for one in found.figures if one.name == "sqnr_db"] == ["output y[:, 0:4]", "output y[:, 4:7]"]
 

@@ -117,7 +117,7 @@ def test_it_runs_in_openvino(model: Path, tmp_path: Path):
     assert ((theirs - ours) ** 2).sum() < 1e-2 * (ours**2).sum()
 
 
-@pytest.mark.parametrize("method", ["mse", "minmax", "percentile", "entropy"])
+@pytest.mark.parametrize("method", ["mse", "quartic", "minmax", "percentile", "entropy"])
 def test_every_method(model: Path, tmp_path: Path, method: str):
     made(model, tmp_path / "q.onnx", method=method)
     assert sqnr(model, tmp_path / "q.onnx") > 20
@@ -174,9 +174,10 @@ def test_nearly_dead_channels_stay_finite(tmp_path: Path):
 
 def test_ranges_are_saved_edited_and_used(model: Path, tmp_path: Path):
     file, first, again = (tmp_path / name for name in ("r.json", "a.onnx", "b.onnx"))
-    made(model, first, save_ranges=file, steps=PLAIN)
-    quantize(model, again, None, Options(ranges=file))
+    made(model, first, save_ranges=file, steps=PLAIN, method="quartic")
+    result = quantize(model, again, None, Options(ranges=file))
     assert again.read_bytes() == first.read_bytes()
+    assert result.method == "quartic", "the file's"
     text = file.read_text()
     lines = text.splitlines()
     (x,) = [line for line in lines if '"x"' in line]

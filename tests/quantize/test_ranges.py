@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from edgeort.quantize import parameters
 from edgeort.quantize.histogram import Histogram
-from edgeort.quantize.ranges import METHODS, Range
+from edgeort.quantize.ranges import METHODS, Function, Range, squared_error
 
 
 def histogram(data: np.ndarray) -> Histogram:
@@ -43,6 +45,21 @@ def test_ranges_hold_zero_and_stay_within_the_extremes(data: np.ndarray, method:
 def test_minmax_is_the_extremes():
     assert METHODS["minmax"](histogram(np.array([-3.0, 5.0]))) == (-3.0, 5.0)
     assert METHODS["minmax"](histogram(np.array([2.0, 5.0]))) == (0.0, 5.0)
+
+
+@pytest.mark.parametrize("function", [np.reciprocal, np.sqrt])
+@pytest.mark.parametrize("method", ["mse", "quartic"])
+def test_functions_that_have_no_number_everywhere(method: str, function: Function):
+    """1 / 0, and the root of what is below zero, which is on the grid where samples are."""
+
+    def behind(x: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(function(x.astype(np.float32)))
+
+    counted = histogram(np.linspace(-1, 4, 1001))
+    low, high = METHODS[method](counted, behind)
+    assert -1 <= low <= 0 <= high <= 4
+    assert math.isfinite(squared_error(counted, (low, high), behind))
 
 
 @pytest.mark.parametrize("method", ["mse", "percentile", "entropy"])

@@ -98,7 +98,9 @@ export class Model {
 
   /** Runs it: { name: typed array | { data, shape } | ImageData } -> { name: { data, shape, dtype } }. */
   run(feeds) {
-    if (this.#model && !this.#whole) throw new EdgeortError("weights are still coming: await model.loaded, or model.runStreaming(...)");
+    if (this.#model && !this.#whole) {
+      throw this.#failed ?? new EdgeortError("weights are still coming: await model.loaded, or model.runStreaming(...)");
+    }
     this.#give(feeds);
     if (this.#call("edgeort_run")) throw this.#failure();
     return this.#results();
@@ -159,9 +161,20 @@ export class Model {
     this.#wake();
   }
 
-  // Brings the plan's bytes to their place as they come, and meanwhile runs what can.
   async #receive(origin, started) {
     const chunks = chunksOf(origin);
+    try {
+      await this.#take(chunks);
+    } catch (error) {
+      chunks.cancel();
+      throw error;
+    }
+    await started;
+    this.#finish();
+  }
+
+  // Brings the plan's bytes to their place as they come, and meanwhile runs what can.
+  async #take(chunks) {
     for (let turned = performance.now(); ; ) {
       let chunk;
       const reading = chunks.next().then((found) => (chunk = found), (error) => (chunk = { error }));
@@ -174,17 +187,15 @@ export class Model {
           turned = performance.now();
         }
       }
-      if (this.#closed) {
-        chunks.cancel();
-        throw new EdgeortError("the model is closed");
+      if (this.#closed) throw new EdgeortError("the model is closed");
+      if ("error" in chunk) {
+        throw new EdgeortError(`the plan cannot be fetched: ${chunk.error?.message ?? chunk.error}`, { cause: chunk.error });
       }
-      if (chunk.error) throw new EdgeortError(`the plan cannot be fetched: ${chunk.error.message}`, { cause: chunk.error });
-      if (chunk.done) break;
-      if (this.#model && this.#memory.size + chunk.value.length > this.#total) throw new EdgeortError("the plan is longer than it says");
+      if (chunk.done) return;
+      // Behind that is the code's own memory.
+      if (this.#total && this.#memory.size + chunk.value.length > this.#total) throw new EdgeortError("the plan is longer than it says");
       this.#memory.append(chunk.value);
     }
-    await started;
-    this.#finish();
   }
 
   #finish() {

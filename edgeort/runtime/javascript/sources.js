@@ -70,7 +70,10 @@ function addressOf(source) {
 export async function planOf(source) {
   if (source instanceof ArrayBuffer) return new Uint8Array(source);
   if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
-  return source instanceof Response ? source : fetched(addressOf(source));
+  if (!(source instanceof Response)) return fetched(addressOf(source));
+  if (source.bodyUsed || source.body?.locked) throw new EdgeortError("the plan's response has been read already");
+  if (!source.ok) throw new EdgeortError(`${source.url || "the plan"} cannot be fetched: ${source.status} ${source.statusText}`);
+  return source;
 }
 
 export function sourcesOf(source) {
@@ -88,11 +91,12 @@ export function chunksOf(origin) {
     return { next: async () => chunks.pop() ?? { done: true }, cancel: () => {} };
   }
   const cancel = (reader) => () => void reader.cancel().catch(() => {});
+  const body = origin.body ?? new Response("").body; // null: there are no bytes
   let reader, buffer = new ArrayBuffer(CHUNK);
   try {
-    reader = origin.body.getReader({ mode: "byob" });
+    reader = body.getReader({ mode: "byob" });
   } catch {
-    const plain = origin.body.getReader();
+    const plain = body.getReader();
     return { next: () => plain.read(), cancel: cancel(plain) };
   }
   const next = async () => {

@@ -74,9 +74,8 @@ def test_the_framework_says_what_is_in_it(package: Path):
         parts = macho.slices(data) if len(entry["SupportedArchitectures"]) > 1 else {macho.ARM64: data}
         assert set(parts) == {ARCHS[arch] for arch in entry["SupportedArchitectures"]}
         assert (entry.get("SupportedPlatformVariant") == "simulator") == (len(parts) > 1)
-        headers = (
-            folder / entry["HeadersPath"] / "CEdgeort_net"
-        )  # of its own: Xcode puts those of all packages in one place
+        # A folder of its own: Xcode puts the headers of all packages in one place.
+        headers = folder / entry["HeadersPath"] / "CEdgeort_net"
         modulemap = (headers / "module.modulemap").read_text()
         for header in re.findall(r'header "(.*)"', modulemap):
             assert (headers / header).read_bytes().startswith(b"/* edgeort")
