@@ -39,6 +39,7 @@ from edgeort.quantize.store import Store
 from edgeort.recipes.hearing import Hearing
 
 JUDGE_SAMPLES = 1000  # that the result is compared on, besides those of refinement
+GAIN = 0.97  # of the noise of least squares, at most, that other ranges leave
 PROMOTED = {  # why a layer is float, and how far
     FLOAT_LAYER: "the budget needs it",
     WEIGHTS_ONLY: "the budget needs it; only its weights are int8",
@@ -250,7 +251,10 @@ def _functions(prepared: Prepared, selection: Selection) -> dict[str, Function]:
 
 
 def _with_best_ranges(attempts: Attempts, selection: Selection, options: Options) -> tuple[Attempts, str]:
-    """The ranges by the method that leaves the least noise at the outputs of a model without refinement."""
+    """The ranges by the method that leaves the least noise at the outputs of a model without refinement.
+
+    The first one's are kept unless another's leave `GAIN` of their noise at most: less is chance among few samples.
+    """
     choices = attempts.calibration.choices if selection.tensors else {}
     trials = {
         method: replace(
@@ -260,7 +264,9 @@ def _with_best_ranges(attempts: Attempts, selection: Selection, options: Options
     }
     if len(trials) < 2:
         return attempts, next(iter(trials), CHOICES[0] if options.method == AUTO else options.method)
-    best = min(trials, key=lambda method: trials[method].noise(options.exclude))
+    noise = {method: trial.noise(options.exclude) for method, trial in trials.items()}
+    best = min(noise, key=noise.__getitem__)
+    best = best if noise[best] <= GAIN * noise[CHOICES[0]] else CHOICES[0]
     return trials[best], best
 
 
