@@ -16,7 +16,7 @@ import pytest
 
 from edgeort import cache, toolchain, zig
 from edgeort.errors import OutputError, ToolchainError, UnsupportedError
-from edgeort.toolchain import objects
+from edgeort.toolchain import android, objects
 
 OPS = ("Gemm", "Elementwise", "uop:Relu")
 HERE = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
@@ -139,6 +139,20 @@ def test_a_second_build_compiles_nothing(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(zig, "run", forbidden)
     assert toolchain.library_and_harness(HOST, OPS) == made
+
+
+def test_another_compiler_makes_other_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Of every kind that is compiled, not only linked: what is linked has their names in its key."""
+    monkeypatch.setenv("EDGEORT_CACHE", str(tmp_path))
+    monkeypatch.setattr(zig, "run", lambda arguments, tool="cc": Path(arguments[-1]).write_bytes(b""))
+    found = []
+    for version in ("zig 1", "zig 2"):
+        monkeypatch.setattr(zig, "version", lambda version=version: version)
+        unit = objects.Unit(toolchain.RUNTIME / "core/plan.cc", "aarch64-linux-musl", ())
+        stub = android.bionic_stub(ANDROID, "libm", ("expf",))
+        library = toolchain.import_library(toolchain.target("windows", "x86_64"), ("edgeort_abi",))
+        found.append({unit.compile(), stub, library})
+    assert not found[0] & found[1]
 
 
 def test_what_takes_long_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch):

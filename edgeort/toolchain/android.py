@@ -19,7 +19,8 @@ def bionic_stub(to: Target, library: str, names: Sequence[str]) -> Path:
     flags = ("-target", to.triple, "-nostdlib", "-fno-builtin", "-w", "-shared", "-fPIC", soname)
 
     source = cached("stub.c", (text,), lambda path: write(path, text))
-    return cached(f"{library}.so", (text, *flags), lambda path: zig.run([*flags, str(source), "-o", str(path)]))
+    key = (zig.version(), text, *flags)
+    return cached(f"{library}.so", key, lambda path: zig.run([*flags, str(source), "-o", str(path)]))
 
 
 def builtins(to: Target) -> list[Path]:

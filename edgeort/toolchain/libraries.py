@@ -88,4 +88,4 @@ def import_library(to: Target, names: Sequence[str]) -> Path:
     def make(path: Path) -> None:
         zig.run(["-m", machine, "-d", str(definitions), "-l", str(path)], tool="dlltool")
 
-    return cached("edgeort.lib", (text, machine), make)
+    return cached("edgeort.lib", (zig.version(), text, machine), make)

@@ -51,7 +51,7 @@ class Unit:
     def compile(self) -> Path:
         """The object, from the cache or made."""
         flags = (*COMPILE, "-target", self.triple, *self.flags)
-        key: tuple[str | bytes, ...] = (self.source.read_bytes(), _sources_hash(), *flags)
+        key: tuple[str | bytes, ...] = (zig.version(), self.source.read_bytes(), _sources_hash(), *flags)
         includes = ("-I", str(RUNTIME / "include"), "-I", str(RUNTIME / "core"), *_system_headers(self.triple))
 
         def make(path: Path) -> None:
