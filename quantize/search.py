@@ -5,6 +5,7 @@ alone in int8, not refined. Layers are then promoted in the order of noise saved
 doubled until the budget is kept, then halved in between, with the weights that were refined without promotions. The
 model of the number found is refined, from the first promoted layer on; where that misses the budget, more are promoted,
 and where refined models do with less, fewer: to within a quarter of the number, since each takes as long as the first.
+Of those promoted, the few that add most bytes are given back where the budget is kept without them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from edgeort.quantize.selection import Selection
 NEARLY = 4  # the number of promotions is found to within a part of it, one in so many
 NOTICED = 0.01  # of the noise of the worst layer: below, promotions short of float are not measured
 UNMEASURED = (None, Form.HALF)  # forms that make next to no noise
+GIVEN_BACK = 3  # promotions, at most, that it is tried without: each takes as long as the first
 NAMED = 5  # layers in the message of a budget that cannot be kept
 
 
@@ -128,7 +130,28 @@ def search(
             count, found = middle, trial
         else:
             short = middle
-    return found, [replace(e, promoted=i < count) for i, e in enumerate(ledger)]
+    found, promoted = _without_spare(attempts, exclude, budget, found, ledger[:count], progress)
+    return found, [replace(e, promoted=e in promoted) for e in ledger]
+
+
+def _without_spare(
+    attempts: Attempts,
+    exclude: Collection[str],
+    budget: Goal,
+    found: Attempt,
+    promoted: list[Entry],
+    progress: Progress | None,
+) -> tuple[Attempt, list[Entry]]:
+    """The model and its promotions without those that it does not need, of the few that add most bytes.
+
+    Each was the best for its bytes as the ledger was made; a later one that adds none may do alone.
+    """
+    costly = sorted((e for e in promoted if e.added_bytes > 0), key=lambda e: -e.added_bytes)
+    for entry in costly[:GIVEN_BACK]:
+        rest = [other for other in promoted if other is not entry]
+        if rest and budget.kept(trial := _promoted(attempts.make, exclude, rest, len(rest), progress)):
+            found, promoted = trial, rest
+    return found, promoted
 
 
 def _enough(is_enough: Callable[[int], bool], most: int) -> int:

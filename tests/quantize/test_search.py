@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,6 +15,7 @@ from edgeort.errors import BudgetError
 from edgeort.quantize import Budget, Options, Result, Steps, quantize
 from edgeort.quantize.attempts import Attempt
 from edgeort.quantize.measuring import Difference
+from edgeort.quantize.search import Entry, _without_spare
 from edgeort.quantize.selection import Selection
 from tests.quantize.models import mobile, samples, save
 
@@ -55,6 +58,17 @@ def test_the_worst_layer_goes_first_and_no_other(model: Path, tmp_path: Path):
     assert min(result.ledger, key=lambda entry: entry.alone_db).layer == BAD
     assert result.output_bytes > free.output_bytes
     onnx.checker.check_model(onnx.load(tmp_path / "q.onnx"))
+
+
+@pytest.mark.parametrize(("needed", "kept"), [({"b"}, ["b"]), ({"a", "c"}, ["a", "b", "c"]), ({"a"}, ["a", "b"])])
+def test_promotions_that_are_not_needed_are_given_back(needed: set[str], kept: list[str]):
+    """Those that add bytes, the most first; a model stands for the layers that are promoted in it."""
+    costs = {"a": 100, "b": 0, "c": 10}
+    ledger = [Entry(layer, 20.0, added, to="16-bit activations") for layer, added in costs.items()]
+    attempts: Any = SimpleNamespace(make=lambda exclude, forms: set(forms))
+    goal: Any = SimpleNamespace(kept=lambda found: needed <= found)
+    found, promoted = _without_spare(attempts, (), goal, set(costs), ledger, None)
+    assert [entry.layer for entry in promoted] == kept and found == set(kept)
 
 
 def test_a_budget_that_is_kept_anyway_costs_nothing(model: Path, tmp_path: Path):
