@@ -98,10 +98,10 @@ def run(trial: Bundle, inputs: list[np.ndarray], place: Place) -> Ran:
         if manifest.provider != "cpu":
             return Ran(None, f"not run on hardware: {error}", 0, None)
         return _run_here(trial, inputs, error)
-    runs, warmup = (10, None) if device.is_real else (1, 0)  # workers of a small model sleep through its first runs
+    runs = 10 if device.is_real else 1
     with tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
         results = Path(folder)
-        job = Job(threads=manifest.threads, runs=runs, warmup=warmup, outputs=results)
+        job = Job(threads=manifest.threads, runs=runs, warmup=min(runs - 1, 2), outputs=results)
         try:
             found = measure(trial, device, job)
         except DeviceError as error:

@@ -16,7 +16,7 @@ from edgeort.model import clean, dynamic_products
 from edgeort.passes import PassContext, run_passes
 from tests.contract.engines import HOST, THREADS, int8_levels
 from tests.contract.test_emulated import ARM, bench, qemu
-from tests.kernels.test_qgemm import CORES
+from tests.kernels.qgemm.support import CORES
 from tests.reference import library
 
 SHAPES = [(1, 1, 1), (1, 3, 5), (7, 37, 33), (13, 64, 16), (2, 130, 100), (50, 1, 17)]  # rows, k, columns

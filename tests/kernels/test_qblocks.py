@@ -12,9 +12,9 @@ from onnx import helper, numpy_helper
 from edgeort import toolchain
 from tests.contract.engines import HOST, THREADS, int8_levels
 from tests.contract.test_emulated import ARM, bench, qemu
+from tests.kernels.qgemm.support import CORES
 from tests.kernels.support import LEVELS, open_plan, plan_of, reference, same_bits
 from tests.kernels.test_compressed import nbits_of
-from tests.kernels.test_qgemm import CORES
 from tests.reference import library
 
 SHAPES = [(1, 1, 16), (64, 33, 16), (100, 17, 32), (32, 130, 64), (300, 48, 128), (520, 20, 256)]  # k, columns, block

@@ -30,6 +30,7 @@ from tests.test_toolchain import read_elf
 
 pytest.importorskip("ai_edge_litert")
 WISH = Wish("litert", required=True)
+ROUNDING = 1e-5  # of the output's range: what float32 layers of other kernels differ by
 PROVIDER = litert.LiteRt()
 
 
@@ -321,7 +322,7 @@ def real_model(name: str, request: pytest.FixtureRequest) -> Path:
 def test_real_models(tmp_path: Path, name: str, request: pytest.FixtureRequest):
     path = real_model(name, request)
     result = edgeort.build(path, "host", tmp_path / "b", wish=WISH)
-    assert result.comparisons[0].max_difference <= 1e-5 and set(result.precisions) == {"float32"}
+    assert result.comparisons[0].max_difference <= ROUNDING and set(result.precisions) == {"float32"}
     with session(tmp_path / "b") as found:
         assert found.stats.isa == "LiteRT CPU, all by XNNPACK"
 
@@ -338,4 +339,5 @@ def test_real_models_in_int8(tmp_path: Path, name: str, request: pytest.FixtureR
     assert sum(node.precision == "int8" for node in products) >= 0.6 * len(products)  # the quantiser leaves small ones
     found, own = result.comparisons[0].sqnr_db, result.comparisons[0].reference_sqnr_db
     assert found is not None and own is not None
-    assert found > min(own, 60) - 1  # random weights of MobileNetV3-Small leave next to no noise: which, is chance
+    # Where no integer came out otherwise, what is left is that of the float layers.
+    assert found > own - 1 or result.comparisons[0].max_difference <= ROUNDING
