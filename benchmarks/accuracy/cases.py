@@ -17,6 +17,7 @@ from benchmarks import models
 from benchmarks.accuracy import byte_files, pairs, text
 from edgeort.errors import InputError, ModelError
 from edgeort.quantize.measuring import Difference
+from edgeort.validate.metrics.correlation import pearson, ranks
 
 Sample = dict[str, np.ndarray]
 SAMPLE = models.ROOT.parent / "shared" / "data" / "imagenet-sample"
@@ -156,7 +157,7 @@ class Similarity(Embedding):
     def row(self) -> dict[str, float]:
         one, other = np.array(self.vectors[::2]), np.array(self.vectors[1::2])
         cosines, scores = (one * other).sum(axis=2), np.array(self.scores)
-        by_float, by_int8 = (100 * pairs.spearman(cosines[:, i], scores) for i in range(2))
+        by_float, by_int8 = (100 * pearson(ranks(cosines[:, i]), ranks(scores)) for i in range(2))
         return super().row() | {"Spearman %": by_int8, "float's Spearman %": by_float}
 
 
@@ -247,8 +248,10 @@ CASES: dict[str, Case] = {
 
 
 def find(name: str, lines: int = LINES) -> Case:
-    """The case, judged on so many lines where it is of lines. InputError for an unknown name."""
+    """The case, judged on so many lines where it is of lines. InputError for an unknown name, or no lines."""
     if name not in CASES:
         raise InputError(f"unknown case {name!r}", hint=f"the cases are {', '.join(CASES)}")
+    if lines < 1:
+        raise InputError(f"--lines {lines}: it is judged on 1 or more")
     case = CASES[name]
     return replace(case, data=partial(_lines, lines)) if case.data is _lines else case

@@ -8,29 +8,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from edgeort.errors import ModelError
 
 
 def read(folder: Path, most: int) -> list[tuple[float, str, str]]:
-    """Of all `.tsv` files there, evenly spread where there are more than `most`. ModelError where there are none."""
+    """Of all `.tsv` files there, evenly spread where there are more than `most`.
+
+    ModelError where there are none, or for a line whose score is no number.
+    """
     found = []
     for file in sorted(folder.glob("*.tsv")):
-        for line in file.read_text(encoding="utf-8").splitlines():
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
             parts = line.split("\t")
-            if len(parts) >= 3 and parts[0]:
+            if len(parts) < 3 or not parts[0]:
+                continue
+            try:
                 found.append((float(parts[0]), parts[1], parts[2]))
+            except ValueError as error:
+                raise ModelError(f"{file}:{number}: {parts[0]!r} is no score") from error
     if not found:
         raise ModelError(f"{folder} has no .tsv with scored pairs of sentences")
     return found[:: -(-len(found) // most)]
-
-
-def spearman(a: np.ndarray, b: np.ndarray) -> float:
-    """The correlation of the ranks; those that are equal share the mean of theirs."""
-    return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
-
-
-def _ranks(x: np.ndarray) -> np.ndarray:
-    _, which, counts = np.unique(x, return_inverse=True, return_counts=True)
-    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[which])

@@ -76,6 +76,8 @@ def test_a_reader_counts_lines():
 def test_lines_are_asked_for():
     assert command.find("ppocr_rec", 7).data is not command.find("ppocr_rec").data
     assert command.find("magika", 7) is command.find("magika")
+    with pytest.raises(InputError, match="--lines 0"):
+        command.find("ppocr_rec", 0)
 
 
 def test_pairs_of_sentences(tmp_path: Path):
@@ -84,9 +86,9 @@ def test_pairs_of_sentences(tmp_path: Path):
     assert pairs.read(tmp_path, 2) == [(5.0, "one", "one"), (2.0, "x", "y")]
     with pytest.raises(ModelError, match="no .tsv"):
         pairs.read(tmp_path / "absent", 2)
-    assert pairs.spearman(np.array([1, 2, 2, 9]), np.array([0, 4, 4, 5])) == pytest.approx(1)
-    a, b = np.array([1, 2, 3, 4]), np.array([2, 1, 4, 3])
-    assert pairs.spearman(a, b) == pytest.approx(1 - 6 * 4 / (4 * 15))  # the formula for ranks without ties
+    (tmp_path / "header.tsv").write_text("score\tone\tother\n")
+    with pytest.raises(ModelError, match="header.tsv:1: 'score' is no score"):
+        pairs.read(tmp_path, 10)
     similarity = Similarity([3.0, 1.0, 2.0])
     vectors = np.eye(3)[[0, 0, 0, 1, 0, 2]] + np.array([0, 0, 0, 0, 0, 0.5])[:, None]
     for index, vector in enumerate(vectors):
