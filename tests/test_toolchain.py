@@ -83,7 +83,7 @@ def test_library_and_harness_link(to: toolchain.Target):
     library, harness = toolchain.library_and_harness(to, OPS)
     for path in (library, harness):
         assert path.read_bytes().startswith(MAGIC[to.os])
-        assert path.stat().st_size <= 310_000
+        assert path.stat().st_size <= 300_000
     assert library == toolchain.library(to, OPS) and harness == toolchain.harness(to, OPS)
 
 

@@ -25,7 +25,7 @@ COMPILE = (
     "-fno-stack-protector", "-Wall", "-Wextra",
     "-fno-builtin-bcmp", # bionic has none, and memcmp(...) == 0 would become one
 )  # fmt: skip
-SMALL = ("-Os",)  # of the harness's own code, which is in every bundle and in no timed run
+SMALL = ("-Os",)  # of what computes no element: the runtime around kernels, the harness's own code
 C = ("-x", "c", "-std=gnu11")  # behind COMPILE
 
 SILENT_S = 2.0  # between two lines of progress
@@ -89,8 +89,8 @@ def runtime_units(to: Target, ops: Sequence[str], levels: Sequence[str], parts: 
     bionic share (platform_posix.cc), and is compiled against musl's headers.
     """
     base = (*placing(to), *cpu(to))
-    sources = (path for part in ("core", *parts) for path in sorted((RUNTIME / part).glob("*.cc")))
-    units = [Unit(path, to.exe_triple, base) for path in sources]
+    units = [Unit(path, to.exe_triple, (*base, *SMALL)) for path in sorted((RUNTIME / "core").glob("*.cc"))]
+    units += [Unit(path, to.exe_triple, base) for part in parts for path in sorted((RUNTIME / part).glob("*.cc"))]
     for family in families_of(ops):
         own = family_levels(family, levels)
         for path in sorted((RUNTIME / "kernels" / family).glob("*.cc")):
