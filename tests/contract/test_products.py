@@ -12,10 +12,11 @@ from tests.contract.engines import LANES, check, graph, levels, nchw, plan_of, r
 from tests.reference import library as reference
 
 TILES = [(int(r), int(v) * LANES[level]) for level, r, v in rows("gemm", "TILE") if level in levels()]
+HALVES = [(int(r), LANES[level] // 2) for level, r in rows("gemm", "HALF") if level in levels()]
 DEPTHWISE = [tuple(map(int, row)) for row in rows("conv", "DEPTHWISE")]
 
 
-@pytest.mark.parametrize(("tile_rows", "columns"), sorted(set(TILES)))
+@pytest.mark.parametrize(("tile_rows", "columns"), sorted({*TILES, *HALVES}))
 @pytest.mark.parametrize("k", [1, 6, 131])
 def test_every_tile(tile_rows: int, columns: int, k: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(tile_rows * columns + k)

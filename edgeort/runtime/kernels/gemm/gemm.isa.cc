@@ -2,15 +2,17 @@
 #include "gemm.h"
 
 #include "../../simd/vec.h"
+#include "put.h"
 
 namespace edgeort {
 namespace {
 
-constexpr int kVectorsPerPanel = static_cast<int>(kPanel) / kLanes;
+template <class T>
+constexpr int kVectorsPerPanel = static_cast<int>(kPanel) / lanes_of<T>;
 constexpr int kWidest = 8;  // vectors of the widest tile
 // Rows of panels that the loop over them has at once: two multiply-adds a cycle leave no room for counting.
 #if defined(__AVX512F__)
-constexpr int kUnroll = 4;
+constexpr int kUnroll = 2;
 #else
 constexpr int kUnroll = 1;
 #endif
@@ -20,7 +22,10 @@ constexpr int kLoaded = 2;
 #else
 constexpr int kLoaded = kWidest;
 #endif
-constexpr int panels_of(int vectors) { return (vectors + kVectorsPerPanel - 1) / kVectorsPerPanel; }
+template <class T = vf>
+constexpr int panels_of(int vectors) {
+  return (vectors + kVectorsPerPanel<T> - 1) / kVectorsPerPanel<T>;
+}
 
 // What is added where there is no bias.
 constexpr f32 kNoBias[kWidest * kLanes] = {};
@@ -48,13 +53,13 @@ EDGEORT_INLINE void load_pair(const f32*& p, vf& a, vf& b) {
 // One row of the panels. Up to kLoaded of its vectors are loaded, then each row's value is used at once: M * V sums, those weights
 // and one value are alive, which fits the registers for every row of kernels.inc.
 // kAhead: steps over so many rows of panels as part of the first load; `row` is counted from where they end.
-template <int M, int V, bool kBegin = false, int kAhead = 0>
-EDGEORT_INLINE void step(vf (&sum)[M][V], const f32* (&panels)[panels_of(V)], i64 row, const float (&a)[M]) {
+template <int M, int V, bool kBegin = false, int kAhead = 0, class T>
+EDGEORT_INLINE void step(T (&sum)[M][V], const f32* (&panels)[panels_of<T>(V)], i64 row, const float (&a)[M]) {
   constexpr int kAtOnce = V < kLoaded ? V : kLoaded;
 #pragma clang loop unroll(full)
   for (int first = 0; first < V; first += kAtOnce) {
     if (kAtOnce < V) __asm__ volatile("" ::: "memory");  // else all would be loaded first
-    vf weights[kAtOnce];
+    T weights[kAtOnce];
     if constexpr (kAhead > 0) {
       if (first == 0) load_pair<kAhead * kPanel>(panels[0], weights[0], weights[1]);
     }
@@ -62,25 +67,25 @@ EDGEORT_INLINE void step(vf (&sum)[M][V], const f32* (&panels)[panels_of(V)], i6
     for (int i = 0; i < kAtOnce; ++i) {
       const int v = first + i;
       if (kAhead > 0 && v < 2) continue;
-      weights[i] = load(panels[v / kVectorsPerPanel] + row * kPanel + v % kVectorsPerPanel * kLanes);
+      weights[i] = load_as<T>(panels[v / kVectorsPerPanel<T>] + row * kPanel + v % kVectorsPerPanel<T> * lanes_of<T>);
     }
 #pragma clang loop unroll(full)
     for (int m = 0; m < M; ++m) {
 #pragma clang loop unroll(full)
       for (int i = 0; i < kAtOnce; ++i) {
-        vf& y = sum[m][first + i];
-        y = kBegin ? splat(a[m]) * weights[i] : fma(splat(a[m]), weights[i], y);
+        T& y = sum[m][first + i];
+        y = kBegin ? splat<T>(a[m]) * weights[i] : fma(splat<T>(a[m]), weights[i], y);
       }
     }
   }
 }
 
-template <int M, int V>
-EDGEORT_INLINE void clear(vf (&sum)[M][V]) {
+template <int M, int V, class T>
+EDGEORT_INLINE void clear(T (&sum)[M][V]) {
 #pragma clang loop unroll(full)
   for (int m = 0; m < M; ++m) {
 #pragma clang loop unroll(full)
-    for (int v = 0; v < V; ++v) sum[m][v] = splat(0.0f);
+    for (int v = 0; v < V; ++v) sum[m][v] = splat<T>(0.0f);
   }
 }
 
@@ -167,7 +172,7 @@ EDGEORT_INLINE i64 all_fours(vf (&sum)[M][V], const f32* (&panels)[panels_of(V)]
     for (u32 row = 0; row < 4; ++row) {
       vf weights[V];
 #pragma clang loop unroll(full)
-      for (u32 v = 0; v < V; ++v) weights[v] = load(&panels[v / kVectorsPerPanel][row * kPanel + v % kVectorsPerPanel * kLanes]);
+      for (u32 v = 0; v < V; ++v) weights[v] = load(&panels[v / kVectorsPerPanel<vf>][row * kPanel + v % kVectorsPerPanel<vf> * kLanes]);
 #pragma clang loop unroll(full)
       for (int m = 0; m < M; ++m) {
         const vf value = splat(a[m][row]);
@@ -187,14 +192,14 @@ EDGEORT_INLINE i64 all_fours(vf (&sum)[M][V], const f32* (&panels)[panels_of(V)]
 #endif
 
 // Begins sums, or adds to them: kc products each, of rows[m][shift...] and the panels whose first one begins at `first`.
-template <int M, int V>
-EDGEORT_INLINE void tap(vf (&sum)[M][V], bool begin, const f32* const* rows, i64 shift, i64 kc, const f32* first, i64 panel_stride) {
+template <int M, int V, class T>
+EDGEORT_INLINE void tap(T (&sum)[M][V], bool begin, const f32* const* rows, i64 shift, i64 kc, const f32* first, i64 panel_stride) {
   const f32* a[M];
-  const f32* panels[panels_of(V)];
+  const f32* panels[panels_of<T>(V)];
 #pragma clang loop unroll(full)
   for (int m = 0; m < M; ++m) a[m] = opaque(rows[m] + shift);
 #pragma clang loop unroll(full)
-  for (int p = 0; p < panels_of(V); ++p) panels[p] = first + p * panel_stride;
+  for (int p = 0; p < panels_of<T>(V); ++p) panels[p] = first + p * panel_stride;
 #if defined(__ARM_NEON)
   kc = all_fours<M, V>(sum, begin, panels, a, kc);
 #else
@@ -213,18 +218,18 @@ EDGEORT_INLINE void tap(vf (&sum)[M][V], bool begin, const f32* const* rows, i64
 }
 
 // Adds the bias and clips.
-template <int M, int V>
-EDGEORT_INLINE void finish(vf (&sum)[M][V], const f32* bias, bool clips, f32 low, f32 high) {
-  vf add[V];
+template <int M, int V, class T>
+EDGEORT_INLINE void finish(T (&sum)[M][V], const f32* bias, bool clips, f32 low, f32 high) {
+  T add[V];
 #pragma clang loop unroll(full)
-  for (int v = 0; v < V; ++v) add[v] = load(bias + v * kLanes);
+  for (int v = 0; v < V; ++v) add[v] = load_as<T>(bias + v * lanes_of<T>);
 #pragma clang loop unroll(full)
   for (int m = 0; m < M; ++m) {
 #pragma clang loop unroll(full)
     for (int v = 0; v < V; ++v) sum[m][v] += add[v];
   }
   if (!clips) return;
-  const vf lo = splat(low), hi = splat(high);
+  const T lo = splat<T>(low), hi = splat<T>(high);
 #pragma clang loop unroll(full)
   for (int m = 0; m < M; ++m) {
 #pragma clang loop unroll(full)
@@ -232,24 +237,9 @@ EDGEORT_INLINE void finish(vf (&sum)[M][V], const f32* bias, bool clips, f32 low
   }
 }
 
-template <int M, int V>
-EDGEORT_INLINE void put(const vf (&sum)[M][V], f32* out, i64 stride) {
-#pragma clang loop unroll(full)
-  for (int m = 0; m < M; ++m, out += stride) {
-#pragma clang loop unroll(full)
-    for (int v = 0; v < V; ++v) store(out + v * kLanes, sum[m][v]);
-  }
-}
-
-__attribute__((noinline)) void copy_columns(const f32* from, i64 from_stride, f32* to, i64 to_stride, i64 rows, i64 columns) {
-  for (i64 m = 0; m < rows; ++m) {
-    for (i64 n = 0; n < columns; ++n) to[m * to_stride + n] = from[m * from_stride + n];
-  }
-}
-
-template <int M, int V>
+template <int M, int V, class T>
 void tile(const Tile& t) {
-  constexpr i64 kWidth = V * kLanes;
+  constexpr i64 kWidth = V * lanes_of<T>;
   const i64 taps = t.taps, kc = t.kc, panel_stride = t.panel_stride, out_stride = t.out_stride, bias_step = t.bias ? kWidth : 0;
   const f32 lo = t.lo, hi = t.hi;
   const bool clips = t.clips;
@@ -258,18 +248,12 @@ void tile(const Tile& t) {
     const f32 *panels = t.panels, *bias = t.bias ? t.bias : kNoBias;
     f32* out = block;
     for (i64 left = t.columns; left > 0; left -= kWidth) {
-      vf sum[M][V];
+      T sum[M][V];
       if (taps == 0) clear<M, V>(sum);
       const f32* const* rows = t.rows;
       for (i64 k = 0; k < taps; ++k, rows += M) tap<M, V>(sum, k == 0, rows, shift, kc, panels + t.offsets[k] * kPanel, panel_stride);
       finish<M, V>(sum, bias, clips, lo, hi);
-      if (left >= kWidth) {
-        put<M, V>(sum, out, out_stride);
-      } else {
-        f32 cut[M * kWidth];
-        put<M, V>(sum, cut, kWidth);
-        copy_columns(cut, kWidth, out, out_stride, M, left);
-      }
+      put<M, V>(sum, out, out_stride, left);
       panels += kWidth / kPanel * panel_stride;
       bias += bias_step;
       out += kWidth;
@@ -277,11 +261,11 @@ void tile(const Tile& t) {
   }
 }
 
-template <int M, int V>
+template <int M, int V, class T>
 constexpr void fill(TileRow& row) {
   static_assert(V <= kWidest, "kNoBias is as wide as the widest tile");
-  row.fn[M - 1] = tile<M, V>;
-  if constexpr (M > 1) fill<M - 1, V>(row);
+  row.fn[M - 1] = tile<M, V, T>;
+  if constexpr (M > 1) fill<M - 1, V, T>(row);
 }
 
 // The rows of kernels.inc that are of this level.
@@ -290,20 +274,22 @@ struct Table {
   int count;
 };
 
-template <bool kHere, int kRows, int V>
+template <bool kHere, int kRows, int V, class T = vf>
 constexpr void append(Table& table) {
   if constexpr (kHere) {
     TileRow& row = table.rows[table.count++];
     row.rows = kRows;
-    row.columns = V * kLanes;
-    fill<kRows, V>(row);
+    row.columns = V * lanes_of<T>;
+    fill<kRows, V, T>(row);
   }
 }
 
 constexpr Table tiles() {
   Table table = {};
 #define TILE(level, rows, vectors) append<kIsa_##level == EDGEORT_PASTE(kIsa, EDGEORT_ISA), rows, vectors>(table);
+#define HALF(level, rows) append<kIsa_##level == EDGEORT_PASTE(kIsa, EDGEORT_ISA), rows, 1, Half>(table);
 #include "kernels.inc"
+#undef HALF
 #undef TILE
   return table;
 }
