@@ -11,6 +11,7 @@ import edgeort
 from edgeort.cli.common import ms
 from edgeort.cli.summary import print_result
 from edgeort.pipeline import Accuracy, BuildResult
+from edgeort.pipeline.accuracy import Precision
 from tests.quantize.models import Net, save
 
 CHANNELS, SIDE = 64, 56
@@ -18,7 +19,7 @@ STEM, POINTWISE = (3, 7, 2), (CHANNELS, 1, 1)  # channels, kernel, stride
 
 
 def built(
-    folder: Path, layer: tuple[int, int, int], *, precision: str = "int8", postprocess: str | None = None
+    folder: Path, layer: tuple[int, int, int], *, precision: Precision = "int8", postprocess: str | None = None
 ) -> BuildResult:
     """A layer and a pool for a Raspberry Pi 4, which multiplies bytes twice as fast as floats.
 
