@@ -82,6 +82,10 @@ _WASM: dict[str, Any] = {
     "is_wasm": True,
 }
 
+# Floats are passed in general registers. For such an ABI zig takes vfp2 away, and with it NEON, which needs it: kernels
+# would multiply number by number.
+_SOFT_CALLS = ("-mfloat-abi=softfp", "-Xclang", "-target-feature", "-Xclang", "+vfp2")
+
 # Apple's linker alone makes programs for these.
 _IOS: dict[str, Any] = {"library": "libedgeort.a", "exe": ""}
 
@@ -97,7 +101,7 @@ TARGETS: tuple[Target, ...] = (
     Target("android", "aarch64", "aarch64-linux-android.29", "aarch64-linux-musl", _ARM, **_STATIC),
     Target(
         "android", "armv7", "arm-linux-androideabi.29", "arm-linux-musleabi", ("neon32",), cpu="cortex_a7",
-        compile_flags=("-mfloat-abi=softfp",), **_STATIC,
+        compile_flags=_SOFT_CALLS, **_STATIC,
     ),
     Target(  # an emulator may hide AVX2 from the system in it
         "android", "x86_64", "x86_64-linux-android.29", "x86_64-linux-musl", ("generic", *_X86), cpu="x86_64_v2",

@@ -10,6 +10,8 @@ heart. So W' is approached by conjugate gradients, which take the directions wit
 Stiefel 1952; that stopping them early regularises: Hansen 1998, "Rank-deficient and discrete ill-posed problems",
 chapter 6). They start from each half of the samples and are tried on the other, which says how many steps to take and
 how far to go along their sum; where no step helps there, the weights stay.
+
+The W' does not depend on the units of the activations: they are chosen so that sums of squares fit float32.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ MAX_UNKNOWNS = 2048  # weights of an output: beyond, samples are too few, and ma
 MAX_STEPS = 12
 PATIENCE = 3  # steps that may be no better before the search ends
 DAMPING = 0.01  # of the mean diagonal of C_qq, added to it
+LEAST_DAMPING = 1e-10  # of that of the largest group: channels that are zero in half of the samples get no large steps
 
 _TINY = 1e-30
 
@@ -43,6 +46,11 @@ def moved(rows: np.ndarray, own: Sequence[Moments], cross: Sequence[Moments], ce
 
 def best_step(halves: list[Problem], whole: Problem) -> np.ndarray:
     """What to add to the weights: the steps of `whole`, as many and as far as serves the halves best."""
+    size = float(_mean_diagonals(whole[0]).max(initial=0.0))
+    if not (0 < size < np.inf):
+        return np.zeros_like(whole[1])
+    unit = float(np.exp2(np.floor(np.log2(size))))  # a power of two: numbers keep their digits
+    halves, whole = [_over(half, unit) for half in halves], _over(whole, unit)
     best, best_share, count = 0.0, 0.0, 0
     tried = zip(*(_steps(*half) for half in halves), strict=True)
     for number, (one, other) in enumerate(islice(tried, MAX_STEPS), 1):
@@ -62,11 +70,21 @@ def _problem(rows: np.ndarray, own: Moments, cross: Moments, centred: bool) -> P
     return covariance, np.matmul(rows, cross.covariance(centred) - covariance)
 
 
+def _mean_diagonals(covariance: np.ndarray) -> np.ndarray:
+    """One number a group."""
+    return np.asarray(np.trace(covariance, axis1=1, axis2=2) / covariance.shape[1])
+
+
+def _over(problem: Problem, unit: float) -> Problem:
+    """The same with numbers that are so many times smaller."""
+    covariance, target = problem
+    return covariance / unit, target / unit
+
+
 def _steps(covariance: np.ndarray, target: np.ndarray) -> Iterator[np.ndarray]:
     """The sums S of ever more steps towards S (C + damping) = T, float32; each row is a system of its own."""
-    size = covariance.shape[1]
-    damping = DAMPING * np.trace(covariance, axis1=1, axis2=2) / size + _TINY
-    matrix = (covariance + damping[:, np.newaxis, np.newaxis] * np.eye(size)).astype(np.float32)
+    damping = np.maximum(DAMPING * _mean_diagonals(covariance), LEAST_DAMPING)
+    matrix = (covariance + damping[:, np.newaxis, np.newaxis] * np.eye(covariance.shape[1])).astype(np.float32)
     left = target.astype(np.float32)
     total, direction, square = np.zeros_like(left), left, _dot(left, left)
     while True:

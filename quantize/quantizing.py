@@ -18,7 +18,7 @@ from edgeort.errors import BudgetError, InputError, ModelError
 from edgeort.model import write
 from edgeort.passes.edit import dims, opset
 from edgeort.progress import Progress
-from edgeort.quantize import blocks, calibration, channels, dynamic, equalisation, half_floats, ranges_file
+from edgeort.quantize import blocks, calibration, channels, concats, dynamic, equalisation, half_floats, ranges_file
 from edgeort.quantize.attempts import NO_STEPS, Attempt, Attempts, checked, spread_over
 from edgeort.quantize.calibration import Calibration, Kept
 from edgeort.quantize.forms import Form
@@ -117,6 +117,9 @@ def quantize(
         steps = NO_STEPS if samples is None else options.steps
         keep = Kept(store, judge, options.refine_samples, JUDGE_SAMPLES, samples.count if samples else None)
         found = _calibrate(prepared, selection, samples, options, steps, keep, progress)
+        calibrated = tuple(found.ranges)
+        found = concats.even_out(prepared, selection, found)
+        selection = _select(model, prepared, options)
         own = options.runtime == "edgeort"
         if steps.smoothing:
             smooth(prepared, selection, store)
@@ -127,9 +130,8 @@ def quantize(
         )  # fmt: skip
         attempts, method = _with_best_ranges(attempts, selection, options)
         if options.save_ranges is not None and samples is not None:
-            RangesFile(prepared.sha256, method, found.samples, attempts.calibration.ranges, found.extremes).save(
-                options.save_ranges
-            )
+            ranges = {name: attempts.calibration.ranges[name] for name in calibrated}
+            RangesFile(prepared.sha256, method, found.samples, ranges, found.extremes).save(options.save_ranges)
         pairs = 0
         if steps.equalisation and options.ranges is None:
             if progress:

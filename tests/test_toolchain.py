@@ -32,6 +32,7 @@ MAGIC = {
     "browser": b"\0asm",
 }
 QUICK = {("linux", HERE), ("linux", "aarch64"), ("android", "aarch64")}  # zig has to build no other libc for these
+PROBED = ("linux", "android")  # edgeort profiles probe refuses others
 TARGETS = [
     pytest.param(to, id=f"{to.os}-{to.arch}", marks=() if (to.os, to.arch) in QUICK else (pytest.mark.slow,))
     for to in toolchain.TARGETS
@@ -85,6 +86,14 @@ def test_library_and_harness_link(to: toolchain.Target):
         assert path.read_bytes().startswith(MAGIC[to.os])
         assert path.stat().st_size <= 300_000
     assert library == toolchain.library(to, OPS) and harness == toolchain.harness(to, OPS)
+
+
+@pytest.mark.parametrize("to", [to for to in TARGETS if to.values[0].os in PROBED])
+def test_probe_links(to: toolchain.Target):
+    """Its loops hold vectors in registers by assembler: where a level's flags give none, they do not compile."""
+    program = toolchain.probe(to)
+    assert program.read_bytes().startswith(MAGIC[to.os])
+    assert program.stat().st_size <= 300_000
 
 
 def test_android_library_fits_the_phone():

@@ -199,7 +199,7 @@ def build(
     if as_json:
         print_json({**result.to_dict(), "model_path": str(path), "model_source": said})
     else:
-        print_result(result, path, said)
+        print_result(result, path, said, device)
 
 
 def _licence(expression: str) -> str:

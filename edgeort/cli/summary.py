@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from edgeort.validate import Comparison
 
 
-def print_result(result: BuildResult, path: Path, said: str) -> None:
-    """The tables of a build; `said`: where the model's `path` came from."""
+def print_result(result: BuildResult, path: Path, said: str, device: str) -> None:
+    """The tables of a build; `said`: where the model's `path` came from; `device` as --device had it."""
     ours, has_code = result.provider == "cpu", result.library_bytes > 0
     limit = "" if result.ram_limit is None else f" (limit {size(result.ram_limit)})"
     rows = [
@@ -47,6 +47,8 @@ def print_result(result: BuildResult, path: Path, said: str) -> None:
         )
     elif result.prediction is not None:
         rows.append(("latency", _predicted(result.prediction)))
+    if result.is_slower_than_float:
+        rows.append(("float32", _faster(result, f"edgeort build {path} --device {device}")))
     rows += [(verdict.budget, _verdict(verdict.limit, verdict.measured, verdict.unit)) for verdict in result.budgets]
     rows.append(("time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.seconds.items())))
     if result.pruning is not None:
@@ -120,6 +122,13 @@ def _predicted(found: Prediction) -> str:
     """What to expect of the device that is not here."""
     basis = f"; {found.basis}" if found.basis else ""
     return f"predicted {ms(found.latency_ms)} ms with {found.threads} thread(s){basis}"
+
+
+def _faster(result: BuildResult, command: str) -> str:
+    """What the float model should take, where that is less."""
+    assert result.prediction is not None and result.float32 is not None
+    plain, int8 = (ms(found.latency_ms) for found in (result.float32, result.prediction))
+    return f"predicted {plain} ms, int8 {int8} ms: {command} is faster"
 
 
 def _verdict(limit: float, measured: float | None, unit: str) -> str:

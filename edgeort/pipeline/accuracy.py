@@ -138,6 +138,12 @@ class Quantised:
     graph: ir.Model
     model: bytes
     result: quantizer.Result
+    precision: Precision
+
+    @property
+    def is_int8(self) -> bool:
+        """Whether a float model became int8 here."""
+        return self.precision == "int8" and not self.result.was_quantised
 
 
 def exam_of(accuracy: Accuracy, samples: Samples) -> Exam:
@@ -211,7 +217,7 @@ def quantise(
         )
         source = source if result.was_quantised else made
         graph = models.clean(walk.keep("quantize", models.load(source, shapes=shapes)))
-        return Quantised(graph, source.read_bytes(), replace(result, output=""))
+        return Quantised(graph, source.read_bytes(), replace(result, output=""), accuracy.precision)
 
 
 def ways_out(limits: Limits, found: Evaluation | None) -> str:

@@ -30,6 +30,7 @@ from edgeort.pipeline.pruning import prune
 from edgeort.pipeline.recording import record
 from edgeort.pipeline.result import BuildResult
 from edgeort.pipeline.trying import Workshop
+from edgeort.pipeline.unquantised import Unquantised
 from edgeort.pipeline.walk import Walk
 from edgeort.progress import Progress
 from edgeort.providers import Request
@@ -104,7 +105,7 @@ def build(
     options = record(build, {**called, "profile": device, "postprocess": recipe.written if recipe else None})
     pruned = None if not asked.prunes else prune(path, shapes, asked, sets, walk)
     graph, reference = (graph, path) if pruned is None else (pruned.graph, pruned.model)
-    quantised = None
+    quantised, unquantised = None, Unquantised(graph, hearing, recipe)
     if asked.precision != "float32":
         left = None if pruned is None else pruned.model
         quantised = accuracies.quantise(path, shapes, asked, sets, device, walk, left)
@@ -132,6 +133,9 @@ def build(
         )
         attempt, candidates = choose(wanted, workshop, trials)
         made, ran = attempt.made, attempt.ran
+        float32 = None
+        if quantised is not None and quantised.is_int8:
+            float32 = unquantised.prediction(attempt, request)
         evaluation = None
         if sets.judging:
             there = checking.where_to_judge(attempt.bundle, attempt.inputs, ran, place)
@@ -177,6 +181,7 @@ def build(
         evaluation=evaluation,
         measurement=ran.measurement,
         prediction=attempt.prediction,
+        float32=float32,
         budgets=tuple(verdicts),
         rewrites=dict(made.rewrites),
         refusals=made.refused,

@@ -24,7 +24,8 @@ class BuildResult:
     of quantised layers why they run in float. `samples` says which samples calibrated and which judged,
     `postprocessing` the recipe behind the model and its outputs, `pruning` which channels or weights went, `sparse`
     which weights are stored without their zeros, `quantization` is what made the int8 model, `evaluation` what the
-    bundle's answers are worth, `prediction` how long it should take on a device that is not here.
+    bundle's answers are worth, `prediction` how long it should take on a device that is not here, `float32` how long
+    the float model should that was made int8, by the same rates.
     """
 
     bundle: Path
@@ -54,10 +55,17 @@ class BuildResult:
     evaluation: Evaluation | None
     measurement: Measurement | None
     prediction: Prediction | None
+    float32: Prediction | None
     budgets: tuple[Verdict, ...]
     rewrites: dict[str, int]
     refusals: tuple[str, ...]
     seconds: dict[str, float]
+
+    @property
+    def is_slower_than_float(self) -> bool:
+        """Whether int8 should take longer than the float model."""
+        int8, plain = self.prediction, self.float32
+        return int8 is not None and plain is not None and int8.latency_ms > plain.latency_ms
 
     @property
     def max_difference(self) -> float:

@@ -46,6 +46,7 @@ def conv(size: int | str, kernel: int, *, out: int = 64, groups: int = 1) -> onn
     [
         (conv(28, 3), None, True),
         (conv(28, 3), LEVEL, False),  # Winograd multiplies a third
+        (conv(28, 3), TWICE, False),
         (conv(28, 3), FOUR_TIMES, True),
         (conv(28, 1), LEVEL, True),  # level: converting would lose
         (conv(28, 1, out=256), CoreRates(16, 8), False),  # a profile's own rates may say so

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from edgeort.quantize import compensation
 from edgeort.quantize.covariance import Moments
@@ -51,3 +52,27 @@ def test_moments_are_left_as_they_are():
     before = [np.array(moment.second) for moment in (*own, *cross)]
     compensation.moved(rows, own, cross)
     assert all((a == moment.second).all() for a, moment in zip(before, (*own, *cross), strict=True))
+
+
+def scaled(moments: Moments, by: float) -> Moments:
+    """Those of vectors so many times as large."""
+    return Moments(moments.count, moments.first * by, moments.other * by, moments.second.astype(np.float64) * by**2)  # type: ignore[union-attr]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("exponent", [-80, -30, 30, 80])
+def test_the_size_of_activations_does_not_matter(exponent: int):
+    change = np.eye(SIZE) + 0.1 * np.random.default_rng(1).standard_normal((SIZE, SIZE))
+    rows, own, cross, _ = problem(500, change, 0.1)
+    found = compensation.moved(rows, *([scaled(one, 2.0**exponent) for one in ones] for ones in (own, cross)))
+    assert (found == compensation.moved(rows, own, cross)).all() and not (found == rows).all()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [0.0, 1e-25, 1e-12])
+def test_what_half_of_the_samples_hardly_has_moves_nothing_far(size: float):
+    rows, own, cross, _ = problem(500, np.eye(SIZE), 0.1)
+    weak = [scaled(own[0], size), own[1]], cross
+    found = compensation.moved(rows, *weak)
+    assert np.abs(found - rows).max() < 1
+    assert (compensation.moved(rows, *([scaled(one, 0.0) for one in ones] for ones in (own, cross))) == rows).all()
