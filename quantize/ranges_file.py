@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeort.errors import InputError, OutputError
+from edgeort.errors import InputError
+from edgeort.model.writing import write
 from edgeort.quantize.ranges import Range
 
 FORMAT = "edgeort ranges 1"
@@ -42,10 +43,7 @@ class RangesFile:
         about = {"format": FORMAT, "model_sha256": self.model_sha256, "method": self.method, "samples": self.samples}
         head = "".join(f"  {json.dumps(key)}: {json.dumps(value)},\n" for key, value in about.items())
         lines = ",\n".join(f"    {json.dumps(name)}: {json.dumps(self._entry(name))}" for name in self.ranges)
-        try:
-            path.write_text(f'{{\n{head}  "ranges": {{\n{lines}\n  }}\n}}\n', encoding="utf-8")
-        except OSError as error:
-            raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+        write(path, f'{{\n{head}  "ranges": {{\n{lines}\n  }}\n}}\n'.encode())
 
     def _entry(self, name: str) -> dict[str, Any]:
         low, high = self.ranges[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import re
@@ -31,6 +32,16 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 # What --on takes, for help texts: an opening bracket before a letter would be markup, and long words would be cut off.
 PLACES = "local, emulated[:CPU], node, ssh:\\[user@]host, adb[:SERIAL], or a name of edgeort.toml"
+
+# What a system answers to a path as it was given, wherever that is looked at: no bug of ours.
+_OF_PATHS = {
+    errno.EACCES: "check its permissions, and those of the folders above it",
+    errno.EPERM: "check its permissions, and those of the folders above it",
+    errno.ENAMETOOLONG: "pass a shorter path",
+    errno.EROFS: "pass a path that can be written",
+    errno.ENOSPC: "free some space; TMPDIR and EDGEORT_CACHE name other places for what is temporary or kept",
+    errno.EDQUOT: "free some space; TMPDIR and EDGEORT_CACHE name other places for what is temporary or kept",
+}
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 On = Annotated[
@@ -78,6 +89,12 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
         except KeyboardInterrupt as interrupt:
             print("\n".join(("interrupted", *getattr(interrupt, "__notes__", ()))), file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
+        except OSError as error:
+            if error.errno not in _OF_PATHS:
+                raise
+            refused = InputError(f"{error.filename or 'a file'}: {error.strerror}", hint=_OF_PATHS[error.errno])
+            show_error(refused, as_json=bool(kwargs.get("as_json")))
+            raise typer.Exit(refused.exit_code) from error
 
     return wrapped
 

@@ -74,19 +74,15 @@ def probe(
 ) -> None:
     """Read and measure a device, and write its profile."""
     from edgeort import probing
+    from edgeort.model.writing import write
 
     _check(out, force)
     with stages() as progress:
         found = probing.probe(
             on, name=out.stem, milliseconds=milliseconds, kernels=kernels, engines=engines, progress=progress
         )
-    try:
-        with out.open("w" if force else "x", encoding="utf-8") as file:
-            file.write(found.text)
-    except FileExistsError:
-        _check(out, force)
-    except OSError as error:
-        raise OutputError(f"{out} cannot be written: {error.strerror}") from error
+    _check(out, force)  # again: measuring takes minutes
+    write(out, found.text.encode())
     if as_json:
         networks = [{"network": name, "threads": threads, "error": error} for name, threads, error in found.networks]
         told = {

@@ -71,7 +71,7 @@ def clean(model: ir.Model) -> ir.Model:
     finish: tuple[Step, ...] = (
         ("lift constants", common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)),
         ("lift initializers of subgraphs", common.LiftSubgraphInitializersToMainGraphPass()),
-        ("merge equal initializers", common.DeduplicateInitializersPass()),
+        ("merge equal initializers", _merge_initializers),
         ("merge equal nodes", common.CommonSubexpressionEliminationPass()),
         ("remove unused nodes", common.RemoveUnusedNodesPass()),
         ("remove unused functions", common.RemoveUnusedFunctionsPass()),
@@ -136,6 +136,13 @@ def _fold(model: ir.Model) -> ir.passes.PassResult:
         )
 
 
+def _merge_initializers(model: ir.Model) -> ir.passes.PassResult:
+    import onnx_ir.passes.common as common
+
+    with _at_level("onnx_ir", logging.ERROR):  # it warns of each that is an output of the graph
+        return common.DeduplicateInitializersPass()(model)
+
+
 @contextmanager
 def _at_level(logger: str, level: int) -> Iterator[None]:
     """A logger tells nothing below the level."""
@@ -189,6 +196,8 @@ def _should_fold(node: ir.Node) -> bool | None:
     """
     if node.domain != "" or node.op_type in _KEPT:
         return False
+    if any(value.dtype == ir.DataType.STRING for value in node.outputs):
+        return False  # NumPy would make bytes of a fixed length of them, which onnx-ir cannot store
     sizes = [_elements(value.shape) for value in node.outputs]
     if any(size is None for size in sizes):
         return False if node.op_type in _GROWING else None

@@ -168,6 +168,35 @@ def test_paths_that_lead_nowhere(arguments: tuple[str, ...]):
     assert result.exit_code == 2 and arguments[1] in result.stderr and "hint: " in result.stderr
 
 
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("bench", LONG),
+        ("validate", LONG),
+        ("run", LONG),
+        ("why", LONG),
+        ("verify", LONG),
+        ("report", LONG),
+        ("package", LONG, "--ios"),
+        ("lint", f"{LONG}.so"),
+        ("convert", f"{LONG}.tflite", "-o", "x.onnx"),
+        ("build", "m.onnx", *ON_HOST, "-o", LONG),
+        ("build", "m.onnx", *ON_HOST, "--data", LONG),
+    ],
+)
+def test_a_path_that_the_system_does_not_take(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(folder / "m.onnx", "m.onnx")
+    result = call(*arguments)
+    assert result.exit_code == 2 and "File name too long" in result.stderr and "hint: " in result.stderr
+    assert os.listdir() == ["m.onnx"]
+
+
 @pytest.mark.parametrize("size", ["", "K", "-1", "1X", "0", "1e9", "nan", "99999999999999G"])
 def test_sizes_that_are_none(folder: Path, tmp_path: Path, size: str):
     result = call("build", folder / "m.onnx", *ON_HOST, "-o", tmp_path / "b", f"--ram-limit={size}")

@@ -71,6 +71,29 @@ def test_weights_are_folded_only_into_their_own_place() -> None:
     assert operators(model) == ["MatMul"] and len(model.graph.initializers) == 1
 
 
+def test_strings_are_not_folded_and_do_not_stop_the_fold(caplog: pytest.LogCaptureFixture) -> None:
+    """scikit-learn's classifiers end so: their labels are a constant of a rank that another operator changes."""
+    text = """g (float[4] x, int64[1] i) => (string[1,1] s, float[4] y)
+    <string[3] classes = {"a", "b", "long"}, int64[1] axes = {0}, float[1] one = {1}>
+    { u = Unsqueeze(classes, axes)  s = Gather<axis=1>(u, i)  two = Add(one, one)  y = Mul(x, two) }"""
+    proto = make(text)
+    for label in proto.graph.initializer:
+        if label.name == "classes":
+            label.string_data[:] = [b"a", b"b", b"long"]
+    model = clean(ir.from_proto(proto))
+    assert not caplog.records
+    assert operators(model) == ["Unsqueeze", "Gather", "Mul"]
+    feeds = {"x": np.ones(4, np.float32), "i": np.array([2])}
+    for ours, theirs in zip(run(model, **feeds), run(proto, **feeds), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_constant_that_is_an_output_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    text = "g (float[1] x) => (float[1] y, float[1] c) <float[1] c = {1}, float[1] d = {1}> { y = Add(x, d) }"
+    model = clean(ir.from_proto(make(text)))
+    assert operators(model) == ["Add"] and not caplog.records
+
+
 def test_quantisation_is_kept() -> None:
     text = """g (float[n,2] x) => (float[n,2] y) <float s = {0.5}, int8 z = {0}, int8[2,2] w = {1, 2, 3, 4}>
     { q = QuantizeLinear(x, s, z)  d = DequantizeLinear(q, s, z)  v = DequantizeLinear(w, s, z)  y = MatMul(d, v) }"""

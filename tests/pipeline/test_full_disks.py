@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
@@ -78,6 +81,21 @@ def test_what_is_there_stays_on_a_full_disk(nursery: Nursery, model: Path, disk:
 def test_another_disk_is_full(nursery: Nursery, model: Path, disk: Path, tmp_path: Path, what: str, hint: str):
     refused(nursery.run(command(model, tmp_path / "b"), environment={what: str(disk)}), "No space left on device", hint)
     assert not (tmp_path / "b").exists() and not list(tmp_path.glob(".*"))
+
+
+def test_files_beside_the_output_are_whole_or_not_there(nursery: Nursery, model: Path, disk: Path, tmp_path: Path):
+    np.save(tmp_path / "x.npy", np.ones((4, 8), np.float32))
+    with (disk / "filling").open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    quantize = ["quantize", model, "--data", tmp_path / "x.npy", "-o", tmp_path / "q.onnx"]
+    board = ["profiles", "probe", "--on", "emulated:cortex-a72", "-o", disk / "board.toml"]
+    for arguments in (
+        [*quantize, "--save-ranges", disk / "ranges.json"],
+        *([board] if shutil.which("qemu-aarch64-static") else ()),
+    ):
+        refused(nursery.run(arguments), "No space left on device", "")
+    assert {path.name for path in disk.iterdir()} == {"filling"}
 
 
 def test_files_may_not_be_that_large(nursery: Nursery, model: Path, tmp_path: Path):
