@@ -125,9 +125,10 @@ class Planner {
     return -1;
   }
 
-  // Whether no operand or result of `node` but those two lies in the candidate's storage.
+  // Whether no operand or result of `node` but those two lies in the candidate's storage, nor what the stream that it ends still reads.
   bool alone(u32 node, i32 candidate, const TensorState& t) const {
     const NodeRecord& record = model_.record(node);
+    if (model_.nodes[node].stream && !spares(model_, *model_.nodes[node].stream, candidate)) return false;
     for (u32 k = 0; k < u32{record.inputs} + record.outputs; ++k) {
       const i32 other = model_.plan.node_inputs(record)[k];  // outputs follow
       if (other < 0 || other == candidate || &model_.tensors[other] == &t) continue;

@@ -86,11 +86,12 @@ i32 follower(Model& m, const Segment& segment, u32 node) {
   const u32 next = static_cast<u32>(t.last_use);
   if (m.plan.node_inputs(m.record(next))[0] != out || !streamable(m, next) || !m.nodes[next].op->stream->reach) return -1;
   // A ring of most lines saves little memory, and every thread would compute them all for its part.
-  const Span lines = m.nodes[next].op->stream->reach(m.nodes[next].state, {0, 1});
-  if (2 * (lines.last - lines.first) > t.tensor.dims[1]) return -1;
+  const i64 strip = m.nodes[node].op->stream->strip, next_strip = m.nodes[next].op->stream->strip;
+  const Span lines = m.nodes[next].op->stream->reach(m.nodes[next].state, {0, next_strip});
+  if (2 * round_up(lines.last - lines.first + strip - 1, strip) > t.tensor.dims[1]) return -1;
   // Of fewer lines, some threads would have none, or compute mostly what their neighbours do.
   const Tensor& made = m.tensor_out(next, 0);
-  const i64 least = max_of(kLeastLines, 2 * (lines.last - lines.first - 1));
+  const i64 least = max_of(kLeastLines, 2 * (lines.last - lines.first - 1) + (strip - 1) * next_strip);
   if (!economy(m).idle_threads && made.dims[0] * (made.dims[1] / least) < m.pool->threads()) return -1;
   // Every strip reads the weights again.
   const bool pays = economy(m).any_weights || bytes(t.tensor) > 2 * (weight_bytes(m, node) + weight_bytes(m, next));
@@ -117,8 +118,10 @@ u64 size_rings(const Model& m, Stream& s, i64 lines) {
 
 void commit(Model& m, Stream& s) {
   const Stream::Stage& last = s.stages[s.count - 1];
-  i64 lines = 1;
-  while (lines < economy(m).most_lines && lines * last.width < kEnoughPixels && size_rings(m, s, lines + 1) <= kRingBytes) ++lines;
+  const i64 strip = ops(m, last).strip;
+  i64 lines = strip, enough = kEnoughPixels;
+  for (int i = 0; i < s.count; ++i) enough = max_of(enough, ops(m, s.stages[i]).enough);
+  while (lines < economy(m).most_lines && lines * last.width < enough && size_rings(m, s, lines + strip) <= kRingBytes) lines += strip;
   s.scratch_offset = size_rings(m, s, lines);
   u64 scratch = 0;
   for (int i = 0; i < s.count; ++i) {
@@ -190,7 +193,7 @@ class Worker {
     last = min_of(stage.height, round_up(last, ops(m_, stage).strip));
     while (next_[i] < last) {
       i64 end = min_of(last, next_[i] + stage.step);
-      end = min_of(end, next_[i] + out_[i].ring - next_[i] % out_[i].ring);  // lines of one call lie one after the other
+      if (ops(m_, stage).strip == 1) end = min_of(end, next_[i] + out_[i].ring - next_[i] % out_[i].ring);
       if (i > 0) advance(i - 1, clip(i, ops(m_, stage).reach(state(m_, stage), {next_[i], end})).last);
       const Run run(m_, stage.node);
       ops(m_, stage).run(run, i > 0 ? out_[i - 1] : in_, out_[i], n_, {next_[i], end}, scratch_ + s_.scratch_offset);
@@ -218,6 +221,23 @@ class Worker {
   i64 next_[kMaxStages];
 };
 
+// Whether the first stage, when the last one has made lines up to any, reads none of those numbers any more: one thread goes down
+// the image, and the first stage is always further.
+bool runs_ahead(const Model& m, const Stream& s) {
+  const Stream::Stage& last = s.stages[s.count - 1];
+  if (!ops(m, s.stages[0]).reach || (m.pool->threads() > 1 && !s.one_thread)) return false;
+  for (i64 end = 1; end <= last.height; ++end) {
+    i64 made = end;
+    for (int i = s.count - 1; i > 0; --i) {
+      const i64 read = ops(m, s.stages[i]).reach(state(m, s.stages[i]), {made - 1, made}).last;
+      made = min_of(s.stages[i - 1].height, round_up(max_of(1, read), ops(m, s.stages[i - 1]).strip));
+    }
+    const bool whole = made == s.stages[0].height;
+    if (!whole && ops(m, s.stages[0]).reach(state(m, s.stages[0]), {made, made + 1}).first < end) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 bool plan_streams(Model& model, Segment& segment) {
@@ -234,17 +254,32 @@ bool plan_streams(Model& model, Segment& segment) {
   return true;
 }
 
+bool spares(const Model& model, const Stream& stream, i32 tensor) {
+  bool read = false;
+  for (int i = 0; i < stream.count - 1; ++i) {
+    const u32 node = stream.stages[i].node;
+    for (int k = 0; k < model.record(node).inputs; ++k) {
+      const i32 other = model.input(node, k);
+      if (other < 0 || model.tensors[other].storage != model.tensors[tensor].storage) continue;
+      if (i > 0 || k > 0 || other != tensor) return false;
+      read = true;
+    }
+  }
+  return !read || runs_ahead(model, stream);
+}
+
 void run_stream(Model& model, const Stream& stream) {
   const Stream::Stage& last = stream.stages[stream.count - 1];
   const Run run(model, last.node);
   const int threads = stream.one_thread ? 1 : run.threads();
-  Shares shares(threads, stream.batch, last.height, kLeastLines);
+  const i64 strip = ops(model, last).strip;  // threads share whole ones
+  Shares shares(threads, stream.batch, ceil_div(last.height, strip), max_of(1, kLeastLines / strip));
   const auto work = [&](int thread, void* scratch) {
     Worker worker(model, stream, static_cast<u8*>(scratch));
     Shares::Piece before = {-1, 0, 0}, piece;
-    for (; !(piece = shares.take(thread, last.step)).empty(); before = piece) {
-      if (!piece.follows(before)) worker.begin(piece.image, piece.first);
-      worker.advance(piece.last);
+    for (; !(piece = shares.take(thread, last.step / strip)).empty(); before = piece) {
+      if (!piece.follows(before)) worker.begin(piece.image, piece.first * strip);
+      worker.advance(piece.last * strip);
     }
   };
   if (stream.one_thread) return work(0, run.scratch());
