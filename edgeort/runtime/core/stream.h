@@ -47,6 +47,8 @@ struct StreamOps {
   i64 strip = 1;
   // Pixels of a call that its kernel needs to be fast, where they are many.
   i64 enough = 0;
+  // By strips it takes longer than all at once: for where memory is short.
+  bool slower = false;
 };
 
 struct Segment;

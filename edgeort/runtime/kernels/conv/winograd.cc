@@ -229,7 +229,7 @@ void run(Run& r) {
   if (!s.shared) {
     const i64 runs = ceil_div(tiles, per_run);
     r.parallel(runs, [&](i64 task, int thread) {
-      const i64 first = (s.backwards ? runs - 1 - task : task) * per_run;
+      const i64 first = (r.backwards() ? runs - 1 - task : task) * per_run;
       run_tiles(job, first, min_of(per_run, tiles - first), task % 2 != 0, static_cast<f32*>(r.thread_scratch(thread)));
     });
     return;
@@ -273,11 +273,12 @@ void run_lines(const Run& r, const Lines& in, const Lines& out, i64 n, Span line
   }
 }
 
-constexpr StreamOps kStream = {can_stream, conv_reach<State>, beside, stream_scratch, run_lines, kWinogradOut, kEnoughTiles * square(kWinogradOut)};
+constexpr StreamOps kStream = {
+    can_stream, conv_reach<State>, beside, stream_scratch, run_lines, kWinogradOut, kEnoughTiles * square(kWinogradOut), kLargeCaches};
 
 }  // namespace
 
 extern const OpDef kWinogradConv;
-const OpDef kWinogradConv = {"WinogradConv", sizeof(ConvParams), prepare, run, &kStream};
+const OpDef kWinogradConv = {"WinogradConv", sizeof(ConvParams), prepare, run, &kStream, nullptr, 0, false, true};
 
 }  // namespace edgeort

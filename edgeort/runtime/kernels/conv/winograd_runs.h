@@ -21,6 +21,12 @@ constexpr i64 kRunBytes = 640 * 1024, kLeastTiles = 12, kMostTiles = 48;
 constexpr i64 kEnoughTiles = 28;
 // Floats of a share of transformed weights, where few and where many tiles use them.
 constexpr i64 kManyTiles = 24, kFewWeights = 6144, kManyWeights = 24576;
+// Strips have fewer tiles for a transform of the weights: worth it where what lies between two layers would go out to memory and back.
+#if defined(__aarch64__) || defined(__arm__)
+constexpr bool kLargeCaches = false;
+#else
+constexpr bool kLargeCaches = true;
+#endif
 // Steps between positions are an odd number of these, so that the positions of one tile fall into different cache sets.
 constexpr i64 kLine = 16;
 constexpr i64 kInputChunk = 32;  // channels of a task that transforms the input of a shared run
@@ -47,8 +53,7 @@ struct State {
   i64 in_positions, out_positions;  // along a dimension: of a patch, of sums
   WinogradTiles tiles;
   RunLayout layout;
-  bool backwards;  // the last run first: every second node begins with what the one before it has just made
-  bool shared;     // few tiles: one run, whose columns the threads share; otherwise each thread has a run
+  bool shared;  // few tiles: one run, whose columns the threads share; otherwise each thread has a run
   i64 columns_per_task;
   i64 outside;  // floats of a line of zeros
 
@@ -102,7 +107,6 @@ void arrange(Prepare& p, State* s) {
   s->shared = threads > 1 && tiles < 16 * threads;
   // Runs of equal size, as many for each thread.
   s->layout = layout_of(*s, max_of(1, s->shared ? tiles : ceil_div(tiles, max_of(1, threads * ceil_div(tiles, threads * most)))));
-  s->backwards = p.position() % 2 != 0;
   const i64 groups = ceil_div(g.c_out, s->multiply->wide);
   s->columns_per_task = (s->shared ? ceil_div(groups, 4 * threads) : groups) * s->multiply->wide;
   s->outside = g.in[2] * pitch_of(p.in(0));
