@@ -26,6 +26,7 @@ class Layer:
     stride: int = 1
     depthwise: bool = False
     adds: int | None = None
+    pad: int | None = None  # kernel // 2 when None
 
 
 PAIR = (Layer(32), Layer(32, adds=-1))
@@ -37,6 +38,7 @@ CHAINS: dict[str, tuple[tuple[int, ...], tuple[Layer, ...]]] = {
     "wide between": ((2, 16, 62, 50), (Layer(64), Layer(64), Layer(16))),
     "the last with stride 2": ((1, 24, 66, 63), (Layer(32), Layer(48, stride=2))),
     "between products": ((1, 64, 56, 55), (Layer(32, 1), Layer(32), Layer(64, 1, adds=-1))),
+    "more padding than kernel": ((1, 24, 50, 44), (Layer(32, pad=5), Layer(16, pad=0))),
     "before a depthwise layer": ((1, 32, 53, 58), (Layer(32), Layer(32, 5, depthwise=True), Layer(8, 1))),
     "adds early what it reads": ((1, 32, 48, 49), (Layer(32, adds=-1), Layer(32, adds=-1))),
 }
@@ -54,12 +56,17 @@ def build(shape: tuple[int, ...], layers: tuple[Layer, ...]) -> tuple[onnx.Model
     for i, layer in enumerate(layers):
         c_in, groups = value.shape[3], layer.channels if layer.depthwise else 1
         w = random(layer.channels, c_in // groups, layer.kernel, layer.kernel) / (layer.kernel * 4)
-        b, pads, strides = random(layer.channels), (layer.kernel // 2,) * 4, (layer.stride,) * 2
+        b, pad, strides = (
+            random(layer.channels),
+            layer.kernel // 2 if layer.pad is None else layer.pad,
+            (layer.stride,) * 2,
+        )
+        pads = (pad,) * 4
         constants |= {f"w{i}": w, f"b{i}": b}
         attributes = {"group": groups, "strides": strides, "pads": pads}
         nodes.append(helper.make_node("Conv", [f"y{i - 1}", f"w{i}", f"b{i}"], [f"c{i}"], **attributes))
         if layer.kernel == 3 and not layer.depthwise:
-            value = library().winograd2d(value, w, b, pad=1, stride=layer.stride)
+            value = library().winograd2d(value, w, b, pad=pad, stride=layer.stride)
         else:
             value = library().conv2d(value, w, b, strides=strides, pads=pads, groups=groups)
         if layer.adds is not None:

@@ -100,9 +100,11 @@ class Worker {
 bool is_past(const Model& m, const Stream& s, i64 end) {
   i64 made = end;
   for (int i = s.count - 1; i > 0; --i) {
-    const Span read = whole(m, s, i - 1, read_by(m, s, i, s.backwards ? Span{made, made + 1} : Span{made - 1, made}));
-    made = s.backwards ? read.first : max_of(1, read.last);
-    if (made == (s.backwards ? 0 : s.stages[i - 1].height) && i == 1) return true;
+    const i64 height = s.stages[i - 1].height;
+    const Span read = read_by(m, s, i, s.backwards ? Span{made, made + 1} : Span{made - 1, made});
+    if (s.backwards ? read.first == height : read.last == 0) return false;  // nothing is made yet
+    made = s.backwards ? whole(m, s, i - 1, read).first : whole(m, s, i - 1, read).last;
+    if (i == 1 && made == (s.backwards ? 0 : height)) return true;
   }
   const StreamOps& first = ops(m, s.stages[0]);
   const void* own = state(m, s.stages[0]);
