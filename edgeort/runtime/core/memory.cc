@@ -4,6 +4,10 @@
 namespace edgeort {
 namespace {
 
+// Nodes in which little is pushed out of cache.
+constexpr i32 kWarmNodes = 8;
+constexpr size_t kNone = ~size_t{0};
+
 class Planner {
  public:
   Planner(Model& model, Segment& segment) : model_(model), segment_(segment) {}
@@ -125,9 +129,10 @@ class Planner {
     return -1;
   }
 
-  // Whether no operand or result of `node` but those two lies in the candidate's storage.
+  // Whether no operand or result of `node` but those two lies in the candidate's storage, nor what the stream that it ends still reads.
   bool alone(u32 node, i32 candidate, const TensorState& t) const {
     const NodeRecord& record = model_.record(node);
+    if (model_.nodes[node].stream && !spares(model_, *model_.nodes[node].stream, candidate)) return false;
     for (u32 k = 0; k < u32{record.inputs} + record.outputs; ++k) {
       const i32 other = model_.plan.node_inputs(record)[k];  // outputs follow
       if (other < 0 || other == candidate || &model_.tensors[other] == &t) continue;
@@ -165,8 +170,9 @@ class Planner {
     last.arena_bytes = segment_.arena_bytes;
   }
 
-  // Largest first, each at the lowest offset that is free during its life (Pisarchyk and Lee 2020, greedy by size).
-  void lay_out() {
+  // Largest first (Pisarchyk and Lee 2020, greedy by size): the offset is the lowest that is free during its life, or of `large` ones one
+  // whose bytes were in use a few nodes before, which are still in cache and need not be written back before they are written again.
+  void place_all(size_t large) {
     i32 n = 0;
     for (i32 i = 0; i < n_; ++i) {
       if (storages_[i].place != Place::arena) continue;
@@ -174,25 +180,51 @@ class Planner {
       for (; at > 0 && storages_[order_[at - 1]].bytes < storages_[i].bytes; --at) order_[at] = order_[at - 1];
       order_[at] = i;
     }
-    i32* placed = order_;  // order_[0, done) is kept sorted by rising offset; the rest waits, by size
-    for (i32 done = 0; done < n; ++done) {
+    segment_.arena_bytes = 0;
+    for (i32 done = 0; done < n; ++done) {  // order_[0, done) is kept sorted by rising offset; the rest waits, by size
       const i32 index = order_[done];
       Storage& s = storages_[index];
-      size_t offset = 0;
-      for (i32 k = 0; k < done; ++k) {
-        const Storage& other = storages_[placed[k]];
-        if (other.last < s.first || other.first > s.last) continue;
-        if (other.offset >= offset + s.bytes) break;
-        if (other.offset + other.bytes > offset) offset = other.offset + other.bytes;
-      }
+      size_t offset = 0, end;
+      if (s.bytes < large || !warm_offset(done, s, &offset)) offset = free_offset(done, s, 0);
       s.offset = offset;
-      size_t end;
       too_large_ |= __builtin_add_overflow(offset, s.bytes, &end);
       if (end > segment_.arena_bytes) segment_.arena_bytes = end;
       i32 at = done;
-      for (; at > 0 && storages_[placed[at - 1]].offset > offset; --at) placed[at] = placed[at - 1];
-      placed[at] = index;
+      for (; at > 0 && storages_[order_[at - 1]].offset > offset; --at) order_[at] = order_[at - 1];
+      order_[at] = index;
     }
+  }
+
+  // The lowest offset, `from` or above, that is free during the life of `s`; `placed` storages have theirs.
+  size_t free_offset(i32 placed, const Storage& s, size_t from) const {
+    size_t offset = from;
+    for (i32 k = 0; k < placed; ++k) {
+      const Storage& other = storages_[order_[k]];
+      if (other.last < s.first || other.first > s.last) continue;
+      if (other.offset >= offset + s.bytes) break;
+      if (other.offset + other.bytes > offset) offset = other.offset + other.bytes;
+    }
+    return offset;
+  }
+
+  // That of the storage that was given up last of those whose place `s` may take without a larger arena.
+  bool warm_offset(i32 placed, const Storage& s, size_t* offset) const {
+    i32 latest = s.first - kWarmNodes;
+    for (i32 k = 0; k < placed; ++k) {
+      const Storage& other = storages_[order_[k]];
+      if (other.last >= s.first || other.last <= latest) continue;
+      if (other.offset + s.bytes > segment_.arena_bytes || free_offset(placed, s, other.offset) != other.offset) continue;
+      latest = other.last;
+      *offset = other.offset;
+    }
+    return latest > s.first - kWarmNodes;
+  }
+
+  void lay_out() {
+    place_all(kNone);
+    const size_t least = segment_.arena_bytes;
+    const size_t large[] = {0, least / 8, least / 4, kNone};  // small ones split what larger ones need
+    for (int i = 0; i == 0 || segment_.arena_bytes > least; ++i) place_all(large[i]);
     if (!too_large_) remember();
   }
 

@@ -108,6 +108,7 @@ struct NodeState {
   void* scratch;
   void* thread_scratch;
   const Stream* stream;  // the stream that this node ends
+  bool backwards;        // it makes the last lines first
   u64 ns;
   bool skipped;
   u32 within;        // of a skipped one: the node whose run it is part of, plus 1; 0: of none

@@ -144,6 +144,7 @@ void* Run::thread_scratch(int thread) const {
 }
 Body Run::body(int i) const { return Body(*model_.tensors[model_.input(node_, i)].body); }
 int Run::threads() const { return model_.pool->threads(); }
+bool Run::backwards() const { return model_.nodes[node_].backwards; }
 bool Run::has_row_epilogue() const { return model_.nodes[node_].row_epilogue != 0; }
 void Run::end_rows(i64 first, i64 last) const {
   const u32 node = model_.nodes[node_].row_epilogue;

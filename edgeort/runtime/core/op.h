@@ -135,7 +135,6 @@ class Prepare {
   // The plan that an operand is.
   Body body(int input) const;
 
-  u32 position() const { return node_; }  // of the node in its plan
   int threads() const;
   int isa() const;  // the CPU's level: see platform.h
   // Whether the model's constants are so many that caches hold nothing of them from run to run.
@@ -176,6 +175,7 @@ class Run {
   void* thread_scratch(int thread) const;
   Body body(int input) const;
   int threads() const;
+  bool backwards() const;  // from the last line to the first, so that it begins with what was made last
 
   // Runs the node's row epilogue, if it has one, for rows [first, last) of output 0, which are whole. From any thread.
   bool has_row_epilogue() const;
@@ -210,6 +210,7 @@ struct OpDef {
   void (*run_rows)(const Run&, i64 first, i64 last) = nullptr;  // the same for rows, of one that follows_rows
   int bodies = 0;                                               // how many of its first operands are plans (core/body.h)
   bool grows = false;                                           // output 0 may be input 0 with more rows (Prepare::grows)
+  bool turns = false;                                           // it goes through its images as Run::backwards says
 };
 
 // Leaves prepare with the error of a failed step.

@@ -1,14 +1,11 @@
 #include "stream.h"
 
-#include <string.h>
-
-#include "model.h"
 #include "shares.h"
+#include "stages.h"
 
 namespace edgeort {
 namespace {
 
-constexpr int kMaxStages = 8;
 // What is streamed, and how: the fastest way first, then with ever less memory.
 struct Economy {
   size_t small_tensor;  // bytes: tensors below are not streamed
@@ -26,39 +23,11 @@ constexpr Economy kLadder[] = {
 static_assert(sizeof(kLadder) / sizeof(kLadder[0]) == kEconomies);
 
 // Rings of one thread that stay in a small core's share of L2.
-constexpr size_t kRingBytes = 192 * 1024;
-// Of a thread's part of an image: neighbours compute the lines at their seam twice.
-constexpr i64 kLeastLines = 4;
+constexpr size_t kRingBytes = 64 * 1024;
 // Rows of pixels that keep register tiles whole.
 constexpr i64 kEnoughPixels = 112;
 
-}  // namespace
-
-struct Stream {
-  struct Stage {
-    u32 node;
-    i64 height, width;  // of its output
-    i64 step;           // output lines of one call
-    i64 ring;           // output lines kept; the last stage writes its tensor
-    i64 pixel;          // bytes
-    i64 left, right;    // columns beside the image that the next stage reads
-    u8 outside;         // every byte of those
-    u64 offset;         // of its ring in the scratch
-    i64 line() const { return (left + width + right) * pixel; }
-  };
-  Stage stages[kMaxStages];
-  int count;
-  i64 batch;
-  u64 scratch_offset;
-  bool one_thread;
-};
-
-namespace {
-
 const Economy& economy(const Model& m) { return kLadder[m.economy]; }
-
-const StreamOps& ops(const Model& m, const Stream::Stage& stage) { return *m.nodes[stage.node].op->stream; }
-const void* state(const Model& m, const Stream::Stage& stage) { return m.nodes[stage.node].state; }
 
 bool streamable(Model& m, u32 node) {
   const NodeState& n = m.nodes[node];
@@ -85,12 +54,14 @@ i32 follower(Model& m, const Segment& segment, u32 node) {
     return -1;
   const u32 next = static_cast<u32>(t.last_use);
   if (m.plan.node_inputs(m.record(next))[0] != out || !streamable(m, next) || !m.nodes[next].op->stream->reach) return -1;
+  if ((m.nodes[node].op->stream->slower || m.nodes[next].op->stream->slower) && m.economy == 0) return -1;
+  const i64 strip = m.nodes[node].op->stream->strip, next_strip = m.nodes[next].op->stream->strip;
   // A ring of most lines saves little memory, and every thread would compute them all for its part.
-  const Span lines = m.nodes[next].op->stream->reach(m.nodes[next].state, {0, 1});
-  if (2 * (lines.last - lines.first) > t.tensor.dims[1]) return -1;
+  const Span lines = m.nodes[next].op->stream->reach(m.nodes[next].state, {0, next_strip});
+  if (2 * round_up(lines.last - lines.first + strip - 1, strip) > t.tensor.dims[1]) return -1;
   // Of fewer lines, some threads would have none, or compute mostly what their neighbours do.
   const Tensor& made = m.tensor_out(next, 0);
-  const i64 least = max_of(kLeastLines, 2 * (lines.last - lines.first - 1));
+  const i64 least = max_of(kLeastLines, 2 * (lines.last - lines.first - 1) + (strip - 1) * next_strip);
   if (!economy(m).idle_threads && made.dims[0] * (made.dims[1] / least) < m.pool->threads()) return -1;
   // Every strip reads the weights again.
   const bool pays = economy(m).any_weights || bytes(t.tensor) > 2 * (weight_bytes(m, node) + weight_bytes(m, next));
@@ -117,8 +88,10 @@ u64 size_rings(const Model& m, Stream& s, i64 lines) {
 
 void commit(Model& m, Stream& s) {
   const Stream::Stage& last = s.stages[s.count - 1];
-  i64 lines = 1;
-  while (lines < economy(m).most_lines && lines * last.width < kEnoughPixels && size_rings(m, s, lines + 1) <= kRingBytes) ++lines;
+  const i64 strip = ops(m, last).strip;
+  i64 lines = strip, enough = kEnoughPixels;
+  for (int i = 0; i < s.count; ++i) enough = max_of(enough, ops(m, s.stages[i]).enough);
+  while (lines < economy(m).most_lines && lines * last.width < enough && size_rings(m, s, lines + strip) <= kRingBytes) lines += strip;
   s.scratch_offset = size_rings(m, s, lines);
   u64 scratch = 0;
   for (int i = 0; i < s.count; ++i) {
@@ -155,74 +128,22 @@ void add_stage(Model& m, Stream& s, u32 node) {
   ops(m, stage).beside(state(m, stage), &read.left, &read.right, &read.outside);
 }
 
-// Strips of the last stage's lines, computed by one thread.
-class Worker {
- public:
-  Worker(Model& m, const Stream& s, u8* scratch) : m_(m), s_(s), scratch_(scratch) {}
-
-  // Goes to line `first` of image n.
-  void begin(i64 n, i64 first) {
-    n_ = n;
-    for (int i = s_.count - 1; i >= 0; --i) {
-      const Stream::Stage& stage = s_.stages[i];
-      first -= first % ops(m_, stage).strip;
-      next_[i] = first;
-      if (i == s_.count - 1) {
-        out_[i] = Lines::of(m_.tensor_out(stage.node, 0), n);
-      } else {
-        char* ring = reinterpret_cast<char*>(scratch_ + stage.offset);
-        out_[i] = {ring + stage.left * stage.pixel, stage.line(), stage.ring, stage.pixel, stage.left, stage.right};
-        clear_borders(stage, ring);
-      }
-      if (i > 0) first = clip(i, ops(m_, stage).reach(state(m_, stage), {first, first + 1})).first;
-    }
-    const Stream::Stage& stage = s_.stages[0];
-    in_ = ops(m_, stage).reach ? Lines::of(m_.tensor_in(stage.node, 0), n) : Lines{};  // else no image: of any rank
-  }
-
-  // The last stage's lines up to `last`.
-  void advance(i64 last) { advance(s_.count - 1, last); }
-
- private:
-  // Makes stage i's lines up to `last`, a step at a time, each after what it reads.
-  void advance(int i, i64 last) {
-    const Stream::Stage& stage = s_.stages[i];
-    last = min_of(stage.height, round_up(last, ops(m_, stage).strip));
-    while (next_[i] < last) {
-      i64 end = min_of(last, next_[i] + stage.step);
-      end = min_of(end, next_[i] + out_[i].ring - next_[i] % out_[i].ring);  // lines of one call lie one after the other
-      if (i > 0) advance(i - 1, clip(i, ops(m_, stage).reach(state(m_, stage), {next_[i], end})).last);
-      const Run run(m_, stage.node);
-      ops(m_, stage).run(run, i > 0 ? out_[i - 1] : in_, out_[i], n_, {next_[i], end}, scratch_ + s_.scratch_offset);
-      next_[i] = end;
-    }
-  }
-
-  Span clip(int i, Span lines) const { return {max_of(0, lines.first), min_of(s_.stages[i - 1].height, lines.last)}; }
-
-  static void clear_borders(const Stream::Stage& stage, char* ring) {
-    const size_t left = static_cast<size_t>(stage.left * stage.pixel), right = static_cast<size_t>(stage.right * stage.pixel);
-    for (i64 y = 0; y < stage.ring && left + right > 0; ++y) {
-      char* line = ring + y * stage.line();
-      memset(line, stage.outside, left);
-      memset(line + (stage.left + stage.width) * stage.pixel, stage.outside, right);
-    }
-  }
-
-  Model& m_;
-  const Stream& s_;
-  u8* scratch_;
-  i64 n_;
-  Lines in_;
-  Lines out_[kMaxStages];
-  i64 next_[kMaxStages];
-};
+// Whether the last lines of the image that `node` reads are what was made last: they may still be in cache.
+bool is_forwards(const Model& m, u32 node) {
+  const i32 image = m.input(node, 0), producer = image < 0 ? -1 : m.tensors[image].producer;
+  return producer >= 0 && !m.nodes[producer].backwards;
+}
 
 }  // namespace
 
 bool plan_streams(Model& model, Segment& segment) {
   for (u32 node = segment.begin; node < segment.end; ++node) {
-    if (model.nodes[node].stream || !streamable(model, node) || follower(model, segment, node) < 0) continue;
+    NodeState& state = model.nodes[node];
+    if (state.stream || state.skipped) continue;
+    if (!streamable(model, node) || follower(model, segment, node) < 0) {
+      state.backwards = state.op->turns && is_forwards(model, node);
+      continue;
+    }
     auto* stream = static_cast<Stream*>(segment.memory.take(sizeof(Stream)));
     if (!stream) return false;
     for (i32 next = static_cast<i32>(node); next >= 0 && stream->count < kMaxStages;
@@ -230,25 +151,11 @@ bool plan_streams(Model& model, Segment& segment) {
       add_stage(model, *stream, static_cast<u32>(next));
     }
     commit(model, *stream);
+    // Of more threads, each has the part of the image that it made.
+    stream->backwards = (model.pool->threads() == 1 || stream->one_thread) && is_forwards(model, node);
+    model.nodes[stream->stages[stream->count - 1].node].backwards = stream->backwards;
   }
   return true;
-}
-
-void run_stream(Model& model, const Stream& stream) {
-  const Stream::Stage& last = stream.stages[stream.count - 1];
-  const Run run(model, last.node);
-  const int threads = stream.one_thread ? 1 : run.threads();
-  Shares shares(threads, stream.batch, last.height, kLeastLines);
-  const auto work = [&](int thread, void* scratch) {
-    Worker worker(model, stream, static_cast<u8*>(scratch));
-    Shares::Piece before = {-1, 0, 0}, piece;
-    for (; !(piece = shares.take(thread, last.step)).empty(); before = piece) {
-      if (!piece.follows(before)) worker.begin(piece.image, piece.first);
-      worker.advance(piece.last);
-    }
-  };
-  if (stream.one_thread) return work(0, run.scratch());
-  run.parallel(min_of(threads, shares.parts()), [&](i64, int thread) { work(thread, run.thread_scratch(thread)); });
 }
 
 }  // namespace edgeort

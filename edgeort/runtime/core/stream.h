@@ -41,11 +41,14 @@ struct StreamOps {
   void (*beside)(const void* state, i64* left, i64* right, u8* byte);
   // Scratch bytes to compute `lines` lines at once.
   u64 (*scratch)(const void* state, i64 lines);
-  // Computes output lines of image n, none of which lies in `out` before the one above it.
+  // Computes output lines of image n. None lies in `out` before the one above it; where lines come in strips, that holds within each.
   void (*run)(const Run& r, const Lines& in, const Lines& out, i64 n, Span lines, void* scratch);
-  // Lines that it computes together: all calls begin at a multiple, and end at one or at the image's end. More than one only where
-  // `reach` is null.
+  // Lines that it computes together: all calls begin at a multiple, and end at one or at the image's end.
   i64 strip = 1;
+  // Pixels of a call that its kernel needs to be fast, where they are many.
+  i64 enough = 0;
+  // By strips it takes longer than all at once: for where memory is short.
+  bool slower = false;
 };
 
 struct Segment;
@@ -57,5 +60,8 @@ static constexpr int kEconomies = 4;
 // Chooses the streams of a segment whose nodes are prepared. False when memory is out.
 bool plan_streams(Model& model, Segment& segment);
 void run_stream(Model& model, const Stream& stream);
+// Whether what the stream makes may lie over a tensor that its last node may write over: its other nodes do not read that one, or only
+// what is not written yet.
+bool spares(const Model& model, const Stream& stream, i32 tensor);
 
 }  // namespace edgeort

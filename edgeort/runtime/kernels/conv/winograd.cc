@@ -38,20 +38,35 @@ Status prepare(Prepare& p) {
   arrange(p, s);
   p.reads_slice(0);
   p.writes_slice(0);
-  const u64 input = static_cast<u64>(square(s->in_positions) * s->in_position_step * kFloats);
-  const u64 program = s->program ? s->epilogue.scratch_bytes(g.out[2] * g.c_out) : 0;
+  const u64 input = static_cast<u64>(s->layout.input * kFloats);
   if (s->shared) p.scratch(input);
-  p.thread_scratch((s->shared ? 0 : input) + static_cast<u64>((s->weights + s->products + s->outside) * kFloats) + program);
+  p.thread_scratch((s->shared ? 0 : input) + s->scratch_bytes(s->layout));
   return Status::ok;
 }
 
+// What is computed: all images, or lines of one, which `tiles` cover.
+struct Job {
+  const Run& r;
+  const State& s;
+  const RunLayout& layout;
+  const WinogradTiles& tiles;
+  Lines in, out;
+  i64 image, top;  // that of the first tile, and its line
+
+  i64 row(const WinogradTiles::Place& at, i64 y) const { return ((image + at.n) * s.g.out[1] + top + y) * s.g.out[2] + at.left; }
+  f32* to(const WinogradTiles::Place& at, i64 y) const { return out.line(at.n * s.g.out[1] + top + y) + at.left * out_pitch(); }
+  i64 in_pitch() const { return in.pixel / kFloats; }
+  i64 out_pitch() const { return out.pixel / kFloats; }
+};
+
 // Transforms channels [begin, end) of `count` tiles of a run that begins at tile `first`.
-void transform_in(const Run& r, const State& s, i64 first, i64 count, i64 begin, i64 end, f32* outside, f32* to) {
+void transform_in(const Job& job, i64 first, i64 count, i64 begin, i64 end, f32* outside, f32* to) {
+  const State& s = job.s;
   const Geometry& g = s.g;
   bool cleared = false;
   for (i64 i = 0; i < count;) {
-    const WinogradTiles::Place at = s.tiles.place(first + i);
-    const i64 top = at.top * s.stride - g.pad[1];
+    const WinogradTiles::Place at = job.tiles.place(first + i);
+    const i64 top = (job.top + at.top) * s.stride - g.pad[1];
     WinogradPatches p;
     p.tiles = min_of(count - i, at.along);
     p.out_height = at.height;
@@ -60,59 +75,61 @@ void transform_in(const Run& r, const State& s, i64 first, i64 count, i64 begin,
       const bool inside = top + y >= 0 && top + y < g.in[1];
       if (!inside && !cleared) memset(outside, 0, static_cast<size_t>(s.outside * kFloats));
       cleared |= !inside;
-      p.lines[y] = (inside ? r.in(0).as<const f32>() + (at.n * g.in[1] + top + y) * g.in[2] * s.in_pitch : outside) + begin;
+      p.lines[y] = (inside ? job.in.line<const f32>(at.n * g.in[1] + top + y) : outside) + begin;
     }
     p.left = at.left * s.stride - g.pad[2];
     p.width = g.in[2];
-    p.pixel_step = s.in_pitch;
+    p.pixel_step = job.in_pitch();
     p.channels = end - begin;
-    p.to = to + begin / s.multiply->lanes * s.in_channel_step + i * s.multiply->lanes;
-    p.position_step = s.in_position_step;
-    p.channel_step = s.in_channel_step;
+    p.to = to + begin / s.multiply->lanes * job.layout.in_channel_step + i * s.multiply->lanes;
+    p.position_step = job.layout.in_position_step;
+    p.channel_step = job.layout.in_channel_step;
     s.transforms->input[s.stride - 1](p);
     i += p.tiles;
   }
 }
 
 // What all products of a run and a group of columns have in common.
-WinogradProducts products_of(const State& s, i64 first, i64 count, const Scratch& scratch) {
+WinogradProducts products_of(const Job& job, i64 first, i64 count, const Scratch& scratch) {
+  const State& s = job.s;
   WinogradProducts p = {};
   p.in_positions = s.in_positions;
-  p.in_position_step = s.in_position_step;
-  p.in_channel_step = s.in_channel_step;
+  p.in_position_step = job.layout.in_position_step;
+  p.in_channel_step = job.layout.in_channel_step;
   p.weights = scratch.weights;
-  for (int i = 0; i < kTileKinds; ++i) p.tiles[i] = s.tiles.count(i, first, count);
-  p.edge_height = s.tiles.kinds[kCornerTile].height;
-  p.edge_width = s.tiles.kinds[kCornerTile].width;
+  for (int i = 0; i < kTileKinds; ++i) p.tiles[i] = job.tiles.count(i, first, count);
+  p.edge_height = job.tiles.kinds[kCornerTile].height;
+  p.edge_width = job.tiles.kinds[kCornerTile].width;
   p.out = scratch.products;
   p.out_positions = s.out_positions;
-  p.out_position_step = s.out_position_step;
+  p.out_position_step = job.layout.out_position_step;
   p.first = true;
   p.panel_step = 9 * s.g.c_in * kPanel;
   return p;
 }
 
 // The products of all tiles of a run with the weights of one group of columns. Those of column `next` are wanted after it.
-void multiply(const Run& r, const State& s, i64 column, i64 columns, i64 next, const f32* in, i64 first, i64 count,
-              const Scratch& scratch) {
+void multiply(const Job& job, i64 column, i64 columns, i64 next, const f32* in, i64 first, i64 count, const Scratch& scratch) {
+  const State& s = job.s;
+  const RunLayout& l = job.layout;
   const Geometry& g = s.g;
   const i64 lanes = s.multiply->lanes;
   const bool wide = columns > kPanel;
-  const f32* panels = r.in(1).as<const f32>() + column * 9 * g.c_in;
-  WinogradProducts p = products_of(s, first, count, scratch);
+  const f32* panels = job.r.in(1).as<const f32>() + column * 9 * g.c_in;
+  WinogradProducts p = products_of(job, first, count, scratch);
   for (int i = s.first_phase; i <= s.last_phase; ++i) {
     const WinogradPhase& phase = kWinogradPhase[i];
     p.left = phase.left();
     p.weights_position_step = phase.columns > 1 ? lanes * columns : 0;
     p.weights_row_step = phase.rows > 1 ? lanes * columns * phase.columns : 0;
-    for (i64 c = 0; c < g.c_in; c += s.depth[i], p.first = false) {
-      p.channels = min_of(s.depth[i], g.c_in - c);
-      p.in = in + phase.in * s.in_position_step + c / lanes * s.in_channel_step;
+    for (i64 c = 0; c < g.c_in; c += l.depth[i], p.first = false) {
+      p.channels = min_of(l.depth[i], g.c_in - c);
+      p.in = in + phase.in * l.in_position_step + c / lanes * l.in_channel_step;
       const WinogradWeights weights = {panels, p.panel_step, p.channels, scratch.weights};
       panels += p.channels * phase.taps() * kPanel;
-      if (i == s.last_phase && c + p.channels == g.c_in) panels = r.in(1).as<const f32>() + next * 9 * g.c_in;
+      if (i == s.last_phase && c + p.channels == g.c_in) panels = job.r.in(1).as<const f32>() + next * 9 * g.c_in;
       const i64 across = s.out_positions - phase.left();
-      p.ahead_lines = ceil_div(s.depth[i] * phase.taps(), across * (s.out_positions - phase.top()));
+      p.ahead_lines = ceil_div(l.depth[i] * phase.taps(), across * (s.out_positions - phase.top()));
       for (int row = 0; row < phase.rows; row += phase.share) {
         const i64 rows = min_of(phase.share, phase.rows - row);
         p.top = phase.rows > 1 ? row : 1;
@@ -127,38 +144,38 @@ void multiply(const Run& r, const State& s, i64 column, i64 columns, i64 next, c
 }
 
 // Transforms products back into columns [column, column + columns) of the output.
-void transform_out(const Run& r, const State& s, i64 first, i64 count, i64 column, i64 group_columns, const Scratch& scratch) {
+void transform_out(const Job& job, i64 first, i64 count, i64 column, i64 group_columns, const Scratch& scratch) {
+  const State& s = job.s;
   const Geometry& g = s.g;
   const i64 columns = min_of(group_columns, g.c_out - column);
-  f32* out = r.out(0).as<f32>() + column;
   WinogradTile t = {};
-  t.position_step = s.out_position_step;
-  t.bias = r.in(2).as<const f32>() + column;
+  t.position_step = job.layout.out_position_step;
+  t.bias = job.r.in(2).as<const f32>() + column;
   t.lo = s.lo;
   t.hi = s.hi;
   t.columns = columns;
   const f32* addend = nullptr;
   if (s.adds) {
-    addend = r.in(s.addend_input()).as<const f32>() + column;
+    addend = job.r.in(s.addend_input()).as<const f32>() + column;
     t.addend_pixel_step = s.epilogue.operand[s.addend].row_step;
     t.addend_line_step = t.addend_pixel_step * g.out[2];
   }
   const bool whole = columns % s.multiply->lanes == 0;  // vectors
+  const i64 line_step = job.out.stride / kFloats;
   for (i64 i = 0; i < count; ++i) {
-    const WinogradTiles::Place at = s.tiles.place(first + i);
-    const i64 pixel = (at.n * g.out[1] + at.top) * g.out[2] + at.left;
-    f32* to = out + pixel * s.out_pitch;
-    t.addend = addend ? addend + pixel * t.addend_pixel_step : nullptr;
+    const WinogradTiles::Place at = job.tiles.place(first + i);
+    f32* to = job.to(at, at.top) + column;
+    t.addend = addend ? addend + job.row(at, at.top) * t.addend_pixel_step : nullptr;
     t.from = scratch.products + i * group_columns;
     t.to = whole ? to : scratch.pixels;
-    t.pixel_step = whole ? s.out_pitch : group_columns;
-    t.line_step = (whole ? g.out[2] : kWinogradOut) * t.pixel_step;
+    t.pixel_step = whole ? job.out_pitch() : group_columns;
+    t.line_step = whole ? line_step : kWinogradOut * group_columns;
     t.out_height = at.height;
     t.out_width = at.width;
     s.transforms->output[s.stride - 1](t);
     for (i64 y = 0; y < at.height && !whole; ++y) {
       for (i64 x = 0; x < at.width; ++x) {
-        memcpy(to + (y * g.out[2] + x) * s.out_pitch, scratch.pixels + (y * kWinogradOut + x) * group_columns,
+        memcpy(to + y * line_step + x * job.out_pitch(), scratch.pixels + (y * kWinogradOut + x) * group_columns,
                static_cast<size_t>(columns * kFloats));
       }
     }
@@ -166,17 +183,16 @@ void transform_out(const Run& r, const State& s, i64 first, i64 count, i64 colum
 }
 
 // Runs the epilogue's program over columns [begin, end) of the outputs of a run, line by line.
-void finish(const Run& r, const State& s, i64 first, i64 count, i64 begin, i64 end, void* scratch) {
-  const Geometry& g = s.g;
-  const bool flat = s.epilogue.flat && s.out_pitch == g.c_out && end - begin == g.c_out;  // a line as one row
+void finish(const Job& job, i64 first, i64 count, i64 begin, i64 end, void* scratch) {
+  const State& s = job.s;
+  const bool flat = s.epilogue.flat && job.out_pitch() == s.g.c_out && end - begin == s.g.c_out;  // a line as one row
   for (i64 i = 0; i < count;) {
-    const WinogradTiles::Place at = s.tiles.place(first + i);
+    const WinogradTiles::Place at = job.tiles.place(first + i);
     const i64 tiles = min_of(count - i, at.along), width = (tiles - 1) * kWinogradOut + at.width, step = flat ? width : 1;
     for (i64 y = at.top; y < at.top + at.height; ++y) {
-      const i64 row = (at.n * g.out[1] + y) * g.out[2] + at.left;
+      f32* to = job.to(at, y) + begin;
       for (i64 x = 0; x < width; x += step) {
-        f32* to = r.out(0).as<f32>() + (row + x) * s.out_pitch + begin;
-        s.epilogue.run(r, to, row + x, begin, step * (end - begin), scratch);
+        s.epilogue.run(job.r, to + x * job.out_pitch(), job.row(at, y) + x, begin, step * (end - begin), scratch);
       }
     }
     i += tiles;
@@ -185,48 +201,84 @@ void finish(const Run& r, const State& s, i64 first, i64 count, i64 begin, i64 e
 
 // Columns [begin, end) of the outputs of a run whose transformed input is `in`, the last group first where the run before has
 // just read the weights of that.
-void run_columns(const Run& r, const State& s, const f32* in, i64 first, i64 count, i64 begin, i64 end, bool backwards,
-                 const Scratch& scratch) {
+void run_columns(const Job& job, const f32* in, i64 first, i64 count, i64 begin, i64 end, bool backwards, const Scratch& scratch) {
+  const State& s = job.s;
   const i64 wide = s.multiply->wide, groups = ceil_div(end - begin, wide);
   for (i64 i = 0; i < groups; ++i) {
     const i64 column = begin + (backwards ? groups - 1 - i : i) * wide, columns = end - column > kPanel ? wide : kPanel;
     const i64 next = i + 1 == groups ? column : backwards ? column - wide : column + wide;
-    multiply(r, s, column, columns, next, in, first, count, scratch);
-    transform_out(r, s, first, count, column, columns, scratch);
+    multiply(job, column, columns, next, in, first, count, scratch);
+    transform_out(job, first, count, column, columns, scratch);
   }
-  if (s.program) finish(r, s, first, count, begin, min_of(end, s.g.c_out), scratch.program);
+  if (s.program) finish(job, first, count, begin, min_of(end, s.g.c_out), scratch.program);
+}
+
+// All of a run, by one thread, whose scratch begins with the transformed input.
+void run_tiles(const Job& job, i64 first, i64 count, bool backwards, f32* in) {
+  const Scratch scratch(job.s, job.layout, in + job.layout.input);
+  transform_in(job, first, count, 0, job.s.g.c_in, scratch.outside, in);
+  run_columns(job, in, first, count, 0, job.s.g.c_out, backwards, scratch);
 }
 
 void run(Run& r) {
   const State& s = r.state<State>();
   const Geometry& g = s.g;
-  const i64 tiles = s.tiles.count();
+  const i64 tiles = s.tiles.count(), per_run = s.layout.per_run;
+  if (tiles == 0) return;
+  const Job job = {r, s, s.layout, s.tiles, Lines::of(r.in(0)), Lines::of(r.out(0)), 0, 0};
   if (!s.shared) {
-    const i64 runs = ceil_div(tiles, s.per_run);
+    const i64 runs = ceil_div(tiles, per_run);
     r.parallel(runs, [&](i64 task, int thread) {
-      const i64 first = (s.backwards ? runs - 1 - task : task) * s.per_run, count = min_of(s.per_run, tiles - first);
-      f32* in = static_cast<f32*>(r.thread_scratch(thread));
-      const Scratch scratch(s, in + square(s.in_positions) * s.in_position_step);
-      transform_in(r, s, first, count, 0, g.c_in, scratch.outside, in);
-      run_columns(r, s, in, first, count, 0, g.c_out, task % 2 != 0, scratch);
+      const i64 first = (r.backwards() ? runs - 1 - task : task) * per_run;
+      run_tiles(job, first, min_of(per_run, tiles - first), task % 2 != 0, static_cast<f32*>(r.thread_scratch(thread)));
     });
     return;
   }
   f32* in = static_cast<f32*>(r.scratch());
   r.parallel(ceil_div(g.c_in, kInputChunk), [&](i64 task, int thread) {
     const i64 begin = task * kInputChunk;
-    transform_in(r, s, 0, tiles, begin, min_of(g.c_in, begin + kInputChunk), static_cast<f32*>(r.thread_scratch(thread)), in);
+    transform_in(job, 0, tiles, begin, min_of(g.c_in, begin + kInputChunk), static_cast<f32*>(r.thread_scratch(thread)), in);
   });
   r.parallel(ceil_div(g.c_out, s.columns_per_task), [&](i64 task, int thread) {
     const i64 begin = task * s.columns_per_task;
-    const Scratch scratch(s, static_cast<f32*>(r.thread_scratch(thread)));
-    run_columns(r, s, in, 0, tiles, begin, min_of(g.c_out, begin + s.columns_per_task), false, scratch);
+    const Scratch scratch(s, s.layout, static_cast<f32*>(r.thread_scratch(thread)));
+    run_columns(job, in, 0, tiles, begin, min_of(g.c_out, begin + s.columns_per_task), false, scratch);
   });
 }
+
+bool can_stream(const void* state) { return static_cast<const State*>(state)->g.streams(); }
+
+// Lines come as they are: the transform knows where they end.
+void beside(const void*, i64*, i64*, u8*) {}
+
+// Tiles of the longest run that lines may be cut into.
+i64 longest(const State& s, i64 lines) { return min_of(most_tiles(s), ceil_div(lines, kWinogradOut) * ceil_div(s.g.out[2], kWinogradOut)); }
+
+u64 stream_scratch(const void* state, i64 lines) {
+  const State& s = *static_cast<const State*>(state);
+  const RunLayout layout = layout_of(s, longest(s, lines));
+  return static_cast<u64>(layout.input * kFloats) + s.scratch_bytes(layout);
+}
+
+void run_lines(const Run& r, const Lines& in, const Lines& out, i64 n, Span lines, void* scratch) {
+  const State& s = r.state<State>();
+  WinogradTiles tiles;
+  tiles.number(1, lines.last - lines.first, s.g.out[2]);
+  const i64 all = tiles.count(), runs = ceil_div(all, most_tiles(s)), per_run = ceil_div(all, runs);
+  const RunLayout layout = layout_of(s, per_run);
+  const Job job = {r, s, layout, tiles, in, out, n, lines.first};
+  const i64 strip = lines.first / kWinogradOut;
+  for (i64 first = 0; first < all; first += per_run) {
+    run_tiles(job, first, min_of(per_run, all - first), (strip + first / per_run) % 2 != 0, static_cast<f32*>(scratch));
+  }
+}
+
+constexpr StreamOps kStream = {
+    can_stream, conv_reach<State>, beside, stream_scratch, run_lines, kWinogradOut, kEnoughTiles * square(kWinogradOut), kLargeCaches};
 
 }  // namespace
 
 extern const OpDef kWinogradConv;
-const OpDef kWinogradConv = {"WinogradConv", sizeof(ConvParams), prepare, run};
+const OpDef kWinogradConv = {"WinogradConv", sizeof(ConvParams), prepare, run, &kStream, nullptr, 0, false, true};
 
 }  // namespace edgeort

@@ -1,6 +1,6 @@
-// The tiles of 4x4 outputs that cover a batch of images, numbered kind by kind.
+// The tiles of 4x4 outputs that cover a batch of images, or lines of one, numbered kind by kind.
 #pragma once
-#include "geometry.h"
+#include "../../core/op.h"
 #include "winograd.h"
 
 namespace edgeort {
@@ -20,14 +20,15 @@ struct WinogradTiles {
 
   Kind kinds[kTileKinds + 1];  // the last only ends the one before it
 
-  void number(const Geometry& g) {
-    const i64 down = g.out[1] / kWinogradOut, across = g.out[2] / kWinogradOut;
-    const i64 bottom = down * kWinogradOut, right = across * kWinogradOut, height = g.out[1] - bottom, width = g.out[2] - right;
+  // Of `batch` images of out_height lines of out_width outputs.
+  void number(i64 batch, i64 out_height, i64 out_width) {
+    const i64 down = out_height / kWinogradOut, across = out_width / kWinogradOut;
+    const i64 bottom = down * kWinogradOut, right = across * kWinogradOut, height = out_height - bottom, width = out_width - right;
     kinds[kRightTiles] = {0, down, width ? 1 : 0, 0, right, kWinogradOut, width};
     kinds[kInnerTiles] = {0, down, across, 0, 0, kWinogradOut, kWinogradOut};
     kinds[kBottomTiles] = {0, height ? 1 : 0, across, bottom, 0, height, kWinogradOut};
     kinds[kCornerTile] = {0, height ? 1 : 0, width ? 1 : 0, bottom, right, height, width};
-    for (int i = 0; i < kTileKinds; ++i) kinds[i + 1].first = kinds[i].first + g.batch * kinds[i].lines * kinds[i].across;
+    for (int i = 0; i < kTileKinds; ++i) kinds[i + 1].first = kinds[i].first + batch * kinds[i].lines * kinds[i].across;
   }
 
   i64 count() const { return kinds[kTileKinds].first; }

@@ -1,0 +1,165 @@
+// Runs streams: strips of the last stage's lines, and before each what it reads.
+#include <string.h>
+
+#include "shares.h"
+#include "stages.h"
+
+namespace edgeort {
+namespace {
+
+i64 round_down(i64 value, i64 multiple) { return value - value % multiple; }
+
+// Lines of stage i - 1 that lines of stage i read.
+Span read_by(const Model& m, const Stream& s, int i, Span lines) {
+  const Span all = ops(m, s.stages[i]).reach(state(m, s.stages[i]), lines);
+  const i64 height = s.stages[i - 1].height;
+  return {min_of(height, max_of(0, all.first)), min_of(height, max_of(0, all.last))};
+}
+
+// The lines that stage i has made when it has made those: whole strips.
+Span whole(const Model& m, const Stream& s, int i, Span lines) {
+  const i64 strip = ops(m, s.stages[i]).strip;
+  return {round_down(lines.first, strip), min_of(s.stages[i].height, round_up(lines.last, strip))};
+}
+
+// Strips computed by one thread.
+class Worker {
+ public:
+  Worker(Model& m, const Stream& s, u8* scratch) : m_(m), s_(s), scratch_(scratch) {}
+
+  // Goes to lines of image n, of which the first, or backwards the last, comes next.
+  void begin(i64 n, Span lines) {
+    n_ = n;
+    const i64 next = s_.backwards ? lines.last - 1 : lines.first;
+    lines = {next, next + 1};
+    for (int i = s_.count - 1; i >= 0; --i) {
+      const Stream::Stage& stage = s_.stages[i];
+      lines = whole(m_, s_, i, lines);
+      next_[i] = s_.backwards ? lines.last : lines.first;
+      if (i == s_.count - 1) {
+        out_[i] = Lines::of(m_.tensor_out(stage.node, 0), n);
+      } else {
+        char* ring = reinterpret_cast<char*>(scratch_ + stage.offset);
+        out_[i] = {ring + stage.left * stage.pixel, stage.line(), stage.ring, stage.pixel, stage.left, stage.right};
+        clear_borders(stage, ring);
+      }
+      if (i > 0) lines = read_by(m_, s_, i, s_.backwards ? Span{next_[i] - 1, next_[i]} : Span{next_[i], next_[i] + 1});
+    }
+    const Stream::Stage& stage = s_.stages[0];
+    in_ = ops(m_, stage).reach ? Lines::of(m_.tensor_in(stage.node, 0), n) : Lines{};  // else no image: of any rank
+  }
+
+  // The last stage's lines up to the last of these, or backwards down to the first.
+  void advance(Span lines) { advance(s_.count - 1, lines); }
+
+ private:
+  // Makes stage i's lines so far, a step at a time, each after what it reads.
+  void advance(int i, Span lines) {
+    lines = whole(m_, s_, i, lines);
+    while (s_.backwards ? next_[i] > lines.first : next_[i] < lines.last) {
+      const Span step = s_.backwards ? step_up(i, lines.first) : step_down(i, lines.last);
+      if (i > 0) advance(i - 1, read_by(m_, s_, i, step));
+      const Stream::Stage& stage = s_.stages[i];
+      ops(m_, stage).run(Run(m_, stage.node), i > 0 ? out_[i - 1] : in_, out_[i], n_, step, scratch_ + s_.scratch_offset);
+      next_[i] = s_.backwards ? step.first : step.last;
+    }
+  }
+
+  // What one call makes. Its lines, or those of each strip, lie one after the other in the ring.
+  Span step_down(int i, i64 last) const {
+    const Stream::Stage& stage = s_.stages[i];
+    const i64 next = next_[i], end = min_of(last, next + stage.step);
+    return {next, ops(m_, stage).strip > 1 ? end : min_of(end, next + out_[i].ring - next % out_[i].ring)};
+  }
+  Span step_up(int i, i64 first) const {
+    const Stream::Stage& stage = s_.stages[i];
+    const i64 next = next_[i], strip = ops(m_, stage).strip, begin = max_of(first, round_up(max_of(0, next - stage.step), strip));
+    return {strip > 1 ? begin : max_of(begin, round_down(next - 1, out_[i].ring)), next};
+  }
+
+  static void clear_borders(const Stream::Stage& stage, char* ring) {
+    const size_t left = static_cast<size_t>(stage.left * stage.pixel), right = static_cast<size_t>(stage.right * stage.pixel);
+    for (i64 y = 0; y < stage.ring && left + right > 0; ++y) {
+      char* line = ring + y * stage.line();
+      memset(line, stage.outside, left);
+      memset(line + (stage.left + stage.width) * stage.pixel, stage.outside, right);
+    }
+  }
+
+  Model& m_;
+  const Stream& s_;
+  u8* scratch_;
+  i64 n_;
+  Lines in_;
+  Lines out_[kMaxStages];
+  i64 next_[kMaxStages];
+};
+
+// Whether the first stage, when lines [0, end) of the last are made (or backwards those from `end` on), reads none of these numbers any
+// more.
+bool is_past(const Model& m, const Stream& s, i64 end) {
+  i64 made = end;
+  for (int i = s.count - 1; i > 0; --i) {
+    const i64 height = s.stages[i - 1].height;
+    const Span read = read_by(m, s, i, s.backwards ? Span{made, made + 1} : Span{made - 1, made});
+    if (s.backwards ? read.first == height : read.last == 0) return false;  // nothing is made yet
+    made = s.backwards ? whole(m, s, i - 1, read).first : whole(m, s, i - 1, read).last;
+    if (i == 1 && made == (s.backwards ? 0 : height)) return true;
+  }
+  const StreamOps& first = ops(m, s.stages[0]);
+  const void* own = state(m, s.stages[0]);
+  return s.backwards ? first.reach(own, {made - 1, made}).last <= end : first.reach(own, {made, made + 1}).first >= end;
+}
+
+// Whether that is so all the way: one thread goes through the image, and the first stage is always further.
+bool runs_ahead(const Model& m, const Stream& s) {
+  const i64 height = s.stages[s.count - 1].height;
+  const Tensor &image = m.tensor_in(s.stages[0].node, 0), &made = m.tensor_out(s.stages[s.count - 1].node, 0);
+  for (int d = 0; d < made.rank; ++d) {
+    if (image.rank != made.rank || image.dims[d] != made.dims[d]) return false;
+  }
+  if (!ops(m, s.stages[0]).reach || (m.pool->threads() > 1 && !s.one_thread)) return false;
+  for (i64 line = 0; line < height; ++line) {
+    if (!is_past(m, s, s.backwards ? line : line + 1)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool spares(const Model& model, const Stream& stream, i32 tensor) {
+  bool read = false;
+  for (int i = 0; i < stream.count - 1; ++i) {
+    const u32 node = stream.stages[i].node;
+    for (int k = 0; k < model.record(node).inputs; ++k) {
+      const i32 other = model.input(node, k);
+      if (other < 0 || model.tensors[other].storage != model.tensors[tensor].storage) continue;
+      if (i > 0 || k > 0 || other != tensor) return false;
+      read = true;
+    }
+  }
+  return !read || runs_ahead(model, stream);
+}
+
+void run_stream(Model& model, const Stream& stream) {
+  const Stream::Stage& last = stream.stages[stream.count - 1];
+  const Run run(model, last.node);
+  const int threads = stream.one_thread ? 1 : run.threads();
+  const i64 strip = ops(model, last).strip, strips = ceil_div(last.height, strip);  // threads share whole ones
+  Shares shares(threads, stream.batch, strips, max_of(1, kLeastLines / strip));
+  const auto work = [&](int thread, void* scratch) {
+    Worker worker(model, stream, static_cast<u8*>(scratch));
+    Shares::Piece before = {-1, 0, 0}, piece;
+    for (; !(piece = shares.take(thread, last.step / strip)).empty(); before = piece) {
+      Span lines = {piece.first * strip, piece.last * strip};
+      if (stream.backwards) lines = {(strips - piece.last) * strip, (strips - piece.first) * strip};
+      lines.last = min_of(last.height, lines.last);
+      if (!piece.follows(before)) worker.begin(stream.backwards ? stream.batch - 1 - piece.image : piece.image, lines);
+      worker.advance(lines);
+    }
+  };
+  if (stream.one_thread) return work(0, run.scratch());
+  run.parallel(min_of(threads, shares.parts()), [&](i64, int thread) { work(thread, run.thread_scratch(thread)); });
+}
+
+}  // namespace edgeort
