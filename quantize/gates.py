@@ -26,7 +26,7 @@ def gate_layers(graph: ir.Graph) -> set[ir.Node]:
     """The layers that only compute gates."""
     found: set[ir.Node] = set()
     for node in graph:
-        if not is_op(node, "Mul"):
+        if not is_op(node, "Mul") or any(constant(value) is not None for value in node.inputs):
             continue
         sides = [_from_pools(value) for value in node.inputs]
         if (sides[0] is None) != (sides[1] is None):

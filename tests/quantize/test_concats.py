@@ -35,6 +35,18 @@ def joined(apart: float, *, large_readers: bool = True, behind: str = "Conv") ->
     return net.model(net.op("GlobalAveragePool", last), [1, 3, SIDE, SIDE], [1, 10, 1, 1])
 
 
+def features(apart: float) -> onnx.ModelProto:
+    """The same of two Gemms, one of which has its weights transposed, behind a pool."""
+    net = Net()
+    pooled = net.op("Flatten", net.op("GlobalAveragePool", net.op("Relu", net.conv("x", 3, CHANNELS, 3))))
+    a = net.op("Relu", net.op("Gemm", pooled, net.weight(CHANNELS, CHANNELS), transB=1))
+    small = net.constant(net.rng.standard_normal((CHANNELS, CHANNELS)).astype(np.float32) / 3 / np.float32(apart))
+    both = net.op("Concat", a, net.op("Relu", net.op("Gemm", pooled, small)), axis=-1)
+    readers = net.rng.standard_normal((2 * CHANNELS, 10)).astype(np.float32) / 5
+    readers[CHANNELS:] *= apart
+    return net.model(net.op("Gemm", both, net.constant(readers)), [1, 3, SIDE, SIDE], [1, 10])
+
+
 def samples(count: int) -> list[dict[str, np.ndarray]]:
     rng = np.random.default_rng(3)
     return [{"x": rng.standard_normal((1, 3, SIDE, SIDE)).astype(np.float32)} for _ in range(count)]
@@ -51,6 +63,11 @@ def test_operands_far_apart_cost_no_accuracy(tmp_path: Path, runtime: str) -> No
     alike, _ = sqnr(tmp_path, joined(1), runtime=runtime)
     apart, ops = sqnr(tmp_path, joined(100), runtime=runtime)
     assert apart > alike - 3 and ops.count("Mul") == 1
+
+
+def test_features_of_gemms(tmp_path: Path) -> None:
+    apart, ops = sqnr(tmp_path, features(100))
+    assert apart > sqnr(tmp_path, features(1))[0] - 3 and ops.count("Mul") == 1
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 import onnx_ir as ir
 
@@ -64,6 +65,13 @@ def test_a_hard_swish_head_behind_a_pool_is_no_gate():
     pooled = net.conv(net.op("GlobalAveragePool", net.conv("x", 3, 8)), 8, 6)
     proto = net.model(net.op("Mul", pooled, net.op("HardSigmoid", pooled)), [1, 3, SIDE, SIDE], [1, 6, 1, 1])
     assert chosen(proto)[0].left == {}
+
+
+def test_a_pooled_head_times_a_constant_is_no_gate():
+    net = Net()
+    pooled = net.conv(net.op("GlobalAveragePool", net.conv("x", 3, 8)), 8, 6)
+    scaled = net.op("Mul", pooled, net.constant(np.array(0.5, np.float32)))
+    assert chosen(net.model(scaled, [1, 3, SIDE, SIDE], [1, 6, 1, 1]))[0].left == {}
 
 
 def test_the_stream_around_layer_norms_stays_float():

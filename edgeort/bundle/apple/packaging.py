@@ -14,7 +14,6 @@ another device serves as well.
 
 from __future__ import annotations
 
-import json
 import plistlib
 import re
 from dataclasses import replace
@@ -68,12 +67,6 @@ def _plan(model: swift.Model) -> dict[str, bytes | Path]:
 
 def _core_ml(model: swift.Model) -> dict[str, bytes | Path]:
     package, licences = model.bundle.artefact, model.bundle.folder / "licences"
-    features = json.loads((model.bundle.folder / "model/features.json").read_bytes())
-    if any(feature["dtype"] == "image" for feature in features["inputs"]):
-        raise UnsupportedError(
-            f"{model.bundle.path}: its input is an image of Core ML's, and the Swift API passes tensors",
-            hint="give model/model.mlpackage to Xcode, which makes a class of it; or build with --tensor-input",
-        )
     files = {f"licences/{path.name}": path for path in licences.iterdir()}
     inside = (path for path in package.rglob("*") if path.is_file())
     return {

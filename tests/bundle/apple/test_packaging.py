@@ -20,9 +20,12 @@ from edgeort.bundle.packages import Package, Wishes, write_package
 from edgeort.errors import UnsupportedError
 from edgeort.pipeline.choosing import Wish
 from edgeort.providers import cpu
+from edgeort.recipes.picture_steps import parse
+from edgeort.recipes.reference import LUMA, LUMA_BITS
 from tests import macho
 from tests.cli.support import call
 from tests.models import HOST, mlp
+from tests.quantize.models import Net
 
 # What the objects may call of the phone's libSystem. All of it is public, and none is on Apple's list of what needs a
 # reason ("Describing use of required reason API").
@@ -154,6 +157,23 @@ def test_core_ml_goes_in_as_it_is(tmp_path: Path):
     assert not errors(place)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("channels", "kind"), [(3, "color"), (1, "gray")])
+def test_core_ml_takes_pictures(tmp_path: Path, channels: int, kind: str):
+    pytest.importorskip("coremltools", reason="needs coremltools")
+    net = Net()
+    pooled = net.op("GlobalAveragePool", net.conv("x", channels, 8, 3))
+    onnx.save(net.model(pooled, [1, channels, 20, 30], [1, 8, 1, 1]), tmp_path / "net.onnx")
+    colors = "rgb" if channels == 3 else "gray"
+    recipe = parse(f"resize 20x30; {colors}; scale=1/255; mean=0.5; std=0.25")
+    wish = Wish("coreml", required=True)
+    edgeort.build(tmp_path / "net.onnx", "iphone15", tmp_path / "b", wish=wish, preprocess=recipe)
+    _, place = packed(tmp_path / "b", tmp_path / "p")
+    text = (place / "Sources/Edgeort_net/Models.swift").read_text()
+    assert f'type: .uint8, shape: [20, 30, 4]), feature: "x", picture: .{kind})' in text
+    assert (place / "Sources/Edgeort_net/CoreMLPicture.swift").exists() and not errors(place)
+
+
 def test_a_bundle_of_another_engine_is_refused(bundle: Path):
     from dataclasses import replace
 
@@ -190,6 +210,13 @@ def test_swift_parses(package: Path):
         *("Package.swift", "Models.swift", "EdgeortModel.swift", "EdgeortTensor.swift"),
         *("EdgeortPicture.swift", "PlanEngine.swift"),
     }
+
+
+def test_swift_makes_the_same_grey():
+    text = (Path(swift.__file__).parent / "CoreMLPicture.swift").read_text()
+    (formula,) = re.findall(r"UInt8\(\((.*)\) >> (\d+)\)", text)
+    assert tuple(map(int, re.findall(r"\* (\d+)", formula[0]))) == LUMA and int(formula[1]) == LUMA_BITS
+    assert int(formula[0].rpartition(" + ")[2], 16) == 1 << (LUMA_BITS - 1)
 
 
 def test_the_examples_app_parses():

@@ -1,10 +1,12 @@
 import CoreML
 import Foundation
 
-/// An input or output of a Core ML package: `feature` is its name there, where elements are float32 or int32.
+/// An input or output of a Core ML package: `feature` is its name there, where elements are float32 or int32, or an input
+/// is a `picture`.
 struct CoreMLFeature {
   let value: EdgeortValue
   let feature: String
+  var picture: CoreMLPicture? = nil
 }
 
 /// A package of Core ML, which the system runs on the CPU, the GPU or the Neural Engine as it sees fit.
@@ -31,7 +33,12 @@ final class CoreMLEngine: EdgeortEngine {
   func run(_ tensors: [String: EdgeortTensor]) throws -> [String: EdgeortTensor] {
     var features: [String: Any] = [:]
     for one in given {
-      if let tensor = tensors[one.value.name] { features[one.feature] = try CoreMLEngine.array(tensor, one.value) }
+      guard let tensor = tensors[one.value.name] else { continue }
+      if let kind = one.picture {
+        features[one.feature] = try CoreMLEngine.picture(tensor, one.value, kind)
+      } else {
+        features[one.feature] = try CoreMLEngine.array(tensor, one.value)
+      }
     }
     let answer: MLFeatureProvider
     do {

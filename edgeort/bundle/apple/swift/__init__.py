@@ -17,7 +17,7 @@ TYPES = frozenset(
     + ["string"]
 )
 _COMMON = ("EdgeortModel", "EdgeortPicture", "EdgeortTensor")
-_ENGINES = {"cpu": "PlanEngine", "coreml": "CoreMLEngine"}
+_ENGINES = {"cpu": ("PlanEngine",), "coreml": ("CoreMLEngine", "CoreMLPicture")}
 _OLDEST = "15.0"  # of the targets in targets.py
 
 _PACKAGE = """\
@@ -113,7 +113,7 @@ def _version(text: str) -> tuple[int, ...]:
 
 def sources(model: Model) -> dict[str, str]:
     """The files of the module that stand here, by name, with what they import called as it is in the package."""
-    names = (f"{name}.swift" for name in (*_COMMON, _ENGINES[model.bundle.manifest.provider]))
+    names = (f"{name}.swift" for name in (*_COMMON, *_ENGINES[model.bundle.manifest.provider]))
     texts = {name: Path(__file__).with_name(name).read_text(encoding="utf-8") for name in names}
     return {name: text.replace("import CEdgeort\n", f"import {model.c_module}\n") for name, text in texts.items()}
 
@@ -149,9 +149,13 @@ def models_file(model: Model) -> str:
 def _features(features: Sequence[dict[str, Any]]) -> str:
     lines = []
     for one in features:
-        dims = ", ".join(str(dim) if isinstance(dim, int) else "-1" for dim in one["shape"] or [1])
-        value = f"EdgeortValue(name: {literal(one['name'])}, type: .{one['dtype']}, shape: [{dims}])"
-        lines.append(f"CoreMLFeature(value: {value}, feature: {literal(one['feature'])})")
+        dtype, shape, picture = one["dtype"], one["shape"] or [1], ""
+        if dtype == "image":  # given as pictures are to models that take them: red, green, blue, alpha
+            _, channels, height, width = shape
+            dtype, shape, picture = "uint8", [height, width, 4], f", picture: .{'gray' if channels == 1 else 'color'}"
+        dims = ", ".join(str(dim) if isinstance(dim, int) else "-1" for dim in shape)
+        value = f"EdgeortValue(name: {literal(one['name'])}, type: .{dtype}, shape: [{dims}])"
+        lines.append(f"CoreMLFeature(value: {value}, feature: {literal(one['feature'])}{picture})")
     return "[\n          " + ",\n          ".join(lines) + "\n        ]"
 
 
