@@ -64,11 +64,15 @@ class Cpu(Provider):
             _check_numbers((*inputs, *outputs))
         with request.stages.stage("compile"):
             levels = _levels(request, target, plan)
-            files = _modules(target, plan, levels) if target.is_wasm else _programs(target, plan, levels, request)
+            raw = plan.to_bytes()
+            if target.is_wasm:
+                files = _modules(target, plan, levels, len(raw))
+            else:
+                files = _programs(target, plan, levels, request)
         return Made(
             NAME,
             target.triple,
-            {PLAN: plan.to_bytes(), **files},
+            {PLAN: raw, **files},
             PLAN,
             f"lib/{target.library}",
             f"bin/{target.exe}" if target.exe else "",
@@ -164,14 +168,16 @@ def _programs(
     }
 
 
-def _modules(target: toolchain.Target, plan: PlanBuilder, levels: tuple[str, ...]) -> dict[str, bytes | Path]:
+def _modules(
+    target: toolchain.Target, plan: PlanBuilder, levels: tuple[str, ...], plan_bytes: int
+) -> dict[str, bytes | Path]:
     """A module for each level, of which a page takes one, and one program with all, for engines that have them all."""
     files: dict[str, bytes | Path] = {f"bin/{target.exe}": toolchain.harness(target, plan.ops, levels)}
     stem, dot, kind = target.library.partition(".")
     for level in levels:
         name = f"{stem}{level.removeprefix(levels[0])}{dot}{kind}"
         files[f"lib/{name}"] = toolchain.library(target, plan.ops, (level,))
-    files["lib/edgeort.js"] = javascript.joined()
+    files["lib/edgeort.js"] = javascript.joined(plan_bytes)
     files["lib/edgeort.d.ts"] = javascript.FOLDER / "edgeort.d.ts"
     return files
 

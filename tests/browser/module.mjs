@@ -1,6 +1,7 @@
 // The module of a bundle as a program uses it, in Node: node module.mjs BUNDLE PICTURES_BUNDLE PRODUCTS_BUNDLE
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
@@ -112,6 +113,25 @@ test("a length that is not the plan's is only a guess", async () => {
   assert.throws(() => model.run({ image: { data: new Float32Array(64), shape: [64] } }), /rank 4, not 1/);
 });
 
+test("the size that is built in is only a guess", async () => {
+  const { y } = (await Model.open(products)).run({ x: deepX });
+  const root = await mkdtemp(`${tmpdir()}/edgeort-`);
+  try {
+    for (const bytes of [64, deep.length, 2 ** 25, 2 ** 32]) { // for the last there is no room
+      const folder = pathToFileURL(`${root}/${bytes}/`), module = new URL("lib/edgeort.js", folder);
+      await cp(products, folder, { recursive: true });
+      const text = await readFile(module, "utf8"), line = `const PLAN_BYTES = ${deep.length};`;
+      assert.ok(text.includes(line));
+      await writeFile(module, text.replace(line, `const PLAN_BYTES = ${bytes};`));
+      const model = await (await import(module)).Model.open(folder);
+      assert.deepEqual(model.run({ x: deepX }).y, y);
+      assert.equal(model.stats.memoryBytes > 2 ** 25, bytes === 2 ** 25, "room for it is made before it comes");
+    }
+  } finally {
+    await rm(root, { recursive: true });
+  }
+});
+
 // A response whose bytes come when they are asked for: arrive(n) lets the next n come, all without a number.
 function slow(bytes, type = "bytes") {
   let controller, at = 0, isCancelled = false;
@@ -127,6 +147,29 @@ function slow(bytes, type = "bytes") {
   };
   return { response: new Response(body), arrive, end, fail: (error) => controller.error(error), isCancelled: () => isCancelled };
 }
+
+test("memory that is touched until the code is there keeps what has come", { timeout: 60000 }, async () => {
+  const address = "http://edgeort.test/", text = await readFile(new URL("lib/edgeort.js", products), "utf8");
+  const module = text.replaceAll("import.meta.url", `"${address}lib/edgeort.js"`).replace(/(PLAN_BYTES =) \d+/, `$1 ${2 ** 23}`);
+  const { Model: Fetching } = await import(`data:text/javascript,${encodeURIComponent(module)}`);
+  const { response, arrive, end } = slow(deep), genuine = globalThis.fetch;
+  let give;
+  const code = new Promise((good) => (give = good));
+  globalThis.fetch = async (url) => (String(url) === `${address}model.plan` ? response : code);
+  try {
+    await arrive(200000);
+    const opening = Fetching.open(address, { streaming: true });
+    for (let i = 0; i < 5; ++i) await arrive(20000);
+    give(new Response(await readFile(new URL(`lib/edgeort${hasRelaxedSimd() ? "_relaxed" : ""}.wasm`, products))));
+    const model = await opening, running = model.runStreaming({ x: deepX });
+    await arrive();
+    end();
+    const { y } = (await Model.open(products)).run({ x: deepX });
+    assert.deepEqual((await running).y, y);
+  } finally {
+    globalThis.fetch = genuine;
+  }
+});
 
 test("a model is opened and run while its weights come", async () => {
   for (const type of ["bytes", undefined]) {

@@ -10,7 +10,7 @@
 import { EdgeortError } from "./errors.js";
 import { DTYPES, given, isPicture, pixelsOf } from "./feeds.js";
 import { Engine, Memory } from "./engine.js";
-import { chunksOf, codeOf, guessOf, hasRelaxedSimd, planOf, soon, sourcesOf, turn } from "./sources.js";
+import { chunksOf, codeOf, expectedOf, guessOf, hasRelaxedSimd, planOf, soon, sourcesOf, spareTurn, turn } from "./sources.js";
 
 export { EdgeortError, hasRelaxedSimd };
 
@@ -33,7 +33,7 @@ export class Model {
   #inputs;
   #outputs;
   #options; // of Model.open
-  #memory;
+  #memory = new Memory();
   #total = 0; // bytes that the plan says it has
   #needed = 1; // how many there have to be until it can be opened
   #loaded; // a promise
@@ -54,6 +54,7 @@ export class Model {
     const opened = new Promise((good) => (model.#opened = good));
     const coming = codeOf(wasm); // asked for first: it is small, and nothing begins without it
     const origin = planOf(plan).then((found) => model.#prepare(found));
+    model.#touch(plan).catch(() => {}); // what is wrong is told when the plan comes
     const started = Promise.all([coming, origin]).then(([code]) => model.#start(code));
     model.#loaded = origin.then((found) => model.#receive(found, started));
     model.#loaded.catch((error) => model.#fail(error));
@@ -142,8 +143,17 @@ export class Model {
   }
 
   #prepare(origin) {
-    this.#memory = new Memory(guessOf(origin));
+    this.#memory.reserve(guessOf(origin));
     return origin;
+  }
+
+  // While code and plan come there is nothing to do, and later that memory is fresh takes longer than the copy into it.
+  async #touch(plan) {
+    const expected = expectedOf(plan);
+    if (!expected) return;
+    this.#memory.reserve(expected);
+    do await spareTurn();
+    while (!this.#engine && !this.#closed && this.#memory.touch());
   }
 
   #fail(error) {

@@ -4,6 +4,7 @@ import { EdgeortError } from "./errors.js";
 const ABI = 2;
 const ALIGNMENT = 64;
 const PAGE = 1 << 16;
+const SYSTEM_PAGE = 1 << 12, TOUCHED_AT_ONCE = 64 * SYSTEM_PAGE;
 const OWN_PAGES = 64; // of the code: --initial-memory in edgeort/targets.py
 
 /**
@@ -12,16 +13,14 @@ const OWN_PAGES = 64; // of the code: --initial-memory in edgeort/targets.py
  */
 export class Memory {
   #memory;
-  #room;
+  #room = 0;
+  #touched = 0;
   scratch = OWN_PAGES * PAGE;
   at = (OWN_PAGES + 1) * PAGE;
   size = 0; // of the plan, as far as it came
 
-  constructor(room) {
-    this.#room = PAGE * Math.ceil(room / PAGE);
-    this.#allocating(room, () => {
-      this.#memory = new WebAssembly.Memory({ initial: (this.at + this.#room) / PAGE });
-    });
+  constructor() {
+    this.#allocating(this.at, () => (this.#memory = new WebAssembly.Memory({ initial: this.at / PAGE })));
   }
 
   get imports() {
@@ -38,6 +37,15 @@ export class Memory {
     if (more <= 0) return;
     this.#allocating(bytes, () => this.#memory.grow(more));
     this.#room += more * PAGE;
+  }
+
+  /** Has the system give some more of the room for a plan, before bytes come to it. Whether more is left. */
+  touch() {
+    const from = Math.max(this.#touched, this.size), to = Math.min(this.#room, from + TOUCHED_AT_ONCE);
+    const bytes = new Uint8Array(this.#memory.buffer);
+    for (let at = from; at < to; at += SYSTEM_PAGE) bytes[this.at + at] = 0;
+    this.#touched = to;
+    return to < this.#room;
   }
 
   append(value) {

@@ -2,6 +2,7 @@
 import { EdgeortError } from "./errors.js";
 
 const FIRST_GUESS = 1 << 20, CHUNK = 1 << 20;
+const PLAN_BYTES = 0; // of the plan that this file was built with: edgeort/javascript.py writes it here
 
 // (func (result v128) (i8x16.relaxed_swizzle (i8x16.splat (i32.const 1)) (i8x16.splat (i32.const 2)))): an engine takes this module
 // if it has relaxed SIMD.
@@ -83,6 +84,12 @@ export function sourcesOf(source) {
   return { plan: new URL("model.plan", folder), wasm: new URL(`lib/${codeName()}`, folder) };
 }
 
+/** How many bytes that will be, where it is known before they come; else 0. */
+export function expectedOf(source) {
+  if (typeof source !== "string" && !(source instanceof URL)) return 0;
+  return new URL("lib/edgeort.js", addressOf(source)).href === import.meta.url ? PLAN_BYTES : 0;
+}
+
 // The bytes of a plan as they come: { next, cancel }. Into one large buffer where the engine can, whose bytes hold until the next
 // call.
 export function chunksOf(origin) {
@@ -132,3 +139,6 @@ export function turn() {
     turns.channel.port2.postMessage(0);
   });
 }
+
+/** A turn that nothing else needs, where the engine tells turns apart. */
+export const spareTurn = () => globalThis.scheduler?.postTask?.(() => {}, { priority: "background" }) ?? turn();
