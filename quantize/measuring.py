@@ -2,7 +2,11 @@
 
 SQNR = 10 log10(sum r^2 / sum (r - q)^2)                   over all outputs of all samples, in dB
 agreement = share of rows whose largest entry is the same
-KL = mean over rows of sum softmax(r) log(softmax(r) / softmax(q)), nats
+KL = mean over rows of sum softmax(r) log(softmax(r) / softmax(q)), nats; without softmax where rows are probabilities
+
+Probabilities are nearly 0 or 1 in most rows, so that their noise is that of the few rows whose answer flips, and says
+next to nothing on few samples. Layers are compared by their logarithms, centred in each row: what the softmax reads,
+but for a constant.
 
 An output that is joined of unlike parts (parts.py) counts as that many outputs.
 """
@@ -21,10 +25,17 @@ from edgeort.quantize.parallel import ordered_map
 from edgeort.quantize.parts import Part, unlike
 from edgeort.quantize.samples import Sample
 
+_LEAST = 1e-30  # of a probability, in its logarithm
+_INTERNAL = ("numbers", "likely", "log_signal", "log_noise")  # sums that nobody reads but this module
+_ONE = 1e-3  # how near the sum of a row of probabilities is to 1
+
 
 @dataclass
 class Difference:
-    """Sums over the rows of one output; a row is what its last axis holds."""
+    """Sums over the rows of one output; a row is what its last axis holds.
+
+    `log_signal` and `log_noise` are those of the centred logarithms, of `likely` rows, which are probabilities.
+    """
 
     output: str
     signal: float = 0.0
@@ -33,6 +44,9 @@ class Difference:
     same: int = 0
     divergence: float = 0.0
     numbers: int = 0
+    likely: int = 0
+    log_signal: float = 0.0
+    log_noise: float = 0.0
 
     def add(self, reference: np.ndarray, found: np.ndarray) -> None:
         """Compares an output of a sample."""
@@ -44,6 +58,12 @@ class Difference:
         self.rows += len(r)
         self.numbers += r.size
         self.same += int((r.argmax(axis=1) == q.argmax(axis=1)).sum()) if r.shape[1] else 0
+        if _are_probabilities(r):
+            r, q = (np.log(np.maximum(array, _LEAST)) for array in (r, q))
+            centred = [array - array.mean(axis=1, keepdims=True) for array in (r, q)]
+            self.likely += len(r)
+            self.log_signal += float((centred[0] ** 2).sum())
+            self.log_noise += float(((centred[0] - centred[1]) ** 2).sum())
         log_r, log_q = _log_softmax(r), _log_softmax(q)
         self.divergence += float((np.exp(log_r) * (log_r - log_q)).sum())
 
@@ -58,6 +78,12 @@ class Difference:
         return 10 * math.log10(max(self.signal, 1e-300) / self.noise) if self.noise else math.inf
 
     @property
+    def relative_noise(self) -> float:
+        """Of the signal, to compare settings by: that of the logarithms where all rows are probabilities."""
+        pair = (self.log_noise, self.log_signal) if self.likely == self.rows else (self.noise, self.signal)
+        return pair[0] / pair[1] if pair[1] else 0.0
+
+    @property
     def agreement(self) -> float:
         """0..1."""
         return self.same / max(self.rows, 1)
@@ -69,7 +95,7 @@ class Difference:
 
     def to_dict(self) -> dict[str, object]:
         """As JSON takes it."""
-        sums = {key: value for key, value in asdict(self).items() if key != "numbers"}
+        sums = {key: value for key, value in asdict(self).items() if key not in _INTERNAL}
         return {**sums, "sqnr_db": self.sqnr_db, "agreement": self.agreement, "kl": self.kl}
 
 
@@ -134,3 +160,10 @@ def _log_softmax(x: np.ndarray) -> np.ndarray:
         return x
     shifted = x - x.max(axis=1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
+
+
+def _are_probabilities(rows: np.ndarray) -> bool:
+    """Whether each row [n] of several numbers is a distribution."""
+    if rows.shape[1] < 2 or not rows.size or rows.min() < 0:
+        return False
+    return bool((np.abs(rows.sum(axis=1) - 1) < _ONE).all())

@@ -205,7 +205,7 @@ def _noise_of(attempts: Attempts, others: Collection[str], layer: str, way: Way)
 def _alone(attempts: Attempts, others: Collection[str], forms: Mapping[str, Form]) -> tuple[float, float]:
     """The noise, relative to the signal, with all `others` in float; the same as an SQNR in dB."""
     differences = attempts.roughly(others, forms)
-    noise = max((d.noise / d.signal if d.signal else 0.0) for d in differences)
+    noise = max(d.relative_noise for d in differences)
     return noise, min(d.sqnr_db for d in differences)
 
 

@@ -17,6 +17,7 @@ from edgeort.errors import BudgetError, InputError
 from edgeort.model import clean, load
 from edgeort.pipeline import Accuracy
 from edgeort.pipeline.accuracy import open_sets
+from edgeort.quantize import Options, Steps, quantize
 from edgeort.recipes.picture_steps import parse
 from edgeort.validate import Limits, validate
 from tests.models import HOST
@@ -135,6 +136,16 @@ def test_int8_within_a_budget(path: Path, tmp_path: Path):
     assert "--data" in str(caught.value.hint)
     assert told is not None and (told["precision"], told["samples"]) == ("int8", 12)
     assert promoted[0].layer in told["stay_float"] and told["budget"]["min_sqnr_db"] == limits.min_sqnr_db
+
+
+def test_a_model_with_scales_for_channels_is_built(path: Path, tmp_path: Path):
+    """`edgeort quantize --for edgeort` writes one, and ONNX Runtime is the reference for it, too."""
+    steps = Steps(gptq=False, bias_correction=False, compensation=False, equalisation=False)
+    quantize(path, tmp_path / "q.onnx", samples(12), Options(steps=steps, runtime="edgeort"))
+    built = edgeort.build(tmp_path / "q.onnx", HOST, tmp_path / "b", accuracy=Accuracy(data=samples(4)))
+    assert built.precisions["int8"] >= 6
+    assert built.evaluation is not None and built.evaluation.samples == 4
+    assert next(figure.value for figure in built.evaluation.figures if figure.name == "sqnr_db") > 20
 
 
 def test_the_same_build_gives_the_same_bytes(path: Path, tmp_path: Path):

@@ -7,9 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import onnx
+import pytest
 
+from edgeort.quantize import Options, Steps, quantize
+from edgeort.validate import reference_outputs
 from tests.models import mlp
+from tests.quantize.models import mobile, samples, save
 
 CODE = """if True:
     import sys, numpy
@@ -27,3 +32,15 @@ def test_its_telemetry_leaves_no_trace(tmp_path: Path):
     done = subprocess.run([sys.executable, "-c", CODE, tmp_path / "m.onnx"], env=env, capture_output=True, text=True)
     assert done.stdout == "(2, 5)\n", done.stderr
     assert not list(home.rglob("*"))
+
+
+@pytest.mark.parametrize("as_bytes", [False, True], ids=["file", "bytes"])
+def test_scales_for_channels_are_not_fused(tmp_path: Path, as_bytes: bool):
+    """What `edgeort quantize --for edgeort` writes: ONNX Runtime fuses it, and then cannot run it."""
+    model, made, (sample, *_) = save(tmp_path / "m.onnx", mobile()), tmp_path / "q.onnx", samples(8)
+    steps = Steps(gptq=False, bias_correction=False, compensation=False, equalisation=False)
+    quantize(model, made, samples(8), Options(steps=steps, runtime="edgeort"))
+    assert any(axis.name == "axis" for node in onnx.load(made).graph.node if node.op_type == "QuantizeLinear"
+               for axis in node.attribute)  # fmt: skip
+    (wanted,), (found,) = (reference_outputs(one, sample) for one in (model, made.read_bytes() if as_bytes else made))
+    np.testing.assert_allclose(found, wanted, atol=0.2 * np.abs(wanted).max())
