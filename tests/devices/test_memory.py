@@ -54,7 +54,15 @@ def two_activations() -> onnx.ModelProto:
     return parse("g (float[32,64] x) => (float[32,32] y) { e = Exp (x) t = Transpose (e) y = MatMul (x, t) }")
 
 
+def bottlenecks() -> onnx.ModelProto:
+    """Products of 256 columns in pairs, with one of 32 between the pairs."""
+    text = """g (float[64,32] x) => (float[64,8] y) { a = MatMul (x, w1) ra = Relu (a) b = MatMul (ra, w2) rb = Relu (b)
+        s = MatMul (rb, w3) c = MatMul (s, w1) rc = Relu (c) d = MatMul (rc, w2) rd = Relu (d) y = MatMul (rd, w4) }"""
+    return parse(text, {"w1": weights(32, 256), "w2": weights(256, 256), "w3": weights(256, 32), "w4": weights(256, 8)})
+
+
 MODELS = {
+    "bottlenecks": bottlenecks,
     "two activations": two_activations,
     "products": mlp,
     "convolutions": convolutions,
@@ -115,6 +123,12 @@ def test_a_concat_in_place_is_one_block(program: Path, plans: dict[str, PlanBuil
     blocks = measured(program, plans["convolutions"], tmp_path, "--profile")["memory"]
     shared = [block for block in blocks if block["tensors"] > 1]
     assert shared and max(block["bytes"] for block in shared) >= 24 * 128 * 128 * 4
+
+
+def test_a_block_takes_the_place_that_was_used_last(program: Path, plans: dict[str, PlanBuilder], tmp_path: Path):
+    blocks = measured(program, plans["bottlenecks"], tmp_path, "--profile", "--threads", 1)["memory"]
+    wide = [block["offset"] for block in blocks if block["kind"] == "tensor" and block["bytes"] == 64 * 256 * 4]
+    assert len(wide) == 4 and wide[0] == wide[3] != wide[1] == wide[2]
 
 
 def test_only_a_profile_tells_of_memory(program: Path, plans: dict[str, PlanBuilder], tmp_path: Path):
