@@ -178,3 +178,20 @@ def test_quantised_operators(tmp_path: Path) -> None:
     check("QLinearLeakyRelu", [a], one, folder=tmp_path, alpha=0.1)
     joined = {**_parameters(0, 0.05, 90), **_parameters(3, 0.02, 120), **_parameters(6, 0.03, 7)}
     check("QLinearConcat", [None, None, a, None, None, b], joined, folder=tmp_path, axis=1)
+
+
+@pytest.mark.parametrize("columns", [False, True])
+@pytest.mark.parametrize("turned", [False, True])
+def test_qgemm(tmp_path: Path, caplog: pytest.LogCaptureFixture, columns: bool, turned: bool) -> None:
+    a, alpha = _bytes(5, 8), 1.0 if columns else 0.5
+    draw = np.random.default_rng(3)
+    weight = draw.integers(-127, 127, (4, 8) if turned else (8, 4)).astype(np.int8)
+    shape = (4,) if columns else ()
+    of_weight = {4: draw.uniform(0.01, 0.02, shape).astype(np.float32), 5: np.zeros(shape, np.int8)}
+    bias = {6: draw.integers(-900, 900, 4).astype(np.int32)}
+    known = {**_parameters(1, 0.02, 120), 3: weight, **of_weight, **bias}
+    check("QGemm", [a], {**known, **_parameters(7, 0.05, 100)}, folder=tmp_path, transB=int(turned), alpha=alpha)
+    check("QGemm", [a], known, folder=tmp_path, transB=int(turned), alpha=alpha)
+    del known[6]
+    check("QGemm", [a], {**known, **_parameters(7, 0.05, 100)}, folder=tmp_path, transB=int(turned))
+    assert not caplog.records

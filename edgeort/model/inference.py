@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 import onnx
 import onnx_ir as ir
 
+from edgeort.model.logs import at_level
 from edgeort.model.tensors import RANK_LIMIT
 
 log = logging.getLogger(__name__)
@@ -147,7 +148,7 @@ def without_weights(model: ir.Model, *, small_only: bool = False) -> onnx.ModelP
     inference writes out the elements of every vector that it follows, of however many millions (onnx 1.23).
     """
     if not small_only and not any(map(_is_hidden, model.graph.initializers.values())) and not _has_trees(model):
-        return ir.to_proto(model)
+        return _proto(model)
     light = model.clone()
     graph = light.graph
     for name, value in list(graph.initializers.items()):
@@ -163,7 +164,12 @@ def without_weights(model: ir.Model, *, small_only: bool = False) -> onnx.ModelP
                 node.domain = _OPAQUE
                 light.opset_imports[_OPAQUE] = 1
     _type_tree_inputs(light)
-    return ir.to_proto(light)
+    return _proto(light)
+
+
+def _proto(model: ir.Model) -> onnx.ModelProto:
+    with at_level("onnx_ir", logging.ERROR):  # it warns of each value of unknown type
+        return ir.to_proto(model)
 
 
 def _type_tree_inputs(light: ir.Model) -> None:
