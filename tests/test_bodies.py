@@ -195,3 +195,14 @@ def test_qgemm(tmp_path: Path, caplog: pytest.LogCaptureFixture, columns: bool, 
     del known[6]
     check("QGemm", [a], {**known, **_parameters(7, 0.05, 100)}, folder=tmp_path, transB=int(turned))
     assert not caplog.records
+
+
+@pytest.mark.parametrize("turned", [(0, 0), (1, 0), (0, 1)])
+def test_gemm_of_float64(tmp_path: Path, turned: tuple[int, int]) -> None:
+    draw = np.random.default_rng(5)
+    a = draw.standard_normal((7, 3) if turned[0] else (3, 7))
+    weights = {1: draw.standard_normal((5, 7) if turned[1] else (7, 5)), 2: draw.standard_normal(5)}
+    more: dict[str, Any] = {"folder": tmp_path, "domain": "", "transA": turned[0], "transB": turned[1]}
+    check("Gemm", [a], weights, **more)
+    check("Gemm", [a], weights, **more, alpha=0.5, beta=2.0)
+    check("Gemm", [a], {1: weights[1]}, **more, tolerance=1e-13)

@@ -35,6 +35,12 @@ def test_lowering_and_the_report_refuse_the_same_nodes(text: str, words: str) ->
     assert "edgeort inspect MODEL --device NAME" in str(caught.value.hint)
 
 
+def test_products_of_other_types_are_told_how_they_could_run() -> None:
+    with pytest.raises(UnsupportedError, match="only float32 convolutions have a kernel") as caught:
+        lower(prepared("g (double[1,3,4,4] x, double[2,3,3,3] w) => (double[1,2,2,2] y) { y = Conv(x, w) }"))
+    assert "compute it in float32" in str(caught.value.hint)
+
+
 def test_half_precision_and_float32_are_not_refused() -> None:
     for dtype in ("float", "float16"):
         assert unsupported_nodes(prepared(f"g ({dtype}[2] x) => ({dtype}[2] y) {{ y = Sin(x) }}")) == []
