@@ -206,3 +206,9 @@ def test_gemm_of_float64(tmp_path: Path, turned: tuple[int, int]) -> None:
     check("Gemm", [a], weights, **more)
     check("Gemm", [a], weights, **more, alpha=0.5, beta=2.0)
     check("Gemm", [a], {1: weights[1]}, **more, tolerance=1e-13)
+
+
+@pytest.mark.parametrize("op", ["Sigmoid", "Tanh"])
+def test_activations_of_float64(tmp_path: Path, op: str) -> None:
+    x = np.concatenate([np.linspace(-30, 30, 601), [0.0, 1e-9, -1e-9, 800.0, -800.0, np.inf, -np.inf, np.nan]])
+    check(op, [x], tolerance=1e-15, domain="", folder=tmp_path)

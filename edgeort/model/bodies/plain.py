@@ -65,6 +65,23 @@ def _times(b: Body, value: str, factor: float) -> str:
     return value if factor == 1.0 else b.op("Mul", value, b.number(factor))
 
 
+def sigmoid64(b: Body) -> list[str]:
+    """float64: 1 / (1 + exp(-x))."""
+    if b.dtype(0) != ir.DataType.DOUBLE:
+        raise Unknown
+    one = b.number(1.0)
+    return [b.op("Div", one, b.op("Add", one, b.op("Exp", b.op("Neg", b.input(0)))))]
+
+
+def tanh64(b: Body) -> list[str]:
+    """float64: (1 - e) / (1 + e) with e = exp(-2 |x|), and the sign of x; its error is absolute, of some 1e-16."""
+    if b.dtype(0) != ir.DataType.DOUBLE:
+        raise Unknown
+    one, x = b.number(1.0), b.input(0)
+    e = b.op("Exp", b.op("Mul", b.op("Abs", x), b.number(-2.0)))
+    return [b.op("Mul", b.op("Sign", x), b.op("Div", b.op("Sub", one, e), b.op("Add", one, e)))]
+
+
 def random_normal(b: Body) -> list[str]:
     """Of two uniform numbers (Box and Muller 1958)."""
     seed = float(b.attribute("seed", 0.0))
@@ -126,6 +143,8 @@ BODIES = {
     ("", "TensorScatter"): tensor_scatter,
     ("", "MatMul"): matmul64,
     ("", "Gemm"): gemm64,
+    ("", "Sigmoid"): sigmoid64,
+    ("", "Tanh"): tanh64,
     ("", "RandomNormal"): random_normal,
     ("", "RandomNormalLike"): random_normal,
     ("ai.onnx.ml", "ArrayFeatureExtractor"): array_feature_extractor,
