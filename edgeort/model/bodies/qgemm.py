@@ -16,7 +16,7 @@ def qgemm(b: Body) -> list[str]:
     turned = bool(b.attribute("transB", 0))
     alpha = float(b.attribute("alpha", 1.0))
     scale_a, scale_b = b.input(_A + 1), b.input(_B + 1)
-    if not (scale_a and scale_b):
+    if not (b.has(_A) and scale_a and b.has(_B) and scale_b):
         raise Unknown
     columns = b.rank(_B + 1) == 1 and b.dim(_B + 1, 0) > 1  # each has its scale
     if columns and b.opset < 13:
