@@ -35,6 +35,8 @@ def load(name_or_path: str | os.PathLike[str]) -> Profile:
         return _load_file(Path(text), str(text))
     if text == "host":
         return parse(host.detect(), name="host", file="host (detected)")
+    if text.endswith(".onnx"):
+        raise ProfileError(f"{text} is a model, not a device", hint=f"edgeort build {text} --device raspberrypi4")
     if text not in names():
         near = _nearest(text.lower())
         nearest = f"; nearest: {', '.join(near)}" if near else ""

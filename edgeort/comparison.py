@@ -23,7 +23,8 @@ class Comparison:
     `max_difference` is max |a - b| / (max b - min b), of integers the share that differs. `reference_spread` is the
     same between two answers of the reference where those were asked for: that much could be its own error.
     `problem` says what is wrong when the two cannot be compared, or differ too much. `sqnr_db`, of quantised models, is
-    10 log10(sum b^2 / sum (a - b)^2), `reference_sqnr_db` that of the reference's two answers.
+    10 log10(sum b^2 / sum (a - b)^2), `reference_sqnr_db` that of the reference's two answers. `lost` of its `size`
+    elements are NaN or infinite, in the reference, too: nothing was compared there.
     """
 
     output: str
@@ -32,6 +33,15 @@ class Comparison:
     reference_spread: float = 0.0
     sqnr_db: float | None = None
     reference_sqnr_db: float | None = None
+    lost: int = 0
+    size: int = 0
+
+    @property
+    def gap(self) -> str:
+        """What could not be compared, as the end of a sentence; "" where that is nothing."""
+        if not self.lost:
+            return ""
+        return f"; {self.lost:,} of the {self.size:,} numbers of {self.output!r} are NaN or infinite in both"
 
 
 def compare(
@@ -63,9 +73,10 @@ def compare(
         return Comparison(name, float("inf"), "NaN or infinity does not stand where the reference has it")
     difference = _relative(ours[finite], want[finite])
     spread = 0.0 if other is None else _relative(other[finite], want[finite])
-    if difference <= limit + spread:
-        return Comparison(name, difference, None, spread)
-    return Comparison(name, difference, f"it differs by {difference:.2g} of its range, more than {limit:.0e}", spread)
+    far = (
+        None if difference <= limit + spread else f"it differs by {difference:.2g} of its range, more than {limit:.0e}"
+    )
+    return Comparison(name, difference, far, spread, lost=int((~finite).sum()), size=want.size)
 
 
 def _judge_noise(

@@ -15,7 +15,7 @@ import onnx_ir as ir
 from threadpoolctl import threadpool_limits
 
 from edgeort.errors import BudgetError, InputError, ModelError
-from edgeort.model import write
+from edgeort.model import must_differ, write
 from edgeort.passes.edit import dims, opset
 from edgeort.progress import Progress
 from edgeort.quantize import blocks, calibration, channels, concats, dynamic, equalisation, half_floats, ranges_file
@@ -100,6 +100,7 @@ def quantize(
     if already_quantised(model):
         size = Path(model).stat().st_size
         return Result(str(model), str(output), True, "", 0, None, 0, 0, {}, 0, 0, {}, (), (), 0, (), size, size, 0.0)
+    must_differ(model, output, "quantised")
     prepared = prepare(model, shapes)
     if options.budget.is_set and all(value.dtype != ir.DataType.FLOAT for value in prepared.model.graph.outputs):
         raise InputError(

@@ -178,3 +178,37 @@ def test_quantised_operators(tmp_path: Path) -> None:
     check("QLinearLeakyRelu", [a], one, folder=tmp_path, alpha=0.1)
     joined = {**_parameters(0, 0.05, 90), **_parameters(3, 0.02, 120), **_parameters(6, 0.03, 7)}
     check("QLinearConcat", [None, None, a, None, None, b], joined, folder=tmp_path, axis=1)
+
+
+@pytest.mark.parametrize("columns", [False, True])
+@pytest.mark.parametrize("turned", [False, True])
+def test_qgemm(tmp_path: Path, caplog: pytest.LogCaptureFixture, columns: bool, turned: bool) -> None:
+    a, alpha = _bytes(5, 8), 1.0 if columns else 0.5
+    draw = np.random.default_rng(3)
+    weight = draw.integers(-127, 127, (4, 8) if turned else (8, 4)).astype(np.int8)
+    shape = (4,) if columns else ()
+    of_weight = {4: draw.uniform(0.01, 0.02, shape).astype(np.float32), 5: np.zeros(shape, np.int8)}
+    bias = {6: draw.integers(-900, 900, 4).astype(np.int32)}
+    known = {**_parameters(1, 0.02, 120), 3: weight, **of_weight, **bias}
+    check("QGemm", [a], {**known, **_parameters(7, 0.05, 100)}, folder=tmp_path, transB=int(turned), alpha=alpha)
+    check("QGemm", [a], known, folder=tmp_path, transB=int(turned), alpha=alpha)
+    del known[6]
+    check("QGemm", [a], {**known, **_parameters(7, 0.05, 100)}, folder=tmp_path, transB=int(turned))
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("turned", [(0, 0), (1, 0), (0, 1)])
+def test_gemm_of_float64(tmp_path: Path, turned: tuple[int, int]) -> None:
+    draw = np.random.default_rng(5)
+    a = draw.standard_normal((7, 3) if turned[0] else (3, 7))
+    weights = {1: draw.standard_normal((5, 7) if turned[1] else (7, 5)), 2: draw.standard_normal(5)}
+    more: dict[str, Any] = {"folder": tmp_path, "domain": "", "transA": turned[0], "transB": turned[1]}
+    check("Gemm", [a], weights, **more)
+    check("Gemm", [a], weights, **more, alpha=0.5, beta=2.0)
+    check("Gemm", [a], {1: weights[1]}, **more, tolerance=1e-13)
+
+
+@pytest.mark.parametrize("op", ["Sigmoid", "Tanh"])
+def test_activations_of_float64(tmp_path: Path, op: str) -> None:
+    x = np.concatenate([np.linspace(-30, 30, 601), [0.0, 1e-9, -1e-9, 800.0, -800.0, np.inf, -np.inf, np.nan]])
+    check(op, [x], tolerance=1e-15, domain="", folder=tmp_path)

@@ -50,6 +50,12 @@ def test_nan_and_infinity_must_stand_where_the_reference_has_them():
     assert compare("y", np.full(2, np.nan, np.float32), np.full(2, np.nan, np.float32)).problem is None
 
 
+def test_what_is_nan_in_both_is_told():
+    broken = np.array([1, np.nan, np.inf, 2], np.float32)
+    assert compare("y", broken, broken).gap == "; 2 of the 4 numbers of 'y' are NaN or infinite in both"
+    assert compare("y", broken[::3], broken[::3]).gap == ""
+
+
 def test_integers_must_be_equal():
     want = np.arange(4)
     assert compare("y", want.copy(), want).problem is None

@@ -50,7 +50,8 @@ def run(
 
 
 def _about(name: str, array: np.ndarray) -> dict[str, Any]:
-    about = {"name": name, "dtype": str(array.dtype), "shape": list(array.shape)}
+    dtype = "string" if array.dtype == object else str(array.dtype)
+    about = {"name": name, "dtype": dtype, "shape": list(array.shape)}
     return {**about, "values": array.tolist()} if array.size <= LISTED else about
 
 

@@ -115,7 +115,7 @@ def _check(comparisons: Sequence[Comparison]) -> str:
     said = f"within {worst.max_difference:.1e} of ONNX Runtime, relative to each output's range (limit 1e-04)"
     if worst.reference_spread:
         said += f"; two answers of ONNX Runtime's own are {worst.reference_spread:.1e} apart"
-    return said
+    return said + "".join(result.gap for result in comparisons)
 
 
 def _predicted(found: Prediction) -> str:

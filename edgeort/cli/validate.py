@@ -207,7 +207,7 @@ def _drop(drop_db: float | None) -> str:
 def _distance(found: Comparison) -> str:
     if found.sqnr_db is not None:
         return f"SQNR {found.sqnr_db:.1f} dB against ONNX Runtime on the same int8 model"
-    return f"within {found.max_difference:.1e} of ONNX Runtime, relative to its range"
+    return f"within {found.max_difference:.1e} of ONNX Runtime, relative to its range{found.gap}"
 
 
 def _golden_rows(golden: Validation | str, has_data: bool) -> list[tuple[str, str]]:

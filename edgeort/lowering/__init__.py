@@ -166,6 +166,8 @@ def _missing(ctx: Lowering, node: ir.Node) -> str | None:
         return None
     if key in _NOT_OURS:
         return _NOT_OURS[key]
+    if (NHWC, node.op_type) in ANCHORS | HANDLERS and any(v is not None and v.shape is None for v in node.inputs):
+        return "the rank of its input is not known: what makes that may not fit the shapes of the model's inputs"
     if not _is_elementwise(node):
         return "the runtime has no kernel for this operator"
     if half.computes(ctx, node):

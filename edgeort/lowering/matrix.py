@@ -22,6 +22,10 @@ from edgeort.passes.quantised import dequantized_constant
 from edgeort.passes.read_planes import reads_planes
 
 _AUTO_PAD = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
+_IN_FLOAT32 = (
+    "compute it in float32: module.float() before a PyTorch export, FloatTensorType for skl2onnx, "
+    "or a Cast before the node"
+)
 
 
 def padded_bias(bias: np.ndarray, n: int, multiple: int = layout.PANEL) -> np.ndarray:
@@ -55,7 +59,7 @@ def matmul(ctx: Lowering, node: ir.Node, group: Group) -> None:
     """MatMul; a constant 2-D right operand is packed."""
     a, b = node.inputs[:2]
     if not ctx.is_f32(a, b):
-        raise unsupported(node, "only float32 products have a kernel")
+        raise unsupported(node, "only float32 products have a kernel", _IN_FLOAT32)
     weight = ctx.constant(b)
     if weight is None or weight.ndim != 2:
         emit_product(ctx, node, group, ctx.value(a), ctx.value(b), -1, alpha=1.0)
@@ -74,7 +78,7 @@ def gemm(ctx: Lowering, node: ir.Node, group: Group) -> None:
     """Gemm: alpha and beta fold into constant operands; a bias that is not one value a column is added after."""
     a, b, c = (*node.inputs, None, None)[:3]
     if not ctx.is_f32(a, b, c):
-        raise unsupported(node, "only float32 products have a kernel")
+        raise unsupported(node, "only float32 products have a kernel", _IN_FLOAT32)
     alpha, beta = np.float32(number(node, "alpha", 1.0)), np.float32(number(node, "beta", 1.0))
     trans_b = integer(node, "transB", 0)
     weight, bias = ctx.constant(b), ctx.constant(c)
@@ -116,7 +120,7 @@ def conv(ctx: Lowering, node: ir.Node, group: Group) -> None:
     """edgeort.nhwc.Conv: depthwise (a channel a group), of a picture's planes, or a product over row pointers."""
     weight, bias = ctx.constant(node.inputs[1]), ctx.constant(node.inputs[2])
     if not ctx.is_f32(*node.inputs):
-        raise unsupported(node, "only float32 convolutions have a kernel")
+        raise unsupported(node, "only float32 convolutions have a kernel", _IN_FLOAT32)
     groups = integer(node, "group", 1)
     if weight is None or bias is None:
         channels, per_group, *rest = computed_weights.weight_shape(node)
@@ -168,7 +172,7 @@ def conv_transpose(ctx: Lowering, node: ir.Node, group: Group) -> None:
     """edgeort.nhwc.ConvTranspose: each output gathers the taps that reach it, in order."""
     weight, bias = ctx.constant(node.inputs[1]), ctx.constant(node.inputs[2])
     if not ctx.is_f32(*node.inputs):
-        raise unsupported(node, "only float32 convolutions have a kernel")
+        raise unsupported(node, "only float32 convolutions have a kernel", _IN_FLOAT32)
     groups = integer(node, "group", 1)
     channels_in, n, *kernel = computed_weights.weight_shape(node) if weight is None else weight.shape
     along_x = kernel[-1] if _one_tap_along_x(node, kernel[-1]) else 1

@@ -13,7 +13,7 @@ from edgeort.model.cleaning import clean
 from edgeort.model.inference import infer_shapes
 from edgeort.model.loading import load
 from edgeort.model.shapes import bounds, fix_shapes, free_dimensions, parse_shape, parse_shapes
-from edgeort.model.writing import write
+from edgeort.model.writing import must_differ, write
 
 __all__ = [
     "bounds",
@@ -22,6 +22,7 @@ __all__ = [
     "free_dimensions",
     "infer_shapes",
     "load",
+    "must_differ",
     "parse_shape",
     "parse_shapes",
     "write",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import onnx
@@ -16,6 +15,7 @@ from edgeort.model.bodies import add_bodies
 from edgeort.model.dynamic_products import is_known
 from edgeort.model.identities import eliminate_identities
 from edgeort.model.inference import infer_shapes
+from edgeort.model.logs import at_level
 from edgeort.model.sequences import resolve_sequences
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _name_nodes(model: ir.Model) -> ir.passes.PassResult:
 def _fold(model: ir.Model) -> ir.passes.PassResult:
     from onnxscript.optimizer import fold_constants_ir
 
-    with _at_level("onnxscript", logging.ERROR):  # it warns of each node that onnx cannot evaluate, which then stays
+    with at_level("onnxscript", logging.ERROR):  # it warns of each node that onnx cannot evaluate, which then stays
         return fold_constants_ir(
             model,
             onnx_shape_inference=True,
@@ -139,20 +139,8 @@ def _fold(model: ir.Model) -> ir.passes.PassResult:
 def _merge_initializers(model: ir.Model) -> ir.passes.PassResult:
     import onnx_ir.passes.common as common
 
-    with _at_level("onnx_ir", logging.ERROR):  # it warns of each that is an output of the graph
+    with at_level("onnx_ir", logging.ERROR):  # it warns of each that is an output of the graph
         return common.DeduplicateInitializersPass()(model)
-
-
-@contextmanager
-def _at_level(logger: str, level: int) -> Iterator[None]:
-    """A logger tells nothing below the level."""
-    found = logging.getLogger(logger)
-    before = found.level
-    found.setLevel(level)
-    try:
-        yield
-    finally:
-        found.setLevel(before)
 
 
 def _rules() -> list[RewriteRule]:

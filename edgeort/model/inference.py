@@ -9,6 +9,7 @@ from math import inf
 import onnx
 import onnx_ir as ir
 
+from edgeort.model.logs import at_level
 from edgeort.model.tensors import RANK_LIMIT
 
 log = logging.getLogger(__name__)
@@ -148,7 +149,7 @@ def without_weights(model: ir.Model, *, small_only: bool = False) -> onnx.ModelP
     inference writes out the elements of every vector that it follows, of however many millions (onnx 1.23).
     """
     if not small_only and not any(map(_is_hidden, model.graph.initializers.values())) and not any(_deadly(model)):
-        return ir.to_proto(model)
+        return _proto(model)
     light = model.clone()
     graph = light.graph
     for name, value in list(graph.initializers.items()):
@@ -164,7 +165,12 @@ def without_weights(model: ir.Model, *, small_only: bool = False) -> onnx.ModelP
                 node.domain = _OPAQUE
                 light.opset_imports[_OPAQUE] = 1
     _keep_alive(light)
-    return ir.to_proto(light)
+    return _proto(light)
+
+
+def _proto(model: ir.Model) -> onnx.ModelProto:
+    with at_level("onnx_ir", logging.ERROR):  # it warns of each value of unknown type
+        return ir.to_proto(model)
 
 
 def _keep_alive(light: ir.Model) -> None:

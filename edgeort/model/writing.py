@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from edgeort.errors import OutputError
+from edgeort.errors import InputError, OutputError
 
 
 def write(path: str | os.PathLike[str], made: bytes) -> None:
@@ -22,3 +22,16 @@ def write(path: str | os.PathLike[str], made: bytes) -> None:
             os.replace(whole, target)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}", hint="name another file with -o") from error
+
+
+def must_differ(model: str | os.PathLike[str], output: str | os.PathLike[str], word: str) -> None:
+    """Raises InputError where `output` would take the place of `model`; the hint is a name with `word` in it."""
+    try:
+        same = os.path.samefile(model, output)
+    except OSError:  # one of them is not there
+        return
+    if same:
+        place = Path(output)
+        raise InputError(
+            f"{output} is the model itself, which would be lost", hint=f"-o {place.with_stem(f'{place.stem}-{word}')}"
+        )

@@ -39,11 +39,7 @@ def _split(graph: ir.Graph, node: ir.Node) -> None:
     ]
     bias = operand(node, 8)
     if bias is not None:
-        scale = new_node(graph, "Mul", [b_scale, a_scale], stem=f"{bias.name}_scale")
-        scale.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
-        scale.outputs[0].shape = None if b_scale is None else b_scale.shape
-        graph.insert_before(node, scale)
-        operands.append(_restored(graph, node, bias, scale.outputs[0], None, 0))
+        operands.append(_restored(graph, node, bias, _product(graph, node, b_scale, a_scale), None, 0))
     product = new_node(
         graph, node.op_type.removeprefix("QLinear"), operands, node.attributes, stem=f"{node.name}_product"
     )
@@ -53,6 +49,18 @@ def _split(graph: ir.Graph, node: ir.Node) -> None:
     replace_node(
         graph, node, new_node(graph, "QuantizeLinear", [product.outputs[0], y_scale, y_zero], stem=f"{node.name}")
     )
+
+
+def _product(graph: ir.Graph, node: ir.Node, b_scale: ir.Value | None, a_scale: ir.Value | None) -> ir.Value:
+    """The scale of the bias; a constant where both are, as a layer runs in int8 only with a bias that is known."""
+    stem, b, a = f"{node.name}_bias_scale", constant(b_scale), constant(a_scale)
+    if a is not None and b is not None:
+        return add_constant(graph, b * a, stem)
+    scale = new_node(graph, "Mul", [b_scale, a_scale], stem=stem)
+    scale.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
+    scale.outputs[0].shape = None if b_scale is None else b_scale.shape
+    graph.insert_before(node, scale)
+    return scale.outputs[0]
 
 
 def _restored(

@@ -12,7 +12,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from edgeort.errors import InputError, ModelError
-from edgeort.model import write
+from edgeort.model import must_differ, write
 from edgeort.progress import Progress
 from edgeort.quantize.preparing import already_quantised, prepare
 from edgeort.quantize.pruning.channels import Tracker
@@ -92,6 +92,7 @@ def prune(
     Raises ModelError, InputError for options, data or labels, OutputError, BudgetError; then nothing is written.
     """
     start, options, tell = time.perf_counter(), options or Options(), progress or (lambda _: None)
+    must_differ(model, output, "pruned")
     _check(model, options)
     prepared = prepare(model, shapes)
     tracker = trace(prepared.model.graph)

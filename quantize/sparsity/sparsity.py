@@ -14,7 +14,7 @@ import onnx
 from threadpoolctl import threadpool_limits
 
 from edgeort.errors import InputError, ModelError
-from edgeort.model import write
+from edgeort.model import must_differ, write
 from edgeort.progress import Progress
 from edgeort.quantize.layers import Layer
 from edgeort.quantize.preparing import Prepared, already_quantised, prepare
@@ -93,6 +93,7 @@ def sparsify(
     Raises ModelError, InputError for options, data or labels, OutputError, BudgetError; then nothing is written.
     """
     start, options, tell = time.perf_counter(), options or Options(), progress or (lambda _: None)
+    must_differ(model, output, "sparse")
     _check(model, options, data)
     prepared = prepare(model, shapes)
     layers, left = _layers(prepared, model, options)

@@ -59,6 +59,11 @@ BAD_BUILDS: dict[str, tuple[Callable[[Path], Path], tuple[str, ...], str]] = {
     "no threads": (lambda place: written(place, mlp()), ("--threads", "0"), "equal to 1"),
     "unknown option": (lambda place: written(place, mlp()), ("--frob",), "--frob"),
     "unknown device": (lambda place: written(place, mlp()), ("--device", "raspberypi4"), "nearest: raspberrypi4"),
+    "a model as the device": (
+        lambda place: written(place, mlp()),
+        ("--device", "m.onnx"),
+        "m.onnx is a model, not a device",
+    ),
     "broken profile": (lambda place: written(place, mlp()), ("--device", "./none.toml"), "none.toml"),
     "no such place": (lambda place: written(place, mlp()), ("-o", "/proc/b"), "/proc/b"),
     "place in use": (lambda place: written(place, mlp()), ("-o", "/etc"), "is not a bundle"),

@@ -125,3 +125,22 @@ def test_bad_options(place: Path, monkeypatch: pytest.MonkeyPatch, options: list
     assert result.exit_code == 2
     assert words in result.stderr
     assert not Path("q.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "made"),
+    [
+        (["quantize", "--weights", "float16"], "m-quantised.onnx"),
+        (["prune", "--data", "x.npy", "--ratio", "0.3"], "m-pruned.onnx"),
+        (["prune", "--sparsity", "0.5"], "m-sparse.onnx"),
+    ],
+)
+def test_the_float_model_is_not_overwritten(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], made: str
+):
+    for name in ("m.onnx", "x.npy"):
+        (tmp_path / name).write_bytes((place / name).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    result = call(command[0], "m.onnx", "-o", "./m.onnx", *command[1:])
+    assert result.exit_code == 2 and "is the model itself" in result.stderr and f"hint: -o {made}" in result.stderr
+    assert Path("m.onnx").read_bytes() == (place / "m.onnx").read_bytes()

@@ -35,6 +35,19 @@ def test_lowering_and_the_report_refuse_the_same_nodes(text: str, words: str) ->
     assert "edgeort inspect MODEL --device NAME" in str(caught.value.hint)
 
 
+def test_a_convolution_of_an_unknown_rank_is_no_missing_kernel() -> None:
+    text = """g (float[48] x, int64[n] s, float[2,3,3,3] w) => (float[A,B,C,D] y)
+    { r = Reshape(x, s)  y = Conv(r, w) }"""
+    with pytest.raises(UnsupportedError, match="the rank of its input is not known"):
+        lower(prepared(text))
+
+
+def test_products_of_other_types_are_told_how_they_could_run() -> None:
+    with pytest.raises(UnsupportedError, match="only float32 convolutions have a kernel") as caught:
+        lower(prepared("g (double[1,3,4,4] x, double[2,3,3,3] w) => (double[1,2,2,2] y) { y = Conv(x, w) }"))
+    assert "compute it in float32" in str(caught.value.hint)
+
+
 def test_half_precision_and_float32_are_not_refused() -> None:
     for dtype in ("float", "float16"):
         assert unsupported_nodes(prepared(f"g ({dtype}[2] x) => ({dtype}[2] y) {{ y = Sin(x) }}")) == []

@@ -49,6 +49,39 @@ def matmul64(b: Body) -> list[str]:
     return [product if right > 1 else b.squeeze(product, -1)]
 
 
+def gemm64(b: Body) -> list[str]:
+    """float64: the product of two matrices, and what is added to it."""
+    if b.dtype(0) != ir.DataType.DOUBLE:
+        raise Unknown
+    operands = [
+        b.op("Transpose", b.input(index), perm=[1, 0]) if b.attribute(name, 0) else b.input(index)
+        for index, name in enumerate(("transA", "transB"))
+    ]
+    y = _times(b, b.op("MatMul", *operands), float(b.attribute("alpha", 1.0)))
+    return [b.op("Add", y, _times(b, b.input(2), float(b.attribute("beta", 1.0)))) if b.has(2) else y]
+
+
+def _times(b: Body, value: str, factor: float) -> str:
+    return value if factor == 1.0 else b.op("Mul", value, b.number(factor))
+
+
+def sigmoid64(b: Body) -> list[str]:
+    """float64: 1 / (1 + exp(-x))."""
+    if b.dtype(0) != ir.DataType.DOUBLE:
+        raise Unknown
+    one = b.number(1.0)
+    return [b.op("Div", one, b.op("Add", one, b.op("Exp", b.op("Neg", b.input(0)))))]
+
+
+def tanh64(b: Body) -> list[str]:
+    """float64: (1 - e) / (1 + e) with e = exp(-2 |x|), and the sign of x; its error is absolute, of some 1e-16."""
+    if b.dtype(0) != ir.DataType.DOUBLE:
+        raise Unknown
+    one, x = b.number(1.0), b.input(0)
+    e = b.op("Exp", b.op("Mul", b.op("Abs", x), b.number(-2.0)))
+    return [b.op("Mul", b.op("Sign", x), b.op("Div", b.op("Sub", one, e), b.op("Add", one, e)))]
+
+
 def random_normal(b: Body) -> list[str]:
     """Of two uniform numbers (Box and Muller 1958)."""
     seed = float(b.attribute("seed", 0.0))
@@ -109,6 +142,9 @@ BODIES = {
     ("", "Einsum"): einsum_of_diagonals,
     ("", "TensorScatter"): tensor_scatter,
     ("", "MatMul"): matmul64,
+    ("", "Gemm"): gemm64,
+    ("", "Sigmoid"): sigmoid64,
+    ("", "Tanh"): tanh64,
     ("", "RandomNormal"): random_normal,
     ("", "RandomNormalLike"): random_normal,
     ("ai.onnx.ml", "ArrayFeatureExtractor"): array_feature_extractor,
