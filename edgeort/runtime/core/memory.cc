@@ -7,6 +7,9 @@ namespace {
 // Nodes in which little is pushed out of cache.
 constexpr i32 kWarmNodes = 8;
 constexpr size_t kNone = ~size_t{0};
+// Places that are tried for a storage, and storages in an arena for which any is: more take longer to lay out than they gain.
+constexpr int kMostTried = 16;
+constexpr i32 kMostWarm = 2048;
 
 class Planner {
  public:
@@ -47,6 +50,7 @@ class Planner {
 
   i32 add(const Storage& storage) {
     storages_[n_] = storage;
+    in_arena_ += storage.place == Place::arena;
     return n_++;
   }
 
@@ -210,10 +214,12 @@ class Planner {
   // That of the storage that was given up last of those whose place `s` may take without a larger arena.
   bool warm_offset(i32 placed, const Storage& s, size_t* offset) const {
     i32 latest = s.first - kWarmNodes;
-    for (i32 k = 0; k < placed; ++k) {
+    int tried = 0;
+    for (i32 k = 0; k < placed && tried < kMostTried && latest < s.first - 1; ++k) {
       const Storage& other = storages_[order_[k]];
-      if (other.last >= s.first || other.last <= latest) continue;
-      if (other.offset + s.bytes > segment_.arena_bytes || free_offset(placed, s, other.offset) != other.offset) continue;
+      if (other.last >= s.first || other.last <= latest || other.offset + s.bytes > segment_.arena_bytes) continue;
+      ++tried;
+      if (free_offset(placed, s, other.offset) != other.offset) continue;
       latest = other.last;
       *offset = other.offset;
     }
@@ -224,7 +230,7 @@ class Planner {
     place_all(kNone);
     const size_t least = segment_.arena_bytes;
     const size_t large[] = {0, least / 8, least / 4, kNone};  // small ones split what larger ones need
-    for (int i = 0; i == 0 || segment_.arena_bytes > least; ++i) place_all(large[i]);
+    for (int i = 0; in_arena_ <= kMostWarm && (i == 0 || segment_.arena_bytes > least); ++i) place_all(large[i]);
     if (!too_large_) remember();
   }
 
@@ -253,7 +259,7 @@ class Planner {
   Storage* storages_ = nullptr;
   i32* order_ = nullptr;
   i32* scratch_ = nullptr;
-  i32 n_ = 0;
+  i32 n_ = 0, in_arena_ = 0;
   bool too_large_ = false;  // a size or offset overflowed
 };
 
