@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import inf
 
 import onnx
 import onnx_ir as ir
@@ -147,7 +148,7 @@ def without_weights(model: ir.Model, *, small_only: bool = False) -> onnx.ModelP
     With `small_only`, shape arithmetic on anything but short vectors is hidden behind operators without a definition:
     inference writes out the elements of every vector that it follows, of however many millions (onnx 1.23).
     """
-    if not small_only and not any(map(_is_hidden, model.graph.initializers.values())) and not _has_trees(model):
+    if not small_only and not any(map(_is_hidden, model.graph.initializers.values())) and not any(_deadly(model)):
         return _proto(model)
     light = model.clone()
     graph = light.graph
@@ -163,7 +164,7 @@ def without_weights(model: ir.Model, *, small_only: bool = False) -> onnx.ModelP
             if node.domain == "" and node.op_type in _PROPAGATING and not _is_small(node):
                 node.domain = _OPAQUE
                 light.opset_imports[_OPAQUE] = 1
-    _type_tree_inputs(light)
+    _keep_alive(light)
     return _proto(light)
 
 
@@ -172,30 +173,45 @@ def _proto(model: ir.Model) -> onnx.ModelProto:
         return ir.to_proto(model)
 
 
-def _type_tree_inputs(light: ir.Model) -> None:
-    """Gives each input of a TreeEnsemble the type that it must have: inference dies where it knows none (onnx 1.23).
+def _keep_alive(light: ir.Model) -> None:
+    """Inference dies at some operators where it does not know the type of their input (onnx 1.23).
 
-    Within functions types cannot be declared: there the operator is hidden.
+    Those whose input can have one type only get it; others are hidden, as are those within functions, where types
+    cannot be declared. The checker refuses those that have no input.
     """
-    for node in light.graph.all_nodes():
-        value = node.inputs[0] if _is_trees(node) and node.inputs else None
-        splits = node.attributes.get("nodes_splits")
-        if value is not None and value.type is None and splits is not None and splits.type == ir.AttributeType.TENSOR:
-            value.type = ir.TensorType(splits.as_tensor().dtype)
-    for function in light.functions.values():
-        for node in function.all_nodes():
-            if _is_trees(node):
-                node.domain = _OPAQUE
-                light.opset_imports[_OPAQUE] = function.opset_imports[_OPAQUE] = 1
+    for holder, node in _deadly(light):
+        value = next(iter(node.inputs), None)
+        if holder is light.graph:
+            type_of = _DEADLY[node.domain, node.op_type][1](node)
+            if value is not None and value.type is None and type_of is not None:
+                value.type = ir.TensorType(type_of)
+            if value is None or value.type is not None:
+                continue
+        node.domain = _OPAQUE
+        light.opset_imports[_OPAQUE] = holder.opset_imports[_OPAQUE] = 1
 
 
-def _is_trees(node: ir.Node) -> bool:
-    return (node.domain, node.op_type) == ("ai.onnx.ml", "TreeEnsemble")
-
-
-def _has_trees(model: ir.Model) -> bool:
+def _deadly(model: ir.Model) -> Iterator[tuple[ir.Graph | ir.Function, ir.Node]]:
     holders: tuple[ir.Graph | ir.Function, ...] = (model.graph, *model.functions.values())
-    return any(_is_trees(node) for holder in holders for node in holder.all_nodes())
+    for holder in holders:
+        for node in holder.all_nodes():
+            last, _ = _DEADLY.get((node.domain, node.op_type), (0, None))
+            if holder.opset_imports.get(node.domain, 0) <= last:
+                yield holder, node
+
+
+def _type_of_splits(tree: ir.Node) -> ir.DataType | None:
+    splits = tree.attributes.get("nodes_splits")
+    return splits.as_tensor().dtype if splits is not None and splits.type == ir.AttributeType.TENSOR else None
+
+
+# operator -> the last opset in which inference dies of an input without a type, and the one type that it can have
+_DEADLY: dict[tuple[str, str], tuple[float, Callable[[ir.Node], ir.DataType | None]]] = {
+    ("", "RegexFullMatch"): (inf, lambda node: ir.DataType.STRING),
+    ("ai.onnx.ml", "DictVectorizer"): (inf, lambda node: None),
+    ("ai.onnx.ml", "LabelEncoder"): (1, lambda node: None),
+    ("ai.onnx.ml", "TreeEnsemble"): (inf, _type_of_splits),
+}
 
 
 def _is_hidden(initializer: ir.Value) -> bool:

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 from edgeort.errors import EdgeortError, ModelError
 from edgeort.inspection import inspect
 from edgeort.model import clean, free_dimensions, load
-from tests.model.support import conv, everything, operators, refusal, run, write
+from tests.model.support import conv, everything, make, operators, refusal, run, write
 
 
 def test_a_model_is_loaded_with_weights_where_they_are(tmp_path: Path) -> None:
@@ -151,3 +151,22 @@ def test_initializers_of_old_files_are_no_inputs(tmp_path: Path) -> None:
     assert "w" in model.graph.initializers
     x = np.ones((1, 3, 8, 8), np.float32)
     np.testing.assert_array_equal(run(model, x=x)[0], run(conv(), x=x)[0])
+
+
+@pytest.mark.parametrize("how", ["function", "unknown"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        'RegexFullMatch<pattern="a">',
+        'ai.onnx.ml.DictVectorizer<string_vocabulary=["a"]>',
+        'ai.onnx.ml.LabelEncoder<classes_strings=["a"]>',
+    ],
+)
+def test_operators_at_which_inference_dies_of_an_unknown_type(tmp_path: Path, call: str, how: str) -> None:
+    text = '<ir_version: 8, opset_import: ["" : 20, "ai.onnx.ml" : 1, "f" : 1]>\n'
+    if how == "function":
+        text += 'g () => (bool[n] y) { y = f.Match("") }\n<domain: "f", opset_import: ["" : 20, "ai.onnx.ml" : 1]>\n'
+        text += f"Match (a) => (o) {{ o = {call}(a) }}"
+    else:
+        text += f"g () => (bool[n] y) {{ x = f.Unknown()  y = {call}(x) }}"
+    assert operators(load(write(tmp_path, make(text))))
