@@ -2,15 +2,16 @@
 
     W Concat(a, b)  =  [Wa, Wb / f] Concat(a, f b)             f a power of two, so that nothing is rounded
 
-The tensor has one scale, by the largest operand. With r_i the ranges and W_i the readers' weights of operand i, its
+The tensor has one scale, by the largest operand. With r_i the ranges and W_i a reader's weights of operand i, its
 rounding and that of weights (a scale for each output n) make a noise that goes with
 
-    R^2 sum over i of |W_i / f_i|^2
+    sum over i of min(R^2, 12 * 255^2 (f_i r_i / 4)^2) |W_i / f_i|^2
     and   sum over n of (max over i of |W_n,i / f_i| 255 / 127)^2 times the sum over i of c_i (f_i r_i / 4)^2
 
-for c_i numbers that an output reads of the operand, R the largest f_i r_i. (Like SmoothQuant, Xiao et al. 2022, but of
-whole operands; a quarter of the range stands for the root mean square.) Of f_i = (R / r_i)^a, rounded, those of the
-least sum are taken; where the readers are not all layers of eight bits, or it is little better, the operands stay.
+for c_i numbers that an output reads of the operand, R the largest f_i r_i: rounding costs an operand no more than all
+of it. (Like SmoothQuant, Xiao et al. 2022, but of whole operands; a quarter of the range stands for the root mean
+square.) Of f_i = (R / r_i)^a, rounded, those of the least sum over all readers are taken; where these are not all
+layers of eight bits, or it is little better, the operands stay.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx_ir as ir
 
-from edgeort.passes.edit import add_constant, dims, integer, is_op, new_node
+from edgeort.passes.edit import add_constant, dims, integer, is_op, new_node, unique_name
 from edgeort.quantize.calibration import Calibration
 from edgeort.quantize.layers import Layer
 from edgeort.quantize.parameters import LEVELS, WEIGHT_MAX
@@ -40,14 +41,14 @@ _RMS = 4.0  # ranges over root mean squares
 class Joined:
     """A Concat along channels, the names that its operands' ranges have, and the layers that alone read it.
 
-    `widths` are the operands' channels, `weights` the layers' for each operand, [outputs, k].
+    `widths` are the operands' channels, `weights` each layer's for each operand, [outputs, k].
     """
 
     node: ir.Node
     operands: tuple[str, ...]
     widths: tuple[int, ...]
     readers: tuple[Layer, ...]
-    weights: tuple[np.ndarray, ...]
+    weights: tuple[list[np.ndarray], ...]
 
 
 def even_out(prepared: Prepared, selection: Selection, found: Calibration) -> Calibration:
@@ -59,8 +60,10 @@ def even_out(prepared: Prepared, selection: Selection, found: Calibration) -> Ca
     return found
 
 
-def factors(sizes: Sequence[float], weights: Sequence[np.ndarray]) -> np.ndarray | None:
-    """f of the least noise for operands of those largest numbers, and what multiplies each; None: none is better."""
+def factors(sizes: Sequence[float], weights: Sequence[Sequence[np.ndarray]]) -> np.ndarray | None:
+    """f of the least noise for operands of those largest numbers, and each layer's weights of each operand,
+    [outputs, k]; None: none is better.
+    """
     r = np.asarray(sizes)
     if not (r > 0).all() or r.max() <= APART * r.min():
         return None
@@ -70,12 +73,19 @@ def factors(sizes: Sequence[float], weights: Sequence[np.ndarray]) -> np.ndarray
     return trials[best] if noises[best] <= GAIN * _noise(r, weights, np.ones_like(r)) else None
 
 
-def _noise(r: np.ndarray, weights: Sequence[np.ndarray], s: np.ndarray) -> float:
-    scaled = [weight.astype(np.float64) / f for weight, f in zip(weights, s, strict=True)]
-    of_tensor = (r * s).max() ** 2 * sum(float((weight**2).sum()) for weight in scaled)
-    steps = np.max([np.abs(weight).max(axis=1) for weight in scaled], axis=0) * (LEVELS / WEIGHT_MAX)
-    squares = sum(weight.shape[1] * (f * size / _RMS) ** 2 for weight, f, size in zip(scaled, s, r, strict=True))
-    return float(of_tensor + (steps**2).sum() * squares)
+def _noise(r: np.ndarray, weights: Sequence[Sequence[np.ndarray]], s: np.ndarray) -> float:
+    return sum(
+        _noise_of_layer(r * s, [part.astype(np.float64) / f for part, f in zip(w, s, strict=True)]) for w in weights
+    )
+
+
+def _noise_of_layer(sizes: np.ndarray, weights: Sequence[np.ndarray]) -> float:
+    squares = (sizes / _RMS) ** 2
+    rounding = np.minimum(sizes.max() ** 2, 12 * LEVELS**2 * squares)
+    of_tensor = sum(size * float((part**2).sum()) for size, part in zip(rounding, weights, strict=True))
+    steps = np.max([np.abs(part).max(axis=1) for part in weights], axis=0) * (LEVELS / WEIGHT_MAX)
+    read = sum(part.shape[1] * size for size, part in zip(squares, weights, strict=True))
+    return float(of_tensor + (steps**2).sum() * read)
 
 
 def _joined(graph: ir.Graph, selection: Selection, ranges: Mapping[str, Range]) -> Iterator[Joined]:
@@ -86,14 +96,15 @@ def _joined(graph: ir.Graph, selection: Selection, ranges: Mapping[str, Range]) 
         values = [value for value in node.inputs if value is not None]
         if not is_op(node, "Concat") or not tensors.issuperset((*values, node.outputs[0])):
             continue
+        if node.outputs[0].is_graph_output():
+            continue
         uses, names = list(node.outputs[0].uses()), [str(selection.source.get(v, v).name) for v in values]
         readers = tuple(layers[use.node] for use in uses if use.node in layers and use.idx == 0)
         if not readers or len(readers) < len(uses) or not ranges.keys() >= {*names}:
             continue
         widths = _widths(node, values)
         if widths and all(_reads_channels(node, layer, sum(widths)) for layer in readers):
-            parts = [_parts(layer, widths) for layer in readers]
-            weights = tuple(np.concatenate(rows) for rows in zip(*parts, strict=True))
+            weights = tuple(_parts(layer, widths) for layer in readers)
             yield Joined(node, tuple(names), widths, readers, weights)
 
 
@@ -133,7 +144,7 @@ def _apply(graph: ir.Graph, joined: Joined, s: np.ndarray) -> dict[str, dict[str
             node.replace_input_with(index, scaled.outputs[0])
             made[str(scaled.outputs[0].name)] = {name: float(f)}
     out = node.outputs[0]
-    out.name = f"{out.name}_even"
+    out.name = unique_name(graph, f"{out.name}_even")
     made[out.name] = {name: float(f) for name, f in zip(joined.operands, s, strict=True)}
     inverse = np.repeat(1 / s, joined.widths).astype(np.float32)
     for layer in joined.readers:

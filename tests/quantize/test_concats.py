@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from onnx import helper
 
 from edgeort.model import load
 from edgeort.quantize import Options, quantize
@@ -16,10 +18,18 @@ from tests.quantize.models import Net, save
 SIDE, CHANNELS = 8, 12
 
 
-def joined(apart: float, *, large_readers: bool = True, behind: str = "Conv") -> onnx.ModelProto:
-    """Two convolutions, one with results `apart` times as large, a Concat, and what reads it.
+def joined(
+    apart: float,
+    *,
+    large_readers: bool = True,
+    behind: str = "Conv",
+    kernels: Sequence[int] = (1,),
+    is_output: bool = False,
+) -> onnx.ModelProto:
+    """Two convolutions, one with results `apart` times as large, a Concat, and the convolutions of `kernels` behind it.
 
     With `large_readers` the weights of the smaller operand are as much larger, as trained ones are where both matter.
+    `is_output`: what the Concat makes is an output of the model, too.
     """
     net = Net()
     a = net.op("Relu", net.conv("x", 3, CHANNELS, 3))
@@ -29,10 +39,18 @@ def joined(apart: float, *, large_readers: bool = True, behind: str = "Conv") ->
     both = net.op("Concat", a, b, axis=1)
     if behind == "Resize":
         both = net.op("Resize", both, "", net.constant(np.array([1, 1, 2, 2], np.float32)), mode="nearest")
-    readers = net.rng.standard_normal((10, 2 * CHANNELS, 1, 1)).astype(np.float32) / 5
-    readers[:, CHANNELS:] *= apart if large_readers else 1
-    last = net.op("Conv", both, net.constant(readers))
-    return net.model(net.op("GlobalAveragePool", last), [1, 3, SIDE, SIDE], [1, 10, 1, 1])
+    pooled = []
+    for kernel in kernels:
+        readers = net.rng.standard_normal((10, 2 * CHANNELS, kernel, kernel)).astype(np.float32) / 5
+        readers[:, CHANNELS:] *= apart if large_readers else 1
+        last = net.op("Conv", both, net.constant(readers), pads=[kernel // 2] * 4)
+        pooled.append(net.op("GlobalAveragePool", last))
+    model = net.model(net.op("Sum", *pooled), [1, 3, SIDE, SIDE], [1, 10, 1, 1])
+    if is_output:
+        model.graph.output.append(
+            helper.make_tensor_value_info(both, onnx.TensorProto.FLOAT, [1, 2 * CHANNELS, SIDE, SIDE])
+        )
+    return model
 
 
 def features(apart: float) -> onnx.ModelProto:
@@ -65,6 +83,11 @@ def test_operands_far_apart_cost_no_accuracy(tmp_path: Path, runtime: str) -> No
     assert apart > alike - 3 and ops.count("Mul") == 1
 
 
+def test_readers_may_have_other_kernels(tmp_path: Path) -> None:
+    apart, ops = sqnr(tmp_path, joined(100, kernels=(1, 3)))
+    assert apart > sqnr(tmp_path, joined(1, kernels=(1, 3)))[0] - 3 and ops.count("Mul") == 1
+
+
 def test_features_of_gemms(tmp_path: Path) -> None:
     apart, ops = sqnr(tmp_path, features(100))
     assert apart > sqnr(tmp_path, features(1))[0] - 3 and ops.count("Mul") == 1
@@ -72,8 +95,14 @@ def test_features_of_gemms(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "model",
-    [joined(1), joined(6), joined(100, large_readers=False), joined(100, behind="Resize")],
-    ids=["alike", "near", "unimportant", "not read by layers alone"],
+    [
+        joined(1),
+        joined(6),
+        joined(100, large_readers=False),
+        joined(100, behind="Resize"),
+        joined(100, is_output=True),
+    ],
+    ids=["alike", "near", "unimportant", "not read by layers alone", "an output"],
 )
 def test_others_stay(tmp_path: Path, model: onnx.ModelProto) -> None:
     assert "Mul" not in sqnr(tmp_path, model)[1]
@@ -89,8 +118,9 @@ def test_ranges_are_saved_of_the_model_as_it_is(tmp_path: Path) -> None:
 
 def test_factors_are_powers_of_two_of_the_small_operands() -> None:
     ones = np.ones((4, 8))
-    found = factors([100.0, 1.0], [ones, 100 * ones])
+    found = factors([100.0, 1.0], [[ones, 100 * ones]])
     assert found is not None and found[0] == 1 and np.log2(found[1]) % 1 == 0 and 32 <= found[1] <= 128
-    assert factors([100.0, 1.0], [ones, ones]) is None
-    assert factors([7.0, 1.0], [ones, 7 * ones]) is None
-    assert factors([100.0, 0.0], [ones, ones]) is None
+    assert factors([100.0, 1.0], [[ones, ones]]) is None
+    assert factors([7.0, 1.0], [[ones, 7 * ones]]) is None
+    assert factors([100.0, 0.0], [[ones, ones]]) is None
+    assert factors([1e4, 1.0], [[ones, np.ones((4, 64))]]) is None  # next to nothing is lost with all of it
