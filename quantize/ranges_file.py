@@ -43,7 +43,7 @@ class RangesFile:
         about = {"format": FORMAT, "model_sha256": self.model_sha256, "method": self.method, "samples": self.samples}
         head = "".join(f"  {json.dumps(key)}: {json.dumps(value)},\n" for key, value in about.items())
         lines = ",\n".join(f"    {json.dumps(name)}: {json.dumps(self._entry(name))}" for name in self.ranges)
-        write(path, f'{{\n{head}  "ranges": {{\n{lines}\n  }}\n}}\n'.encode())
+        write(path, f'{{\n{head}  "ranges": {{\n{lines}\n  }}\n}}\n'.encode(), "--save-ranges")
 
     def _entry(self, name: str) -> dict[str, Any]:
         low, high = self.ranges[name]

@@ -9,8 +9,8 @@ from pathlib import Path
 from edgeort.errors import InputError, OutputError
 
 
-def write(path: str | os.PathLike[str], made: bytes) -> None:
-    """Writes the file; what stood there stays when that fails. OutputError says why it failed."""
+def write(path: str | os.PathLike[str], made: bytes, option: str = "-o") -> None:
+    """Writes the file that `option` named; what stood there stays when that fails. OutputError says why it failed."""
     target = Path(path).resolve()
     try:
         if target.exists() and not target.is_file():  # a device or a pipe, which is not ours to replace
@@ -21,7 +21,9 @@ def write(path: str | os.PathLike[str], made: bytes) -> None:
             whole.write_bytes(made)
             os.replace(whole, target)
     except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}", hint="name another file with -o") from error
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror}", hint=f"name another file with {option}"
+        ) from error
 
 
 def must_differ(model: str | os.PathLike[str], output: str | os.PathLike[str], word: str) -> None:

@@ -90,11 +90,11 @@ def test_files_beside_the_output_are_whole_or_not_there(nursery: Nursery, model:
             pass
     quantize = ["quantize", model, "--data", tmp_path / "x.npy", "-o", tmp_path / "q.onnx"]
     board = ["profiles", "probe", "--on", "emulated:cortex-a72", "-o", disk / "board.toml"]
-    for arguments in (
-        [*quantize, "--save-ranges", disk / "ranges.json"],
-        *([board] if shutil.which("qemu-aarch64-static") else ()),
+    for arguments, option in (
+        ([*quantize, "--save-ranges", disk / "ranges.json"], "--save-ranges"),
+        *([(board, "-o")] if shutil.which("qemu-aarch64-static") else ()),
     ):
-        refused(nursery.run(arguments), "No space left on device", "")
+        refused(nursery.run(arguments), "No space left on device", f"name another file with {option}")
     assert {path.name for path in disk.iterdir()} == {"filling"}
 
 
