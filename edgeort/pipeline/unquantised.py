@@ -13,6 +13,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeort.bench import Prediction
+from edgeort.lowering.where_int8 import rates_of
 from edgeort.pipeline.behind import Behind
 from edgeort.pipeline.expecting import of_runtime, with_costs
 from edgeort.pipeline.trying import Attempt
@@ -31,8 +32,13 @@ class Unquantised:
     recipe: Postprocessing | None
 
     def prediction(self, attempt: Attempt, request: Request) -> Prediction | None:
-        """Of the cpu provider, from the same rates as that of the `attempt`; None where this has none to compare."""
+        """Of the cpu provider, from the same rates as that of the `attempt`; None where this has none to compare.
+
+        None, too, where size or memory is limited: int8 is right whatever its speed.
+        """
         if attempt.made.provider != cpu.NAME or attempt.prediction is None:
+            return None
+        if request.ram_limit is not None or rates_of(request.profile) is None:
             return None
         return self._prediction(attempt.inputs, request)
 

@@ -19,7 +19,12 @@ STEM, POINTWISE = (3, 7, 2), (CHANNELS, 1, 1)  # channels, kernel, stride
 
 
 def built(
-    folder: Path, layer: tuple[int, int, int], *, precision: Precision = "int8", postprocess: str | None = None
+    folder: Path,
+    layer: tuple[int, int, int],
+    *,
+    precision: Precision = "int8",
+    postprocess: str | None = None,
+    ram_limit: int | None = None,
 ) -> BuildResult:
     """A layer and a pool for a Raspberry Pi 4, which multiplies bytes twice as fast as floats.
 
@@ -34,7 +39,7 @@ def built(
     folder.mkdir(exist_ok=True)
     return edgeort.build(
         save(folder / "m.onnx", model), "raspberrypi4", folder / "b",
-        accuracy=Accuracy(precision, data), postprocess=postprocess,
+        accuracy=Accuracy(precision, data), postprocess=postprocess, ram_limit=ram_limit,
     )  # fmt: skip
 
 
@@ -56,6 +61,11 @@ def test_where_int8_wins_nothing_is_said(tmp_path: Path, capsys: pytest.CaptureF
     assert result.float32 is not None and not result.is_slower_than_float
     print_result(result, Path("m.onnx"), "argument", "raspberrypi4")
     assert "is faster" not in capsys.readouterr().out
+
+
+def test_where_memory_is_limited_float_is_no_way_out(tmp_path: Path) -> None:
+    result = built(tmp_path, STEM, ram_limit=2**20)
+    assert result.prediction is not None and result.float32 is None and not result.is_slower_than_float
 
 
 def test_what_stands_behind_the_model_counts_in_both(tmp_path: Path) -> None:
