@@ -13,14 +13,16 @@ namespace edgeort {
 namespace {
 
 // Vectors of int32 -> one of int16, saturated; float32 -> int32 to nearest, ties to even.
-#if defined(__x86_64__) && defined(__AVX2__)
+#if defined(__x86_64__)
 EDGEORT_INLINE Vec<i16, 8> saturate(Vec<i32, 4> a, Vec<i32, 4> b) { return __builtin_ia32_packssdw128(a, b); }
-EDGEORT_INLINE Vec<i16, 16> saturate(Vec<i32, 8> a, Vec<i32, 8> b) { return __builtin_ia32_packssdw256(a, b); }
 EDGEORT_INLINE Vec<i32, 4> nearest(Vec<f32, 4> x) { return __builtin_ia32_cvtps2dq(x); }
+#if defined(__AVX2__)
+EDGEORT_INLINE Vec<i16, 16> saturate(Vec<i32, 8> a, Vec<i32, 8> b) { return __builtin_ia32_packssdw256(a, b); }
 EDGEORT_INLINE Vec<i32, 8> nearest(Vec<f32, 8> x) { return __builtin_ia32_cvtps2dq256(x); }
 #if defined(__AVX512BW__)
 EDGEORT_INLINE Vec<i16, 32> saturate(Vec<i32, 16> a, Vec<i32, 16> b) { return __builtin_ia32_packssdw512(a, b); }
 EDGEORT_INLINE Vec<i32, 16> nearest(Vec<f32, 16> x) { return __builtin_ia32_cvtps2dq512_mask(x, Vec<i32, 16>{}, 0xffff, 4); }
+#endif
 #endif
 #elif defined(__aarch64__)
 EDGEORT_INLINE Vec<i16, 8> saturate(Vec<i32, 4> a, Vec<i32, 4> b) { return vqmovn_high_s32(vqmovn_s32(a), b); }
@@ -28,15 +30,6 @@ EDGEORT_INLINE Vec<i32, 4> nearest(Vec<f32, 4> x) { return vcvtnq_s32_f32(x); }
 #elif defined(__wasm_simd128__)
 EDGEORT_INLINE Vec<i16, 8> saturate(Vec<i32, 4> a, Vec<i32, 4> b) { return __builtin_wasm_narrow_s_i16x8_i32x4(a, b); }
 EDGEORT_INLINE Vec<i32, 4> nearest(Vec<f32, 4> x) { return to_int(x); }
-// Twice as wide: 128 bits at a time.
-EDGEORT_INLINE auto lower(Vec<i16, 16> x) { return __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7); }
-EDGEORT_INLINE auto upper(Vec<i16, 16> x) { return __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15); }
-EDGEORT_INLINE Vec<i32, 8> nearest(Vec<f32, 8> x) { return to_int(x); }
-EDGEORT_INLINE Vec<i16, 16> saturate(Vec<i32, 8> a, Vec<i32, 8> b) {
-  const Vec<i16, 8> part[2] = {saturate(__builtin_shufflevector(a, a, 0, 1, 2, 3), __builtin_shufflevector(b, b, 0, 1, 2, 3)),
-                               saturate(__builtin_shufflevector(a, a, 4, 5, 6, 7), __builtin_shufflevector(b, b, 4, 5, 6, 7))};
-  return load_as<Vec<i16, 16>>(part);
-}
 #else
 template <class V>
 EDGEORT_INLINE auto saturate(V a, V b) {
@@ -55,6 +48,18 @@ EDGEORT_INLINE auto nearest(V x) {
 }
 #endif
 
+#if defined(__wasm_simd128__) || (defined(__x86_64__) && !defined(__AVX2__))
+// Twice as wide: 128 bits at a time.
+EDGEORT_INLINE auto lower(Vec<i16, 16> x) { return __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7); }
+EDGEORT_INLINE auto upper(Vec<i16, 16> x) { return __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15); }
+EDGEORT_INLINE Vec<i32, 8> nearest(Vec<f32, 8> x) { return to_int(x); }
+EDGEORT_INLINE Vec<i16, 16> saturate(Vec<i32, 8> a, Vec<i32, 8> b) {
+  const Vec<i16, 8> part[2] = {saturate(__builtin_shufflevector(a, a, 0, 1, 2, 3), __builtin_shufflevector(b, b, 0, 1, 2, 3)),
+                               saturate(__builtin_shufflevector(a, a, 4, 5, 6, 7), __builtin_shufflevector(b, b, 4, 5, 6, 7))};
+  return load_as<Vec<i16, 16>>(part);
+}
+#endif
+
 // Vectors of int32 that fit int16 -> one of int16.
 #if defined(__aarch64__)
 EDGEORT_INLINE Vec<i16, 8> lower_halves(Vec<i32, 4> a, Vec<i32, 4> b) {
@@ -68,8 +73,13 @@ EDGEORT_INLINE auto lower_halves(V a, V b) {
 #endif
 
 // Vectors of int16 -> stored bytes, saturated.
-#if defined(__x86_64__) && defined(__AVX2__)
+#if defined(__x86_64__)
 EDGEORT_INLINE Vec<u8, 16> narrow(Vec<i16, 8> a, Vec<i16, 8> b) { return bitcast<Vec<u8, 16>>(__builtin_ia32_packuswb128(a, b)); }
+EDGEORT_INLINE Vec<u8, 8> narrow(Vec<i16, 8> a) {
+  const Vec<u8, 16> y = narrow(a, a);
+  return __builtin_shufflevector(y, y, 0, 1, 2, 3, 4, 5, 6, 7);
+}
+#if defined(__AVX2__)
 EDGEORT_INLINE Vec<u8, 32> narrow(Vec<i16, 16> a, Vec<i16, 16> b) { return bitcast<Vec<u8, 32>>(__builtin_ia32_packuswb256(a, b)); }
 EDGEORT_INLINE Vec<u8, 16> narrow(Vec<i16, 16> a) {
   return narrow(__builtin_shufflevector(a, a, 0, 1, 2, 3, 4, 5, 6, 7), __builtin_shufflevector(a, a, 8, 9, 10, 11, 12, 13, 14, 15));
@@ -89,6 +99,9 @@ EDGEORT_INLINE vi in_order(vi packed) {
   return __builtin_shufflevector(packed, packed, 0, 4, 1, 5, 2, 6, 3, 7);
 #endif
 }
+#else
+EDGEORT_INLINE Vec<u8, 16> narrow(Vec<i16, 16> a) { return narrow(lower(a), upper(a)); }
+#endif
 #elif defined(__aarch64__)
 EDGEORT_INLINE Vec<i8, 16> narrow(Vec<i16, 8> a, Vec<i16, 8> b) { return vqmovn_high_s16(vqmovn_s16(a), b); }
 #elif defined(__wasm_simd128__)

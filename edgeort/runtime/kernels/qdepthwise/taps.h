@@ -22,7 +22,7 @@ constexpr int kWidest = 64, kLast = 32;
 constexpr int kWidest = 32, kLast = 32;
 #elif defined(__AVXVNNI__)
 constexpr int kWidest = 32, kLast = 16;
-#elif defined(__wasm_simd128__)
+#elif defined(__wasm_simd128__) || (defined(__x86_64__) && !defined(__AVX2__))
 constexpr int kWidest = 8, kLast = 8;
 #else
 constexpr int kWidest = 16, kLast = 16;
@@ -175,7 +175,7 @@ struct Taps : Interleaving<Taps<N>> {
   }
 #endif
 };
-#elif defined(__AVX2__) || defined(__wasm_simd128__)
+#elif defined(__x86_64__) || defined(__wasm_simd128__)
 // Two rows a product, as int16.
 template <int N>
 struct Taps : Interleaving<Taps<N>> {
@@ -207,11 +207,14 @@ struct Taps : Interleaving<Taps<N>> {
   static EDGEORT_INLINE Vec<i32, 8> dot(Vec<i32, 8> sum, Vec<i16, 16> x, Vec<i16, 16> w) { return sum + __builtin_ia32_pmaddwd256(x, w); }
 #else
   static EDGEORT_INLINE Vec<i32, 4> dot(Vec<i32, 4> sum, Vec<i16, 8> x, Vec<i16, 8> w) {
+#if defined(__x86_64__)
+    return sum + __builtin_ia32_pmaddwd128(x, w);
+#else
     return sum + __builtin_wasm_dot_s_i32x4_i16x8(x, w);
+#endif
   }
   static EDGEORT_INLINE Vec<i32, 8> dot(Vec<i32, 8> sum, Vec<i16, 16> x, Vec<i16, 16> w) {
-    const Vec<i32, 4> part[2] = {__builtin_wasm_dot_s_i32x4_i16x8(lower(x), lower(w)),
-                                 __builtin_wasm_dot_s_i32x4_i16x8(upper(x), upper(w))};
+    const Vec<i32, 4> none = {}, part[2] = {dot(none, lower(x), lower(w)), dot(none, upper(x), upper(w))};
     return sum + load_as<Vec<i32, 8>>(part);
   }
 #endif
