@@ -17,6 +17,7 @@ from edgeort.errors import InputError
 from edgeort.unreadable import UNREADABLE
 from edgeort.values import Value, listed
 
+EMPTY_ROWS_LIMIT = 1_000_000  # rows of no bytes may be any number in a file of any size
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
@@ -110,4 +111,6 @@ def _header(stream: IO[bytes]) -> _Array:
         raise ValueError("it holds Python objects, not numbers")
     if min(shape, default=0) < 0:
         raise ValueError(f"its shape {list(shape)} is none")
+    if shape and shape[0] > EMPTY_ROWS_LIMIT and not math.prod(shape[1:]) * dtype.itemsize:
+        raise ValueError(f"its {shape[0]} rows hold no numbers")
     return _Array(stream, shape, dtype)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.lib import format as npy
 
 from edgeort.errors import InputError
 from edgeort.quantize.samples import Samples, open_samples
@@ -126,6 +128,14 @@ def test_files_that_cannot_be_read(tmp_path: Path, name: str):
         with pytest.raises(InputError, match=words) as caught:
             list(open_samples(place, [ONE]))
         assert name in str(caught.value)
+
+
+def test_endless_rows_of_no_numbers(tmp_path: Path):
+    path = tmp_path / "x.npy"
+    with path.open("wb") as file:
+        npy.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (7 * 10**50, 0)})
+    with pytest.raises(InputError, match="rows hold no numbers"):
+        list(open_samples(path, [replace(ONE, shape=(0,))]))
 
 
 def test_arrays_that_do_not_fit(tmp_path: Path):
