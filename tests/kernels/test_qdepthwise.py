@@ -18,6 +18,7 @@ from edgeort.lowering.plan import PlanBuilder
 from edgeort.lowering.typed import CODES
 from tests.contract.engines import HOST, THREADS, int8_levels, library, rows
 from tests.contract.test_emulated import ARM, CORES, bench, qemu
+from tests.kernels.int8 import HOSTILE, damage, same_everywhere
 from tests.reference import quantised as reference
 
 ROWS = [tuple(map(int, row)) for row in rows("qdepthwise", "QDEPTHWISE")]
@@ -148,19 +149,8 @@ def instruction(uop: str, p0: float = 0.0, p1: float = 0.0) -> bytes:
 def check(case: Case, folder: Path, *shapes: tuple[int, int, int]) -> None:
     """The case's results for inputs of the shapes [n, h, w], at every level and number of threads."""
     rng = np.random.default_rng(1)
-    path = folder / f"{len(list(folder.iterdir()))}.plan"
-    path.write_bytes(case.plan().to_bytes())
     runs = [(x, case.want(x)) for x in (case.input(rng, *shape) for shape in shapes)]
-    for level in int8_levels():
-        for threads in THREADS:
-            engine = Engine(library(), path, threads=threads, isa=level)
-            for x, want in runs:
-                got = engine.run([x])[0]
-                where = f"{level}, {threads} threads, {x.shape}"
-                assert got.shape == want.shape and got.dtype == want.dtype, where
-                wrong = np.argwhere(got != want)
-                assert not wrong.size, f"{where}: {len(wrong)} of {want.size} differ, first {wrong[0]}"
-            engine.close()
+    same_everywhere(library(), case.plan(), folder, runs)
 
 
 @pytest.mark.parametrize(("width", "stride", "pixels"), [*ROWS, (2, 1, 1), (7, 3, 1)])
@@ -236,14 +226,6 @@ def test_streams(program: bool, threads: int, tmp_path: Path) -> None:
         engine.close()
 
 
-HOSTILE: dict[str, tuple[dict[str, int], str]] = {
-    "zero point": ({"zero_point": 128}, "a zero point or limit is out of range"),
-    "input's zero point": ({"x_zero_point": -129}, "a zero point or limit is out of range"),
-    "limits": ({"lo": 5, "hi": 4}, "a zero point or limit is out of range"),
-    "type of a program's result": ({"quantised": 0}, "its program does not make the type of its result"),
-}
-
-
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_parameters(name: str, tmp_path: Path) -> None:
     changed, message = HOSTILE[name]
@@ -257,15 +239,7 @@ def test_hostile_parameters(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", ["short", "type", "absent"])
 def test_hostile_constants(index: int, message: str, fault: str, tmp_path: Path) -> None:
     plan = Case(20).plan()
-    tensor = plan.tensors[plan.nodes[1].inputs[index]]
-    assert tensor.data is not None
-    if fault == "short":
-        tensor.data = tensor.data[:-1]
-        tensor.dims = tensor.data.shape
-    elif fault == "type":
-        tensor.dtype, tensor.data = CODES["i64"], tensor.data.astype(np.int64)
-    else:
-        plan.nodes[1].inputs[index] = -1
+    damage(plan, index, fault)
     with pytest.raises(PlanError, match="needs" if fault == "absent" else message):
         run(plan, tmp_path)
 

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from edgeort import toolchain
-from edgeort.engine import Engine
 from edgeort.lowering import layout, quantised, steps
 from edgeort.lowering.params import PARAMS
 from edgeort.lowering.plan import PlanBuilder
 from edgeort.lowering.typed import CODES
-from tests.contract.engines import HOST, THREADS, int8_levels
+from tests.contract.engines import HOST
+from tests.kernels.int8 import same_everywhere
 from tests.reference import quantised as reference
 
 KERNELS = ("QGemm", "QConv", "QStemConv", "QDepthwiseConv", "QuantisedBytes", "MaxPool", "Concat", "Split")
@@ -180,18 +180,7 @@ def library() -> Path:
 
 def run(plan: PlanBuilder, folder: Path, runs: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
     """Each run is (input, the wanted output), at every level and number of threads."""
-    path = folder / f"{len(list(folder.iterdir()))}.plan"
-    path.write_bytes(plan.to_bytes())
-    for level in int8_levels():
-        for threads in THREADS:
-            engine = Engine(library(), path, threads=threads, isa=level)
-            for x, want in runs:
-                got = engine.run([x])[0]
-                where = f"{level}, {threads} threads, {x.shape}"
-                assert got.shape == want.shape and got.dtype == want.dtype, where
-                wrong = np.argwhere(got != want)
-                assert not wrong.size, f"{where}: {len(wrong)} of {want.size} differ, first {wrong[0]}"
-            engine.close()
+    same_everywhere(library(), plan, folder, runs)
 
 
 def check(case: Case, folder: Path, *shapes: Sequence[int]) -> None:

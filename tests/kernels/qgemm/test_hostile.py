@@ -14,14 +14,8 @@ from edgeort.lowering.params import PARAMS
 from edgeort.lowering.plan import PlanBuilder
 from edgeort.lowering.typed import CODES
 from tests.contract.engines import int8_levels
+from tests.kernels.int8 import HOSTILE, damage
 from tests.kernels.qgemm.support import Case, library
-
-HOSTILE: dict[str, tuple[dict[str, int], str]] = {
-    "zero point": ({"zero_point": 128}, "a zero point or limit is out of range"),
-    "input's zero point": ({"x_zero_point": -129}, "a zero point or limit is out of range"),
-    "limits": ({"lo": 5, "hi": 4}, "a zero point or limit is out of range"),
-    "type of a program's result": ({"quantised": 0}, "its program does not make the type of its result"),
-}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -40,15 +34,7 @@ def test_hostile_parameters(name: str, kernel: tuple[int, ...], tmp_path: Path) 
 def test_hostile_constants(index: int, message: str, fault: str, kernel: tuple[int, ...], tmp_path: Path) -> None:
     case = Case(20, 18, kernel)
     plan = case.plan()
-    tensor = plan.tensors[plan.nodes[1].inputs[index]]
-    assert tensor.data is not None
-    if fault == "short":
-        tensor.data = tensor.data[:-1]
-        tensor.dims = tensor.data.shape
-    elif fault == "type":
-        tensor.dtype, tensor.data = CODES["i64"], tensor.data.astype(np.int64)
-    else:
-        plan.nodes[1].inputs[index] = -1
+    damage(plan, index, fault)
     refused(plan, case, "needs" if fault == "absent" else message, tmp_path)
 
 
