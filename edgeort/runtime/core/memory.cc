@@ -1,5 +1,5 @@
 // Which tensor lives where: storages, their lifetimes, and one arena.
-#include "model.h"
+#include "stages.h"
 
 namespace edgeort {
 namespace {
@@ -49,15 +49,34 @@ class Planner {
   Status out_of_memory() { return model_.fail("out of memory for %zu bytes of activations", segment_.arena_bytes); }
 
   i32 add(const Storage& storage) {
-    storages_[n_] = storage;
-    in_arena_ += storage.place == Place::arena;
+    Storage& s = storages_[n_] = storage;
+    s.root = n_;
+    s.high = static_cast<i64>(s.bytes);
+    in_arena_ += s.place == Place::arena;
     return n_++;
   }
 
+  // Has a storage begin `distance` bytes from where `over` does.
+  void tie(i32 index, i32 over, i64 distance) {
+    Storage& s = storages_[index];
+    Storage& root = storages_[storages_[over].root];
+    i64 end, extent;
+    s.over = over;
+    s.root = root.root;
+    s.next = root.next;
+    root.next = index;
+    too_large_ |= __builtin_add_overflow(storages_[over].at, distance, &s.at) || __builtin_add_overflow(s.at, s.bytes, &end);
+    if (too_large_) return;
+    root.low = min_of(root.low, s.at);
+    root.high = max_of(root.high, end);
+    too_large_ |= __builtin_sub_overflow(root.high, root.low, &extent) || static_cast<u64>(extent) > ~size_t{0} - kAlignment;
+  }
+
+  static size_t whole(size_t bytes) { return (bytes + kAlignment - 1) & ~(kAlignment - 1); }
+
   i32 add_arena(size_t bytes, u32 first, i32 last, edgeort_block_kind kind, i32 owner) {
     too_large_ |= bytes > ~size_t{0} - kAlignment;
-    const auto whole = static_cast<size_t>((bytes + kAlignment - 1) & ~(kAlignment - 1));
-    return add({nullptr, whole, 0, static_cast<i32>(first), last, -1, Place::arena, kind, owner});
+    return add({nullptr, whole(bytes), 0, static_cast<i32>(first), last, -1, Place::arena, kind, owner});
   }
 
   i32 add_tensor(i32 index, u32 first, u32 node) {
@@ -96,9 +115,7 @@ class Planner {
         join(t, storage, node);
       } else if (t.view_of >= 0 || t.tensor.capacity) {
         join(t, model_.tensors[t.view_of >= 0 ? t.view_of : t.grows_from].storage, node);
-      } else if (const i32 taken = reusable(t, node, first); taken >= 0) {
-        join(t, taken, node);
-      } else {
+      } else if (!lay_over(index, node, first)) {
         t.storage = add_tensor(index, first, node);
         ++storages_[t.storage].tensors;
       }
@@ -119,28 +136,59 @@ class Planner {
     ++storages_[storage].tensors;
   }
 
-  // The storage of an operand that `node`, or `first`, which it runs with, is the last to read, is large enough, and is seen through
-  // no other operand.
-  i32 reusable(const TensorState& t, u32 node, u32 first) const {
-    for (const i32 candidate : t.reuse) {
-      if (candidate < 0) continue;
-      const i32 storage = model_.tensors[candidate].storage;
-      const Storage& s = storages_[storage];
-      const bool last = s.last == static_cast<i32>(node) || s.last == static_cast<i32>(first);
-      if (s.place == Place::arena && last && s.bytes >= bytes(t.tensor) && alone(node, candidate, t) && alone(first, candidate, t))
-        return storage;
+  // Lays a result over an operand that `node`, or `first`, which it runs with, is the last to read: in its storage, where it has the same
+  // place and size, else in one that is tied to that. False where there is no such operand.
+  bool lay_over(i32 index, u32 node, u32 first) {
+    TensorState& t = model_.tensors[index];
+    i64 distance = 0;
+    const Stream* stream = model_.nodes[node].stream;
+    const i32 over = stream ? overlaid(*stream, node, &distance) : reusable(t, node, first);
+    if (over < 0) return false;
+    if (distance == 0 && storages_[over].bytes == whole(bytes(t.tensor))) {
+      join(t, over, node);
+    } else {
+      t.storage = add_tensor(index, first, node);
+      ++storages_[t.storage].tensors;
+      tie(t.storage, over, distance);
+    }
+    return true;
+  }
+
+  bool ends(i32 storage, u32 node) const {
+    return storage >= 0 && storages_[storage].place == Place::arena && storages_[storage].last == static_cast<i32>(node);
+  }
+
+  // The storage of a tensor that a stream reads, and that its result may lie over.
+  i32 overlaid(const Stream& stream, u32 node, i64* distance) const {
+    for (int i = stream.count - 1; i >= 0; --i) {
+      for (int k = 0; k < model_.record(stream.stages[i].node).inputs; ++k) {
+        const i32 operand = model_.input(stream.stages[i].node, k);
+        const i32 storage = operand < 0 ? -1 : model_.tensors[operand].storage;
+        if (ends(storage, node) && distance_over(model_, stream, operand, distance)) return storage;
+      }
     }
     return -1;
   }
 
-  // Whether no operand or result of `node` but those two lies in the candidate's storage, nor what the stream that it ends still reads.
+  // That of an operand of which each element is read before that of the result is written, and that is seen through no other operand.
+  i32 reusable(const TensorState& t, u32 node, u32 first) const {
+    for (const i32 candidate : t.reuse) {
+      if (candidate < 0) continue;
+      const i32 storage = model_.tensors[candidate].storage;
+      if ((ends(storage, node) || ends(storage, first)) && alone(node, candidate, t) && alone(first, candidate, t)) return storage;
+    }
+    return -1;
+  }
+
+  // Whether no operand or result of `node` but those two lies in the candidate's storage, or over it.
   bool alone(u32 node, i32 candidate, const TensorState& t) const {
     const NodeRecord& record = model_.record(node);
-    if (model_.nodes[node].stream && !spares(model_, *model_.nodes[node].stream, candidate)) return false;
+    const i32 storage = model_.tensors[candidate].storage;
     for (u32 k = 0; k < u32{record.inputs} + record.outputs; ++k) {
       const i32 other = model_.plan.node_inputs(record)[k];  // outputs follow
       if (other < 0 || other == candidate || &model_.tensors[other] == &t) continue;
-      if (model_.tensors[other].storage == model_.tensors[candidate].storage) return false;
+      const i32 its = model_.tensors[other].storage;
+      if (its >= 0 && (its == storage || storages_[its].over == storage)) return false;
     }
     return true;
   }
@@ -174,33 +222,50 @@ class Planner {
     last.arena_bytes = segment_.arena_bytes;
   }
 
-  // Largest first (Pisarchyk and Lee 2020, greedy by size): the offset is the lowest that is free during its life, or of `large` ones one
-  // whose bytes were in use a few nodes before, which are still in cache and need not be written back before they are written again.
+  // Largest first (Pisarchyk and Lee 2020, greedy by size), groups as one: the offset is the lowest that is free during its life, or of
+  // `large` ones one whose bytes were in use a few nodes before, which are still in cache and need not be written back before they are
+  // written again.
   void place_all(size_t large) {
-    i32 n = 0;
-    for (i32 i = 0; i < n_; ++i) {
-      if (storages_[i].place != Place::arena) continue;
+    i32 waiting = in_arena_;
+    for (i32 i = 0; i < n_; ++i) waiting -= storages_[i].place == Place::arena && storages_[i].over < 0;
+    // order_[0, placed) is kept sorted by rising offset; the roots of groups that wait stand at its end, by size.
+    for (i32 i = 0, n = waiting; i < n_; ++i) {
+      if (storages_[i].place != Place::arena || storages_[i].over >= 0) continue;
       i32 at = n++;
-      for (; at > 0 && storages_[order_[at - 1]].bytes < storages_[i].bytes; --at) order_[at] = order_[at - 1];
+      for (; at > waiting && storages_[order_[at - 1]].extent() < storages_[i].extent(); --at) order_[at] = order_[at - 1];
       order_[at] = i;
     }
     segment_.arena_bytes = 0;
-    for (i32 done = 0; done < n; ++done) {  // order_[0, done) is kept sorted by rising offset; the rest waits, by size
-      const i32 index = order_[done];
-      Storage& s = storages_[index];
+    for (i32 placed = 0; waiting < in_arena_; ++waiting) {
+      const Storage& root = storages_[order_[waiting]];
       size_t offset = 0, end;
-      if (s.bytes < large || !warm_offset(done, s, &offset)) offset = free_offset(done, s, 0);
-      s.offset = offset;
-      too_large_ |= __builtin_add_overflow(offset, s.bytes, &end);
+      if (root.extent() < large || !warm_offset(placed, root, &offset)) offset = free_offset(placed, root, 0);
+      too_large_ |= __builtin_add_overflow(offset, root.extent(), &end);
       if (end > segment_.arena_bytes) segment_.arena_bytes = end;
-      i32 at = done;
-      for (; at > 0 && storages_[order_[at - 1]].offset > offset; --at) order_[at] = order_[at - 1];
-      order_[at] = index;
+      for (i32 i = root.root; i >= 0; i = storages_[i].next) insert(placed++, i, offset + static_cast<size_t>(storages_[i].at - root.low));
     }
   }
 
-  // The lowest offset, `from` or above, that is free during the life of `s`; `placed` storages have theirs.
-  size_t free_offset(i32 placed, const Storage& s, size_t from) const {
+  void insert(i32 placed, i32 index, size_t offset) {
+    storages_[index].offset = offset;
+    i32 at = placed;
+    for (; at > 0 && storages_[order_[at - 1]].offset > offset; --at) order_[at] = order_[at - 1];
+    order_[at] = index;
+  }
+
+  // The lowest offset, `from` or above, where all of a group is free; `placed` storages have theirs.
+  size_t free_offset(i32 placed, const Storage& root, size_t from) const {
+    for (size_t offset = from;; from = offset) {
+      for (i32 i = root.root; i >= 0; i = storages_[i].next) {
+        const auto at = static_cast<size_t>(storages_[i].at - root.low);
+        offset = free_of(placed, storages_[i], offset + at) - at;
+      }
+      if (offset == from || root.next < 0) return offset;
+    }
+  }
+
+  // The lowest offset, `from` or above, that is free during the life of `s`.
+  size_t free_of(i32 placed, const Storage& s, size_t from) const {
     size_t offset = from;
     for (i32 k = 0; k < placed; ++k) {
       const Storage& other = storages_[order_[k]];
@@ -211,19 +276,19 @@ class Planner {
     return offset;
   }
 
-  // That of the storage that was given up last of those whose place `s` may take without a larger arena.
-  bool warm_offset(i32 placed, const Storage& s, size_t* offset) const {
-    i32 latest = s.first - kWarmNodes;
+  // That of the storage that was given up last of those whose place a group may take without a larger arena.
+  bool warm_offset(i32 placed, const Storage& root, size_t* offset) const {
+    i32 latest = root.first - kWarmNodes;
     int tried = 0;
-    for (i32 k = 0; k < placed && tried < kMostTried && latest < s.first - 1; ++k) {
+    for (i32 k = 0; k < placed && tried < kMostTried && latest < root.first - 1; ++k) {
       const Storage& other = storages_[order_[k]];
-      if (other.last >= s.first || other.last <= latest || other.offset + s.bytes > segment_.arena_bytes) continue;
+      if (other.last >= root.first || other.last <= latest || other.offset + root.extent() > segment_.arena_bytes) continue;
       ++tried;
-      if (free_offset(placed, s, other.offset) != other.offset) continue;
+      if (free_offset(placed, root, other.offset) != other.offset) continue;
       latest = other.last;
       *offset = other.offset;
     }
-    return latest > s.first - kWarmNodes;
+    return latest > root.first - kWarmNodes;
   }
 
   void lay_out() {

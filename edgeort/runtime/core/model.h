@@ -60,7 +60,15 @@ struct Storage {
   edgeort_block_kind kind = EDGEORT_BLOCK_TENSOR;  // Place::arena, as are
   i32 owner = -1;                                  // the first tensor in it, or the node whose scratch it is
   i32 tensors = 0;                                 // how many lie in it
-  bool same(const Storage& s) const { return bytes == s.bytes && first == s.first && last == s.last && place == s.place; }
+  // Place::arena: of a result that lies over what it reads, the storage of that, or -1. Those that are tied so make a group, which has
+  // one place; its root, the earliest, has the others behind it.
+  i32 over = -1, root = -1, next = -1;
+  i64 at = 0;             // bytes from the root's beginning
+  i64 low = 0, high = 0;  // of a root: where its group begins and ends, from there
+  size_t extent() const { return static_cast<size_t>(high - low); }
+  bool same(const Storage& s) const {
+    return bytes == s.bytes && first == s.first && last == s.last && place == s.place && over == s.over && at == s.at;
+  }
 };
 
 // Where the storages of the first segment lay when they were laid out last.
@@ -113,6 +121,8 @@ struct NodeState {
   bool skipped;
   u32 within;        // of a skipped one: the node whose run it is part of, plus 1; 0: of none
   bool joins, cuts;  // columns: it may have nothing to copy
+  static constexpr int kLineOperands = 32;
+  u32 line_operands;  // a bit each: it reads them in the lines that it makes
   bool follows_rows;
   int row_operands;  // of a node that ends rows: where operands begin that it reads row by row; else 0
   u32 row_epilogue;  // the node that runs as this one's rows are done; 0: none

@@ -94,6 +94,10 @@ void Prepare::writes_slice(int output) {
   if (wants(output)) model_.tensors[model_.output(node_, output)].slice_writer = true;
 }
 
+void Prepare::reads_lines(int input) {
+  if (input < NodeState::kLineOperands) model_.nodes[node_].line_operands |= u32{1} << input;
+}
+
 void Prepare::joins_columns() { model_.nodes[node_].joins = true; }
 
 void Prepare::cuts_columns(int output, i64 column) {

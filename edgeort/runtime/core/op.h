@@ -121,6 +121,9 @@ class Prepare {
   void joins_columns();
   void cuts_columns(int output, i64 column);
 
+  // Streams (core/stream.h): to compute lines of output 0, this kernel reads an operand of that shape in the same lines alone.
+  void reads_lines(int input);
+
   // States (core/state.h): this kernel reads an operand whose matrices lie Tensor::capacity rows apart. And whether the output is the
   // input's memory, with more rows: then the kernel, whose OpDef grows, writes the new ones alone.
   void reads_state(int input);

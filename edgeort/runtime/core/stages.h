@@ -31,4 +31,19 @@ struct Stream {
 static inline const StreamOps& ops(const Model& m, const Stream::Stage& stage) { return *m.nodes[stage.node].op->stream; }
 static inline const void* state(const Model& m, const Stream::Stage& stage) { return m.nodes[stage.node].state; }
 
+// Lines of stage i - 1 that lines of stage i read.
+static inline Span read_by(const Model& m, const Stream& s, int i, Span lines) {
+  const Span all = ops(m, s.stages[i]).reach(state(m, s.stages[i]), lines);
+  const i64 height = s.stages[i - 1].height;
+  return {min_of(height, max_of(0, all.first)), min_of(height, max_of(0, all.last))};
+}
+
+static inline i64 round_down(i64 value, i64 multiple) { return value - value % multiple; }
+
+// The lines that stage i has made when it has made those: whole strips.
+static inline Span whole(const Model& m, const Stream& s, int i, Span lines) {
+  const i64 strip = ops(m, s.stages[i]).strip;
+  return {round_down(lines.first, strip), min_of(s.stages[i].height, round_up(lines.last, strip))};
+}
+
 }  // namespace edgeort

@@ -27,6 +27,11 @@ constexpr size_t kRingBytes = 64 * 1024;
 // Rows of pixels that keep register tiles whole.
 constexpr i64 kEnoughPixels = 112;
 
+// Of a node that is a stream by itself: that much of both the tensors beside it, else they stay apart; and a call makes this part of an
+// image's lines, since that many more lie apart.
+constexpr size_t kWorthLines = 16 * 1024;
+constexpr i64 kParts = 8;
+
 const Economy& economy(const Model& m) { return kLadder[m.economy]; }
 
 bool streamable(Model& m, u32 node) {
@@ -68,6 +73,16 @@ i32 follower(Model& m, const Segment& segment, u32 node) {
   return pays ? static_cast<i32>(next) : -1;
 }
 
+// Whether the node is a stream by itself: one thread goes through its lines, and nobody reads its image later.
+bool rolls(Model& m, const Segment& segment, u32 node) {
+  const StreamOps& own = *m.nodes[node].op->stream;
+  if (!own.alone || !own.reach || (m.pool->threads() > 1 && !economy(m).one_thread)) return false;
+  const i32 image = m.input(node, 0);
+  const TensorState &x = m.tensors[image], &y = m.tensors[m.output(node, 0)];
+  const bool own_memory = x.producer >= static_cast<i32>(segment.begin) && !x.value_known && x.slice.root < 0 && y.slice.root < 0;
+  return own_memory && x.last_use == static_cast<i32>(node) && min_of(bytes(x.tensor), bytes(y.tensor)) >= kWorthLines;
+}
+
 // Sizes the rings for `lines` lines of the last stage; returns their bytes.
 u64 size_rings(const Model& m, Stream& s, i64 lines) {
   u64 total = 0;
@@ -86,13 +101,20 @@ u64 size_rings(const Model& m, Stream& s, i64 lines) {
   return total;
 }
 
-void commit(Model& m, Stream& s) {
+// Lines of the last stage that one call makes.
+i64 lines_at_once(const Model& m, Stream& s) {
   const Stream::Stage& last = s.stages[s.count - 1];
   const i64 strip = ops(m, last).strip;
+  if (s.count == 1) return round_up(ceil_div(last.height, kParts), strip);
   i64 lines = strip, enough = kEnoughPixels;
   for (int i = 0; i < s.count; ++i) enough = max_of(enough, ops(m, s.stages[i]).enough);
   while (lines < economy(m).most_lines && lines * last.width < enough && size_rings(m, s, lines + strip) <= kRingBytes) lines += strip;
-  s.scratch_offset = size_rings(m, s, lines);
+  return lines;
+}
+
+void commit(Model& m, Stream& s) {
+  const Stream::Stage& last = s.stages[s.count - 1];
+  s.scratch_offset = size_rings(m, s, lines_at_once(m, s));
   u64 scratch = 0;
   for (int i = 0; i < s.count; ++i) {
     const u64 own = ops(m, s.stages[i]).scratch(state(m, s.stages[i]), s.stages[i].step);
@@ -140,7 +162,7 @@ bool plan_streams(Model& model, Segment& segment) {
   for (u32 node = segment.begin; node < segment.end; ++node) {
     NodeState& state = model.nodes[node];
     if (state.stream || state.skipped) continue;
-    if (!streamable(model, node) || follower(model, segment, node) < 0) {
+    if (!streamable(model, node) || (follower(model, segment, node) < 0 && !rolls(model, segment, node))) {
       state.backwards = state.op->turns && is_forwards(model, node);
       continue;
     }

@@ -49,6 +49,8 @@ struct StreamOps {
   i64 enough = 0;
   // By strips it takes longer than all at once: for where memory is short.
   bool slower = false;
+  // It is worth a stream by itself, so that its result lies over what it reads (core/over.cc): a few lines take as long as among more.
+  bool alone = false;
 };
 
 struct Segment;
@@ -60,8 +62,8 @@ static constexpr int kEconomies = 4;
 // Chooses the streams of a segment whose nodes are prepared. False when memory is out.
 bool plan_streams(Model& model, Segment& segment);
 void run_stream(Model& model, const Stream& stream);
-// Whether what the stream makes may lie over a tensor that its last node may write over: its other nodes do not read that one, or only
-// what is not written yet.
-bool spares(const Model& model, const Stream& stream, i32 tensor);
+// Where the stream's result may lie over a tensor that it reads and nobody reads later: how many bytes from that one's beginning, a
+// multiple of kAlignment. False where it reads the tensor in another way than line by line, or they would not overlap.
+bool distance_over(const Model& model, const Stream& stream, i32 tensor, i64* distance);
 
 }  // namespace edgeort

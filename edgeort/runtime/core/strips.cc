@@ -7,21 +7,6 @@
 namespace edgeort {
 namespace {
 
-i64 round_down(i64 value, i64 multiple) { return value - value % multiple; }
-
-// Lines of stage i - 1 that lines of stage i read.
-Span read_by(const Model& m, const Stream& s, int i, Span lines) {
-  const Span all = ops(m, s.stages[i]).reach(state(m, s.stages[i]), lines);
-  const i64 height = s.stages[i - 1].height;
-  return {min_of(height, max_of(0, all.first)), min_of(height, max_of(0, all.last))};
-}
-
-// The lines that stage i has made when it has made those: whole strips.
-Span whole(const Model& m, const Stream& s, int i, Span lines) {
-  const i64 strip = ops(m, s.stages[i]).strip;
-  return {round_down(lines.first, strip), min_of(s.stages[i].height, round_up(lines.last, strip))};
-}
-
 // Strips computed by one thread.
 class Worker {
  public:
@@ -95,51 +80,7 @@ class Worker {
   i64 next_[kMaxStages];
 };
 
-// Whether the first stage, when lines [0, end) of the last are made (or backwards those from `end` on), reads none of these numbers any
-// more.
-bool is_past(const Model& m, const Stream& s, i64 end) {
-  i64 made = end;
-  for (int i = s.count - 1; i > 0; --i) {
-    const i64 height = s.stages[i - 1].height;
-    const Span read = read_by(m, s, i, s.backwards ? Span{made, made + 1} : Span{made - 1, made});
-    if (s.backwards ? read.first == height : read.last == 0) return false;  // nothing is made yet
-    made = s.backwards ? whole(m, s, i - 1, read).first : whole(m, s, i - 1, read).last;
-    if (i == 1 && made == (s.backwards ? 0 : height)) return true;
-  }
-  const StreamOps& first = ops(m, s.stages[0]);
-  const void* own = state(m, s.stages[0]);
-  return s.backwards ? first.reach(own, {made - 1, made}).last <= end : first.reach(own, {made, made + 1}).first >= end;
-}
-
-// Whether that is so all the way: one thread goes through the image, and the first stage is always further.
-bool runs_ahead(const Model& m, const Stream& s) {
-  const i64 height = s.stages[s.count - 1].height;
-  const Tensor &image = m.tensor_in(s.stages[0].node, 0), &made = m.tensor_out(s.stages[s.count - 1].node, 0);
-  for (int d = 0; d < made.rank; ++d) {
-    if (image.rank != made.rank || image.dims[d] != made.dims[d]) return false;
-  }
-  if (!ops(m, s.stages[0]).reach || (m.pool->threads() > 1 && !s.one_thread)) return false;
-  for (i64 line = 0; line < height; ++line) {
-    if (!is_past(m, s, s.backwards ? line : line + 1)) return false;
-  }
-  return true;
-}
-
 }  // namespace
-
-bool spares(const Model& model, const Stream& stream, i32 tensor) {
-  bool read = false;
-  for (int i = 0; i < stream.count - 1; ++i) {
-    const u32 node = stream.stages[i].node;
-    for (int k = 0; k < model.record(node).inputs; ++k) {
-      const i32 other = model.input(node, k);
-      if (other < 0 || model.tensors[other].storage != model.tensors[tensor].storage) continue;
-      if (i > 0 || k > 0 || other != tensor) return false;
-      read = true;
-    }
-  }
-  return !read || runs_ahead(model, stream);
-}
 
 void run_stream(Model& model, const Stream& stream) {
   const Stream::Stage& last = stream.stages[stream.count - 1];

@@ -74,14 +74,14 @@ class Output {
       return false;
     if (known_ || now.capacity || view_of_ >= 0 || t_->home < 0) return true;
     const Storage& storage = segment.storages[t_->home];
-    return storage.place != Place::arena || (bytes(now) <= storage.bytes && may_stay(m));
+    return storage.place != Place::arena || (bytes(now) <= storage.bytes && may_stay(m, storage.over));
   }
 
  private:
-  // Whether its node may still write where it does: what it lies over may be read more than once now.
-  bool may_stay(const Model& m) const {
+  // Whether its node may still write where it does, also over storage `over`: what it lies over may be read more than once now.
+  bool may_stay(const Model& m, i32 over) const {
     for (const i32 before : reuse_) {
-      bool allowed = before < 0 || m.tensors[before].home != t_->home;
+      bool allowed = before < 0 || (m.tensors[before].home != t_->home && (over < 0 || m.tensors[before].home != over));
       for (const i32 reuse : t_->reuse) allowed = allowed || reuse == before;
       if (!allowed) return false;
     }

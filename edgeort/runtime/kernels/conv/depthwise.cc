@@ -153,7 +153,7 @@ void run_lines(const Run& r, const Lines& in, const Lines& out, i64 n, Span line
   compute(r, in, out, lines, n * g.out[1] * g.out[2], scratch);
 }
 
-constexpr StreamOps kStream = {can_stream, conv_reach<State>, beside, stream_scratch, run_lines};
+constexpr StreamOps kStream = {can_stream, conv_reach<State>, beside, stream_scratch, run_lines, 1, 0, false, true};
 
 }  // namespace
 

@@ -118,6 +118,7 @@ Status BoundProgram::bind_operand(Prepare& p, u32 index) {
   const Tensor& t = p.in(input);
   if (t.rank > rank + 1) return p.fail("operand %d of its program has rank %d, above %d", input, t.rank, rank + 1);
   p.reads_slice(input);
+  p.reads_lines(input);
   Operand& o = operand[index];
   o = {};
   o.quantised = t.dtype == DType::q8;

@@ -135,7 +135,7 @@ void run_lines(const Run& r, const Lines& in, const Lines& out, i64, Span lines,
   }
 }
 
-constexpr StreamOps kStream = {can_stream, reach, beside, stream_scratch, run_lines};
+constexpr StreamOps kStream = {can_stream, reach, beside, stream_scratch, run_lines, 1, 0, false, true};
 
 }  // namespace
 
