@@ -158,7 +158,7 @@ class Planner {
     return storage >= 0 && storages_[storage].place == Place::arena && storages_[storage].last == static_cast<i32>(node);
   }
 
-  // The storage of a tensor that a stream reads, and that its result may lie over.
+  // The storage of a tensor that a stream reads, and that its result may lie over: of a residual rather than of its image.
   i32 overlaid(const Stream& stream, u32 node, i64* distance) const {
     for (int i = stream.count - 1; i >= 0; --i) {
       for (int k = 0; k < model_.record(stream.stages[i].node).inputs; ++k) {

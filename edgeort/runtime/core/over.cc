@@ -39,9 +39,9 @@ class Overlap {
     return false;
   }
 
-  // The distance nearest to 0. `exact`: what the last stage reads where it writes does not count.
+  // The distance nearest to where both begin, or backwards to where both end. `exact`: what the last stage reads where it writes does not count.
   i64 distance(bool exact) const {
-    i64 nearest = 0;
+    i64 nearest = s_.backwards ? max_of(0, static_cast<i64>(bytes(x_)) - static_cast<i64>(bytes(y_))) : 0;
     for (i64 line = 0; line < last().height; ++line) {
       // A call of the last stage; those of fewer lines have read as much, or write less.
       Span call = {max_of(0, line + 1 - last().step), line + 1};

@@ -51,6 +51,14 @@ size_t weight_bytes(Model& m, u32 node) {
   return total;
 }
 
+// Whether the node, by itself, may write over the image that it reads.
+bool overwrites(const Model& m, u32 node) {
+  for (const i32 reuse : m.tensors[m.output(node, 0)].reuse) {
+    if (reuse >= 0 && reuse == m.input(node, 0)) return true;
+  }
+  return false;
+}
+
 // The node that alone reads what `node` makes, as its image, and may be joined to it; or -1.
 i32 follower(Model& m, const Segment& segment, u32 node) {
   const i32 out = m.plan.node_outputs(m.record(node))[0];
@@ -70,7 +78,8 @@ i32 follower(Model& m, const Segment& segment, u32 node) {
   if (!economy(m).idle_threads && made.dims[0] * (made.dims[1] / least) < m.pool->threads()) return -1;
   // Every strip reads the weights again.
   const bool pays = economy(m).any_weights || bytes(t.tensor) > 2 * (weight_bytes(m, node) + weight_bytes(m, next));
-  return pays ? static_cast<i32>(next) : -1;
+  // What lies over all of its image needs no ring of it, unless its own result is streamed in turn.
+  return pays && !(overwrites(m, next) && follower(m, segment, next) < 0) ? static_cast<i32>(next) : -1;
 }
 
 // Whether the node is a stream by itself: one thread goes through its lines, and nobody reads its image later.
@@ -80,7 +89,8 @@ bool rolls(Model& m, const Segment& segment, u32 node) {
   const i32 image = m.input(node, 0);
   const TensorState &x = m.tensors[image], &y = m.tensors[m.output(node, 0)];
   const bool own_memory = x.producer >= static_cast<i32>(segment.begin) && !x.value_known && x.slice.root < 0 && y.slice.root < 0;
-  return own_memory && x.last_use == static_cast<i32>(node) && min_of(bytes(x.tensor), bytes(y.tensor)) >= kWorthLines;
+  return own_memory && !overwrites(m, node) && x.last_use == static_cast<i32>(node) &&
+         min_of(bytes(x.tensor), bytes(y.tensor)) >= kWorthLines;
 }
 
 // Sizes the rings for `lines` lines of the last stage; returns their bytes.

@@ -17,6 +17,9 @@ constexpr i64 kMostLines = 16;
 // Outputs of a line that one call computes at least, where it is not all: whole groups of every kernel of kernels.inc.
 constexpr i64 kSegment = 28;
 
+// Channels of an image that are copied, so that their results lie over them: those of a cache line or more, and what stays in L1.
+constexpr i64 kCopied = 16 * 1024;
+
 struct State {
   Geometry g;
   BoundProgram epilogue;
@@ -25,11 +28,16 @@ struct State {
   const DepthwiseKernels* kernels;
   const DepthwiseRow* row;  // null: tap by tap
   i64 lines, segment;       // of one call: output lines, and pixels of each
+  i64 group;                // channels that are computed from a copy, the last ones with what is left over; 0: none are copied
 
+  i64 groups() const { return max_of(1, g.c_in / group); }
   i64 pointers() const { return max_of(2 * g.taps, lines * g.kernel[1]); }
   u64 scratch_bytes() const {
     return static_cast<u64>(pointers()) * sizeof(void*) + (program ? epilogue.scratch_bytes(g.out[2] * g.c_out) : 0);
   }
+  // The copy, in the scratch of a node that is in no stream.
+  u64 copy_at() const { return (scratch_bytes() + kAlignment - 1) & ~(kAlignment - 1); }
+  u64 copy_bytes() const { return static_cast<u64>(g.in[1] * g.in[2] * min_of(2 * group, g.c_in)) * sizeof(f32); }
 };
 
 // The kernel that computes lines, or null.
@@ -42,6 +50,13 @@ const DepthwiseRow* pick(const DepthwiseKernels& kernels, const Geometry& g) {
     if (row->kernel == g.kernel[2] && row->stride == g.stride[2]) return row;
   }
   return nullptr;
+}
+
+// Channels of a copy; 0 where it is large, or results do not lie over channels that they are made from.
+i64 group_of(const Geometry& g) {
+  const i64 pixels = g.in[1] * g.in[2], outputs = g.out[1] * g.out[2];
+  if (pixels == 0 || outputs > pixels || (outputs < pixels && g.batch > 1)) return 0;
+  return min_of(g.c_in, kCopied / (pixels * i64{sizeof(f32)}) / kPanel * kPanel);
 }
 
 Status prepare(Prepare& p) {
@@ -63,7 +78,9 @@ Status prepare(Prepare& p) {
   s->segment = s->program || g.out[2] < 2 * kSegment ? max_of(1, g.out[2]) : kSegment;
   const i64 fits = kPixels / ((s->segment - 1) * g.stride[2] + g.kernel[2]);
   s->lines = s->program || !s->row ? 1 : max_of(1, min_of(kMostLines, (fits - g.kernel[1]) / g.stride[1] + 1));
-  p.thread_scratch(s->scratch_bytes());
+  s->group = !s->program && s->row && !p.in(0).pitch && !y.pitch && g.in[0] == 1 && g.out[0] == 1 ? group_of(g) : 0;
+  if (s->group) p.overwrite(0, 0);
+  p.thread_scratch(s->copy_at() + s->copy_bytes());
   return Status::ok;
 }
 
@@ -73,24 +90,28 @@ struct Strip {
   const State& s;
   const Lines &in, &out;
   const f32** pointers;
+  i64 channel = 0, channels = s.g.c_in;  // by a kernel for lines: the first, and how many; `in` has these alone
 
   // Lines, by a kernel for them.
   void lines(i64 first, i64 last) const {
     const Geometry& g = s.g;
     const f32** row = pointers;
+    const i64 pixel_step = in.pixel / i64{sizeof(f32)};
     for (i64 i = first; i < last; ++i) {
-      for (i64 k = 0; k < g.kernel[1]; ++k) {
-        const f32* line = input_line<f32>(g, in, i, 0, k);
-        *row++ = line ? line - g.pad[2] * g.c_in : nullptr;
+      // As input_line has it, for a kernel of one plane.
+      const i64 z = i / g.out[1] % g.out[0] * g.stride[0] - g.pad[0], n = i / g.out[1] / g.out[0];
+      for (i64 k = 0, y = i % g.out[1] * g.stride[1] - g.pad[1]; k < g.kernel[1]; ++k, y += g.dilation[1]) {
+        const bool inside = z >= 0 && z < g.in[0] && y >= 0 && y < g.in[1];
+        *row++ = inside ? in.line((n * g.in[0] + z) * g.in[1] + y) - g.pad[2] * pixel_step : nullptr;
       }
     }
     const i64 segment = last - first > 1 ? s.segment : g.out[2];
     for (i64 x = 0; x < g.out[2]; x += segment) {
       const i64 from = x * g.stride[2];
-      s.row->fn({pointers, r.in(1).as<const f32>(), last - first, min_of(segment, g.out[2] - x), g.c_in, g.pad[2] - in.left - from,
-                 g.in[2] + g.pad[2] + in.right - from, r.in(2).as<const f32>(), s.lo, s.hi, s.swish, out.line(first) + x * g.c_out,
-                 out.stride / i64{sizeof(f32)}});
-      for (const f32** p = pointers; p < row; ++p) *p = *p ? *p + segment * g.stride[2] * g.c_in : nullptr;
+      s.row->fn({pointers, r.in(1).as<const f32>() + channel, last - first, min_of(segment, g.out[2] - x), channels, pixel_step, g.c_in,
+                 g.pad[2] - in.left - from, g.in[2] + g.pad[2] + in.right - from, r.in(2).as<const f32>() + channel, s.lo, s.hi, s.swish,
+                 out.line(first) + x * g.c_out + channel, out.stride / i64{sizeof(f32)}});
+      for (const f32** p = pointers; p < row; ++p) *p = *p ? *p + segment * g.stride[2] * pixel_step : nullptr;
     }
   }
 
@@ -134,8 +155,30 @@ void compute(const Run& r, const Lines& in, const Lines& out, Span lines, i64 ro
   }
 }
 
+// All lines of channels [begin, end) of image n, from a copy: results lie over what they are made from, pixel by pixel.
+void compute_copied(const Run& r, i64 n, i64 begin, i64 end, void* scratch) {
+  const State& s = r.state<State>();
+  const Geometry& g = s.g;
+  const i64 pixels = g.in[1] * g.in[2], channels = end - begin, pixel = channels * i64{sizeof(f32)};
+  char* copy = static_cast<char*>(scratch) + s.copy_at();
+  const f32* from = r.in(0).as<const f32>() + n * pixels * g.c_in + begin;
+  s.kernels->copy(from, g.c_in, pixels, channels, reinterpret_cast<f32*>(copy));
+  const Lines in = {copy, g.in[2] * pixel, Lines::kWhole, pixel, 0, 0}, out = Lines::of(r.out(0), n);
+  const Strip strip = {r, s, in, out, static_cast<const f32**>(scratch), begin, channels};
+  for (i64 i = 0; i < g.out[1]; i += s.lines) strip.lines(i, min_of(g.out[1], i + s.lines));
+}
+
 void run(Run& r) {
-  const Geometry& g = r.state<State>().g;
+  const State& s = r.state<State>();
+  const Geometry& g = s.g;
+  if (s.group) {
+    const i64 groups = s.groups();
+    r.parallel(g.batch * groups, [&](i64 task, int thread) {
+      const i64 begin = task % groups * s.group, end = task % groups + 1 < groups ? begin + s.group : g.c_in;
+      compute_copied(r, task / groups, begin, end, r.thread_scratch(thread));
+    });
+    return;
+  }
   const i64 width = g.out[2] * g.c_out, lines = g.out[2] ? g.out_rows / g.out[2] : 0;
   const Lines in = Lines::of(r.in(0)), out = Lines::of(r.out(0));
   r.ranges(lines, max_of(1, 8192 / (width + 1)),

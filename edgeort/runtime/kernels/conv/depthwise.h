@@ -10,6 +10,7 @@ struct DepthwiseArgs {
   const f32* const* rows;  // [line][kernel row]: where the first tap of the first output is read; null: all zeros
   const f32* weights;
   i64 lines, pixels, channels;
+  i64 in_pixel, pixel;  // floats between columns of the input, and between outputs and between taps
   i64 first, last;
   const f32* bias;
   f32 lo, hi;
@@ -37,6 +38,8 @@ struct DepthwiseRow {
 
 struct DepthwiseKernels {
   void (*pixel)(const DepthwiseTaps&);
+  // Channels of pixels that lie `step` floats apart, without gaps.
+  void (*copy)(const f32* from, i64 step, i64 pixels, i64 channels, f32* to);
   const DepthwiseRow* rows;
   int count;
   i64 fewest;  // channels that `rows` take

@@ -28,6 +28,21 @@ void pixel(const DepthwiseTaps& a) {
   }
 }
 
+void copy(const f32* from, i64 step, i64 pixels, i64 channels, f32* to) {
+  constexpr i64 kAtOnce = 16;
+  for (i64 i = 0; i < pixels; ++i, from += step, to += channels) {
+    i64 c = 0;
+    for (; c + kAtOnce <= channels; c += kAtOnce) {
+      vf v[kAtOnce / kLanes];
+#pragma clang loop unroll(full)
+      for (int k = 0; k < kAtOnce / kLanes; ++k) v[k] = load(from + c + k * kLanes);
+#pragma clang loop unroll(full)
+      for (int k = 0; k < kAtOnce / kLanes; ++k) store(to + c + k * kLanes, v[k]);
+    }
+    for (; c < channels; c += kLanes) store_left(to + c, load_left(from + c, channels - c), channels - c);
+  }
+}
+
 // The fewest channels that lines may have. AVX-512 masks the lanes that are too many, which costs nothing.
 #if defined(__AVX512F__)
 constexpr i64 kFewest = 1;
@@ -66,7 +81,7 @@ struct Block {
   char* out;
   vf bias;
   Finish finish;
-  i64 c, step;  // bytes between pixels
+  i64 c, in_step, step;  // bytes between pixels
   int lanes;
 
   EDGEORT_INLINE Block(const DepthwiseArgs& args, i64 at)
@@ -75,7 +90,8 @@ struct Block {
         bias(load(args.bias + at)),
         finish{splat(args.lo), splat(args.hi), args.swish},
         c(at),
-        step(args.channels * i64{sizeof(f32)}),
+        in_step(args.in_pixel * i64{sizeof(f32)}),
+        step(args.pixel * i64{sizeof(f32)}),
         lanes(args.channels - at < kLanes ? static_cast<int>(args.channels - at) : kLanes) {}
 
   EDGEORT_INLINE const char* at(const f32* p) const { return reinterpret_cast<const char*>(p + c); }
@@ -125,7 +141,7 @@ struct ByRows {
     vf sum[P];
 #pragma clang loop unroll(full)
     for (int p = 0; p < P; ++p) sum[p] = splat(0.0f);
-    const i64 from = (x * S + kLeft) * b.step, first = b.a.first - x * S, last = b.a.last - x * S;
+    const i64 from = (x * S + kLeft) * b.in_step, first = b.a.first - x * S, last = b.a.last - x * S;
     const char* weights = b.at(b.a.weights);
     for (int r = 0; r < K; ++r) {
       if (!rows[r]) {
@@ -137,8 +153,8 @@ struct ByRows {
       const char* in = b.at(rows[r]) + from;
       b.template add<P, kLeft, kColumns - kRight>(sum, taps, false, [&](int i) __attribute__((always_inline)) {
         const bool outside = kChecked && ((i < K / 2 && i < first) || (i >= kColumns - K / 2 && i >= last));
-        if (!outside) return load_next(in, b.step, b.lanes);
-        in += b.step;
+        if (!outside) return load_next(in, b.in_step, b.lanes);
+        in += b.in_step;
         return splat(0.0f);
       });
     }
@@ -228,7 +244,7 @@ struct InRegisters {
     for (int r = 0; r < K; ++r) {
       const f32* row = b.a.rows[y * K + r];
       in[r] = row ? b.at(row) : reinterpret_cast<const char*>(kZeros);
-      step[r] = b.step & -i64{row != nullptr};
+      step[r] = b.in_step & -i64{row != nullptr};
 #pragma clang loop unroll(full)
       for (int i = 0; i < K - S; ++i) carry[r][i] = column(r, i < K / 2 && i < b.a.first);
     }
@@ -275,6 +291,6 @@ constexpr DepthwiseRow kRows[] = {
 
 }  // namespace
 
-EDGEORT_KERNEL(DepthwiseKernels, depthwise, {pixel, kRows, sizeof(kRows) / sizeof(kRows[0]), kFewest})
+EDGEORT_KERNEL(DepthwiseKernels, depthwise, {pixel, copy, kRows, sizeof(kRows) / sizeof(kRows[0]), kFewest})
 
 }  // namespace edgeort
