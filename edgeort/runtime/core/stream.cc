@@ -23,7 +23,7 @@ constexpr Economy kLadder[] = {
 static_assert(sizeof(kLadder) / sizeof(kLadder[0]) == kEconomies);
 
 // Rings of one thread that stay in a small core's share of L2.
-constexpr size_t kRingBytes = 64 * 1024;
+constexpr size_t kRingBytes = 48 * 1024;
 // Rows of pixels that keep register tiles whole.
 constexpr i64 kEnoughPixels = 112;
 

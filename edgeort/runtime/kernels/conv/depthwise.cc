@@ -17,8 +17,9 @@ constexpr i64 kMostLines = 16;
 // Outputs of a line that one call computes at least, where it is not all: whole groups of every kernel of kernels.inc.
 constexpr i64 kSegment = 28;
 
-// Channels of an image that are copied, so that their results lie over them: those of a cache line or more, and what stays in L1.
-constexpr i64 kCopied = 16 * 1024;
+// Bytes of the channels of an image that are copied, so that their results lie over them: a quarter of a small core's L1, or a cache
+// line of each pixel in half of it.
+constexpr i64 kCopied = 8 * 1024, kMostCopied = 16 * 1024;
 
 struct State {
   Geometry g;
@@ -37,7 +38,7 @@ struct State {
   }
   // The copy, in the scratch of a node that is in no stream.
   u64 copy_at() const { return (scratch_bytes() + kAlignment - 1) & ~(kAlignment - 1); }
-  u64 copy_bytes() const { return static_cast<u64>(g.in[1] * g.in[2] * min_of(2 * group, g.c_in)) * sizeof(f32); }
+  u64 copy_bytes() const { return static_cast<u64>(g.in[1] * g.in[2] * (group + g.c_in % group)) * sizeof(f32); }
 };
 
 // The kernel that computes lines, or null.
@@ -56,7 +57,8 @@ const DepthwiseRow* pick(const DepthwiseKernels& kernels, const Geometry& g) {
 i64 group_of(const Geometry& g) {
   const i64 pixels = g.in[1] * g.in[2], outputs = g.out[1] * g.out[2];
   if (pixels == 0 || outputs > pixels || (outputs < pixels && g.batch > 1)) return 0;
-  return min_of(g.c_in, kCopied / (pixels * i64{sizeof(f32)}) / kPanel * kPanel);
+  const i64 panel = pixels * kPanel * i64{sizeof(f32)};
+  return panel > kMostCopied ? 0 : min_of(g.c_in, max_of(1, kCopied / panel) * kPanel);
 }
 
 Status prepare(Prepare& p) {
@@ -80,7 +82,7 @@ Status prepare(Prepare& p) {
   s->lines = s->program || !s->row ? 1 : max_of(1, min_of(kMostLines, (fits - g.kernel[1]) / g.stride[1] + 1));
   s->group = !s->program && s->row && !p.in(0).pitch && !y.pitch && g.in[0] == 1 && g.out[0] == 1 ? group_of(g) : 0;
   if (s->group) p.overwrite(0, 0);
-  p.thread_scratch(s->copy_at() + s->copy_bytes());
+  p.thread_scratch(s->group ? s->copy_at() + s->copy_bytes() : s->scratch_bytes());
   return Status::ok;
 }
 

@@ -1,7 +1,7 @@
 // Depthwise kernels for one ISA level.
 #include "depthwise.h"
 
-#include "../../simd/vec.h"
+#include "../../simd/several.h"
 #include "finish.h"
 
 namespace edgeort {
@@ -28,18 +28,28 @@ void pixel(const DepthwiseTaps& a) {
   }
 }
 
+// A cache line of one pixel after the other; p moves on by `step` bytes.
+constexpr int kVectors = 16 / kLanes;
+EDGEORT_INLINE void copy_lines(const char* from, i64 from_step, char* to, i64 to_step, i64 pixels) {
+  for (; pixels > 0; --pixels, from += from_step, to += to_step) {
+    vf v[kVectors];
+    load_all<kVectors>(reinterpret_cast<const f32*>(from), v);
+#if defined(__aarch64__)
+    vst1q_f32_x4(reinterpret_cast<f32*>(to), (float32x4x4_t{{v[0], v[1], v[2], v[3]}}));
+#else
+    for (int k = 0; k < kVectors; ++k) store(reinterpret_cast<f32*>(to) + k * kLanes, v[k]);
+#endif
+  }
+}
+
 void copy(const f32* from, i64 step, i64 pixels, i64 channels, f32* to) {
-  constexpr i64 kAtOnce = 16;
-  for (i64 i = 0; i < pixels; ++i, from += step, to += channels) {
-    i64 c = 0;
-    for (; c + kAtOnce <= channels; c += kAtOnce) {
-      vf v[kAtOnce / kLanes];
-#pragma clang loop unroll(full)
-      for (int k = 0; k < kAtOnce / kLanes; ++k) v[k] = load(from + c + k * kLanes);
-#pragma clang loop unroll(full)
-      for (int k = 0; k < kAtOnce / kLanes; ++k) store(to + c + k * kLanes, v[k]);
-    }
-    for (; c < channels; c += kLanes) store_left(to + c, load_left(from + c, channels - c), channels - c);
+  constexpr i64 kFloat = sizeof(f32), kLine = kVectors * kLanes;
+  i64 c = 0;
+  for (; c + kLine <= channels; c += kLine) {
+    copy_lines(reinterpret_cast<const char*>(from + c), step * kFloat, reinterpret_cast<char*>(to + c), channels * kFloat, pixels);
+  }
+  for (; c < channels; c += kLanes) {
+    for (i64 i = 0; i < pixels; ++i) store_left(to + i * channels + c, load_left(from + i * step + c, channels - c), channels - c);
   }
 }
 
