@@ -10,11 +10,14 @@
 
 #include "edgeort.h"
 
+// Deliberate bugs of the memory's plan, to see that they are found.
+enum class Bug { none, share_one_place, one_line_short };
+
 struct Limits {
-  size_t memory_bytes;   // of everything that the runtime allocates for one model
-  uint32_t run_ms;       // of one prepare and run; 0: no limit
-  bool share_one_place;  // a deliberate planner bug, to see that it is found
-  int64_t most_rows;     // inputs that may be states are, with room for 1 to so many rows; 0: none is
+  size_t memory_bytes;  // of everything that the runtime allocates for one model
+  uint32_t run_ms;      // of one prepare and run; 0: no limit
+  Bug bug;
+  int64_t most_rows;  // inputs that may be states are, with room for 1 to so many rows; 0: none is
 };
 
 enum class Outcome { refused, failed, late, ran };

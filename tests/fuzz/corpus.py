@@ -99,6 +99,34 @@ def chain() -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
 
+# Layers that are streams by themselves: the kernel's size, and attributes.
+ROLLED: tuple[tuple[str, int, dict[str, list[int]]], ...] = (
+    ("Conv", 5, {"pads": [2] * 4}),
+    ("MaxPool", 3, {"pads": [1] * 4}),
+    ("Conv", 3, {"pads": [1] * 4, "strides": [2, 2]}),
+    ("AveragePool", 3, {"pads": [1] * 4}),
+    ("Conv", 3, {"pads": [2] * 4, "dilations": [2, 2]}),
+)
+
+
+def rolling(layers: Sequence[tuple[str, int, dict[str, list[int]]]] = ROLLED) -> onnx.ModelProto:
+    """Depthwise layers and pools whose results lie over what they read, but not where it lies."""
+    rng = np.random.default_rng(0)
+    nodes, constants, value = [helper.make_node("Relu", ["x"], ["r"])], [], "r"
+    for i, (op, size, attributes) in enumerate(layers):
+        inputs, value = [value], f"y{i}"
+        if op == "Conv":
+            inputs, attributes = [*inputs, f"w{i}"], attributes | {"group": 20}
+            w = rng.standard_normal((20, 1, size, size)) / 4
+            constants.append(numpy_helper.from_array(w.astype(np.float32), f"w{i}"))
+        nodes.append(helper.make_node(op, inputs, [value], kernel_shape=[size, size], **attributes))
+    nodes.append(helper.make_node("Sigmoid", [value], ["y"]))
+    given = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 20, 28, 27])]
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+    graph = helper.make_graph(nodes, "rolling", given, outputs, constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
 def winograd() -> onnx.ModelProto:
     """A 7x7 first layer and Winograd convolutions of both strides, of free sizes; channels fill no vector."""
     rng = np.random.default_rng(0)

@@ -110,7 +110,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::vector<Input> inputs = {{{asked.sides[0], asked.sides[1], asked.params.source}, {}}};
   static const char* const levels[] = {nullptr, nullptr, "v3", "v4"};  // which other machines refuse
   const char* level = levels[asked.level % 4];
-  const Limits limits = {asked.lacks & 1 ? size_t{1} << 13 : size_t{1} << 18, 25, false, 0};
+  const Limits limits = {asked.lacks & 1 ? size_t{1} << 13 : size_t{1} << 18, 25, Bug::none, 0};
   char error[EDGEORT_ERROR_BYTES] = {};
   const Outcome outcome = run_plan(plan, inputs, 1, level, pixels + 1, runs ? 1 : 0, limits, error);
   return outcome == Outcome::late ? -1 : 0;

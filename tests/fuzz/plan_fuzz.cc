@@ -1,6 +1,7 @@
 // plan_fuzz run ISA THREADS PLAN...           runs valid plans twice each; a plan that fails is an error
 // plan_fuzz states ISA THREADS PLAN...        the same four times each, with states wherever there may be some
 // plan_fuzz sabotage ISA THREADS PLAN...      the same with a broken memory plan: must be found out
+// plan_fuzz shorten ISA THREADS PLAN...       the same where results that lie over what streams read do so a line too far
 // plan_fuzz mutate ISA SEED FIRST COUNT PLAN...   runs COUNT mutants from number FIRST on; a number and a seed make a mutant
 #include <sanitizer/asan_interface.h>
 #include <signal.h>
@@ -77,19 +78,21 @@ Outcome run_mutant(const std::vector<Case>& cases, const char* isa, uint64_t see
   const Case& chosen = cases[random.below(cases.size())];
   Bytes plan = chosen.plan;
   mutate_plan(plan, random);
-  const Limits limits = {random.below(8) ? size_t{1} << 24 : size_t{1} << 15, 300, false, static_cast<int64_t>(random.below(4) ? 0 : 20)};
+  const Limits limits = {random.below(8) ? size_t{1} << 24 : size_t{1} << 15, 300, Bug::none,
+                         static_cast<int64_t>(random.below(4) ? 0 : 20)};
   // One thread: a plan that takes too long is left by a jump out of its run.
   return run_plan(plan, random.below(2) ? chosen.inputs : std::vector<Input>(), 1, isa, random.next(), limits.most_rows ? 3 : 1, limits,
                   error);
 }
 
 int run_valid(int argc, char** argv) {
-  const bool sabotaged = !strcmp(argv[1], "sabotage"), states = !strcmp(argv[1], "states");
+  const bool states = !strcmp(argv[1], "states");
+  const Bug bug = !strcmp(argv[1], "sabotage") ? Bug::share_one_place : !strcmp(argv[1], "shorten") ? Bug::one_line_short : Bug::none;
   const int threads = atoi(argv[3]);
   for (int i = 4; i < argc; ++i) {
     const Case valid = read_case(argv[i]);
     char error[EDGEORT_ERROR_BYTES] = {};
-    const Limits limits = {size_t{1} << 32, 0, sabotaged, states ? 100 : 0};
+    const Limits limits = {size_t{1} << 32, 0, bug, states ? 100 : 0};
     if (run_plan(valid.plan, valid.inputs, threads, argv[2], 1, states ? 4 : 2, limits, error) != Outcome::ran) {
       fprintf(stderr, "FAILED %s: %s\n", argv[i], error);
       return 1;

@@ -34,7 +34,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const char* const isa = level();
   Random random(hash(data, size));
   const bool bound = random.below(4) == 0;  // inputs that may be states are some
-  const Limits limits = {random.below(8) ? size_t{1} << 22 : size_t{1} << 15, 25, false, bound ? 20 : 0};
+  const Limits limits = {random.below(8) ? size_t{1} << 22 : size_t{1} << 15, 25, Bug::none, bound ? 20 : 0};
   char error[EDGEORT_ERROR_BYTES] = {};
   const std::vector<uint8_t> plan(data, data + size);
   const Outcome outcome = run_plan(plan, {}, 1, isa, random.next(), bound ? 3 : 1, limits, error);

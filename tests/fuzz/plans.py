@@ -23,6 +23,7 @@ NETWORKS: tuple[Callable[[], onnx.ModelProto], ...] = (
     corpus.chain,
     corpus.transformer,
     corpus.network,
+    corpus.rolling,
     corpus.winograd,
     corpus.sparse,
     dynamic,

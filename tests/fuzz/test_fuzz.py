@@ -15,7 +15,7 @@ import pytest
 from edgeort.toolchain import families
 from tests.contract.engines import int8_levels
 from tests.fuzz import build
-from tests.fuzz.corpus import UNFED, lowered_file, write_inputs
+from tests.fuzz.corpus import ROLLED, UNFED, lowered, lowered_file, rolling, write_inputs
 from tests.fuzz.plans import uncalled
 from tests.generation import networks
 from tests.real_models.find import find
@@ -77,6 +77,18 @@ def test_valid_plans_keep_within_their_memory(
 def test_a_broken_memory_plan_is_found(program: Path, kernel_plans: Sequence[Path]) -> None:
     done = run(program, "sabotage", levels()[0], "1", kernel_plans[-1])
     assert done.returncode != 0, "tensors that share one place went unnoticed"
+
+
+@pytest.mark.parametrize("layer", ROLLED)
+def test_a_result_that_lies_a_line_too_far_is_found(
+    program: Path, layer: tuple[str, int, dict[str, list[int]]], tmp_path: Path
+) -> None:
+    """Over what its stream reads. `run` makes each such result apart, too, and compares."""
+    plan = tmp_path / "rolling.plan"
+    plan.write_bytes(lowered(rolling([layer]), tmp_path).to_bytes())
+    assert run(program, "run", levels()[0], "1", plan).returncode == 0
+    done = run(program, "shorten", levels()[0], "1", plan)
+    assert done.returncode != 0 and "other bytes where it lies over" in done.stderr, said(done)
 
 
 @pytest.mark.parametrize(

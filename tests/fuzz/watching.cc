@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "allocations.h"
 #include "ops.h"
 
 using namespace edgeort;
@@ -127,13 +128,50 @@ void after(const Model& m, u32 node) {
   if (m.nodes[node].row_epilogue) after(m, m.nodes[node].row_epilogue);
 }
 
+bool overlap(const Tensor& a, const Tensor& b) {
+  return a.data && b.data && a.as<u8>() < b.as<u8>() + bytes(b) && b.as<u8>() < a.as<u8>() + bytes(a);
+}
+
+// Whether the node's result lies over something that it, or the stream that it ends, reads.
+bool lies_over(const Model& m, u32 node) {
+  const i32 result = m.output(node, 0);
+  if (result < 0 || m.tensors[result].view_of >= 0 || m.tensors[result].tensor.pitch || m.tensors[result].tensor.capacity) return false;
+  if (m.nodes[node].row_epilogue) return false;  // it would write twice, over what it reads
+  bool found = m.nodes[node].stream != nullptr;
+  for (int i = 0; i < m.record(node).inputs; ++i) found |= overlap(m.tensor_in(node, i), m.tensors[result].tensor);
+  return found;
+}
+
+// Runs the node; first also with a result that has memory of its own, which must come out the same.
+template <class F>
+void watch(Model& m, u32 node, const F& run) {
+  before(m, node);
+  u64 apart = 0;
+  const bool twice = lies_over(m, node);
+  if (twice) {
+    Tensor& result = m.tensors[m.output(node, 0)].tensor;
+    void* const place = result.data;
+    ++allocating;
+    result.data = malloc(bytes(result) + 1);
+    --allocating;
+    run();
+    apart = sum_of(result);
+    ++allocating;
+    free(result.data);
+    --allocating;
+    result.data = place;
+  }
+  run();
+  if (twice && apart != sum_of(m.tensors[m.output(node, 0)].tensor))
+    broken("a result has other bytes where it lies over an operand", m, node);
+  after(m, node);
+}
+
 template <const OpDef* kOp>
 void watched(Run& r) {
   // A body is not watched, the node that runs it is; nor is what opening a model runs for its largest inputs.
   if (r.model_.depth || !sums) return kOp->run(r);
-  before(r.model_, r.node_);
-  kOp->run(r);
-  after(r.model_, r.node_);
+  watch(r.model_, r.node_, [&] { kOp->run(r); });
 }
 
 }  // namespace
@@ -161,8 +199,6 @@ void watched_run_stream(Model& model, const Stream& stream) {
   if (model.depth || !sums) return real_run_stream(model, stream);
   u32 node = 0;
   while (model.nodes[node].stream != &stream) ++node;
-  before(model, node);
-  real_run_stream(model, stream);
-  after(model, node);
+  watch(model, node, [&] { real_run_stream(model, stream); });
 }
 }  // namespace edgeort

@@ -5,7 +5,7 @@ namespace edgeort {
 namespace {
 
 // Nodes in which little is pushed out of cache.
-constexpr i32 kWarmNodes = 8;
+constexpr i32 kWarmNodes = 16;
 constexpr size_t kNone = ~size_t{0};
 // Places that are tried for a storage, and storages in an arena for which any is: more take longer to lay out than they gain.
 constexpr int kMostTried = 16;
