@@ -45,7 +45,10 @@ CHAINS: dict[str, tuple[tuple[int, ...], tuple[Layer, ...]]] = {
     "dilated": ((1, 24, 40, 37), (Layer(3, pad=3, dilation=3), Layer(5, 1, pad=4, dilation=2))),
     "larger than the input": ((1, 16, 33, 31), (Layer(3, pad=4), Layer(3, pad=5))),
     "without padding": ((1, 16, 47, 31), (Layer(7, pad=0), Layer(5, pad=0))),
-    "pools": ((2, 24, 33, 35), (Layer(3, pool="MaxPool"), Layer(3, 2, pool="AveragePool"), Layer(2, pad=0, pool="MaxPool"))),
+    "pools": (
+        (2, 24, 33, 35),
+        (Layer(3, pool="MaxPool"), Layer(3, 2, pool="AveragePool"), Layer(2, pad=0, pool="MaxPool")),
+    ),
 }
 
 
@@ -104,7 +107,9 @@ def test_the_bits_are_those_of_the_layers(name: str, tmp_path: Path) -> None:
         ("pools", 1, 2.3),
     ],
 )
-def test_a_result_takes_little_beside_what_it_is_made_from(name: str, threads: int, most: float, tmp_path: Path) -> None:
+def test_a_result_takes_little_beside_what_it_is_made_from(
+    name: str, threads: int, most: float, tmp_path: Path
+) -> None:
     """The input, channels last, holds all; and once more, as it comes from the first layout or goes to it."""
     model, x, expected = build(*CHAINS[name])
     ours = engine(model, tmp_path, threads=threads)

@@ -71,7 +71,8 @@ def _map(arena: dict[str, Any]) -> Markup:
     legend = [value for kind, value in KINDS.items() if kind in kinds]
     said = (
         "Each rectangle is a block of the arena as the runtime lays it out: where it lies, and from which step to "
-        f"which it is in use. The line is what is in use at each step, in all.{left_out}"
+        "which it is in use; a result may lie over what it is made from. The line is what is in use at each step, in "
+        f"all.{left_out}"
     )
     steps_axis = Axis(x, whole, "step: number of the node")
     places = Axis(y, size_axis(y.high), "place in the arena")

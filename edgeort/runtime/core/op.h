@@ -109,7 +109,7 @@ class Prepare {
   void thread_scratch(u64 size);
   // The output is the input's bytes (a reshape).
   void alias(int output, int input);
-  // The output may take the input's memory, if nobody reads that later: element i is read before element i is written.
+  // The output may take the input's memory, if nobody reads that later: what lies where an element is written has been read, or copied.
   void overwrite(int output, int input);
 
   // Slices (core/slices.h): this kernel reads an operand, or writes its output, with any pitch along the last axis. Where the

@@ -39,7 +39,8 @@ class Overlap {
     return false;
   }
 
-  // The distance nearest to where both begin, or backwards to where both end. `exact`: what the last stage reads where it writes does not count.
+  // The distance nearest to where both begin, or backwards to where both end. `exact`: what the last stage reads where it writes does not
+  // count.
   i64 distance(bool exact) const {
     i64 nearest = s_.backwards ? max_of(0, static_cast<i64>(bytes(x_)) - static_cast<i64>(bytes(y_))) : 0;
     for (i64 line = 0; line < last().height; ++line) {

@@ -60,7 +60,7 @@ bool overwrites(const Model& m, u32 node) {
 }
 
 // The node that alone reads what `node` makes, as its image, and may be joined to it; or -1.
-i32 follower(Model& m, const Segment& segment, u32 node) {
+i32 joinable(Model& m, const Segment& segment, u32 node) {
   const i32 out = m.plan.node_outputs(m.record(node))[0];
   const TensorState& t = m.tensors[out];
   if (t.uses != 1 || t.slice.root >= 0 || t.last_use >= static_cast<i32>(segment.end) || bytes(t.tensor) < economy(m).small_tensor)
@@ -78,8 +78,14 @@ i32 follower(Model& m, const Segment& segment, u32 node) {
   if (!economy(m).idle_threads && made.dims[0] * (made.dims[1] / least) < m.pool->threads()) return -1;
   // Every strip reads the weights again.
   const bool pays = economy(m).any_weights || bytes(t.tensor) > 2 * (weight_bytes(m, node) + weight_bytes(m, next));
-  // What lies over all of its image needs no ring of it, unless its own result is streamed in turn.
-  return pays && !(overwrites(m, next) && follower(m, segment, next) < 0) ? static_cast<i32>(next) : -1;
+  return pays ? static_cast<i32>(next) : -1;
+}
+
+// The node that is joined to it: not one that lies over all of its image, and so needs no ring of it, unless its own result is streamed in
+// turn.
+i32 follower(Model& m, const Segment& segment, u32 node) {
+  const i32 next = joinable(m, segment, node);
+  return next >= 0 && overwrites(m, static_cast<u32>(next)) && joinable(m, segment, static_cast<u32>(next)) < 0 ? -1 : next;
 }
 
 // Whether the node is a stream by itself: one thread goes through its lines, and nobody reads its image later.

@@ -133,7 +133,8 @@ typedef struct {
   size_t bytes;     /* 0: it takes no place in the arena */
   int32_t kind;
   int32_t tensors; /* how many lie in it */
-  int32_t first;   /* nodes between which it is in use, both included; the number of nodes: until the end of the run */
+  int32_t first;   /* nodes between which it is in use, both included; the number of nodes: until the end of the run. A result may
+                     lie over what the node where it begins is the last to read */
   int32_t last;
 } edgeort_block;
 

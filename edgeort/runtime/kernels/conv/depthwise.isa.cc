@@ -28,25 +28,19 @@ void pixel(const DepthwiseTaps& a) {
   }
 }
 
-// A cache line of one pixel after the other; p moves on by `step` bytes.
-constexpr int kVectors = 16 / kLanes;
-EDGEORT_INLINE void copy_lines(const char* from, i64 from_step, char* to, i64 to_step, i64 pixels) {
-  for (; pixels > 0; --pixels, from += from_step, to += to_step) {
-    vf v[kVectors];
-    load_all<kVectors>(reinterpret_cast<const f32*>(from), v);
-#if defined(__aarch64__)
-    vst1q_f32_x4(reinterpret_cast<f32*>(to), (float32x4x4_t{{v[0], v[1], v[2], v[3]}}));
-#else
-    for (int k = 0; k < kVectors; ++k) store(reinterpret_cast<f32*>(to) + k * kLanes, v[k]);
-#endif
-  }
-}
-
 void copy(const f32* from, i64 step, i64 pixels, i64 channels, f32* to) {
-  constexpr i64 kFloat = sizeof(f32), kLine = kVectors * kLanes;
+  constexpr i64 kAtOnce = 16;  // channels: a cache line
   i64 c = 0;
-  for (; c + kLine <= channels; c += kLine) {
-    copy_lines(reinterpret_cast<const char*>(from + c), step * kFloat, reinterpret_cast<char*>(to + c), channels * kFloat, pixels);
+  for (; c + kAtOnce <= channels; c += kAtOnce) {
+    for (i64 i = 0; i < pixels; ++i) {
+      vf v[kAtOnce / kLanes];
+      load_all<kAtOnce / kLanes>(from + i * step + c, v);
+#if defined(__aarch64__)
+      vst1q_f32_x4(to + i * channels + c, (float32x4x4_t{{v[0], v[1], v[2], v[3]}}));
+#else
+      for (i64 k = 0; k < kAtOnce; k += kLanes) store(to + i * channels + c + k, v[k / kLanes]);
+#endif
+    }
   }
   for (; c < channels; c += kLanes) {
     for (i64 i = 0; i < pixels; ++i) store_left(to + i * channels + c, load_left(from + i * step + c, channels - c), channels - c);
