@@ -28,7 +28,7 @@ from edgeort.quantize import calibration, channels
 from edgeort.quantize.calibration import Calibration
 from edgeort.quantize.extremes import Reach
 from edgeort.quantize.gates import gates
-from edgeort.quantize.layers import Layer
+from edgeort.quantize.layers import Layer, read_layer
 from edgeort.quantize.parameters import LEVELS, WEIGHT_MAX, Quantity
 from edgeort.quantize.preparing import Prepared
 from edgeort.quantize.ranges import Range
@@ -55,6 +55,11 @@ class Spread:
         return str(self.value.name)
 
     @property
+    def axes(self) -> int:
+        """How many a pixel has."""
+        return self.readers[0].weight.ndim - 2
+
+    @property
     def is_depthwise(self) -> bool:
         """Whether the readers keep channels apart."""
         return channels.is_depthwise(self.readers[0].node)
@@ -72,9 +77,10 @@ def spreads(graph: ir.Graph, selection: Selection) -> Iterator[Spread]:
         alike = len({reader.groups for reader in readers}) == 1
         if not alike or not all(is_op(reader.node, "Conv") for reader in readers):
             continue
-        axes = readers[0].weight.ndim - 2
-        if (readers[0].groups == 1 or channels.keeps_channels_apart(value)) and _takes_factors(value, axes, factors):
-            yield Spread(value, readers)
+        if readers[0].groups == 1 or channels.keeps_channels_apart(value):
+            spread = Spread(value, readers)
+            if _takes_factors(value, spread.axes, factors) or (spread.is_depthwise and _convolution(value)):
+                yield spread
 
 
 def even_out(
@@ -167,6 +173,15 @@ def _takes_factors(value: ir.Value, axes: int, factors_of: Mapping[ir.Node, ir.V
     return (is_op(node, "Mul") and index is not None) or (is_op(node, "Div") and index == 1)
 
 
+def _convolution(value: ir.Value) -> Layer | None:
+    """The convolution that makes `value`, maybe through a Relu, and nothing else."""
+    node = value.producer()
+    if is_op(node, "Relu") and node is not None and node.inputs[0] is not None:
+        node = node.inputs[0].producer() if only_user(node.inputs[0]) is node else None
+    layer = read_layer(node) if is_op(node, "Conv") and node is not None else None
+    return layer if isinstance(layer, Layer) else None
+
+
 def _is_a_number_a_channel(gate: ir.Value, axes: int) -> bool:
     """Whether it has the shape [batch, channels, 1, ...]."""
     return gate.shape is not None and len(gate.shape) == axes + 2 and all(size == 1 for size in dims(gate)[2:])
@@ -184,26 +199,40 @@ def _constant_operand(node: ir.Node, axes: int) -> int | None:
 
 def _apply(graph: ir.Graph, spread: Spread, s: np.ndarray, factors_of: Mapping[ir.Node, ir.Value]) -> str:
     """Divides the tensor's channels by s, and multiplies the readers' weights; returns its new name."""
-    axes = spread.readers[0].weight.ndim - 2
-    value, node, by = spread.value, spread.value.producer(), s.reshape(-1, *[1] * axes)
+    made_by, by = _convolution(spread.value), s.reshape(-1, *[1] * spread.axes)
+    if made_by is not None:
+        _divide_results(graph, made_by, s)
+    else:
+        _divide_constants(graph, spread, by, factors_of)
+    for reader in spread.readers:
+        axis = 0 if spread.is_depthwise else 1
+        each = np.repeat(s, reader.weight.shape[axis] // len(s))
+        scaled = reader.weight * each.reshape([-1 if at == axis else 1 for at in range(reader.weight.ndim)])
+        reader.node.replace_input_with(1, add_constant(graph, scaled.astype(np.float32), f"{reader.name}_weight_even"))
+    spread.value.name = unique_name(graph, f"{spread.name}_even")
+    return spread.name
+
+
+def _divide_results(graph: ir.Graph, layer: Layer, s: np.ndarray) -> None:
+    for index, array in ((1, layer.weight), (2, layer.bias)):
+        if array is not None:
+            divided = (array / s.reshape(-1, *[1] * (array.ndim - 1))).astype(np.float32)
+            layer.node.replace_input_with(index, add_constant(graph, divided, f"{layer.name}_even"))
+
+
+def _divide_constants(graph: ir.Graph, spread: Spread, by: np.ndarray, factors_of: Mapping[ir.Node, ir.Value]) -> None:
+    node = spread.value.producer()
     while node is not None:
-        index = _constant_operand(node, axes)
+        index = _constant_operand(node, spread.axes)
         if index is None:
             _divide_gate(graph, node, factors_of[node], by)
-            break
+            return
         old = constant(node.inputs[index])
         assert old is not None
         new = old * by if is_op(node, "Div") else old / by
         node.replace_input_with(index, add_constant(graph, new.astype(np.float32), f"{node.name}_even"))
         other = node.inputs[1 - index]
         node = other.producer() if is_op(node, "Add", "Sub") and other is not None else None
-    for reader in spread.readers:
-        axis = 0 if spread.is_depthwise else 1
-        each = np.repeat(s, reader.weight.shape[axis] // len(s))
-        scaled = reader.weight * each.reshape([-1 if at == axis else 1 for at in range(reader.weight.ndim)])
-        reader.node.replace_input_with(1, add_constant(graph, scaled.astype(np.float32), f"{reader.name}_weight_even"))
-    value.name = unique_name(graph, f"{value.name}_even")
-    return str(value.name)
 
 
 def _divide_gate(graph: ir.Graph, node: ir.Node, gate: ir.Value, by: np.ndarray) -> None:
