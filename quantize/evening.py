@@ -25,7 +25,7 @@ import onnx_ir as ir
 
 from edgeort.passes.edit import add_constant, constant, dims, is_op, new_node, only_user, operand, unique_name
 from edgeort.quantize import calibration, channels
-from edgeort.quantize.calibration import Calibration
+from edgeort.quantize.calibration import Calibration, ChannelMean
 from edgeort.quantize.extremes import Reach
 from edgeort.quantize.gates import gates
 from edgeort.quantize.layers import Layer, read_layer
@@ -98,23 +98,29 @@ def even_out(
     `samples` are what ranges are found from once more, by `method`; nothing is done without them. For `own_runtime`
     depthwise convolutions need no factors.
     """
+    if samples is None:
+        return found, 0
     graph, factors_of = prepared.model.graph, gates(prepared.model.graph)
     given: dict[str, Range] = {}
-    measured: list[str] = []
+    means, measured = dict(found.means), list[str]()
     for spread in list(spreads(graph, selection)):
-        reach = found.reach.get(spread.name)
-        if samples is None or reach is None or (spread.is_depthwise and own_runtime):
-            continue
+        old, reach = spread.name, found.reach[spread.name]
         if spread.is_depthwise:
             quantity = _by_channels(spread, found, reach)
-            if np.ndim(quantity.scale):
-                s = np.asarray(quantity.scale) / np.max(quantity.scale)
-                given[_apply(graph, spread, s, factors_of)] = quantity.low, quantity.high
+            s = None if own_runtime or not np.ndim(quantity.scale) else quantity.scale / np.max(quantity.scale)
+        else:
+            s = factors(reach, [reader.weight for reader in spread.readers])
+        if s is None:
             continue
-        s = factors(reach, [reader.weight for reader in spread.readers])
-        if s is not None:
-            measured.append(_apply(graph, spread, s, factors_of))
-    if samples is not None and measured:
+        new = divide(graph, spread, np.asarray(s), factors_of)
+        if old in means:
+            means[new] = ChannelMean(means[old].total / s, means[old].count)
+        if spread.is_depthwise:
+            given[new] = quantity.low, quantity.high
+        else:
+            measured.append(new)
+    found = replace(found, means=means)
+    if measured:
         found = _joined(found, calibration.calibrate(prepared, samples, measured, method))
     choices = {one: ranges | given for one, ranges in found.choices.items()}
     found = replace(found, ranges=found.ranges | given, extremes=found.extremes | given, choices=choices)
@@ -197,7 +203,7 @@ def _constant_operand(node: ir.Node, axes: int) -> int | None:
     return None
 
 
-def _apply(graph: ir.Graph, spread: Spread, s: np.ndarray, factors_of: Mapping[ir.Node, ir.Value]) -> str:
+def divide(graph: ir.Graph, spread: Spread, s: np.ndarray, factors_of: Mapping[ir.Node, ir.Value]) -> str:
     """Divides the tensor's channels by s, and multiplies the readers' weights; returns its new name."""
     made_by, by = _convolution(spread.value), s.reshape(-1, *[1] * spread.axes)
     if made_by is not None:

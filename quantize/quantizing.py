@@ -59,7 +59,8 @@ PROMOTED = {  # why a layer is float, and how far
 
 @dataclass(frozen=True)
 class Result:
-    """What was made. `forms` counts the layers by their form, `tables` are embeddings, `equalised` pairs of layers.
+    """What was made. `forms` counts the layers by their form, `tables` are embeddings, `equalised` pairs of layers,
+    `evened` tensors whose channels take factors.
 
     `differences` are those to the float model on `judged_apart` samples, which had no part in fitting weights and
     choosing promotions; where that is 0, the samples were too few to be split, and the figures flatter a bit.
@@ -76,6 +77,7 @@ class Result:
     forms: dict[str, int]
     tables: int
     equalised: int
+    evened: int
     left: dict[str, str]
     warnings: tuple[str, ...]
     differences: tuple[Difference, ...]
@@ -109,7 +111,7 @@ def quantize(
     check_options(options, data)
     if already_quantised(model):
         size = Path(model).stat().st_size
-        return Result(str(model), str(output), True, "", 0, None, 0, 0, {}, 0, 0, {}, (), (), 0, (), size, size, 0.0)
+        return Result(str(model), str(output), True, "", 0, None, 0, 0, {}, 0, 0, 0, {}, (), (), 0, (), size, size, 0.0)
     must_differ(model, output, "quantised")
     prepared = prepare(model, shapes)
     if options.budget.is_set and all(value.dtype != ir.DataType.FLOAT for value in prepared.model.graph.outputs):
@@ -159,7 +161,7 @@ def quantize(
     left = made.selection.left | {e.layer: PROMOTED[e.to] for e in ledger if e.promoted and e.to in PROMOTED}
     return Result(
         str(model), str(output), False, method, found.samples, found.settled_at, len(made.selection.layers),
-        len(made.selection.tensors), _counts(made), made.tables, pairs, left, tuple(found.warnings), judged,
+        len(made.selection.tensors), _counts(made), made.tables, pairs, evened, left, tuple(found.warnings), judged,
         attempts.apart, tuple(ledger), Path(model).stat().st_size, len(made.model), time.perf_counter() - start,
     )  # fmt: skip
 
@@ -186,7 +188,7 @@ def _in_halves(
     count = len(values) - len(left)
     return Result(
         str(model), str(output), False, "", (samples.count or 0) if samples else 0, None, count, 0,
-        {str(Form.HALF): count}, 0, 0, left, (), attempt.differences, 0, (), model.stat().st_size, len(made),
+        {str(Form.HALF): count}, 0, 0, 0, left, (), attempt.differences, 0, (), model.stat().st_size, len(made),
         time.perf_counter() - start,
     )  # fmt: skip
 
