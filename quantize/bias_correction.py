@@ -6,6 +6,9 @@ The means are compared behind the activation, because that is what the next laye
 equal, those behind it are not. There the correction acts only through the part p that does not saturate, times what
 constants behind the layer multiply by; that is found by trying p = 1. (Nagel et al. 2019, "Data-free quantization
 through weight equalization and bias correction", section 4.2.)
+
+A function that falls before it rises, such as x * sigmoid(x), may answer a step by the opposite, and the next one then
+leads to where nothing follows any more: so each channel keeps the bias that came nearest.
 """
 
 from __future__ import annotations
@@ -39,12 +42,15 @@ def correct(layer: Biased, wanted: np.ndarray, measure: Callable[[], ChannelMean
     `is_linear` says that no activation is in between.
     """
     bias, step = layer.real_bias, wanted - measure().mean
-    layer.set_bias(bias + step)
+    first = bias + step
+    layer.set_bias(first)
     if is_linear:
         return
     left = wanted - measure().mean
     followed = 1 - left / np.where(step == 0, 1.0, step)
     slope = float(np.abs(step) @ followed) / max(float(np.abs(step).sum()), _TINY)
     slope = slope if abs(slope) >= LEAST_SLOPE else 1.0
-    passed = slope * np.maximum(followed / slope, LEAST_PASSED)
-    layer.set_bias(bias + step + left / passed)
+    second = first + left / (slope * np.maximum(followed / slope, LEAST_PASSED))
+    layer.set_bias(second)
+    tried, lefts = np.stack([bias, first, second]), np.abs([step, left, wanted - measure().mean])
+    layer.set_bias(np.take_along_axis(tried, lefts.argmin(axis=0)[np.newaxis], axis=0)[0])

@@ -107,12 +107,13 @@ def even_out(
         old, reach = spread.name, found.reach[spread.name]
         if spread.is_depthwise:
             quantity = _by_channels(spread, found, reach)
-            s = None if own_runtime or not np.ndim(quantity.scale) else quantity.scale / np.max(quantity.scale)
+            steps = np.asarray(quantity.scale)
+            s = None if own_runtime or not steps.ndim else np.asarray(steps / steps.max())
         else:
             s = factors(reach, [reader.weight for reader in spread.readers])
         if s is None:
             continue
-        new = divide(graph, spread, np.asarray(s), factors_of)
+        new = divide(graph, spread, s, factors_of)
         if old in means:
             means[new] = ChannelMean(means[old].total / s, means[old].count)
         if spread.is_depthwise:

@@ -30,14 +30,16 @@ PLAIN = Options(steps=Steps(equalisation=False))
 def by_affine(net: Net, x: str) -> str:
     """Behind a function, a factor and a summand for all channels."""
     made = net.op("HardSwish", net.op("Conv", x, drawn(net, CHANNELS, 3, 1, 1, times=SIZES)))
-    return net.op("Add", net.op("Mul", net.constant(np.float32([3])), made), net.constant(np.float32([-0.01])))
+    return net.op(
+        "Add", net.op("Mul", net.constant(np.full(1, 3, np.float32)), made), net.constant(np.full(1, -0.01, np.float32))
+    )
 
 
 def by_division(net: Net, x: str) -> str:
     """A number a channel, less one for all."""
     made = net.op("Relu", net.conv(x, 3, CHANNELS))
     divided = net.op("Div", made, net.constant(1 / SIZES[np.newaxis, :, 0]))
-    return net.op("Sub", divided, net.constant(np.float32(0.01)))
+    return net.op("Sub", divided, net.constant(np.array(0.01, np.float32)))
 
 
 def by_gate(net: Net, x: str) -> str:
@@ -136,8 +138,8 @@ def function_last(net: Net, x: str) -> str:
 
 def summed(net: Net, x: str) -> str:
     """What the constant is added to has another reader."""
-    made = net.op("Mul", net.op("Relu", net.conv(x, 3, CHANNELS)), net.constant(np.float32(2)))
-    return net.op("Add", net.op("Add", made, net.constant(np.float32(0.1))), made)
+    made = net.op("Mul", net.op("Relu", net.conv(x, 3, CHANNELS)), net.constant(np.array(2, np.float32)))
+    return net.op("Add", net.op("Add", made, net.constant(np.array(0.1, np.float32))), made)
 
 
 @pytest.mark.parametrize(
