@@ -1,12 +1,12 @@
-"""Channels that are far apart, evened out by constants or a gate that stand before a tensor.
+"""Channels that are far apart, evened out by constants, a gate or a convolution that stand before a tensor.
 
     W (a x + b)  =  (W S) ((a / s) x + b / s)         W (x g)  =  (W S) (x (g / s))         S = diag(s), s > 0
 
 Both sides are the same, whatever function made x, and cost the same: constants become others, and a gate (gates.py) has
 one number a channel. A tensor with one scale for all channels wastes its steps where they are unlike.
 
-What depthwise convolutions alone read has the steps that channels.py gives each channel, as s; the range is theirs. For
-other convolutions, with r_c what channel c may reach (extremes.py), s_c = r_c^a. Rounding the tensor and rounding the
+What depthwise convolutions alone read has the steps that channels.py gives each channel, as s; the range is theirs. There
+the weights of a convolution before it, maybe with a Relu between, take 1 / s, too. For other convolutions, with r_c what channel c may reach (extremes.py), s_c = r_c^a. Rounding the tensor and rounding the
 weights (a scale for each output n) make a noise of
 
     (max r_c / s_c / 255)^2 * sum over n, c of (W_n,c s_c)^2
@@ -79,7 +79,8 @@ def spreads(graph: ir.Graph, selection: Selection) -> Iterator[Spread]:
             continue
         if readers[0].groups == 1 or channels.keeps_channels_apart(value):
             spread = Spread(value, readers)
-            if _takes_factors(value, spread.axes, factors) or (spread.is_depthwise and _convolution(value)):
+            made_by = _convolution(value) if spread.is_depthwise else None
+            if _takes_factors(value, spread.axes, factors) or (made_by is not None and made_by.node in layers):
                 yield spread
 
 

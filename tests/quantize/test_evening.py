@@ -152,6 +152,11 @@ def test_others_stay(tmp_path: Path, model: onnx.ModelProto) -> None:
     assert not list(spreads(graph, select(graph)))
 
 
+def test_a_convolution_that_is_excluded_keeps_its_weights(tmp_path: Path) -> None:
+    graph = prepare(save(tmp_path / "m.onnx", network(by_convolution, depthwise=True))).model.graph
+    assert len(list(spreads(graph, select(graph)))) == 1 and not list(spreads(graph, select(graph, ["n0"])))
+
+
 def test_without_samples_to_find_ranges_from_nothing_is_done(tmp_path: Path) -> None:
     made, _ = int8(tmp_path, network(by_affine), Options(save_ranges=tmp_path / "ranges.json"))
     again, _ = int8(tmp_path, network(by_affine), Options(ranges=tmp_path / "ranges.json"))
