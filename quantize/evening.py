@@ -6,9 +6,9 @@ Both sides are the same, whatever function made x, and cost the same: constants 
 one number a channel. A tensor with one scale for all channels wastes its steps where they are unlike.
 
 What depthwise convolutions alone read has the steps that channels.py gives each channel, as s; the range is theirs.
-There a convolution before it, maybe with a Relu between, takes 1 / s, too. For other convolutions, with r_c what channel c
-may reach (extremes.py), s_c = r_c^a. Rounding the tensor, whose range R is that of all r_c / s_c, and rounding the
-weights (a scale for each output n) make a noise of
+There a convolution before it, maybe with a Relu between, takes 1 / s, too. For other convolutions, with r_c what
+channel c may reach (extremes.py), s_c = r_c^a. Rounding the tensor, whose range R is that of all r_c / s_c, and
+rounding the weights (a scale for each output n) make a noise of
 
     (R / 255)^2 * sum over n, c of (W_n,c s_c)^2
     and   sum over n of (max over c of |W_n,c s_c| / 127)^2 * sum over c of Var[x_c / s_c]
