@@ -84,9 +84,9 @@ def test_a_channel_that_few_positions_wake_is_not_lost():
     """A step of its size puts all of it below zero, where the next steps change nothing."""
     x = np.random.default_rng(0).standard_normal((1, 1, 40, 40)) - 3
     x[..., :2] += 20
-    steep, wanted = 60.0, Swish(5 * x, 0, 0).mean().mean
-    layer = Swish(5 * x + 2, 0, 0)
-    measure: Callable[[], ChannelMean] = lambda: Swish(5 * x + 2 + steep * layer.bias, 0, 0).mean()  # noqa: E731
+    steep, wanted = 300.0, Swish(5 * x, 0, 0).mean().mean
+    layer = Swish(5 * x - 2, 0, 0)
+    measure: Callable[[], ChannelMean] = lambda: Swish(5 * x - 2 + steep * layer.bias, 0, 0).mean()  # noqa: E731
     before = abs(measure().mean - wanted)
     correct(layer, wanted, measure)
     assert abs(measure().mean - wanted) < 0.1 * before
