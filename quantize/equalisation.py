@@ -25,10 +25,9 @@ import onnx_ir as ir
 
 from edgeort.passes.algebra import clip_bounds
 from edgeort.passes.edit import add_constant, is_op, number, only_user, operand
-from edgeort.quantize import calibration
+from edgeort.quantize import calibration, channels
 from edgeort.quantize.attempts import ROUGH_SAMPLES, Attempts
 from edgeort.quantize.calibration import Calibration, ChannelMean
-from edgeort.quantize.channels import is_depthwise
 from edgeort.quantize.layers import Layer, read_layer
 from edgeort.quantize.preparing import Prepared
 from edgeort.quantize.samples import open_samples
@@ -54,7 +53,7 @@ class Pair:
     @property
     def is_depthwise(self) -> bool:
         """Whether the second one keeps channels apart."""
-        return is_depthwise(self.second.node)
+        return channels.is_depthwise(self.second.node)
 
 
 def pairs(graph: ir.Graph) -> Iterator[Pair]:
@@ -131,11 +130,16 @@ def equalised(attempts: Attempts, exclude: Collection[str]) -> tuple[Attempts, i
     if not count or not measured:
         return attempts, 0
     others = open_samples(islice(attempts.choosing(), measured, measured + OTHERS), attempts.prepared.inputs)
-    between = [str(pair.between.name) for pair in pairs(attempts.prepared.model.graph)]
+    between = [str(pair.between.name) for pair in _worthwhile(attempts, attempts.prepared.model.graph)]
     names = [name for name in between if name in known]
     seen = calibration.calibrate(attempts.prepared, others, names, "minmax", channels=names).channels
     before, after = (one.noise(exclude, measured) for one in (attempts, _trial(attempts, exclude, seen)[0]))
     return (trial, count) if after <= GAIN * before else (attempts, 0)
+
+
+def _worthwhile(attempts: Attempts, graph: ir.Graph) -> Iterator[Pair]:
+    """The pairs between which there is one scale for all channels."""
+    return (pair for pair in pairs(graph) if not (attempts.own_runtime and channels.keeps_channels_apart(pair.between)))
 
 
 def _trial(
@@ -143,7 +147,7 @@ def _trial(
 ) -> tuple[Attempts, int]:
     """Attempts from the model with all pairs equalised that are worth it, given the extremes of channels; how many."""
     model, found = attempts.prepared.model.clone(), dict[str, np.ndarray]()
-    for pair in list(pairs(model.graph)):
+    for pair in list(_worthwhile(attempts, model.graph)):
         name = str(pair.between.name)
         if name not in channels or {pair.first.name, pair.second.name} & {*exclude}:
             continue

@@ -24,14 +24,22 @@ _THROUGH = (
 
 def gate_layers(graph: ir.Graph) -> set[ir.Node]:
     """The layers that only compute gates."""
-    found: set[ir.Node] = set()
-    for node in graph:
-        if not is_op(node, "Mul") or any(constant(value) is not None for value in node.inputs):
-            continue
-        sides = [_from_pools(value) for value in node.inputs]
-        if (sides[0] is None) != (sides[1] is None):
-            found.update(sides[0] or sides[1] or ())
-    return found
+    return {layer for node in graph for layer in (_gate(node) or (None, ()))[1]}
+
+
+def gates(graph: ir.Graph) -> dict[ir.Node, ir.Value]:
+    """The products with a gate, and which of their operands it is."""
+    return {node: found[0] for node in graph if (found := _gate(node)) is not None}
+
+
+def _gate(node: ir.Node) -> tuple[ir.Value, set[ir.Node]] | None:
+    """The gate that the node multiplies by, and its layers; None where it does not."""
+    if not is_op(node, "Mul") or any(constant(value) is not None for value in node.inputs):
+        return None
+    sides = [
+        (value, layers) for value in node.inputs if value is not None and (layers := _from_pools(value)) is not None
+    ]
+    return sides[0] if len(sides) == 1 else None
 
 
 def _from_pools(value: ir.Value | None) -> set[ir.Node] | None:

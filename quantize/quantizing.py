@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,17 @@ from edgeort.errors import BudgetError, InputError, ModelError
 from edgeort.model import must_differ, write
 from edgeort.passes.edit import dims, opset
 from edgeort.progress import Progress
-from edgeort.quantize import blocks, calibration, channels, concats, dynamic, equalisation, half_floats, ranges_file
+from edgeort.quantize import (
+    blocks,
+    calibration,
+    channels,
+    concats,
+    dynamic,
+    equalisation,
+    evening,
+    half_floats,
+    ranges_file,
+)
 from edgeort.quantize.attempts import NO_STEPS, Attempt, Attempts, checked, spread_over
 from edgeort.quantize.calibration import Calibration, Kept
 from edgeort.quantize.forms import Form
@@ -31,7 +41,7 @@ from edgeort.quantize.promotions import FLOAT_LAYER, WEIGHTS_ONLY
 from edgeort.quantize.ranges import AUTO, CHOICES, Function
 from edgeort.quantize.ranges_file import RangesFile
 from edgeort.quantize.refinement import Steps, measuring_points
-from edgeort.quantize.samples import Data, Samples, open_samples
+from edgeort.quantize.samples import Data, Sample, Samples, open_samples
 from edgeort.quantize.search import Entry, search
 from edgeort.quantize.selection import Selection, select
 from edgeort.quantize.smoothing import smooth
@@ -49,7 +59,8 @@ PROMOTED = {  # why a layer is float, and how far
 
 @dataclass(frozen=True)
 class Result:
-    """What was made. `forms` counts the layers by their form, `tables` are embeddings, `equalised` pairs of layers.
+    """What was made. `forms` counts the layers by their form, `tables` are embeddings, `equalised` pairs of layers,
+    `evened` tensors whose channels take factors.
 
     `differences` are those to the float model on `judged_apart` samples, which had no part in fitting weights and
     choosing promotions; where that is 0, the samples were too few to be split, and the figures flatter a bit.
@@ -66,6 +77,7 @@ class Result:
     forms: dict[str, int]
     tables: int
     equalised: int
+    evened: int
     left: dict[str, str]
     warnings: tuple[str, ...]
     differences: tuple[Difference, ...]
@@ -99,7 +111,7 @@ def quantize(
     check_options(options, data)
     if already_quantised(model):
         size = Path(model).stat().st_size
-        return Result(str(model), str(output), True, "", 0, None, 0, 0, {}, 0, 0, {}, (), (), 0, (), size, size, 0.0)
+        return Result(str(model), str(output), True, "", 0, None, 0, 0, {}, 0, 0, 0, {}, (), (), 0, (), size, size, 0.0)
     must_differ(model, output, "quantised")
     prepared = prepare(model, shapes)
     if options.budget.is_set and all(value.dtype != ir.DataType.FLOAT for value in prepared.model.graph.outputs):
@@ -119,9 +131,14 @@ def quantize(
         keep = Kept(store, judge, options.refine_samples, JUDGE_SAMPLES, samples.count if samples else None)
         found = _calibrate(prepared, selection, samples, options, steps, keep, progress)
         calibrated = tuple(found.ranges)
+        own = options.runtime == "edgeort"
         found = concats.even_out(prepared, selection, found)
         selection = _select(model, prepared, options)
-        own = options.runtime == "edgeort"
+        evened = 0
+        if steps.equalisation and options.ranges is None:
+            kept = open_samples(_kept(prepared, store, judge), prepared.inputs) if store.samples else None
+            found, evened = evening.even_out(prepared, selection, found, kept, options.method, own_runtime=own)
+            selection = _select(model, prepared, options)
         if steps.smoothing:
             smooth(prepared, selection, store)
         attempts = Attempts(
@@ -144,7 +161,7 @@ def quantize(
     left = made.selection.left | {e.layer: PROMOTED[e.to] for e in ledger if e.promoted and e.to in PROMOTED}
     return Result(
         str(model), str(output), False, method, found.samples, found.settled_at, len(made.selection.layers),
-        len(made.selection.tensors), _counts(made), made.tables, pairs, left, tuple(found.warnings), judged,
+        len(made.selection.tensors), _counts(made), made.tables, pairs, evened, left, tuple(found.warnings), judged,
         attempts.apart, tuple(ledger), Path(model).stat().st_size, len(made.model), time.perf_counter() - start,
     )  # fmt: skip
 
@@ -171,7 +188,7 @@ def _in_halves(
     count = len(values) - len(left)
     return Result(
         str(model), str(output), False, "", (samples.count or 0) if samples else 0, None, count, 0,
-        {str(Form.HALF): count}, 0, 0, left, (), attempt.differences, 0, (), model.stat().st_size, len(made),
+        {str(Form.HALF): count}, 0, 0, 0, left, (), attempt.differences, 0, (), model.stat().st_size, len(made),
         time.perf_counter() - start,
     )  # fmt: skip
 
@@ -189,6 +206,13 @@ def _samples(data: Data | None, prepared: Prepared, options: Options) -> Samples
     if data is None:
         return None
     return open_samples(data, prepared.inputs, options.recipe).limited(options.samples)
+
+
+def _kept(prepared: Prepared, *stores: Store) -> Iterator[Sample]:
+    """The samples whose inputs were kept."""
+    for store in stores:
+        for index in range(store.samples):
+            yield {value.name: store.get(value.name, index) for value in prepared.inputs}
 
 
 def _select(model: str | os.PathLike[str], prepared: Prepared, options: Options) -> Selection:
@@ -217,7 +241,9 @@ def _calibrate(
         given = ranges_file.read(options.ranges).checked(options.ranges, prepared.sha256, tensors)
     if samples is None:
         return _given(Calibration({}, {}, given.samples), given) if given else Calibration({}, {})
-    between = {pair.between for pair in equalisation.pairs(prepared.model.graph)}
+    graph = prepared.model.graph
+    between = {pair.between for pair in equalisation.pairs(graph)}
+    between |= {spread.value for spread in evening.spreads(graph, selection)}
     means = dict(measuring_points(selection.layers).values()) if steps.bias_correction else {}
     found = calibration.calibrate(
         prepared,

@@ -39,7 +39,7 @@ def quantize(
         bool, typer.Option(help="Even out the channels that are quantised as the model runs (SmoothQuant).")
     ] = True,
     equalisation: Annotated[
-        bool, typer.Option(help="Even out channels across convolutions, where that lowers the noise.")
+        bool, typer.Option(help="Even out channels before and across convolutions, where that lowers the noise.")
     ] = True,
     activations: Annotated[
         str,
@@ -130,7 +130,8 @@ def _layers(result: Result) -> str:
     tensors = f", {result.tensors} tensor(s)" if result.tensors else ""
     tables = f", {result.tables} table(s)" if result.tables else ""
     pairs = f", {result.equalised} pair(s) equalised" if result.equalised else ""
-    return f"{result.layers} layer(s) ({forms}){tensors}{tables}{pairs}"
+    evened = f", {result.evened} tensor(s) evened out" if result.evened else ""
+    return f"{result.layers} layer(s) ({forms}){tensors}{tables}{pairs}{evened}"
 
 
 def _form(text: str) -> Form | None:

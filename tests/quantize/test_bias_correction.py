@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -56,3 +58,35 @@ def test_a_channel_that_is_all_saturated_moves_by_what_it_lacks():
     layer = Clipped(np.full((1, 1, 3, 3), 9.0), 0, 6)
     correct(layer, np.array([5.9]), layer.mean)
     assert np.isfinite(layer.bias).all() and abs(layer.bias[0]) < 1
+
+
+class Swish(Clipped):
+    """The same before x * sigmoid(x), which falls, then rises."""
+
+    def mean(self) -> ChannelMean:
+        x = self.x + self.bias.reshape(-1, 1, 1)
+        return ChannelMean(*channel_sums(x / (1 + np.exp(-x)), 1))
+
+
+def test_a_step_that_leads_away_is_not_taken():
+    """Around the lowest point of x * sigmoid(x) means follow a step of the bias too little, or the other way."""
+    x = np.random.default_rng(0).standard_normal((1, 60, 20, 20)) / 4 + np.linspace(-4, 2, 60).reshape(-1, 1, 1)
+    wanted = Swish(x, 0, 0).mean().mean
+    layer = Swish(x + np.tile([0.4, -0.4, 0.1], 20).reshape(-1, 1, 1), 0, 0)
+    layer.bias = np.zeros(60)
+    before = abs(layer.mean().mean - wanted)
+    correct(layer, wanted, layer.mean)
+    after = abs(layer.mean().mean - wanted)
+    assert (after <= before).all() and after.sum() < 0.3 * before.sum()
+
+
+def test_a_channel_that_few_positions_wake_is_not_lost():
+    """A step of its size puts all of it below zero, where the next steps change nothing."""
+    x = np.random.default_rng(0).standard_normal((1, 1, 40, 40)) - 3
+    x[..., :2] += 20
+    steep, wanted = 300.0, Swish(5 * x, 0, 0).mean().mean
+    layer = Swish(5 * x - 2, 0, 0)
+    measure: Callable[[], ChannelMean] = lambda: Swish(5 * x - 2 + steep * layer.bias, 0, 0).mean()  # noqa: E731
+    before = abs(measure().mean - wanted)
+    correct(layer, wanted, measure)
+    assert abs(measure().mean - wanted) < 0.1 * before
