@@ -28,7 +28,7 @@ from edgeort.quantize.options import Options, check_options
 from edgeort.quantize.parts import parts
 from edgeort.quantize.preparing import Prepared, already_quantised, prepare
 from edgeort.quantize.promotions import FLOAT_LAYER, WEIGHTS_ONLY
-from edgeort.quantize.ranges import AUTO, CHOICES, Function
+from edgeort.quantize.ranges import Function
 from edgeort.quantize.ranges_file import RangesFile
 from edgeort.quantize.refinement import Steps, measuring_points
 from edgeort.quantize.samples import Data, Samples, open_samples
@@ -36,10 +36,10 @@ from edgeort.quantize.search import Entry, search
 from edgeort.quantize.selection import Selection, select
 from edgeort.quantize.smoothing import smooth
 from edgeort.quantize.store import Store
+from edgeort.quantize.weighing import ChannelScales, with_best_ranges, with_channel_scales
 from edgeort.recipes.hearing import Hearing
 
 JUDGE_SAMPLES = 1000  # that the result is compared on, besides those of refinement
-GAIN = 0.97  # of the noise of least squares, at most, that other ranges leave
 PROMOTED = {  # why a layer is float, and how far
     FLOAT_LAYER: "the budget needs it",
     WEIGHTS_ONLY: "the budget needs it; only its weights are int8",
@@ -50,6 +50,8 @@ PROMOTED = {  # why a layer is float, and how far
 @dataclass(frozen=True)
 class Result:
     """What was made. `forms` counts the layers by their form, `tables` are embeddings, `equalised` pairs of layers.
+
+    `scales` are those for channels, None where no tensor may have them or nobody asked.
 
     `differences` are those to the float model on `judged_apart` samples, which had no part in fitting weights and
     choosing promotions; where that is 0, the samples were too few to be split, and the figures flatter a bit.
@@ -66,6 +68,7 @@ class Result:
     forms: dict[str, int]
     tables: int
     equalised: int
+    scales: ChannelScales | None
     left: dict[str, str]
     warnings: tuple[str, ...]
     differences: tuple[Difference, ...]
@@ -99,7 +102,9 @@ def quantize(
     check_options(options, data)
     if already_quantised(model):
         size = Path(model).stat().st_size
-        return Result(str(model), str(output), True, "", 0, None, 0, 0, {}, 0, 0, {}, (), (), 0, (), size, size, 0.0)
+        return Result(
+            str(model), str(output), True, "", 0, None, 0, 0, {}, 0, 0, None, {}, (), (), 0, (), size, size, 0.0
+        )
     must_differ(model, output, "quantised")
     prepared = prepare(model, shapes)
     if options.budget.is_set and all(value.dtype != ir.DataType.FLOAT for value in prepared.model.graph.outputs):
@@ -121,15 +126,15 @@ def quantize(
         calibrated = tuple(found.ranges)
         found = concats.even_out(prepared, selection, found)
         selection = _select(model, prepared, options)
-        own = options.runtime == "edgeort"
         if steps.smoothing:
             smooth(prepared, selection, store)
         attempts = Attempts(
             prepared, found, spread_over(selection, found.ranges), store, judge, steps, options.forms,
-            options.block or blocks.BLOCK, own_runtime=own, rows_in_blocks=options.rows_in_blocks,
-            progress=progress,
+            options.block or blocks.BLOCK, own_runtime=options.runtime == "edgeort",
+            rows_in_blocks=options.rows_in_blocks, progress=progress,
         )  # fmt: skip
-        attempts, method = _with_best_ranges(attempts, selection, options)
+        attempts, method = with_best_ranges(attempts, selection, options.method, options.exclude)
+        attempts, scales = with_channel_scales(attempts, selection, options.exclude, weigh=options.weighs_scales)
         if options.save_ranges is not None and samples is not None:
             ranges = {name: attempts.calibration.ranges[name] for name in calibrated}
             RangesFile(prepared.sha256, method, found.samples, ranges, found.extremes).save(options.save_ranges)
@@ -144,7 +149,7 @@ def quantize(
     left = made.selection.left | {e.layer: PROMOTED[e.to] for e in ledger if e.promoted and e.to in PROMOTED}
     return Result(
         str(model), str(output), False, method, found.samples, found.settled_at, len(made.selection.layers),
-        len(made.selection.tensors), _counts(made), made.tables, pairs, left, tuple(found.warnings), judged,
+        len(made.selection.tensors), _counts(made), made.tables, pairs, scales, left, tuple(found.warnings), judged,
         attempts.apart, tuple(ledger), Path(model).stat().st_size, len(made.model), time.perf_counter() - start,
     )  # fmt: skip
 
@@ -171,7 +176,7 @@ def _in_halves(
     count = len(values) - len(left)
     return Result(
         str(model), str(output), False, "", (samples.count or 0) if samples else 0, None, count, 0,
-        {str(Form.HALF): count}, 0, 0, left, (), attempt.differences, 0, (), model.stat().st_size, len(made),
+        {str(Form.HALF): count}, 0, 0, None, left, (), attempt.differences, 0, (), model.stat().st_size, len(made),
         time.perf_counter() - start,
     )  # fmt: skip
 
@@ -251,26 +256,6 @@ def _functions(prepared: Prepared, selection: Selection) -> dict[str, Function]:
         for region in regions
         if region.nodes and region.is_uniform
     }
-
-
-def _with_best_ranges(attempts: Attempts, selection: Selection, options: Options) -> tuple[Attempts, str]:
-    """The ranges by the method that leaves the least noise at the outputs of a model without refinement.
-
-    The first one's are kept unless another's leave `GAIN` of their noise at most: less is chance among few samples.
-    """
-    choices = attempts.calibration.choices if selection.tensors else {}
-    trials = {
-        method: replace(
-            attempts, calibration=replace(attempts.calibration, ranges=ranges), ranges=spread_over(selection, ranges)
-        )
-        for method, ranges in choices.items()
-    }
-    if len(trials) < 2:
-        return attempts, next(iter(trials), CHOICES[0] if options.method == AUTO else options.method)
-    noise = {method: trial.noise(options.exclude) for method, trial in trials.items()}
-    best = min(noise, key=noise.__getitem__)
-    best = best if noise[best] <= GAIN * noise[CHOICES[0]] else CHOICES[0]
-    return trials[best], best
 
 
 def _announce(tell: Progress, prepared: Prepared, selection: Selection, samples: Samples) -> None:
