@@ -10,10 +10,10 @@ from edgeort.errors import InputError
 from edgeort.quantize import blocks
 from edgeort.quantize.costs import Rates
 from edgeort.quantize.forms import Form
+from edgeort.quantize.goals import Budget, Goal
 from edgeort.quantize.ranges import AUTO, METHODS
 from edgeort.quantize.refinement import Steps
 from edgeort.quantize.samples import Data
-from edgeort.quantize.search import Budget, Goal
 from edgeort.recipes.picture import Recipe
 
 RUNTIMES = ("onnx", "edgeort")

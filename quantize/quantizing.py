@@ -21,9 +21,11 @@ from edgeort.progress import Progress
 from edgeort.quantize import blocks, calibration, channels, concats, dynamic, equalisation, half_floats, ranges_file
 from edgeort.quantize.attempts import NO_STEPS, Attempt, Attempts, checked, spread_over
 from edgeort.quantize.calibration import Calibration, Kept
+from edgeort.quantize.comparing import Comparison, References
 from edgeort.quantize.forms import Form
 from edgeort.quantize.functions import behind, evaluator
-from edgeort.quantize.measuring import Difference, compare
+from edgeort.quantize.goals import kept
+from edgeort.quantize.measuring import Difference, run_both
 from edgeort.quantize.options import Options, check_options
 from edgeort.quantize.parts import parts
 from edgeort.quantize.preparing import Prepared, already_quantised, prepare
@@ -129,7 +131,8 @@ def quantize(
         if steps.smoothing:
             smooth(prepared, selection, store)
         attempts = Attempts(
-            prepared, found, spread_over(selection, found.ranges), store, judge, steps, options.forms,
+            prepared, found, spread_over(selection, found.ranges), store, judge, References(judge), steps,
+            options.forms,
             options.block or blocks.BLOCK, own_runtime=options.runtime == "edgeort",
             rows_in_blocks=options.rows_in_blocks, progress=progress,
         )  # fmt: skip
@@ -163,11 +166,11 @@ def _in_halves(
     values = half_floats.weights(stored.graph, options.exclude)
     left = half_floats.store(stored.graph, values)
     made = checked(stored)
-    joined = parts(prepared.model.graph)
-    differences = compare(prepared.serialized, made, samples, joined=joined) if samples is not None else []
     budget = options.goal or options.budget
-    attempt = Attempt(made, Selection([], {}, [], {}, left), 0, tuple(differences))
-    if not budget.kept(attempt):
+    pairs = run_both(prepared.serialized, made, samples) if samples is not None else iter(())
+    compared = Comparison(pairs, samples.count if samples is not None else 0, parts(prepared.model.graph))
+    attempt = Attempt(made, Selection([], {}, [], {}, left), 0, compared)
+    if not kept(budget, attempt):
         raise BudgetError(
             f"the budget ({budget.text()}) is not kept with float16 weights: {budget.reached(attempt)}",
             hint=budget.hint,

@@ -4,8 +4,7 @@
     DepthwiseConv(DequantizeLinear(QuantizeLinear(Mul(x, 1 / s), 1, z), 1, z), DequantizeLinear<axis = 0>(w, s t))
 
 for constants s, one zero point z, and no other readers: such a convolution keeps channels apart. What is left has one
-scale; the factor runs in the epilogue of what makes x, or is part of its own scales. Where x is Add(Mul(h, a), b) for
-constants a and b of channels or of all, and nothing else reads these, it costs no operator: it is part of a and of b.
+scale; the factor runs in the epilogue of what makes x, or is part of its own scales.
 
 Runs before `fold_dequantized`, which makes float32 of weights that no quantised input multiplies.
 """
@@ -18,7 +17,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeort.passes.context import PassContext
-from edgeort.passes.edit import add_constant, constant, integer, is_op, new_node, only_user, operand, rank
+from edgeort.passes.edit import add_constant, constant, integer, is_op, new_node, operand, rank
 from edgeort.passes.quantised import BYTES, dequantized_constant
 
 
@@ -84,41 +83,16 @@ def _fold(graph: ir.Graph, quantize: ir.Node, found: _Parameters) -> str | None:
         _scale_weights(graph, node, found.scale)
     one = add_constant(graph, np.ones((), np.float32), f"{quantize.name}_one")
     zero = add_constant(graph, np.asarray(found.zero_point), f"{quantize.name}_zero")
-    factors = (np.float32(1) / found.scale).reshape(-1, *(1,) * (full - 2))
-    if not _scaled_by_constants(graph, quantize, factors):
-        values = add_constant(graph, factors, f"{quantize.name}_factors")
-        scaled = new_node(graph, "Mul", [x, values], stem=f"{quantize.name}_scaled", like=x)
-        graph.insert_before(quantize, scaled)
-        quantize.replace_input_with(0, scaled.outputs[0])
+    factors = add_constant(
+        graph, (np.float32(1) / found.scale).reshape(-1, *(1,) * (full - 2)), f"{quantize.name}_factors"
+    )
+    scaled = new_node(graph, "Mul", [x, factors], stem=f"{quantize.name}_scaled", like=x)
+    graph.insert_before(quantize, scaled)
+    quantize.replace_input_with(0, scaled.outputs[0])
     for node in (quantize, *restores):
         node.replace_input_with(1, one)
         node.replace_input_with(2, zero)
     return None
-
-
-def _scaled_by_constants(graph: ir.Graph, quantize: ir.Node, factors: np.ndarray) -> bool:
-    """Multiplies the constants of the affine function before QuantizeLinear, if there is one that nothing else reads."""
-    found, reader = [], quantize
-    for kind in ("Add", "Mul"):
-        index = next((i for i, value in enumerate(reader.inputs[:2]) if constant(value) is None), 0)
-        value = reader.inputs[index]
-        node = value.producer() if value is not None and only_user(value) is reader else None
-        given = [i for i, one in enumerate(node.inputs) if constant(one) is not None] if node is not None else []
-        if node is None or not is_op(node, kind) or len(given) != 1:
-            return False
-        array = constant(node.inputs[given[0]])
-        if (
-            array is None
-            or array.dtype != np.float32
-            or array.size > 1
-            and array.shape[-factors.ndim :] != factors.shape
-        ):
-            return False
-        found.append((node, given[0], array.reshape(-1) if array.size == 1 else array))
-        reader = node
-    for node, index, array in found:
-        node.replace_input_with(index, add_constant(graph, array * factors, f"{node.name}_scaled"))
-    return True
 
 
 def _scalable(node: ir.Node, index: int, channels: int) -> bool:

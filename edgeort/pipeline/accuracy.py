@@ -21,6 +21,7 @@ from edgeort.pipeline.judging import Judge, ways_out
 from edgeort.pipeline.walk import Walk
 from edgeort.quantize.costs import Rates
 from edgeort.quantize.samples import Data, Samples, open_samples
+from edgeort.quantize.store import Store
 from edgeort.recipes.front import Front
 from edgeort.recipes.hearing import Hearing
 from edgeort.recipes.picture import Recipe
@@ -189,20 +190,19 @@ def quantise(
 
     Raises BudgetError.
     """
-    goal = None
-    if accuracy.limits.is_set and sets.judging is not None:
-        goal = Judge(path, exam_of(accuracy, sets.judging), sets.judging, walk.progress)
     rates = Rates(*macs_per_ms(profile))
     options = quantizer.Options(
         exclude=accuracy.exclude,
         weights=accuracy.precision,
         recipe=accuracy.recipe,
-        goal=goal,
         rates=rates,
         runtime="onnx" if rivals else "edgeort",
         weighs_scales=True,
     )
-    with walk.stage("quantize"), tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
+    with walk.stage("quantize"), tempfile.TemporaryDirectory(prefix="edgeort-") as folder, Store(0) as store:
+        if accuracy.limits.is_set and (judging := sets.judging) is not None:
+            goal = Judge(path, exam_of(accuracy, judging), judging, store, walk.progress)
+            options = replace(options, goal=goal)
         made, source = Path(folder) / "quantised.onnx", path
         if pruned is not None:
             source = Path(folder) / "pruned.onnx"

@@ -2,22 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edgeort.progress import Progress
 from edgeort.quantize.attempts import Attempt
-from edgeort.quantize.samples import Samples
+from edgeort.quantize.comparing import ROOM
+from edgeort.quantize.goals import BLOCK, Margin
+from edgeort.quantize.parts import Part
+from edgeort.quantize.samples import Sample, Samples
+from edgeort.quantize.store import Store
 from edgeort.validate import Evaluation, Exam, Limits
-from edgeort.validate.artefacts import InOnnxRuntime
-from edgeort.validate.evaluation import evaluate
+from edgeort.validate.artefacts import Answer, InOnnxRuntime
+from edgeort.validate.evaluation import evaluate, evaluations
+
+MOST_BLOCKS = 32  # after which margins are looked at
+_ANSWERS = {"points": 100.0, "": 1.0}  # what an answer weighs, times the samples, by the unit of a figure
+
+
+class Remembered:
+    """The float model's answers to the same samples, pass after pass; `store` keeps them, `room` bytes at most."""
+
+    def __init__(self, reference: InOnnxRuntime, store: Store, room: int = ROOM) -> None:
+        self.reference, self.store, self.room = reference, store, room
+        self.kept: dict[int, list[str]] = {}
+        self.place = 0
+
+    @property
+    def joined(self) -> list[Part]:
+        """The parts of its outputs."""
+        return self.reference.joined
+
+    def restart(self) -> Remembered:
+        """The next sample is the first again."""
+        self.place = 0
+        return self
+
+    def submit(self, sample: Sample) -> Callable[[], Answer]:
+        """The answer to the next sample, once it is asked for."""
+        place, self.place = self.place, self.place + 1
+        if place in self.kept:
+            return lambda: {name: self.store.get(name, place) for name in self.kept[place]}
+        pending = self.reference.submit(sample)
+
+        def answer() -> Answer:
+            found = pending()
+            size = sum(array.nbytes for array in found.values())
+            if size <= self.room and all(array.dtype.kind in "biufc" for array in found.values()):
+                self.room -= size
+                for name, array in found.items():
+                    self.store.put(name, place, array)
+                self.kept[place] = list(found)
+            return found
+
+        return answer
 
 
 class Judge:
-    """Tells the search whether a QDQ model, in ONNX Runtime, keeps the budget on the samples that judge."""
+    """Tells the search whether a QDQ model, in ONNX Runtime, keeps the budget on the samples that judge.
 
-    def __init__(self, path: Path, exam: Exam, samples: Samples, progress: Progress | None) -> None:
-        self.reference = InOnnxRuntime(path)
-        self.samples, self.question, self.progress = samples, exam.question(samples, self.reference), progress
+    `store` receives the float model's answers.
+    """
+
+    def __init__(self, path: Path, exam: Exam, samples: Samples, store: Store, progress: Progress | None) -> None:
+        reference = InOnnxRuntime(path)
+        self.reference = Remembered(reference, store)
+        self.samples, self.question, self.progress = samples, exam.question(samples, reference), progress
         self.last: Evaluation | None = None
 
     @property
@@ -25,15 +75,19 @@ class Judge:
         """What to do when the last model tried is not good enough."""
         return ways_out(self.question.limits, self.last)
 
-    def kept(self, attempt: Attempt) -> bool:
-        """Whether every limit is kept."""
-        model = InOnnxRuntime(attempt.model)
-        self.last = evaluate(self.reference, model, self.samples, self.question, self.progress)
-        return self.last.is_kept
+    def margins(self, attempt: Attempt) -> Iterator[list[Margin]]:
+        """Of every limit: how much of it is left, by how many samples were judged."""
+        model, every = InOnnxRuntime(attempt.model), max(BLOCK, (self.samples.count or 0) // MOST_BLOCKS)
+        found = evaluations(self.reference.restart(), model, self.samples, self.question, every, self.progress)
+        for evaluation in found:
+            self.last, count = evaluation, evaluation.samples
+            yield [Margin(-one.excess * count, _ANSWERS.get(one.figure.unit, 0.0)) for one in evaluation.judgements]
 
     def reached(self, attempt: Attempt) -> str:
-        """What the last model tried comes to."""
-        return "; ".join(judgement.text() for judgement in self.last.judgements) if self.last else ""
+        """What the model comes to on all samples."""
+        model = InOnnxRuntime(attempt.model)
+        self.last = evaluate(self.reference.restart(), model, self.samples, self.question, self.progress)
+        return "; ".join(judgement.text() for judgement in self.last.judgements)
 
     def text(self) -> str:
         """The budget."""

@@ -19,8 +19,7 @@ CONV = "wd = DequantizeLinear <axis = 0> (w, t) y = Conv <group = 4, pads = [1, 
 def graph(nodes: str, types: str = "float[A,B,C,D] y", columns: int = 4) -> ir.Model:
     text = f"""g (float[2,4,6,6] x) => ({types}) <float[4] s = {{0.02, 0.03, 0.5, 0.0625}},
       uint8[4] z = {{9, 9, 9, 9}}, uint8[4] uneven = {{9, 9, 9, 8}}, float[4] others = {{0.02, 0.03, 0.5, 0.06}},
-      float one = {{0.01}},
-      float a = {{1.5}}, float[1] b = {{0.25}}, float[4,1,1] per = {{0.5, 1.5, 2.0, 0.1}}> {{ {nodes} }}"""
+      float one = {{0.01}}> {{ {nodes} }}"""
     rng = np.random.default_rng(0)
     weights = {
         "w": rng.integers(-99, 99, (columns, 1, 3, 3)).astype(np.int8),
@@ -66,24 +65,3 @@ def test_what_stays(nodes: str) -> None:
     kind = "uint8" if "Identity" in nodes else "float"
     model = graph(nodes, f"float[A,B,C,D] y, {kind}[A,B,C,D] e" if " e =" in nodes else "float[A,B,C,D] y")
     assert folded(model) == 0 and not counts(model)["Mul"]
-
-
-AFFINE = "m = Mul (x, a) n = Add (b, m)"
-
-
-@pytest.mark.parametrize(
-    ("nodes", "types", "added"),
-    [
-        (AFFINE, "float[A,B,C,D] y", 0),
-        (AFFINE.replace("a)", "per)"), "float[A,B,C,D] y", 0),
-        (f"{AFFINE} e = Relu (m)", "float[A,B,C,D] y, float[A,B,C,D] e", 1),
-        (f"{AFFINE} e = Relu (n)", "float[A,B,C,D] y, float[A,B,C,D] e", 1),
-        ("m = Relu (x) n = Add (m, b)", "float[A,B,C,D] y", 1),
-    ],
-)
-def test_constants_of_an_affine_function_take_the_factor(nodes: str, types: str, added: int) -> None:
-    """Where nothing else reads it; else the factor is an operator."""
-    text = f"{nodes} {QUANTISED.replace('(x', '(n')} {CONV}"
-    model = graph(text, types)
-    before = counts(model)["Mul"]
-    assert folded(model) == 1 and counts(model)["Mul"] == before + added
