@@ -153,13 +153,15 @@ class Quantised:
         if scales is None:
             return ""
         if scales.used:
-            return f"{scales.tensors} tensors have a scale for each channel, as only cpu can be taken: {scales.text}"
+            return (
+                f"channels of {scales.tensors} tensor(s) have their own scales, as only cpu can be taken: {scales.text}"
+            )
         if not self.rivals:
-            return f"one scale for each tensor: those for the channels of {scales.tensors} would bring {scales.text}"
+            return f"one scale for each tensor: those for channels of {scales.tensors} would bring {scales.text}"
         why = f"plain pairs, which {' and '.join(self.rivals)} can run, too"
         if scales.own_db - scales.plain_db < WORTH_DB:
             return f"{why}; scales for channels (--provider cpu) would bring {scales.text}: no more"
-        return f"{why}; with --provider cpu {scales.tensors} tensors have a scale for each channel: {scales.text}"
+        return f"{why}; with --provider cpu channels of {scales.tensors} tensor(s) have their own scales: {scales.text}"
 
     def told(self, *, keeps: bool) -> str:
         """The form, and where stages are kept, how ONNX Runtime runs them."""
