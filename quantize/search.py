@@ -5,7 +5,8 @@ promoted in the order of noise saved per cost. The number of promotions is doubl
 halved in between, with the weights that were refined without promotions and on no more samples than make it clear.
 The model of the number found is refined, from the first promoted layer on, and judged on all samples; where that misses
 the budget, the search goes on with more, and where its weights seem to do with less than three quarters, with fewer.
-Of those promoted, the few that add most bytes are given back where the budget is kept without them.
+Of those promoted, the ones go that are not needed beside the last, and the few that add most bytes where the budget is
+kept without them.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from edgeort.quantize.store import Store
 NEARLY = 4  # the number of promotions is found to within a part of it, one in so many
 NOTICED = 0.01  # of the noise of the worst layer: below, promotions short of float are not measured
 UNMEASURED = (None, Form.HALF)  # forms that make next to no noise
+ROUNDS = 4  # in which promotions that others make needless are looked for
 GIVEN_BACK = 3  # promotions, at most, that it is tried without: each takes as long as the first
 NAMED = 5  # layers in the message of a budget that cannot be kept
 
@@ -65,7 +67,8 @@ def search(
     ledger = rank(attempts, best.selection, exclude, progress, rates)
     tries = _Tries(attempts, exclude, goal, ledger, progress)
     found, count = _fewer(tries, *_first(tries, max(len(ledger) - 1, 1)))
-    found, promoted = _without_spare(tries, found, ledger[:count])
+    found, promoted = _without_needless(tries, found, ledger[:count])
+    found, promoted = _without_spare(tries, found, promoted)
     return found, [replace(e, promoted=e in promoted) for e in ledger]
 
 
@@ -122,6 +125,26 @@ def _fewer(tries: _Tries, found: Attempt, count: int) -> tuple[Attempt, int]:
         else:
             short = fewer
     return found, count
+
+
+def _without_needless(tries: _Tries, found: Attempt, promoted: Sequence[Entry]) -> tuple[Attempt, list[Entry]]:
+    """The model and its promotions without those that the last ones make needless.
+
+    Layers weigh on each other, and the ledger has them alone.
+    The last is needed, as the number was the least. Of those before it the fewest that do beside it are taken, then the
+    last of these is needed, too, and so on.
+    """
+    rest, needed = list(promoted), list[Entry]()
+    for _ in range(ROUNDS):
+        rest, needed = rest[:-1], [*rest[-1:], *needed]
+        least = _enough(lambda tried: tries.likely([*rest[:tried], *needed]), -1, len(rest))  # noqa: B023
+        if least == len(rest):
+            break
+        rest = rest[:least]
+    taken = [*rest, *needed]
+    if len(taken) < len(promoted) and kept(tries.goal, trial := tries.made(taken)):
+        return trial, taken
+    return found, list(promoted)
 
 
 def _without_spare(tries: _Tries, found: Attempt, promoted: Sequence[Entry]) -> tuple[Attempt, list[Entry]]:

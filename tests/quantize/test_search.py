@@ -17,7 +17,7 @@ from edgeort.quantize.attempts import Attempt
 from edgeort.quantize.comparing import Comparison
 from edgeort.quantize.goals import Margin, kept
 from edgeort.quantize.measuring import Difference
-from edgeort.quantize.search import Entry, _Tries, _without_spare
+from edgeort.quantize.search import Entry, _Tries, _without_needless, _without_spare
 from edgeort.quantize.selection import Selection
 from tests.quantize.models import mobile, samples, save
 
@@ -69,8 +69,21 @@ def test_promotions_that_are_not_needed_are_given_back(needed: set[str], kept: l
     ledger = [Entry(layer, 20.0, added, to="16-bit activations") for layer, added in costs.items()]
     attempts: Any = SimpleNamespace(make=lambda exclude, forms: set(forms), try_out=lambda exclude, forms: set(forms))
     goal: Any = SimpleNamespace(margins=lambda found: iter([[Margin(0.0 if needed <= found else -1.0)]]))
-    found, promoted = _without_spare(_Tries(attempts, (), goal, ledger), Any, ledger)
-    assert [entry.layer for entry in promoted] == kept and (found == set(kept) or len(kept) == 3)
+    first: Any = set(costs)
+    found, promoted = _without_spare(_Tries(attempts, (), goal, ledger), first, ledger)
+    assert [entry.layer for entry in promoted] == kept and found == set(kept)
+
+
+@pytest.mark.parametrize(
+    ("needed", "left"), [({"b", "d"}, ["b", "d"]), ({"d"}, ["d"]), ({"a", "b", "c", "d"}, ["a", "b", "c", "d"])]
+)
+def test_promotions_that_later_ones_make_needless_go(needed: set[str], left: list[str]):
+    ledger = [Entry(layer, 20.0, 100, to="16-bit activations") for layer in "abcd"]
+    attempts: Any = SimpleNamespace(make=lambda exclude, forms: set(forms), try_out=lambda exclude, forms: set(forms))
+    goal: Any = SimpleNamespace(margins=lambda found: iter([[Margin(0.0 if needed <= found else -1.0)]]))
+    first: Any = set("abcd")
+    found, promoted = _without_needless(_Tries(attempts, (), goal, ledger), first, ledger)
+    assert [entry.layer for entry in promoted] == left and found == set(left)
 
 
 def test_a_budget_that_is_kept_anyway_costs_nothing(model: Path, tmp_path: Path):
