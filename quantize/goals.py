@@ -36,8 +36,11 @@ class Goal(Protocol):
     def hint(self) -> str:
         """For the error."""
 
-    def margins(self, attempt: Attempt) -> Iterator[Sequence[Margin]]:
-        """Of each limit after a block of samples, after two, ...; the last are those of all samples."""
+    def margins(self, attempt: Attempt, *, finally_: bool) -> Iterator[Sequence[Margin]]:
+        """Of each limit after a block of samples, after two, ...; the last are those of all samples.
+
+        `finally_`: as the result will be judged, where that differs from what is quick.
+        """
 
     def reached(self, attempt: Attempt) -> str:
         """What it comes to, in words."""
@@ -58,7 +61,7 @@ def seems_kept(goal: Goal, attempt: Attempt) -> bool:
 
 def _settled(goal: Goal, attempt: Attempt, *, to_keep: bool) -> bool:
     blocks: list[Sequence[Margin]] = []
-    for margins in goal.margins(attempt):
+    for margins in goal.margins(attempt, finally_=not to_keep):
         blocks.append(margins)
         sides = [_side([block[index] for block in blocks]) for index in range(len(margins))]
         if -1 in sides:
@@ -95,7 +98,7 @@ class Budget:
         """What to do when it is not kept."""
         return "a lower --min-sqnr or --min-agreement, or samples that are more like what the model will see"
 
-    def margins(self, attempt: Attempt) -> Iterator[list[Margin]]:
+    def margins(self, attempt: Attempt, *, finally_: bool) -> Iterator[list[Margin]]:
         """Of every limit and output: noise that may come on top, answers that may change."""
         compared, samples = attempt.comparison, 0
         while self.is_set and not (compared.is_done and samples >= compared.seen):

@@ -203,7 +203,7 @@ def quantise(
     )
     with walk.stage("quantize"), tempfile.TemporaryDirectory(prefix="edgeort-") as folder, Store(0) as store:
         if accuracy.limits.is_set and (judging := sets.judging) is not None:
-            goal = Judge(path, exam_of(accuracy, judging), judging, store, walk.progress)
+            goal = Judge(path, exam_of(accuracy, judging), judging, store, walk.progress, None if rivals else profile)
             options = replace(options, goal=goal)
         made, source = Path(folder) / "quantised.onnx", path
         if pruned is not None:

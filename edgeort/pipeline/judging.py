@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+from edgeort.compiling import plan_of, signature
+from edgeort.device_profiles import Profile
 from edgeort.progress import Progress
 from edgeort.quantize.attempts import Attempt
 from edgeort.quantize.comparing import ROOM
@@ -12,8 +16,9 @@ from edgeort.quantize.goals import BLOCK, Margin
 from edgeort.quantize.parts import Part
 from edgeort.quantize.samples import Sample, Samples
 from edgeort.quantize.store import Store
+from edgeort.session import open_plan
 from edgeort.validate import Evaluation, Exam, Limits
-from edgeort.validate.artefacts import Answer, InOnnxRuntime
+from edgeort.validate.artefacts import Answer, Artefact, InOnnxRuntime
 from edgeort.validate.evaluation import evaluate, evaluations
 
 MOST_BLOCKS = 32  # after which margins are looked at
@@ -58,14 +63,41 @@ class Remembered:
         return answer
 
 
-class Judge:
-    """Tells the search whether a QDQ model, in ONNX Runtime, keeps the budget on the samples that judge.
+class ByPlan:
+    """A model as the bundle will have it: lowered for the device, its plan in kernels for this CPU."""
 
-    `store` receives the float model's answers.
+    basis = ""
+
+    def __init__(self, model: bytes, profile: Profile, folder: Path) -> None:
+        self.where = f"this machine, as {profile.name}"
+        (folder / "tried.onnx").write_bytes(model)
+        plan, graph = plan_of(folder / "tried.onnx", profile)
+        (folder / "tried.plan").write_bytes(plan.to_bytes())
+        self.engine = open_plan(folder / "tried.plan", plan.ops)
+        self.inputs, self.outputs = ([value.name for value in values] for values in signature(graph))
+
+    def submit(self, sample: Sample) -> Callable[[], Answer]:
+        """When it is waited for: its threads would share the cores with those of the reference."""
+        return lambda: dict(zip(self.outputs, self.engine.run([sample[name] for name in self.inputs]), strict=True))
+
+
+class Judge:
+    """Tells the search whether a QDQ model keeps the budget on the samples that judge.
+
+    In ONNX Runtime; where `only` is the profile that the model is for, and no provider but cpu can be taken, in the end
+    by its plan, as the bundle: they round alike but not the same. `store` receives the float model's answers.
     """
 
-    def __init__(self, path: Path, exam: Exam, samples: Samples, store: Store, progress: Progress | None) -> None:
-        reference = InOnnxRuntime(path)
+    def __init__(
+        self,
+        path: Path,
+        exam: Exam,
+        samples: Samples,
+        store: Store,
+        progress: Progress | None,
+        only: Profile | None = None,
+    ) -> None:
+        reference, self.only = InOnnxRuntime(path), only
         self.reference = Remembered(reference, store)
         self.samples, self.question, self.progress = samples, exam.question(samples, reference), progress
         self.last: Evaluation | None = None
@@ -75,18 +107,29 @@ class Judge:
         """What to do when the last model tried is not good enough."""
         return ways_out(self.question.limits, self.last)
 
-    def margins(self, attempt: Attempt) -> Iterator[list[Margin]]:
+    def margins(self, attempt: Attempt, *, finally_: bool) -> Iterator[list[Margin]]:
         """Of every limit: how much of it is left, by how many samples were judged."""
-        model, every = InOnnxRuntime(attempt.model), max(BLOCK, (self.samples.count or 0) // MOST_BLOCKS)
-        found = evaluations(self.reference.restart(), model, self.samples, self.question, every, self.progress)
-        for evaluation in found:
-            self.last, count = evaluation, evaluation.samples
-            yield [Margin(-one.excess * count, _ANSWERS.get(one.figure.unit, 0.0)) for one in evaluation.judgements]
+        every = max(BLOCK, (self.samples.count or 0) // MOST_BLOCKS)
+        with self._artefact(attempt, finally_=finally_) as model:
+            found = evaluations(self.reference.restart(), model, self.samples, self.question, every, self.progress)
+            for evaluation in found:
+                self.last, count = evaluation, evaluation.samples
+                yield [Margin(-one.excess * count, _ANSWERS.get(one.figure.unit, 0.0)) for one in evaluation.judgements]
+
+    @contextmanager
+    def _artefact(self, attempt: Attempt, *, finally_: bool) -> Iterator[Artefact]:
+        if self.only is None or not finally_:
+            yield InOnnxRuntime(attempt.model)
+            return
+        with tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
+            made = ByPlan(attempt.model, self.only, Path(folder))
+            with closing(made.engine):
+                yield made
 
     def reached(self, attempt: Attempt) -> str:
         """What the model comes to on all samples."""
-        model = InOnnxRuntime(attempt.model)
-        self.last = evaluate(self.reference.restart(), model, self.samples, self.question, self.progress)
+        with self._artefact(attempt, finally_=True) as model:
+            self.last = evaluate(self.reference.restart(), model, self.samples, self.question, self.progress)
         return "; ".join(judgement.text() for judgement in self.last.judgements)
 
     def text(self) -> str:

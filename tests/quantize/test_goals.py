@@ -16,7 +16,7 @@ class Goal:
     def __init__(self, each: list[float], answer: float) -> None:
         self.each, self.answer, self.judged = each, answer, 0
 
-    def margins(self, _: object) -> Iterator[list[Margin]]:
+    def margins(self, _: object, *, finally_: bool) -> Iterator[list[Margin]]:
         left = 0.0
         for one in self.each:
             left, self.judged = left + one, self.judged + 1

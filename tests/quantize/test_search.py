@@ -68,7 +68,7 @@ def test_promotions_that_are_not_needed_are_given_back(needed: set[str], kept: l
     costs = {"a": 100, "b": 0, "c": 10}
     ledger = [Entry(layer, 20.0, added, to="16-bit activations") for layer, added in costs.items()]
     attempts: Any = SimpleNamespace(make=lambda exclude, forms: set(forms), try_out=lambda exclude, forms: set(forms))
-    goal: Any = SimpleNamespace(margins=lambda found: iter([[Margin(0.0 if needed <= found else -1.0)]]))
+    goal: Any = SimpleNamespace(margins=lambda found, finally_: iter([[Margin(0.0 if needed <= found else -1.0)]]))
     first: Any = set(costs)
     found, promoted = _without_spare(_Tries(attempts, (), goal, ledger), first, ledger)
     assert [entry.layer for entry in promoted] == kept and found == set(kept)
@@ -80,7 +80,7 @@ def test_promotions_that_are_not_needed_are_given_back(needed: set[str], kept: l
 def test_promotions_that_later_ones_make_needless_go(needed: set[str], left: list[str]):
     ledger = [Entry(layer, 20.0, 100, to="16-bit activations") for layer in "abcd"]
     attempts: Any = SimpleNamespace(make=lambda exclude, forms: set(forms), try_out=lambda exclude, forms: set(forms))
-    goal: Any = SimpleNamespace(margins=lambda found: iter([[Margin(0.0 if needed <= found else -1.0)]]))
+    goal: Any = SimpleNamespace(margins=lambda found, finally_: iter([[Margin(0.0 if needed <= found else -1.0)]]))
     first: Any = set("abcd")
     found, promoted = _without_needless(_Tries(attempts, (), goal, ledger), first, ledger)
     assert [entry.layer for entry in promoted] == left and found == set(left)
