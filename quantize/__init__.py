@@ -10,10 +10,10 @@ model -> promote layers until a budget is kept.
 from __future__ import annotations
 
 from edgeort.quantize.forms import Form
+from edgeort.quantize.goals import Budget
 from edgeort.quantize.measuring import Difference, compare
 from edgeort.quantize.options import Options
 from edgeort.quantize.quantizing import Result, quantize
 from edgeort.quantize.refinement import Steps
-from edgeort.quantize.search import Budget
 
 __all__ = ["Budget", "Difference", "Form", "Options", "Result", "Steps", "compare", "quantize"]

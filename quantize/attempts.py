@@ -17,11 +17,11 @@ from edgeort.progress import Progress
 from edgeort.quantize import dynamic, half_floats, measuring, nbits, qdq
 from edgeort.quantize.blocks import BLOCK
 from edgeort.quantize.calibration import Calibration
+from edgeort.quantize.comparing import Comparison, References, Run
 from edgeort.quantize.embeddings import quantize_tables
 from edgeort.quantize.forms import NEWER, Form
 from edgeort.quantize.measuring import Difference, Outputs
 from edgeort.quantize.memory import Memory, marks
-from edgeort.quantize.parallel import ordered_map
 from edgeort.quantize.parameters import Quantity
 from edgeort.quantize.parts import Part, parts
 from edgeort.quantize.preparing import Prepared, newer, serialize
@@ -38,12 +38,17 @@ JUDGE_AT_LEAST = 32  # samples, apart from all others
 
 @dataclass(frozen=True)
 class Attempt:
-    """A quantised model, how many Gathers of tables are in it, and its differences to float."""
+    """A quantised model, how many Gathers of tables are in it, and how it compares with float."""
 
     model: bytes
     selection: Selection
     tables: int
-    differences: tuple[Difference, ...]
+    comparison: Comparison
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """On all samples that attempts are compared on; measured when they are asked for."""
+        return self.comparison.differences
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,7 @@ class Attempts:
     ranges: Mapping[str, Range]
     store: Store
     judge: Store
+    references: References
     steps: Steps
     wanted: Mapping[str, Form]
     block: int = BLOCK
@@ -111,9 +117,7 @@ class Attempts:
         made = self._inserted(exclude, forms, with_bias=False)
         finish(made.model, made.quantized, made.selection, rows_in_blocks=self.rows_in_blocks)
         run = measuring.runner(serialize(made.model), fuse_qdq=not self.own_runtime)
-        few = self._few[:samples]
-        found = ordered_map(run, (sample for sample, _ in few))
-        return measuring.differences(zip((reference for _, reference in few), found, strict=True), self._joined)
+        return measuring.differences(self.beside(run, samples), self.joined)
 
     def noise(self, exclude: Collection[str], samples: int = ROUGH_SAMPLES) -> float:
         """That of the worst output, relative to its signal, as `roughly` finds it."""
@@ -124,18 +128,20 @@ class Attempts:
         selection = select(model.graph, exclude, {**self.wanted, **forms})
         points = measuring_points(selection.layers)
         tables = quantize_tables(model.graph, exclude)
-        reach = self.calibration.reach if self.own_runtime else {}
-        found = qdq.quantities(selection, self.ranges, reach, self.calibration.extremes)
+        found = self.quantities(selection)
         with_bias = self.steps.bias_correction if with_bias is None else with_bias
         quantized = qdq.insert(model.graph, selection, found, with_bias=with_bias, block=self.block)
         return _Made(model, selection, points, tables, found, quantized)
 
+    def quantities(self, selection: Selection) -> dict[str, Quantity]:
+        """Scale and zero point of every selected tensor, by name."""
+        reach = self.calibration.reach if self.own_runtime else {}
+        return qdq.quantities(selection, self.ranges, reach, self.calibration.extremes)
+
     def _finished(self, made: _Made) -> Attempt:
         finish(made.model, made.quantized, made.selection, rows_in_blocks=self.rows_in_blocks)
         model = checked(made.model)
-        if self.progress and self.calibration.samples:
-            self.progress("comparing with the float model")
-        return Attempt(model, made.selection, made.tables, tuple(self._compared(model, self.choosing())))
+        return Attempt(model, made.selection, made.tables, Comparison(self._compared(model), self.count, self.joined))
 
     def _float_model(self, forms: Mapping[str, Form]) -> ir.Model:
         """A copy of the float model, of an opset that has what the forms need."""
@@ -148,14 +154,13 @@ class Attempts:
     def _newer(self) -> ir.Model:
         return newer(self.prepared.model)
 
-    @cached_property
-    def _few(self) -> list[tuple[Sample, Outputs]]:
-        """Samples, and the float model's outputs."""
-        few = list(islice(self.choosing(), ROUGH_SAMPLES))
-        return list(zip(few, ordered_map(measuring.runner(self._reference), few), strict=True))
+    def beside(self, run: Run, samples: int | None = None) -> Iterator[tuple[Outputs, Outputs]]:
+        """The float model's outputs and those of `run`, on the first or all samples that attempts are compared on."""
+        few = islice(enumerate(self.choosing()), samples)
+        return self.references.pairs(lambda: measuring.runner(self._reference), run, few)
 
     @cached_property
-    def _joined(self) -> list[Part]:
+    def joined(self) -> list[Part]:
         return parts((self.original or self.prepared).model.graph)
 
     @property
@@ -169,12 +174,19 @@ class Attempts:
 
     def verdict(self, model: bytes) -> list[Difference]:
         """The differences on the samples that are apart."""
-        return self._compared(model, self._inputs(self.judge, range(1, self.judge.samples, 2)))
+        samples = self._inputs(self.judge, range(1, self.judge.samples, 2))
+        return measuring.compare(self._reference, model, samples, joined=self.joined, fuse_qdq=not self.own_runtime)
 
-    def _compared(self, model: bytes, samples: Iterator[Sample]) -> list[Difference]:
-        if not self.store.samples + self.judge.samples:
-            return []
-        return measuring.compare(self._reference, model, samples, joined=self._joined, fuse_qdq=not self.own_runtime)
+    def _compared(self, model: bytes) -> Iterator[tuple[Outputs, Outputs]]:
+        """Nothing runs before the first pair is asked for."""
+        if self.progress:
+            self.progress("comparing with the float model")
+        yield from self.beside(measuring.runner(model, fuse_qdq=not self.own_runtime))
+
+    @property
+    def count(self) -> int:
+        """How many samples attempts are compared on."""
+        return self.store.samples + self.judge.samples - self.apart
 
     def choosing(self) -> Iterator[Sample]:
         """The samples that are fitted to and that attempts are compared on."""

@@ -122,15 +122,32 @@ def differences(pairs: Iterable[tuple[Outputs, Outputs]], joined: Sequence[Part]
 
     In place of an output stand those parts of it, of the `joined` ones, that are unlike.
     """
-    found: dict[str, Difference] = {}
-    apart = {part: Difference(part.name) for part in joined}
+    tally = Tally(joined)
     for reference, other in pairs:
+        tally.add(reference, other)
+    return tally.differences()
+
+
+class Tally:
+    """What `differences` counts, sample by sample."""
+
+    def __init__(self, joined: Sequence[Part] = ()) -> None:
+        self._found: dict[str, Difference] = {}
+        self._apart = {part: Difference(part.name) for part in joined}
+
+    def add(self, reference: Outputs, other: Outputs) -> None:
+        """The outputs of a sample."""
         for name, r in reference.items():
-            found.setdefault(name, Difference(name)).add(r, other[name])
-        for part, difference in apart.items():
+            self._found.setdefault(name, Difference(name)).add(r, other[name])
+        for part, difference in self._apart.items():
             if part.output in reference:
                 difference.add(part.of(reference[part.output]), part.of(other[part.output]))
-    return [one for name, whole in found.items() for one in list(unlike(name, apart).values()) or [whole]]
+
+    def differences(self) -> list[Difference]:
+        """Of all that were added."""
+        return [
+            one for name, whole in self._found.items() for one in list(unlike(name, self._apart).values()) or [whole]
+        ]
 
 
 def run_both(

@@ -47,25 +47,29 @@ class _Layer:
 
 @dataclass
 class Memory:
-    """The layers of the last attempt that was refined."""
+    """The layers of the last attempt that was refined, and of the first one, which had no promotions."""
 
     _marks: list[Mark] = field(default_factory=list)
     _layers: dict[str, _Layer] = field(default_factory=dict)
+    _first: dict[str, _Layer] = field(default_factory=dict)
 
     def remember(self, marked: list[Mark], quantized: Quantized) -> None:
-        """Forgets what was before."""
+        """Forgets what was before, but for the first."""
         self._marks = marked
         self._layers = {
             layer.layer.name: _Layer(_kind(layer), [_array(value) for value in layer.initializers], layer.grid)
             for layer in quantized.layers
         }
+        self._first = self._first or self._layers
 
     def restore(self, quantized: Quantized) -> None:
-        """Gives layers that have the same form the numbers that they had."""
+        """Gives layers the numbers that they had in the same form, in the last attempt or else in the first."""
         for layer in quantized.layers:
-            known = self._layers.get(layer.layer.name)
-            if known is not None and known.kind == _kind(layer):
-                layer.restore(known.arrays, known.grid)
+            for layers in (self._layers, self._first):
+                known = layers.get(layer.layer.name)
+                if known is not None and known.kind == _kind(layer):
+                    layer.restore(known.arrays, known.grid)
+                    break
 
     def restore_unchanged(
         self, marked: list[Mark], quantized: Quantized, points: Mapping[str, tuple[str, int]], graph: ir.Graph

@@ -10,10 +10,10 @@ from edgeort.errors import InputError
 from edgeort.quantize import blocks
 from edgeort.quantize.costs import Rates
 from edgeort.quantize.forms import Form
+from edgeort.quantize.goals import Budget, Goal
 from edgeort.quantize.ranges import AUTO, METHODS
 from edgeort.quantize.refinement import Steps
 from edgeort.quantize.samples import Data
-from edgeort.quantize.search import Budget, Goal
 from edgeort.recipes.picture import Recipe
 
 RUNTIMES = ("onnx", "edgeort")
@@ -29,7 +29,8 @@ class Options:
     of all layers that can have it, None for what fits each. `weights` is one of `WEIGHTS`: beside int4, in blocks of
     `block` (None: 32), activations are float, or dynamic: they become int8 in the same blocks
     as the model runs; beside float16 they are float. `runtime` is what the model is for: "onnx", any, or "edgeort",
-    which takes a scale for each channel of what only depthwise convolutions read. `inline` writes functions out as
+    which takes a scale for each channel of what only depthwise convolutions read; with `weighs_scales` their worth is
+    measured for "onnx", too. `inline` writes functions out as
     operators, for runtimes without functions. `recipe` says how pictures become inputs. `budget` is kept by promoting
     layers, as few as needed; `goal` is one to reach in its place. `rates` are those of the device that a bundle is for,
     and make the cost of a promotion.
@@ -46,6 +47,7 @@ class Options:
     weights: str = WEIGHTS[0]
     block: int | None = None
     runtime: str = RUNTIMES[0]
+    weighs_scales: bool = False
     inline: bool = False
     recipe: Recipe | None = None
     budget: Budget = Budget()

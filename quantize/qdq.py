@@ -133,7 +133,7 @@ def quantities(
     `reach` is what to expect of channels that have scales of their own, `widest` the extremes of whole tensors, which
     sixteen bits are enough for.
     """
-    found = {}
+    found, layers = dict[str, Quantity](), {layer.node: layer for layer in selection.layers}
     for value in selection.tensors:
         name, source = str(value.name), str(selection.source.get(value, value).name)
         whole = ranges[source]
@@ -142,8 +142,8 @@ def quantities(
             continue
         found[name] = parameters.activation(*whole)
         if name in reach and channels.keeps_channels_apart(value):
-            bounds = clip_bounds(value.producer()) or UNBOUNDED
-            found[name] = channels.quantity(whole, reach[name], channels.readers(value), bounds)
+            bounds, least = clip_bounds(value.producer()) or UNBOUNDED, channels.least_steps(value, layers, found)
+            found[name] = channels.quantity(whole, reach[name], channels.readers(value), bounds, least)
     return found
 
 

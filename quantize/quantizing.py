@@ -7,7 +7,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +31,16 @@ from edgeort.quantize import (
 )
 from edgeort.quantize.attempts import NO_STEPS, Attempt, Attempts, checked, spread_over
 from edgeort.quantize.calibration import Calibration, Kept
+from edgeort.quantize.comparing import Comparison, References
 from edgeort.quantize.forms import Form
 from edgeort.quantize.functions import behind, evaluator
-from edgeort.quantize.measuring import Difference, compare
+from edgeort.quantize.goals import kept
+from edgeort.quantize.measuring import Difference, run_both
 from edgeort.quantize.options import Options, check_options
 from edgeort.quantize.parts import parts
 from edgeort.quantize.preparing import Prepared, already_quantised, prepare
 from edgeort.quantize.promotions import FLOAT_LAYER, WEIGHTS_ONLY
-from edgeort.quantize.ranges import AUTO, CHOICES, Function
+from edgeort.quantize.ranges import Function
 from edgeort.quantize.ranges_file import RangesFile
 from edgeort.quantize.refinement import Steps, measuring_points
 from edgeort.quantize.samples import Data, Sample, Samples, open_samples
@@ -46,10 +48,10 @@ from edgeort.quantize.search import Entry, search
 from edgeort.quantize.selection import Selection, select
 from edgeort.quantize.smoothing import smooth
 from edgeort.quantize.store import Store
+from edgeort.quantize.weighing import ChannelScales, with_best_ranges, with_channel_scales
 from edgeort.recipes.hearing import Hearing
 
 JUDGE_SAMPLES = 1000  # that the result is compared on, besides those of refinement
-GAIN = 0.97  # of the noise of least squares, at most, that other ranges leave
 PROMOTED = {  # why a layer is float, and how far
     FLOAT_LAYER: "the budget needs it",
     WEIGHTS_ONLY: "the budget needs it; only its weights are int8",
@@ -62,30 +64,33 @@ class Result:
     """What was made. `forms` counts the layers by their form, `tables` are embeddings, `equalised` pairs of layers,
     `evened` tensors whose channels take factors.
 
+    `scales` are those for channels, None where no tensor may have them or nobody asked.
+
     `differences` are those to the float model on `judged_apart` samples, which had no part in fitting weights and
     choosing promotions; where that is 0, the samples were too few to be split, and the figures flatter a bit.
     """
 
     model: str
     output: str
-    was_quantised: bool
-    method: str
-    samples: int
-    settled_at: int | None
-    layers: int
-    tensors: int
-    forms: dict[str, int]
-    tables: int
-    equalised: int
-    evened: int
-    left: dict[str, str]
-    warnings: tuple[str, ...]
-    differences: tuple[Difference, ...]
-    judged_apart: int
-    ledger: tuple[Entry, ...]
     model_bytes: int
     output_bytes: int
     seconds: float
+    was_quantised: bool = False
+    method: str = ""
+    samples: int = 0
+    settled_at: int | None = None
+    layers: int = 0
+    tensors: int = 0
+    forms: dict[str, int] = field(default_factory=dict)
+    tables: int = 0
+    equalised: int = 0
+    evened: int = 0
+    scales: ChannelScales | None = None
+    left: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    differences: tuple[Difference, ...] = ()
+    judged_apart: int = 0
+    ledger: tuple[Entry, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it."""
@@ -111,7 +116,7 @@ def quantize(
     check_options(options, data)
     if already_quantised(model):
         size = Path(model).stat().st_size
-        return Result(str(model), str(output), True, "", 0, None, 0, 0, {}, 0, 0, 0, {}, (), (), 0, (), size, size, 0.0)
+        return Result(str(model), str(output), size, size, seconds=0.0, was_quantised=True)
     must_differ(model, output, "quantised")
     prepared = prepare(model, shapes)
     if options.budget.is_set and all(value.dtype != ir.DataType.FLOAT for value in prepared.model.graph.outputs):
@@ -136,17 +141,19 @@ def quantize(
         selection = _select(model, prepared, options)
         evened = 0
         if steps.equalisation and options.ranges is None:
-            kept = open_samples(_kept(prepared, store, judge), prepared.inputs) if store.samples else None
-            found, evened = evening.even_out(prepared, selection, found, kept, options.method, own_runtime=own)
+            again = open_samples(_kept(prepared, store, judge), prepared.inputs) if store.samples else None
+            found, evened = evening.even_out(prepared, selection, found, again, options.method, own_runtime=own)
             selection = _select(model, prepared, options)
         if steps.smoothing:
             smooth(prepared, selection, store)
         attempts = Attempts(
-            prepared, found, spread_over(selection, found.ranges), store, judge, steps, options.forms,
-            options.block or blocks.BLOCK, own_runtime=own, rows_in_blocks=options.rows_in_blocks,
-            progress=progress,
+            prepared, found, spread_over(selection, found.ranges), store, judge, References(judge), steps,
+            options.forms,
+            options.block or blocks.BLOCK, own_runtime=own,
+            rows_in_blocks=options.rows_in_blocks, progress=progress,
         )  # fmt: skip
-        attempts, method = _with_best_ranges(attempts, selection, options)
+        attempts, method = with_best_ranges(attempts, selection, options.method, options.exclude)
+        attempts, scales = with_channel_scales(attempts, selection, options.exclude, weigh=options.weighs_scales)
         if options.save_ranges is not None and samples is not None:
             ranges = {name: attempts.calibration.ranges[name] for name in calibrated}
             RangesFile(prepared.sha256, method, found.samples, ranges, found.extremes).save(options.save_ranges)
@@ -160,10 +167,27 @@ def quantize(
     write(output, dynamic.inlined(made.model) if options.inline else made.model)
     left = made.selection.left | {e.layer: PROMOTED[e.to] for e in ledger if e.promoted and e.to in PROMOTED}
     return Result(
-        str(model), str(output), False, method, found.samples, found.settled_at, len(made.selection.layers),
-        len(made.selection.tensors), _counts(made), made.tables, pairs, evened, left, tuple(found.warnings), judged,
-        attempts.apart, tuple(ledger), Path(model).stat().st_size, len(made.model), time.perf_counter() - start,
-    )  # fmt: skip
+        str(model),
+        str(output),
+        Path(model).stat().st_size,
+        len(made.model),
+        time.perf_counter() - start,
+        method=method,
+        samples=found.samples,
+        settled_at=found.settled_at,
+        layers=len(made.selection.layers),
+        tensors=len(made.selection.tensors),
+        forms=_counts(made),
+        tables=made.tables,
+        equalised=pairs,
+        evened=evened,
+        scales=scales,
+        left=left,
+        warnings=tuple(found.warnings),
+        differences=judged,
+        judged_apart=attempts.apart,
+        ledger=tuple(ledger),
+    )
 
 
 def _in_halves(
@@ -175,11 +199,11 @@ def _in_halves(
     values = half_floats.weights(stored.graph, options.exclude)
     left = half_floats.store(stored.graph, values)
     made = checked(stored)
-    joined = parts(prepared.model.graph)
-    differences = compare(prepared.serialized, made, samples, joined=joined) if samples is not None else []
     budget = options.goal or options.budget
-    attempt = Attempt(made, Selection([], {}, [], {}, left), 0, tuple(differences))
-    if not budget.kept(attempt):
+    pairs = run_both(prepared.serialized, made, samples) if samples is not None else iter(())
+    compared = Comparison(pairs, samples.count if samples is not None else 0, parts(prepared.model.graph))
+    attempt = Attempt(made, Selection([], {}, [], {}, left), 0, compared)
+    if not kept(budget, attempt):
         raise BudgetError(
             f"the budget ({budget.text()}) is not kept with float16 weights: {budget.reached(attempt)}",
             hint=budget.hint,
@@ -187,10 +211,17 @@ def _in_halves(
     write(output, made)
     count = len(values) - len(left)
     return Result(
-        str(model), str(output), False, "", (samples.count or 0) if samples else 0, None, count, 0,
-        {str(Form.HALF): count}, 0, 0, 0, left, (), attempt.differences, 0, (), model.stat().st_size, len(made),
+        str(model),
+        str(output),
+        model.stat().st_size,
+        len(made),
         time.perf_counter() - start,
-    )  # fmt: skip
+        samples=(samples.count or 0) if samples else 0,
+        layers=count,
+        forms={str(Form.HALF): count},
+        left=left,
+        differences=attempt.differences,
+    )
 
 
 def _check_names(model: str | os.PathLike[str], graph: ir.Graph, names: Collection[str]) -> None:
@@ -277,26 +308,6 @@ def _functions(prepared: Prepared, selection: Selection) -> dict[str, Function]:
         for region in regions
         if region.nodes and region.is_uniform
     }
-
-
-def _with_best_ranges(attempts: Attempts, selection: Selection, options: Options) -> tuple[Attempts, str]:
-    """The ranges by the method that leaves the least noise at the outputs of a model without refinement.
-
-    The first one's are kept unless another's leave `GAIN` of their noise at most: less is chance among few samples.
-    """
-    choices = attempts.calibration.choices if selection.tensors else {}
-    trials = {
-        method: replace(
-            attempts, calibration=replace(attempts.calibration, ranges=ranges), ranges=spread_over(selection, ranges)
-        )
-        for method, ranges in choices.items()
-    }
-    if len(trials) < 2:
-        return attempts, next(iter(trials), CHOICES[0] if options.method == AUTO else options.method)
-    noise = {method: trial.noise(options.exclude) for method, trial in trials.items()}
-    best = min(noise, key=noise.__getitem__)
-    best = best if noise[best] <= GAIN * noise[CHOICES[0]] else CHOICES[0]
-    return trials[best], best
 
 
 def _announce(tell: Progress, prepared: Prepared, selection: Selection, samples: Samples) -> None:

@@ -1,87 +1,38 @@
 """Finds the fewest promotions of layers so that a budget of accuracy is kept.
 
-Every layer's own noise is measured once, for each form that it may take (promotions.py): the model with this layer
-alone in int8, not refined. Layers are then promoted in the order of noise saved per cost. The number of promotions is
-doubled until the budget is kept, then halved in between, with the weights that were refined without promotions. The
-model of the number found is refined, from the first promoted layer on; where that misses the budget, more are promoted,
-and where refined models do with less, fewer: to within a quarter of the number, since each takes as long as the first.
-Of those promoted, the few that add most bytes are given back where the budget is kept without them.
+Every layer's own noise is measured once, for each form that it may take (promotions.py, alone.py). Layers are then
+promoted in the order of noise saved per cost. The number of promotions is doubled until the budget seems kept, then
+halved in between, with the weights that were refined without promotions and on no more samples than make it clear.
+The model of the number found is refined, from the first promoted layer on, and judged on all samples; where that misses
+the budget, the search goes on with more, and where its weights seem to do with less than three quarters, with fewer.
+Of those promoted, the ones go that are not needed beside the last, and the few that add most bytes where the budget is
+kept without them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from edgeort.errors import BudgetError
 from edgeort.progress import Progress
 from edgeort.quantize import costs, promotions
+from edgeort.quantize.alone import Alone
 from edgeort.quantize.attempts import Attempt, Attempts
 from edgeort.quantize.costs import Rates
 from edgeort.quantize.forms import Form
+from edgeort.quantize.goals import Goal, kept, seems_kept
 from edgeort.quantize.layers import Layer
 from edgeort.quantize.promotions import FLOAT_LAYER, Way
 from edgeort.quantize.selection import Selection
+from edgeort.quantize.store import Store
 
 NEARLY = 4  # the number of promotions is found to within a part of it, one in so many
 NOTICED = 0.01  # of the noise of the worst layer: below, promotions short of float are not measured
 UNMEASURED = (None, Form.HALF)  # forms that make next to no noise
+ROUNDS = 4  # in which promotions that others make needless are looked for
 GIVEN_BACK = 3  # promotions, at most, that it is tried without: each takes as long as the first
 NAMED = 5  # layers in the message of a budget that cannot be kept
-
-
-class Goal(Protocol):
-    """What the search is to reach; `hint` says what to do when it cannot be."""
-
-    @property
-    def hint(self) -> str:
-        """For the error."""
-
-    def kept(self, attempt: Attempt) -> bool:
-        """Whether a model is good enough."""
-
-    def reached(self, attempt: Attempt) -> str:
-        """What it comes to, in words."""
-
-    def text(self) -> str:
-        """The goal, in words."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """The least SQNR in dB and agreement (0..1) with the float model, of every float output; None: any."""
-
-    sqnr_db: float | None = None
-    agreement: float | None = None
-
-    @property
-    def is_set(self) -> bool:
-        """Whether there is anything to keep."""
-        return self.sqnr_db is not None or self.agreement is not None
-
-    @property
-    def hint(self) -> str:
-        """What to do when it is not kept."""
-        return "a lower --min-sqnr or --min-agreement, or samples that are more like what the model will see"
-
-    def kept(self, attempt: Attempt) -> bool:
-        """Whether every output keeps it."""
-        return all(
-            d.sqnr_db >= (self.sqnr_db or float("-inf")) and d.agreement >= (self.agreement or 0.0)
-            for d in attempt.differences
-        )
-
-    def reached(self, attempt: Attempt) -> str:
-        """What it comes to, in words."""
-        return ", ".join(
-            f"{d.output}: SQNR {d.sqnr_db:.1f} dB, agreement {d.agreement:.2%}" for d in attempt.differences
-        )
-
-    def text(self) -> str:
-        """`SQNR >= 25 dB, agreement >= 99 %`."""
-        parts = [f"SQNR >= {self.sqnr_db:g} dB"] if self.sqnr_db is not None else []
-        return ", ".join(parts + ([f"agreement >= {self.agreement:.4g}"] if self.agreement is not None else []))
 
 
 @dataclass(frozen=True)
@@ -102,63 +53,120 @@ class Entry:
 def search(
     attempts: Attempts,
     exclude: Collection[str],
-    budget: Goal,
+    goal: Goal,
     progress: Progress | None = None,
     rates: Rates | None = None,
 ) -> tuple[Attempt, list[Entry]]:
-    """The model with the fewest promotions that keeps the budget, and the ledger (empty where none was needed).
+    """The model with the fewest promotions that keeps the goal, and the ledger (empty where none was needed).
 
     BudgetError when it is not kept even with all but one layer in float.
     """
     best = attempts.make(exclude)
-    if budget.kept(best):
+    if kept(goal, best):
         return best, []
     ledger = rank(attempts, best.selection, exclude, progress, rates)
-    most = max(len(ledger) - 1, 1)
-    count = _enough(lambda tried: budget.kept(_promoted(attempts.try_out, exclude, ledger, tried, progress)), most)
-    found = _promoted(attempts.make, exclude, ledger, count, progress)
-    while not budget.kept(found):
-        if count == most:
-            raise _over(budget, found, ledger)
-        count = min(count + max(count // NEARLY, 1), most)
-        found = _promoted(attempts.make, exclude, ledger, count, progress)
-    short, exact = 0, count // NEARLY + 1
-    while count - short > exact:
-        middle = (count + short) // 2
-        trial = _promoted(attempts.make, exclude, ledger, middle, progress)
-        if budget.kept(trial):
-            count, found = middle, trial
-        else:
-            short = middle
-    found, promoted = _without_spare(attempts, exclude, budget, found, ledger[:count], progress)
+    tries = _Tries(attempts, exclude, goal, ledger, progress)
+    found, count = _fewer(tries, *_first(tries, max(len(ledger) - 1, 1)))
+    found, promoted = _without_needless(tries, found, ledger[:count])
+    found, promoted = _without_spare(tries, found, promoted)
     return found, [replace(e, promoted=e in promoted) for e in ledger]
 
 
-def _without_spare(
-    attempts: Attempts,
-    exclude: Collection[str],
-    budget: Goal,
-    found: Attempt,
-    promoted: list[Entry],
-    progress: Progress | None,
-) -> tuple[Attempt, list[Entry]]:
+@dataclass(frozen=True)
+class _Tries:
+    """What every try needs."""
+
+    attempts: Attempts
+    exclude: Collection[str]
+    goal: Goal
+    ledger: Sequence[Entry]
+    progress: Progress | None = None
+
+    def made(self, taken: Sequence[Entry]) -> Attempt:
+        """The model of those promotions, refined."""
+        return self._promoted(self.attempts.make, "refining with", taken)
+
+    def likely(self, taken: Sequence[Entry]) -> bool:
+        """Whether it seems to keep the goal, with the weights of the last one that was refined."""
+        return seems_kept(self.goal, self._promoted(self.attempts.try_out, "trying", taken))
+
+    def _promoted(
+        self, make: Callable[[Collection[str], Mapping[str, Form]], Attempt], how: str, taken: Sequence[Entry]
+    ) -> Attempt:
+        if self.progress:
+            self.progress(f"{how} {len(taken)} of {len(self.ledger)} promotions")
+        floats, forms = promotions.state((entry.layer, entry.to) for entry in taken)
+        return make({*self.exclude, *floats}, forms)
+
+
+def _first(tries: _Tries, most: int) -> tuple[Attempt, int]:
+    """A refined model that keeps the goal, and its number of promotions. BudgetError where `most` are too few."""
+    short = 0
+    while True:
+        count = _enough(lambda tried: tries.likely(tries.ledger[:tried]), short, most)
+        found = tries.made(tries.ledger[:count])
+        if kept(tries.goal, found):
+            return found, count
+        if count == most:
+            raise _over(tries.goal, found, tries.ledger)
+        short = min(count + max(count // NEARLY, 1), most) - 1
+
+
+def _fewer(tries: _Tries, found: Attempt, count: int) -> tuple[Attempt, int]:
+    """The same with fewer, where its weights make do with less; down to where a quarter of the number is not saved."""
+    short = 0
+    while count - short > count // NEARLY + 1:
+        fewer = _enough(lambda tried: tries.likely(tries.ledger[:tried]), short, count)
+        if count - fewer <= count // NEARLY:
+            break
+        trial = tries.made(tries.ledger[:fewer])
+        if kept(tries.goal, trial):
+            count, found = fewer, trial
+        else:
+            short = fewer
+    return found, count
+
+
+def _without_needless(tries: _Tries, found: Attempt, promoted: Sequence[Entry]) -> tuple[Attempt, list[Entry]]:
+    """The model and its promotions without those that the last ones make needless.
+
+    Layers weigh on each other, and the ledger has them alone.
+    The last is needed, as the number was the least. Of those before it the fewest that do beside it are taken, then the
+    last of these is needed, too, and so on.
+    """
+    rest, needed = list(promoted), list[Entry]()
+    for _ in range(ROUNDS):
+        rest, needed = rest[:-1], [*rest[-1:], *needed]
+        least = _enough(lambda tried: tries.likely([*rest[:tried], *needed]), -1, len(rest))  # noqa: B023
+        if least == len(rest):
+            break
+        rest = rest[:least]
+    taken = [*rest, *needed]
+    if len(taken) < len(promoted) and kept(tries.goal, trial := tries.made(taken)):
+        return trial, taken
+    return found, list(promoted)
+
+
+def _without_spare(tries: _Tries, found: Attempt, promoted: Sequence[Entry]) -> tuple[Attempt, list[Entry]]:
     """The model and its promotions without those that it does not need, of the few that add most bytes.
 
     Each was the best for its bytes as the ledger was made; a later one that adds none may do alone.
     """
-    costly = sorted((e for e in promoted if e.added_bytes > 0), key=lambda e: -e.added_bytes)
+    left = list(promoted)
+    costly = sorted((e for e in left if e.added_bytes > 0), key=lambda e: -e.added_bytes)
     for entry in costly[:GIVEN_BACK]:
-        rest = [other for other in promoted if other is not entry]
-        if rest and budget.kept(trial := _promoted(attempts.make, exclude, rest, len(rest), progress)):
-            found, promoted = trial, rest
-    return found, promoted
+        rest = [other for other in left if other is not entry]
+        if rest and tries.likely(rest) and kept(tries.goal, trial := tries.made(rest)):
+            found, left = trial, rest
+    return found, left
 
 
-def _enough(is_enough: Callable[[int], bool], most: int) -> int:
-    """The least number in 1 .. `most` that is enough, found by doubling and halving; `most` where none is."""
-    short, enough = 0, 1
+def _enough(is_enough: Callable[[int], bool], short: int, most: int) -> int:
+    """The least number in `short` + 1 .. `most` that is enough, by doubling and halving; `most` where none is."""
+    step, enough = 1, min(short + 1, most)
     while enough < most and not is_enough(enough):
-        short, enough = enough, min(2 * enough, most)
+        short, step = enough, 2 * step
+        enough = min(enough + step, most)
     while enough - short > 1:
         middle = (enough + short) // 2
         short, enough = (short, middle) if is_enough(middle) else (middle, enough)
@@ -173,60 +181,52 @@ def rank(
     rates: Rates | None = None,
 ) -> list[Entry]:
     """The steps of all layers by noise saved per cost, the best first."""
-
-    def others(layer: Layer) -> set[str]:
-        return {*exclude, *(other.name for other in selection.layers)} - {layer.name}
-
     found, slowness = [], costs.lost_speed(selection.layers, rates)
     alone = {}
-    for number, layer in enumerate(selection.layers, 1):
-        if progress:
-            progress(f"measuring layer {number} of {len(selection.layers)}")
-        alone[layer.name] = _alone(attempts, others(layer), {layer.name: selection.forms[layer.name]})
+    for layer, measure in _one_by_one(attempts, selection, exclude, progress, "measuring"):
+        (alone[layer.name],) = _noises(measure, layer, [selection.forms[layer.name]])
     least = NOTICED * max(noise for noise, _ in alone.values())
-    for number, layer in enumerate(selection.layers, 1):
-        if progress:
-            progress(f"measuring promotions of layer {number} of {len(selection.layers)}")
-        form, (noise, alone_db) = selection.forms[layer.name], alone[layer.name]
-        ways = promotions.ways(layer, form, slowness[layer.name])
+    for layer, measure in _one_by_one(attempts, selection, exclude, progress, "measuring promotions of"):
+        noise, alone_db = alone[layer.name]
+        ways = promotions.ways(layer, selection.forms[layer.name], slowness[layer.name])
         chosen = [way for way in ways if noise >= least or way.form in UNMEASURED]
-        measured = [(way, _noise_of(attempts, others(layer), layer.name, way)) for way in chosen]
-        for step in promotions.steps(layer, noise, measured):
+        for step in promotions.steps(layer, noise, _measured(measure, layer, chosen)):
             way = step.way
             entry = Entry(layer.name, alone_db, way.added_bytes, to=way.to, added_ms=way.added_ms)
             found.append((step.rate, entry))
     return [entry for _, entry in sorted(found, key=lambda pair: -pair[0])]
 
 
-def _noise_of(attempts: Attempts, others: Collection[str], layer: str, way: Way) -> float:
-    return 0.0 if way.form in UNMEASURED else _alone(attempts, others, {layer: way.form})[0]
+def _one_by_one(
+    attempts: Attempts, selection: Selection, exclude: Collection[str], progress: Progress | None, what: str
+) -> Iterator[tuple[Layer, Alone]]:
+    """The layers in the graph's order, each with what measures it."""
+    with Store() as store:
+        measure = Alone(attempts, exclude, store)
+        for number, layer in enumerate(selection.layers, 1):
+            if progress:
+                progress(f"{what} layer {number} of {len(selection.layers)}")
+            yield layer, measure
 
 
-def _alone(attempts: Attempts, others: Collection[str], forms: Mapping[str, Form]) -> tuple[float, float]:
-    """The noise, relative to the signal, with all `others` in float; the same as an SQNR in dB."""
-    differences = attempts.roughly(others, forms)
-    noise = max(d.relative_noise for d in differences)
-    return noise, min(d.sqnr_db for d in differences)
+def _measured(measure: Alone, layer: Layer, ways: Sequence[Way]) -> list[tuple[Way, float]]:
+    """The noise that each way leaves."""
+    forms = [way.form for way in ways if way.form is not None and way.form not in UNMEASURED]
+    noises = dict(zip(forms, (noise for noise, _ in _noises(measure, layer, forms)), strict=True))
+    return [(way, noises.get(way.form, 0.0) if way.form is not None else 0.0) for way in ways]
 
 
-def _promoted(
-    make: Callable[[Collection[str], Mapping[str, Form]], Attempt],
-    exclude: Collection[str],
-    ledger: Sequence[Entry],
-    count: int,
-    progress: Progress | None,
-) -> Attempt:
-    if progress:
-        progress(f"trying {count} of {len(ledger)} promotions")
-    floats, forms = promotions.state((entry.layer, entry.to) for entry in ledger[:count])
-    return make({*exclude, *floats}, forms)
+def _noises(measure: Alone, layer: Layer, forms: Sequence[Form]) -> list[tuple[float, float]]:
+    """The noise of each form, relative to the signal, with all other layers in float; the same as an SQNR in dB."""
+    found = measure.differences(layer.name, forms) if forms else []
+    return [(max(d.relative_noise for d in one), min(d.sqnr_db for d in one)) for one in found]
 
 
-def _over(budget: Goal, trial: Attempt, ledger: Sequence[Entry]) -> BudgetError:
+def _over(goal: Goal, trial: Attempt, ledger: Sequence[Entry]) -> BudgetError:
     alone = dict.fromkeys(f"{e.layer} ({e.alone_db:.1f} dB alone)" for e in ledger)
     worst = ", ".join(list(alone)[:NAMED])
     return BudgetError(
-        f"the budget ({budget.text()}) is not kept even with all promotions but the last: {budget.reached(trial)}; "
+        f"the budget ({goal.text()}) is not kept even with all promotions but the last: {goal.reached(trial)}; "
         f"the most noise comes from {worst}",
-        hint=budget.hint,
+        hint=goal.hint,
     )

@@ -8,6 +8,7 @@ graph.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
@@ -45,8 +46,14 @@ def between(known: Iterable[ir.Value], wanted: ir.Value) -> list[ir.Node]:
     return [node for node in order or () if node in found]
 
 
-def model_of(nodes: Iterable[ir.Node], inputs: Iterable[ir.Value], outputs: Iterable[ir.Value], opset: int) -> bytes:
-    """A model of some nodes of a graph, with the constants that they read."""
+def model_of(
+    nodes: Iterable[ir.Node],
+    inputs: Iterable[ir.Value],
+    outputs: Iterable[ir.Value],
+    opset: int,
+    others: Mapping[str, int] = MappingProxyType({}),
+) -> bytes:
+    """A model of some nodes of a graph, with the constants that they read. `others` are opsets of other domains."""
     nodes = list(nodes)
     read = {value for node in nodes for value in reads(node)}
     graph = onnx.helper.make_graph(
@@ -56,7 +63,8 @@ def model_of(nodes: Iterable[ir.Node], inputs: Iterable[ir.Value], outputs: Iter
         [_info(value) for value in outputs],
         [ir.to_proto(tensor) for value in read if (tensor := value.const_value) is not None and value.is_initializer()],
     )
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)], ir_version=9)
+    imports = [onnx.helper.make_opsetid(domain, version) for domain, version in {**others, "": opset}.items()]
+    model = onnx.helper.make_model(graph, opset_imports=imports, ir_version=10)
     return bytes(model.SerializeToString())
 
 
@@ -92,6 +100,11 @@ class Prefix:
             if value is not wanted and not value.is_graph_input() and not self._needed(value):
                 del self._boundary[name]
                 self._store.drop(self.key(value))
+
+    @property
+    def boundary(self) -> list[ir.Value]:
+        """The tensors that are in the store."""
+        return list(self._boundary.values())
 
     def runner(self, nodes: list[ir.Node], outputs: list[ir.Value]) -> Runner:
         """A function from the tensors of the boundary that `nodes` read to `outputs`, in ONNX Runtime on one thread."""

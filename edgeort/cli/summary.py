@@ -55,6 +55,8 @@ def print_result(result: BuildResult, path: Path, said: str, device: str) -> Non
         rows.insert(1, ("pruned", _pruned(result.pruning)))
     if result.preprocess:
         rows.insert(1, (_kind(result.preprocess), result.preprocess))
+    if result.form:
+        rows.insert(1, ("form", result.form))
     if result.samples:
         rows.insert(1, ("samples", result.samples))
     print_table(f"{result.model} for {result.device}", rows)

@@ -17,21 +17,21 @@ from edgeort.compiling import signature
 from edgeort.device_profiles import Profile
 from edgeort.device_profiles.rates import macs_per_ms
 from edgeort.errors import InputError
+from edgeort.pipeline.judging import Judge, ways_out
 from edgeort.pipeline.walk import Walk
-from edgeort.progress import Progress
-from edgeort.quantize.attempts import Attempt
 from edgeort.quantize.costs import Rates
 from edgeort.quantize.samples import Data, Samples, open_samples
+from edgeort.quantize.store import Store
 from edgeort.recipes.front import Front
 from edgeort.recipes.hearing import Hearing
 from edgeort.recipes.picture import Recipe
 from edgeort.records import A_FILE
 from edgeort.validate import Evaluation, Exam, Limits, Where, assess, enforce
-from edgeort.validate.artefacts import InOnnxRuntime
-from edgeort.validate.evaluation import evaluate
 
 Precision = Literal["float32", "int8", "int4", "float16"]
 PRECISIONS = get_args(Precision)
+WORTH_DB = 0.1  # of SQNR: less is no reason to choose a provider
+UNFUSED = "; of --keep-stages, ONNX Runtime runs such models with session.disable_quant_qdq=1 only"
 CALIBRATE = 100  # samples, at most, where one set both calibrates and judges
 
 
@@ -133,17 +133,40 @@ def _apart(data: Samples | None, judging: Samples | None, *, calibrates: bool) -
 
 @dataclass
 class Quantised:
-    """The quantised graph, what was done, and its bytes for ONNX Runtime."""
+    """The quantised graph, what was done, and its bytes for ONNX Runtime. `rivals` of cpu may be taken to run it."""
 
     graph: ir.Model
     model: bytes
     result: quantizer.Result
     precision: Precision
+    rivals: Sequence[str] = ()
 
     @property
     def is_int8(self) -> bool:
         """Whether a float model became int8 here."""
         return self.precision == "int8" and not self.result.was_quantised
+
+    @property
+    def form(self) -> str:
+        """Whether there are scales for channels, why, and what they are worth, in words; "" where none could be."""
+        scales = self.result.scales
+        if scales is None:
+            return ""
+        if scales.used:
+            return (
+                f"channels of {scales.tensors} tensor(s) have their own scales, as only cpu can be taken: {scales.text}"
+            )
+        if not self.rivals:
+            return f"one scale for each tensor: those for channels of {scales.tensors} would bring {scales.text}"
+        why = f"plain pairs, which {' and '.join(self.rivals)} can run, too"
+        if scales.own_db - scales.plain_db < WORTH_DB:
+            return f"{why}; scales for channels (--provider cpu) would bring {scales.text}: no more"
+        return f"{why}; with --provider cpu channels of {scales.tensors} tensor(s) have their own scales: {scales.text}"
+
+    def told(self, *, keeps: bool) -> str:
+        """The form, and where stages are kept, how ONNX Runtime runs them."""
+        has_scales = self.result.scales is not None and self.result.scales.used
+        return self.form + (UNFUSED if keeps and has_scales else "")
 
 
 def exam_of(accuracy: Accuracy, samples: Samples) -> Exam:
@@ -154,34 +177,6 @@ def exam_of(accuracy: Accuracy, samples: Samples) -> Exam:
     )
 
 
-class Judge:
-    """Tells the search whether a QDQ model, in ONNX Runtime, keeps the budget on the samples that judge."""
-
-    def __init__(self, path: Path, exam: Exam, samples: Samples, progress: Progress | None) -> None:
-        self.reference = InOnnxRuntime(path)
-        self.samples, self.question, self.progress = samples, exam.question(samples, self.reference), progress
-        self.last: Evaluation | None = None
-
-    @property
-    def hint(self) -> str:
-        """What to do when the last model tried is not good enough."""
-        return ways_out(self.question.limits, self.last)
-
-    def kept(self, attempt: Attempt) -> bool:
-        """Whether every limit is kept."""
-        model = InOnnxRuntime(attempt.model)
-        self.last = evaluate(self.reference, model, self.samples, self.question, self.progress)
-        return self.last.is_kept
-
-    def reached(self, attempt: Attempt) -> str:
-        """What the last model tried comes to."""
-        return "; ".join(judgement.text() for judgement in self.last.judgements) if self.last else ""
-
-    def text(self) -> str:
-        """The budget."""
-        return self.question.limits.text()
-
-
 def quantise(
     path: Path,
     shapes: Mapping[str, Sequence[int | str]] | None,
@@ -189,25 +184,27 @@ def quantise(
     sets: Sets,
     profile: Profile,
     walk: Walk,
+    rivals: Sequence[str] = (),
     pruned: bytes | None = None,
 ) -> Quantised:
     """The int8 model of the ONNX file, or of what is left of it, with as few layers in float as the budget needs; or
-    the one of int4 or float16 weights.
+    the one of int4 or float16 weights. Where cpu has no `rivals`, it is in the form that is for edgeort alone.
 
     Raises BudgetError.
     """
-    goal = None
-    if accuracy.limits.is_set and sets.judging is not None:
-        goal = Judge(path, exam_of(accuracy, sets.judging), sets.judging, walk.progress)
     rates = Rates(*macs_per_ms(profile))
     options = quantizer.Options(
         exclude=accuracy.exclude,
         weights=accuracy.precision,
         recipe=accuracy.recipe,
-        goal=goal,
         rates=rates,
+        runtime="onnx" if rivals else "edgeort",
+        weighs_scales=True,
     )
-    with walk.stage("quantize"), tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
+    with walk.stage("quantize"), tempfile.TemporaryDirectory(prefix="edgeort-") as folder, Store(0) as store:
+        if accuracy.limits.is_set and (judging := sets.judging) is not None:
+            goal = Judge(path, exam_of(accuracy, judging), judging, store, walk.progress, None if rivals else profile)
+            options = replace(options, goal=goal)
         made, source = Path(folder) / "quantised.onnx", path
         if pruned is not None:
             source = Path(folder) / "pruned.onnx"
@@ -217,16 +214,7 @@ def quantise(
         )
         source = source if result.was_quantised else made
         graph = models.clean(walk.keep("quantize", models.load(source, shapes=shapes)))
-        return Quantised(graph, source.read_bytes(), replace(result, output=""), accuracy.precision)
-
-
-def ways_out(limits: Limits, found: Evaluation | None) -> str:
-    """What to do about a budget that is not kept: the cheapest first."""
-    looser = limits if found is None else limits.loosened(found.judgements)
-    return (
-        f"what was reached keeps {looser.text()}; or calibrate (--data) with samples more like those that judge; or "
-        "--precision float32"
-    )
+        return Quantised(graph, source.read_bytes(), replace(result, output=""), accuracy.precision, rivals)
 
 
 def preprocessing_of(front: Front | None, sets: Sets) -> dict[str, Any] | None:
@@ -254,6 +242,8 @@ def record(
             "stay_float": result.left,
             "ledger": [asdict(entry) for entry in result.ledger],
         }
+        if result.scales is not None:
+            told |= {"form": quantised.form, "channel_scales": asdict(result.scales)}
     if found is not None:
         told |= {
             "judged_on": found.where,

@@ -24,7 +24,7 @@ from edgeort.pipeline import accuracy as accuracies
 from edgeort.pipeline import checking, packing
 from edgeort.pipeline.accuracy import Accuracy
 from edgeort.pipeline.behind import Behind
-from edgeort.pipeline.choosing import Wish, check_any, choose, recorded
+from edgeort.pipeline.choosing import Wish, check_any, choose, recorded, rivals
 from edgeort.pipeline.place import Place
 from edgeort.pipeline.pruning import prune
 from edgeort.pipeline.recording import record
@@ -89,7 +89,8 @@ def build(
         device, io_layout, threads or device.runtime.threads, ram_limit, walk, parts, dict(wanted.options)
     )
     check_any(wanted, request)
-    Place(on, device).close()  # what comes before it is needed may take long
+    with Place(on, device) as early:  # what comes before it is needed may take long
+        others = rivals(wanted, request, measures=early.measures)
     check_writable(out)
     if vocabulary:
         vocabulary.check()
@@ -108,7 +109,7 @@ def build(
     quantised, unquantised = None, Unquantised(graph, hearing, recipe)
     if asked.precision != "float32":
         left = None if pruned is None else pruned.model
-        quantised = accuracies.quantise(path, shapes, asked, sets, device, walk, left)
+        quantised = accuracies.quantise(path, shapes, asked, sets, device, walk, others, left)
         graph, reference = quantised.graph, quantised.model
     preprocessing = accuracies.preprocessing_of(front, sets)
     if hearing is not None:
@@ -178,6 +179,7 @@ def build(
         pruning=None if pruned is None else pruned.result,
         sparse=made.sparse,
         quantization=None if quantised is None else quantised.result,
+        form="" if quantised is None else quantised.told(keeps=walk.keeps),
         evaluation=evaluation,
         measurement=ran.measurement,
         prediction=attempt.prediction,

@@ -94,6 +94,12 @@ def check_any(wish: Wish, request: Request) -> None:
         raise reasons[0] or AssertionError
 
 
+def rivals(wish: Wish, request: Request, *, measures: bool) -> tuple[str, ...]:
+    """The providers beside cpu that a build may take; `measures` as `Place` has it, which brings in more."""
+    found = _with_others(wish, request, measures=measures)
+    return tuple(one.name for one in found if one.name != cpu.NAME and obstacle_of(one, request) is None)
+
+
 def obstacle_of(provider: Provider, request: Request) -> EdgeortError | None:
     """What stands in the way of a provider before a model is looked at."""
     if reason := provider.cannot_serve(request):
@@ -109,7 +115,7 @@ def choose(wish: Wish, workshop: Workshop, trials: ExitStack) -> tuple[Attempt, 
     """The attempt of the provider that is taken, and the table. Raises the first one's error where no provider can."""
     tried: list[Attempt] = []
     rows, errors = [], []
-    for provider in _candidates(wish, workshop):
+    for provider in _with_others(wish, workshop.request, measures=workshop.place.measures):
         try:
             if obstacle := obstacle_of(provider, workshop.request):
                 raise obstacle
@@ -133,13 +139,13 @@ def choose(wish: Wish, workshop: Workshop, trials: ExitStack) -> tuple[Attempt, 
     return best, (*marked, *rows)
 
 
-def _candidates(wish: Wish, workshop: Workshop) -> tuple[Provider, ...]:
+def _with_others(wish: Wish, request: Request, *, measures: bool) -> tuple[Provider, ...]:
     """Those to try; where the device that was asked for tells the fastest, all that could serve it."""
-    found = wish.candidates(workshop.request.profile.runtime.providers)
-    if wish.provider != AUTO or not workshop.place.measures:
+    found = wish.candidates(request.profile.runtime.providers)
+    if wish.provider != AUTO or not measures:
         return found
     others = (provider for provider in providers.PROVIDERS if provider not in found)
-    return (*found, *(provider for provider in others if obstacle_of(provider, workshop.request) is None))
+    return (*found, *(provider for provider in others if obstacle_of(provider, request) is None))
 
 
 def recorded(candidates: Sequence[Candidate]) -> tuple[dict[str, Any], ...]:

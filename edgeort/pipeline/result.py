@@ -52,6 +52,7 @@ class BuildResult:
     pruning: Pruning | Sparsity | None
     sparse: tuple[SparseWeights, ...]
     quantization: Result | None
+    form: str  # of an int8 model: whose form it has, and what another would be worth; "": there is no choice
     evaluation: Evaluation | None
     measurement: Measurement | None
     prediction: Prediction | None

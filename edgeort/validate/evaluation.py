@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain, islice
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from edgeort.errors import BudgetError, CheckError, DeviceError, InputError
 from edgeort.progress import Progress
+from edgeort.quantize.parts import Part
 from edgeort.quantize.samples import Sample, Samples
-from edgeort.validate.artefacts import Answer, Artefact, InOnnxRuntime
+from edgeort.validate.artefacts import Answer, Artefact
 from edgeort.validate.labels import Label
 from edgeort.validate.limits import Judgement, Limits
 from edgeort.validate.metrics import TASKS, Case, Figure, Metric
@@ -88,41 +90,86 @@ def enforce(found: Evaluation, hint: str | None = None) -> Evaluation:
     return found
 
 
+class Reference(Protocol):
+    """What gives the float model's answers."""
+
+    @property
+    def joined(self) -> list[Part]:
+        """The parts of its outputs."""
+
+    def submit(self, sample: Sample) -> Callable[[], Answer]:
+        """As of an artefact."""
+
+
 def evaluate(
-    reference: InOnnxRuntime,
+    reference: Reference,
     artefact: Artefact,
     samples: Samples,
     question: Question,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Compares the answers of both to all samples. Raises InputError for samples, labels or outputs that do not fit."""
-    start, warnings = time.perf_counter(), list[str]()
-    metrics: list[Metric] = []
-    worst: list[tuple[float, int, Worst]] = []
-    main, task, count, labelled = "", question.task, 0, 0
+    grading = _Grading(question, artefact)
     for case in _cases(reference, artefact, samples, question, progress):
-        if not metrics:
-            main, task = case.main, _task(question.task, case, warnings)
-            _check_labels(question, case)
-            metrics = [metric() for metric in TASKS[task]]
-        losses = [metric.add(case) for metric in metrics]
+        grading.add(case)
+    return grading.evaluation()
+
+
+def evaluations(
+    reference: Reference,
+    artefact: Artefact,
+    samples: Samples,
+    question: Question,
+    every: int,
+    progress: Progress | None = None,
+) -> Iterator[Evaluation]:
+    """The same after `every` samples, twice as many, ..., and all; not where a limit has no figure yet."""
+    grading, seen = _Grading(question, artefact), 0
+    for seen, case in enumerate(_cases(reference, artefact, samples, question, progress), 1):
+        grading.add(case)
+        if seen % every == 0 and seen != samples.count:
+            with contextlib.suppress(InputError):
+                yield grading.evaluation()
+    yield grading.evaluation()
+
+
+class _Grading:
+    """What the answers come to so far."""
+
+    def __init__(self, question: Question, artefact: Artefact) -> None:
+        self.question, self.artefact, self.start = question, artefact, time.perf_counter()
+        self.main, self.task, self.count, self.labelled = "", question.task, 0, 0
+        self.warnings, self.metrics = list[str](), list[Metric]()
+        self.worst: list[tuple[float, int, Worst]] = []
+
+    def add(self, case: Case) -> None:
+        """Compares the answers to a sample."""
+        if not self.metrics:
+            self.main, self.task = case.main, _task(self.question.task, case, self.warnings)
+            _check_labels(self.question, case)
+            self.metrics = [metric() for metric in TASKS[self.task]]
+        losses = [metric.add(case) for metric in self.metrics]
         note = ", ".join(loss.note for loss in losses if loss.note)
         found = Worst(case.name, losses[0].value, note)
-        heapq.heappush(worst, (found.loss if not math.isnan(found.loss) else math.inf, -count, found))
-        if len(worst) > WORST:
-            heapq.heappop(worst)
-        count += 1
-        labelled += case.label is not None
-    figures = tuple(figure for metric in metrics for figure in metric.figures())
-    shown = tuple(one for *_, one in sorted(worst, reverse=True) if one.loss > SHOWN_LOSS)
-    return Evaluation(
-        artefact.where, task, main, count, labelled, figures,
-        tuple(question.limits.judge(figures)), shown, tuple(warnings), time.perf_counter() - start, artefact.basis,
-    )  # fmt: skip
+        heapq.heappush(self.worst, (found.loss if not math.isnan(found.loss) else math.inf, -self.count, found))
+        if len(self.worst) > WORST:
+            heapq.heappop(self.worst)
+        self.count += 1
+        self.labelled += case.label is not None
+
+    def evaluation(self) -> Evaluation:
+        """Of all that were added. InputError where there is no figure for a limit."""
+        figures = tuple(figure for metric in self.metrics for figure in metric.figures())
+        shown = tuple(one for *_, one in sorted(self.worst, reverse=True) if one.loss > SHOWN_LOSS)
+        return Evaluation(
+            self.artefact.where, self.task, self.main, self.count, self.labelled, figures,
+            tuple(self.question.limits.judge(figures)), shown, tuple(self.warnings),
+            time.perf_counter() - self.start, self.artefact.basis,
+        )  # fmt: skip
 
 
 def _cases(
-    reference: InOnnxRuntime, artefact: Artefact, samples: Samples, question: Question, progress: Progress | None
+    reference: Reference, artefact: Artefact, samples: Samples, question: Question, progress: Progress | None
 ) -> Iterator[Case]:
     done, step, said_at = 0, max((samples.count or 0) // STEPS, 1), time.monotonic()
     try:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 import edgeort
@@ -17,9 +18,12 @@ from edgeort.errors import BudgetError, InputError
 from edgeort.model import clean, load
 from edgeort.pipeline import Accuracy
 from edgeort.pipeline.accuracy import open_sets
+from edgeort.pipeline.choosing import Wish
+from edgeort.providers import openvino
 from edgeort.quantize import Options, Steps, quantize
 from edgeort.recipes.picture_steps import parse
 from edgeort.validate import Limits, validate
+from edgeort.validate.reference import reference_outputs
 from tests.models import HOST
 from tests.quantize.models import mobile, pictures, samples, save
 
@@ -146,6 +150,35 @@ def test_a_model_with_scales_for_channels_is_built(path: Path, tmp_path: Path):
     assert built.precisions["int8"] >= 6
     assert built.evaluation is not None and built.evaluation.samples == 4
     assert next(figure.value for figure in built.evaluation.figures if figure.name == "sqnr_db") > 20
+
+
+@pytest.mark.parametrize("wish", (Wish("cpu"), Wish("openvino")))
+def test_scales_for_channels_where_only_cpu_can_be_taken(
+    path: Path, tmp_path: Path, wish: Wish, monkeypatch: pytest.MonkeyPatch
+):
+    """And what they would bring where another provider may be."""
+    monkeypatch.setattr(openvino.OpenVino, "missing", lambda self: "")
+    others = wish.provider != "cpu"
+    quantised = []
+    for stages in (True,) if others else (False, True):
+        built = edgeort.build(
+            path, HOST, tmp_path / "b", accuracy=Accuracy("int8", samples(16)), wish=wish, keep_stages=stages
+        )
+        with open_bundle(tmp_path / "b") as bundle:
+            quantised.append(bundle.manifest.quantization)
+    assert quantised[0] == quantised[-1] and built.quantization is not None
+    scales = built.quantization.scales
+    assert scales is not None and scales.tensors == 1 and scales.used is not others
+    assert quantised[0] is not None and quantised[0]["channel_scales"]["used"] is not others
+    assert quantised[0]["form"] in built.form
+    kept = next((tmp_path / "b.stages").glob("*-quantize.onnx"))
+    per_channel = [node for node in onnx.load(kept).graph.node if any(one.name == "axis" for one in node.attribute)]
+    assert ("QuantizeLinear" in {node.op_type for node in per_channel}) is not others
+    if others:
+        assert built.form.startswith("plain pairs, which openvino can run, too") and "--provider cpu" in built.form
+    else:
+        assert "channels of 1 tensor(s) have their own scales" in built.form and "disable_quant_qdq" in built.form
+    assert reference_outputs(kept, samples(1)[0])[0].shape == (1, 10)
 
 
 def test_the_same_build_gives_the_same_bytes(path: Path, tmp_path: Path):

@@ -11,6 +11,7 @@ import pytest
 from edgeort.quantize import attempts as module
 from edgeort.quantize.attempts import Attempts, spread_over
 from edgeort.quantize.calibration import Kept, calibrate
+from edgeort.quantize.comparing import References
 from edgeort.quantize.forms import Form
 from edgeort.quantize.preparing import prepare
 from edgeort.quantize.refinement import Steps, measuring_points, refine
@@ -29,7 +30,9 @@ def fresh(tmp_path: Path) -> Iterator[Attempts]:
     with Store() as store, Store() as judge:
         given = open_samples(samples(12), prepared.inputs, None)
         found = calibrate(prepared, given, tensors, "mse", means=means, keep=Kept(store, judge, 12, 0, 12))
-        yield Attempts(prepared, found, spread_over(selection, found.ranges), store, judge, Steps(), {})
+        yield Attempts(
+            prepared, found, spread_over(selection, found.ranges), store, judge, References(judge), Steps(), {}
+        )
 
 
 @pytest.fixture

@@ -14,8 +14,10 @@ from onnx import numpy_helper
 from edgeort.errors import BudgetError
 from edgeort.quantize import Budget, Options, Result, Steps, quantize
 from edgeort.quantize.attempts import Attempt
+from edgeort.quantize.comparing import Comparison
+from edgeort.quantize.goals import Margin, kept
 from edgeort.quantize.measuring import Difference
-from edgeort.quantize.search import Entry, _without_spare
+from edgeort.quantize.search import Entry, _Tries, _without_needless, _without_spare
 from edgeort.quantize.selection import Selection
 from tests.quantize.models import mobile, samples, save
 
@@ -65,10 +67,23 @@ def test_promotions_that_are_not_needed_are_given_back(needed: set[str], kept: l
     """Those that add bytes, the most first; a model stands for the layers that are promoted in it."""
     costs = {"a": 100, "b": 0, "c": 10}
     ledger = [Entry(layer, 20.0, added, to="16-bit activations") for layer, added in costs.items()]
-    attempts: Any = SimpleNamespace(make=lambda exclude, forms: set(forms))
-    goal: Any = SimpleNamespace(kept=lambda found: needed <= found)
-    found, promoted = _without_spare(attempts, (), goal, set(costs), ledger, None)
+    attempts: Any = SimpleNamespace(make=lambda exclude, forms: set(forms), try_out=lambda exclude, forms: set(forms))
+    goal: Any = SimpleNamespace(margins=lambda found, finally_: iter([[Margin(0.0 if needed <= found else -1.0)]]))
+    first: Any = set(costs)
+    found, promoted = _without_spare(_Tries(attempts, (), goal, ledger), first, ledger)
     assert [entry.layer for entry in promoted] == kept and found == set(kept)
+
+
+@pytest.mark.parametrize(
+    ("needed", "left"), [({"b", "d"}, ["b", "d"]), ({"d"}, ["d"]), ({"a", "b", "c", "d"}, ["a", "b", "c", "d"])]
+)
+def test_promotions_that_later_ones_make_needless_go(needed: set[str], left: list[str]):
+    ledger = [Entry(layer, 20.0, 100, to="16-bit activations") for layer in "abcd"]
+    attempts: Any = SimpleNamespace(make=lambda exclude, forms: set(forms), try_out=lambda exclude, forms: set(forms))
+    goal: Any = SimpleNamespace(margins=lambda found, finally_: iter([[Margin(0.0 if needed <= found else -1.0)]]))
+    first: Any = set("abcd")
+    found, promoted = _without_needless(_Tries(attempts, (), goal, ledger), first, ledger)
+    assert [entry.layer for entry in promoted] == left and found == set(left)
 
 
 def test_a_budget_that_is_kept_anyway_costs_nothing(model: Path, tmp_path: Path):
@@ -87,12 +102,23 @@ def test_budgets():
     half = Difference("y")
     half.add(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[1.0, 0.0], [1.0, 0.9]]))
     assert half.agreement == 0.5
-    made, selection = b"", Selection([], {}, [], {}, {})
     one, two = (
-        Attempt(made, selection, 0, found) for found in ((half,), (half, Difference("z", signal=1.0, noise=1.0)))
+        Attempt(b"", Selection([], {}, [], {}, {}), 0, Known(found))
+        for found in ([half], [half, Difference("z", signal=1.0, noise=1.0)])
     )
-    assert Budget(agreement=0.5).kept(one) and not Budget(agreement=0.6).kept(one)
-    assert Budget(sqnr_db=2).kept(one) and not Budget(sqnr_db=4).kept(one)
-    assert not Budget(sqnr_db=2).kept(two)
+    assert kept(Budget(agreement=0.5), one) and not kept(Budget(agreement=0.6), one)
+    assert kept(Budget(sqnr_db=2), one) and not kept(Budget(sqnr_db=4), one)
+    assert not kept(Budget(sqnr_db=2), two)
     assert Budget().text() == "" and Budget(25, 0.99).text() == "SQNR >= 25 dB, agreement >= 0.99"
-    assert not Budget().is_set
+    assert not Budget().is_set and kept(Budget(), two)
+
+
+class Known(Comparison):
+    """Of differences that are known."""
+
+    def __init__(self, found: list[Difference]) -> None:
+        super().__init__(iter(()), 0)
+        self.found, self.seen, self.is_done = found, 1, True
+
+    def upto(self, samples: float) -> list[Difference]:
+        return self.found

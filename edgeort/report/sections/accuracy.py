@@ -33,13 +33,21 @@ def _build(build: Mapping[str, Any]) -> Markup:
         f"{_LIMITS.get(name, name)} {limit:g}" for name, limit in build["budget"].items() if limit is not None
     )
     rows: list[tuple[str, object]] = [("precision", build["precision"]), ("budget", budget or "none was set")]
-    for key, term in (("method", "method"), ("samples", "calibrated on"), ("judged_on", "judged on"), ("task", "task")):
+    for key, term in (
+        ("method", "method"),
+        ("form", "form"),
+        ("samples", "calibrated on"),
+        ("judged_on", "judged on"),
+        ("task", "task"),
+    ):
         if build.get(key) is not None:
             rows.append((term, f"{build[key]} samples" if key == "samples" else str(build[key])))
     known = {
         "precision",
         "budget",
         "method",
+        "form",
+        "channel_scales",
         "samples",
         "judged_on",
         "judged_samples",

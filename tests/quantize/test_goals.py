@@ -1,0 +1,51 @@
+"""A budget is judged on no more samples than make it clear, and kept only on all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from edgeort.quantize.goals import BLOCK, Margin, kept, seems_kept
+
+
+class Goal:
+    """One limit; `each` is what a block has left of it."""
+
+    def __init__(self, each: list[float], answer: float) -> None:
+        self.each, self.answer, self.judged = each, answer, 0
+
+    def margins(self, _: object, *, finally_: bool) -> Iterator[list[Margin]]:
+        left = 0.0
+        for one in self.each:
+            left, self.judged = left + one, self.judged + 1
+            yield [Margin(left, self.answer)]
+
+
+STEADY = [1.0, 1.2, 0.9, 1.1] * 4
+
+
+@pytest.mark.parametrize(
+    ("each", "answer", "seems", "judged"),
+    [
+        (STEADY, 0.0, True, 4),
+        ([-one for one in STEADY], 0.0, False, 4),
+        ([0.08] * 16, 1.0, True, 16),  # no answer differs yet: a few might, and use up what is left
+        ([5.0, -4.0] * 7 + [1.0, -9.0], 0.0, False, 16),  # it scatters: all have to be judged
+        ([5.0, -4.0] * 8, 0.0, True, 16),
+    ],
+)
+def test_as_many_samples_as_make_it_clear(each: list[float], answer: float, seems: bool, judged: int) -> None:
+    goal: Any = Goal(each, answer)
+    assert seems_kept(goal, None) is seems and goal.judged == judged  # type: ignore[arg-type]
+
+
+def test_a_budget_is_kept_on_all_samples_only() -> None:
+    """What seems kept on the first may not be; what clearly is not needs no more."""
+    goal: Any = Goal([*STEADY, -100.0], 0.0)
+    assert seems_kept(goal, None) and not kept(goal, None)  # type: ignore[arg-type]
+    assert goal.judged == 4 + len(STEADY) + 1
+    over: Any = Goal([-one for one in STEADY], 0.0)
+    assert not kept(over, None) and over.judged == 4  # type: ignore[arg-type]
+    assert BLOCK > 1
