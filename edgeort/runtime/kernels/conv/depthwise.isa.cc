@@ -7,27 +7,6 @@
 namespace edgeort {
 namespace {
 
-// `left` channels of a vector: all of them, or a tail.
-EDGEORT_INLINE vf load_left(const f32* p, i64 left) { return left >= kLanes ? load(p) : load_n(p, static_cast<int>(left)); }
-EDGEORT_INLINE void store_left(f32* p, vf v, i64 left) {
-  if (left >= kLanes) {
-    store(p, v);
-  } else {
-    store_n(p, v, static_cast<int>(left));
-  }
-}
-
-void pixel(const DepthwiseTaps& a) {
-  const Finish finish = {splat(a.lo), splat(a.hi), a.swish};
-  for (i64 c = 0; c < a.channels; c += kLanes) {
-    const i64 left = a.channels - c;
-    vf sum[1] = {splat(0.0f)};
-    for (i64 t = 0; t < a.count; ++t) sum[0] = fma(load_left(a.rows[t] + c, left), load_left(a.taps[t] + c, left), sum[0]);
-    finish(sum, load_left(a.bias + c, left));
-    store_left(a.out + c, sum[0], left);
-  }
-}
-
 // The fewest channels that lines may have. AVX-512 masks the lanes that are too many, which costs nothing.
 #if defined(__AVX512F__)
 constexpr i64 kFewest = 1;
@@ -275,6 +254,6 @@ constexpr DepthwiseRow kRows[] = {
 
 }  // namespace
 
-EDGEORT_KERNEL(DepthwiseKernels, depthwise, {pixel, kRows, sizeof(kRows) / sizeof(kRows[0]), kFewest})
+EDGEORT_KERNEL(DepthwiseKernels, depthwise, {kRows, sizeof(kRows) / sizeof(kRows[0]), kFewest})
 
 }  // namespace edgeort
