@@ -138,6 +138,27 @@ def test_depthwise_of_any_kernel_has_the_bits_of_the_reference(
     assert same_bits(got, np.ascontiguousarray(want.transpose(0, 3, 1, 2)))
 
 
+@pytest.mark.parametrize(
+    ("per_group", "channels"), [(2, 6), (2, 34), (4, 4), (4, 20), (4, 64), (8, 16), (8, 24), (8, 40)]
+)
+@pytest.mark.parametrize(
+    ("kernel", "stride", "width"), [((3, 3), 1, 13), ((3, 3), 2, 9), ((1, 5), 1, 4), ((1, 1), 2, 7)]
+)
+def test_few_channels_a_group_have_the_bits_of_the_reference(
+    per_group: int, channels: int, kernel: tuple[int, int], stride: int, width: int, tmp_path: Path
+) -> None:
+    x, w, b = random(2, channels, 6, width), random(channels, per_group, *kernel), random(channels)
+    pads = tuple(k // 2 for k in kernel)
+    geometry: dict[str, Any] = {"strides": (stride, stride), "pads": (*pads, *pads)}
+    groups = channels // per_group
+    nodes = [helper.make_node("Conv", ["x", "w", "b"], ["c"], group=groups, **geometry), *EPILOGUES["relu"]]
+    proto = model(nodes, {"x": x}, {"w": w, "b": b})
+    got = run_everywhere(proto, [x], tmp_path)[0]
+    want = library().conv2d(x.transpose(0, 2, 3, 1), w, b, groups=groups, **geometry)
+    assert same_bits(got, np.ascontiguousarray(np.maximum(want, 0).transpose(0, 3, 1, 2)))
+    assert ("GroupedConv" in {node.op for node in engine(proto, tmp_path).nodes}) == (groups > 1)
+
+
 def test_a_hard_swish_behind_depthwise(tmp_path: Path) -> None:
     x, w, b = random(1, 40, 12, 11) * 4, random(40, 1, 5, 5), random(40)
     nodes = [

@@ -1,4 +1,4 @@
-// DepthwiseConv, line by line.
+// DepthwiseConv, and GroupedConv of few channels a group, line by line.
 #include "depthwise.h"
 
 #include "../../core/stream.h"
@@ -9,6 +9,7 @@ namespace edgeort {
 
 EDGEORT_KERNELS(DepthwiseKernels, depthwise)
 EDGEORT_KERNELS(DepthwiseAnyFn, depthwise_any)
+EDGEORT_KERNELS(GroupedKernels, grouped)
 
 namespace {
 
@@ -45,20 +46,37 @@ const DepthwiseRow* pick(const DepthwiseKernels& kernels, const Geometry& g) {
   return nullptr;
 }
 
+// The geometry and the kernels of a depthwise convolution.
+Status bind_depthwise(Prepare& p, State* s) {
+  const Geometry& g = s->g;
+  if (g.groups != g.c_in || g.c_in != g.c_out) return p.fail("is not depthwise");
+  s->any = depthwise_any(p.isa());
+  s->row = pick(depthwise(p.isa()), g);
+  return check_weights(p, g.taps * g.c_in, ceil_div(g.c_in, kPanel) * kPanel);
+}
+
+Status bind_grouped(Prepare& p, State* s) {
+  const Geometry& g = s->g;
+  const i64 of = g.c_in / g.groups;
+  if (g.c_in != g.c_out || (of != 2 && of != 4 && of != 8)) return p.fail("has no kernel for its groups");
+  const GroupedKernels& kernels = grouped(p.isa());
+  s->any = of == 2 ? kernels.of_two : of == 4 ? kernels.of_four : kernels.of_eight;
+  s->row = nullptr;
+  return check_weights(p, g.taps * of * g.c_in, ceil_div(g.c_in, kPanel) * kPanel);
+}
+
+template <Status (*bind)(Prepare&, State*)>
 Status prepare(Prepare& p) {
   const auto& params = p.params<ConvParams>();
   auto* s = p.state<State>();
   if (!s) return p.fail("out of memory");
   Geometry& g = s->g;
   EDGEORT_TRY(conv_geometry(p, params, &g));
-  if (g.groups != g.c_in || g.c_in != g.c_out) return p.fail("is not depthwise");
   if (g.taps > 4096) return p.fail("the kernel is too large");
-  EDGEORT_TRY(check_weights(p, g.taps * g.c_in, ceil_div(g.c_in, kPanel) * kPanel));
+  EDGEORT_TRY(bind(p, s));
   const Tensor& y = p.out(0);
   EDGEORT_TRY(s->epilogue.bind(p, params.epilogue, sizeof(params), y.dims, y.rank - 1, g.c_out, true));
   s->program = !s->epilogue.in_registers(&s->lo, &s->hi, &s->swish);
-  s->any = depthwise_any(p.isa());
-  s->row = pick(depthwise(p.isa()), g);
   // Lines share most of what they read; so do neighbours of a line, but segments cost less than lines that are read again. A
   // program runs over each line while it is in cache.
   s->segment = s->program || g.out[2] < 2 * kSegment ? max_of(1, g.out[2]) : kSegment;
@@ -153,7 +171,8 @@ constexpr StreamOps kStream = {can_stream, conv_reach<State>, beside, stream_scr
 
 }  // namespace
 
-extern const OpDef kDepthwiseConv;
-const OpDef kDepthwiseConv = {"DepthwiseConv", sizeof(ConvParams), prepare, run, &kStream};
+extern const OpDef kDepthwiseConv, kGroupedConv;
+const OpDef kDepthwiseConv = {"DepthwiseConv", sizeof(ConvParams), prepare<bind_depthwise>, run, &kStream};
+const OpDef kGroupedConv = {"GroupedConv", sizeof(ConvParams), prepare<bind_grouped>, run, &kStream};
 
 }  // namespace edgeort

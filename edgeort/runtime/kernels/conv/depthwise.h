@@ -18,7 +18,8 @@ struct DepthwiseArgs {
   i64 out_line;  // floats between lines of outputs
 };
 
-// A line of outputs with any kernel, whose taps outside the image are left out.
+// A line of outputs with any kernel, whose taps outside the image are left out. Of a grouped convolution each output reads all
+// channels of its group: weights are [tap][channel of the group][channel].
 struct DepthwiseLine {
   const f32* const* rows;  // [kernel row]: column 0 of the line that it reads; null: outside
   i64 row_count;
@@ -33,6 +34,10 @@ struct DepthwiseLine {
 };
 
 using DepthwiseAnyFn = void (*)(const DepthwiseLine&);
+
+struct GroupedKernels {
+  DepthwiseAnyFn of_two, of_four, of_eight;  // channels a group, in and out
+};
 
 // Lines with a square kernel and the stride along x known. At most half a kernel may lie outside at either end.
 struct DepthwiseRow {
