@@ -32,6 +32,7 @@ _LIKE = {
     "CompressedConv": "Conv",
     "CompressedGemm": "Gemm",
     "ConvTranspose": "Conv",
+    "GroupedConv": "DepthwiseConv",
     "QGemm": "DynamicQGemm",
     "ReduceMean": "GlobalAveragePool",
     "SparseGemm": "Gemm",

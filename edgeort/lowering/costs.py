@@ -29,7 +29,7 @@ _PROGRAMS = {
     **dict.fromkeys(("Gemm", "CompressedGemm"), "GemmParams"),
     **dict.fromkeys(
         (
-            *("Conv", "CompressedConv", "ConvTranspose", "DepthwiseConv", "StemConv"),
+            *("Conv", "CompressedConv", "ConvTranspose", "DepthwiseConv", "GroupedConv", "StemConv"),
             *("WinogradConv", "WinogradStemConv"),
         ),
         "ConvParams",

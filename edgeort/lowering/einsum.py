@@ -1,7 +1,10 @@
-"""Einsum as products of two operands at a time: a MatMul where rows, columns and summed index are one label each.
+"""Einsum as products of two operands at a time.
 
     bhid,bhjd->bhij     Transpose(b) to b h d j, MatMul: b, h are batches, i rows, j columns, d summed
-    bij,bj->bi          otherwise: both operands in the order of one long index, Mul, ReduceSum
+    td,edh->eth         further rows and columns, here e, are batches in which the other operand has size 1
+    bhd,hde->be         further summed indices, here h, are batches too, and summed afterwards
+    bj,bji->bi          a vector is one row
+    bij,bj->bi          but where the summed index of the matrix is its last, or there is none: Mul, ReduceSum
 
 Labels of one operand alone that the result lacks are summed first. A label twice in one operand is refused.
 """
@@ -19,6 +22,7 @@ from edgeort.lowering.move import integer_list
 from edgeort.lowering.params import PARAMS
 
 _ELLIPSIS = "0123456789"  # the labels of dimensions that `...` stands for
+_ONE = "-"  # the label of a dimension of 1
 
 
 @dataclass(frozen=True)
@@ -94,15 +98,31 @@ class _Products:
         summed = "".join(label for label in a.labels if label in b.labels and label not in kept)
         rows = "".join(label for label in a.labels if label not in b.labels)
         columns = "".join(label for label in b.labels if label not in a.labels)
-        if self.code == F32 and len(rows) == len(columns) == len(summed) == 1:
-            params = PARAMS["GemmParams"].pack(alpha=1.0, epilogue=layout.PROGRAM.pack())
-            operands = self.ordered(a, batch + rows + summed), self.ordered(b, batch + summed + columns)
-            return _Term(self.emit("Gemm", params, *(term.tensor for term in operands)), batch + rows + columns)
+        if not columns:
+            a, b, rows, columns = b, a, columns, rows
+        if self.code == F32 and summed and columns and (rows or b.labels[-1] not in summed):
+            return self.sum(self.matrices(a, b, batch, rows, summed, columns), kept)
         labels = batch + rows + columns + summed
-        if len(labels) > layout.MAX_RANK:
-            raise unsupported(self.node, f"needs {len(labels)} indices at once; the limit is {layout.MAX_RANK}")
+        self.check_rank(len(labels))
         product = self.emit("Mul", b"", self.ordered(a, labels).tensor, self.ordered(b, labels).tensor)
         return self.sum(_Term(product, labels), kept)
+
+    def matrices(self, a: _Term, b: _Term, batch: str, rows: str, summed: str, columns: str) -> _Term:
+        """The product over the last of `summed`; the others are still there."""
+        row = rows[-1:] or _ONE
+        # b is the same matrix for all rows that are batches, which therefore run fastest
+        outer = batch + summed[:-1] + columns[:-1] + rows[:-1]
+        self.check_rank(len(outer) + 2)
+        params = PARAMS["GemmParams"].pack(alpha=1.0, epilogue=layout.PROGRAM.pack())
+        operands = self.ordered(a, outer + row + summed[-1]), self.ordered(b, outer + summed[-1] + columns[-1])
+        product = self.emit("Gemm", params, *(term.tensor for term in operands))
+        if not rows:
+            product = self.emit("Squeeze", b"", product, integer_list(self.ctx, self.node, "axes", [len(outer)]))
+        return _Term(product, outer + rows[-1:] + columns[-1])
+
+    def check_rank(self, count: int) -> None:
+        if count > layout.MAX_RANK:
+            raise unsupported(self.node, f"needs {count} indices at once; the limit is {layout.MAX_RANK}")
 
 
 def einsum(ctx: Lowering, node: ir.Node, group: Group) -> None:

@@ -1,7 +1,8 @@
 """float16, bfloat16 and types of 8 bits and fewer that are only stored: computed in float32, small integers in int32.
 
 Kernels that only move elements take any type; every other node that reads or writes such a value is lowered between
-casts, so that its results are rounded once, to the type that the model says.
+casts, so that its results are rounded once, to the type that the model says. passes/widen_halves.py leaves few of the
+half types.
 """
 
 from __future__ import annotations
@@ -13,23 +14,18 @@ import onnx_ir as ir
 
 from edgeort.lowering import typed
 from edgeort.lowering.context import F32, Lowering
+from edgeort.passes.widen_halves import MOVES
 
 # The type -> the type that it is computed in.
 WIDE = {typed.CODES["f16"]: F32, typed.CODES["bf16"]: F32, **typed.SMALL}
 
 # Operators whose kernels never look at the value of a float.
-MOVES = frozenset(
-    (
-        "BitCast", "Cast", "CastLike", "Compress", "Concat", "ConstantOfShape", "DepthToSpace", "Expand", "Flatten",
-        "Gather", "GatherElements", "GatherND", "Identity", "If", "Loop", "Reshape", "ReverseSequence", "Shape",
-        "Size", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Trilu", "Unsqueeze", "Where",
-    )
-)  # fmt: skip
+_MOVES = MOVES | {"BitCast", "Cast", "CastLike", "If", "Loop"}
 
 
 def computes(ctx: Lowering, node: ir.Node) -> bool:
     """Whether the node computes with values of a type that has no arithmetic."""
-    return node.op_type not in MOVES and any(
+    return node.op_type not in _MOVES and any(
         v is not None and ctx.code(v) in WIDE for v in (*node.inputs, *node.outputs)
     )
 

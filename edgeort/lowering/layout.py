@@ -53,7 +53,7 @@ TENSOR_CODE = Q8 - 1
 STRING = Q8 - 2
 QUANTISED_PRODUCTS = ("BlockQGemm", "DynamicQGemm", "QConv", "QDepthwiseConv", "QGemm", "QStemConv")
 FLOAT_PRODUCTS = (
-    *("Conv", "ConvTranspose", "DepthwiseConv", "Gemm", "SparseGemm", "StemConv"),
+    *("Conv", "ConvTranspose", "DepthwiseConv", "Gemm", "GroupedConv", "SparseGemm", "StemConv"),
     *("WinogradConv", "WinogradStemConv"),
 )
 COMPRESSED_PRODUCTS = ("CompressedConv", "CompressedGemm")

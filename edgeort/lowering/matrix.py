@@ -116,6 +116,13 @@ def _per_column(bias: np.ndarray, n: int) -> bool:
     return bias.size in (1, n) and bias.shape in ((), (1,), (n,), (1, n), (1, 1))
 
 
+GROUPED = (
+    2,
+    4,
+    8,
+)  # channels of a group for which a vector of outputs is better than a product for each (conv/depthwise.h)
+
+
 def conv(ctx: Lowering, node: ir.Node, group: Group) -> None:
     """edgeort.nhwc.Conv: depthwise (a channel a group), of a picture's planes, or a product over row pointers."""
     weight, bias = ctx.constant(node.inputs[1]), ctx.constant(node.inputs[2])
@@ -144,6 +151,8 @@ def conv(ctx: Lowering, node: ir.Node, group: Group) -> None:
         biases = padded_bias(bias, channels)
     elif per_group == 1 and channels == groups:
         op, packed, biases = "DepthwiseConv", _columns(weight, 1)[0], padded_bias(bias, channels)
+    elif per_group in GROUPED and channels == per_group * groups and groups > 1:
+        op, packed, biases = "GroupedConv", _columns(weight, 1)[0], padded_bias(bias, channels)
     else:
         biases = np.concatenate([padded_bias(b, channels // groups) for b in np.split(bias, groups)])
         if reads_planes(node) and winograd_stem.pays(weight, group.output):

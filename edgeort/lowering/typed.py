@@ -223,8 +223,7 @@ def _bit_cast(ctx: Lowering, node: ir.Node, group: Group) -> None:
 
 HANDLERS: dict[tuple[str, str], Callable[[Lowering, ir.Node, Group], None]] = {
     **{("", name): _same for name in _SAME},
-    ("", "Exp"): _of_float64("Exp64"),
-    ("", "Log"): _of_float64("Log64"),
+    **{("", name): _of_float64(f"{name}64") for name in ("Exp", "Log", "Sin", "Cos")},
     ("", "Greater"): _swapped("Less"),
     ("", "GreaterOrEqual"): _swapped("LessOrEqual"),
     ("", "Sum"): _fold("Add"),

@@ -43,12 +43,14 @@ from edgeort.passes.spell_out_quantisation import spell_out_quantisation
 from edgeort.passes.split_qlinear import split_qlinear
 from edgeort.passes.split_wide_weights import split_wide_weights
 from edgeort.passes.to_nhwc import to_nhwc
+from edgeort.passes.widen_halves import widen_halves
 from edgeort.passes.zero_subnormals import zero_subnormals
 
 Pass = Callable[[ir.Model, PassContext], int]
 
 PASSES: tuple[Pass, ...] = (
     scan_to_loop,
+    widen_halves,  # all others look for float32
     name_dims,
     split_qlinear,
     fold_channel_scales,

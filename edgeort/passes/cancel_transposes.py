@@ -27,6 +27,7 @@ import onnx_ir as ir
 from edgeort.passes import layout
 from edgeort.passes.context import PassContext
 from edgeort.passes.edit import constant, dims, is_op, rank, unique_name
+from edgeort.passes.functions import NHWC
 from edgeort.passes.layout_edit import Flexible
 from edgeort.passes.layout_rules import rule
 from edgeort.passes.merge_transposes import merge_transposes, perm_of, reshape_transposes
@@ -136,9 +137,12 @@ class _Assignment:
             return False, False
         if rank(node.inputs[0]) is None or rank(node.outputs[0]) is None:
             return False, False
-        if tuple(perm) == layout.to_last(len(perm)):
-            return True, False
-        return False, tuple(perm) == layout.to_first(len(perm))
+        reads, gives = (tuple(perm) == order(len(perm)) for order in (layout.to_last, layout.to_first))
+        if reads and gives:  # of rank 3 both are one: behind a channels-last operator it leads back
+            producer = node.inputs[0].producer() if node.inputs[0] is not None else None
+            gives = producer is not None and producer.domain == NHWC
+            reads = not gives
+        return reads, gives
 
     def _border(self, value: ir.Value) -> bool:
         """Whether an input or output of the graph is channels-last."""

@@ -113,6 +113,52 @@ def test_depthwise_has_the_bits_of_the_reference(channels: int, kernel: int, str
     assert same_bits(got, np.ascontiguousarray(want.transpose(0, 3, 1, 2)))
 
 
+@pytest.mark.parametrize("channels", [3, 16, 21])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "dilation", "width"),
+    [
+        ((7, 7), 1, 1, 17),
+        ((13, 13), 1, 1, 6),  # every output has taps outside
+        ((1, 9), 1, 1, 24),
+        ((3, 3), 1, 2, 9),
+        ((4, 2), 3, 1, 26),
+        ((3, 1), 2, 4, 8),
+        ((7, 7), 1, 1, 1),
+    ],
+)
+def test_depthwise_of_any_kernel_has_the_bits_of_the_reference(
+    channels: int, kernel: tuple[int, int], stride: int, dilation: int, width: int, tmp_path: Path
+) -> None:
+    x, w, b = random(2, channels, 9, width), random(channels, 1, *kernel), random(channels)
+    pads = tuple((k - 1) * dilation // 2 for k in kernel)
+    geometry: dict[str, Any] = {"strides": (stride, stride), "dilations": (dilation, dilation), "pads": (*pads, *pads)}
+    node = helper.make_node("Conv", ["x", "w", "b"], ["y"], group=channels, **geometry)
+    got = run_everywhere(model([node], {"x": x}, {"w": w, "b": b}), [x], tmp_path)[0]
+    want = library().conv2d(x.transpose(0, 2, 3, 1), w, b, groups=channels, **geometry)
+    assert same_bits(got, np.ascontiguousarray(want.transpose(0, 3, 1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("per_group", "channels"), [(2, 6), (2, 34), (4, 4), (4, 20), (4, 64), (8, 16), (8, 24), (8, 40)]
+)
+@pytest.mark.parametrize(
+    ("kernel", "stride", "width"), [((3, 3), 1, 13), ((3, 3), 2, 9), ((1, 5), 1, 4), ((1, 1), 2, 7)]
+)
+def test_few_channels_a_group_have_the_bits_of_the_reference(
+    per_group: int, channels: int, kernel: tuple[int, int], stride: int, width: int, tmp_path: Path
+) -> None:
+    x, w, b = random(2, channels, 6, width), random(channels, per_group, *kernel), random(channels)
+    pads = tuple(k // 2 for k in kernel)
+    geometry: dict[str, Any] = {"strides": (stride, stride), "pads": (*pads, *pads)}
+    groups = channels // per_group
+    nodes = [helper.make_node("Conv", ["x", "w", "b"], ["c"], group=groups, **geometry), *EPILOGUES["relu"]]
+    proto = model(nodes, {"x": x}, {"w": w, "b": b})
+    got = run_everywhere(proto, [x], tmp_path)[0]
+    want = library().conv2d(x.transpose(0, 2, 3, 1), w, b, groups=groups, **geometry)
+    assert same_bits(got, np.ascontiguousarray(np.maximum(want, 0).transpose(0, 3, 1, 2)))
+    assert ("GroupedConv" in {node.op for node in engine(proto, tmp_path).nodes}) == (groups > 1)
+
+
 def test_a_hard_swish_behind_depthwise(tmp_path: Path) -> None:
     x, w, b = random(1, 40, 12, 11) * 4, random(40, 1, 5, 5), random(40)
     nodes = [

@@ -27,6 +27,17 @@ CASES = {
     "...ij,...jk->...ik": ((2, 3, 4, 5), (5, 6)),
     "...d,d->...": ((2, 3, 4), (4,)),
     "i...,i...->...": ((3, 4), (3, 4)),
+    "td,edh->eth": ((5, 7), (3, 7, 4)),
+    "edh,td->teh": ((3, 7, 4), (5, 7)),
+    "bthd,hde->bte": ((2, 3, 4, 5), (4, 5, 6)),
+    "bshd,bthd->bst": ((2, 3, 4, 5), (2, 6, 4, 5)),
+    "bj,bji->bi": ((2, 5), (2, 5, 7)),
+    "bji,bj->bi": ((2, 5, 7), (2, 5)),
+    "td,tkde,tk->te": ((3, 4), (3, 2, 4, 5), (3, 2)),
+    "abij,cdjk->dacbik": ((2, 1, 3, 4), (2, 3, 4, 5)),
+    "jk,ijk->i": ((3, 4), (5, 3, 4)),
+    "id,d->i": ((0, 4), (4,)),
+    "id,jd->ij": ((3, 0), (2, 0)),
 }
 
 
@@ -46,6 +57,11 @@ def test_against_numpy(equation: str, element: str, tmp_path: Path) -> None:
 def test_attention_is_a_matrix_product(tmp_path: Path) -> None:
     text = 'g (float[1,2,3,4] q, float[1,2,5,4] k) => (float y) { y = Einsum<equation="bhid,bhjd->bhij">(q, k) }'
     assert [node.op for node in engine(parse(text), tmp_path).nodes] == ["Transpose", "Gemm", "Cast"]
+
+
+def test_many_matrices_times_one_are_matrix_products(tmp_path: Path) -> None:
+    text = 'g (float[5,7] x, float[3,7,4] w) => (float y) { y = Einsum<equation="td,edh->eth">(x, w) }'
+    assert [node.op for node in engine(parse(text), tmp_path).nodes] == ["Unsqueeze", "Gemm", "Cast"]
 
 
 def test_diagonals_are_refused(tmp_path: Path) -> None:

@@ -150,6 +150,20 @@ def test_one_dimensional_convolutions() -> None:
     assert "Transpose" not in counts(model)
 
 
+@pytest.mark.parametrize(
+    ("body", "shape"),
+    [
+        ("r = Relu (a) y = ReduceMax <axes = [-1], keepdims = 0> (r)", "N,6"),
+        ("b = Relu (a) t = Transpose <perm = [0, 2, 1]> (b) y = Softmax <axis = -1> (t)", "N,9,6"),
+        ("b = InstanceNormalization (a, s, s) r = Sigmoid (b) y = ReduceMean <axes = [2], keepdims = 0> (r)", "N,6"),
+    ],
+)
+def test_one_dimensional_heads_need_no_transpose(body: str, shape: str) -> None:
+    text = f"g (float[N,6,9] x) => (float[{shape}] y) {{ a = Conv <pads = [1, 1]> (x, w1) {body} }}"
+    model, _ = check(build(text), PASSES, sizes={"N": 2})
+    assert counts(model)["Transpose"] == 1, model.graph
+
+
 def test_a_model_written_channels_last_loses_its_transposes() -> None:
     text = f"""g (float[N,7,8,6] x) => (float[N,7,8,6] y) {{
         t = Transpose <perm = [0, 3, 1, 2]> (x)  a = {CONV} (t, w)  u = Transpose <perm = [0, 2, 3, 1]> (a)

@@ -1,4 +1,4 @@
-// DepthwiseConv: line by line; kernels that have no row in kernels.inc, tap by tap.
+// DepthwiseConv, and GroupedConv of few channels a group, line by line.
 #include "depthwise.h"
 
 #include "../../core/stream.h"
@@ -8,6 +8,8 @@
 namespace edgeort {
 
 EDGEORT_KERNELS(DepthwiseKernels, depthwise)
+EDGEORT_KERNELS(DepthwiseAnyFn, depthwise_any)
+EDGEORT_KERNELS(GroupedKernels, grouped)
 
 namespace {
 
@@ -26,13 +28,14 @@ struct State {
   BoundProgram epilogue;
   f32 lo, hi;
   bool swish, program;
+  DepthwiseAnyFn any;
   const DepthwiseKernels* kernels;
-  const DepthwiseRow* row;  // null: tap by tap
+  const DepthwiseRow* row;  // null: by `any`
   i64 lines, segment;       // of one call: output lines, and pixels of each
   i64 group;                // channels that are computed from a copy, the last ones with what is left over; 0: none are copied
 
   i64 groups() const { return max_of(1, g.c_in / group); }
-  i64 pointers() const { return max_of(2 * g.taps, lines * g.kernel[1]); }
+  i64 pointers() const { return lines * g.kernel[0] * g.kernel[1]; }
   u64 scratch_bytes() const {
     return static_cast<u64>(pointers()) * sizeof(void*) + (program ? epilogue.scratch_bytes(g.out[2] * g.c_out) : 0);
   }
@@ -61,20 +64,38 @@ i64 group_of(const Geometry& g) {
   return panel > kMostCopied ? 0 : min_of(g.c_in, max_of(1, kCopied / panel) * kPanel);
 }
 
+// The geometry and the kernels of a depthwise convolution.
+Status bind_depthwise(Prepare& p, State* s) {
+  const Geometry& g = s->g;
+  if (g.groups != g.c_in || g.c_in != g.c_out) return p.fail("is not depthwise");
+  s->any = depthwise_any(p.isa());
+  s->kernels = &depthwise(p.isa());
+  s->row = pick(*s->kernels, g);
+  return check_weights(p, g.taps * g.c_in, ceil_div(g.c_in, kPanel) * kPanel);
+}
+
+Status bind_grouped(Prepare& p, State* s) {
+  const Geometry& g = s->g;
+  const i64 of = g.c_in / g.groups;
+  if (g.c_in != g.c_out || (of != 2 && of != 4 && of != 8)) return p.fail("has no kernel for its groups");
+  const GroupedKernels& kernels = grouped(p.isa());
+  s->any = of == 2 ? kernels.of_two : of == 4 ? kernels.of_four : kernels.of_eight;
+  s->row = nullptr;
+  return check_weights(p, g.taps * of * g.c_in, ceil_div(g.c_in, kPanel) * kPanel);
+}
+
+template <Status (*bind)(Prepare&, State*)>
 Status prepare(Prepare& p) {
   const auto& params = p.params<ConvParams>();
   auto* s = p.state<State>();
   if (!s) return p.fail("out of memory");
   Geometry& g = s->g;
   EDGEORT_TRY(conv_geometry(p, params, &g));
-  if (g.groups != g.c_in || g.c_in != g.c_out) return p.fail("is not depthwise");
   if (g.taps > 4096) return p.fail("the kernel is too large");
-  EDGEORT_TRY(check_weights(p, g.taps * g.c_in, ceil_div(g.c_in, kPanel) * kPanel));
+  EDGEORT_TRY(bind(p, s));
   const Tensor& y = p.out(0);
   EDGEORT_TRY(s->epilogue.bind(p, params.epilogue, sizeof(params), y.dims, y.rank - 1, g.c_out, true));
   s->program = !s->epilogue.in_registers(&s->lo, &s->hi, &s->swish);
-  s->kernels = &depthwise(p.isa());
-  s->row = pick(*s->kernels, g);
   // Lines share most of what they read; so do neighbours of a line, but segments cost less than lines that are read again. A
   // program runs over each line while it is in cache.
   s->segment = s->program || g.out[2] < 2 * kSegment ? max_of(1, g.out[2]) : kSegment;
@@ -117,18 +138,13 @@ struct Strip {
     }
   }
 
-  void pixel(i64 i, i64 x) const {
+  // One line, by the kernel for any.
+  void line(i64 i) const {
     const Geometry& g = s.g;
-    const f32** taps = pointers + g.taps;
-    DepthwiseTaps a = {pointers, taps, 0, g.c_in, r.in(2).as<const f32>(), s.lo, s.hi, s.swish, out.line(i) + x * g.c_out};
-    for (i64 k = 0; k < g.taps; ++k) {
-      const f32* line = input_line<f32>(g, in, i, k / g.kernel[2] / g.kernel[1], k / g.kernel[2] % g.kernel[1]);
-      const i64 column = x * g.stride[2] - g.pad[2] + k % g.kernel[2] * g.dilation[2];
-      if (!line || column < 0 || column >= g.in[2]) continue;
-      pointers[a.count] = line + column * g.c_in;
-      taps[a.count++] = r.in(1).as<const f32>() + k * g.c_in;
-    }
-    s.kernels->pixel(a);
+    const i64 rows = g.kernel[0] * g.kernel[1];
+    for (i64 k = 0; k < rows; ++k) pointers[k] = input_line<f32>(g, in, i, k / g.kernel[1], k % g.kernel[1]);
+    s.any({pointers, rows, r.in(1).as<const f32>(), g.kernel[2], g.stride[2], g.dilation[2], g.pad[2], g.in[2], g.out[2], g.c_in,
+           r.in(2).as<const f32>(), s.lo, s.hi, s.swish, out.line(i)});
   }
 
   // The program over line i; `row` is its first pixel in the epilogue's space.
@@ -151,7 +167,7 @@ void compute(const Run& r, const Lines& in, const Lines& out, Span lines, i64 ro
     if (s.row) {
       strip.lines(i, min_of(lines.last, i + s.lines));
     } else {
-      for (i64 x = 0; x < s.g.out[2]; ++x) strip.pixel(i, x);
+      strip.line(i);
     }
     if (s.program) strip.finish(i, row + i * s.g.out[2]);
   }
@@ -202,7 +218,8 @@ constexpr StreamOps kStream = {can_stream, conv_reach<State>, beside, stream_scr
 
 }  // namespace
 
-extern const OpDef kDepthwiseConv;
-const OpDef kDepthwiseConv = {"DepthwiseConv", sizeof(ConvParams), prepare, run, &kStream};
+extern const OpDef kDepthwiseConv, kGroupedConv;
+const OpDef kDepthwiseConv = {"DepthwiseConv", sizeof(ConvParams), prepare<bind_depthwise>, run, &kStream};
+const OpDef kGroupedConv = {"GroupedConv", sizeof(ConvParams), prepare<bind_grouped>, run, &kStream};
 
 }  // namespace edgeort

@@ -19,15 +19,25 @@ struct DepthwiseArgs {
   i64 out_line;  // floats between lines of outputs
 };
 
-// One output from any taps: rows[t] is where tap t is read, taps[t] its weights.
-struct DepthwiseTaps {
-  const f32* const* rows;
-  const f32* const* taps;
-  i64 count, channels;
+// A line of outputs with any kernel, whose taps outside the image are left out. Of a grouped convolution each output reads all
+// channels of its group: weights are [tap][channel of the group][channel].
+struct DepthwiseLine {
+  const f32* const* rows;  // [kernel row]: column 0 of the line that it reads; null: outside
+  i64 row_count;
+  const f32* weights;
+  i64 columns, stride, dilation, pad;  // of the kernel, along x
+  i64 width;                           // of the lines that are read
+  i64 pixels, channels;
   const f32* bias;
   f32 lo, hi;
   bool swish;
   f32* out;
+};
+
+using DepthwiseAnyFn = void (*)(const DepthwiseLine&);
+
+struct GroupedKernels {
+  DepthwiseAnyFn of_two, of_four, of_eight;  // channels a group, in and out
 };
 
 // Lines with a square kernel and the stride along x known. At most half a kernel may lie outside at either end.
@@ -37,7 +47,6 @@ struct DepthwiseRow {
 };
 
 struct DepthwiseKernels {
-  void (*pixel)(const DepthwiseTaps&);
   // Channels of pixels that lie `step` floats apart, without gaps.
   void (*copy)(const f32* from, i64 step, i64 pixels, i64 channels, f32* to);
   const DepthwiseRow* rows;

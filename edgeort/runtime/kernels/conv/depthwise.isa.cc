@@ -17,17 +17,6 @@ EDGEORT_INLINE void store_left(f32* p, vf v, i64 left) {
   }
 }
 
-void pixel(const DepthwiseTaps& a) {
-  const Finish finish = {splat(a.lo), splat(a.hi), a.swish};
-  for (i64 c = 0; c < a.channels; c += kLanes) {
-    const i64 left = a.channels - c;
-    vf sum[1] = {splat(0.0f)};
-    for (i64 t = 0; t < a.count; ++t) sum[0] = fma(load_left(a.rows[t] + c, left), load_left(a.taps[t] + c, left), sum[0]);
-    finish(sum, load_left(a.bias + c, left));
-    store_left(a.out + c, sum[0], left);
-  }
-}
-
 void copy(const f32* from, i64 step, i64 pixels, i64 channels, f32* to) {
   constexpr i64 kAtOnce = 16;  // channels: a cache line
   i64 c = 0;
@@ -295,6 +284,6 @@ constexpr DepthwiseRow kRows[] = {
 
 }  // namespace
 
-EDGEORT_KERNEL(DepthwiseKernels, depthwise, {pixel, copy, kRows, sizeof(kRows) / sizeof(kRows[0]), kFewest})
+EDGEORT_KERNEL(DepthwiseKernels, depthwise, {copy, kRows, sizeof(kRows) / sizeof(kRows[0]), kFewest})
 
 }  // namespace edgeort

@@ -6,18 +6,26 @@ namespace {
 
 enum Reduction : i64 { kNone, kAdd, kMul, kMax, kMin };
 
-// to[i] = reduce(to[i], from[i]); Wrap is T, or the unsigned type in which an integer's overflow is defined.
+// to[i] = f(to[i], from[i]): a loop for each f, which the compiler makes vectors of.
+template <class T, class F>
+void combine(T* to, const T* from, i64 n, const F& f) {
+  for (i64 i = 0; i < n; ++i) to[i] = static_cast<T>(f(to[i], from[i]));
+}
+
+// Wrap is T, or the unsigned type in which an integer's overflow is defined.
 template <class T, class Wrap>
 void reduce(void* to, const void* from, i64 n, i64 reduction) {
   T* x = static_cast<T*>(to);
   const T* y = static_cast<const T*>(from);
-  for (i64 i = 0; i < n; ++i) {
-    const T a = x[i], b = y[i];
-    const bool nan = b != b;
-    x[i] = reduction == kAdd   ? static_cast<T>(static_cast<Wrap>(a) + static_cast<Wrap>(b))
-           : reduction == kMul ? static_cast<T>(static_cast<Wrap>(a) * static_cast<Wrap>(b))
-           : reduction == kMax ? (a < b || nan ? b : a)
-                               : (b < a || nan ? b : a);
+  switch (reduction) {
+    case kAdd:
+      return combine(x, y, n, [](T a, T b) { return static_cast<Wrap>(a) + static_cast<Wrap>(b); });
+    case kMul:
+      return combine(x, y, n, [](T a, T b) { return static_cast<Wrap>(a) * static_cast<Wrap>(b); });
+    case kMax:
+      return combine(x, y, n, [](T a, T b) { return a < b || b != b ? b : a; });
+    default:
+      return combine(x, y, n, [](T a, T b) { return b < a || b != b ? b : a; });
   }
 }
 

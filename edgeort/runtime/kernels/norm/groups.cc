@@ -38,7 +38,8 @@ Status prepare(Prepare& p) {
   s->channels_first = params.flag != 0;
   s->batch = x.dims[0];
   s->channels = x.dims[s->channels_first ? 1 : x.rank - 1];
-  s->pixels = s->channels_first ? count(x, 2, x.rank) : count(x, 1, x.rank - 1);
+  s->channels_first |= s->channels == 1;  // the same order
+  s->pixels = params.flag ? count(x, 2, x.rank) : count(x, 1, x.rank - 1);
   s->epsilon = params.value;
   s->groups = params.axis == 0 ? s->channels : params.axis;
   if (s->groups < 0 || (s->groups > 0 && s->channels % s->groups)) return p.fail("its channels do not split into groups");
