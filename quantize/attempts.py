@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import onnx
 import onnx_ir as ir
-from onnx_ir.passes.common import RemoveUnusedNodesPass
+from onnx_ir.passes.common import DeduplicateHashedInitializersPass, RemoveUnusedNodesPass
 
 from edgeort.passes.edit import NAMES
 from edgeort.progress import Progress
@@ -218,8 +218,9 @@ def spread_over(selection: Selection, ranges: Mapping[str, Range]) -> dict[str, 
 
 
 def checked(model: ir.Model) -> bytes:
-    """The model's bytes without what nothing reads any more, after the ONNX project's checker."""
+    """The model's bytes, all weights once and none that nothing reads any more, after the ONNX project's checker."""
     RemoveUnusedNodesPass()(model)
+    DeduplicateHashedInitializersPass(size_limit=2**31)(model)
     made = serialize(model)
     onnx.checker.check_model(made)
     return made

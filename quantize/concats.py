@@ -100,6 +100,8 @@ def _joined(graph: ir.Graph, selection: Selection, ranges: Mapping[str, Range]) 
             continue
         uses, names = list(node.outputs[0].uses()), [str(selection.source.get(v, v).name) for v in values]
         readers = tuple(layers[use.node] for use in uses if use.node in layers and use.idx == 0)
+        if any(layer.is_tied for layer in readers):
+            continue
         if not readers or len(readers) < len(uses) or not ranges.keys() >= {*names}:
             continue
         widths = _widths(node, values)

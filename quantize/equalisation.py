@@ -70,7 +70,7 @@ def pairs(graph: ir.Graph) -> Iterator[Pair]:
         second = read_layer(reader) if reader is not None else None
         if isinstance(second, Layer) and second.node.op_type == "Conv" and second.input is value:
             pair = Pair(first, second, value, bound)
-            if second.groups == 1 or pair.is_depthwise:
+            if (second.groups == 1 or pair.is_depthwise) and not (first.is_tied or second.is_tied):
                 yield pair
 
 

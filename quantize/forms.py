@@ -10,7 +10,8 @@
 
 Rows behind a normalisation, a softmax or a product of two activations, as transformers have them, differ too much from
 each other for one range. So a MatMul or Gemm is static only when what it reads comes from static layers and inputs by
-moves and elementwise functions alone. Layers of gates (gates.py) take floats.
+moves and elementwise functions alone. Layers of gates (gates.py) take floats, and those before logarithms (spectra.py)
+have float16 weights, too.
 """
 
 from __future__ import annotations
@@ -56,15 +57,18 @@ _THROUGH = frozenset({
 # fmt: on
 
 
-def forms(layers: Iterable[Layer], gates: Collection[ir.Node], wanted: Mapping[str, Form]) -> dict[str, Form]:
-    """The form of every layer by name: that of `wanted`, which are by layer or by "" for all, else the fitting one."""
+def forms(layers: Iterable[Layer], floats: Mapping[ir.Node, Form], wanted: Mapping[str, Form]) -> dict[str, Form]:
+    """The form of every layer by name: that of `wanted`, which are by layer or by "" for all, else the fitting one.
+
+    `floats` are the forms of layers that take floats, which "" does not change.
+    """
     found: dict[str, Form] = {}
     static: set[ir.Node] = set()
     for layer in layers:
-        fitting = Form.FLOAT if layer.node in gates else Form.STATIC
+        fitting = floats.get(layer.node, Form.STATIC)
         if fitting is Form.STATIC and can_be_dynamic(layer) and not _comes_from(layer.input, static):
             fitting = Form.DYNAMIC
-        chosen = wanted.get(layer.name, fitting if fitting is Form.FLOAT else wanted.get("", fitting))
+        chosen = wanted.get(layer.name, fitting if layer.node in floats else wanted.get("", fitting))
         if chosen is Form.DYNAMIC and not can_be_dynamic(layer):
             chosen = fitting
         if chosen is Form.BLOCKS and not can_be_blocks(layer):

@@ -59,6 +59,12 @@ class Layer:
         return value
 
     @property
+    def is_tied(self) -> bool:
+        """Whether other nodes have the same weights, as the steps of a recurrent layer that was written out."""
+        value = self.node.inputs[1]
+        return value is not None and len({use.node for use in value.uses()}) > 1
+
+    @property
     def takes_bias(self) -> bool:
         """Whether there is an operand for a bias."""
         return self.node.op_type != "MatMul" or self.adds is not None

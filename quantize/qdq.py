@@ -10,7 +10,7 @@ eight bits, so that every runtime sees one tensor; an output of the model keeps 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx_ir as ir
@@ -50,7 +50,8 @@ class QuantizedLayer:
     """A layer in the graph, what it reads by its name in the float model, and as `quantity` where that is static.
 
     `source` is the input, or the integers that stand for it. The initializers' numbers may be replaced. Weights in
-    blocks have a `grid` and its initializers, those of the scales and of the zero points.
+    blocks have a `grid` and its initializers, those of the scales and of the zero points. `tied` weights are those of
+    other nodes, too, and stay equal to them.
     """
 
     layer: Layer
@@ -63,6 +64,7 @@ class QuantizedLayer:
     bias: ir.Value | None
     grid: Grid | None = None
     grid_values: tuple[ir.Value, ...] = ()
+    tied: bool = False
 
     @property
     def sum_scales(self) -> np.ndarray:
@@ -156,11 +158,12 @@ def insert(
     """
     tensors = {str(value.name): _through_integers(graph, value, found[str(value.name)]) for value in selection.tensors}
     by_result = {tensor.after: tensor for tensor in tensors.values()}
+    tied = {layer.name for layer in selection.layers if layer.is_tied}
     layers = [
         _quantize_layer(graph, layer, selection.forms[layer.name], by_result, with_bias, block)
         for layer in selection.layers
     ]
-    return Quantized(layers, tensors)
+    return Quantized([replace(layer, tied=layer.layer.name in tied) for layer in layers], tensors)
 
 
 def _through_integers(graph: ir.Graph, value: ir.Value, quantity: Quantity) -> Restored:

@@ -83,7 +83,8 @@ def refine(
         if progress:
             progress(f"refining: layer {number} of {len(todo)}")
         prefix.advance(layer.source)
-        if layer.layer.node.op_type != "ConvTranspose" and (steps.gptq or steps.compensation):
+        fits = layer.layer.node.op_type != "ConvTranspose" and not layer.tied
+        if fits and (steps.gptq or steps.compensation):
             _fit_weight(layer, prefix, floats, store.samples, steps)
         if steps.bias_correction and layer.bias is not None:
             name, axis = reference.points[layer.layer.name]

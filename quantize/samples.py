@@ -214,4 +214,4 @@ def _checked(array: np.ndarray, value: Value, where: str) -> np.ndarray:
             raise InputError(f"{where}: it has shape {list(array.shape)}, and the model wants {value.text()}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError(f"{where}: input {value.name!r} holds NaNs or infinities")
-    return np.ascontiguousarray(array, value.array_dtype)
+    return np.asarray(array, value.array_dtype, order="C")  # ascontiguousarray would give a scalar an axis

@@ -21,6 +21,7 @@ from edgeort.passes.edit import constant, integer, ints, is_op, operand, rank, t
 from edgeort.quantize.forms import Form, forms
 from edgeort.quantize.gates import gate_layers
 from edgeort.quantize.layers import UNARY, Layer, head, read_layer
+from edgeort.quantize.spectra import spectrum_layers
 
 # Results are entries of the input (or zeros between or around them), or lie between them: the range is the input's.
 # fmt: off
@@ -32,6 +33,8 @@ MOVES = frozenset({
 # Results have a range of their own.
 COMPUTES = frozenset({"Add", "AveragePool", "Clip", "Concat", "GlobalAveragePool", "ReduceMean", "Relu"})
 GATE = "it computes a gate; only its weights are int8"
+SPECTRUM = "a logarithm reads what it makes, to which small numbers matter; its weights are float16"
+_FLOATS = {Form.FLOAT: GATE, Form.HALF: SPECTRUM}  # why a layer takes floats, by its form
 _MANY_INPUTS = frozenset({"Add", "Concat"})
 
 
@@ -55,11 +58,11 @@ def select(
 ) -> Selection:
     """Chooses for the float `graph`. Nodes named in `exclude` stay float; `wanted` are forms as `forms` takes them."""
     layers, left = _layers(graph, exclude)
-    gates = gate_layers(graph)
-    chosen = forms(layers, gates, wanted)
+    floats = dict.fromkeys(spectrum_layers(graph), Form.HALF) | dict.fromkeys(gate_layers(graph), Form.FLOAT)
+    chosen = forms(layers, floats, wanted)
+    left |= {layer.name: _FLOATS[form] for layer in layers if (form := floats.get(layer.node)) is chosen[layer.name]}
     halves = tuple(layer for layer in layers if chosen[layer.name] is Form.HALF)
     layers = [layer for layer in layers if chosen[layer.name] is not Form.HALF]
-    left |= {layer.name: GATE for layer in layers if layer.node in gates and chosen[layer.name] is Form.FLOAT}
     static = [layer for layer in layers if chosen[layer.name].is_static]
     nodes = {layer.node for layer in static}
     alive = _Int8(nodes, {node for node in graph if _capable(node) and node.name not in exclude})

@@ -41,7 +41,7 @@ def smooth(prepared: Prepared, selection: Selection, store: Store) -> int:
     """Edits the float model, whose outputs stay the same; returns for how many tensors."""
     readers: dict[ir.Value, list[Layer]] = defaultdict(list)
     for layer in selection.layers:
-        if selection.forms[layer.name] is Form.DYNAMIC:
+        if selection.forms[layer.name] is Form.DYNAMIC and not layer.is_tied:
             readers[layer.input].append(layer)
     if not readers or not store.samples:
         return 0
@@ -59,6 +59,8 @@ def factors(rows: np.ndarray, weights: Sequence[np.ndarray]) -> np.ndarray | Non
     x, weight = rows.astype(np.float64), np.concatenate(weights).astype(np.float64)
     largest, size = np.abs(x).max(axis=0), np.sqrt((weight**2).mean(axis=0))
     used = (largest > 0) & (size > 0)
+    if not used.any():  # as where a state that is zero is multiplied
+        return None
     best, least = None, GAIN * _noise(x, weight, np.ones(x.shape[1]))
     for exponent in EXPONENTS:
         s = np.ones(x.shape[1])

@@ -78,12 +78,15 @@ def _recurrent(ctx: Lowering, node: ir.Node, group: Group) -> None:
         raise unsupported(node, "has a kernel for float32 alone", "convert its operands to float32 with a Cast")
     direction = choice(node, "direction", _DIRECTIONS, "forward")
     directions = 2 if _DIRECTIONS[direction] == "bidirectional" else 1
-    inputs = ctx.values(node)
     weights, recurrent = ctx.constant(node.inputs[1]), ctx.constant(node.inputs[2])
     packed = weights is not None and recurrent is not None
-    if weights is not None and recurrent is not None:
-        inputs[1] = ctx.weights(f"{node.name}.W.packed", _packed(weights, (sum(cell.groups),)))
-        inputs[2] = ctx.weights(f"{node.name}.R.packed", _packed(recurrent, cell.groups))
+    if weights is not None and recurrent is not None:  # which the plan then holds in that form alone
+        x, others = ctx.value(node.inputs[0]), [ctx.value(value) for value in node.inputs[3:]]
+        w = ctx.weights(f"{node.name}.W.packed", _packed(weights, (sum(cell.groups),)))
+        r = ctx.weights(f"{node.name}.R.packed", _packed(recurrent, cell.groups))
+        inputs = [x, w, r, *others]
+    else:
+        inputs = ctx.values(node)
     params = PARAMS["RnnParams"].pack(
         hidden=recurrent.shape[2] if recurrent is not None else 0,
         inputs=weights.shape[2] if weights is not None else 0,

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from edgeort import lowering, model, passes
 from edgeort.errors import PlanError, UnsupportedError
 from tests.kernels.support import engine, parse, run_both, run_everywhere, same_bits
 
@@ -173,3 +175,13 @@ def test_errors(tmp_path: Path) -> None:
     text = "g (float[4,2,5] x, float[1,6,5] w, float[1,7,6] r) => (float y) { y = RNN<hidden_size=6>(x, w, r) }"
     with pytest.raises(PlanError, match="input 2 has the wrong shape"):
         engine(parse(text), tmp_path).run([np.zeros(s, np.float32) for s in ((4, 2, 5), (1, 6, 5), (1, 7, 6))])
+
+
+@pytest.mark.parametrize("op", GATES)
+def test_a_plan_has_constant_weights_once(op: str) -> None:
+    case = _Case(op, hidden=64, inputs=32)
+    graph = model.clean(ir.from_proto(case.model))
+    passes.run_passes(graph, passes.PassContext())
+    plan = lowering.lower(graph)
+    numbers = GATES[op] * 64 * (64 + 32)
+    assert 4 * numbers <= sum(t.data.nbytes for t in plan.tensors if t.data is not None) < 1.3 * 4 * numbers

@@ -195,3 +195,11 @@ def test_only_chosen_samples_are_loaded(tmp_path: Path):
 
     samples = Samples("here", 10, lambda: map(entry, "abcdefghij"), [ONE]).limited(2)
     assert [name for name, _ in samples.named()] == loaded == ["c", "h"]
+
+
+def test_a_scalar_input_stays_one(tmp_path: Path):
+    inputs = (ONE, Value("rate", "int64", ()))
+    np.savez(tmp_path / "x.npz", x=DATA, rate=np.full(5, 16000))
+    samples = open_samples(tmp_path / "x.npz", inputs)
+    assert [sample["rate"].shape for sample in samples] == [()] * 5
+    assert [sample["rate"].shape for sample in open_samples(list(samples), inputs)] == [()] * 5, "read once more"

@@ -82,3 +82,8 @@ def test_dead_channels():
     found = factors(rows, [weight])
     assert found is not None and np.isfinite(found).all() and (found > 0).all()
     assert found[1] == found[2] == 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_rows_that_are_zero_have_no_factors():
+    assert factors(np.zeros((4, WIDTH), np.float32), [np.ones((8, WIDTH), np.float32)]) is None
