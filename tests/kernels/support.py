@@ -78,6 +78,7 @@ def reference(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> list[np.n
 
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1  # the others would spin, for longer than they work
     session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     return session.run(None, {value.name: array for value, array in zip(session.get_inputs(), inputs, strict=True)})
 
@@ -97,7 +98,8 @@ def everywhere(model: onnx.ModelProto, folder: Path) -> Callable[[Sequence[np.nd
     """Runs the model, as often as wanted, at every ISA level of this CPU, with one and two threads: the same bits."""
     has_v4 = "avx512f" in Path("/proc/cpuinfo").read_text()
     levels = [isa for isa in LEVELS if isa != "v4" or has_v4]
-    engines = {f"{isa} with {n} threads": engine(model, folder, threads=n, isa=isa) for isa in levels for n in (1, 2)}
+    plan = plan_of(model)
+    engines = {f"{isa} with {n} threads": open_plan(plan, folder, threads=n, isa=isa) for isa in levels for n in (1, 2)}
 
     def run(inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         results = {name: opened.run(inputs) for name, opened in engines.items()}
