@@ -63,11 +63,17 @@ def open_plan(plan: PlanBuilder, folder: Path, *, threads: int = 1, isa: str | N
     return Engine(library(plan.ops), path, threads=threads, isa=isa)
 
 
+@functools.lru_cache(maxsize=1)
+def _last_plan(model: bytes) -> PlanBuilder:
+    """Tests open a model at each level and number of threads."""
+    return plan_of(onnx.load_model_from_string(model))
+
+
 def engine(
     model: onnx.ModelProto, folder: Path, *, threads: int = 1, isa: str | None = None, ram_limit: int = 0
 ) -> Engine:
     """The model in our runtime, as `open_plan` opens it."""
-    plan = plan_of(model)
+    plan = _last_plan(model.SerializeToString())
     plan.ram_limit = ram_limit
     return open_plan(plan, folder, threads=threads, isa=isa)
 
@@ -98,8 +104,7 @@ def everywhere(model: onnx.ModelProto, folder: Path) -> Callable[[Sequence[np.nd
     """Runs the model, as often as wanted, at every ISA level of this CPU, with one and two threads: the same bits."""
     has_v4 = "avx512f" in Path("/proc/cpuinfo").read_text()
     levels = [isa for isa in LEVELS if isa != "v4" or has_v4]
-    plan = plan_of(model)
-    engines = {f"{isa} with {n} threads": open_plan(plan, folder, threads=n, isa=isa) for isa in levels for n in (1, 2)}
+    engines = {f"{isa} with {n} threads": engine(model, folder, threads=n, isa=isa) for isa in levels for n in (1, 2)}
 
     def run(inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         results = {name: opened.run(inputs) for name, opened in engines.items()}
