@@ -1,21 +1,25 @@
 """The user's cache folder, and compiled files in it by the hash of everything that goes into them.
 
-Each has the hash of its own bytes beside it; both are written elsewhere and renamed, so that two processes may make the
-same at once.
+Each has the hash of its own bytes beside it; both are written elsewhere and renamed, so that a process that is killed
+leaves no half of one. Where two want the same at once, the second waits for what the first makes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from edgeort.errors import OutputError, ToolchainError
+
+if sys.platform != "win32":
+    import fcntl
 
 _ROOM_BYTES = 1 << 20  # less is a full disk: objects have up to some hundred kilobytes
 
@@ -43,7 +47,9 @@ def cached(name: str, key: Iterable[str | bytes], make: Callable[[Path], None]) 
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        with alone(path), tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+            if _is_sound(path):  # another made it meanwhile
+                return path
             made = Path(scratch) / name
             make(made)
             seal = Path(scratch) / "seal"
@@ -57,6 +63,23 @@ def cached(name: str, key: Iterable[str | bytes], make: Callable[[Path], None]) 
             raise _cache_error(path.parent, os.strerror(errno.ENOSPC)) from error
         raise
     return path
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Waits while another process, or thread, makes that file; where locks are unknown, nobody waits."""
+    if sys.platform == "win32":
+        yield
+        return
+    lock = path.with_name(f"{path.name}.lock")
+    opened = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        with contextlib.suppress(OSError):  # network file systems may have none
+            fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        lock.unlink(missing_ok=True)  # who waits has it open, and looks for the file before all else
+        os.close(opened)
 
 
 def _seal_of(path: Path) -> Path:

@@ -49,13 +49,23 @@ def infer_shapes(model: ir.Model) -> ir.Model:
     leaves the model alone where inference has no answer.
     """
     for _ in range(INFERENCE_ROUNDS):
-        learnt = _infer_once(model, data_prop=False) | _set_products(model)
+        # Once more, it would find the same, but for what it was not shown without a type.
+        learnt = _infer_once(model, data_prop=False) and any(_deadly(model))
+        learnt |= _set_products(model)
         if not model.functions:  # through whose bodies inference would follow values, too
             learnt |= _set_ranks(model)
-            learnt |= _infer_once(model, data_prop=True)
+            learnt |= _has_values_to_follow(model) and _infer_once(model, data_prop=True)
         if not learnt:
             break
     return model
+
+
+def _has_values_to_follow(model: ir.Model) -> bool:
+    """Whether some operator computes with shapes: else inference finds the same, whether it follows values or not."""
+    return any(
+        node.domain == "" and (node.op_type == "Shape" or (node.op_type in _PROPAGATING and _is_small(node)))
+        for node in model.graph.all_nodes()
+    )
 
 
 def _infer_once(model: ir.Model, *, data_prop: bool) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+_MOST = 1e300  # what is beyond stands there: the largest numbers are further apart than a number can say
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -15,7 +17,7 @@ class Scale:
 
     def place(self, value: float) -> float:
         """0 at `low`, 1 at `high`."""
-        return (value - self.low) / (self.high - self.low) if self.high > self.low else 0.5
+        return (_held(value) - self.low) / (self.high - self.low) if self.high > self.low else 0.5
 
     def ticks(self, wanted: int = 5) -> list[float]:
         """Round values within the axis, about as many as wanted (steps of 1, 2 or 5 times a power of ten)."""
@@ -29,16 +31,20 @@ class Scale:
 
 def from_zero(values: list[float]) -> Scale:
     """From 0 to a tick at or above the largest."""
-    most = max(values, default=0.0)
+    most = _held(max(values, default=0.0))
     step = _round_step(most / 4) if most > 1e-300 else 1.0  # no logarithm of a quarter of the least number
     return Scale(0.0, max(math.ceil(most / step - 1e-9), 1) * step)
 
 
 def around(values: list[float], *, margin: float = 0.06) -> Scale:
     """From a little below the least to a little above the largest."""
-    low, high = min(values), max(values)
+    low, high = _held(min(values)), _held(max(values))
     room = (high - low) * margin or abs(high) * margin or 1.0
     return Scale(low - room, high + room)
+
+
+def _held(value: float) -> float:
+    return min(max(value, -_MOST), _MOST)
 
 
 def _round_step(step: float) -> float:

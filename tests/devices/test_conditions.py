@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -51,16 +52,19 @@ def test_warming_up_ends_by_itself(program: Path, plan: tuple[Path, list[str]]):
 
 
 def test_parts_of_the_time_are_told_as_they_end(program: Path, plan: tuple[Path, list[str]]):
-    *parts, found = lines(program, plan[0], "--time", "300ms", "--interval", "0.1s", "--warmup", 0)
-    parts = [line["interval"] for line in parts]
-    assert len(parts) >= 2
-    assert sum(part["runs"] for part in parts) == found["latency_ms"]["runs"]
-    for part, after in zip(parts, parts[1:], strict=False):
-        assert part["end_s"] - part["start_s"] >= 0.0999 and after["start_s"] < part["end_s"] + 0.1
-    for part in parts:
-        assert part["p25_ms"] <= part["p50_ms"] <= part["p75_ms"]
-    text = run(program, plan[0], "--time", "200ms", "--interval", "100ms").stdout
-    assert text.startswith("     0.1 s  p50 ")
+    gaps = []
+    for _ in range(5):  # other programs may have the cores for as long as a part takes
+        *parts, found = lines(program, plan[0], "--time", "300ms", "--interval", "0.1s", "--warmup", 0)
+        parts = [line["interval"] for line in parts]
+        assert sum(part["runs"] for part in parts) == found["latency_ms"]["runs"]
+        for part in parts:
+            assert part["end_s"] - part["start_s"] >= 0.0999
+            assert part["p25_ms"] <= part["p50_ms"] <= part["p75_ms"]
+        text = run(program, plan[0], "--time", "200ms", "--interval", "100ms").stdout
+        gaps.append([after["start_s"] - part["end_s"] for part, after in itertools.pairwise(parts)])
+        if gaps[-1] and max(gaps[-1]) < 0.1 and text.startswith("     0.1 s  p50 "):
+            return
+    pytest.fail(f"seconds between parts: {gaps}; then {text}")
 
 
 def test_threads_are_as_many_as_the_cores_that_it_is_held_to(program: Path, plan: tuple[Path, list[str]]):

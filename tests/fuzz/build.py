@@ -146,8 +146,7 @@ def _runtime(kernels: Sequence[str]) -> list[Path]:
     held, families = sorted(set(kernels) & set(toolchain.families())), set(families_of(kernels))
     operators = "-DOPERATORS=" + " ".join(f"X({name})" for name in held)
     tables = BUILT / "sanitized" / f"tables-{hashlib.sha256(operators.encode()).hexdigest()[:8]}.cc"
-    tables.parent.mkdir(parents=True, exist_ok=True)
-    tables.write_text(toolchain.tables(kernels, tuple(levels)))
+    written(tables, toolchain.tables(kernels, tuple(levels)))
     # The library's own table of operators gives way to the one of watching.cc.
     jobs = [([*base, "-DkOps=kUnwatchedOps"], tables)]
     inside = [*_base(), "-fno-access-control", operators]
@@ -178,6 +177,14 @@ def build_adapter(engine: str) -> Path:
         runtime / "core" / "platform_posix.cc",
     )
     return _link(f"{engine}_bench", _compiled(_plain(sources)), ["-ldl"])
+
+
+def written(path: Path, text: str) -> Path:
+    """The file of that text, there at once: another process may be compiling it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}")
+    partial.write_text(text)
+    return partial.replace(path)
 
 
 def _headers() -> bytes:

@@ -63,11 +63,17 @@ def open_plan(plan: PlanBuilder, folder: Path, *, threads: int = 1, isa: str | N
     return Engine(library(plan.ops), path, threads=threads, isa=isa)
 
 
+@functools.lru_cache(maxsize=1)
+def _last_plan(model: bytes) -> PlanBuilder:
+    """Tests open a model at each level and number of threads."""
+    return plan_of(onnx.load_model_from_string(model))
+
+
 def engine(
     model: onnx.ModelProto, folder: Path, *, threads: int = 1, isa: str | None = None, ram_limit: int = 0
 ) -> Engine:
     """The model in our runtime, as `open_plan` opens it."""
-    plan = plan_of(model)
+    plan = _last_plan(model.SerializeToString())
     plan.ram_limit = ram_limit
     return open_plan(plan, folder, threads=threads, isa=isa)
 
@@ -78,6 +84,7 @@ def reference(model: onnx.ModelProto, inputs: Sequence[np.ndarray]) -> list[np.n
 
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1  # the others would spin, for longer than they work
     session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     return session.run(None, {value.name: array for value, array in zip(session.get_inputs(), inputs, strict=True)})
 

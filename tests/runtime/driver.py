@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -22,9 +23,7 @@ def program(name: str, kernels: tuple[str, ...], flags: tuple[str, ...]) -> Path
         pytest.skip("needs a clang with its sanitizers: apt-get install clang-19 libclang-rt-19-dev")
     runtime = toolchain.RUNTIME
     level, march = next(iter(build.LEVELS[platform.machine()].items()))
-    tables = BUILT / "sanitized" / f"{name}-tables.cc"
-    tables.parent.mkdir(parents=True, exist_ok=True)
-    tables.write_text(toolchain.tables(kernels, (level,)))
+    tables = build.written(BUILT / "sanitized" / f"{name}-tables.cc", toolchain.tables(kernels, (level,)))
     sources = [path for family in families_of(kernels) for path in sorted((runtime / "kernels" / family).glob("*.cc"))]
     sources += [*sorted((runtime / "core").glob("*.cc")), tables, Path(__file__).parent / f"{name}.cc"]
     command = [clang, "-std=c++17", "-O1", "-g", "-fno-exceptions", "-fno-rtti", "-ffp-contract=off", march, *flags]
@@ -33,9 +32,9 @@ def program(name: str, kernels: tuple[str, ...], flags: tuple[str, ...]) -> Path
     headers = build._headers()
     with ThreadPoolExecutor() as pool:
         objects = list(pool.map(lambda source: build._compile(command, source, headers), sources))
-    made = objects[-1].with_suffix("")
+    partial = objects[-1].with_suffix(f".{os.getpid()}")
     linked = subprocess.run(
-        [clang, *flags, *map(str, objects), "-lpthread", "-o", str(made)], capture_output=True, text=True
+        [clang, *flags, *map(str, objects), "-lpthread", "-o", str(partial)], capture_output=True, text=True
     )
     assert linked.returncode == 0, linked.stderr
-    return made
+    return partial.replace(objects[-1].with_suffix(""))

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("pyarrow")
@@ -85,6 +85,8 @@ HOSTILE = st.text(max_size=12) | st.sampled_from(
 
 
 @settings(deadline=None)  # the machine may be busy
+@example("", "", "", 2.0, 1.7e308, None)
+@example("", "", "", 1.7e308, -1.7e308, None)
 @given(HOSTILE, HOSTILE, HOSTILE, st.none() | st.floats(), st.none() | st.floats(), st.none() | st.integers(0, 2**50))
 def test_names_and_numbers_of_any_kind(
     model: str, device: str, error: str, latency: float | None, agreement: float | None, rss: int | None
