@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import shlex
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,13 @@ def load(name_or_path: str | os.PathLike[str]) -> Profile:
     Raises ProfileError: unknown device, unreadable file, TOML syntax, unknown or missing key, value not allowed.
     """
     text = os.fspath(name_or_path)
+    if text.endswith(".onnx"):
+        build = f"edgeort build {shlex.quote(text)} --device raspberrypi4"
+        raise ProfileError(f"{text} is a model, not a device", hint=build)
     if isinstance(name_or_path, os.PathLike) or text.endswith(".toml") or Path(text).name != text:
         return _load_file(Path(text), str(text))
     if text == "host":
         return parse(host.detect(), name="host", file="host (detected)")
-    if text.endswith(".onnx"):
-        raise ProfileError(f"{text} is a model, not a device", hint=f"edgeort build {text} --device raspberrypi4")
     if text not in names():
         near = _nearest(text.lower())
         nearest = f"; nearest: {', '.join(near)}" if near else ""

@@ -25,14 +25,22 @@ _ROOM_BYTES = 1 << 20  # less is a full disk: objects have up to some hundred ki
 
 
 def cache_dir() -> Path:
-    """The user's cache folder for compiled code: $EDGEORT_CACHE, else the platform's place for caches."""
+    """The user's cache folder for compiled code: $EDGEORT_CACHE, else the platform's place for caches.
+
+    OutputError for a user without a home.
+    """
     if chosen := os.environ.get("EDGEORT_CACHE"):
         return Path(chosen)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local")) / "edgeort/cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library/Caches/edgeort"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "edgeort"
+    try:
+        if sys.platform == "win32":
+            return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / "edgeort/cache"
+        if sys.platform == "darwin":
+            return Path.home() / "Library/Caches/edgeort"
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgeort"
+    except RuntimeError as error:
+        raise OutputError(
+            "there is no cache folder: this user has no home", hint="set EDGEORT_CACHE to a folder"
+        ) from error
 
 
 def cached(name: str, key: Iterable[str | bytes], make: Callable[[Path], None]) -> Path:

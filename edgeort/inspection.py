@@ -1,4 +1,4 @@
-"""What a model consists of and costs: operators, parameters, multiply-accumulates, and what cannot be run.
+"""What a model consists of and costs: operators, parameters, multiply-adds, and what cannot be run.
 
 Needs `onnx` and `onnx_ir` only, so that `edgeort inspect` answers in well under a second.
 """
@@ -92,7 +92,7 @@ class Inspection:
     macs: list[NodeMacs]  # of the nodes that multiply matrices or convolve, in graph order
     total_macs: int  # of those that are known
     unknown_macs: int  # number of nodes that are not; with any, total_macs is a lower bound
-    batch_of_one: bool  # the batch is free, and multiply-accumulates are those of one item
+    batch_of_one: bool  # the batch is free, and multiply-adds are those of one item
     unsupported: list[Unsupported]
     sparse: Sequence[SparseWeights] = ()  # stored without zeros, where a device is given that can run every node
     precisions: Precisions | None = None  # where a device is given that can run every node

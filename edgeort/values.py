@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -109,6 +109,11 @@ def from_elements(dtype: str, elements: Any) -> Any:
     if dtype.startswith("optional("):
         return from_elements(dtype.removeprefix("optional(")[:-1], elements[0]) if elements else None
     return elements
+
+
+def shapes_text(shapes: Mapping[str, Sequence[int]]) -> str:
+    """`x=1x3x224x224, y=1x8`, as --shape takes them."""
+    return ", ".join(f"{name}={'x'.join(map(str, dims))}" for name, dims in shapes.items())
 
 
 def listed(values: Iterable[Value]) -> str:

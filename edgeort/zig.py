@@ -46,9 +46,13 @@ def run(arguments: Sequence[str], tool: str = "cc") -> None:
 
 
 def environment() -> dict[str, str]:
-    """The compiler keeps its libraries in the user's cache folder; where it cannot write there, beside our objects."""
+    """The compiler keeps its libraries in the user's cache folder; where it cannot write there, beside our objects.
+
+    It does not look up the home of a user for whom HOME does not say it.
+    """
     base = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
-    place = (Path(base) if base else Path.home() / ".cache") / "zig"
-    there = next(folder for folder in (place, *place.parents) if folder.exists())
-    ours = {} if os.access(there, os.W_OK) else {"ZIG_GLOBAL_CACHE_DIR": str(cache_dir() / "zig")}
-    return {**ours, **os.environ}
+    home = os.environ.get("HOME")
+    place = Path(base) / "zig" if base else Path(home) / ".cache/zig" if home else None
+    there = None if place is None else next(folder for folder in (place, *place.parents) if folder.exists())
+    is_theirs = there is not None and os.access(there, os.W_OK)
+    return {**({} if is_theirs else {"ZIG_GLOBAL_CACHE_DIR": str(cache_dir() / "zig")}), **os.environ}

@@ -279,3 +279,27 @@ def test_the_compiler_keeps_its_libraries_where_it_may_write(tmp_path: Path, mon
     assert zig.environment()["ZIG_GLOBAL_CACHE_DIR"] == str(tmp_path / "zig")
     monkeypatch.setenv("ZIG_GLOBAL_CACHE_DIR", "/chosen")
     assert zig.environment()["ZIG_GLOBAL_CACHE_DIR"] == "/chosen"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="HOME is of POSIX")
+def test_without_a_home_the_compiler_has_our_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("HOME", "XDG_CACHE_HOME", "ZIG_GLOBAL_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("EDGEORT_CACHE", str(tmp_path))
+    assert zig.environment()["ZIG_GLOBAL_CACHE_DIR"] == str(tmp_path / "zig")
+
+
+def test_a_user_without_a_home_is_told_of_the_setting(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("EDGEORT_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    if os.name == "posix":
+        assert cache.cache_dir().is_absolute()  # an empty setting is none
+    monkeypatch.setattr(Path, "home", homeless)
+    monkeypatch.delenv("LOCALAPPDATA", raising=False)
+    with pytest.raises(OutputError, match="no home") as found:
+        cache.cache_dir()
+    assert found.value.hint == "set EDGEORT_CACHE to a folder"

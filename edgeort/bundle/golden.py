@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from edgeort.elements import NAMES, STRING
 from edgeort.errors import InputError
 from edgeort.unreadable import UNREADABLE
 from edgeort.values import Value
+
+if TYPE_CHECKING:
+    from edgeort.bundle.reading import Bundle
 
 # What is neither fixed nor bounded: 1 for the first dimension (the batch), else by the rank of the input.
 FREE_IMAGE = 64
@@ -105,6 +109,25 @@ def choose_shapes(inputs: Iterable[Value]) -> dict[str, tuple[int, ...]]:
             dims.append(dim if isinstance(dim, int) else symbols.setdefault(dim, free) if dim else free)
         chosen[value.name] = tuple(dims)
     return chosen
+
+
+def chosen_sizes(inputs: Sequence[Value], arrays: Sequence[np.ndarray]) -> dict[str, tuple[int, ...]]:
+    """The shapes of these arrays by name, of inputs that leave more free than a batch, which is 1 here."""
+    return {
+        value.name: array.shape
+        for value, array in zip(inputs, arrays, strict=True)
+        if value.shape is not None
+        and any(
+            not isinstance(dim, int) and (axis > 0 or size != 1)
+            for axis, (dim, size) in enumerate(zip(value.shape, array.shape, strict=True))
+        )
+    }
+
+
+def sizes_of(bundle: Bundle) -> dict[str, tuple[int, ...]]:
+    """`chosen_sizes` of a bundle's golden inputs. InputError where one is no .npy file."""
+    files = (bundle.golden / f"input{index}.npy" for index in range(len(bundle.manifest.inputs)))
+    return chosen_sizes(bundle.manifest.inputs, [array_of(file.read_bytes()) for file in files])
 
 
 def make_inputs(inputs: Sequence[Value], *, binary: bool = False) -> dict[str, np.ndarray]:

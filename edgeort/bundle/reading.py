@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import shlex
 import stat
 import tempfile
 import zipfile
@@ -122,8 +123,9 @@ def open_bundle(path: str | os.PathLike[str]) -> Bundle:
     if not path.exists():
         raise BundleError(f"{path}: there is no such bundle", hint="edgeort build MODEL --device NAME")
     if not zipfile.is_zipfile(path):
+        model = shlex.quote(str(path)) if path.suffix == ".onnx" else "MODEL"
         raise BundleError(
-            f"{path}: this is neither a bundle's folder nor a .zip", hint="edgeort build MODEL --device NAME"
+            f"{path}: this is neither a bundle's folder nor a .zip", hint=f"edgeort build {model} --device host"
         )
     unpacked = tempfile.TemporaryDirectory(prefix="edgeort-", ignore_cleanup_errors=True)
     try:

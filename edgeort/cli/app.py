@@ -27,31 +27,33 @@ from edgeort.cli import (
     verify,
     why,
 )
+from edgeort.cli.naming import Command, Group
 
 app = typer.Typer(
+    cls=Group,
     help="Turns an ONNX model into a small runtime for one device, and checks it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # an error that is not ours is a bug: its plain traceback is what we need
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("build")(build.build)
-app.command("bench")(bench.bench)
-app.command("validate")(validate.validate)
-app.command("report")(report.report)
-app.command("sweep")(sweep.sweep)
-app.command("convert")(convert.convert)
-app.command("quantize")(quantize.quantize)
-app.command("prune")(prune.prune)
-app.command("run")(run.run)
-app.command("inspect")(inspect.inspect)
-app.command("why")(why.why)
-app.command("lint")(lint.lint)
-app.command("sign")(sign.sign)
-app.command("package")(package.package)
-app.command("verify", context_settings=verify.PASSES_ON)(verify.verify)
-app.command("providers")(providers.providers)
-app.command("devices")(devices.devices)
-app.command("doctor")(providers.doctor)
+app.command("build", cls=Command)(build.build)
+app.command("bench", cls=Command)(bench.bench)
+app.command("validate", cls=Command)(validate.validate)
+app.command("report", cls=Command)(report.report)
+app.command("sweep", cls=Command)(sweep.sweep)
+app.command("convert", cls=Command)(convert.convert)
+app.command("quantize", cls=Command)(quantize.quantize)
+app.command("prune", cls=Command)(prune.prune)
+app.command("run", cls=Command)(run.run)
+app.command("inspect", cls=Command)(inspect.inspect)
+app.command("why", cls=Command)(why.why)
+app.command("lint", cls=Command)(lint.lint)
+app.command("sign", cls=Command)(sign.sign)
+app.command("package", cls=Command)(package.package)
+app.command("verify", cls=Command, context_settings=verify.PASSES_ON)(verify.verify)
+app.command("providers", cls=Command)(providers.providers)
+app.command("devices", cls=Command)(devices.devices)
+app.command("doctor", cls=Command)(providers.doctor)
 app.add_typer(profiles.app, name="profiles")
 
 

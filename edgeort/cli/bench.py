@@ -37,7 +37,9 @@ def bench(
     cores: Annotated[
         str | None, typer.Option("--cores", metavar="CORES", help="Run on these alone: big, little, or 0-3, or 0,2.")
     ] = None,
-    runs: Annotated[int | None, typer.Option("--runs", min=1, max=1_000_000, help="Timed runs; default 50.")] = None,
+    runs: Annotated[
+        int | None, typer.Option("--runs", min=1, max=1_000_000, metavar="N", help="Timed runs; default 50.")
+    ] = None,
     time: Annotated[
         str | None, typer.Option("--time", metavar="TIME", help="Go on for so long instead: 500ms, 5s.")
     ] = None,
@@ -48,20 +50,30 @@ def bench(
     warmup: Annotated[
         str, typer.Option("--warmup", metavar="N", help="Runs before those; auto: until the median has settled.")
     ] = "auto",
-    isa: Annotated[str | None, typer.Option("--isa", help="Use the kernels of a lower ISA level.")] = None,
+    isa: Annotated[
+        str | None,
+        typer.Option(
+            "--isa", metavar="LEVEL", help="Use the kernels of a lower ISA level: edgeort profiles show NAME."
+        ),
+    ] = None,
     profile: Annotated[bool, typer.Option("--profile", help="Time every node.")] = False,
     compare: Annotated[
         Path | None,
         typer.Option("--compare", metavar="OTHER", help="Is it faster than this bundle, or earlier result (a file)?"),
     ] = None,
     max_latency_ms: Annotated[
-        float | None, typer.Option("--max-latency-ms", min=0.0, help="Largest median; else that of the profile.")
+        float | None,
+        typer.Option("--max-latency-ms", min=0.0, metavar="MS", help="Largest median; else that of the profile."),
     ] = None,
     max_rss_mb: Annotated[
-        float | None, typer.Option("--max-rss-mb", min=0.0, help="Largest peak memory, MiB; else that of the profile.")
+        float | None,
+        typer.Option(
+            "--max-rss-mb", min=0.0, metavar="MIB", help="Largest peak memory, MiB; else that of the profile."
+        ),
     ] = None,
     max_size_kb: Annotated[
-        float | None, typer.Option("--max-size-kb", min=0.0, help="Largest bundle, KiB; else that of the profile.")
+        float | None,
+        typer.Option("--max-size-kb", min=0.0, metavar="KIB", help="Largest bundle, KiB; else that of the profile."),
     ] = None,
     show_history: Annotated[bool, typer.Option("--history", help="Measure nothing; plot earlier results.")] = False,
     history_file: Annotated[
@@ -72,7 +84,7 @@ def bench(
 ) -> None:
     """Measure a bundle with its own harness, compare it, and judge it by budgets; or plot what was measured before."""
     from edgeort import bench as benches
-    from edgeort.bundle import open_bundle
+    from edgeort.bundle import golden, open_bundle
 
     if show_history:
         history.show(history_file, bundle, as_json=as_json)
@@ -102,11 +114,11 @@ def bench(
         if predicted is not None:
             error = predicted.error_of(own.found.latency_ms["p50"]) if own.found.is_real else None
             more["prediction"] = {"latency_ms": predicted.latency_ms, "error": error, "known_error": predicted.error}
-        line = benches.line_of(own.bundle, own.found, more)
+        line, sizes = benches.line_of(own.bundle, own.found, more), golden.sizes_of(own.bundle)
     if as_json:
         print_json(line)
     else:
-        measured.show(bundle, own.found, verdicts, predicted)
+        measured.show(bundle, own.found, verdicts, predicted, sizes)
         if compared:
             measured.show_comparison(bundle, compared, notes)
     if not no_history:

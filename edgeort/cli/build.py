@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -51,19 +52,22 @@ if TYPE_CHECKING:
 
 @command
 def build(
+    context: typer.Context,
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="A profile: edgeort profiles list.")],
     model: Annotated[
         Path | None,
         typer.Argument(help="The .onnx file; default: the one in ./edgeort.toml, else the packaged sample."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Folder, or .zip; default: build/MODEL-DEVICE.")
+        Path | None, typer.Option("-o", "--out", metavar="PATH", help="Folder, or .zip; default: build/MODEL-DEVICE.")
     ] = None,
     shape: Annotated[
         list[str] | None,
         typer.Option("--shape", metavar="NAME=1x3x224x224", help="Shape of an input; may be repeated."),
     ] = None,
-    io_layout: Annotated[str, typer.Option("--io-layout", help="Of rank-4 inputs and outputs: nchw or nhwc.")] = "nchw",
+    io_layout: Annotated[
+        str, typer.Option("--io-layout", metavar="nchw|nhwc", help="Of rank-4 inputs and outputs.")
+    ] = "nchw",
     inputs: Inputs = None,
     threads: Threads = None,
     ram_limit: Annotated[
@@ -77,7 +81,8 @@ def build(
     require: Require = None,
     provider_option: ProviderOptions = None,
     vocab: Annotated[
-        Path | None, typer.Option("--vocab", help="A WordPiece vocab.txt: the library gets a tokenizer.")
+        Path | None,
+        typer.Option("--vocab", metavar="FILE", help="A WordPiece vocab.txt: the library gets a tokenizer."),
     ] = None,
     cased: Annotated[bool, typer.Option("--cased", help="The vocabulary tells capital letters from small.")] = False,
     postprocess: Annotated[
@@ -95,27 +100,39 @@ def build(
     precision: Annotated[
         str,
         typer.Option(
-            "--precision", help="float32; int8: needs --data; int4 or float16 weights.", rich_help_panel=PANEL
+            "--precision",
+            metavar="PRECISION",
+            help="float32; int8: needs --data; int4 or float16 weights.",
+            rich_help_panel=PANEL,
         ),
     ] = "float32",
     prune: Annotated[
         str | None,
         typer.Option(
-            "--prune", help="Share of the multiply-adds that goes, or auto: needs --data.", rich_help_panel=PANEL
+            "--prune",
+            metavar="SHARE|auto",
+            help="Share of the multiply-adds that goes, or auto: needs --data.",
+            rich_help_panel=PANEL,
         ),
     ] = None,
     sparsity: Annotated[
         str | None,
         typer.Option(
-            "--sparsity", help="Share of the weights that go, N:M or auto: needs --data.", rich_help_panel=PANEL
+            "--sparsity",
+            metavar="SHARE|N:M|auto",
+            help="Share of the weights that go, N:M or auto: needs --data.",
+            rich_help_panel=PANEL,
         ),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Samples that calibrate int8; alone they judge, too.", rich_help_panel=PANEL),
+        typer.Option(
+            "--data", metavar="PATH", help="Samples that calibrate int8; alone they judge, too.", rich_help_panel=PANEL
+        ),
     ] = None,
     eval_data: Annotated[
-        Path | None, typer.Option("--eval-data", help="Samples that judge the result.", rich_help_panel=PANEL)
+        Path | None,
+        typer.Option("--eval-data", metavar="PATH", help="Samples that judge the result.", rich_help_panel=PANEL),
     ] = None,
     labels: Labels = None,
     task: Task = None,
@@ -199,7 +216,20 @@ def build(
     if as_json:
         print_json({**result.to_dict(), "model_path": str(path), "model_source": said})
     else:
-        print_result(result, path, said, device)
+        print_result(result, path, said, _typed(context, without="precision"))
+
+
+def _typed(context: typer.Context, *, without: str) -> str:
+    """The command line as it was given, less one option."""
+    words = ["edgeort build"]
+    for one in context.command.params:
+        value = context.params.get(one.name or "")
+        if one.name == without or value is None or value == one.get_default(context):
+            continue
+        option = one.opts[0] if one.opts[0].startswith("-") else ""
+        for word in value if isinstance(value, list) else [value]:
+            words += [*([option] if option else []), *([] if word is True else [shlex.quote(str(word))])]
+    return " ".join(words)
 
 
 def _licence(expression: str) -> str:

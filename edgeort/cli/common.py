@@ -59,7 +59,9 @@ Preprocess = Annotated[
         help="How pictures or sound become the input: imagenet, yolo, whisper, ..., or steps: docs/preprocessing.md.",
     ),
 ]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, max=64, help="Number of threads.")]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, max=64, metavar="N", help="Number of threads; default: the profile's.")
+]
 
 
 def read_recipe(text: str | None) -> Recipe | None:
@@ -170,6 +172,11 @@ def size(n_bytes: float) -> str:
             return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
         n_bytes /= 1000
     raise AssertionError
+
+
+def within(difference: float) -> str:
+    """How far outputs are from those of ONNX Runtime, as a share of their range."""
+    return f"within {difference:.1e}" if difference else "equal"
 
 
 def ms(value: float) -> str:

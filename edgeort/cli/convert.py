@@ -19,7 +19,7 @@ def convert(
         str,
         typer.Argument(help="net.pt2, net.py:NAME, a SavedModel folder, net.keras, net.h5 or net.tflite."),
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The .onnx file to write.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The .onnx file to write.")],
     shape: Annotated[
         list[str] | None,
         typer.Option("--shape", metavar="NAME=nx3x224x224", help="Shape of an input, names are free; may be repeated."),

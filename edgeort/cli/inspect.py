@@ -34,7 +34,7 @@ def inspect(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show operators, sizes, multiply-accumulates, and what cannot be run."""
+    """Show operators, sizes, multiply-adds, and what cannot be run."""
     import dataclasses
 
     from edgeort import device_profiles, inspection
@@ -121,7 +121,7 @@ def _print(path: Path, found: Inspection) -> None:
         *(("input", _value(value)) for value in found.inputs),
         *(("output", _value(value)) for value in found.outputs),
         ("parameters", f"{found.parameter_count:,}, {size(found.total_parameter_bytes)}"),
-        ("MACs", f"{found.total_macs:,}{item}{bound}"),
+        ("multiply-adds", f"{found.total_macs:,}{item}{bound}"),
         ("nodes", str(found.node_count)),
     ]
     print_table(str(path), rows)
@@ -141,8 +141,9 @@ def _print(path: Path, found: Inspection) -> None:
 def _print_precisions(found: Precisions) -> None:
     counts = [(name, str(count)) for name, count in found.nodes.items()]
     print_table("precision", counts, ("precision", "nodes of the plan"))
-    stored = [(name, size(count)) for name, count in found.weights_bytes.items()]
-    print_table("weights", stored, ("stored as", "in the plan"))
+    if found.weights_bytes:
+        stored = [(name, size(count)) for name, count in found.weights_bytes.items()]
+        print_table("weights", stored, ("stored as", "in the plan"))
     if found.not_int8:
         nodes = [(entry.node, entry.op_type, entry.reason) for entry in found.not_int8]
         print_table("products in float32", nodes, ("node", "operator", "why not int8"))

@@ -24,6 +24,7 @@ Labels = Annotated[
     str | None,
     typer.Option(
         "--labels",
+        metavar="PATH",
         help="A CSV with file,label; a .npy; or folders. For detection a JSON as COCO has it, for embedding a CSV with "
         "first,second,score.",
         rich_help_panel=PANEL,
@@ -33,6 +34,7 @@ Task = Annotated[
     str | None,
     typer.Option(
         "--task",
+        metavar="TASK",
         help="classification (with labels the default), multilabel, detection, embedding, ocr or custom (the default).",
         rich_help_panel=PANEL,
     ),
@@ -42,28 +44,34 @@ MainOutput = Annotated[
 ]
 Characters = Annotated[
     Path | None,
-    typer.Option("--characters", help="Of an OCR model's classes, one a line.", rich_help_panel=PANEL),
+    typer.Option("--characters", metavar="FILE", help="Of an OCR model's classes, one a line.", rich_help_panel=PANEL),
 ]
 Threshold = Annotated[
     float,
     typer.Option(
-        "--threshold", help="Score from which a sample has a class, of multilabel; 0 of logits.", rich_help_panel=PANEL
+        "--threshold",
+        metavar="SCORE",
+        help="Score from which a sample has a class, of multilabel; 0 of logits.",
+        rich_help_panel=PANEL,
     ),
 ]
 MaxDrop = Annotated[
     float | None,
-    typer.Option("--max-drop", help="Points that labelled samples may lose.", rich_help_panel=PANEL),
+    typer.Option("--max-drop", metavar="POINTS", help="Points that labelled samples may lose.", rich_help_panel=PANEL),
 ]
 MinAgreement = Annotated[
     float | None,
-    typer.Option("--min-agreement", min=0, max=1, help="Least share of equal answers.", rich_help_panel=PANEL),
+    typer.Option(
+        "--min-agreement", min=0, max=1, metavar="SHARE", help="Least share of equal answers.", rich_help_panel=PANEL
+    ),
 ]
 MinSqnr = Annotated[
-    float | None, typer.Option("--min-sqnr", help="Least SQNR of the outputs in dB.", rich_help_panel=PANEL)
+    float | None,
+    typer.Option("--min-sqnr", metavar="DB", help="Least SQNR of the outputs in dB.", rich_help_panel=PANEL),
 ]
 SampleCount = Annotated[
     int | None,
-    typer.Option("--samples", min=1, help="Use that many samples, evenly spread.", rich_help_panel=PANEL),
+    typer.Option("--samples", min=1, metavar="N", help="Use that many samples, evenly spread.", rich_help_panel=PANEL),
 ]
 
 

@@ -33,7 +33,8 @@ def lint(
         ),
     ] = None,
     min_sdk: Annotated[
-        int | None, typer.Option("--min-sdk", min=1, help="The app's minSdkVersion, for a library on its own.")
+        int | None,
+        typer.Option("--min-sdk", min=1, metavar="N", help="The app's minSdkVersion, for a library on its own."),
     ] = None,
     rules: Annotated[bool, typer.Option("--rules", help="List the rules instead.")] = False,
     as_json: Json = False,

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeort.cli.common import ms, print_table, size
+from edgeort.values import shapes_text
 
 if TYPE_CHECKING:
     from edgeort.bench import Compared, Measurement, Prediction, Verdict
 
 
-def show(bundle: Path, found: Measurement, verdicts: Sequence[Verdict], predicted: Prediction | None = None) -> None:
-    """All figures, and the nodes where they were timed."""
+def show(
+    bundle: Path,
+    found: Measurement,
+    verdicts: Sequence[Verdict],
+    predicted: Prediction | None = None,
+    sizes: Mapping[str, Sequence[int]] | None = None,
+) -> None:
+    """All figures, and the nodes where they were timed. `sizes` are those that were chosen of free ones."""
     caution = "" if found.is_real else " (emulated: says nothing about the device)"
     latency = found.latency_ms
     figures = ", ".join(f"{name} {ms(latency[name])}" for name in ("p90", "p99", "min", "mean", "std"))
@@ -21,6 +28,7 @@ def show(bundle: Path, found: Measurement, verdicts: Sequence[Verdict], predicte
     cores = f", held to CPU {', '.join(map(str, found.cores))}" if found.cores else ""
     rows = [
         ("device", f"{found.device}, ISA level {found.isa}, {found.threads} thread(s){cores}"),
+        *([("inputs", f"{shapes_text(sizes)}, of sizes that are free")] if sizes else []),
         ("load", f"{found.load_ms:.2f} ms, first run {found.first_run_ms:.3f} ms{caution}"),
         ("latency", f"{median}, {figures} ms{caution}"),
         ("runs", f"{latency['runs']:,} after {found.warmup_runs + 1:,} to warm up"),

@@ -18,9 +18,13 @@ def package(
     ios: Annotated[bool, typer.Option("--ios", help="A Swift package with an XCFramework, or one of Core ML.")] = False,
     abi: Annotated[
         list[str] | None,
-        typer.Option("--abi", help="Of Android; may be repeated; default: arm64-v8a, armeabi-v7a, x86_64."),
+        typer.Option(
+            "--abi", metavar="ABI", help="Of Android; may be repeated; default: arm64-v8a, armeabi-v7a, x86_64."
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder; default: BUNDLE-KIND beside it.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="FOLDER", help="Folder; default: BUNDLE-KIND beside it.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a package for the tools that build apps from a bundle."""

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgeort.cli.common import PLACES, Json, command, print_json, print_table, stages
+from edgeort.cli.naming import Command, Group
 from edgeort.errors import InputError, OutputError
 
 if TYPE_CHECKING:
     from edgeort.probing import Probed
 
-app = typer.Typer(help="Device profiles.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="Device profiles.", no_args_is_help=True)
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 @command
 def list_profiles(as_json: Json = False) -> None:
     """List the devices that --device takes."""
@@ -41,7 +42,7 @@ def list_profiles(as_json: Json = False) -> None:
     print_table("devices", rows, ("name", "device", "target", "ISA levels", "cores"))
 
 
-@app.command("show")
+@app.command("show", cls=Command)
 @command
 def show(
     name: Annotated[str, typer.Argument(help="A device's name, or the path of a profile's .toml file.")],
@@ -57,13 +58,15 @@ def show(
         print_table(str(profile["name"]), _flat(profile))
 
 
-@app.command("probe")
+@app.command("probe", cls=Command)
 @command
 def probe(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE.toml", help="The profile to write.")],
     on: Annotated[str, typer.Option("--on", metavar="WHERE", help=f"{PLACES}.")] = "local",
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
-    milliseconds: Annotated[int, typer.Option("--ms", min=1, max=60_000, help="Of each measurement, about.")] = 500,
+    milliseconds: Annotated[
+        int, typer.Option("--ms", min=1, max=60_000, metavar="MS", help="Of each measurement, about.")
+    ] = 500,
     kernels: Annotated[
         bool, typer.Option("--kernels/--no-kernels", help="Time the runtime's kernels, too; predictions need them.")
     ] = True,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeort.cli.common import Json, command, ms, print_json, print_table, size
+from edgeort.cli.common import Json, command, ms, print_json, print_table, size, within
 
 if TYPE_CHECKING:
     from edgeort.pipeline import Candidate
@@ -97,7 +97,7 @@ def _latency(row: Candidate) -> str:
 def _accuracy(row: Candidate) -> str:
     if row.sqnr_db is not None:
         return f"{row.sqnr_db:.1f} dB"
-    return "" if row.max_difference is None else f"within {row.max_difference:.1e}"
+    return "" if row.max_difference is None else within(row.max_difference)
 
 
 def _refused(refusals: Sequence[Refusal]) -> str:

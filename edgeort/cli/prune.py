@@ -23,22 +23,27 @@ LEFT_SHOWN = 12  # layers that stay as they are, with the reason
 @command
 def prune(
     model: Annotated[Path, typer.Argument(help="An .onnx file.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The .onnx file to write.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The .onnx file to write.")],
     data: Annotated[
-        Path | None, typer.Option("--data", help="Samples: a .npy, a .npz, a folder of them or of pictures.")
+        Path | None,
+        typer.Option("--data", metavar="PATH", help="Samples: a .npy, a .npz, a folder of them or of pictures."),
     ] = None,
     ratio: Annotated[
         str | None,
         typer.Option(
-            help="Remove channels: the share of the multiply-adds that goes, or auto: what the budget allows."
+            metavar="SHARE|auto",
+            help="Remove channels: the share of the multiply-adds that goes, or auto: what the budget allows.",
         ),
     ] = None,
     sparsity: Annotated[
         str | None,
-        typer.Option(help="Zero weights instead: their share (0.7), N:M (2:4: 2 of every 4 stay), or auto."),
+        typer.Option(
+            metavar="SHARE|N:M|auto",
+            help="Zero weights instead: their share (0.7), N:M (2:4: 2 of every 4 stay), or auto.",
+        ),
     ] = None,
     multiple: Annotated[
-        int, typer.Option(min=1, help="Channels stay in multiples of it; kernels work on 16 at a time.")
+        int, typer.Option(min=1, metavar="N", help="Channels stay in multiples of it; kernels work on 16 at a time.")
     ] = 16,
     exclude: Annotated[
         list[str] | None, typer.Option(metavar="NODE", help="A layer that stays whole; may be repeated.")

@@ -19,17 +19,25 @@ if TYPE_CHECKING:
 @command
 def quantize(
     model: Annotated[Path, typer.Argument(help="An .onnx file.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The .onnx file to write.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The .onnx file to write.")],
     data: Annotated[
-        Path | None, typer.Option("--data", help="Samples: a .npy, a .npz, a folder of them or of pictures.")
+        Path | None,
+        typer.Option("--data", metavar="PATH", help="Samples: a .npy, a .npz, a folder of them or of pictures."),
     ] = None,
     method: Annotated[
         str,
-        typer.Option(help="How ranges are found: mse or quartic; auto: what is better; minmax, percentile or entropy."),
+        typer.Option(
+            metavar="METHOD",
+            help="How ranges are found: mse or quartic; auto: what is better; minmax, percentile or entropy.",
+        ),
     ] = "auto",
-    ranges: Annotated[Path | None, typer.Option(help="Ranges of an earlier run, instead of finding them.")] = None,
-    save_ranges: Annotated[Path | None, typer.Option(help="Write the ranges to this file.")] = None,
-    samples: Annotated[int | None, typer.Option(min=1, help="Use that many samples, evenly spread.")] = None,
+    ranges: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Ranges of an earlier run, instead of finding them.")
+    ] = None,
+    save_ranges: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the ranges to this file.")] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Use that many samples, evenly spread.")
+    ] = None,
     gptq: Annotated[bool, typer.Option(help="Round weights so that their errors cancel.")] = True,
     bias_correction: Annotated[bool, typer.Option(help="Correct biases behind the activations.")] = True,
     compensation: Annotated[
@@ -43,17 +51,25 @@ def quantize(
     ] = True,
     activations: Annotated[
         str,
-        typer.Option(help="auto: what fits a layer; static; dynamic: rows as it runs; float: int8 weights alone."),
+        typer.Option(
+            metavar="KIND", help="auto: what fits a layer; static; dynamic: rows as it runs; float: int8 weights alone."
+        ),
     ] = "auto",
     weights: Annotated[
         str,
-        typer.Option(help="int8; int4: in blocks, float or dynamic activations; float16: storage alone."),
+        typer.Option(
+            metavar="TYPE", help="int8; int4: in blocks, float or dynamic activations; float16: storage alone."
+        ),
     ] = "int8",
     block: Annotated[
-        int | None, typer.Option(help="How many int4 weights share a scale: 16, 32 (if not given), 64, 128 or 256.")
+        int | None,
+        typer.Option(metavar="N", help="How many int4 weights share a scale: 16, 32 (if not given), 64, 128 or 256."),
     ] = None,
     runtime: Annotated[
-        str, typer.Option("--for", help="onnx: any runtime; edgeort: its own, which takes scales for channels.")
+        str,
+        typer.Option(
+            "--for", metavar="RUNTIME", help="onnx: any runtime; edgeort: its own, which takes scales for channels."
+        ),
     ] = "onnx",
     inline: Annotated[
         bool, typer.Option(help="Write functions out as operators, for runtimes without them, as OpenVINO.")
@@ -61,9 +77,11 @@ def quantize(
     exclude: Annotated[
         list[str] | None, typer.Option(metavar="NODE", help="A node that stays float; may be repeated.")
     ] = None,
-    min_sqnr: Annotated[float | None, typer.Option(help="Promote as few layers as this SQNR in dB needs.")] = None,
+    min_sqnr: Annotated[
+        float | None, typer.Option(metavar="DB", help="Promote as few layers as this SQNR in dB needs.")
+    ] = None,
     min_agreement: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Likewise, for the share of equal answers.")
+        float | None, typer.Option(min=0, max=1, metavar="SHARE", help="Likewise, for the share of equal answers.")
     ] = None,
     shape: Annotated[
         list[str] | None, typer.Option(metavar="NAME=1x3x224x224", help="Shape of an input; may be repeated.")

@@ -36,17 +36,25 @@ def report(
     bundle: Annotated[Path, typer.Argument(help="A bundle: folder or .zip.")],
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="The page, or JSON where the name ends in .json; default: report.html."),
+        typer.Option(
+            "-o", "--out", metavar="FILE", help="The page, or JSON where the name ends in .json; default: report.html."
+        ),
     ] = None,
     on: On = None,
     results: Annotated[
         list[Path] | None,
-        typer.Option("--results", help="Takes these instead of measuring: JSON of bench or validate; may be repeated."),
+        typer.Option(
+            "--results",
+            metavar="FILE",
+            help="Takes these instead of measuring: JSON of bench or validate; may be repeated.",
+        ),
     ] = None,
     threads: Threads = None,
-    runs: Annotated[int | None, typer.Option("--runs", min=1, help="Timed runs; default 200.")] = None,
-    model: Annotated[Path | None, typer.Option("--model", help="The float model, for --data.")] = None,
-    data: Annotated[Path | None, typer.Option("--data", help="Judges the bundle on samples, as validate does.")] = None,
+    runs: Annotated[int | None, typer.Option("--runs", min=1, metavar="N", help="Timed runs; default 200.")] = None,
+    model: Annotated[Path | None, typer.Option("--model", metavar="FILE", help="The float model, for --data.")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="PATH", help="Judges the bundle on samples, as validate does.")
+    ] = None,
     labels: Labels = None,
     task: Task = None,
     output: MainOutput = None,

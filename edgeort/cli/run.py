@@ -22,7 +22,8 @@ def run(
     model: Annotated[Path, typer.Argument(help="An .onnx file or a bundle.", metavar="BUNDLE|MODEL")],
     inputs: Inputs = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Folder for the outputs, output0.npy and so on.")
+        Path | None,
+        typer.Option("-o", "--out", metavar="FOLDER", help="Folder for the outputs, output0.npy and so on."),
     ] = None,
     threads: Threads = None,
     as_json: Json = False,
@@ -64,11 +65,15 @@ def _few(array: np.ndarray) -> str:
 def _save(folder: Path, values: list[np.ndarray]) -> None:
     from edgeort.bundle import golden
 
+    path = folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for index, array in enumerate(values):
-            (folder / f"output{index}.npy").write_bytes(golden.npy_bytes(array))
+            path = folder / f"output{index}.npy"
+            path.write_bytes(golden.npy_bytes(array))
     except OSError as error:
+        if path.is_file():
+            path.unlink()  # a part of it
         raise OutputError(
             f"{folder} cannot be written: {error.strerror}", hint="name another folder with -o"
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import typer
 from edgeort.cli.common import ms, print_table, size
 from edgeort.cli.judging import LEFT_SHOWN, print_evaluation, print_ledger
 from edgeort.cli.providers import print_candidates
+from edgeort.values import shapes_text
 
 if TYPE_CHECKING:
     from edgeort.bench import Prediction
@@ -20,8 +22,11 @@ if TYPE_CHECKING:
     from edgeort.validate import Comparison
 
 
-def print_result(result: BuildResult, path: Path, said: str, device: str) -> None:
-    """The tables of a build; `said`: where the model's `path` came from; `device` as --device had it."""
+NOTES_SHOWN = 4  # what passes left alone, in full; more are counted
+
+
+def print_result(result: BuildResult, path: Path, said: str, plain: str) -> None:
+    """The tables of a build; `said`: where the model's `path` came from; `plain`: the command of a float32 build."""
     ours, has_code = result.provider == "cpu", result.library_bytes > 0
     limit = "" if result.ram_limit is None else f" (limit {size(result.ram_limit)})"
     rows = [
@@ -34,6 +39,7 @@ def print_result(result: BuildResult, path: Path, said: str, device: str) -> Non
         ("nodes", f"{result.nodes}, all on the {result.provider} provider{_precisions(result)}"),
         *([("after", _after(result.postprocessing))] if result.postprocessing else []),
         *([("needs", f"pip install {' '.join(result.requirements)}")] if result.requirements else []),
+        *([("inputs", _inputs(result))] if result.sizes else []),
         ("ran on", result.checked_on),
         *([("check", _check(result.comparisons))] if result.comparisons else []),
     ]
@@ -47,8 +53,10 @@ def print_result(result: BuildResult, path: Path, said: str, device: str) -> Non
         )
     elif result.prediction is not None:
         rows.append(("latency", _predicted(result.prediction)))
+    elif result.unpredicted:
+        rows.append(("latency", f"neither measured nor predicted: {result.unpredicted}"))
     if result.is_slower_than_float:
-        rows.append(("float32", _faster(result, f"edgeort build {path} --device {device}")))
+        rows.append(("float32", _faster(result, plain)))
     rows += [(verdict.budget, _verdict(verdict.limit, verdict.measured, verdict.unit)) for verdict in result.budgets]
     rows.append(("time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.seconds.items())))
     if result.pruning is not None:
@@ -71,8 +79,23 @@ def print_result(result: BuildResult, path: Path, said: str, device: str) -> Non
         print_table("quantised layers that run in float32", rows, ("node", "because"))
     if result.evaluation is not None:
         print_evaluation(result.evaluation, "the bundle against the float model")
-    for sentence in result.refusals:
+    for sentence in _notes(result.refusals):
         typer.echo(f"note: {sentence}", err=True)
+
+
+def _notes(refusals: Sequence[str]) -> Sequence[str]:
+    """Each, or how many of which pass."""
+    if len(refusals) <= NOTES_SHOWN:
+        return refusals
+    passes = Counter(sentence.partition(":")[0] for sentence in refusals)
+    counts = ", ".join(f"{name} {count}" for name, count in passes.items())
+    return [f"passes left {len(refusals)} matches as they are ({counts}); --json has each with its reason"]
+
+
+def _inputs(result: BuildResult) -> str:
+    """Which of the sizes that are free the figures are of."""
+    given = shapes_text(result.sizes)
+    return f"{given}, of sizes that are free: check, arena and latency are of these (--shape or --input for others)"
 
 
 def _kind(recipe: str) -> str:
@@ -115,6 +138,8 @@ def _check(comparisons: Sequence[Comparison]) -> str:
         return f"{said}; two answers of its own have {noisiest.reference_sqnr_db:.1f} dB"
     worst = max(comparisons, key=lambda result: result.max_difference)
     said = f"within {worst.max_difference:.1e} of ONNX Runtime, relative to each output's range (limit 1e-04)"
+    if worst.max_difference == 0:
+        said = "equal to ONNX Runtime's"
     if worst.reference_spread:
         said += f"; two answers of ONNX Runtime's own are {worst.reference_spread:.1e} apart"
     return said + "".join(result.gap for result in comparisons)

@@ -38,16 +38,18 @@ def sweep(
             help="How to build, measure and judge: int8:precision=int8. May be repeated.",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the journal, the table and the page.")] = Path(
-        "sweep"
-    ),
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="FOLDER", help="Folder of the journal, the table and the page.")
+    ] = Path("sweep"),
     scheduler: Annotated[
         str | None, typer.Option("--scheduler", metavar="tcp://HOST:PORT", help="Run on this Dask cluster.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, max=256, help="Run in that many processes here.")
+        int | None, typer.Option("--workers", min=1, max=256, metavar="N", help="Run in that many processes here.")
     ] = None,
-    bundles: Annotated[Path | None, typer.Option("--bundles", help="Keep the bundles in this folder.")] = None,
+    bundles: Annotated[
+        Path | None, typer.Option("--bundles", metavar="FOLDER", help="Keep the bundles in this folder.")
+    ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Run cells that failed again.")] = False,
     as_json: Json = False,
 ) -> None:

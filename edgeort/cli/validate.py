@@ -54,12 +54,14 @@ def validate(
         Path, typer.Argument(help="A bundle, or with --data a quantised .onnx file.", metavar="BUNDLE|MODEL")
     ],
     model: Annotated[
-        Path | None, typer.Option("--model", help="The ONNX model it was built from, to compare with ONNX Runtime.")
+        Path | None,
+        typer.Option("--model", metavar="FILE", help="The ONNX model it was built from, to compare with ONNX Runtime."),
     ] = None,
     inputs: Inputs = None,
     on: On = None,
     data: Annotated[
-        Path | None, typer.Option("--data", help="Samples: a .npy, a .npz, a folder of them or of pictures.")
+        Path | None,
+        typer.Option("--data", metavar="PATH", help="Samples: a .npy, a .npz, a folder of them or of pictures."),
     ] = None,
     labels: Labels = None,
     task: Task = None,
@@ -84,7 +86,11 @@ def validate(
     ] = False,
     quantized: Annotated[
         Path | None,
-        typer.Option(help="The bundle's QDQ model, for --layers; default: of --keep-stages.", rich_help_panel=PANEL),
+        typer.Option(
+            metavar="FILE",
+            help="The bundle's QDQ model, for --layers; default: of --keep-stages.",
+            rich_help_panel=PANEL,
+        ),
     ] = None,
     preprocess: Preprocess = None,
     as_json: Json = False,
@@ -207,6 +213,8 @@ def _drop(drop_db: float | None) -> str:
 def _distance(found: Comparison) -> str:
     if found.sqnr_db is not None:
         return f"SQNR {found.sqnr_db:.1f} dB against ONNX Runtime on the same int8 model"
+    if not found.max_difference:
+        return f"equal to ONNX Runtime's{found.gap}"
     return f"within {found.max_difference:.1e} of ONNX Runtime, relative to its range{found.gap}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 
@@ -68,10 +69,15 @@ def _read_bytes(path: str) -> bytes:
 
 def _folder_hint(path: str) -> str:
     try:
-        found = sorted(name for name in os.listdir(path) if name.endswith(".onnx"))
+        names = os.listdir(path)
     except OSError:
-        found = []
-    return f"name the file: {os.path.join(path, found[0])}" if found else "pass the path of an .onnx file"
+        names = []
+    if "manifest.json" in names and "lib" in names:
+        return f"this is a bundle: edgeort why {shlex.quote(path)}"
+    if "saved_model.pb" in names:
+        return f"edgeort convert {shlex.quote(path)} -o model.onnx"
+    found = sorted(name for name in names if name.endswith(".onnx"))
+    return f"name the file: {shlex.quote(os.path.join(path, found[0]))}" if found else "pass the path of an .onnx file"
 
 
 def _unreadable(data: bytes) -> ModelError:

@@ -14,7 +14,7 @@ import numpy as np
 
 from edgeort import model, toolchain
 from edgeort.bench import enforce, judge
-from edgeort.bundle import Vocabulary, write_bundle
+from edgeort.bundle import Vocabulary, golden, write_bundle
 from edgeort.bundle.writing import check_writable
 from edgeort.compiling import signature
 from edgeort.device_profiles import Profile
@@ -184,6 +184,8 @@ def build(
         measurement=ran.measurement,
         prediction=attempt.prediction,
         float32=float32,
+        unpredicted=attempt.expected.reason,
+        sizes=golden.chosen_sizes(attempt.manifest.inputs, attempt.inputs),
         budgets=tuple(verdicts),
         rewrites=dict(made.rewrites),
         refusals=made.refused,

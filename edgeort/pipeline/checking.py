@@ -20,11 +20,12 @@ from edgeort.session import checked, open_plan
 from edgeort.validate import reference_outputs
 from edgeort.validate.choosing import Where, no_promise
 from edgeort.validate.validation import feeds_of
-from edgeort.values import listed
+from edgeort.values import listed, shapes_text
 
 Model = str | os.PathLike[str] | bytes
 
 _OTHER_DATA = "where random data do not suit the model: --input NAME=FILE.npy, or --shape"
+_OTHER_SIZES = "sizes that are free were {}: --shape NAME=1x224 sets others, --input NAME=FILE.npy gives data"
 
 
 def golden_inputs(model: Model, manifest: Manifest, given: Mapping[str, np.ndarray]) -> list[np.ndarray]:
@@ -105,7 +106,7 @@ def run(trial: Bundle, inputs: list[np.ndarray], place: Place) -> Ran:
         try:
             found = measure(trial, device, job)
         except DeviceError as error:
-            raise DeviceError(str(error), hint=error.hint or _help(manifest)) from error
+            raise DeviceError(str(error), hint=error.hint or _help(manifest, inputs)) from error
         outputs = [
             golden.array_of((results / f"output{index}.npy").read_bytes()) for index in range(len(found.outputs))
         ]
@@ -132,10 +133,12 @@ def where_to_judge(trial: Bundle, inputs: list[np.ndarray], ran: Ran, place: Pla
     return Where(device=device, all_there=not same, golden_passed=True)
 
 
-def _help(manifest: Manifest) -> str:
+def _help(manifest: Manifest, inputs: Sequence[np.ndarray]) -> str:
     """What may help where the harness fails."""
-    packages = " ".join(manifest.requirements)
-    return f"on the device: pip install {packages}" if packages else _OTHER_DATA
+    if manifest.requirements:
+        return f"on the device: pip install {' '.join(manifest.requirements)}"
+    sizes = golden.chosen_sizes(manifest.inputs, inputs)
+    return _OTHER_SIZES.format(shapes_text(sizes)) if sizes else _OTHER_DATA
 
 
 def _run_here(trial: Bundle, inputs: list[np.ndarray], why: DeviceError) -> Ran:

@@ -25,7 +25,8 @@ class BuildResult:
     `postprocessing` the recipe behind the model and its outputs, `pruning` which channels or weights went, `sparse`
     which weights are stored without their zeros, `quantization` is what made the int8 model, `evaluation` what the
     bundle's answers are worth, `prediction` how long it should take on a device that is not here, `float32` how long
-    the float model should that was made int8, by the same rates.
+    the float model should that was made int8, by the same rates. Where nothing was expected, `unpredicted` says why.
+    `sizes` are shapes of golden inputs that leave sizes free: the check, the arena and latencies are of those.
     """
 
     bundle: Path
@@ -57,6 +58,8 @@ class BuildResult:
     measurement: Measurement | None
     prediction: Prediction | None
     float32: Prediction | None
+    unpredicted: str
+    sizes: dict[str, tuple[int, ...]]
     budgets: tuple[Verdict, ...]
     rewrites: dict[str, int]
     refusals: tuple[str, ...]

@@ -64,6 +64,11 @@ BAD_BUILDS: dict[str, tuple[Callable[[Path], Path], tuple[str, ...], str]] = {
         ("--device", "m.onnx"),
         "m.onnx is a model, not a device",
     ),
+    "a model in a folder as the device": (
+        lambda place: written(place, mlp()),
+        ("--device", "some where/m.onnx"),
+        "hint: edgeort build 'some where/m.onnx' --device raspberrypi4",
+    ),
     "broken profile": (lambda place: written(place, mlp()), ("--device", "./none.toml"), "none.toml"),
     "no such place": (lambda place: written(place, mlp()), ("-o", "/proc/b"), "/proc/b"),
     "place in use": (lambda place: written(place, mlp()), ("-o", "/etc"), "is not a bundle"),

@@ -83,6 +83,18 @@ def test_another_disk_is_full(nursery: Nursery, model: Path, disk: Path, tmp_pat
     assert not (tmp_path / "b").exists() and not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.skipif(shutil.which("javac") is None, reason="needs javac")
+@pytest.mark.parametrize("room", [ROOM, "88k"])
+def test_no_room_to_compile_classes(nursery: Nursery, model: Path, disk: Path, tmp_path: Path, room: str):
+    """For the sources; and for what javac makes of them."""
+    subprocess.run(["mount", "-o", f"remount,size={room}", disk], check=True)
+    assert nursery.run(command(model, tmp_path / "b")).status == 0
+    package = ["package", tmp_path / "b", "--android", "--abi", "arm64-v8a", "-o", tmp_path / "p"]
+    done = nursery.run(package, environment={"TMPDIR": str(disk)})
+    refused(done, f"cannot be compiled in {disk}: No space left on device", "set TMPDIR to a folder with room")
+    assert not (tmp_path / "p").exists() and not list(disk.iterdir())
+
+
 def test_files_beside_the_output_are_whole_or_not_there(nursery: Nursery, model: Path, disk: Path, tmp_path: Path):
     np.save(tmp_path / "x.npy", np.ones((4, 8), np.float32))
     with (disk / "filling").open("wb", buffering=0) as file, suppress(OSError):

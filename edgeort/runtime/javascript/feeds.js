@@ -44,6 +44,10 @@ function inferred(input, elements) {
   const free = input.shape.filter((dim) => dim < 0).length;
   if (free > 1) throw new EdgeortError(`input "${input.name}" has ${free} free dimensions: give { data, shape }`);
   const fixed = input.shape.reduce((all, dim) => (dim < 0 ? all : all * dim), 1);
+  if (free && elements % fixed) {
+    const shape = input.shape.map((dim) => (dim < 0 ? "?" : dim)).join("x");
+    throw new EdgeortError(`input "${input.name}" has ${elements} elements; its shape ${shape} has a multiple of ${fixed}`);
+  }
   return input.shape.map((dim) => (dim < 0 ? Math.floor(elements / fixed) : dim));
 }
 

@@ -19,11 +19,19 @@ const codeName = () => (hasRelaxedSimd() ? "edgeort_relaxed.wasm" : "edgeort.was
 
 const compiled = new Map(); // address -> Promise<WebAssembly.Module>: models of a page share their code
 
-async function fetched(url) {
-  if (url.protocol === "file:") { // Node's fetch has no files
-    const { readFile } = await import("node:fs/promises");
+// Node's fetch has no files.
+async function read(url) {
+  const { readFile } = await import("node:fs/promises");
+  try {
     return new Response(await readFile(url), { headers: { "Content-Type": "application/wasm" } });
+  } catch (error) {
+    const where = "relative addresses begin at the folder of edgeort.js";
+    throw new EdgeortError(`${url} cannot be read: ${error.message.split(",")[0]} (${where})`, { cause: error });
   }
+}
+
+async function fetched(url) {
+  if (url.protocol === "file:") return read(url);
   let response;
   try {
     response = await fetch(url);
