@@ -124,8 +124,10 @@ def test_a_result_lies_lines_behind_what_it_is_made_from(program: Path, plans: d
     """A pool of 3x3 makes a line when it has read one more; what it then still reads begins a line before."""
     blocks = measured(program, plans["pools"], tmp_path, "--profile", "--threads", 1)["memory"]
     line = 24 * 64 * 4
-    image, result = (block for block in blocks if block["kind"] == "tensor" and block["bytes"] == 8 * line)
-    assert image["last"] == result["first"] and abs(image["offset"] - result["offset"]) == 2 * line
+    wide = [block for block in blocks if block["kind"] == "tensor" and block["bytes"] == 8 * line]
+    pairs = [(image, result) for image in wide for result in wide if image["last"] == result["first"] > image["first"]]
+    distances = [abs(image["offset"] - result["offset"]) for image, result in pairs]
+    assert [distance for distance in distances if distance < 8 * line] == [2 * line], (distances, wide)
 
 
 def test_every_kind_of_block_is_named(program: Path, plans: dict[str, PlanBuilder], tmp_path: Path):
