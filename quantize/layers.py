@@ -19,6 +19,9 @@ UNARY = frozenset({
 # fmt: on
 
 
+TIED = "other nodes have the same weights"
+
+
 @dataclass(frozen=True)
 class Layer:
     """A Conv, ConvTranspose, Gemm or MatMul with constant float32 weights.

@@ -27,7 +27,8 @@ MIN_IR_VERSION = 10  # the first with types of 4 bits
 PASSES = (fold_batchnorm, fold_pad)  # those that leave plain ONNX and change what a layer's weights are
 # fmt: off
 QUANTISED = frozenset({
-    "ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "DynamicQuantMatMul", "MatMulInteger", "QuantizeLinear",
+    "ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul",
+    "DynamicQuantMatMul", "MatMulInteger", "MatMulIntegerToFloat", "QuantizeLinear",
 })
 # fmt: on
 
@@ -63,7 +64,12 @@ def prepare(path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int | st
 
 def already_quantised(path: str | os.PathLike[str]) -> bool:
     """Whether the model holds operators of quantisation already."""
-    nodes = load(path).graph.all_nodes()
+    return is_quantised(load(path))
+
+
+def is_quantised(model: ir.Model) -> bool:
+    """The same of a model that is loaded."""
+    nodes = model.graph.all_nodes()
     return any(node.op_type in QUANTISED or node.op_type.startswith("QLinear") for node in nodes)
 
 

@@ -34,6 +34,7 @@ MOVES = frozenset({
 COMPUTES = frozenset({"Add", "AveragePool", "Clip", "Concat", "GlobalAveragePool", "ReduceMean", "Relu"})
 GATE = "it computes a gate; only its weights are int8"
 SPECTRUM = "a logarithm reads what it makes, to which small numbers matter; its weights are float16"
+RECURRENT = "it is recurrent: its weights and what it computes with are float32"
 _FLOATS = {Form.FLOAT: GATE, Form.HALF: SPECTRUM}  # why a layer takes floats, by its form
 _MANY_INPUTS = frozenset({"Add", "Concat"})
 
@@ -100,7 +101,7 @@ def data(node: ir.Node) -> Iterator[ir.Value]:
 def _layers(graph: ir.Graph, exclude: Collection[str]) -> tuple[list[Layer], dict[str, str]]:
     layers, left = [], {}
     for node in graph:
-        found = read_layer(node)
+        found = RECURRENT if is_op(node, "LSTM", "GRU", "RNN") else read_layer(node)
         if found is None:
             continue
         if isinstance(found, Layer) and node.name in exclude:

@@ -212,3 +212,19 @@ def test_gemm_of_float64(tmp_path: Path, turned: tuple[int, int]) -> None:
 def test_activations_of_float64(tmp_path: Path, op: str) -> None:
     x = np.concatenate([np.linspace(-30, 30, 601), [0.0, 1e-9, -1e-9, 800.0, -800.0, np.inf, -np.inf, np.nan]])
     check(op, [x], tolerance=1e-15, domain="", folder=tmp_path)
+
+
+@pytest.mark.parametrize("by_column", [False, True])
+@pytest.mark.parametrize("direction", ["forward", "bidirectional"])
+def test_dynamic_lstm(tmp_path: Path, direction: str, by_column: bool) -> None:
+    """ONNX Runtime rounds the input and the state, too: the tolerance is that of eight bits."""
+    draw, hidden, count = np.random.default_rng(4), 12, 1 + (direction == "bidirectional")
+    scales, weights = (count, 4 * hidden) if by_column else (count,), {}
+    for at, size in enumerate((6, hidden)):
+        weights[1 + at] = draw.integers(0, 256, (count, size, 4 * hidden)).astype(np.uint8)
+        weights[8 + 2 * at] = draw.uniform(0.002, 0.004, scales).astype(np.float32)
+        weights[9 + 2 * at] = np.full(scales, 126 + at, np.uint8)
+    weights[3] = draw.standard_normal((count, 8 * hidden)).astype(np.float32) / 4
+    x = draw.standard_normal((5, 2, 6)).astype(np.float32)
+    more: dict[str, Any] = {"hidden_size": hidden, "direction": direction, "outputs": 3}
+    check("DynamicQuantizeLSTM", [x], weights, **more, tolerance=0.02, folder=tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -163,10 +164,16 @@ class _Writer:
         self.params = bytearray()
         self.data = self.constants()
         self.places: dict[int, int] = {}
+        self.blocks: dict[bytes, bytes] = {}  # what is stored, by its digest: weights that nodes share are there once
         self.data_size = 0
+        stored: dict[bytes, int] = {}
         for index, array in self.data.items():
-            self.places[index] = self.data_size
-            self.data_size += -(-array.nbytes // layout.ALIGNMENT) * layout.ALIGNMENT
+            raw = array.tobytes()
+            digest = hashlib.sha256(raw).digest()
+            if digest not in stored:
+                stored[digest], self.blocks[digest] = self.data_size, raw
+                self.data_size += -(-len(raw) // layout.ALIGNMENT) * layout.ALIGNMENT
+            self.places[index] = stored[digest]
 
     def string(self, text: str) -> int:
         if text not in self.strings:
@@ -256,8 +263,7 @@ class _Writer:
         pad = -at % layout.ALIGNMENT
         body += b"\0" * pad
         places["data"] = (at + pad, self.data_size)
-        for array in self.data.values():
-            raw = array.tobytes()
+        for raw in self.blocks.values():
             body += raw + b"\0" * (-len(raw) % layout.ALIGNMENT)
         header = layout.HEADER.pack(
             magic=list(layout.MAGIC),

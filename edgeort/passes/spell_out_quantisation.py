@@ -229,9 +229,16 @@ def _exact(node: ir.Node, weight: ir.Value, convolution: bool) -> bool:
     sizes = dims(weight)[1:] if convolution else dims(weight)[-2:-1]
     if all(isinstance(size, int) for size in sizes) and np.prod(sizes) * _LARGEST_PRODUCT < _EXACT:  # type: ignore[arg-type]
         return True
-    uses = [use.node for use in node.outputs[0].uses()]
-    to_float = [is_op(user, "Cast") and integer(user, "to", 0) == ir.DataType.FLOAT.value for user in uses]
-    return all(to_float) and not node.outputs[0].is_graph_output()
+    return _becomes_float(node.outputs[0])
+
+
+def _becomes_float(value: ir.Value) -> bool:
+    """Whether all that reads integers makes float32 of them, or of their sum with others, as with a bias."""
+    for use in value.uses():
+        is_cast = is_op(use.node, "Cast") and integer(use.node, "to", 0) == ir.DataType.FLOAT.value
+        if not is_cast and not (is_op(use.node, "Add") and _becomes_float(use.node.outputs[0])):
+            return False
+    return not value.is_graph_output()
 
 
 _REWRITES: dict[str, Callable[[_Builder], str | None]] = {

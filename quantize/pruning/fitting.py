@@ -99,8 +99,8 @@ def fit(
 
 
 def can_fit(layer: Layer, samples: int) -> bool:
-    """Whether a layer's weights can be fitted to so many samples."""
-    if layer.node.op_type == "ConvTranspose" or samples < 2:
+    """Whether a layer's weights can be fitted to so many samples; those of several layers are not."""
+    if layer.node.op_type == "ConvTranspose" or samples < 2 or layer.is_tied:
         return False
     return Patches(layer, samples).size <= compensation.MAX_UNKNOWNS
 

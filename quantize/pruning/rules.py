@@ -12,7 +12,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeort.passes.edit import constant, integer, ints, operand, rank, set_attribute
-from edgeort.quantize.layers import UNARY, Layer, read_layer
+from edgeort.quantize.layers import TIED, UNARY, Layer, read_layer
 from edgeort.quantize.pruning.channels import Alive, Channels, Tied, Tracker, size_at
 from edgeort.quantize.pruning.shape_rules import concat, flatten, reduce, reshape, slices, split, squeeze, transpose
 
@@ -23,6 +23,8 @@ def _layer(tracker: Tracker, node: ir.Node) -> str | None:
     layer = read_layer(node)
     if layer is None or isinstance(layer, str):
         return layer or "it is no layer"
+    if layer.is_tied:
+        return TIED
     found, is_conv = tracker.of.get(layer.input), node.op_type.startswith("Conv")
     full = layer.weight.ndim if is_conv else rank(layer.input)
     if full is None:

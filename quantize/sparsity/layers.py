@@ -13,7 +13,7 @@ from edgeort.quantize import gptq
 from edgeort.quantize.calibration import with_outputs
 from edgeort.quantize.compensation import MAX_UNKNOWNS
 from edgeort.quantize.covariance import Moments, Patches
-from edgeort.quantize.layers import Layer, read_layer
+from edgeort.quantize.layers import TIED, Layer, read_layer
 from edgeort.quantize.parallel import ordered_map
 from edgeort.quantize.preparing import Prepared
 from edgeort.quantize.store import Store
@@ -46,7 +46,8 @@ def choose(graph: ir.Graph, include: Collection[str], exclude: Collection[str]) 
         layer = read_layer(node)
         if not isinstance(layer, Layer):
             continue
-        reason = _grouped(layer) or ("it was excluded" if layer.name in exclude else None)
+        reason = _grouped(layer) or (TIED if layer.is_tied else None)
+        reason = reason or ("it was excluded" if layer.name in exclude else None)
         if reason is None and layer.name not in include:
             reason = _small(layer) or (None if node in behind_one else "no layer is in front of it")
             reason = reason or (None if node in before_one else "no layer is behind it")

@@ -15,7 +15,7 @@ from edgeort.lowering import header, layout
 from edgeort.lowering.params import PARAMS
 from edgeort.lowering.plan import PlanBuilder
 from edgeort.lowering.structs import Struct
-from tests.kernels.support import engine, parse
+from tests.kernels.support import engine, parse, plan_of
 
 
 def test_the_header_is_that_of_the_layout() -> None:
@@ -113,3 +113,20 @@ def test_strings_lie_in_front_for_opening_reads_them() -> None:
     plan.node("B", "b", [y, texts], [z])
     raw = plan.to_bytes()
     assert raw.index(b"x" * 20000) < raw.index(np.full(5000, 2, np.float32).tobytes())
+
+
+def test_weights_that_nodes_share_are_stored_once(tmp_path: Path) -> None:
+    """Also where each node packs them for itself; other weights are not."""
+    numbers = np.random.default_rng(0).standard_normal((2, 64, 64)).round(3).astype(np.float32)
+    texts = [",".join(map(str, matrix.ravel())) for matrix in numbers]
+    given = [f"{name} = Constant<value = float[64,64] {{{text}}}>()" for name, text in zip("wv", texts, strict=True)]
+    layers = "a = MatMul(x, w) b = Relu(a) c = MatMul(b, w) d = Relu(c) y = MatMul(d, {last})"
+    x, sizes = numbers[0, :3], []
+    for last in (0, 1):
+        body = "\n".join((*given, layers.format(last="wv"[last])))
+        model = parse(f"g (float[3,64] x) => (float[3,64] y) {{ {body} }}")
+        sizes.append(len(plan_of(model).to_bytes()))
+        wanted = np.maximum(np.maximum(x @ numbers[0], 0) @ numbers[0], 0) @ numbers[last]
+        np.testing.assert_allclose(engine(model, tmp_path).run([x])[0], wanted, rtol=1e-4, atol=1e-2)
+    assert 64 * 64 * 4 < sizes[0] < 1.5 * 64 * 64 * 4
+    assert 0 <= sizes[1] - sizes[0] - 64 * 64 * 4 < 256  # and its tensor's entry

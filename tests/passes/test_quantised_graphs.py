@@ -198,6 +198,29 @@ def test_scales_that_programs_do_not_know_are_spelt_out(node: str) -> None:
     assert count == 2 and not {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"} & set(counts(model))
 
 
+@pytest.mark.parametrize(
+    ("rest", "types", "spelt"),
+    [
+        ("y = Cast <to = 1> (p)", "float[A,B,C,D] y", 1),
+        ("s = Add (p, b) y = Cast <to = 1> (s)", "float[A,B,C,D] y", 1),
+        ("s = Add (b, p) y = Cast <to = 1> (s) r = Neg (s)", "float[A,B,C,D] y, int32[A,B,C,D] r", 0),
+        ("y = Add (p, b)", "int32[A,B,C,D] y", 0),
+    ],
+)
+def test_sums_of_integers_that_become_floats(rest: str, types: str, spelt: int) -> None:
+    """They are beyond what float32 counts exactly; a bias may come between."""
+    rng = np.random.default_rng(0)
+    weights = {
+        "w": rng.integers(-127, 128, (3, 64, 3, 3)).astype(np.int8),
+        "b": rng.integers(-900, 900, (3, 1, 1)).astype(np.int32),
+    }
+    text = f"""g (uint8[1,64,6,6] x) => ({types}) <uint8 z = {{121}}, int8 n = {{0}}> {{
+      p = ConvInteger <pads = [1, 1, 1, 1]> (x, w, z, n) {rest} }}"""
+    read = {name: array for name, array in weights.items() if name == "w" or "b" in rest}
+    model, count = run(model_of(text, weights=read), spell_out_quantisation)
+    assert count == spelt and ("ConvInteger" in counts(model)) == (not spelt)
+
+
 WIDE = """g (float[2,4,6,6] x) => ({types}) <float s = {{0.0003}}, float t = {{0.0004}}, {kind} z = {{{zero}}},
   float[4] each = {{0.0003, 0.0004, 0.0005, 0.000625}}, {kind}[4] zeros = {{0, 7, 100, {zero}}}> {{ {nodes} }}"""
 

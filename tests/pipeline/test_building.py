@@ -296,3 +296,18 @@ def test_without_a_race_the_bytes_are_the_same(path: Path, tmp_path: Path):
     assert rows["cpu"]["chosen"] and rows["cpu"]["latency_ms"] is None
     assert "does not run on linux" in rows["coreml"]["reason"]
     assert first.candidates[0].latency_ms is not None
+
+
+def test_a_recurrent_model_that_another_quantiser_made(tmp_path: Path):
+    """Its operator rounds the state at every step, ours does not: the answers are compared as those of int8."""
+    tools, rng, hidden = pytest.importorskip("onnxruntime.quantization"), np.random.default_rng(0), 16
+    weights = [
+        numpy_helper.from_array((rng.standard_normal(shape) / 3).astype(np.float32), name)
+        for name, shape in (("w", (1, 4 * hidden, 8)), ("r", (1, 4 * hidden, hidden)))
+    ]
+    lstm = helper.make_node("LSTM", ["x", "w", "r"], ["y"], name="lstm", hidden_size=hidden)
+    onnx.save(model([lstm], [("x", [6, 1, 8])], [("y", [6, 1, 1, hidden])], weights), tmp_path / "m.onnx")
+    tools.quantize_dynamic(tmp_path / "m.onnx", tmp_path / "q.onnx")
+    assert [node.op_type for node in onnx.load(tmp_path / "q.onnx").graph.node] == ["DynamicQuantizeLSTM"]
+    (found,) = edgeort.build(tmp_path / "q.onnx", HOST, tmp_path / "b").comparisons
+    assert found.sqnr_db is not None and found.sqnr_db > 30

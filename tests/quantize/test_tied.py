@@ -10,6 +10,12 @@ import pytest
 
 from edgeort.quantize import Options, quantize
 from edgeort.quantize.forms import Form
+from edgeort.quantize.layers import TIED
+from edgeort.quantize.preparing import prepare
+from edgeort.quantize.pruning.groups import find_groups
+from edgeort.quantize.pruning.tracing import trace
+from edgeort.quantize.sparsity import Options as Sparse
+from edgeort.quantize.sparsity import Pattern, sparsify
 from tests.quantize.models import SIDE, Net, pictures, save
 
 WIDTH, STEPS = 32, 6
@@ -58,3 +64,19 @@ def test_levels_share_their_head(tmp_path: Path):
     result = quantize(save(tmp_path / "m.onnx", head_of_levels()), tmp_path / "q.onnx", samples)
     assert integers(tmp_path / "q.onnx").count((16, 16, 3, 3)) == 2
     assert result.differences[0].sqnr_db > 25
+
+
+def test_zeros_do_not_tear_them_apart(tmp_path: Path):
+    model, samples = save(tmp_path / "m.onnx", head_of_levels()), [{"x": p[np.newaxis]} for p in pictures(24)]
+    result = sparsify(model, tmp_path / "s.onnx", samples, Sparse(pattern=Pattern(0.5)))
+    assert [name for name, why in result.left.items() if why == TIED] == ["n4", "n6", "n8", "n10"]
+    assert (tmp_path / "s.onnx").stat().st_size < 1.05 * model.stat().st_size
+    before, after = (
+        {i.name: i.raw_data for i in onnx.load(path).graph.initializer} for path in (model, tmp_path / "s.onnx")
+    )
+    assert before["c0"] == after["c0"] and before["c1"] == after["c1"]
+
+
+def test_pruning_leaves_their_channels(tmp_path: Path):
+    groups, left = find_groups(trace(prepare(save(tmp_path / "m.onnx", head_of_levels())).model.graph))
+    assert groups == [] and all(TIED in left[name] for name in ("n0", "n2"))

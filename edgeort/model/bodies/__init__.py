@@ -13,7 +13,7 @@ import onnx
 import onnx.defs
 import onnx_ir as ir
 
-from edgeort.model.bodies import grouped, learning, microsoft, plain, qgemm, signal, training
+from edgeort.model.bodies import grouped, learning, microsoft, plain, qgemm, recurrent, signal, training
 from edgeort.model.bodies.builder import Body, Unknown
 
 DOMAIN = "edgeort.standard"  # of the functions that hold the bodies
@@ -47,6 +47,7 @@ BODIES: dict[tuple[str, str], Callable[[Body], list[str]]] = {
     **microsoft.BODIES,
     **grouped.BODIES,
     **qgemm.BODIES,
+    **recurrent.BODIES,
 }
 
 

@@ -1,0 +1,37 @@
+"""com.microsoft DynamicQuantizeLSTM: what ONNX Runtime's dynamic quantiser makes of LSTM.
+
+By its definition in ONNX Runtime's docs/ContribOperators.md. Weights are what their integers stand for; the input and
+the state, which that runtime rounds to eight bits at every step, stay as they are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgeort.model.bodies.builder import FLOAT, Body, Unknown
+from edgeort.model.bodies.microsoft import DOMAIN
+
+_WEIGHTS, _SCALES = (1, 2), 8  # W and R; their scales and zero points follow one another
+_OTHERS = range(3, 8)  # the bias, lengths, both states and the peephole are those of LSTM
+
+
+def dynamic_lstm(b: Body) -> list[str]:
+    """LSTM with weights [directions, k, gates * hidden], which LSTM has the other way round."""
+    real = [_real(b, weight, _SCALES + 2 * at) for at, weight in enumerate(_WEIGHTS)]
+    attributes = {name: found.value for name, found in b.node.attributes.items()}
+    inputs = [b.input(0), *(b.array(array, FLOAT) for array in real), *map(b.input, _OTHERS)]
+    while not inputs[-1]:
+        inputs.pop()
+    return b.ops("LSTM", inputs, 3, **attributes)[: len(b.node.outputs)]
+
+
+def _real(b: Body, weight: int, scale: int) -> np.ndarray:
+    """float32 [directions, gates * hidden, k]; a direction has one scale, or one for each column."""
+    integers, scales, zeros = (b.constant(index) for index in (weight, scale, scale + 1))
+    if integers.ndim != 3 or scales.ndim not in (1, 2) or zeros.shape not in (scales.shape, ()):
+        raise Unknown
+    scales, zeros = (array.reshape(len(scales), 1, -1) if array.ndim else array for array in (scales, zeros))
+    return ((integers.astype(np.float32) - zeros.astype(np.float32)) * scales).transpose(0, 2, 1)
+
+
+BODIES = {(DOMAIN, "DynamicQuantizeLSTM"): dynamic_lstm}
