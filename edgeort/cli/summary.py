@@ -137,7 +137,7 @@ def _check(comparisons: Sequence[Comparison]) -> str:
     worst = max(comparisons, key=lambda result: result.max_difference)
     said = f"within {worst.max_difference:.1e} of ONNX Runtime, relative to each output's range (limit 1e-04)"
     if worst.max_difference == 0:
-        said = "equal to ONNX Runtime's"
+        said = "equal to the outputs of ONNX Runtime"
     if worst.reference_spread:
         said += f"; two answers of ONNX Runtime's own are {worst.reference_spread:.1e} apart"
     return said + "".join(result.gap for result in comparisons)
