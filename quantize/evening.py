@@ -76,7 +76,7 @@ def spreads(graph: ir.Graph, selection: Selection) -> Iterator[Spread]:
         if len(readers) < len(uses) or not readers or value.is_graph_output() or value in selection.source:
             continue
         alike = len({reader.groups for reader in readers}) == 1
-        if not alike or not all(is_op(reader.node, "Conv") for reader in readers):
+        if not alike or not all(is_op(reader.node, "Conv") and not reader.is_tied for reader in readers):
             continue
         if readers[0].groups == 1 or channels.keeps_channels_apart(value):
             spread = Spread(value, readers)

@@ -224,10 +224,10 @@ def _typed(context: typer.Context, *, without: str) -> str:
     words = ["edgeort build"]
     for one in context.command.params:
         value = context.params.get(one.name or "")
-        if one.name == without or value is None or value == one.get_default(context):
+        if one.name == without or value in (None, False, (), []) or value == one.get_default(context):
             continue
         option = one.opts[0] if one.opts[0].startswith("-") else ""
-        for word in value if isinstance(value, list) else [value]:
+        for word in value if isinstance(value, list | tuple) else [value]:
             words += [*([option] if option else []), *([] if word is True else [shlex.quote(str(word))])]
     return " ".join(words)
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup
-
-if TYPE_CHECKING:
-    from typer import Context
 
 
 class Command(TyperCommand):
     """Every command is one."""
 
-    def get_params(self, ctx: Context) -> list[Any]:
+    def get_params(self, ctx: Any) -> list[Any]:
         """Its arguments and options, --help among them."""
         return _named(super().get_params(ctx))
 
@@ -21,7 +18,7 @@ class Command(TyperCommand):
 class Group(TyperGroup):
     """The same for what holds commands."""
 
-    def get_params(self, ctx: Context) -> list[Any]:
+    def get_params(self, ctx: Any) -> list[Any]:
         """Its options, --help among them."""
         return _named(super().get_params(ctx))
 

@@ -27,46 +27,15 @@ NOTES_SHOWN = 4  # what passes left alone, in full; more are counted
 
 def print_result(result: BuildResult, path: Path, said: str, plain: str) -> None:
     """The tables of a build; `said`: where the model's `path` came from; `plain`: the command of a float32 build."""
-    ours, has_code = result.provider == "cpu", result.library_bytes > 0
-    limit = "" if result.ram_limit is None else f" (limit {size(result.ram_limit)})"
+    faster = [("float32", _faster(result, plain))] if result.is_slower_than_float else []
     rows = [
         ("model", f"{path} ({said})"),
-        ("bundle", f"{result.bundle}, {size(result.bundle_bytes)}"),
-        *([("library", size(result.library_bytes))] if has_code else []),
-        *([("harness", size(result.harness_bytes))] if has_code and result.harness_bytes else []),
-        ("plan" if ours else "model", f"{size(result.model_bytes)} of graph and weights{_weights(result)}"),
-        *([("arena", f"{size(result.arena_bytes)} of activations{limit}")] if ours else []),
-        ("nodes", f"{result.nodes}, all on the {result.provider} provider{_precisions(result)}"),
-        *([("after", _after(result.postprocessing))] if result.postprocessing else []),
-        *([("needs", f"pip install {' '.join(result.requirements)}")] if result.requirements else []),
-        *([("inputs", _inputs(result))] if result.sizes else []),
-        ("ran on", result.checked_on),
-        *([("check", _check(result.comparisons))] if result.comparisons else []),
+        *_made(result),
+        *_ran(result),
+        *faster,
+        *((verdict.budget, _verdict(verdict.limit, verdict.measured, verdict.unit)) for verdict in result.budgets),
+        ("time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.seconds.items())),
     ]
-    found = result.measurement
-    if found is not None and found.is_real:
-        rows.append(
-            (
-                "latency",
-                f"p50 {ms(found.latency_ms['p50'])} ms with {found.threads} thread(s), load {found.load_ms:.2f} ms",
-            )
-        )
-    elif result.prediction is not None:
-        rows.append(("latency", _predicted(result.prediction)))
-    elif result.unpredicted:
-        rows.append(("latency", f"neither measured nor predicted: {result.unpredicted}"))
-    if result.is_slower_than_float:
-        rows.append(("float32", _faster(result, plain)))
-    rows += [(verdict.budget, _verdict(verdict.limit, verdict.measured, verdict.unit)) for verdict in result.budgets]
-    rows.append(("time", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.seconds.items())))
-    if result.pruning is not None:
-        rows.insert(1, ("pruned", _pruned(result.pruning)))
-    if result.preprocess:
-        rows.insert(1, (_kind(result.preprocess), result.preprocess))
-    if result.form:
-        rows.insert(1, ("form", result.form))
-    if result.samples:
-        rows.insert(1, ("samples", result.samples))
     print_table(f"{result.model} for {result.device}", rows)
     if len(result.candidates) > 1:
         print_candidates(result.candidates)
@@ -75,12 +44,49 @@ def print_result(result: BuildResult, path: Path, said: str, plain: str) -> None
             typer.echo(f"warning: {warning}", err=True)
         print_ledger(result.quantization)
     if result.not_int8:
-        rows = list(result.not_int8.items())[:LEFT_SHOWN]
-        print_table("quantised layers that run in float32", rows, ("node", "because"))
+        layers = list(result.not_int8.items())[:LEFT_SHOWN]
+        print_table("quantised layers that run in float32", layers, ("node", "because"))
     if result.evaluation is not None:
         print_evaluation(result.evaluation, "the bundle against the float model")
     for sentence in _notes(result.refusals):
         typer.echo(f"note: {sentence}", err=True)
+
+
+def _made(result: BuildResult) -> list[tuple[str, str]]:
+    """What it was made from, and what it consists of."""
+    ours, has_code = result.provider == "cpu", result.library_bytes > 0
+    limit = "" if result.ram_limit is None else f" (limit {size(result.ram_limit)})"
+    return [
+        *([("samples", result.samples)] if result.samples else []),
+        *([("form", result.form)] if result.form else []),
+        *([(_kind(result.preprocess), result.preprocess)] if result.preprocess else []),
+        *([("pruned", _pruned(result.pruning))] if result.pruning is not None else []),
+        ("bundle", f"{result.bundle}, {size(result.bundle_bytes)}"),
+        *([("library", size(result.library_bytes))] if has_code else []),
+        *([("harness", size(result.harness_bytes))] if has_code and result.harness_bytes else []),
+        ("plan" if ours else "model", f"{size(result.model_bytes)} of graph and weights{_weights(result)}"),
+        *([("arena", f"{size(result.arena_bytes)} of activations{limit}")] if ours else []),
+        ("nodes", f"{result.nodes}, all on the {result.provider} provider{_precisions(result)}"),
+        *([("after", _after(result.postprocessing))] if result.postprocessing else []),
+        *([("needs", f"pip install {' '.join(result.requirements)}")] if result.requirements else []),
+    ]
+
+
+def _ran(result: BuildResult) -> list[tuple[str, str]]:
+    """On which sizes it ran where, how near it came, how long it takes."""
+    latency, found = "", result.measurement
+    if found is not None and found.is_real:
+        latency = f"p50 {ms(found.latency_ms['p50'])} ms with {found.threads} thread(s), load {found.load_ms:.2f} ms"
+    elif result.prediction is not None:
+        latency = _predicted(result.prediction)
+    elif result.unpredicted:
+        latency = f"neither measured nor predicted: {result.unpredicted}"
+    return [
+        *([("inputs", _inputs(result))] if result.sizes else []),
+        ("ran on", result.checked_on),
+        *([("check", _check(result.comparisons))] if result.comparisons else []),
+        *([("latency", latency)] if latency else []),
+    ]
 
 
 def _notes(refusals: Sequence[str]) -> Sequence[str]:
@@ -139,7 +145,7 @@ def _check(comparisons: Sequence[Comparison]) -> str:
     worst = max(comparisons, key=lambda result: result.max_difference)
     said = f"within {worst.max_difference:.1e} of ONNX Runtime, relative to each output's range (limit 1e-04)"
     if worst.max_difference == 0:
-        said = "equal to ONNX Runtime's"
+        said = "equal to the outputs of ONNX Runtime"
     if worst.reference_spread:
         said += f"; two answers of ONNX Runtime's own are {worst.reference_spread:.1e} apart"
     return said + "".join(result.gap for result in comparisons)

@@ -214,7 +214,7 @@ def _distance(found: Comparison) -> str:
     if found.sqnr_db is not None:
         return f"SQNR {found.sqnr_db:.1f} dB against ONNX Runtime on the same int8 model"
     if not found.max_difference:
-        return f"equal to ONNX Runtime's{found.gap}"
+        return f"equal to that of ONNX Runtime{found.gap}"
     return f"within {found.max_difference:.1e} of ONNX Runtime, relative to its range{found.gap}"
 
 

@@ -158,18 +158,9 @@ def _unknown(bundle: Bundle, findings: Findings) -> dict[str, str]:
 
 def _reproduce(bundle: Bundle) -> list[dict[str, str]]:
     manifest, place = bundle.manifest, shlex.quote(str(bundle.path))
-    record = manifest.quantization or {}
-    precision = record.get("precision", "float32")
-    options = [f"--device {shlex.quote(manifest.device)}", f"--provider {shlex.quote(manifest.provider)}"]
-    options += [f"--precision {precision} --data DIR"] if precision != "float32" else []
-    options += [f"--ram-limit {manifest.ram_limit}"] if manifest.ram_limit else []
-    options += [f"--io-layout {manifest.io_layout}"] if manifest.io_layout != "nchw" else []
-    model = f"MODEL.onnx of SHA-256 {manifest.model_sha256}"
+    again = f"edgeort verify {place} --rebuild MODEL.onnx{' --data DIR' if manifest.quantization else ''}"
     rows = [
-        (
-            "Build the bundle from " + model,
-            f"edgeort build MODEL.onnx {' '.join(options)} --threads {manifest.threads}",
-        ),
+        (f"Build it again with all its options, from MODEL.onnx of SHA-256 {manifest.model_sha256}", again),
         ("Measure it with its own harness", f"edgeort bench {place} --threads {manifest.threads} --profile"),
         ("Check that its outputs are those of the build", f"edgeort validate {place}"),
         ("Make this report", f"edgeort report {place} -o report.html"),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import onnx
 import pytest
 from onnx import helper
+from typer.main import get_command
 
 from edgeort.cli.app import app
+from edgeort.cli.build import _typed
 from edgeort.cli.summary import NOTES_SHOWN, _notes
 from tests.cli.support import call, folder
 from tests.models import ON_HOST, model
@@ -33,7 +36,7 @@ def test_sizes_that_are_free_are_told(free: Path, tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     result = call("build", free / "act.onnx", *ON_HOST, "-o", "b")
     assert "inputs    x=1x2x16, of sizes that are free" in result.stdout
-    assert "check     equal to ONNX Runtime's" in result.stdout
+    assert "check     equal to the outputs of ONNX Runtime" in result.stdout
     assert "inputs    x=1x2x16, of sizes that are free" in call("bench", "b", "--runs", 2).stdout
     fixed = call("build", free / "act.onnx", *ON_HOST, "-o", "b", "--shape", "x=1x2x30")
     assert fixed.exit_code == 0 and "inputs  " not in fixed.stdout
@@ -50,6 +53,26 @@ def test_where_sizes_do_not_suit_those_that_were_chosen_are_told(free: Path, tmp
     result = call("build", free / "long.onnx", *ON_HOST, "-o", tmp_path / "b")
     assert result.exit_code == 2 and "hint: sizes that are free were x=1x2x16: --shape NAME=1x224" in result.stderr
     assert call("build", free / "long.onnx", *ON_HOST, "-o", tmp_path / "b", "--shape", "x=1x2x128").exit_code == 0
+
+
+def test_the_command_of_a_float_build_has_all_other_options():
+    given = ["m.onnx", "--device", "raspberrypi4", "-o", "a b", "--threads", "2", "--keep-stages", "--data", "x.npy"]
+    given += [
+        "--shape",
+        "x=1x8",
+        "--shape",
+        "y=1x2",
+        "--exclude",
+        "n 1",
+        "--max-drop",
+        "0.5",
+        "--postprocess",
+        "softmax",
+    ]
+    command = get_command(app).commands["build"]  # type: ignore[attr-defined]
+    with command.make_context("build", [*given, "--precision", "int8", "--io-layout", "nchw"]) as context:
+        words = shlex.split(_typed(context, without="precision"))
+    assert words[:2] == ["edgeort", "build"] and sorted(words[2:]) == sorted(given)
 
 
 def test_many_notes_are_counted_by_pass():

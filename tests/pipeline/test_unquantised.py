@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ from edgeort.cli.common import ms
 from edgeort.cli.summary import print_result
 from edgeort.pipeline import Accuracy, BuildResult
 from edgeort.pipeline.accuracy import Precision
-from tests.cli.support import call
 from tests.quantize.models import Net, save
 
 CHANNELS, SIDE = 64, 56
@@ -76,16 +74,3 @@ def test_what_stands_behind_the_model_counts_in_both(tmp_path: Path) -> None:
     assert alone.float32 is not None and behind.float32 is not None
     added = set(behind.float32.node_ms) - set(alone.float32.node_ms)
     assert added and added == set(behind.prediction.node_ms) - set(alone.prediction.node_ms)  # type: ignore[union-attr]
-
-
-def test_the_command_of_the_line_has_the_other_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    built(tmp_path, STEM, precision="float32")  # for its model
-    np.save(tmp_path / "x.npy", np.random.default_rng(1).normal(size=(4, 3, SIDE, SIDE)).astype(np.float32))
-    monkeypatch.chdir(tmp_path)
-    given = ["m.onnx", "--device", "raspberrypi4", "-o", "a b", "--threads", "2", "--keep-stages"]
-    given += ["--data", "x.npy", "--shape", "x=1x3x56x56"]
-    result = call("build", *given, "--precision", "int8")
-    told = " ".join(result.stdout.split())  # the table folds a line as long as this
-    command = shlex.split(told.partition(" ms: ")[2].partition(" is faster")[0])
-    assert command[:2] == ["edgeort", "build"]
-    assert sorted(command[2:]) == sorted("--out" if word == "-o" else word for word in given)

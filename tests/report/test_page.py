@@ -228,3 +228,10 @@ def test_headings_and_tables_are_for_screen_readers_too(hostile: Bundle):
         assert set((image["aria-labelledby"] or "").split()) <= ids
     assert [tag for tag, _ in read.elements].count("caption") == [tag for tag, _ in read.elements].count("table")
     assert len(ids) == len([1 for _, found in read.elements if found.get("id")])  # no id twice
+
+
+def test_it_is_built_again_with_the_options_that_stand_in_the_bundle(digits: Bundle):
+    """tests/pipeline/test_rebuilding.py runs the command."""
+    row = document(digits, Findings())["reproduce"][0]
+    assert row["command"] == f"edgeort verify {digits.path} --rebuild MODEL.onnx"
+    assert digits.manifest.model_sha256 in row["what"]
