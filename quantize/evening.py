@@ -188,7 +188,7 @@ def _convolution(value: ir.Value) -> Layer | None:
     if is_op(node, "Relu") and node is not None and node.inputs[0] is not None:
         node = node.inputs[0].producer() if only_user(node.inputs[0]) is node else None
     layer = read_layer(node) if is_op(node, "Conv") and node is not None else None
-    return layer if isinstance(layer, Layer) else None
+    return layer if isinstance(layer, Layer) and not layer.is_tied else None
 
 
 def _is_a_number_a_channel(gate: ir.Value, axes: int) -> bool:
