@@ -18,7 +18,7 @@ and the exponent of the least sum is taken, or none; the mean of x is no part of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,8 +33,9 @@ from edgeort.quantize.layers import Layer, read_layer
 from edgeort.quantize.parameters import LEVELS, WEIGHT_MAX, Quantity
 from edgeort.quantize.preparing import Prepared
 from edgeort.quantize.ranges import Range
-from edgeort.quantize.samples import Samples
+from edgeort.quantize.samples import Sample, open_samples
 from edgeort.quantize.selection import Selection
+from edgeort.quantize.store import Store
 
 EXPONENTS = (0.25, 0.5, 0.75, 1.0)
 GAIN = 0.8  # of the noise, at most, that is left
@@ -89,7 +90,7 @@ def even_out(
     prepared: Prepared,
     selection: Selection,
     found: Calibration,
-    samples: Samples | None,
+    stores: Sequence[Store],
     method: str,
     *,
     own_runtime: bool,
@@ -97,10 +98,10 @@ def even_out(
     """Edits the float model, whose outputs stay the same; returns the calibration, with the new tensors in it, and how
     many they are.
 
-    `samples` are what ranges are found from once more, by `method`; nothing is done without them. For `own_runtime`
-    depthwise convolutions need no factors.
+    `stores` have the inputs of samples that ranges are found from once more, by `method`; nothing is done without any.
+    For `own_runtime` depthwise convolutions need no factors.
     """
-    if samples is None:
+    if not any(store.samples for store in stores):
         return found, 0
     graph, factors_of = prepared.model.graph, gates(prepared.model.graph)
     given: dict[str, Range] = {}
@@ -124,7 +125,8 @@ def even_out(
             measured.append(new)
     found = replace(found, means=means)
     if measured:
-        found = _joined(found, calibration.calibrate(prepared, samples, measured, method))
+        again = open_samples(_inputs(prepared, stores), prepared.inputs)
+        found = _joined(found, calibration.calibrate(prepared, again, measured, method))
     choices = {one: ranges | given for one, ranges in found.choices.items()}
     found = replace(found, ranges=found.ranges | given, extremes=found.extremes | given, choices=choices)
     return found, len(given) + len(measured)
@@ -150,6 +152,12 @@ def _noise(lows: np.ndarray, highs: np.ndarray, variance: np.ndarray, weights: n
     steps = np.abs(weights).max(axis=(1, 2)) / WEIGHT_MAX
     of_weights = float((steps**2).sum()) * weights.shape[1] * float(variance.sum())
     return step**2 * float((weights**2).sum()) + of_weights
+
+
+def _inputs(prepared: Prepared, stores: Sequence[Store]) -> Iterator[Sample]:
+    for store in stores:
+        for index in range(store.samples):
+            yield {value.name: store.get(value.name, index) for value in prepared.inputs}
 
 
 def _by_channels(spread: Spread, found: Calibration, reach: Reach) -> Quantity:

@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,20 +18,11 @@ from edgeort.errors import BudgetError, InputError, ModelError
 from edgeort.model import must_differ, write
 from edgeort.passes.edit import dims, opset
 from edgeort.progress import Progress
-from edgeort.quantize import (
-    blocks,
-    calibration,
-    channels,
-    concats,
-    dynamic,
-    equalisation,
-    evening,
-    half_floats,
-    ranges_file,
-)
+from edgeort.quantize import blocks, calibration, channels, concats, dynamic, equalisation, half_floats, ranges_file
 from edgeort.quantize.attempts import NO_STEPS, Attempt, Attempts, checked, spread_over
 from edgeort.quantize.calibration import Calibration, Kept
 from edgeort.quantize.comparing import Comparison, References
+from edgeort.quantize.evening import even_out, spreads
 from edgeort.quantize.forms import Form
 from edgeort.quantize.functions import behind, evaluator
 from edgeort.quantize.goals import kept
@@ -43,7 +34,7 @@ from edgeort.quantize.promotions import FLOAT_LAYER, WEIGHTS_ONLY
 from edgeort.quantize.ranges import Function
 from edgeort.quantize.ranges_file import RangesFile
 from edgeort.quantize.refinement import Steps, measuring_points
-from edgeort.quantize.samples import Data, Sample, Samples, open_samples
+from edgeort.quantize.samples import Data, Samples, open_samples
 from edgeort.quantize.search import Entry, search
 from edgeort.quantize.selection import Selection, select
 from edgeort.quantize.smoothing import smooth
@@ -141,8 +132,7 @@ def quantize(
         selection = _select(model, prepared, options)
         evened = 0
         if steps.equalisation and options.ranges is None:
-            again = open_samples(_kept(prepared, store, judge), prepared.inputs) if store.samples else None
-            found, evened = evening.even_out(prepared, selection, found, again, options.method, own_runtime=own)
+            found, evened = even_out(prepared, selection, found, (store, judge), options.method, own_runtime=own)
             selection = _select(model, prepared, options)
         if steps.smoothing:
             smooth(prepared, selection, store)
@@ -239,13 +229,6 @@ def _samples(data: Data | None, prepared: Prepared, options: Options) -> Samples
     return open_samples(data, prepared.inputs, options.recipe).limited(options.samples)
 
 
-def _kept(prepared: Prepared, *stores: Store) -> Iterator[Sample]:
-    """The samples whose inputs were kept."""
-    for store in stores:
-        for index in range(store.samples):
-            yield {value.name: store.get(value.name, index) for value in prepared.inputs}
-
-
 def _select(model: str | os.PathLike[str], prepared: Prepared, options: Options) -> Selection:
     graph = prepared.model.graph
     _check_names(model, graph, options.exclude)
@@ -274,7 +257,7 @@ def _calibrate(
         return _given(Calibration({}, {}, given.samples), given) if given else Calibration({}, {})
     graph = prepared.model.graph
     between = {pair.between for pair in equalisation.pairs(graph)}
-    between |= {spread.value for spread in evening.spreads(graph, selection)}
+    between |= {spread.value for spread in spreads(graph, selection)}
     means = dict(measuring_points(selection.layers).values()) if steps.bias_correction else {}
     found = calibration.calibrate(
         prepared,
