@@ -14,18 +14,19 @@ import edgeort
 from edgeort.bundle import open_bundle
 from edgeort.device_profiles import Budget
 from edgeort.devices import open_device
-from edgeort.errors import BudgetError, InputError
+from edgeort.errors import BudgetError, InputError, ModelError
 from edgeort.model import clean, load
 from edgeort.pipeline import Accuracy
 from edgeort.pipeline.accuracy import open_sets
 from edgeort.pipeline.choosing import Wish
 from edgeort.providers import openvino
-from edgeort.quantize import Options, Steps, quantize
+from edgeort.quantize import Options, Steps, compare, quantize
 from edgeort.recipes.picture_steps import parse
 from edgeort.validate import Limits, validate
 from edgeort.validate.reference import reference_outputs
 from tests.models import HOST
 from tests.quantize.models import mobile, pictures, samples, save
+from tests.real_models.find import find
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +180,29 @@ def test_scales_for_channels_where_only_cpu_can_be_taken(
     else:
         assert "channels of 1 tensor(s) have their own scales" in built.form and "disable_quant_qdq" in built.form
     assert reference_outputs(kept, samples(1)[0])[0].shape == (1, 10)
+
+
+@pytest.mark.slow
+def test_scales_for_channels_are_closer_to_a_real_model(tmp_path: Path):
+    """The bundle of a model with depthwise convolutions behind HardSwish, against plain pairs from the same samples."""
+    pytest.importorskip("PIL")
+    from benchmarks.accuracy import lines
+
+    def drawn(seed: int) -> dict[str, np.ndarray]:
+        picture = lines.line(seed).picture[..., :192]
+        return {"x": np.pad(picture, ((0, 0), (0, 0), (0, 0), (0, 192 - picture.shape[3])))}
+
+    path = find("ppocr_cls")
+    try:
+        calibration, judging = ([drawn(seed + i) for i in range(24)] for seed in (0, 100))
+    except ModelError as error:
+        pytest.skip(str(error))
+    built = edgeort.build(path, "raspberrypi4", tmp_path / "b", accuracy=Accuracy("int8", calibration, judging))
+    assert built.evaluation is not None and built.form.startswith("channels of 11 tensor(s)")
+    reached = next(figure.value for figure in built.evaluation.figures if figure.name == "sqnr_db")
+    quantize(path, tmp_path / "plain.onnx", calibration)
+    (plain,) = compare(path.read_bytes(), (tmp_path / "plain.onnx").read_bytes(), judging)
+    assert reached > plain.sqnr_db + 6
 
 
 def test_the_same_build_gives_the_same_bytes(path: Path, tmp_path: Path):
