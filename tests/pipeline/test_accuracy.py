@@ -121,16 +121,19 @@ def test_the_search_says_what_costs_most_and_what_was_reached(path: Path, tmp_pa
     assert not (tmp_path / "b").exists()
 
 
-def test_int8_within_a_budget(path: Path, tmp_path: Path):
+@pytest.mark.parametrize("wish", (Wish("cpu"), Wish()))
+def test_int8_within_a_budget(path: Path, tmp_path: Path, wish: Wish):
     """The bundle is int8; asked for more, one layer more stays float, and the manifest says all of it."""
-    free = edgeort.build(path, HOST, tmp_path / "b", accuracy=Accuracy("int8", samples(24)), keep_stages=True)
+    free = edgeort.build(
+        path, HOST, tmp_path / "b", accuracy=Accuracy("int8", samples(24)), wish=wish, keep_stages=True
+    )
     assert free.evaluation is not None and free.quantization is not None and free.quantization.ledger == ()
     assert free.precisions["int8"] >= 6 and free.evaluation.samples == 12
     assert [file.name for file in (tmp_path / "b.stages").glob("*-quantize.onnx")] == ["02-quantize.onnx"]
     reached = next(figure.value for figure in free.evaluation.figures if figure.name == "sqnr_db")
     assert 20 < reached < 80
     limits = Limits(min_sqnr_db=reached + 0.5)
-    kept = edgeort.build(path, HOST, tmp_path / "b", accuracy=Accuracy("int8", samples(24), limits=limits))
+    kept = edgeort.build(path, HOST, tmp_path / "b", accuracy=Accuracy("int8", samples(24), limits=limits), wish=wish)
     assert kept.evaluation is not None and kept.evaluation.is_kept and kept.quantization is not None
     promoted = [entry for entry in kept.quantization.ledger if entry.promoted]
     assert promoted and all(entry.added_ms is not None for entry in promoted)
