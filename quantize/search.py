@@ -138,7 +138,7 @@ def _without_needless(tries: _Tries, found: Attempt, promoted: Sequence[Entry]) 
     for _ in range(ROUNDS):
         rest, needed = rest[:-1], [*rest[-1:], *needed]
         least = _enough(lambda tried: tries.likely([*rest[:tried], *needed]), -1, len(rest))  # noqa: B023
-        if least == len(rest):
+        if len(rest) - least < max(len(promoted) // NEARLY, 1):  # not worth another refinement
             break
         rest = rest[:least]
     taken = [*rest, *needed]
