@@ -116,9 +116,10 @@ def _fewer(tries: _Tries, found: Attempt, count: int) -> tuple[Attempt, int]:
     """The same with fewer, where its weights make do with less; down to where a quarter of the number is not saved."""
     short = 0
     while count - short > count // NEARLY + 1:
-        fewer = _enough(lambda tried: tries.likely(tries.ledger[:tried]), short, count)
-        if count - fewer <= count // NEARLY:
+        most = count - count // NEARLY - 1
+        if not tries.likely(tries.ledger[:most]):
             break
+        fewer = _enough(lambda tried: tries.likely(tries.ledger[:tried]), short, most)
         trial = tries.made(tries.ledger[:fewer])
         if kept(tries.goal, trial):
             count, found = fewer, trial
@@ -130,15 +131,14 @@ def _fewer(tries: _Tries, found: Attempt, count: int) -> tuple[Attempt, int]:
 def _without_needless(tries: _Tries, found: Attempt, promoted: Sequence[Entry]) -> tuple[Attempt, list[Entry]]:
     """The model and its promotions without those that the last ones make needless.
 
-    Layers weigh on each other, and the ledger has them alone.
-    The last is needed, as the number was the least. Of those before it the fewest that do beside it are taken, then the
-    last of these is needed, too, and so on.
+    Layers weigh on each other, and the ledger has them alone. The last is needed, as the number was the least. Of those
+    before it the fewest that do beside it are taken, then the last of these is needed, too, and so on.
     """
     rest, needed = list(promoted), list[Entry]()
     for _ in range(ROUNDS):
         rest, needed = rest[:-1], [*rest[-1:], *needed]
         least = _enough(lambda tried: tries.likely([*rest[:tried], *needed]), -1, len(rest))  # noqa: B023
-        if least == len(rest):
+        if len(rest) - least < max(len(promoted) // NEARLY, 1):  # not worth another refinement
             break
         rest = rest[:least]
     taken = [*rest, *needed]

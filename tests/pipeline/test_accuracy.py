@@ -14,18 +14,19 @@ import edgeort
 from edgeort.bundle import open_bundle
 from edgeort.device_profiles import Budget
 from edgeort.devices import open_device
-from edgeort.errors import BudgetError, InputError
+from edgeort.errors import BudgetError, InputError, ModelError
 from edgeort.model import clean, load
 from edgeort.pipeline import Accuracy
 from edgeort.pipeline.accuracy import open_sets
 from edgeort.pipeline.choosing import Wish
 from edgeort.providers import openvino
-from edgeort.quantize import Options, Steps, quantize
+from edgeort.quantize import Options, Steps, compare, quantize
 from edgeort.recipes.picture_steps import parse
 from edgeort.validate import Limits, validate
 from edgeort.validate.reference import reference_outputs
 from tests.models import HOST
 from tests.quantize.models import mobile, pictures, samples, save
+from tests.real_models.find import find
 
 
 @pytest.fixture(scope="module")
@@ -120,16 +121,19 @@ def test_the_search_says_what_costs_most_and_what_was_reached(path: Path, tmp_pa
     assert not (tmp_path / "b").exists()
 
 
-def test_int8_within_a_budget(path: Path, tmp_path: Path):
+@pytest.mark.parametrize("wish", (Wish("cpu"), Wish()))
+def test_int8_within_a_budget(path: Path, tmp_path: Path, wish: Wish):
     """The bundle is int8; asked for more, one layer more stays float, and the manifest says all of it."""
-    free = edgeort.build(path, HOST, tmp_path / "b", accuracy=Accuracy("int8", samples(24)), keep_stages=True)
+    free = edgeort.build(
+        path, HOST, tmp_path / "b", accuracy=Accuracy("int8", samples(24)), wish=wish, keep_stages=True
+    )
     assert free.evaluation is not None and free.quantization is not None and free.quantization.ledger == ()
     assert free.precisions["int8"] >= 6 and free.evaluation.samples == 12
     assert [file.name for file in (tmp_path / "b.stages").glob("*-quantize.onnx")] == ["02-quantize.onnx"]
     reached = next(figure.value for figure in free.evaluation.figures if figure.name == "sqnr_db")
     assert 20 < reached < 80
     limits = Limits(min_sqnr_db=reached + 0.5)
-    kept = edgeort.build(path, HOST, tmp_path / "b", accuracy=Accuracy("int8", samples(24), limits=limits))
+    kept = edgeort.build(path, HOST, tmp_path / "b", accuracy=Accuracy("int8", samples(24), limits=limits), wish=wish)
     assert kept.evaluation is not None and kept.evaluation.is_kept and kept.quantization is not None
     promoted = [entry for entry in kept.quantization.ledger if entry.promoted]
     assert promoted and all(entry.added_ms is not None for entry in promoted)
@@ -179,6 +183,29 @@ def test_scales_for_channels_where_only_cpu_can_be_taken(
     else:
         assert "channels of 1 tensor(s) have their own scales" in built.form and "disable_quant_qdq" in built.form
     assert reference_outputs(kept, samples(1)[0])[0].shape == (1, 10)
+
+
+@pytest.mark.slow
+def test_scales_for_channels_are_closer_to_a_real_model(tmp_path: Path):
+    """The bundle of a model with depthwise convolutions behind HardSwish, against plain pairs from the same samples."""
+    pytest.importorskip("PIL")
+    from benchmarks.accuracy import lines
+
+    def drawn(seed: int) -> dict[str, np.ndarray]:
+        picture = lines.line(seed).picture[..., :192]
+        return {"x": np.pad(picture, ((0, 0), (0, 0), (0, 0), (0, 192 - picture.shape[3])))}
+
+    path = find("ppocr_cls")
+    try:
+        calibration, judging = ([drawn(seed + i) for i in range(24)] for seed in (0, 100))
+    except ModelError as error:
+        pytest.skip(str(error))
+    built = edgeort.build(path, "raspberrypi4", tmp_path / "b", accuracy=Accuracy("int8", calibration, judging))
+    assert built.evaluation is not None and built.form.startswith("channels of 11 tensor(s)")
+    reached = next(figure.value for figure in built.evaluation.figures if figure.name == "sqnr_db")
+    quantize(path, tmp_path / "plain.onnx", calibration)
+    (plain,) = compare(path.read_bytes(), (tmp_path / "plain.onnx").read_bytes(), judging)
+    assert reached > plain.sqnr_db + 6
 
 
 def test_the_same_build_gives_the_same_bytes(path: Path, tmp_path: Path):
