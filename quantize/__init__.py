@@ -13,7 +13,8 @@ from edgeort.quantize.forms import Form
 from edgeort.quantize.goals import Budget
 from edgeort.quantize.measuring import Difference, compare
 from edgeort.quantize.options import Options
-from edgeort.quantize.quantizing import Result, quantize
+from edgeort.quantize.quantizing import quantize
 from edgeort.quantize.refinement import Steps
+from edgeort.quantize.result import Result
 
 __all__ = ["Budget", "Difference", "Form", "Options", "Result", "Steps", "compare", "quantize"]

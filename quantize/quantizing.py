@@ -7,9 +7,8 @@ import os
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import onnx_ir as ir
 from threadpoolctl import threadpool_limits
@@ -26,7 +25,7 @@ from edgeort.quantize.evening import even_out, spreads
 from edgeort.quantize.forms import Form
 from edgeort.quantize.functions import behind, evaluator
 from edgeort.quantize.goals import kept
-from edgeort.quantize.measuring import Difference, run_both
+from edgeort.quantize.measuring import run_both
 from edgeort.quantize.options import Options, check_options
 from edgeort.quantize.parts import parts
 from edgeort.quantize.preparing import Prepared, already_quantised, prepare
@@ -34,12 +33,13 @@ from edgeort.quantize.promotions import FLOAT_LAYER, WEIGHTS_ONLY
 from edgeort.quantize.ranges import Function
 from edgeort.quantize.ranges_file import RangesFile
 from edgeort.quantize.refinement import Steps, measuring_points
+from edgeort.quantize.result import Result
 from edgeort.quantize.samples import Data, Samples, open_samples
-from edgeort.quantize.search import Entry, search
+from edgeort.quantize.search import search
 from edgeort.quantize.selection import Selection, select
 from edgeort.quantize.smoothing import smooth
 from edgeort.quantize.store import Store
-from edgeort.quantize.weighing import ChannelScales, with_best_ranges, with_channel_scales
+from edgeort.quantize.weighing import with_best_ranges, with_channel_scales
 from edgeort.recipes.hearing import Hearing
 
 JUDGE_SAMPLES = 1000  # that the result is compared on, besides those of refinement
@@ -48,44 +48,6 @@ PROMOTED = {  # why a layer is float, and how far
     WEIGHTS_ONLY: "the budget needs it; only its weights are int8",
     Form.HALF: "the budget needs it; its weights are float16",
 }
-
-
-@dataclass(frozen=True)
-class Result:
-    """What was made. `forms` counts the layers by their form, `tables` are embeddings, `equalised` pairs of layers,
-    `evened` tensors whose channels take factors.
-
-    `scales` are those for channels, None where no tensor may have them or nobody asked.
-
-    `differences` are those to the float model on `judged_apart` samples, which had no part in fitting weights and
-    choosing promotions; where that is 0, the samples were too few to be split, and the figures flatter a bit.
-    """
-
-    model: str
-    output: str
-    model_bytes: int
-    output_bytes: int
-    seconds: float
-    was_quantised: bool = False
-    method: str = ""
-    samples: int = 0
-    settled_at: int | None = None
-    layers: int = 0
-    tensors: int = 0
-    forms: dict[str, int] = field(default_factory=dict)
-    tables: int = 0
-    equalised: int = 0
-    evened: int = 0
-    scales: ChannelScales | None = None
-    left: dict[str, str] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-    differences: tuple[Difference, ...] = ()
-    judged_apart: int = 0
-    ledger: tuple[Entry, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON takes it."""
-        return {**asdict(self), "differences": [difference.to_dict() for difference in self.differences]}
 
 
 def quantize(

@@ -17,8 +17,8 @@ from edgeort.quantize.evening import divide, factors, spreads
 from edgeort.quantize.extremes import Reach
 from edgeort.quantize.gates import gates
 from edgeort.quantize.preparing import prepare
-from edgeort.quantize.quantizing import Result
 from edgeort.quantize.refinement import Steps
+from edgeort.quantize.result import Result
 from edgeort.quantize.selection import select
 from tests.quantize.models import SIDE, Net, samples, save
 
