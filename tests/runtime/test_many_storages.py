@@ -15,7 +15,7 @@ from tests.reference.build import compile_with_zig
 RNG = np.random.default_rng(13)
 
 
-@pytest.mark.parametrize("parts", [250, 700])  # fewer and more in all than a warm place is looked for (core/memory.cc)
+@pytest.mark.parametrize("parts", [250, 700])  # fewer and more in all than a warm place is looked for (core/placing.cc)
 def test_parts_that_end_together_have_places_of_their_own(parts: int, tmp_path: Path) -> None:
     """Rows are taken apart and put together in reverse, three times over: without a bound, the cube of their number."""
     lines, value = [], "x"
