@@ -116,11 +116,8 @@ def _per_column(bias: np.ndarray, n: int) -> bool:
     return bias.size in (1, n) and bias.shape in ((), (1,), (n,), (1, n), (1, 1))
 
 
-GROUPED = (
-    2,
-    4,
-    8,
-)  # channels of a group for which a vector of outputs is better than a product for each (conv/depthwise.h)
+# Channels of a group for which a vector of outputs is better than a product for each (conv/depthwise.h).
+GROUPED = (2, 4, 8)
 
 
 def conv(ctx: Lowering, node: ir.Node, group: Group) -> None:

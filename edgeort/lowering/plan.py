@@ -164,16 +164,16 @@ class _Writer:
         self.params = bytearray()
         self.data = self.constants()
         self.places: dict[int, int] = {}
-        self.blocks: dict[bytes, bytes] = {}  # what is stored, by its digest: weights that nodes share are there once
+        self.stored: list[np.ndarray] = []  # weights that nodes share are there once
         self.data_size = 0
-        stored: dict[bytes, int] = {}
+        places: dict[bytes, int] = {}  # by digest
         for index, array in self.data.items():
-            raw = array.tobytes()
-            digest = hashlib.sha256(raw).digest()
-            if digest not in stored:
-                stored[digest], self.blocks[digest] = self.data_size, raw
-                self.data_size += -(-len(raw) // layout.ALIGNMENT) * layout.ALIGNMENT
-            self.places[index] = stored[digest]
+            digest = hashlib.sha256(array.tobytes()).digest()  # the bytes are not kept: they may be gigabytes
+            if digest not in places:
+                places[digest] = self.data_size
+                self.stored.append(array)
+                self.data_size += -(-array.nbytes // layout.ALIGNMENT) * layout.ALIGNMENT
+            self.places[index] = places[digest]
 
     def string(self, text: str) -> int:
         if text not in self.strings:
@@ -263,7 +263,8 @@ class _Writer:
         pad = -at % layout.ALIGNMENT
         body += b"\0" * pad
         places["data"] = (at + pad, self.data_size)
-        for raw in self.blocks.values():
+        for array in self.stored:
+            raw = array.tobytes()
             body += raw + b"\0" * (-len(raw) % layout.ALIGNMENT)
         header = layout.HEADER.pack(
             magic=list(layout.MAGIC),
@@ -274,4 +275,4 @@ class _Writer:
             outputs=outputs,
             **places,
         )
-        return header + bytes(body)
+        return b"".join((header, body))

@@ -234,11 +234,21 @@ def _exact(node: ir.Node, weight: ir.Value, convolution: bool) -> bool:
 
 def _becomes_float(value: ir.Value) -> bool:
     """Whether all that reads integers makes float32 of them, or of their sum with others, as with a bias."""
-    for use in value.uses():
-        is_cast = is_op(use.node, "Cast") and integer(use.node, "to", 0) == ir.DataType.FLOAT.value
-        if not is_cast and not (is_op(use.node, "Add") and _becomes_float(use.node.outputs[0])):
+    seen, waiting = {value}, [value]  # each once: a sum may be added to itself
+    while waiting:
+        value = waiting.pop()
+        if value.is_graph_output():
             return False
-    return not value.is_graph_output()
+        for use in value.uses():
+            if is_op(use.node, "Cast") and integer(use.node, "to", 0) == ir.DataType.FLOAT.value:
+                continue
+            total = use.node.outputs[0]
+            if not is_op(use.node, "Add"):
+                return False
+            if total not in seen:
+                seen.add(total)
+                waiting.append(total)
+    return True
 
 
 _REWRITES: dict[str, Callable[[_Builder], str | None]] = {

@@ -59,6 +59,10 @@ class _Widening:
                 count += 1
             elif node.op_type != "Cast" or node.domain:
                 self._keep(node)
+        for inner in list(self.model.graph.subgraphs()):
+            for index, output in enumerate(inner.outputs):
+                if output in self.made:
+                    inner.outputs[index] = self._narrow(output)
         for value in list(self.made):
             self._restore(value)
         return count
@@ -97,15 +101,11 @@ class _Widening:
                 node.replace_input_with(index, self._narrow(value))
 
     def _restore(self, value: ir.Value) -> None:
-        """Outputs of the graph, and what its subgraphs read, are of the type that they were of."""
+        """As an output of the graph, and where its subgraphs read it, a value is of the type that it was of."""
         graph = self.model.graph
         for user, index in list(value.uses()):
             if user.graph is not graph:
                 user.replace_input_with(index, self._narrow(value))
-        for inner in graph.subgraphs():
-            for index, output in enumerate(inner.outputs):
-                if output is value:
-                    inner.outputs[index] = self._narrow(value)
         if value.is_graph_output():
             result, name = self._narrow(value), value.name
             for index, output in enumerate(graph.outputs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import onnx
 import pytest
 from onnx import helper
 
-from tests.kernels.support import LEVELS, engine, run_everywhere, same_bits
+from edgeort.errors import EdgeortError
+from tests.kernels.support import LEVELS, engine, parse, run_everywhere, same_bits
 from tests.reference import library
 
 RNG = np.random.default_rng(17)
@@ -144,3 +146,17 @@ def test_what_is_read_again_stays(tmp_path: Path) -> None:
     expected = reference.conv2d(s, w, zeros, **conv) + r
     got = run_everywhere(model, [x], tmp_path)[0]
     assert same_bits(got, np.ascontiguousarray(expected.transpose(0, 3, 1, 2)))
+
+
+def test_an_image_of_very_many_lines_is_refused_soon(tmp_path: Path) -> None:
+    """Not after a look at each line of what no memory holds."""
+    pools = " ".join(f"y{i + 1} = MaxPool <kernel_shape = [3, 3], pads = [1, 1, 1, 1]> (y{i})" for i in range(3))
+    model = parse(
+        f"g (float[1,8,1,1] x) => (float y) {{ y0 = Expand (x, shape) {pools} y = ReduceMax <keepdims = 0> (y3) }}",
+        {"shape": np.array([1, 8, 2**31 - 1, 1], np.int64)},
+    )
+    ours = engine(model, tmp_path, ram_limit=1 << 20)
+    begun = time.process_time()
+    with pytest.raises(EdgeortError):
+        ours.run([random(1, 8, 1, 1)])
+    assert time.process_time() - begun < 5

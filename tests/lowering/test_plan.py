@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,18 @@ def test_strings_lie_in_front_for_opening_reads_them() -> None:
     plan.node("B", "b", [y, texts], [z])
     raw = plan.to_bytes()
     assert raw.index(b"x" * 20000) < raw.index(np.full(5000, 2, np.float32).tobytes())
+
+
+def test_writing_holds_little_more_than_the_plan() -> None:
+    """Weights may be gigabytes: once in what is put together, and once in what comes of it."""
+    plan = PlanBuilder()
+    weights = [plan.constant(f"w{i}", np.full(1 << 18, i, np.float32), 0) for i in range(1, 17)]
+    plan.node("A", "a", weights, [plan.activation("y")])
+    tracemalloc.start()
+    size = len(plan.to_bytes())
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert size > 16 << 20 and most < 2.5 * size
 
 
 def test_weights_that_nodes_share_are_stored_once(tmp_path: Path) -> None:

@@ -221,6 +221,15 @@ def test_sums_of_integers_that_become_floats(rest: str, types: str, spelt: int) 
     assert count == spelt and ("ConvInteger" in counts(model)) == (not spelt)
 
 
+def test_a_sum_that_is_added_to_itself_is_looked_at_once() -> None:
+    """Not along each of the ways through it, which are 2 to the number of sums."""
+    sums = " ".join(f"p{i + 1} = Add (p{i}, p{i})" for i in range(64))
+    text = f"""g (uint8[1,64,6,6] x) => (float[A,B,C,D] y) <uint8 z = {{121}}, int8 n = {{0}}> {{
+      p0 = ConvInteger (x, w, z, n) {sums} y = Cast <to = 1> (p64) }}"""
+    weights = {"w": np.full((3, 64, 3, 3), 127, np.int8)}
+    assert run(model_of(text, weights=weights), spell_out_quantisation)[1] == 1
+
+
 WIDE = """g (float[2,4,6,6] x) => ({types}) <float s = {{0.0003}}, float t = {{0.0004}}, {kind} z = {{{zero}}},
   float[4] each = {{0.0003, 0.0004, 0.0005, 0.000625}}, {kind}[4] zeros = {{0, 7, 100, {zero}}}> {{ {nodes} }}"""
 

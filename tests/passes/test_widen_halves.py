@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import onnx_ir as ir
 import pytest
@@ -88,3 +90,24 @@ def test_bfloat16() -> None:
     model = model_of("g (bfloat16[n] x) => (bfloat16[n] y) { a = Mul(x, x) y = Add(a, x) }", opset=18)
     run_passes(model, PassContext(check=True), (widen_halves,))
     assert types(model, "Mul", "Add") == {"FLOAT"} and model.graph.outputs[0].dtype == ir.DataType.BFLOAT16
+
+
+def test_long_graphs_take_no_time_to_speak_of() -> None:
+    """Bodies are looked for once, not for each value."""
+    body = " ".join(f"t{i + 1} = Exp(t{i})" for i in range(4000))
+    model = model_of(f"g (float16[n,4] t0) => (float16[n,4] t4000) {{ {body} }}", opset=18)
+    for node in model.graph:
+        node.outputs[0].type = ir.TensorType(F16)
+    begun = time.process_time()
+    assert widen_halves(model, PassContext()) == 4000
+    assert time.process_time() - begun < 5
+
+
+def test_a_body_gives_what_the_graph_made() -> None:
+    body = """a = Mul(x, x) y = If (c) <then_branch = t () => (float16[n,4] a) { d = Exp(a) },
+        else_branch = e () => (float16[n,4] q) { q = Identity(a) }>"""
+    model = model_of(f"g (float16[n,4] x, bool c) => (float16[n,4] y) {{ {body} }}", opset=18)
+    made, branch = model.graph[0].outputs[0], model.graph[1].attributes["then_branch"].as_graph()
+    made.type, branch.outputs[0] = ir.TensorType(F16), made
+    assert widen_halves(model, PassContext()) == 1
+    assert made.dtype == ir.DataType.FLOAT and branch.outputs[0].dtype == F16

@@ -5,6 +5,9 @@
 namespace edgeort {
 namespace {
 
+// Lines of an image that are looked at one by one before it runs: more take longer than they may.
+constexpr i64 kMostLines = i64{1} << 20;
+
 bool same_shape(const Tensor& a, const Tensor& b) {
   bool same = a.rank == b.rank;
   for (int d = 0; same && d < a.rank; ++d) same = a.dims[d] == b.dims[d];
@@ -20,6 +23,7 @@ class Overlap {
   // Whether both are whole images, and all that the stream reads in the tensor's storage is that tensor, line by line.
   bool is_possible() const {
     if (x_.rank != 4 || x_.dims[0] != y_.dims[0] || x_.pitch || x_.capacity || y_.pitch || bytes(x_) == 0 || bytes(y_) == 0) return false;
+    if (max_of(x_.dims[1], y_.dims[1]) > kMostLines) return false;
     for (int i = 0; i < s_.count; ++i) {
       const u32 node = s_.stages[i].node;
       for (int k = 0; k < m_.record(node).inputs; ++k) {

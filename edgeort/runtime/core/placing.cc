@@ -9,6 +9,8 @@ constexpr size_t kNone = ~size_t{0};
 // Places that are tried for a storage, and storages in an arena for which any is: more take longer to lay out than they gain.
 constexpr int kMostTried = 16;
 constexpr i32 kMostWarm = 2048;
+// How often all of a group goes through what is placed; then it goes above that: steps of one group could lead another up one by one.
+constexpr int kMostPasses = 32;
 
 class Placing {
  public:
@@ -63,22 +65,24 @@ class Placing {
 
   // The lowest offset, `from` or above, where all of a group is free; `placed` storages have theirs.
   size_t free_offset(i32 placed, const Storage& root, size_t from) const {
+    int passes = 0;
     for (size_t offset = from;; from = offset) {
+      const bool above = passes++ >= kMostPasses;
       for (i32 i = root.root; i >= 0; i = storages_[i].next) {
         const auto at = static_cast<size_t>(storages_[i].at - root.low);
-        offset = free_of(placed, storages_[i], offset + at) - at;
+        offset = free_of(placed, storages_[i], offset + at, above) - at;
       }
       if (offset == from || root.next < 0) return offset;
     }
   }
 
-  // The lowest offset, `from` or above, that is free during the life of `s`.
-  size_t free_of(i32 placed, const Storage& s, size_t from) const {
+  // The lowest offset, `from` or above, that is free during the life of `s`; `above`: that has nothing over it then.
+  size_t free_of(i32 placed, const Storage& s, size_t from, bool above) const {
     size_t offset = from;
     for (i32 k = 0; k < placed; ++k) {
       const Storage& other = storages_[order_[k]];
       if (other.last < s.first || other.first > s.last) continue;
-      if (other.offset >= offset + s.bytes) break;
+      if (!above && other.offset >= offset + s.bytes) break;
       if (other.offset + other.bytes > offset) offset = other.offset + other.bytes;
     }
     return offset;

@@ -1,4 +1,4 @@
-// The stages of a stream: for stream.cc, which chooses them, and strips.cc, which runs them.
+// The stages of a stream: for stream.cc, which chooses them, over.cc, which says what they may write over, and strips.cc, which runs them.
 #pragma once
 #include "model.h"
 
