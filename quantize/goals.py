@@ -59,6 +59,12 @@ def seems_kept(goal: Goal, attempt: Attempt) -> bool:
     return _settled(goal, attempt, to_keep=True)
 
 
+def kept_on_all(goal: Goal, attempt: Attempt) -> bool:
+    """The same on all samples, whatever the first say: those of one class may come one after the other."""
+    *_, last = [(), *goal.margins(attempt, finally_=True)]
+    return all(margin.left >= 0 for margin in last)
+
+
 def _settled(goal: Goal, attempt: Attempt, *, to_keep: bool) -> bool:
     blocks: list[Sequence[Margin]] = []
     for margins in goal.margins(attempt, finally_=not to_keep):
