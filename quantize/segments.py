@@ -61,11 +61,22 @@ def model_of(
         "segment",
         [_info(value) for value in inputs],
         [_info(value) for value in outputs],
-        [ir.to_proto(tensor) for value in read if (tensor := value.const_value) is not None and value.is_initializer()],
+        [
+            _tensor(value, value.const_value)
+            for value in read
+            if value.const_value is not None and value.is_initializer()
+        ],
     )
     imports = [onnx.helper.make_opsetid(domain, version) for domain, version in {**others, "": opset}.items()]
     model = onnx.helper.make_model(graph, opset_imports=imports, ir_version=10)
     return bytes(model.SerializeToString())
+
+
+def _tensor(value: ir.Value, tensor: ir.TensorProtocol) -> onnx.TensorProto:
+    """Its constant under its own name: a tensor that was a node's attribute, or stands for two values, has another."""
+    proto = ir.to_proto(tensor)
+    proto.name = str(value.name)
+    return proto
 
 
 def _info(value: ir.Value) -> onnx.ValueInfoProto:

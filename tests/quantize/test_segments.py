@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 import pytest
+from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
 from edgeort.ort import open_session
 from edgeort.quantize.calibration import with_outputs
-from edgeort.quantize.segments import Prefix, between
+from edgeort.quantize.segments import Prefix, between, model_of
 from edgeort.quantize.store import Store
 from tests.quantize.models import mobile, samples
 
@@ -31,6 +33,16 @@ def test_parts_give_what_the_whole_gives():
                 np.testing.assert_allclose(store.get(name, index), wanted, rtol=1e-4, atol=1e-5)
         assert names[0] not in store, "nothing reads it any more"
         assert "x" in store
+
+
+def test_constants_that_were_attributes_of_nodes_have_the_names_of_their_values():
+    proto = onnx.parser.parse_model("""<ir_version: 10, opset_import: ["" : 18]> g (float[2,3] x) => (float[2,1] y)
+        { axes = Constant<value = int64[1] {1}>()  y = ReduceMean(x, axes) }""")
+    model = ir.from_proto(proto)
+    LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    (node,) = model.graph
+    session = open_session(model_of([node], model.graph.inputs, node.outputs, 18))
+    np.testing.assert_array_equal(session.run(None, {"x": np.ones((2, 3), np.float32)})[0], [[1], [1]])
 
 
 def test_nodes_between():
