@@ -25,6 +25,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeort.passes.edit import add_constant, constant, dims, is_op, new_node, only_user, operand, unique_name
+from edgeort.progress import Progress
 from edgeort.quantize import calibration, channels
 from edgeort.quantize.calibration import Calibration, ChannelMean
 from edgeort.quantize.extremes import Reach
@@ -94,6 +95,7 @@ def even_out(
     method: str,
     *,
     own_runtime: bool,
+    progress: Progress | None = None,
 ) -> tuple[Calibration, int]:
     """Edits the float model, whose outputs stay the same; returns the calibration, with the new tensors in it, and how
     many they are.
@@ -126,7 +128,9 @@ def even_out(
     found = replace(found, means=means)
     if measured:
         again = open_samples(_inputs(prepared, stores), prepared.inputs)
-        found = _joined(found, calibration.calibrate(prepared, again, measured, method))
+        if progress:
+            progress(f"evening out channels: ranges of {len(measured)} tensor(s) once more")
+        found = _joined(found, calibration.calibrate(prepared, again, measured, method, progress=progress))
     choices = {one: ranges | given for one, ranges in found.choices.items()}
     found = replace(found, ranges=found.ranges | given, extremes=found.extremes | given, choices=choices)
     return found, len(given) + len(measured)

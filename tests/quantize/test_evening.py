@@ -189,6 +189,16 @@ def test_a_gate_of_one_number_for_all_channels_gets_one_for_each(tmp_path: Path)
     assert even.evened == 1 and even.differences[0].sqnr_db > plain.differences[0].sqnr_db + 3
 
 
+def test_the_second_pass_over_the_samples_is_told(tmp_path: Path) -> None:
+    said: list[str] = []
+    path = save(tmp_path / "m.onnx", network(by_affine))
+    quantize(path, tmp_path / "q.onnx", samples(24), PLAIN, progress=said.append)
+    assert not [line for line in said if "evening" in line]
+    quantize(path, tmp_path / "q.onnx", samples(24), progress=said.append)
+    at = said.index("evening out channels: ranges of 1 tensor(s) once more")
+    assert said[at + 1].startswith("calibrating: ")
+
+
 def test_factors() -> None:
     def reach(sizes: np.ndarray) -> Reach:
         return Reach(-sizes, sizes, np.linspace(-sizes, sizes, 100, axis=1))
