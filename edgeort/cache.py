@@ -80,14 +80,27 @@ def alone(path: Path) -> Iterator[None]:
         yield
         return
     lock = path.with_name(f"{path.name}.lock")
-    opened = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+    opened = _open(lock)
     try:
         with contextlib.suppress(OSError):  # network file systems may have none
             fcntl.flock(opened, fcntl.LOCK_EX)
-        yield
+        try:
+            yield
+        finally:  # not where the wait was interrupted: it is another's
+            with contextlib.suppress(OSError):
+                lock.unlink()  # who waits has it open, and looks for the file before all else
     finally:
-        lock.unlink(missing_ok=True)  # who waits has it open, and looks for the file before all else
         os.close(opened)
+
+
+def _open(lock: Path) -> int:
+    """The lock, made where there is none. In a folder that several users share it may be another's, to read alone."""
+    try:
+        return os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+    except PermissionError:
+        if not lock.exists():
+            raise
+        return os.open(lock, os.O_RDONLY)
 
 
 def _seal_of(path: Path) -> Path:

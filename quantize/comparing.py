@@ -7,6 +7,7 @@ attempt is compared with them. What does not fit is computed again.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,19 +36,24 @@ class References:
     ) -> Iterator[tuple[Outputs, Outputs]]:
         """The outputs of the float model and of another for every (place, sample). `run` makes what runs the former."""
         made: list[Run] = []
+        lock = threading.Lock()
+
+        def reference(sample: Sample) -> Outputs:
+            with lock:  # one session for all cores, as each has the model's weights
+                if not made:
+                    made.append(run())
+            return made[0](sample)
 
         def both(item: tuple[int, Sample]) -> tuple[int, Outputs, Outputs]:
             place, sample = item
             known = self._kept.get(place)
             if known is not None:
                 return place, {name: self._store.get(_SERIES + name, place) for name in known}, other(sample)
-            if not made:
-                made.append(run())
-            return place, made[0](sample), other(sample)
+            return place, reference(sample), other(sample)
 
-        for place, reference, found in ordered_map(both, samples):
-            self._keep(place, reference)
-            yield reference, found
+        for place, outputs, found in ordered_map(both, samples):
+            self._keep(place, outputs)
+            yield outputs, found
 
     def _keep(self, place: int, outputs: Outputs) -> None:
         size = sum(array.nbytes for array in outputs.values())

@@ -25,6 +25,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeort.passes.edit import add_constant, constant, dims, is_op, new_node, only_user, operand, unique_name
+from edgeort.progress import Progress
 from edgeort.quantize import calibration, channels
 from edgeort.quantize.calibration import Calibration, ChannelMean
 from edgeort.quantize.extremes import Reach
@@ -94,6 +95,7 @@ def even_out(
     method: str,
     *,
     own_runtime: bool,
+    progress: Progress | None = None,
 ) -> tuple[Calibration, int]:
     """Edits the float model, whose outputs stay the same; returns the calibration, with the new tensors in it, and how
     many they are.
@@ -126,7 +128,9 @@ def even_out(
     found = replace(found, means=means)
     if measured:
         again = open_samples(_inputs(prepared, stores), prepared.inputs)
-        found = _joined(found, calibration.calibrate(prepared, again, measured, method))
+        if progress:
+            progress(f"evening out channels: ranges of {len(measured)} tensor(s) once more")
+        found = _joined(found, calibration.calibrate(prepared, again, measured, method, progress=progress))
     choices = {one: ranges | given for one, ranges in found.choices.items()}
     found = replace(found, ranges=found.ranges | given, extremes=found.extremes | given, choices=choices)
     return found, len(given) + len(measured)
@@ -134,24 +138,26 @@ def even_out(
 
 def factors(reach: Reach, weights: list[np.ndarray]) -> np.ndarray | None:
     """s, float64, of the least noise for convolutions' weights [outputs, channels, taps...]; None: none is better."""
-    w = np.concatenate([one.astype(np.float64).reshape(*one.shape[:2], -1).transpose(0, 2, 1) for one in weights])
+    each = [one.astype(np.float64).reshape(*one.shape[:2], -1).transpose(0, 2, 1) for one in weights]
     sizes = np.maximum(-reach.lows, reach.highs).astype(np.float64)
     if not sizes.max(initial=0.0) > 0:
         return None
     relative = np.maximum(sizes / sizes.max(), channels.FLOOR)
     variance = reach.drawn.astype(np.float64).var(axis=1)
     trials = [np.ones_like(relative), *(relative**exponent for exponent in EXPONENTS)]
-    noises = [_noise(reach.lows / s, reach.highs / s, variance / s**2, w * s) for s in trials]
+    noises = [_noise(reach.lows / s, reach.highs / s, variance / s**2, [w * s for w in each]) for s in trials]
     best = int(np.argmin(noises))
     return trials[best] if noises[best] <= GAIN * noises[0] else None
 
 
-def _noise(lows: np.ndarray, highs: np.ndarray, variance: np.ndarray, weights: np.ndarray) -> float:
-    """`weights` are [outputs, taps, channels]."""
+def _noise(lows: np.ndarray, highs: np.ndarray, variance: np.ndarray, weights: Sequence[np.ndarray]) -> float:
+    """`weights` are each reader's, [outputs, taps, channels]."""
     step = (max(float(highs.max()), 0.0) - min(float(lows.min()), 0.0)) / LEVELS
-    steps = np.abs(weights).max(axis=(1, 2)) / WEIGHT_MAX
-    of_weights = float((steps**2).sum()) * weights.shape[1] * float(variance.sum())
-    return step**2 * float((weights**2).sum()) + of_weights
+    noise = 0.0
+    for w in weights:
+        steps = np.abs(w).max(axis=(1, 2)) / WEIGHT_MAX
+        noise += step**2 * float((w**2).sum()) + float((steps**2).sum()) * w.shape[1] * float(variance.sum())
+    return noise
 
 
 def _inputs(prepared: Prepared, stores: Sequence[Store]) -> Iterator[Sample]:
@@ -255,5 +261,7 @@ def _divide_constants(graph: ir.Graph, spread: Spread, by: np.ndarray, factors_o
 def _divide_gate(graph: ir.Graph, node: ir.Node, gate: ir.Value, by: np.ndarray) -> None:
     inverse = add_constant(graph, (1 / by).astype(np.float32), f"{gate.name}_factor")
     scaled = new_node(graph, "Mul", [gate, inverse], stem=f"{gate.name}_even", like=gate)
+    batch, _, *pixels = dims(gate)
+    scaled.outputs[0].shape = ir.Shape([batch, len(by), *pixels])  # the gate may be one number for all channels
     graph.insert_before(node, scaled)
     node.replace_input_with(next(i for i, read in enumerate(node.inputs) if read is gate), scaled.outputs[0])

@@ -59,9 +59,17 @@ def seems_kept(goal: Goal, attempt: Attempt) -> bool:
     return _settled(goal, attempt, to_keep=True)
 
 
+def kept_on_all(goal: Goal, attempt: Attempt) -> bool:
+    """The same on all samples, whatever the first say: those of one class may come one after the other."""
+    *_, last = [(), *goal.margins(attempt, finally_=True)]
+    return all(margin.left >= 0 for margin in last)
+
+
 def _settled(goal: Goal, attempt: Attempt, *, to_keep: bool) -> bool:
     blocks: list[Sequence[Margin]] = []
     for margins in goal.margins(attempt, finally_=not to_keep):
+        if blocks and len(blocks[-1]) != len(margins):
+            blocks = []  # an output has turned out to have unlike parts: they are others than those before
         blocks.append(margins)
         sides = [_side([block[index] for block in blocks]) for index in range(len(margins))]
         if -1 in sides:
@@ -73,9 +81,9 @@ def _settled(goal: Goal, attempt: Attempt, *, to_keep: bool) -> bool:
 
 def _side(seen: Sequence[Margin]) -> int:
     """1 where a limit is clearly kept, -1 where it clearly is not, by what was left after each block; else 0."""
-    if len(seen) < LEAST_BLOCKS:
-        return 0
     left = [margin.left for margin in seen]
+    if len(seen) < LEAST_BLOCKS or not all(map(math.isfinite, left)):  # no noise at all leaves endless room
+        return 0
     each = [after - before for before, after in zip([0.0, *left], left, strict=False)]
     error = CLEAR * (statistics.stdev(each) * math.sqrt(len(each)) + seen[-1].answer)
     return 0 if abs(left[-1]) <= error else 1 if left[-1] > 0 else -1

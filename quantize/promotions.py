@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from edgeort.quantize.costs import Slowness
 from edgeort.quantize.forms import Form, can_be_dynamic
+from edgeort.quantize.half_floats import refusal
 from edgeort.quantize.layers import Layer
 
 OVERHEAD_BYTES = 1000  # a float layer costs more than its weights: conversions around it
@@ -50,7 +51,9 @@ def ways(layer: Layer, form: Form, slowness: Slowness) -> list[Way]:
         added = round((each - has) * size)
         return Way(to, FORMS.get(to), added, OVERHEAD_BYTES + added + lost.in_bytes, lost.ms)
 
-    found, fine = [slower(FLOAT_LAYER, 4, slowness), slower(Form.HALF, 2, slowness)], slowness.fine
+    found, fine = [slower(FLOAT_LAYER, 4, slowness)], slowness.fine
+    if refusal(layer.weight) is None:
+        found.append(slower(Form.HALF, 2, slowness))
     if form is not Form.FLOAT:
         found.append(slower(WEIGHTS_ONLY, 1, slowness))
     if form is Form.STATIC and fine is not None and fine.in_bytes < slowness.in_bytes:

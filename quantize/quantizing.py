@@ -94,7 +94,10 @@ def quantize(
         selection = _select(model, prepared, options)
         evened = 0
         if steps.equalisation and options.ranges is None:
-            found, evened = even_out(prepared, selection, found, (store, judge), options.method, own_runtime=own)
+            stores = store, judge
+            found, evened = even_out(
+                prepared, selection, found, stores, options.method, own_runtime=own, progress=progress
+            )
             selection = _select(model, prepared, options)
         if steps.smoothing:
             smooth(prepared, selection, store)

@@ -21,7 +21,7 @@ from edgeort.quantize.alone import Alone
 from edgeort.quantize.attempts import Attempt, Attempts
 from edgeort.quantize.costs import Rates
 from edgeort.quantize.forms import Form
-from edgeort.quantize.goals import Goal, kept, seems_kept
+from edgeort.quantize.goals import Goal, kept, kept_on_all, seems_kept
 from edgeort.quantize.layers import Layer
 from edgeort.quantize.promotions import FLOAT_LAYER, Way
 from edgeort.quantize.selection import Selection
@@ -100,12 +100,15 @@ class _Tries:
 
 
 def _first(tries: _Tries, most: int) -> tuple[Attempt, int]:
-    """A refined model that keeps the goal, and its number of promotions. BudgetError where `most` are too few."""
+    """A refined model that keeps the goal, and its number of promotions.
+
+    BudgetError where `most` are too few on all samples.
+    """
     short = 0
     while True:
         count = _enough(lambda tried: tries.likely(tries.ledger[:tried]), short, most)
         found = tries.made(tries.ledger[:count])
-        if kept(tries.goal, found):
+        if kept(tries.goal, found) or (count == most and kept_on_all(tries.goal, found)):
             return found, count
         if count == most:
             raise _over(tries.goal, found, tries.ledger)

@@ -20,6 +20,7 @@ from edgeort.passes.algebra import clip_bounds
 from edgeort.passes.edit import constant, integer, ints, is_op, operand, rank, text
 from edgeort.quantize.forms import Form, forms
 from edgeort.quantize.gates import gate_layers
+from edgeort.quantize.half_floats import refusal
 from edgeort.quantize.layers import UNARY, Layer, head, read_layer
 from edgeort.quantize.spectra import spectrum_layers
 
@@ -33,9 +34,8 @@ MOVES = frozenset({
 # Results have a range of their own.
 COMPUTES = frozenset({"Add", "AveragePool", "Clip", "Concat", "GlobalAveragePool", "ReduceMean", "Relu"})
 GATE = "it computes a gate; only its weights are int8"
-SPECTRUM = "a logarithm reads what it makes, to which small numbers matter; its weights are float16"
+SPECTRUM = "a logarithm reads what it makes, to which small numbers matter"
 RECURRENT = "it is recurrent: its weights and what it computes with are float32"
-_FLOATS = {Form.FLOAT: GATE, Form.HALF: SPECTRUM}  # why a layer takes floats, by its form
 _MANY_INPUTS = frozenset({"Add", "Concat"})
 
 
@@ -61,7 +61,9 @@ def select(
     layers, left = _layers(graph, exclude)
     floats = dict.fromkeys(spectrum_layers(graph), Form.HALF) | dict.fromkeys(gate_layers(graph), Form.FLOAT)
     chosen = forms(layers, floats, wanted)
-    left |= {layer.name: _FLOATS[form] for layer in layers if (form := floats.get(layer.node)) is chosen[layer.name]}
+    for layer in layers:
+        if (form := chosen[layer.name]) is floats.get(layer.node):
+            left[layer.name] = _why(layer, form)
     halves = tuple(layer for layer in layers if chosen[layer.name] is Form.HALF)
     layers = [layer for layer in layers if chosen[layer.name] is not Form.HALF]
     static = [layer for layer in layers if chosen[layer.name].is_static]
@@ -81,6 +83,11 @@ def select(
     source = _sources(alive.operators, tensors)
     chosen = {layer.name: chosen[layer.name] for layer in layers}
     return Selection(layers, chosen, tensors, source, left, _wide(static, chosen, tensors, source), halves)
+
+
+def _why(layer: Layer, form: Form) -> str:
+    """Why a layer takes floats, and what its weights are."""
+    return GATE if form is Form.FLOAT else f"{SPECTRUM}; {refusal(layer.weight) or 'its weights are float16'}"
 
 
 def _wide(

@@ -224,7 +224,8 @@ def _typed(context: typer.Context, *, without: str) -> str:
     words = ["edgeort build"]
     for one in context.command.params:
         value = context.params.get(one.name or "")
-        if one.name == without or value in (None, False, (), []) or value == one.get_default(context):
+        is_given = value is not None and value is not False and value != one.get_default(context)  # 0 may be
+        if one.name == without or not is_given:
             continue
         option = one.opts[0] if one.opts[0].startswith("-") else ""
         for word in value if isinstance(value, list | tuple) else [value]:

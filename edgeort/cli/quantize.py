@@ -14,6 +14,7 @@ from edgeort.errors import InputError
 
 if TYPE_CHECKING:
     from edgeort.quantize import Difference, Form, Result
+    from edgeort.quantize.weighing import ChannelScales
 
 
 @command
@@ -135,6 +136,7 @@ def _print(result: Result) -> None:
         ("layers", _layers(result)),
         ("samples", f"{result.samples}; {settled}" if result.samples else "none"),
         *([("ranges", f"by {result.method}")] if result.tensors and result.method else []),
+        *([("channels", _scales(result.scales))] if result.scales is not None else []),
         *((f"output {d.output}", _difference(d, result.judged_apart)) for d in result.differences),
         ("time", f"{result.seconds:.1f} s"),
     ]
@@ -150,6 +152,12 @@ def _layers(result: Result) -> str:
     pairs = f", {result.equalised} pair(s) equalised" if result.equalised else ""
     evened = f", {result.evened} tensor(s) evened out" if result.evened else ""
     return f"{result.layers} layer(s) ({forms}){tensors}{tables}{pairs}{evened}"
+
+
+def _scales(scales: ChannelScales) -> str:
+    if scales.used:
+        return f"those of {scales.tensors} tensor(s) have their own scales: {scales.text}"
+    return f"no scales of their own, which would leave more noise in {scales.tensors} tensor(s): {scales.text}"
 
 
 def _form(text: str) -> Form | None:

@@ -65,15 +65,18 @@ def _few(array: np.ndarray) -> str:
 def _save(folder: Path, values: list[np.ndarray]) -> None:
     from edgeort.bundle import golden
 
-    path = folder
+    begun: Path | None = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for index, array in enumerate(values):
             path = folder / f"output{index}.npy"
-            path.write_bytes(golden.npy_bytes(array))
+            with path.open("wb") as stream:
+                begun = path
+                stream.write(golden.npy_bytes(array))
+            begun = None
     except OSError as error:
-        if path.is_file():
-            path.unlink()  # a part of it
+        if begun is not None:
+            begun.unlink()  # a part of it
         raise OutputError(
             f"{folder} cannot be written: {error.strerror}", hint="name another folder with -o"
         ) from error

@@ -242,6 +242,8 @@ def record(
             "stay_float": result.left,
             "ledger": [asdict(entry) for entry in result.ledger],
         }
+        counts = {"evened_tensors": result.evened, "equalised_pairs": result.equalised}
+        told |= {name: count for name, count in counts.items() if count}
         if result.scales is not None:
             told |= {"form": quantised.form, "channel_scales": asdict(result.scales)}
     if found is not None:

@@ -156,9 +156,14 @@ def _unknown(bundle: Bundle, findings: Findings) -> dict[str, str]:
     return unknown
 
 
+_FILES = ("data", "eval_data", "labels", "characters")  # of a build, that its bundle does not hold
+
+
 def _reproduce(bundle: Bundle) -> list[dict[str, str]]:
     manifest, place = bundle.manifest, shlex.quote(str(bundle.path))
-    again = f"edgeort verify {place} --rebuild MODEL.onnx{' --data DIR' if manifest.quantization else ''}"
+    asked = manifest.options.get("accuracy", {})
+    read = "".join(f" --{name.replace('_', '-')} PATH" for name in _FILES if isinstance(asked.get(name), Mapping))
+    again = f"edgeort verify {place} --rebuild MODEL.onnx{read}"
     rows = [
         (f"Build it again with all its options, from MODEL.onnx of SHA-256 {manifest.model_sha256}", again),
         ("Measure it with its own harness", f"edgeort bench {place} --threads {manifest.threads} --profile"),

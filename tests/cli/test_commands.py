@@ -123,6 +123,13 @@ def test_validate(folder: Path):
     assert call(*arguments, "--input", f"x={folder / 'x.npy'}").exit_code == 0
 
 
+def test_a_file_in_the_place_of_the_folder_of_outputs_stays(folder: Path, tmp_path: Path):
+    (tmp_path / "notes").write_text("mine")
+    result = call("run", folder / "m.onnx", "-o", tmp_path / "notes")
+    assert result.exit_code == 2 and "notes cannot be written" in result.stderr
+    assert (tmp_path / "notes").read_text() == "mine"
+
+
 @pytest.mark.parametrize("what", ["m.onnx", "b"])
 def test_run(folder: Path, tmp_path: Path, what: str):
     arguments = ("run", folder / what, "--input", f"x={folder / 'x.npy'}")

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
+from edgeort.quantize.attempts import Attempts
 from tests.cli.support import call
 from tests.quantize.models import mobile, pictures, save
 
@@ -50,6 +51,16 @@ def test_json_options_and_ranges(place: Path):
     assert "lacks" in again["error"] or "no quantised tensor" in again["error"]
     assert call(*arguments, "--ranges", place / "r.json").exit_code == 0
     assert (place / "q.onnx").read_bytes() == bytes_
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_it_says_whether_channels_have_scales(place: Path, monkeypatch: pytest.MonkeyPatch, used: bool):
+    """`--for edgeort` asks for them, and they are left out where they bring nothing."""
+    options = ("--for", "edgeort", "--data", place / "x.npy", "--no-gptq", "--no-compensation")
+    monkeypatch.setattr(Attempts, "noise", lambda self, *_: 1.0 if self.own_runtime is used else 2.0)
+    told = " ".join(call("quantize", place / "m.onnx", "-o", place / "q.onnx", *options).stdout.split())
+    assert ("tensor(s) have their own scales: SQNR" in told) is used
+    assert ("no scales of their own, which would leave more noise" in told) is not used
 
 
 def test_a_quantised_model_is_left_alone(place: Path):

@@ -66,6 +66,8 @@ def test_the_command_of_a_float_build_has_all_other_options():
         "n 1",
         "--max-drop",
         "0.5",
+        "--min-sqnr",
+        "0.0",
         "--postprocess",
         "softmax",
     ]

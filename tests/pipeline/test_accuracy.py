@@ -17,10 +17,10 @@ from edgeort.devices import open_device
 from edgeort.errors import BudgetError, InputError, ModelError
 from edgeort.model import clean, load
 from edgeort.pipeline import Accuracy
-from edgeort.pipeline.accuracy import open_sets
+from edgeort.pipeline.accuracy import Quantised, open_sets, record
 from edgeort.pipeline.choosing import Wish
 from edgeort.providers import openvino
-from edgeort.quantize import Options, Steps, compare, quantize
+from edgeort.quantize import Options, Result, Steps, compare, quantize
 from edgeort.recipes.picture_steps import parse
 from edgeort.validate import Limits, validate
 from edgeort.validate.reference import reference_outputs
@@ -144,6 +144,13 @@ def test_int8_within_a_budget(path: Path, tmp_path: Path, wish: Wish):
     assert "--data" in str(caught.value.hint)
     assert told is not None and (told["precision"], told["samples"]) == ("int8", 12)
     assert promoted[0].layer in told["stay_float"] and told["budget"]["min_sqnr_db"] == limits.min_sqnr_db
+
+
+def test_the_record_counts_what_was_evened_out(path: Path):
+    """The report shows what stands there."""
+    result = Result("m.onnx", "", 1, 1, 0.0, evened=2)
+    told = record(Accuracy("int8"), Quantised(load(path), b"", result, "int8"), None)
+    assert told is not None and told["evened_tensors"] == 2 and "equalised_pairs" not in told
 
 
 def test_a_model_with_scales_for_channels_is_built(path: Path, tmp_path: Path):

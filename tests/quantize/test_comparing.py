@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
-from edgeort.quantize.comparing import Comparison, References
+from edgeort.quantize.comparing import Comparison, References, Run
 from edgeort.quantize.samples import Sample
 from edgeort.quantize.store import Store
 
@@ -27,6 +29,20 @@ def test_the_float_model_answers_once(room: int, again: int) -> None:
     for pairs in passes:
         assert [float(r["y"][0, 0]) for r, _ in pairs] == [2.0 * (place + 1) for place in range(10)]
         assert [float(q["y"][0, 0]) for _, q in pairs] == [place + 1.0 for place in range(10)]
+
+
+def test_all_cores_share_one_float_model() -> None:
+    """It takes long to open, while others want it, too, and as much memory as its weights."""
+    opened: list[int] = []
+
+    def slowly() -> Run:
+        opened.append(len(opened))
+        time.sleep(0.2)
+        return lambda sample: {"y": sample["x"]}
+
+    with Store() as store:
+        assert len(list(References(store).pairs(slowly, lambda sample: sample, SAMPLES))) == len(SAMPLES)
+    assert len(opened) == 1
 
 
 @pytest.mark.parametrize("total", (10, None))

@@ -164,6 +164,41 @@ def test_without_samples_to_find_ranges_from_nothing_is_done(tmp_path: Path) -> 
     assert "_even" not in (tmp_path / "ranges.json").read_text()
 
 
+def test_readers_of_other_kernel_sizes(tmp_path: Path) -> None:
+    """As branches that read one gated tensor: each has as many taps as its kernel."""
+    net = Net()
+    value = by_gate(net, "x")
+    over = 1 / SIZES.reshape(1, -1, 1, 1)
+    one = net.op("Conv", value, drawn(net, 8, CHANNELS, 1, 1, times=over))
+    three = net.op("Conv", value, drawn(net, 8, CHANNELS, 3, 3, times=over), pads=[1] * 4)
+    model = net.model(net.op("Concat", one, three, axis=1), [1, 3, SIDE, SIDE], [1, 16, SIDE, SIDE])
+    even, _ = int8(tmp_path, model)
+    plain, _ = int8(tmp_path, model, PLAIN)
+    assert even.evened == 1 and even.differences[0].sqnr_db > plain.differences[0].sqnr_db + 3
+
+
+def test_a_gate_of_one_number_for_all_channels_gets_one_for_each(tmp_path: Path) -> None:
+    net = Net()
+    made = net.op("HardSwish", net.op("Conv", "x", drawn(net, CHANNELS, 3, 1, 1, times=SIZES)))
+    value = net.op("Mul", made, net.op("Sigmoid", net.conv(net.op("GlobalAveragePool", made), CHANNELS, 1)))
+    found = net.op("Conv", value, drawn(net, 8, CHANNELS, 1, 1, times=1 / SIZES.reshape(1, -1, 1, 1)))
+    model = net.model(found, [1, 3, SIDE, SIDE], [1, 8, SIDE, SIDE])
+    even, _ = int8(tmp_path, model)
+    onnx.shape_inference.infer_shapes(onnx.load(tmp_path / "q.onnx"), check_type=True, strict_mode=True)
+    plain, _ = int8(tmp_path, model, PLAIN)
+    assert even.evened == 1 and even.differences[0].sqnr_db > plain.differences[0].sqnr_db + 3
+
+
+def test_the_second_pass_over_the_samples_is_told(tmp_path: Path) -> None:
+    said: list[str] = []
+    path = save(tmp_path / "m.onnx", network(by_affine))
+    quantize(path, tmp_path / "q.onnx", samples(24), PLAIN, progress=said.append)
+    assert not [line for line in said if "evening" in line]
+    quantize(path, tmp_path / "q.onnx", samples(24), progress=said.append)
+    at = said.index("evening out channels: ranges of 1 tensor(s) once more")
+    assert said[at + 1].startswith("calibrating: ")
+
+
 def test_factors() -> None:
     def reach(sizes: np.ndarray) -> Reach:
         return Reach(-sizes, sizes, np.linspace(-sizes, sizes, 100, axis=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,3 +50,29 @@ def test_a_budget_is_kept_on_all_samples_only() -> None:
     over: Any = Goal([-one for one in STEADY], 0.0)
     assert not kept(over, None) and over.judged == 4  # type: ignore[arg-type]
     assert BLOCK > 1
+
+
+class Several:
+    """Limits by block, of which there may be more from one block to the next."""
+
+    def __init__(self, blocks: list[list[float]]) -> None:
+        self.blocks = blocks
+
+    def margins(self, _: object, *, finally_: bool) -> Iterator[list[Margin]]:
+        for block in self.blocks:
+            yield [Margin(left) for left in block]
+
+
+def test_an_output_that_turns_out_to_have_unlike_parts_is_judged_in_them() -> None:
+    whole, parts = [[1.0 * n] for n in range(1, 6)], [[0.1 * n, -1.0] for n in range(6, 9)]
+    goal: Any = Several([*whole, *parts])
+    assert not kept(goal, None)  # type: ignore[arg-type]
+    late: Any = Several([*whole[:2], *([0.1 * n, 0.2 * n] for n in range(3, 9))])
+    assert kept(late, None) and seems_kept(late, None)  # type: ignore[arg-type]
+
+
+def test_a_model_without_noise_has_endless_room() -> None:
+    goal: Any = Several([[math.inf]] * 6)
+    assert kept(goal, None) and seems_kept(goal, None)  # type: ignore[arg-type]
+    noisy: Any = Several([*[[math.inf]] * 5, [-1.0], [-2.0]])
+    assert not kept(noisy, None) and not seems_kept(noisy, None)  # type: ignore[arg-type]

@@ -11,9 +11,9 @@ from edgeort.quantize.layers import Layer
 from edgeort.quantize.promotions import OVERHEAD_BYTES, Way, hull, state, steps, ways
 
 
-def layer(op_type: str) -> Layer:
+def layer(op_type: str, weight: float = 0.0) -> Layer:
     node = ir.Node("", op_type, [ir.Value(name="x"), ir.Value(name="w")], name="n")
-    return Layer(node, np.zeros((10, 20), np.float32), None, 1, -1)
+    return Layer(node, np.full((10, 20), weight, np.float32), None, 1, -1)
 
 
 UNKNOWN = Slowness(200, None, Slowness(100, None))
@@ -30,6 +30,11 @@ def test_ways():
     half, last = ways(layer("Conv"), Form.FLOAT, Slowness(50, None))
     assert (half.to, half.added_bytes, half.form) == ("float16 weights", 200, Form.HALF)
     assert (last.to, last.added_bytes, last.cost) == ("float", 600, OVERHEAD_BYTES + 650)
+
+
+def test_weights_that_float16_cannot_hold_do_not_become_float16():
+    """They would stay float32, and take as many bytes."""
+    assert [way.to for way in ways(layer("Conv", 1e6), Form.FLOAT, Slowness(50, None))] == ["float"]
 
 
 def test_sixteen_bits_are_a_way_where_they_are_faster_than_float():

@@ -17,7 +17,7 @@ from edgeort.quantize.attempts import Attempt
 from edgeort.quantize.comparing import Comparison
 from edgeort.quantize.goals import Margin, kept
 from edgeort.quantize.measuring import Difference
-from edgeort.quantize.search import Entry, _Tries, _without_needless, _without_spare
+from edgeort.quantize.search import Entry, _first, _Tries, _without_needless, _without_spare
 from edgeort.quantize.selection import Selection
 from tests.quantize.models import mobile, samples, save
 
@@ -84,6 +84,22 @@ def test_promotions_that_later_ones_make_needless_go(needed: set[str], left: lis
     first: Any = set("abcd")
     found, promoted = _without_needless(_Tries(attempts, (), goal, ledger), first, ledger)
     assert [entry.layer for entry in promoted] == left and found == set(left)
+
+
+def test_a_budget_is_refused_by_all_samples_only():
+    """The first ones may be those of a class that lost most."""
+    each = [-1.0, -1.1, -0.9, -1.0, 2.0, 2.0, 2.0]
+    attempts: Any = SimpleNamespace(make=lambda exclude, forms: set(forms), try_out=lambda exclude, forms: set(forms))
+    margins = [[Margin(sum(each[:count]))] for count in range(1, len(each) + 1)]
+    goal: Any = SimpleNamespace(
+        margins=lambda found, finally_: iter(margins), text=lambda: "", reached=lambda found: "", hint=""
+    )
+    ledger = [Entry(layer, 20.0, 100, to="16-bit activations") for layer in "abcd"]
+    found, count = _first(_Tries(attempts, (), goal, ledger), 3)
+    assert count == 3 and found == set("abc")
+    margins[-1] = [Margin(-1.0)]
+    with pytest.raises(BudgetError):
+        _first(_Tries(attempts, (), goal, ledger), 3)
 
 
 def test_a_budget_that_is_kept_anyway_costs_nothing(model: Path, tmp_path: Path):

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
+from onnx import numpy_helper
 
 from edgeort.quantize import quantize
 from edgeort.quantize.selection import SPECTRUM, select
@@ -53,9 +54,18 @@ def test_layers_before_a_logarithm(options: dict[str, bool], layers: int):
     graph = ir.from_proto(onnx.shape_inference.infer_shapes(network(**options))).graph
     assert len(spectrum_layers(graph)) == layers
     selection = select(graph)
-    assert list(selection.left.values()) == [SPECTRUM] * layers
+    assert list(selection.left.values()) == [f"{SPECTRUM}; its weights are float16"] * layers
     assert len(selection.halves) == layers
     assert all(selection.forms[layer.name] == "static" for layer in selection.layers)
+
+
+def test_it_is_told_where_float16_cannot_hold_the_weights():
+    """As those of samples of 24 bits are: they stay float32."""
+    model = network()
+    (weight,) = [tensor for tensor in model.graph.initializer if list(tensor.dims[-1:]) == [TAPS]]
+    weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * np.float32(2**23), weight.name))
+    selection = select(ir.from_proto(onnx.shape_inference.infer_shapes(model)).graph)
+    assert list(selection.left.values()) == [f"{SPECTRUM}; float16 has no numbers as large as its largest"]
 
 
 def test_a_layer_behind_another_function_is_none():

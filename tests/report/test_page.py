@@ -235,3 +235,20 @@ def test_it_is_built_again_with_the_options_that_stand_in_the_bundle(digits: Bun
     row = document(digits, Findings())["reproduce"][0]
     assert row["command"] == f"edgeort verify {digits.path} --rebuild MODEL.onnx"
     assert digits.manifest.model_sha256 in row["what"]
+
+
+@pytest.mark.parametrize(
+    ("read", "words"),
+    [
+        ({"precision": "float16"}, ""),
+        ({"precision": "int8", "data": {}}, " --data PATH"),
+        ({"eval_data": {}, "labels": {}}, " --eval-data PATH --labels PATH"),
+        ({"eval_data": {}, "labels": "folders"}, " --eval-data PATH"),
+    ],
+)
+def test_files_that_a_build_read_follow(digits: Bundle, read: dict[str, object], words: str):
+    """As `edgeort verify` wants them: none that it did not read."""
+    told = {"precision": "int8", "budget": {}}
+    manifest = dataclasses.replace(digits.manifest, options={"accuracy": read}, quantization=told)
+    row = document(dataclasses.replace(digits, manifest=manifest), Findings())["reproduce"][0]
+    assert row["command"] == f"edgeort verify {digits.path} --rebuild MODEL.onnx{words}"
