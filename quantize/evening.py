@@ -93,15 +93,12 @@ def even_out(
     found: Calibration,
     stores: Sequence[Store],
     method: str,
-    *,
-    own_runtime: bool,
     progress: Progress | None = None,
 ) -> tuple[Calibration, int]:
     """Edits the float model, whose outputs stay the same; returns the calibration, with the new tensors in it, and how
     many they are.
 
     `stores` have the inputs of samples that ranges are found from once more, by `method`; nothing is done without any.
-    For `own_runtime` depthwise convolutions need no factors.
     """
     if not any(store.samples for store in stores):
         return found, 0
@@ -113,7 +110,7 @@ def even_out(
         if spread.is_depthwise:
             quantity = _by_channels(spread, found, reach)
             steps = np.asarray(quantity.scale)
-            s = None if own_runtime or not steps.ndim else np.asarray(steps / steps.max())
+            s = None if not steps.ndim else np.asarray(steps / steps.max())
         else:
             s = factors(reach, [reader.weight for reader in spread.readers])
         if s is None:

@@ -89,22 +89,18 @@ def quantize(
         keep = Kept(store, judge, options.refine_samples, JUDGE_SAMPLES, samples.count if samples else None)
         found = _calibrate(prepared, selection, samples, options, steps, keep, progress)
         calibrated = tuple(found.ranges)
-        own = options.runtime == "edgeort"
         found = concats.even_out(prepared, selection, found)
         selection = _select(model, prepared, options)
         evened = 0
         if steps.equalisation and options.ranges is None:
-            stores = store, judge
-            found, evened = even_out(
-                prepared, selection, found, stores, options.method, own_runtime=own, progress=progress
-            )
+            found, evened = even_out(prepared, selection, found, (store, judge), options.method, progress)
             selection = _select(model, prepared, options)
         if steps.smoothing:
             smooth(prepared, selection, store)
         attempts = Attempts(
             prepared, found, spread_over(selection, found.ranges), store, judge, References(judge), steps,
             options.forms,
-            options.block or blocks.BLOCK, own_runtime=own,
+            options.block or blocks.BLOCK, own_runtime=options.runtime == "edgeort",
             rows_in_blocks=options.rows_in_blocks, progress=progress,
         )  # fmt: skip
         attempts, method = with_best_ranges(attempts, selection, options.method, options.exclude)

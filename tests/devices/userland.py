@@ -125,7 +125,11 @@ class Userland:
     def files(self) -> set[str]:
         """Paths of all that lies in its home folder, seen from there."""
         home = Path(self.home) if self.cpu is None else self.root / self.home[1:]
-        return {path.relative_to(home).as_posix() for path in home.rglob("*")}
+        while True:
+            try:
+                return {path.relative_to(home).as_posix() for path in home.rglob("*")}
+            except FileNotFoundError:  # a folder that went meanwhile
+                continue
 
     def left(self) -> set[str]:
         """What lies there besides the kept files."""

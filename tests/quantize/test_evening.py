@@ -101,9 +101,9 @@ def test_plain_pairs_before_depthwise_layers_are_as_good_as_scales_for_channels(
     even, _ = int8(tmp_path, model)
     scales = [t for t in onnx.load(tmp_path / "q.onnx").graph.initializer if t.name.endswith("_even_scale")]
     assert even.evened == 1 and [list(t.dims) for t in scales if t.name.startswith("t")] == [[]]
-    own, _ = int8(tmp_path, model, Options(runtime="edgeort"))
+    own, _ = int8(tmp_path, model, Options(steps=Steps(equalisation=False), runtime="edgeort"))
     plain, _ = int8(tmp_path, model, PLAIN)
-    assert own.evened == 0, "the scales are enough"
+    assert own.scales is not None and own.scales.used
     assert even.differences[0].sqnr_db > plain.differences[0].sqnr_db + 3
     assert even.differences[0].sqnr_db == pytest.approx(own.differences[0].sqnr_db, abs=0.5)
 

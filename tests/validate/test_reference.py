@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 from edgeort.quantize import Options, Steps, quantize
 from edgeort.validate import reference_outputs
@@ -37,7 +38,11 @@ def test_its_telemetry_leaves_no_trace(tmp_path: Path):
 @pytest.mark.parametrize("as_bytes", [False, True], ids=["file", "bytes"])
 def test_scales_for_channels_are_not_fused(tmp_path: Path, as_bytes: bool):
     """What `edgeort quantize --for edgeort` writes: ONNX Runtime fuses it, and then cannot run it."""
-    model, made, (sample, *_) = save(tmp_path / "m.onnx", mobile()), tmp_path / "q.onnx", samples(8)
+    proto = mobile()
+    wide = [tensor for tensor in proto.graph.initializer if list(tensor.dims[1:]) == [16, 1, 1]][0]
+    far_apart = numpy_helper.to_array(wide) * np.geomspace(0.02, 1, wide.dims[0], dtype=np.float32).reshape(-1, 1, 1, 1)
+    wide.CopyFrom(numpy_helper.from_array(far_apart, wide.name))
+    model, made, (sample, *_) = save(tmp_path / "m.onnx", proto), tmp_path / "q.onnx", samples(8)
     steps = Steps(gptq=False, bias_correction=False, compensation=False, equalisation=False)
     quantize(model, made, samples(8), Options(steps=steps, runtime="edgeort"))
     assert any(axis.name == "axis" for node in onnx.load(made).graph.node if node.op_type == "QuantizeLinear"
