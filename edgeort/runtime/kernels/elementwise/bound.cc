@@ -47,12 +47,17 @@ Status BoundProgram::check(Prepare& p, const Program& program) {
   }
   const u32 inputs = program.operands + (epilogue ? 1 : 0);
   if (program.registers < inputs) return p.fail("its program has fewer registers than operands");
+  static_assert(kMaxRegisters < 64, "a bit each");
+  u64 written = (u64{1} << inputs) - 1;
   for (u32 i = 0; i < program.count; ++i) {
     const Instruction& c = code[i];
     const bool immediate = c.b == kImmediate;
     if (c.uop >= kUops || c.dst >= program.registers || c.a >= program.registers || (!immediate && c.b >= program.registers)) {
       return p.fail("its program is malformed");
     }
+    const u64 reads = u64{1} << c.a | (immediate ? 0 : u64{1} << c.b);
+    if (reads & ~written) return p.fail("its program reads a register that nothing has written");
+    written |= u64{1} << c.dst;
     const Uop uop = static_cast<Uop>(c.uop);
     if ((uop == Uop::Quantize || uop == Uop::Dequantize) && !(c.p1 >= -128.0f && c.p1 <= 127.0f && c.p1 == __builtin_truncf(c.p1)))
       return p.fail("its program has a zero point that no q8 is");
@@ -188,6 +193,16 @@ i64 BoundProgram::row_offset(const Operand& o, i64 row) const {
     rest /= dims[d];
   }
   return offset;
+}
+
+bool BoundProgram::may_overwrite(u32 index) const {
+  const u32 own = (epilogue ? 1 : 0) + index;
+  bool written = false;
+  for (const Instruction* c = code; c < code + count && !quantises(); ++c) {
+    if (written && (c->a == own || (c->b != kImmediate && c->b == own))) return false;
+    written |= c->dst == result;
+  }
+  return true;
 }
 
 u64 BoundProgram::scratch_bytes(i64 tile) const { return count ? u64{registers} * static_cast<u64>(tile) * sizeof(f32) : 0; }
