@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -45,3 +46,16 @@ def model(
     ]
     graph = helper.make_graph(list(nodes), "g", *infos, list(constants))
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
+
+
+def conv(folder: Path) -> Path:
+    """x [N, 3, H, W] -> 3x3 convolution, Relu -> y."""
+    rng = np.random.default_rng(0)
+    weights = [
+        numpy_helper.from_array(rng.standard_normal((5, 3, 3, 3)).astype(np.float32), "w"),
+        numpy_helper.from_array(rng.standard_normal(5).astype(np.float32), "b"),
+    ]
+    nodes = [helper.make_node("Conv", ["x", "w", "b"], ["c"], pads=[1] * 4), helper.make_node("Relu", ["c"], ["y"])]
+    found = folder / "conv.onnx"
+    onnx.save(model(nodes, [("x", ["N", 3, "H", "W"])], [("y", ["N", 5, "H", "W"])], weights), found)
+    return found

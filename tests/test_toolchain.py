@@ -9,10 +9,6 @@ import platform
 import shutil
 import struct
 import subprocess
-import sys
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -214,48 +210,6 @@ def test_an_unwritable_cache_says_what_to_do(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(OutputError, match="cannot write to the cache") as caught:
         toolchain.library(HOST, OPS)
     assert "EDGEORT_CACHE" in str(caught.value.hint)
-
-
-@pytest.mark.parametrize("damage", [b"", b"sourcf", b"source and more"])
-def test_a_damaged_file_of_the_cache_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: bytes):
-    monkeypatch.setenv("EDGEORT_CACHE", str(tmp_path))
-    made = cache.cached("a.o", ("key",), lambda path: objects.write(path, "source"))
-    for broken in (made, cache._seal_of(made)):
-        broken.write_bytes(damage)
-        again = cache.cached("a.o", ("key",), lambda path: objects.write(path, "source"))
-        assert again == made and made.read_bytes() == b"source"
-    cache.cached("a.o", ("key",), lambda path: pytest.fail("it is sound"))
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="nobody waits on Windows")
-@pytest.mark.parametrize("fails", [False, True])
-def test_who_wants_what_another_makes_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool):
-    monkeypatch.setenv("EDGEORT_CACHE", str(tmp_path))
-    makers: list[int] = []
-    begun, end = threading.Event(), threading.Event()
-
-    def make(path: Path) -> None:
-        makers.append(len(makers))
-        begun.set()
-        assert end.wait(60)
-        if fails and len(makers) == 1:
-            raise ToolchainError("the first one")
-        path.write_text("source")
-
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(cache.cached, "a.o", ("key",), make)
-        assert begun.wait(60)
-        second = pool.submit(cache.cached, "a.o", ("key",), make)
-        time.sleep(0.1)  # in which it would begin
-        assert len(makers) == 1
-        end.set()
-        assert second.result().read_text() == "source"
-        if fails:
-            with pytest.raises(ToolchainError, match="the first one"):
-                first.result()
-    assert len(makers) == 1 + fails
-    made = second.result()
-    assert set(made.parent.iterdir()) == {made, cache._seal_of(made)}, "no lock is left"
 
 
 def test_a_compiler_that_fails_on_a_full_disk_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

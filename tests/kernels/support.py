@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
+from onnx import helper
 
 from edgeort import lowering, toolchain
 from edgeort.engine import Engine
@@ -19,6 +20,9 @@ from edgeort.lowering.plan import PlanBuilder
 from edgeort.passes import PassContext, run_passes
 
 LEVELS = ("v3", "v4") if platform.machine() in ("x86_64", "AMD64") else ("neon",)
+
+INTEGERS = tuple(np.dtype(name) for name in ("u1", "i1", "u2", "i2", "i4", "i8", "u4", "u8"))
+NUMBERS = (*INTEGERS, np.dtype("f8"), np.dtype("f4"))
 
 
 def parse(
@@ -29,6 +33,20 @@ def parse(
     for name, array in (constants or {}).items():
         model.graph.initializer.append(onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
     return model
+
+
+def model_of(
+    nodes: Sequence[onnx.NodeProto], inputs: Mapping[str, np.ndarray], constants: Mapping[str, np.ndarray]
+) -> onnx.ModelProto:
+    """A float32 model whose output is that of the last node, of unknown shape."""
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, array.shape) for name, array in inputs.items()],
+        [helper.make_tensor_value_info(nodes[-1].output[0], onnx.TensorProto.FLOAT, None)],
+        [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
 
 def plan_of(model: onnx.ModelProto) -> PlanBuilder:

@@ -12,7 +12,7 @@ import pytest
 from onnx import helper
 
 from edgeort.errors import EdgeortError
-from tests.kernels.support import LEVELS, engine, parse, run_everywhere, same_bits
+from tests.kernels.support import LEVELS, engine, model_of, parse, run_everywhere, same_bits
 from tests.reference import library
 
 RNG = np.random.default_rng(17)
@@ -80,14 +80,7 @@ def build(shape: tuple[int, ...], layers: tuple[Layer, ...]) -> tuple[onnx.Model
         nodes.append(helper.make_node("Relu", [f"c{i}"], [f"y{i + 1}"]))
         value = np.maximum(value, 0)
     expected = np.ascontiguousarray(value.transpose(0, 3, 1, 2))
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(f"y{len(layers)}", onnx.TensorProto.FLOAT, expected.shape)],
-        [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), x, expected
+    return model_of(nodes, {"x": x}, constants), x, expected
 
 
 @pytest.mark.parametrize("name", CHAINS)
@@ -129,16 +122,8 @@ def test_what_is_read_again_stays(tmp_path: Path) -> None:
         helper.make_node("Conv", ["s", "w"], ["d"], group=24, pads=[1] * 4),
         helper.make_node("Add", ["d", "r"], ["y"]),
     ]
-    shape, w = (1, 24, 40, 31), random(24, 1, 3, 3)
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, shape)],
-        [onnx.numpy_helper.from_array(w, "w")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    x, reference, zeros = random(*shape), library(), np.zeros(24, np.float32)
+    x, w, reference, zeros = random(1, 24, 40, 31), random(24, 1, 3, 3), library(), np.zeros(24, np.float32)
+    model = model_of(nodes, {"x": x}, {"w": w})
     r = np.maximum(np.ascontiguousarray(x.transpose(0, 2, 3, 1)), 0)
     conv = {"pads": (1,) * 4, "groups": 24}
     pooled = reference.pool2d(r, (3, 3), strides=(1, 1), pads=(1,) * 4, maximum=True)

@@ -11,7 +11,7 @@ import pytest
 from onnx import helper
 
 from edgeort.engine import Engine
-from tests.kernels.support import LEVELS, engine, run_everywhere, same_bits
+from tests.kernels.support import LEVELS, engine, model_of, run_everywhere, same_bits
 from tests.reference import library
 
 RNG = np.random.default_rng(11)
@@ -75,14 +75,7 @@ def build(shape: tuple[int, ...], layers: tuple[Layer, ...]) -> tuple[onnx.Model
         nodes.append(helper.make_node("Relu", [nodes[-1].output[0]], [f"y{i}"]))
         value = made[i] = np.maximum(value, 0)
     expected = np.ascontiguousarray(value.transpose(0, 3, 1, 2))
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(f"y{len(layers) - 1}", onnx.TensorProto.FLOAT, expected.shape)],
-        [onnx.numpy_helper.from_array(array, name) for name, array in constants.items()],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), x, expected
+    return model_of(nodes, {"x": x}, constants), x, expected
 
 
 def streaming(

@@ -29,7 +29,7 @@ from edgeort.errors import (
 from edgeort.passes import PASSES
 from edgeort.pipeline import checking
 from edgeort.pipeline.choosing import Wish
-from tests.models import HOST, mlp, model
+from tests.models import HOST, conv, mlp, model
 
 needs_qemu = pytest.mark.skipif(
     shutil.which("qemu-aarch64-static") is None, reason="qemu-aarch64-static is not installed"
@@ -40,19 +40,6 @@ needs_qemu = pytest.mark.skipif(
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = tmp_path_factory.mktemp("model") / "mlp.onnx"
     onnx.save(mlp(), found)
-    return found
-
-
-def conv(folder: Path) -> Path:
-    """x [N, 3, H, W] -> 3x3 convolution, Relu -> y."""
-    rng = np.random.default_rng(0)
-    weights = [
-        numpy_helper.from_array(rng.standard_normal((5, 3, 3, 3)).astype(np.float32), "w"),
-        numpy_helper.from_array(rng.standard_normal(5).astype(np.float32), "b"),
-    ]
-    nodes = [helper.make_node("Conv", ["x", "w", "b"], ["c"], pads=[1] * 4), helper.make_node("Relu", ["c"], ["y"])]
-    found = folder / "conv.onnx"
-    onnx.save(model(nodes, [("x", ["N", 3, "H", "W"])], [("y", ["N", 5, "H", "W"])], weights), found)
     return found
 
 
@@ -170,33 +157,6 @@ def test_a_budget_refuses_the_build(path: Path, tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
     kept = pipeline.build(path, dataclasses.replace(HOST, budget=Budget(latency_ms=1000)), tmp_path / "b")
     assert [(v.budget, v.is_kept) for v in kept.budgets] == [("latency_ms", True)]
-
-
-def test_a_limit_of_memory_is_in_the_bundle_or_refuses_the_build(tmp_path: Path):
-    path = conv(tmp_path)
-    shapes = {"x": (1, 3, 64, 64)}
-    with pytest.raises(BudgetError, match="activations need [0-9]+ bytes at least; the limit is 100") as refused:
-        edgeort.build(path, HOST, tmp_path / "b", shapes=shapes, ram_limit=100)
-    assert refused.value.hint and "--ram-limit" in refused.value.hint and not (tmp_path / "b").exists()
-    result = edgeort.build(path, HOST, tmp_path / "b", shapes=shapes, ram_limit=1 << 20)
-    assert result.arena_bytes <= 1 << 20
-    with open_bundle(result.bundle) as bundle:
-        assert bundle.manifest.ram_limit == 1 << 20
-
-
-def test_a_limit_that_only_a_run_can_exceed_refuses_the_build(tmp_path: Path):
-    path = tmp_path / "m.onnx"
-    text = """<ir_version: 8, opset_import: ["": 17]> g (float[8,8] x) => (float[A,B] y) <int64[2] times = {1000, 1}> {
-        n = NonZero (x) f = Cast <to = 1> (n) t = Tile (f, times) y = Softmax (t) }"""
-    onnx.save(onnx.parser.parse_model(text), path)
-    with pytest.raises(BudgetError, match="activations need [0-9]+ bytes at least; the limit is 16384"):
-        edgeort.build(path, HOST, tmp_path / "b", ram_limit=1 << 14)
-
-
-@pytest.mark.parametrize("limit", [0, -1, 1 << 63])
-def test_limits_of_memory_that_are_none(tmp_path: Path, limit: int):
-    with pytest.raises(InputError, match=f"ram_limit is {limit};"):
-        edgeort.build(conv(tmp_path), HOST, tmp_path / "b", ram_limit=limit)
 
 
 def test_emulated_times_judge_nothing(path: Path, tmp_path: Path):

@@ -171,10 +171,7 @@ class Planner {
     for (const i32 candidate : t.reuse) {
       if (candidate < 0) continue;
       const i32 storage = model_.tensors[candidate].storage;
-      if (!ends(storage, node) && !ends(storage, first)) continue;
-      // Wider elements would be written over others that are still to be read.
-      if (storages_[storage].bytes < bytes(t.tensor)) continue;
-      if (alone(node, candidate, t) && alone(first, candidate, t)) return storage;
+      if ((ends(storage, node) || ends(storage, first)) && alone(node, candidate, t) && alone(first, candidate, t)) return storage;
     }
     return -1;
   }

@@ -102,6 +102,8 @@ Status prepare(Prepare& p) {
   const i64 fits = kPixels / ((s->segment - 1) * g.stride[2] + g.kernel[2]);
   s->lines = s->program || !s->row ? 1 : max_of(1, min_of(kMostLines, (fits - g.kernel[1]) / g.stride[1] + 1));
   s->group = !s->program && s->row && !p.in(0).pitch && !y.pitch && g.in[0] == 1 && g.out[0] == 1 ? group_of(g) : 0;
+  // Each thread has a copy: less in all than the memory that the result would take.
+  if (s->group && s->copy_bytes() * static_cast<u64>(p.threads()) >= bytes(y)) s->group = 0;
   if (s->group) p.overwrite(0, 0);
   p.thread_scratch(s->group ? s->copy_at() + s->copy_bytes() : s->scratch_bytes());
   return Status::ok;

@@ -50,8 +50,6 @@ struct BoundProgram {
   Status bind(Prepare& p, const Program& program, size_t params_bytes, const i64* dims, int rank, i64 columns, bool epilogue);
   // Work space of one thread for tiles of up to `tile` elements.
   u64 scratch_bytes(i64 tile) const;
-  // Whether the result may lie over an operand: nothing reads that behind a step that writes the result's register.
-  bool may_overwrite(u32 index) const;
   // `columns` of each of `rows` rows, from row `row` and column `column` on; more than one row only where `even`.
   struct Tile {
     i64 row, column, columns, rows;

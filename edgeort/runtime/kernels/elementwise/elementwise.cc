@@ -84,7 +84,7 @@ Status prepare(Prepare& p) {
   if (state->program.quantises()) EDGEORT_TRY(p.set(0, DType::q8, dims, rank));
   for (int i = 0; i < p.inputs(); ++i) {
     const bool same = p.in(i).dtype == p.out(0).dtype && count(p.in(i)) == count(p.out(0));
-    if (same && !p.in(i).pitch && !p.out(0).pitch && state->program.may_overwrite(static_cast<u32>(i))) p.overwrite(0, i);
+    if (same && !p.in(i).pitch && !p.out(0).pitch) p.overwrite(0, i);
   }
   p.thread_scratch(state->program.scratch_bytes(kProgramTile));
   return tabulate(p, *state);
