@@ -19,7 +19,7 @@ from edgeort.device_profiles.rules import check
 from edgeort.device_profiles.schema import Where
 from edgeort.errors import BundleError, InputError, ProfileError
 
-# They change no byte of a bundle: where things are, who measures.
+# Where things are, and who measures: a bundle is the same without them, as long as the same providers can be taken.
 UNRECORDED = ("model_path", "out", "keep_stages", "on", "progress")
 _INPUTS = "inputs"  # golden ones: their data stands in the bundle
 _RECIPE = ("postprocess", "files")  # whose names are the files' own, and may be those of options
