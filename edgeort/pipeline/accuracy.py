@@ -227,13 +227,13 @@ def record(
     accuracy: Accuracy,
     quantised: Quantised | None,
     found: Evaluation | None,
-    pruned: Mapping[str, float] | None = None,
+    pruned: Mapping[str, float],
 ) -> dict[str, Any] | None:
     """What the manifest says of accuracy; no times and no paths, so that the same build gives the same bytes."""
     if quantised is None and found is None:
         return None
     told: dict[str, Any] = {"precision": accuracy.precision, "budget": asdict(accuracy.limits)}
-    told |= pruned or {}
+    told |= pruned
     if quantised is not None:
         result = quantised.result
         told |= {

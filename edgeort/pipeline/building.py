@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -14,28 +12,25 @@ import numpy as np
 
 from edgeort import model, toolchain
 from edgeort.bench import enforce, judge
-from edgeort.bundle import Vocabulary, golden, write_bundle
+from edgeort.bundle import Vocabulary, write_bundle
 from edgeort.bundle.writing import check_writable
-from edgeort.compiling import signature
 from edgeort.device_profiles import Profile
 from edgeort.errors import InputError
 from edgeort.passes.context import IoLayout
 from edgeort.pipeline import accuracy as accuracies
 from edgeort.pipeline import checking, packing
 from edgeort.pipeline.accuracy import Accuracy
-from edgeort.pipeline.behind import Behind
+from edgeort.pipeline.around import Around
 from edgeort.pipeline.choosing import Wish, check_any, choose, recorded, rivals
+from edgeort.pipeline.compressing import compress
 from edgeort.pipeline.place import Place
-from edgeort.pipeline.pruning import prune
 from edgeort.pipeline.recording import record
 from edgeort.pipeline.result import BuildResult
 from edgeort.pipeline.trying import Workshop
-from edgeort.pipeline.unquantised import Unquantised
+from edgeort.pipeline.unquantised import unquantised_prediction
 from edgeort.pipeline.walk import Walk
 from edgeort.progress import Progress
 from edgeort.providers import Request
-from edgeort.recipes.front import bind
-from edgeort.recipes.hearing import hear
 from edgeort.recipes.picture import Recipe
 from edgeort.recipes.postprocessing import read_postprocessing
 from edgeort.recipes.sound import Sound
@@ -99,97 +94,56 @@ def build(
         graph = walk.keep("load", model.load(path, shapes=shapes))
     with walk.stage("clean"):
         graph = walk.keep("clean", model.clean(graph))
-    front = bind(preprocess, signature(graph)[0], built_in=True) if isinstance(preprocess, Recipe) else None
-    hearing = hear(preprocess, signature(graph)[0]) if isinstance(preprocess, Sound) else None
-    request = replace(request, front=front)
-    sets = accuracies.open_sets(asked, graph, front or hearing)
+    around = Around.bound(graph, preprocess, recipe)
+    request = replace(request, front=around.front)
+    sets = accuracies.open_sets(asked, graph, around.maker)
     options = record(build, {**called, "profile": device, "postprocess": recipe.written if recipe else None})
-    pruned = None if not asked.prunes else prune(path, shapes, asked, sets, walk)
-    graph, reference = (graph, path) if pruned is None else (pruned.graph, pruned.model)
-    quantised, unquantised = None, Unquantised(graph, hearing, recipe)
-    if asked.precision != "float32":
-        left = None if pruned is None else pruned.model
-        quantised = accuracies.quantise(path, shapes, asked, sets, device, walk, others, left)
-        graph, reference = quantised.graph, quantised.model
-    preprocessing = accuracies.preprocessing_of(front, sets)
-    if hearing is not None:
-        hearing.attach(graph)
-        walk.keep("preprocess", graph)
-    behind = None if recipe is None else Behind.attached_to(recipe, graph, front, walk)
+    compressed = compress(path, graph, shapes, asked, sets, device, walk, others)
+    preprocessing = accuracies.preprocessing_of(around.front, sets)
+    behind = around.attach(compressed.graph, walk)
     with ExitStack() as trials, Place(on, device) as place:
         workshop = Workshop(
-            path,
-            out,
-            graph,
-            reference,
-            request,
-            walk,
-            vocabulary,
-            preprocessing,
-            inputs or {},
-            place,
-            model_licence,
-            behind,
-            hearing,
+            path=path,
+            out=out,
+            graph=compressed.graph,
+            reference=compressed.reference,
+            request=request,
+            walk=walk,
+            vocabulary=vocabulary,
+            preprocessing=preprocessing,
+            inputs=inputs or {},
+            place=place,
+            model_licence=model_licence,
+            hearing=around.hearing,
+            behind=behind,
         )
         attempt, candidates = choose(wanted, workshop, trials)
-        made, ran = attempt.made, attempt.ran
-        float32 = None
-        if quantised is not None and quantised.is_int8:
-            float32 = unquantised.prediction(attempt, request)
+        float32 = unquantised_prediction(compressed, around, attempt, request)
         evaluation = None
         if sets.judging:
-            there = checking.where_to_judge(attempt.bundle, attempt.inputs, ran, place)
+            there = checking.where_to_judge(attempt.bundle, attempt.inputs, attempt.ran, place)
             evaluation = accuracies.judge(attempt.bundle, path, asked, sets, there, walk)
     with walk.stage("bundle"):
         contents = {**attempt.contents, **workshop.golden(attempt)}
-        sizes = packing.sizes_of(contents)
-        verdicts = judge(attempt.manifest.budgets, sum(sizes.values()), ran.measurement) if ran.measurement else []
+        sizes, found = packing.sizes_of(contents), attempt.ran.measurement
+        verdicts = judge(attempt.manifest.budgets, sum(sizes.values()), found) if found else []
         enforce(verdicts)
-        shares = None if pruned is None else pruned.shares
+        quantization = accuracies.record(asked, compressed.quantised, evaluation, compressed.shares)
         manifest = replace(
-            attempt.manifest,
-            quantization=accuracies.record(asked, quantised, evaluation, shares),
-            candidates=recorded(candidates),
-            options=options,
+            attempt.manifest, quantization=quantization, candidates=recorded(candidates), options=options
         )
         write_bundle(out, manifest, contents)
-    return BuildResult(
-        bundle=out,
-        model=path.stem,
-        device=device.name,
-        provider=made.provider,
+    return BuildResult.of(
+        workshop,
+        around,
+        compressed,
+        attempt,
         candidates=candidates,
-        bundle_bytes=sum(sizes.values()),
-        library_bytes=sum(size for name, size in sizes.items() if re.fullmatch(r"lib/[^/]+(?<!\.lib)", name)),
-        harness_bytes=sizes.get(made.harness, 0),
-        model_bytes=sum(size for name, size in sizes.items() if name == made.model or name.startswith("model/")),
-        arena_bytes=ran.arena_bytes,
-        ram_limit=ram_limit,
-        nodes=len(made.nodes),
-        precisions=dict(Counter(node.precision for node in made.nodes)),
-        weights=dict(Counter(node.weights for node in made.nodes if node.weights)),
-        not_int8={node.name: node.reason for node in made.nodes if node.reason},
-        checked_on=ran.where,
-        requirements=made.requirements,
-        comparisons=tuple(attempt.comparisons),
+        files=sizes,
+        verdicts=verdicts,
         samples=sets.told,
-        preprocess=hearing.sound.text if hearing else "" if front is None else front.text(),
-        postprocessing=None if behind is None else behind.about,
-        pruning=None if pruned is None else pruned.result,
-        sparse=made.sparse,
-        quantization=None if quantised is None else quantised.result,
-        form="" if quantised is None else quantised.told(keeps=walk.keeps),
         evaluation=evaluation,
-        measurement=ran.measurement,
-        prediction=attempt.prediction,
         float32=float32,
-        unpredicted=attempt.expected.reason,
-        sizes=golden.chosen_sizes(attempt.manifest.inputs, attempt.inputs),
-        budgets=tuple(verdicts),
-        rewrites=dict(made.rewrites),
-        refusals=made.refused,
-        seconds=walk.seconds,
     )
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from edgeort.bench import Measurement, Prediction, Verdict
+from edgeort.bundle import golden
 from edgeort.lowering.storage import SparseWeights
+from edgeort.pipeline.around import Around
 from edgeort.pipeline.choosing import Candidate
+from edgeort.pipeline.compressing import Compressed
+from edgeort.pipeline.trying import Attempt, Workshop
 from edgeort.quantize import Result
 from edgeort.quantize.pruning import Result as Pruning
 from edgeort.quantize.sparsity import Result as Sparsity
@@ -64,6 +71,62 @@ class BuildResult:
     rewrites: dict[str, int]
     refusals: tuple[str, ...]
     seconds: dict[str, float]
+
+    @classmethod
+    def of(
+        cls,
+        workshop: Workshop,
+        around: Around,
+        compressed: Compressed,
+        attempt: Attempt,
+        *,
+        candidates: tuple[Candidate, ...],
+        files: Mapping[str, int],
+        verdicts: Sequence[Verdict],
+        samples: str,
+        evaluation: Evaluation | None,
+        float32: Prediction | None,
+    ) -> Self:
+        """What the `attempt` that was taken became; `files` are the bundle's, with their sizes."""
+        made, ran, behind = attempt.made, attempt.ran, workshop.behind
+        pruned, quantised = compressed.pruned, compressed.quantised
+        return cls(
+            bundle=workshop.out,
+            model=workshop.path.stem,
+            device=workshop.request.profile.name,
+            provider=made.provider,
+            candidates=candidates,
+            bundle_bytes=sum(files.values()),
+            library_bytes=sum(size for name, size in files.items() if re.fullmatch(r"lib/[^/]+(?<!\.lib)", name)),
+            harness_bytes=files.get(made.harness, 0),
+            model_bytes=sum(size for name, size in files.items() if name == made.model or name.startswith("model/")),
+            arena_bytes=ran.arena_bytes,
+            ram_limit=workshop.request.ram_limit,
+            nodes=len(made.nodes),
+            precisions=dict(Counter(node.precision for node in made.nodes)),
+            weights=dict(Counter(node.weights for node in made.nodes if node.weights)),
+            not_int8={node.name: node.reason for node in made.nodes if node.reason},
+            checked_on=ran.where,
+            requirements=made.requirements,
+            comparisons=tuple(attempt.comparisons),
+            samples=samples,
+            preprocess=around.text,
+            postprocessing=None if behind is None else behind.about,
+            pruning=None if pruned is None else pruned.result,
+            sparse=made.sparse,
+            quantization=None if quantised is None else quantised.result,
+            form="" if quantised is None else quantised.told(keeps=workshop.walk.keeps),
+            evaluation=evaluation,
+            measurement=ran.measurement,
+            prediction=attempt.prediction,
+            float32=float32,
+            unpredicted=attempt.expected.reason,
+            sizes=golden.chosen_sizes(attempt.manifest.inputs, attempt.inputs),
+            budgets=tuple(verdicts),
+            rewrites=dict(made.rewrites),
+            refusals=made.refused,
+            seconds=workshop.walk.seconds,
+        )
 
     @property
     def is_slower_than_float(self) -> bool:

@@ -149,7 +149,7 @@ def test_int8_within_a_budget(path: Path, tmp_path: Path, wish: Wish):
 def test_the_record_counts_what_was_evened_out(path: Path):
     """The report shows what stands there."""
     result = Result("m.onnx", "", 1, 1, 0.0, evened=2)
-    told = record(Accuracy("int8"), Quantised(load(path), b"", result, "int8"), None)
+    told = record(Accuracy("int8"), Quantised(load(path), b"", result, "int8"), None, {})
     assert told is not None and told["evened_tensors"] == 2 and "equalised_pairs" not in told
 
 
