@@ -10,8 +10,9 @@ from edgeort.model.bodies.builder import DOUBLE, INT64, Body
 
 
 def stft(b: Body) -> list[str]:
-    """Of [batch, n, 1 or 2] to [batch, frame, frequency, 2]."""
-    signal, one = b.input(0), b.array(1, INT64)
+    """Of [batch, n, 1 or 2], or [batch, n] as PyTorch writes it, to [batch, frame, frequency, 2]."""
+    one = b.array(1, INT64)
+    signal = b.unsqueeze(b.input(0), 2) if b.rank(0) == 2 else b.input(0)
     step = b.op("Reshape", b.cast(b.input(1), INT64), b.ints())
     if b.has(3):
         length = b.op("Reshape", b.cast(b.input(3), INT64), b.ints())
