@@ -12,6 +12,7 @@ import onnx_ir as ir
 
 from edgeort.errors import ModelError
 from edgeort.model.bodies import add_bodies
+from edgeort.model.constant_products import fold_products
 from edgeort.model.dynamic_products import is_known
 from edgeort.model.identities import eliminate_identities
 from edgeort.model.inference import infer_shapes
@@ -66,6 +67,8 @@ def clean(model: ir.Model) -> ir.Model:
         ("resolve sequences", resolve_sequences),
         ("rewrite", RewritePass(_rules())),
         ("eliminate identities", eliminate_identities),
+        ("remove unused nodes", common.RemoveUnusedNodesPass()),
+        ("compute products of constants", fold_products),
         ("remove unused nodes", common.RemoveUnusedNodesPass()),
     )
     finish: tuple[Step, ...] = (

@@ -18,6 +18,8 @@ from edgeort.model.sanity import OPSETS, check_model
 from edgeort.model.shapes import fix_shapes
 from edgeort.model.tensors import check_tensors
 
+_MICROSOFT = "com.microsoft"
+_ADDITIONS = {"LayerNormalization": 17, "SimplifiedLayerNormalization": 2**31}  # the first opset that has it
 FUNCTIONS_IR_VERSION = 8  # the first that knows model-local functions, which our passes add
 
 
@@ -69,16 +71,32 @@ def _to_ir(proto: onnx.ModelProto, folder: str) -> ir.Model:
 
 
 def _normalize(proto: onnx.ModelProto) -> None:
-    """Spell the default domain one way, turn negative dimensions of some exporters into unknown ones, and make what
-    bodies hand on."""
+    """Spell the default domain one way, name what ONNX Runtime's optimiser adds to it, turn negative dimensions of some
+    exporters into unknown ones, and make what bodies hand on."""
     for imports in (proto.opset_import, *(function.opset_import for function in proto.functions)):
         for entry in imports:
             if entry.domain == "ai.onnx":
                 entry.domain = ""
     if not any(entry.domain == "" for entry in proto.opset_import):  # nothing uses it, but what replaces a node may
         proto.opset_import.append(onnx.helper.make_opsetid("", OPSETS[1]))
+    opset = max(entry.version for entry in proto.opset_import if entry.domain == "")
+    if _name_additions(proto.graph, opset) and not any(entry.domain == _MICROSOFT for entry in proto.opset_import):
+        proto.opset_import.append(onnx.helper.make_opsetid(_MICROSOFT, 1))
     _forget_negative_dims((*proto.graph.input, *proto.graph.value_info, *proto.graph.output))
     _make_outputs(proto.graph)
+
+
+def _name_additions(graph: onnx.GraphProto, opset: int) -> bool:
+    """Gives operators that ONNX Runtime's optimiser puts into ONNX's domain, before ONNX has them, the domain of its
+    own ones; whether there were any."""
+    found = False
+    for node in graph.node:
+        if node.domain in ("", "ai.onnx") and opset < _ADDITIONS.get(node.op_type, 0):
+            node.domain, found = _MICROSOFT, True
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                found |= _name_additions(attribute.g, opset)
+    return found
 
 
 def _make_outputs(graph: onnx.GraphProto) -> None:

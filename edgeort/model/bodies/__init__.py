@@ -13,7 +13,18 @@ import onnx
 import onnx.defs
 import onnx_ir as ir
 
-from edgeort.model.bodies import grouped, learning, microsoft, plain, qgemm, recurrent, signal, training
+from edgeort.model.bodies import (
+    fused,
+    grouped,
+    learning,
+    microsoft,
+    plain,
+    qgemm,
+    quantised,
+    recurrent,
+    signal,
+    training,
+)
 from edgeort.model.bodies.builder import Body, Unknown
 
 DOMAIN = "edgeort.standard"  # of the functions that hold the bodies
@@ -45,6 +56,8 @@ BODIES: dict[tuple[str, str], Callable[[Body], list[str]]] = {
     **signal.BODIES,
     **training.BODIES,
     **microsoft.BODIES,
+    **fused.BODIES,
+    **quantised.BODIES,
     **grouped.BODIES,
     **qgemm.BODIES,
     **recurrent.BODIES,

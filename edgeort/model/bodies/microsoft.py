@@ -7,7 +7,7 @@ element types those of weights, so that a chain of them needs no inference in be
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -17,16 +17,16 @@ DOMAIN = "com.microsoft"
 
 
 def fused_matmul(b: Body) -> list[str]:
-    """alpha times a product of operands whose last two axes may be swapped."""
-    if b.attribute("transBatchA", 0) or b.attribute("transBatchB", 0):
-        raise Unknown
+    """alpha times a product of operands whose last two axes may be swapped, and whose rows stand before the batch."""
     operands = []
-    for index, name in enumerate(("transA", "transB")):
+    for index, side in enumerate("AB"):
         value = b.input(index)
-        if b.attribute(name, 0) and b.rank(index) > 1:
-            rank = b.rank(index)
-            value = b.op("Transpose", value, perm=[*range(rank - 2), rank - 1, rank - 2])
-        operands.append(value)
+        axes = list(range(b.rank(index)))
+        if b.attribute(f"transBatch{side}", 0) and len(axes) > 2:
+            axes = [*axes[1:-1], axes[0], axes[-1]]
+        if b.attribute(f"trans{side}", 0) and len(axes) > 1:
+            axes = [*axes[:-2], axes[-1], axes[-2]]
+        operands.append(value if axes == sorted(axes) else b.op("Transpose", value, perm=axes))
     product = b.op("MatMul", *operands)
     alpha = float(b.attribute("alpha", 1.0))
     return [product if alpha == 1.0 else b.op("Mul", product, b.number(alpha))]
@@ -101,6 +101,14 @@ def skip_rms_norm(b: Body) -> list[str]:
     return [_rms_norm(b, total, b.input(2), 2, 1e-12), total, total, total]
 
 
+def layer_norm(b: Body) -> list[str]:
+    """LayerNormalization of the last axis, in opsets that do not have it."""
+    _only(b, 0)
+    if b.attribute("axis", -1) not in (-1, b.rank(0) - 1):
+        raise Unknown
+    return [_layer_norm(b, b.input(0), b.input(1), b.input(2), 1, 1e-5)]
+
+
 def rms_norm(b: Body) -> list[str]:
     """SimplifiedLayerNormalization of the last axis."""
     _only(b, 0)
@@ -163,21 +171,29 @@ def _attention(b: Body, q: str, k: str, v: str, added: list[str], size: int, lik
 
 def attention(b: Body) -> list[str]:
     """Self-attention, with the products that make queries, keys and values; past and present are [2, ...]."""
-    heads, total = int(b.attribute("num_heads", 1)), b.dim(1, 1)
+    total = b.dim(1, 1)
     sizes = [int(n) for n in b.attribute("qkv_hidden_sizes", None) or [total // 3] * 3]
     projected = b.op("MatMul", b.input(0), b.input(1))
     if b.has(2):
         projected = b.op("Add", projected, b.input(2))
+    return self_attention(b, projected, sizes, mask=3, past=4, added=5, like=1)
+
+
+def self_attention(
+    b: Body, projected: str, sizes: Sequence[int], *, mask: int, past: int, added: int | None, like: int
+) -> list[str]:
+    """Attention of queries, keys and values side by side in `projected`; the others are positions of inputs."""
+    heads = int(b.attribute("num_heads", 1))
     q, k, v = (_heads(b, part, heads) for part in b.split(projected, sizes, 2))
     present = ""
-    if b.has(4):
-        old_k, old_v = (b.op("Gather", b.input(4), b.array(i, INT64), axis=0) for i in (0, 1))
+    if b.has(past):
+        old_k, old_v = (b.op("Gather", b.input(past), b.array(i, INT64), axis=0) for i in (0, 1))
         k, v = b.op("Concat", old_k, k, axis=2), b.op("Concat", old_v, v, axis=2)
     if b.wants(1):
         present = b.op("Concat", b.unsqueeze(k, 0), b.unsqueeze(v, 0), axis=0)
-    added = [_padding(b, 3, b.size(q, 2), b.size(k, 2), 1)] if b.has(3) else []
-    added += [b.input(5)] if b.has(5) else []
-    out = _attention(b, q, k, v, added, sizes[0] // heads, 1)
+    terms = [_padding(b, mask, b.size(q, 2), b.size(k, 2), like)] if b.has(mask) else []
+    terms += [b.input(added)] if added is not None and b.has(added) else []
+    out = _attention(b, q, k, v, terms, sizes[0] // heads, like)
     return [out, present] if present else [out]
 
 
@@ -242,36 +258,6 @@ def turned(b: Body, x: str, c: str, s: str, width: int, half: int, interleaved: 
     return b.op("Concat", out, rest, axis=3) if rest else out
 
 
-def _quantised(op: Callable[[Body, list[str]], str], operands: int) -> Callable[[Body], list[str]]:
-    """The operator between DequantizeLinear of (x, scale, zero point)... and QuantizeLinear of (scale, zero point)."""
-
-    def body(b: Body) -> list[str]:
-        real = [b.op("DequantizeLinear", *_present(b, 3 * i)) for i in range(operands)]
-        scale, zero = b.input(3 * operands), b.input(3 * operands + 1)
-        return [b.op("QuantizeLinear", op(b, real), scale, *([zero] if zero else []))]
-
-    return body
-
-
-def _present(b: Body, first: int) -> list[str]:
-    """x, its scale, its zero point where it has one."""
-    if not b.has(first) or not b.has(first + 1):
-        raise Unknown
-    return [name for name in (b.input(first + k) for k in range(3)) if name]
-
-
-def _average(b: Body, operands: list[str]) -> str:
-    if not b.attribute("channels_last", 0):
-        return b.op("GlobalAveragePool", operands[0])
-    return b.reduce("ReduceMean", operands[0], range(1, b.rank(0) - 1))
-
-
-def qlinear_concat(b: Body) -> list[str]:
-    """Concat of operands, each with its scale and zero point, which lie behind those of the result."""
-    real = [b.op("DequantizeLinear", *_present(b, first)) for first in range(2, len(b.names), 3)]
-    return [b.op("QuantizeLinear", b.op("Concat", *real, axis=int(b.attribute("axis", 0))), *b.names[:2])]
-
-
 BODIES = {
     (DOMAIN, "FusedMatMul"): fused_matmul,
     (DOMAIN, "Gelu"): gelu,
@@ -280,17 +266,10 @@ BODIES = {
     (DOMAIN, "QuickGelu"): quick_gelu,
     (DOMAIN, "SkipLayerNormalization"): skip_layer_norm,
     (DOMAIN, "SkipSimplifiedLayerNormalization"): skip_rms_norm,
-    ("", "SimplifiedLayerNormalization"): rms_norm,
+    (DOMAIN, "LayerNormalization"): layer_norm,
+    (DOMAIN, "SimplifiedLayerNormalization"): rms_norm,
     (DOMAIN, "EmbedLayerNormalization"): embed_layer_norm,
     (DOMAIN, "Attention"): attention,
     (DOMAIN, "MultiHeadAttention"): multi_head_attention,
     (DOMAIN, "RotaryEmbedding"): rotary_embedding,
-    (DOMAIN, "QLinearAdd"): _quantised(lambda b, x: b.op("Add", *x), 2),
-    (DOMAIN, "QLinearMul"): _quantised(lambda b, x: b.op("Mul", *x), 2),
-    (DOMAIN, "QLinearSigmoid"): _quantised(lambda b, x: b.op("Sigmoid", *x), 1),
-    (DOMAIN, "QLinearLeakyRelu"): _quantised(
-        lambda b, x: b.op("LeakyRelu", *x, alpha=float(b.attribute("alpha", 0.01))), 1
-    ),
-    (DOMAIN, "QLinearGlobalAveragePool"): _quantised(_average, 1),
-    (DOMAIN, "QLinearConcat"): qlinear_concat,
 }
