@@ -23,7 +23,22 @@ def test_parse_shape() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "=1x2", "=", "x=x", "x=1x", "x=1xx3", "x=0x3", "x=-1x3", "x=1.5", "x=1 2", "x=99999999999", "x=²", "x=1,"],
+    [
+        "",
+        "x",
+        "=1x2",
+        "=",
+        "x=x",
+        "x=1x",
+        "x=1xx3",
+        "x=0x3",
+        "x=-1x3",
+        "x=1.5",
+        "x=1 2",
+        "x=99999999999",
+        "x=²",
+        "x=1,",
+    ],
 )
 def test_malformed_shapes_show_the_right_form(text: str) -> None:
     with pytest.raises(ShapeError) as caught:
