@@ -5,9 +5,10 @@
 
 namespace edgeort {
 
-// The inputs of compressed weights. Those of a product have the places of one with float32 weights; those of the program follow.
+// The inputs of compressed weights; zero points stand behind the scales. Those of a product have the places of one with float32
+// weights; those of the program follow.
 struct CompressedInputs {
-  int weights = 1, scale = 3, zero = 4;
+  int weights = 1, scale = 3;
 };
 
 // From some panel on. A pointer alone: float32 panels.
@@ -28,7 +29,7 @@ struct Compression {
   bool once;  // Compressed::once
 
   // Reads and checks the inputs of `panels` panels of `rows` rows.
-  Status bind(Prepare& p, const CompressedKernels& from, i64 panels, i64 rows, const CompressedInputs& places = {});
+  Status bind(Prepare& p, const CompressedKernels& from, i64 panels, i64 rows, CompressedInputs places = {});
   // From a panel on.
   Weights weights(const Run& r, i64 panel) const;
   // Columns [begin, end), which begin a panel, of few rows.

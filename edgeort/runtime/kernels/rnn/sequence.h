@@ -10,7 +10,7 @@
 namespace edgeort {
 
 static constexpr int kMaxGroups = 2;
-static constexpr CompressedInputs kCompressedW = {1, 8, 9}, kCompressedR = {2, 10, 11};
+static constexpr CompressedInputs kCompressedW = {1, 8}, kCompressedR = {2, 10};
 
 struct Rnn;
 
