@@ -10,9 +10,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from edgeort import toolchain
 from edgeort.errors import PlanError
 from edgeort.lowering import layout
 from edgeort.lowering.plan import PlanBuilder
+from tests.contract.engines import HOST
+from tests.contract.test_emulated import ARM, bench, qemu
 from tests.kernels.support import engine, everywhere, open_plan, plan_of, same_bits
 
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
@@ -148,3 +151,18 @@ def test_damaged_scales_are_refused(tmp_path: Path) -> None:
         with pytest.raises(PlanError, match="weights must be|scales and zero points"):
             open_plan(plan, tmp_path).run([np.zeros((2, 1, 6), np.float32)])
         plan.tensors[node.inputs[at]] = tensor
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("op", ("LSTM", "GRU"))
+def test_emulated(op: str, tmp_path: Path) -> None:
+    """Arm gives the bytes of this CPU, with weights that are widened once a run and with those that are not."""
+    plan = plan_of(_models(op, "int8", inputs=10, hidden=20)[0])
+    (tmp_path / "model.plan").write_bytes(plan.to_bytes())
+    arm = [qemu(), "-cpu", "cortex-a72", toolchain.harness(ARM, plan.ops)]
+    for shape in ("x=3x1x10", "x=9x2x10"):
+        found = {
+            bench(command, tmp_path / "model.plan", "--shape", shape, threads=1)
+            for command in ([toolchain.harness(HOST, plan.ops)], arm)
+        }
+        assert len(found) == 1, shape
