@@ -26,6 +26,7 @@ from edgeort.quantize.parameters import Quantity
 from edgeort.quantize.parts import Part, parts
 from edgeort.quantize.preparing import Prepared, newer, serialize
 from edgeort.quantize.ranges import Range
+from edgeort.quantize.recurrent import quantize_recurrent
 from edgeort.quantize.refinement import Reference, Steps, measuring_points, refine
 from edgeort.quantize.samples import Sample
 from edgeort.quantize.selection import Selection, select
@@ -38,11 +39,12 @@ JUDGE_AT_LEAST = 32  # samples, apart from all others
 
 @dataclass(frozen=True)
 class Attempt:
-    """A quantised model, how many Gathers of tables are in it, and how it compares with float."""
+    """A quantised model, how many Gathers of tables and recurrent nodes are in it, and how it compares with float."""
 
     model: bytes
     selection: Selection
     tables: int
+    recurrent: int
     comparison: Comparison
 
     @property
@@ -59,6 +61,7 @@ class _Made:
     selection: Selection
     points: dict[str, tuple[str, int]]
     tables: int
+    recurrent: int
     found: dict[str, Quantity]
     quantized: qdq.Quantized
 
@@ -127,11 +130,11 @@ class Attempts:
         model = self._float_model(forms)
         selection = select(model.graph, exclude, {**self.wanted, **forms})
         points = measuring_points(selection.layers)
-        tables = quantize_tables(model.graph, exclude)
+        tables, recurrent = quantize_tables(model.graph, exclude), quantize_recurrent(model.graph, exclude)
         found = self.quantities(selection)
         with_bias = self.steps.bias_correction if with_bias is None else with_bias
         quantized = qdq.insert(model.graph, selection, found, with_bias=with_bias, block=self.block)
-        return _Made(model, selection, points, tables, found, quantized)
+        return _Made(model, selection, points, tables, recurrent, found, quantized)
 
     def quantities(self, selection: Selection) -> dict[str, Quantity]:
         """Scale and zero point of every selected tensor, by name."""
@@ -141,7 +144,8 @@ class Attempts:
     def _finished(self, made: _Made) -> Attempt:
         finish(made.model, made.quantized, made.selection, rows_in_blocks=self.rows_in_blocks)
         model = checked(made.model)
-        return Attempt(model, made.selection, made.tables, Comparison(self._compared(model), self.count, self.joined))
+        comparison = Comparison(self._compared(model), self.count, self.joined)
+        return Attempt(model, made.selection, made.tables, made.recurrent, comparison)
 
     def _float_model(self, forms: Mapping[str, Form]) -> ir.Model:
         """A copy of the float model, of an opset that has what the forms need."""

@@ -32,6 +32,7 @@ from edgeort.quantize.preparing import Prepared, already_quantised, prepare
 from edgeort.quantize.promotions import FLOAT_LAYER, WEIGHTS_ONLY
 from edgeort.quantize.ranges import Function
 from edgeort.quantize.ranges_file import RangesFile
+from edgeort.quantize.recurrent import recurrent
 from edgeort.quantize.refinement import Steps, measuring_points
 from edgeort.quantize.result import Result
 from edgeort.quantize.samples import Data, Samples, open_samples
@@ -130,6 +131,7 @@ def quantize(
         tensors=len(made.selection.tensors),
         forms=_counts(made),
         tables=made.tables,
+        recurrent=made.recurrent,
         equalised=pairs,
         evened=evened,
         scales=scales,
@@ -153,7 +155,7 @@ def _in_halves(
     budget = options.goal or options.budget
     pairs = run_both(prepared.serialized, made, samples) if samples is not None else iter(())
     compared = Comparison(pairs, samples.count if samples is not None else 0, parts(prepared.model.graph))
-    attempt = Attempt(made, Selection([], {}, [], {}, left), 0, compared)
+    attempt = Attempt(made, Selection([], {}, [], {}, left), 0, 0, compared)
     if not kept(budget, attempt):
         raise BudgetError(
             f"the budget ({budget.text()}) is not kept with float16 weights: {budget.reached(attempt)}",
@@ -194,9 +196,9 @@ def _select(model: str | os.PathLike[str], prepared: Prepared, options: Options)
     graph = prepared.model.graph
     _check_names(model, graph, options.exclude)
     selection = select(graph, options.exclude, options.forms)
-    if not selection.layers:
+    if not selection.layers and not recurrent(graph, options.exclude):
         reasons = "; ".join(f"{name}: {why}" for name, why in list(selection.left.items())[:3])
-        raise ModelError(f"{model}: there is no layer to quantise ({reasons or 'no Conv, Gemm or MatMul'})")
+        raise ModelError(f"{model}: there is no layer to quantise ({reasons or 'no Conv, Gemm, LSTM or MatMul'})")
     return selection
 
 

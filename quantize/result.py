@@ -12,8 +12,8 @@ from edgeort.quantize.weighing import ChannelScales
 
 @dataclass(frozen=True)
 class Result:
-    """What was made. `forms` counts the layers by their form, `tables` are embeddings, `equalised` pairs of layers,
-    `evened` tensors whose channels take factors.
+    """What was made. `forms` counts the layers by their form, `tables` are embeddings, `recurrent` nodes with int8
+    weights, `equalised` pairs of layers, `evened` tensors whose channels take factors.
 
     `scales` are those for channels, None where no tensor may have them or nobody asked.
 
@@ -34,6 +34,7 @@ class Result:
     tensors: int = 0
     forms: dict[str, int] = field(default_factory=dict)
     tables: int = 0
+    recurrent: int = 0
     equalised: int = 0
     evened: int = 0
     scales: ChannelScales | None = None

@@ -64,6 +64,8 @@ def search(
     best = attempts.make(exclude)
     if kept(goal, best):
         return best, []
+    if not best.selection.layers:
+        raise _over(goal, best, [])
     ledger = rank(attempts, best.selection, exclude, progress, rates)
     tries = _Tries(attempts, exclude, goal, ledger, progress)
     found, count = _fewer(tries, *_first(tries, max(len(ledger) - 1, 1)))
@@ -226,6 +228,11 @@ def _noises(measure: Alone, layer: Layer, forms: Sequence[Form]) -> list[tuple[f
 
 
 def _over(goal: Goal, trial: Attempt, ledger: Sequence[Entry]) -> BudgetError:
+    if not ledger:
+        return BudgetError(
+            f"the budget ({goal.text()}) is not kept: {goal.reached(trial)}, and there is no layer to promote",
+            hint="--exclude NAME leaves the weights of a recurrent node in float32",
+        )
     alone = dict.fromkeys(f"{e.layer} ({e.alone_db:.1f} dB alone)" for e in ledger)
     worst = ", ".join(list(alone)[:NAMED])
     return BudgetError(

@@ -1,10 +1,10 @@
 """What becomes int8: layers, the operators between them that can work on eight bits, and the tensors in between.
 
-Layers with constant weights are, each in a form (forms.py). An operator of `MOVES` or `COMPUTES` is, when what it reads
-comes out of int8 and what it makes goes into int8 again; so residual adds, concats and pools are between convolutions,
-and are not around a softmax or a layer norm, or where logits leave the model. A tensor is quantised when an int8
-operator reads or makes it; a convolution's result also where float operators that lead back to int8 read it: kernels
-store it as int8.
+Layers with constant weights are, each in a form (forms.py); of recurrent nodes the weights alone (recurrent.py). An
+operator of `MOVES` or `COMPUTES` is, when what it reads comes out of int8 and what it makes goes into int8 again; so
+residual adds, concats and pools are between convolutions, and are not around a softmax or a layer norm, or where logits
+leave the model. A tensor is quantised when an int8 operator reads or makes it; a convolution's result also where float
+operators that lead back to int8 read it: kernels store it as int8.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import onnx_ir as ir
 
 from edgeort.passes.algebra import clip_bounds
 from edgeort.passes.edit import constant, integer, ints, is_op, operand, rank, text
+from edgeort.quantize import recurrent
 from edgeort.quantize.forms import Form, forms
 from edgeort.quantize.gates import gate_layers
 from edgeort.quantize.half_floats import refusal
@@ -33,9 +34,9 @@ MOVES = frozenset({
 # fmt: on
 # Results have a range of their own.
 COMPUTES = frozenset({"Add", "AveragePool", "Clip", "Concat", "GlobalAveragePool", "ReduceMean", "Relu"})
+EXCLUDED = "it was excluded"
 GATE = "it computes a gate; only its weights are int8"
 SPECTRUM = "a logarithm reads what it makes, to which small numbers matter"
-RECURRENT = "it is recurrent: its weights and what it computes with are float32"
 _MANY_INPUTS = frozenset({"Add", "Concat"})
 
 
@@ -108,11 +109,12 @@ def data(node: ir.Node) -> Iterator[ir.Value]:
 def _layers(graph: ir.Graph, exclude: Collection[str]) -> tuple[list[Layer], dict[str, str]]:
     layers, left = [], {}
     for node in graph:
-        found = RECURRENT if is_op(node, "LSTM", "GRU", "RNN") else read_layer(node)
+        recurs = is_op(node, *recurrent.OPERATORS)
+        found = recurrent.refusal(node) if recurs else read_layer(node)
+        if node.name in exclude and (isinstance(found, Layer) or (recurs and found is None)):
+            found = EXCLUDED
         if found is None:
             continue
-        if isinstance(found, Layer) and node.name in exclude:
-            found = "it was excluded"
         if isinstance(found, str):
             left[str(node.name)] = found
         else:

@@ -63,7 +63,7 @@ def build(
     ] = None,
     shape: Annotated[
         list[str] | None,
-        typer.Option("--shape", metavar="NAME=1x3x224x224", help="Shape of an input; may be repeated."),
+        typer.Option("--shape", metavar="NAME=1x3x224x224", help="Shape of an input (scalar: NAME=); may be repeated."),
     ] = None,
     io_layout: Annotated[
         str, typer.Option("--io-layout", metavar="nchw|nhwc", help="Of rank-4 inputs and outputs.")

@@ -149,9 +149,10 @@ def _layers(result: Result) -> str:
     forms = ", ".join(f"{count} {form}" for form, count in result.forms.items())
     tensors = f", {result.tensors} tensor(s)" if result.tensors else ""
     tables = f", {result.tables} table(s)" if result.tables else ""
+    recurrent = f", weights of {result.recurrent} recurrent node(s)" if result.recurrent else ""
     pairs = f", {result.equalised} pair(s) equalised" if result.equalised else ""
     evened = f", {result.evened} tensor(s) evened out" if result.evened else ""
-    return f"{result.layers} layer(s) ({forms}){tensors}{tables}{pairs}{evened}"
+    return f"{result.layers} layer(s) ({forms}){tensors}{tables}{recurrent}{pairs}{evened}"
 
 
 def _scales(scales: ChannelScales) -> str:

@@ -59,6 +59,13 @@ class _Blocks:
         return made if self.code == _INT8 else made[:, :, ::2] | made[:, :, 1::2] << _BITS
 
 
+def is_small(weight: np.ndarray, source: Constant | None, arrange: Arrange) -> bool:
+    """Whether `pack` compresses those weights."""
+    if not weight.size:
+        return False
+    return (source is not None and _blocks(source, arrange) is not None) or all(map(is_half, arrange(weight)))
+
+
 def pack(ctx: Lowering, name: str, weight: np.ndarray, source: Constant | None, arrange: Arrange) -> Panels:
     """The weights of one product, and of each of its groups where it has some; `source`: what dequantises them."""
     matrices = arrange(weight)

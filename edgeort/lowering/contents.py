@@ -10,7 +10,13 @@ from edgeort.errors import PlanError
 from edgeort.lowering import layout
 from edgeort.lowering.structs import Struct
 
-_PRODUCTS = frozenset((*layout.FLOAT_PRODUCTS, *layout.COMPRESSED_PRODUCTS, *layout.QUANTISED_PRODUCTS))
+_COMPRESSED = frozenset((*layout.COMPRESSED_PRODUCTS, *layout.COMPRESSED_RECURRENT))
+# The inputs of a node that are its weights, or its table.
+_PLACES = {
+    "Gather": (0,),
+    **dict.fromkeys((*layout.FLOAT_PRODUCTS, *layout.COMPRESSED_PRODUCTS, *layout.QUANTISED_PRODUCTS), (1,)),
+    **dict.fromkeys((*layout.RECURRENT_PRODUCTS, *layout.COMPRESSED_RECURRENT), (1, 2)),
+}
 
 
 @dataclass(frozen=True)
@@ -58,10 +64,10 @@ def _uses(plan: bytes, header: Mapping[str, tuple[int | float, ...]]) -> dict[in
     found = {}
     for node in _records(plan, header, "nodes", layout.NODE):
         op, first, inputs = names[int(node["op"][0])], int(node["operands"][0]), int(node["inputs"][0])
-        place = 1 if op in _PRODUCTS else 0 if op == "Gather" else None
-        if place is not None and place < inputs:
-            use = "weights of products" if place else "tables"
-            found[operands[first + place]] = (use, op in layout.COMPRESSED_PRODUCTS)
+        for place in _PLACES.get(op, ()):
+            if place < inputs:
+                use = "weights of products" if place else "tables"
+                found[operands[first + place]] = (use, op in _COMPRESSED)
     return found
 
 

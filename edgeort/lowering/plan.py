@@ -101,14 +101,17 @@ class PlanBuilder:
 
     def weights(self, node: _Node) -> tuple[str, int]:
         """How a product's constant weights, or the table of a Gather, are stored, and their bytes; else ("", 0)."""
-        at = 0 if node.op == "Gather" else 1 if node.op in _PRODUCTS else None
+        recurs = node.op.removeprefix("Compressed") in layout.RECURRENT_PRODUCTS
+        at = 0 if node.op == "Gather" else 1 if recurs or node.op in _PRODUCTS else None
         if at is None or self.tensors[node.inputs[at]].data is None:
             return "", 0
         form = _STORED.get(layout.DTYPES[self.tensors[node.inputs[at]].dtype][0], "")
-        if form == "u8" and node.op in layout.BLOCK_PRODUCTS:
+        if form == "u8" and node.op in (*layout.BLOCK_PRODUCTS, *layout.COMPRESSED_RECURRENT):
             form = "int4"
         masked = node.op == "SparseGemm"
         others = node.inputs[2:3] if masked else node.inputs[3:5] if node.op in layout.BLOCK_PRODUCTS else []
+        if recurs:  # the state's weights, and what belongs to both where they are compressed
+            others = [*node.inputs[2:3], *node.inputs[8:]]
         arrays = [self.tensors[index].data for index in (node.inputs[at], *others) if index >= 0]
         held = [array if (less := storage.sparse(array)) is None else less for array in arrays if array is not None]
         if form and (masked or held[0] is not arrays[0]):

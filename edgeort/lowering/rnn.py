@@ -1,16 +1,21 @@
-"""LSTM, GRU and RNN (runtime/kernels/rnn): weights packed into panels, activations as codes."""
+"""LSTM, GRU and RNN (runtime/kernels/rnn): weights packed into panels, activations as codes.
+
+Weights that are stored in fewer bits stay so where both of a node are.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import onnx_ir as ir
 
-from edgeort.lowering.compressed import panels
+from edgeort.lowering.compressed import is_small, pack, panels
 from edgeort.lowering.context import Group, Lowering, attribute, choice, integer, number, unsupported
 from edgeort.lowering.params import PARAMS
+from edgeort.passes.quantised import dequantized_constant
 
 # Activation functions in the order of their codes (kernels/rnn/rnn.isa.cc): default alpha and beta; None: not used.
 ACTIVATIONS: tuple[tuple[str, float | None, float | None], ...] = (
@@ -29,6 +34,7 @@ ACTIVATIONS: tuple[tuple[str, float | None, float | None], ...] = (
 _CODES = {name: code for code, (name, _, _) in enumerate(ACTIVATIONS)}
 _DIRECTIONS = ("forward", "reverse", "bidirectional")
 _SLOTS = 3  # activations of a direction in RnnParams
+_OTHERS = 5  # operands behind the weights: the bias, lengths, both states, the peephole
 
 
 @dataclass(frozen=True)
@@ -64,12 +70,28 @@ def _activations(node: ir.Node, cell: _Cell, directions: int) -> dict[str, list[
     return {"activation": codes, "alpha": values[0], "beta": values[1]}
 
 
-def _packed(weights: np.ndarray, groups: Sequence[int]) -> np.ndarray:
-    """float32 [directions, gates * hidden, k] -> panels of each direction and group of gates, flat."""
+def _matrices(weights: np.ndarray, groups: Sequence[int]) -> list[np.ndarray]:
+    """[directions, gates * hidden, k] -> [k, n] of each direction and group of gates."""
     hidden = weights.shape[1] // sum(groups)
     cuts = np.cumsum(groups)[:-1] * hidden
-    parts = [panels(part.T).reshape(-1) for direction in weights for part in np.split(direction, cuts)]
-    return np.concatenate(parts)
+    return [part.T for direction in weights for part in np.split(direction, cuts)]
+
+
+def _weights(ctx: Lowering, node: ir.Node, weights: Sequence[np.ndarray], cell: _Cell) -> tuple[str, list[int]]:
+    """The prefix of the kernel's name, and its inputs: those of the node with W and R packed, then what these need."""
+    others = [-1 if value is None else ctx.value(value) for value in node.inputs[3:]]
+    names = [f"{node.name}.{which}" for which in "WR"]
+    arranges = [partial(_matrices, groups=groups) for groups in ((sum(cell.groups),), cell.groups)]
+    sources = [dequantized_constant(value) for value in node.inputs[1:3]]
+    if all(map(is_small, weights, sources, arranges)):
+        w, r = map(partial(pack, ctx), names, weights, sources, arranges)
+        absent = [-1] * (_OTHERS - len(others))
+        return "Compressed", [w.weights, r.weights, *others, *absent, *w.inputs, *r.inputs]
+    flat = [
+        np.concatenate([panels(part).reshape(-1) for part in arrange(weight)])
+        for arrange, weight in zip(arranges, weights, strict=True)
+    ]
+    return "", [*(ctx.weights(f"{name}.packed", array) for name, array in zip(names, flat, strict=True)), *others]
 
 
 def _recurrent(ctx: Lowering, node: ir.Node, group: Group) -> None:
@@ -80,11 +102,11 @@ def _recurrent(ctx: Lowering, node: ir.Node, group: Group) -> None:
     directions = 2 if _DIRECTIONS[direction] == "bidirectional" else 1
     weights, recurrent = ctx.constant(node.inputs[1]), ctx.constant(node.inputs[2])
     packed = weights is not None and recurrent is not None
+    prefix = ""
     if weights is not None and recurrent is not None:  # which the plan then holds in that form alone
-        x, others = ctx.value(node.inputs[0]), [ctx.value(value) for value in node.inputs[3:]]
-        w = ctx.weights(f"{node.name}.W.packed", _packed(weights, (sum(cell.groups),)))
-        r = ctx.weights(f"{node.name}.R.packed", _packed(recurrent, cell.groups))
-        inputs = [x, w, r, *others]
+        x = ctx.value(node.inputs[0])
+        prefix, rest = _weights(ctx, node, (weights, recurrent), cell)
+        inputs = [x, *rest]
     else:
         inputs = ctx.values(node)
     params = PARAMS["RnnParams"].pack(
@@ -98,7 +120,7 @@ def _recurrent(ctx: Lowering, node: ir.Node, group: Group) -> None:
         clip=number(node, "clip", 0.0),
         **_activations(node, cell, directions),
     )
-    ctx.emit(node.op_type, node, params, inputs=inputs)
+    ctx.emit(prefix + node.op_type, node, params, inputs=inputs)
 
 
 HANDLERS: dict[tuple[str, str], Callable[[Lowering, ir.Node, Group], None]] = {

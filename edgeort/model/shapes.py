@@ -17,7 +17,7 @@ UNKNOWN = "?"
 DIM_LIMIT = 2**31 - 1
 _FORM = (
     "write --shape NAME=1x3x224x224; a dimension is a number, a range such as 1-128, a name, or ? for unknown "
-    "(with commas: NAME=1,seq,80)"
+    "(with commas: NAME=1,seq,80); a scalar has none: NAME="
 )
 _RANGE = re.compile(r"([0-9]{1,10})-([0-9]{1,10})")
 _BOUNDS = "edgeort.bounds"  # metadata of a model: JSON, symbol -> [least, greatest]
@@ -27,13 +27,13 @@ def parse_shape(text: str) -> tuple[str, tuple[int | str, ...]]:
     """`"x=1x3x224x224"` -> `("x", (1, 3, 224, 224))`.
 
     A dimension is a whole number from 1, a range of them such as `1-128` (free within it), a name (symbolic), or `?`;
-    with commas between them, names may contain an x.
+    with commas between them, names may contain an x. A scalar has no dimensions: `"sr="` -> `("sr", ())`.
     Raises ShapeError, whose hint shows the right form.
     """
     name, equals, dims = text.rpartition("=")
     if not equals or not name.strip():
         raise ShapeError(f"'{text}' is not a shape: it names no input", hint=_FORM)
-    parts = [part.strip() for part in dims.split("," if "," in dims else "x")]
+    parts = [part.strip() for part in dims.split("," if "," in dims else "x")] if dims.strip() else []
     return name.strip(), tuple(_parse_dim(part, text) for part in parts)
 
 
@@ -43,7 +43,7 @@ def parse_shapes(texts: Iterable[str]) -> dict[str, tuple[int | str, ...]]:
     for text in texts:
         name, dims = parse_shape(text)
         if found.setdefault(name, dims) != dims:
-            first, second = ("x".join(map(str, shape)) for shape in (found[name], dims))
+            first, second = map(_dims_text, (found[name], dims))
             raise ShapeError(f"input {name!r} is given two shapes, {first} and {second}", hint="keep one --shape of it")
     return found
 
@@ -128,8 +128,9 @@ def _merge(
 ) -> list[int | str]:
     """Dimensions of input `name`; records in `symbols` what the model's own stand for, in `limits` their ranges."""
     was = tuple(UNKNOWN for _ in new) if old is None else _dims(old)
-    given = "x".join(map(str, new))
-    hint = f"write --shape {name}={'x'.join(map(str, was))} with a number from 1 in place of each name and ?"
+    given = _dims_text(new)
+    hint = f"write --shape {name}={'x'.join(map(str, was))}"
+    hint += " with a number from 1 in place of each name and ?" if any(isinstance(dim, str) for dim in was) else ""
     if len(was) != len(new):
         raise ShapeError(
             f"input '{name}' has {len(was)} dimensions ({_text(old)}), but {given} has {len(new)}", hint=hint
@@ -182,7 +183,11 @@ def _dims(shape: ir.Shape) -> tuple[int | str, ...]:
 
 
 def _text(shape: ir.Shape | None) -> str:
-    return "unknown rank" if shape is None else "x".join(map(str, _dims(shape))) or "scalar"
+    return "unknown rank" if shape is None else _dims_text(_dims(shape))
+
+
+def _dims_text(dims: Sequence[int | str]) -> str:
+    return "x".join(map(str, dims)) or "scalar"
 
 
 def _ir_dim(dim: int | str) -> int | str | None:

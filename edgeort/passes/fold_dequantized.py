@@ -3,6 +3,7 @@
     ConvTranspose(x, DequantizeLinear(w8))                ->  ConvTranspose(x, w)
     Conv(DequantizeLinear(x8), DequantizeLinear(w8))      stays: it is a product of integers
     MatMul(x, DequantizeLinear(w8))                       stays: its weights are stored as they are
+    LSTM(x, DequantizeLinear(w8), DequantizeLinear(r8))   stays, as do GRU and RNN
     Gather(DequantizeLinear(w8), i), one scale            stays: `move_integers` gathers integers
 
 Storing what the node would compute changes no bit. Runs before the passes that look for constants.
@@ -17,6 +18,7 @@ from edgeort.passes.edit import add_constant, integer, is_op
 from edgeort.passes.quantised import Constant, dequantized, dequantized_constant, quantity
 
 PRODUCTS = ("Conv", "Gemm", "MatMul")
+_RECURRENT, _WEIGHTS = ("GRU", "LSTM", "RNN"), (1, 2)  # of the input and of the state
 
 
 def fold_dequantized(model: ir.Model, ctx: PassContext) -> int:
@@ -42,6 +44,8 @@ def fold_dequantized(model: ir.Model, ctx: PassContext) -> int:
 def _stays(node: ir.Node, stored: Constant, reader: ir.Node, index: int) -> bool:
     if is_op(reader, "Gather"):
         return quantity(node) is not None
+    if is_op(reader, *_RECURRENT):
+        return index in _WEIGHTS
     if not is_op(reader, *PRODUCTS):
         return False
     depthwise = is_op(reader, "Conv") and stored.stored.shape[:2] == (integer(reader, "group", 1), 1)

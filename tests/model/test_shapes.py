@@ -18,11 +18,27 @@ def test_parse_shape() -> None:
     assert parse_shape("a=b:0=batchx?x80") == ("a=b:0", ("batch", "?", 80))
     assert parse_shape("x=1,max_len,80") == ("x", (1, "max_len", 80))
     assert parse_shape("x=7") == ("x", (7,))
+    assert parse_shape("sr=") == parse_shape("sr= ") == ("sr", ())
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "=1x2", "x=", "x=1x", "x=1xx3", "x=0x3", "x=-1x3", "x=1.5", "x=1 2", "x=99999999999", "x=²", "x=1,"],
+    [
+        "",
+        "x",
+        "=1x2",
+        "=",
+        "x=x",
+        "x=1x",
+        "x=1xx3",
+        "x=0x3",
+        "x=-1x3",
+        "x=1.5",
+        "x=1 2",
+        "x=99999999999",
+        "x=1 2",
+        "x=1,",
+    ],
 )
 def test_malformed_shapes_show_the_right_form(text: str) -> None:
     with pytest.raises(ShapeError) as caught:
@@ -64,6 +80,7 @@ def test_stale_shapes_in_the_file_give_way(tmp_path: Path) -> None:
     [
         ({"z": (1, 2)}, "no input 'z'; its inputs are a (nxk), b (nx3)"),
         ({"a": (1, 2, 3)}, "has 2 dimensions (nxk), but 1x2x3 has 3"),
+        ({"a": ()}, "has 2 dimensions (nxk), but scalar has 0"),
         ({"b": (1, 4)}, "the model fixes 3 there"),
         ({"b": (1, "c")}, "the model fixes 3 there"),
         ({"a": (1, 2), "b": (2, 3)}, "'n' is 1 already"),
@@ -102,3 +119,18 @@ def test_two_shapes_of_one_input_are_refused() -> None:
     assert parse_shapes(["x=1x3", "y=2", "x=1,3"]) == {"x": (1, 3), "y": (2,)}
     with pytest.raises(ShapeError, match="'x' is given two shapes, 1x3 and 1x4"):
         parse_shapes(["x=1x3", "x=1x4"])
+    with pytest.raises(ShapeError, match="'x' is given two shapes, 1 and scalar"):
+        parse_shapes(["x=1", "x="])
+
+
+def test_scalars() -> None:
+    """An input whose rank the file leaves open becomes one; one that is a scalar takes no other rank."""
+    graph = ir.from_proto(make("g (float[n] x, float s) => (float[n] y) { y = Mul(x, s) }"))
+    scalar = next(value for value in graph.graph.inputs if value.name == "s")
+    scalar.shape = None
+    assert free_dimensions(graph)["s"] is None
+    fix_shapes(graph, dict([parse_shape("s=")]))
+    assert scalar.shape == ir.Shape([]) and "s" not in free_dimensions(graph)
+    with pytest.raises(ShapeError, match=r"'s' has 0 dimensions \(scalar\), but 1 has 1") as caught:
+        fix_shapes(graph, {"s": (1,)})
+    assert caught.value.hint == "write --shape s="

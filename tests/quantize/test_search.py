@@ -119,7 +119,7 @@ def test_budgets():
     half.add(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[1.0, 0.0], [1.0, 0.9]]))
     assert half.agreement == 0.5
     one, two = (
-        Attempt(b"", Selection([], {}, [], {}, {}), 0, Known(found))
+        Attempt(b"", Selection([], {}, [], {}, {}), 0, 0, Known(found))
         for found in ([half], [half, Difference("z", signal=1.0, noise=1.0)])
     )
     assert kept(Budget(agreement=0.5), one) and not kept(Budget(agreement=0.6), one)

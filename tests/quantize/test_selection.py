@@ -9,7 +9,7 @@ import onnx_ir as ir
 from edgeort.quantize.forms import Form
 from edgeort.quantize.functions import behind
 from edgeort.quantize.layers import head
-from edgeort.quantize.selection import RECURRENT, Selection, select
+from edgeort.quantize.selection import EXCLUDED, Selection, select
 from tests.quantize.models import SIDE, Net, mobile
 
 
@@ -132,9 +132,12 @@ def test_heads_and_activations():
     assert behind(values[net.nodes[-3].output[0]]).result.name == swished
 
 
-def test_recurrent_layers_are_listed():
+def test_recurrent_layers_are_none_and_listed_where_they_are_excluded():
     net = Net()
     y = net.op("LSTM", "x", net.weight(1, 32, 6), net.weight(1, 32, 8), hidden_size=8)
-    selection, _ = chosen(net.model(net.op("MatMul", y, net.weight(8, 4)), [5, 1, 6], [5, 1, 1, 4]))
-    assert selection.left == {"n0": RECURRENT}
+    proto = net.model(net.op("MatMul", y, net.weight(8, 4)), [5, 1, 6], [5, 1, 1, 4])
+    selection, _ = chosen(proto)
+    assert selection.left == {}
     assert [layer.name for layer in selection.layers] == ["n1"]
+    selection, _ = chosen(proto, exclude=("n0",))
+    assert selection.left["n0"] == EXCLUDED

@@ -122,6 +122,7 @@ Body Prepare::body(int i) const { return Body(*model_.tensors[model_.input(node_
 int Prepare::threads() const { return model_.pool->threads(); }
 int Prepare::isa() const { return model_.isa; }
 bool Prepare::outgrows_caches() const { return model_.plan_bytes > size_t{64} << 20; }
+bool Prepare::limits_memory() const { return model_.plan.ram_limit != ~u64{0}; }
 
 Status Prepare::fail(const char* format, ...) {
   char reason[256];

@@ -5,8 +5,11 @@
 
 namespace edgeort {
 
-// The inputs of a product with compressed weights, which have the places of one with float32 weights; those of the program follow.
-enum CompressedInput { kCompressedWeights = 1, kCompressedScale = 3, kCompressedZero };
+// The inputs of compressed weights; zero points stand behind the scales. Those of a product have the places of one with float32
+// weights; those of the program follow.
+struct CompressedInputs {
+  int weights = 1, scale = 3;
+};
 
 // From some panel on. A pointer alone: float32 panels.
 struct Weights {
@@ -19,13 +22,14 @@ struct Weights {
 // How a product's compressed weights lie; without kernels it has none.
 struct Compression {
   const CompressedKernels* kernels;
+  CompressedInputs inputs;
   CompressedForm form;
   i64 k, block, blocks;
   i64 panel_bytes;
   bool once;  // Compressed::once
 
   // Reads and checks the inputs of `panels` panels of `rows` rows.
-  Status bind(Prepare& p, const CompressedKernels& from, i64 panels, i64 rows);
+  Status bind(Prepare& p, const CompressedKernels& from, i64 panels, i64 rows, CompressedInputs places = {});
   // From a panel on.
   Weights weights(const Run& r, i64 panel) const;
   // Columns [begin, end), which begin a panel, of few rows.

@@ -8,6 +8,7 @@ namespace {
 void lstm(const CellRow& c) {
   const RnnKernels& k = c.kernels();
   const i64 n = c.n;
+  if (c.rnn->plain && !c.peephole && !c.flag()) return k.lstm(c.h, c.cell, c.gates, c.state, n);
   f32 *i = c.gates, *o = i + n, *f = o + n, *g = f + n;
   k.add(i, c.state, 4 * n);
   if (c.peephole) {
@@ -32,6 +33,7 @@ void lstm(const CellRow& c) {
 
 // Gates z, r, h; first z and r, and r * h for the second product unless it is linear_before_reset.
 void gru_gates(const CellRow& c) {
+  if (c.rnn->plain && c.flag()) return c.kernels().gru_gates(c.gates, c.state, 2 * c.n);
   c.kernels().add(c.gates, c.state, 2 * c.n);
   c.gate(0, c.gates, 2 * c.n);
   if (!c.flag()) c.kernels().mul(c.cell, c.gates + c.n, c.h, c.n);
@@ -40,6 +42,7 @@ void gru_gates(const CellRow& c) {
 void gru_state(const CellRow& c) {
   const RnnKernels& k = c.kernels();
   const i64 n = c.n;
+  if (c.rnn->plain && c.flag()) return k.gru_state(c.h, c.gates, c.state, n);
   f32 *z = c.gates, *r = z + n, *h = r + n;
   if (c.flag()) {
     k.mul(r, r, c.state, n);
@@ -59,16 +62,16 @@ void rnn(const CellRow& c) {
   __builtin_memcpy(c.h, c.gates, static_cast<size_t>(c.n) * sizeof(f32));
 }
 
-constexpr Cell kLstmCell = {1, {4}, {lstm}};
-constexpr Cell kGruCell = {2, {2, 1}, {gru_gates, gru_state}};
-constexpr Cell kRnnCell = {1, {1}, {rnn}};
-
 template <const Cell& cell>
 Status prepare(Prepare& p) {
-  return prepare_rnn(p, cell);
+  return prepare_rnn(p, cell, nullptr);
 }
 
 }  // namespace
+
+const Cell kLstmCell = {1, {4}, {lstm}};
+const Cell kGruCell = {2, {2, 1}, {gru_gates, gru_state}};
+const Cell kRnnCell = {1, {1}, {rnn}};
 
 extern const OpDef kLSTM, kGRU, kRNN;
 const OpDef kLSTM = {"LSTM", sizeof(RnnParams), prepare<kLstmCell>, run_rnn};

@@ -7,6 +7,10 @@ EDGEORT_KERNELS(RnnKernels, rnn)
 
 namespace {
 
+// From so many steps on, compressed weights of the state are widened once a run if they then take no more than that: so much stays
+// in a cache of level 2, and a step need not widen it again.
+constexpr i64 kManySteps = 8, kWidenedBytes = i64{1} << 20;
+
 enum Input { kX, kW, kR, kB, kLengths, kInitialH, kInitialC, kP };
 
 Status check(Prepare& p, int input, DType dtype, const i64* dims, int rank) {
@@ -38,15 +42,17 @@ Status sizes(Prepare& p, Rnn* s) {
   return rows * columns < 1e12 ? Status::ok : p.fail("is too large");
 }
 
-Status check_weights(Prepare& p, const Rnn& s) {
+Status check_weights(Prepare& p, const Rnn& s, bool compressed) {
   const i64 directions = s.params->directions, columns = s.gates * s.hidden;
   i64 r_floats = 0;
   for (int g = 0; g < s.cell->groups; ++g) r_floats += padded(s.cell->gates[g] * s.hidden) * s.hidden;
   const i64 w_packed[] = {directions * padded(columns) * s.inputs}, r_packed[] = {directions * r_floats};
   const i64 w[] = {directions, columns, s.inputs}, r[] = {directions, columns, s.hidden};
   const bool packed = s.params->packed;
-  EDGEORT_TRY(check(p, kW, DType::f32, packed ? w_packed : w, packed ? 1 : 3));
-  EDGEORT_TRY(check(p, kR, DType::f32, packed ? r_packed : r, packed ? 1 : 3));
+  if (!compressed) {
+    EDGEORT_TRY(check(p, kW, DType::f32, packed ? w_packed : w, packed ? 1 : 3));
+    EDGEORT_TRY(check(p, kR, DType::f32, packed ? r_packed : r, packed ? 1 : 3));
+  }
   const i64 bias[] = {directions, 2 * columns}, peephole[] = {directions, 3 * s.hidden};
   EDGEORT_TRY(check(p, kB, DType::f32, bias, 2));
   return check(p, kP, DType::f32, peephole, 2);
@@ -73,9 +79,36 @@ Status bind(Prepare& p, Matrix* matrix, i64 rows, i64 n, i64 k) {
   return Status::ok;
 }
 
+// Of weights that are compressed; the state's are read at every step.
+Status compress(Prepare& p, Rnn* s, const CompressedKernels& kernels) {
+  if (!s->params->packed || s->inputs < 1) return p.fail("compressed weights must be packed");
+  const i64 directions = s->params->directions;
+  EDGEORT_TRY(s->input.compression.bind(p, kernels, directions * padded(s->gates * s->hidden) / kPanel, s->inputs, kCompressedW));
+  i64 panels = 0;
+  for (int g = 0; g < s->cell->groups; ++g) panels += padded(s->cell->gates[g] * s->hidden) / kPanel;
+  Compression& r = s->recurrent[0].compression;
+  EDGEORT_TRY(r.bind(p, kernels, directions * panels, s->hidden, kCompressedR));
+  r.once = false;
+  if (s->cell->groups > 1) s->recurrent[1].compression = r;
+  if (p.limits_memory() || s->steps < kManySteps || panels * kPanel * s->hidden * i64{sizeof(f32)} > kWidenedBytes) return Status::ok;
+  s->widened = r;
+  for (int g = 0; g < s->cell->groups; ++g) s->recurrent[g].compression = {};
+  return Status::ok;
+}
+
+bool is_plain(const RnnParams& params, const Cell& cell) {
+  constexpr u32 kSigmoid = 0, kTanh = 1;
+  const u32 functions = cell.groups == 1 ? 3 : 2;
+  bool plain = params.clip <= 0.0f;
+  for (u32 i = 0; i < 3 * params.directions; ++i) {
+    plain &= i % 3 >= functions || params.activation[i] == (i % 3 == 0 ? kSigmoid : kTanh);
+  }
+  return plain;
+}
+
 }  // namespace
 
-Status prepare_rnn(Prepare& p, const Cell& cell) {
+Status prepare_rnn(Prepare& p, const Cell& cell, const CompressedKernels* compressed) {
   auto* s = p.state<Rnn>();
   if (!s) return p.fail("out of memory");
   s->cell = &cell;
@@ -86,8 +119,10 @@ Status prepare_rnn(Prepare& p, const Cell& cell) {
   for (const u32 code : s->params->activation) {
     if (code >= kActivations) return p.fail("has no activation %u", code);
   }
+  s->plain = is_plain(*s->params, cell);
   EDGEORT_TRY(sizes(p, s));
-  EDGEORT_TRY(check_weights(p, *s));
+  EDGEORT_TRY(check_weights(p, *s, compressed != nullptr));
+  if (compressed) EDGEORT_TRY(compress(p, s, *compressed));
   EDGEORT_TRY(declare(p, *s));
   const i64 columns = s->gates * s->hidden;
   EDGEORT_TRY(bind(p, &s->input, s->steps * s->batch, columns, s->inputs));
@@ -107,7 +142,7 @@ Status prepare_rnn(Prepare& p, const Cell& cell) {
   s->at_state_bias = s->at_bias + padded(columns);
   s->at_w = s->at_state_bias + padded(s->hidden);
   s->at_r = s->at_w + (s->params->packed ? 0 : padded(columns) * s->inputs);
-  p.scratch(static_cast<u64>(s->at_r + (s->params->packed ? 0 : r_floats)) * sizeof(f32));
+  p.scratch(static_cast<u64>(s->at_r + (s->params->packed && !s->widened.kernels ? 0 : r_floats)) * sizeof(f32));
   p.thread_scratch(thread_bytes);
   return Status::ok;
 }

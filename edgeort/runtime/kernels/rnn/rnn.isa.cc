@@ -47,6 +47,38 @@ ACTIVATION(affine, x* alpha + splat(beta))
 ACTIVATION(scaled_tanh, tanh(x* beta) * alpha)
 #undef ACTIVATION
 
+// Vectors of n values; the last may be a part of one.
+template <class F>
+EDGEORT_INLINE void vectors(i64 n, const F& f) {
+  i64 i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    f([=](const f32* from) { return load(from + i); }, [=](f32* to, vf x) { store(to + i, x); });
+  }
+  const int left = static_cast<int>(n - i);
+  if (left) f([=](const f32* from) { return load_n(from + i, left); }, [=](f32* to, vf x) { store_n(to + i, x, left); });
+}
+
+void lstm(f32* h, f32* cell, const f32* gates, const f32* state, i64 n) {
+  vectors(n, [=](const auto& get, const auto& put) {
+    const auto sum = [&](i64 gate) -> vf { return get(gates + gate * n) + get(state + gate * n); };
+    const vf i = sigmoid(sum(0)), f = sigmoid(sum(2)), g = tanh(sum(3)), o = sigmoid(sum(1));
+    const vf c = fma(f, get(cell), i * g);
+    put(cell, c);
+    put(h, o * tanh(c));
+  });
+}
+
+void gru_gates(f32* gates, const f32* state, i64 count) {
+  each(gates, count, [](vf a, vf b) -> vf { return sigmoid(a + b); }, gates, state);
+}
+
+void gru_state(f32* h, const f32* gates, const f32* state, i64 n) {
+  vectors(n, [=](const auto& get, const auto& put) {
+    const vf z = get(gates), next = tanh(get(gates + 2 * n) + get(gates + n) * get(state));
+    put(h, fma(z, get(h), (1.0f - z) * next));
+  });
+}
+
 }  // namespace
 
 EDGEORT_KERNEL(RnnKernels, rnn,
@@ -56,6 +88,9 @@ EDGEORT_KERNEL(RnnKernels, rnn,
                 complement,
                 limit,
                 {sigmoid_all, tanh_all, relu_all, hard_sigmoid_all, leaky_relu_all, thresholded_relu_all, elu_all, softsign_all,
-                 softplus_all, affine_all, scaled_tanh_all}})
+                 softplus_all, affine_all, scaled_tanh_all},
+                lstm,
+                gru_gates,
+                gru_state})
 
 }  // namespace edgeort

@@ -31,16 +31,17 @@ struct Direction {
   const Rnn& s;
   int direction;
   bool reverse;
-  f32 *gates, *state, *h, *cell, *bias, *state_bias;
-  const f32* w;
-  const f32* r_panels[kMaxGroups];
-  i64 columns;
+  f32 *gates = nullptr, *state = nullptr, *h = nullptr, *cell = nullptr, *bias = nullptr, *state_bias = nullptr;
+  Weights w = nullptr;
+  Weights r_panels[kMaxGroups] = {nullptr, nullptr};
+  i64 columns = 0;
 
   void prepare();
   void weights();
   void biases();
   void initial(int input, f32* to) const;
-  void multiply(const Matrix& matrix, const f32* rows, i64 row_floats, const f32* panels, const f32* with, f32* out) const;
+  void compressed_weights();
+  void multiply(const Matrix& matrix, const f32* rows, i64 row_floats, const Weights& panels, const f32* with, f32* out) const;
   void step(i64 index) const;
   void row(i64 index, i64 b, int group) const;
   void final_state(int output, const f32* from) const;
@@ -61,7 +62,20 @@ f32* pack(const f32* rows, i64 n_count, i64 k_count, f32* out) {
   return out + padded(n_count) * k_count;
 }
 
+void Direction::compressed_weights() {
+  w = s.input.weights(r, direction * padded(columns) / kPanel);
+  i64 panels = 0, panel = 0;
+  for (int g = 0; g < s.cell->groups; ++g) panels += padded(s.cell->gates[g] * s.hidden) / kPanel;
+  f32* wide = static_cast<f32*>(r.scratch()) + s.at_r;
+  if (s.widened.kernels) s.widened.widen(s.widened.weights(r, direction * panels), 0, panels * kPanel, wide);
+  for (int g = 0; g < s.cell->groups; ++g) {
+    r_panels[g] = s.widened.kernels ? Weights(wide + panel * kPanel * s.hidden) : s.recurrent[g].weights(r, direction * panels + panel);
+    panel += padded(s.cell->gates[g] * s.hidden) / kPanel;
+  }
+}
+
 void Direction::weights() {
+  if (s.input.compression.kernels) return compressed_weights();
   const f32* w_in = r.in(kW).as<const f32>();
   const f32* r_in = r.in(kR).as<const f32>();
   const bool packed = s.params->packed;
@@ -121,13 +135,16 @@ void Direction::prepare() {
   multiply(s.input, r.in(kX).as<const f32>(), s.inputs, w, bias, gates);
 }
 
-void Direction::multiply(const Matrix& matrix, const f32* rows, i64 row_floats, const f32* panels, const f32* with, f32* out) const {
-  matrix.multiply(r, panels, with, out, matrix.n, 0, 0, [&](i64 first, Matrix::Rows* block) {
+void Direction::multiply(const Matrix& matrix, const f32* rows, i64 row_floats, const Weights& panels, const f32* with, f32* out) const {
+  const auto fill = [&](i64 first, Matrix::Rows* block) {
     block->taps = 1;
     block->kc = row_floats;
     block->offsets[0] = 0;
     for (int m = 0; m < block->rows; ++m) block->pointers[m] = rows + (first + m) * row_floats;
-  });
+  };
+  // A step may be so short that even asking for threads counts.
+  if (matrix.tasks() == 1) return matrix.range(r, panels, with, out, matrix.n, 0, 0, matrix.part(0), r.thread_scratch(0), fill);
+  matrix.multiply(r, panels, with, out, matrix.n, 0, 0, fill);
 }
 
 i64 Direction::length(i64 b) const { return r.has(kLengths) ? max_of(0, min_of(s.steps, r.in(kLengths).as<const i32>()[b])) : s.steps; }
@@ -151,9 +168,15 @@ void Direction::step(i64 index) const {
     const bool second = g > 0;
     const f32* from = second && !s.params->flag ? cell : h;
     multiply(s.recurrent[g], from, s.hidden, r_panels[g], second ? state_bias : nullptr, state);
-    r.ranges(s.batch, max_of(1, 8192 / s.hidden), [&](i64 begin, i64 end, int) {
+    const auto rows = [&](i64 begin, i64 end, int) {
       for (i64 b = begin; b < end; ++b) row(index, b, g);
-    });
+    };
+    const i64 grain = max_of(1, 8192 / s.hidden);
+    if (s.batch <= grain) {
+      rows(0, s.batch, 0);
+    } else {
+      r.ranges(s.batch, grain, rows);
+    }
   }
 }
 
@@ -172,7 +195,7 @@ void run_rnn(Run& r) {
   // What lies behind the end of a sequence is zero.
   if (r.wants(0) && r.has(kLengths)) memset(r.out(0).data, 0, bytes(r.out(0)));
   for (int d = 0; d < static_cast<int>(s.params->directions); ++d) {
-    Direction direction = {r, s, d, d == 1 || s.params->reverse != 0, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, {}, 0};
+    Direction direction = {r, s, d, d == 1 || s.params->reverse != 0};
     direction.prepare();
     for (i64 i = 0; i < s.steps; ++i) direction.step(i);
     direction.final_state(1, direction.h);

@@ -2,6 +2,7 @@
 //
 // Inputs X, W, R, B, sequence_lens, initial_h, initial_c, P; outputs Y, Y_h, Y_c. A cell is its gates, cut into groups: each
 // group is one product with the state (or with what the cell made of it), then the cell's function for each batch entry.
+// Compressed weights (gemm/compressed.h) have scales and zero points behind those inputs: of W, then of R.
 #pragma once
 #include "../gemm/matrix.h"
 #include "rnn.h"
@@ -9,6 +10,7 @@
 namespace edgeort {
 
 static constexpr int kMaxGroups = 2;
+static constexpr CompressedInputs kCompressedW = {1, 8}, kCompressedR = {2, 10};
 
 struct Rnn;
 
@@ -41,13 +43,19 @@ struct Rnn {
   const Cell* cell;
   const RnnKernels* kernels;
   const RnnParams* params;
+  bool plain;  // the activations are ONNX's defaults, and nothing clips
+  // Of the state's weights, which are widened once a run where steps are many and they are few: then `recurrent` has none.
+  Compression widened;
   Matrix input, recurrent[kMaxGroups];
   i64 steps, batch, inputs, hidden, gates;
   // Offsets in the scratch, in floats: gates of all steps, state's part, h, cell, the biases, and panels packed at run time.
   i64 at_gates, at_state, at_h, at_cell, at_bias, at_state_bias, at_w, at_r;
 };
 
-Status prepare_rnn(Prepare& p, const Cell& cell);
+extern const Cell kLstmCell, kGruCell, kRnnCell;
+
+// compressed: the kernels of weights that are, or null.
+Status prepare_rnn(Prepare& p, const Cell& cell, const CompressedKernels* compressed);
 void run_rnn(Run& r);
 
 }  // namespace edgeort

@@ -1,0 +1,156 @@
+"""How long LSTM and GRU take at batch 1, with float32 and with int8 weights, and how near the latter come.
+
+    python -m benchmarks.recurrent [--case LSTM:256:200 ...] [--threads 1] [--seconds 2] [--json FILE]
+
+A case is operator:hidden:steps, with :2 behind it for both directions; as many inputs as hidden values, random weights
+in the range that PyTorch begins with. edgeort with float32 weights, with int8 ones (edgeort quantize), and ONNX Runtime
+with float32 ones take turns; medians count. SQNR is that of the int8 model's output, against ONNX Runtime's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+from benchmarks import tables
+from edgeort import InferenceSession, device_profiles
+from edgeort.compiling import plan_of
+from edgeort.errors import EdgeortError
+from edgeort.quantize.recurrent import quantize_recurrent
+
+GATES = {"LSTM": 4, "GRU": 3}
+CASES = ("LSTM:64:100", "LSTM:128:100", "LSTM:256:50", "LSTM:256:200", "LSTM:512:50", "GRU:128:100", "GRU:256:100")
+CASES += ("LSTM:128:100:2", "LSTM:256:100:2")
+ROUNDS = 9
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case. Times in milliseconds a run, plans in bytes, SQNR in dB."""
+
+    case: str
+    float_ms: float
+    int8_ms: float
+    onnxruntime_ms: float
+    float_bytes: int
+    int8_bytes: int
+    sqnr_db: float
+
+
+def model_of(case: str) -> onnx.ModelProto:
+    """x [steps, 1, hidden] through one operator. ValueError where the text is no case."""
+    op, hidden, steps, *rest = case.split(":")
+    size, directions = int(hidden), int(rest[0]) if rest else 1
+    rng, bound, rows = np.random.default_rng(0), 1 / np.sqrt(size), GATES[op] * size
+    shapes = {"w": (directions, rows, size), "r": (directions, rows, size), "b": (directions, 2 * rows)}
+    constants = [
+        numpy_helper.from_array(rng.uniform(-bound, bound, shape).astype(np.float32), name)
+        for name, shape in shapes.items()
+    ]
+    attributes = {"hidden_size": size, "direction": "bidirectional" if directions == 2 else "forward"}
+    if op == "GRU":
+        attributes["linear_before_reset"] = 1  # as PyTorch has it
+    node = helper.make_node(op, ["x", *shapes], ["y"], name="cell", **attributes)
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [int(steps), 1, size])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [int(steps), directions, 1, size])
+    graph = helper.make_graph([node], "recurrent", [x], [y], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def in_int8(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same with int8 weights."""
+    made = ir.from_proto(model)
+    quantize_recurrent(made.graph)
+    for name in ("w", "r"):
+        made.graph.initializers.pop(name)
+    return ir.to_proto(made)
+
+
+def medians(calls: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, float]:
+    """Milliseconds a call, which take turns for so long in all."""
+    each = seconds / ROUNDS / len(calls)
+    found: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+    for _ in range(ROUNDS):
+        for name, call in calls.items():
+            count, begin = 0, time.perf_counter()
+            while (passed := time.perf_counter() - begin) < each or not count:
+                call()
+                count += 1
+            found[name].append(passed / count * 1e3)
+    return {name: float(np.median(times)) for name, times in found.items()}
+
+
+def measure(case: str, threads: int, seconds: float) -> Row:
+    """One row of the table."""
+    model = model_of(case)
+    feed = {"x": np.random.default_rng(1).standard_normal(_shape(model)).astype(np.float32)}
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    theirs = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    calls: dict[str, Callable[[], object]] = {"onnxruntime": lambda: theirs.run(None, feed)}
+    sizes, answers = {}, {"onnxruntime": theirs.run(None, feed)[0]}
+    with tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
+        for name, each in (("float", model), ("int8", in_int8(model))):
+            path = Path(folder) / f"{name}.onnx"
+            onnx.save(each, path)
+            session = InferenceSession(path, threads=threads)
+            sizes[name] = len(plan_of(path, device_profiles.load("host"))[0].to_bytes())
+            answers[name] = session.run(None, feed)[0]
+            calls[name] = lambda session=session: session.run(None, feed)  # type: ignore[misc]
+        ms = medians(calls, seconds)
+    want = answers["onnxruntime"].astype(np.float64)
+    sqnr = 10 * np.log10((want**2).sum() / ((want - answers["int8"]) ** 2).sum())
+    return Row(case, ms["float"], ms["int8"], ms["onnxruntime"], sizes["float"], sizes["int8"], float(sqnr))
+
+
+def _shape(model: onnx.ModelProto) -> list[int]:
+    return [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim]
+
+
+def table(rows: Sequence[Row], threads: int) -> tables.Table:
+    """A row a case."""
+    columns = ("float32 ms", "int8 ms", "ONNX Runtime ms", "float32 kB", "int8 kB", "SQNR dB")
+    made = tables.new_table(f"Recurrent operators, {threads} thread(s)", "operator:hidden:steps", *columns)
+    for row in rows:
+        times = (f"{ms:.3f}" for ms in (row.float_ms, row.int8_ms, row.onnxruntime_ms))
+        plans = (f"{size / 1000:.0f}" for size in (row.float_bytes, row.int8_bytes))
+        made.add_row(row.case, *times, *plans, f"{row.sqnr_db:.1f}")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0; 2 when an argument is at fault or something is missing."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.recurrent", description=__doc__)
+    parser.add_argument("--case", nargs="+", default=CASES)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=2, help="for each row")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    args = parser.parse_args(arguments)
+    where = tables.machine()
+    try:
+        rows = [measure(case, args.threads, args.seconds) for case in args.case]
+        tables.write_json(args.json, {"machine": where, "threads": args.threads, "rows": [asdict(row) for row in rows]})
+    except (KeyError, ValueError):
+        parser.error(f"--case takes OPERATOR:HIDDEN:STEPS, of {' or '.join(GATES)}, such as {CASES[0]}")
+    except EdgeortError as error:
+        print(f"{error}" + (f"\nhint: {error.hint}" if error.hint else ""), file=sys.stderr)
+        return error.exit_code
+    tables.show(table(rows, args.threads), tables.describe(where))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
