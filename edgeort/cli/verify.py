@@ -66,7 +66,7 @@ def verify(
 
             with stages() as progress:
                 progress("building anew, with an empty cache")
-                differing = rebuilding.differences(opened, rebuild, given)
+                differing = rebuilding.differences(opened, rebuild, given, progress)
     if as_json:
         key = None if signed is None else signed.public_key.hex()
         about = None if found is None else {**asdict(found), "is_same": found.is_same}
