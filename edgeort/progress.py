@@ -13,6 +13,11 @@ Progress = Callable[[str], None]
 AFTER_S = 1.0
 
 
+def within(part: str, progress: Progress | None) -> Progress | None:
+    """A progress whose stages are those of a part: `PART: STAGE`."""
+    return None if progress is None else lambda name: progress(f"{part}: {name}")
+
+
 @contextmanager
 def announce_slow(message: str, after_s: float = AFTER_S) -> Iterator[None]:
     """Prints `message` on stderr once the block has taken `after_s` seconds; on a terminal it goes away again."""

@@ -28,6 +28,7 @@ from edgeort.quantize.calibration import Calibration
 from edgeort.quantize.layers import Layer
 from edgeort.quantize.parameters import LEVELS, WEIGHT_MAX
 from edgeort.quantize.preparing import Prepared
+from edgeort.quantize.qdq import EVENED
 from edgeort.quantize.ranges import Range
 from edgeort.quantize.selection import Selection
 
@@ -146,7 +147,7 @@ def _apply(graph: ir.Graph, joined: Joined, s: np.ndarray) -> dict[str, dict[str
             node.replace_input_with(index, scaled.outputs[0])
             made[str(scaled.outputs[0].name)] = {name: float(f)}
     out = node.outputs[0]
-    out.name = unique_name(graph, f"{out.name}_even")
+    out.name = unique_name(graph, f"{out.name}{EVENED}")
     made[out.name] = {name: float(f) for name, f in zip(joined.operands, s, strict=True)}
     inverse = np.repeat(1 / s, joined.widths).astype(np.float32)
     for layer in joined.readers:

@@ -33,6 +33,7 @@ from edgeort.quantize.gates import gates
 from edgeort.quantize.layers import Layer, read_layer
 from edgeort.quantize.parameters import LEVELS, WEIGHT_MAX, Quantity
 from edgeort.quantize.preparing import Prepared
+from edgeort.quantize.qdq import EVENED
 from edgeort.quantize.ranges import Range
 from edgeort.quantize.samples import Sample, open_samples
 from edgeort.quantize.selection import Selection
@@ -229,7 +230,7 @@ def divide(graph: ir.Graph, spread: Spread, s: np.ndarray, factors_of: Mapping[i
         each = np.repeat(s, reader.weight.shape[axis] // len(s))
         scaled = reader.weight * each.reshape([-1 if at == axis else 1 for at in range(reader.weight.ndim)])
         reader.node.replace_input_with(1, add_constant(graph, scaled.astype(np.float32), f"{reader.name}_weight_even"))
-    spread.value.name = unique_name(graph, f"{spread.name}_even")
+    spread.value.name = unique_name(graph, f"{spread.name}{EVENED}")
     return spread.name
 
 

@@ -27,6 +27,7 @@ from edgeort.quantize.ranges import UNBOUNDED, Range
 from edgeort.quantize.selection import Selection
 
 QUANTIZED, DEQUANTIZED = "_quantized", "_dequantized"
+EVENED = "_even"  # of a tensor whose channels have factors
 _BOUND_TOLERANCE = 1e-3  # of a step
 
 

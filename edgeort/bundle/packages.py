@@ -20,6 +20,7 @@ from typing import Any
 from edgeort.bundle.reading import Bundle
 from edgeort.bundle.writing import Contents, replace_folder, writing
 from edgeort.errors import OutputError
+from edgeort.progress import Progress
 
 NAME = "package.json"
 FORMAT = 1
@@ -46,8 +47,8 @@ class Package:
     notes: tuple[str, ...] = ()
 
 
-# Makes the package of a bundle. UnsupportedError where that kind cannot have this bundle.
-Packaging = Callable[[Bundle, Wishes], Package]
+# Makes the package of a bundle, and says what it is at. UnsupportedError where that kind cannot have this bundle.
+Packaging = Callable[[Bundle, Wishes, Progress | None], Package]
 
 
 def write_package(out: Path, kind: str, bundle: Bundle, package: Package) -> Path:

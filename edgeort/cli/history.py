@@ -12,6 +12,7 @@ from edgeort.errors import InputError
 
 _WIDTH = 44
 _SHOWN = 30
+_MEASURES = "edgeort bench BUNDLE measures and keeps the result; --history-file FILE names another place"
 _NARROWEST = 0.1  # of a scale, as a share of its largest value
 
 # What must be alike for results to stand in one plot.
@@ -22,6 +23,8 @@ def show(path: Path, bundle: Path | None, *, as_json: bool) -> None:
     """Plots what the file has, of that bundle or of all. InputError where that is nothing."""
     from edgeort.bench import history
 
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file; nothing was measured in this folder", hint=_MEASURES)
     found = history.read(path)
     lines = [line for line in found.lines if bundle is None or history.is_of(line, bundle)]
     if not lines:

@@ -1,4 +1,6 @@
-"""How --help names things: arguments in capital letters, as the usage line has them, and no type for a flag."""
+"""How commands name things: in --help arguments in capital letters, as the usage line has them, and no type for a flag;
+what is missing with what it is.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,16 @@ class Command(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         """Its arguments and options, --help among them."""
         return _named(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """What is left of `args`. A parameter that is missing is refused with its help, where to look among it."""
+        try:
+            return list(super().parse_args(ctx, args))
+        except Exception as error:  # MissingParameter, which is Click's or Typer's own by Typer's version
+            param = getattr(error, "param", None)
+            if param is not None and getattr(error, "message", None) == "":
+                error.message = getattr(param, "help", None) or ""  # type: ignore[attr-defined]
+            raise
 
 
 class Group(TyperGroup):

@@ -38,7 +38,7 @@ def package(
 
         with open_bundle(bundle) as opened:
             progress(f"packaging for {kind}")
-            made = PACKAGINGS[kind](opened, Wishes(abis=tuple(abi or ())))
+            made = PACKAGINGS[kind](opened, Wishes(abis=tuple(abi or ())), progress)
             place = bundle.resolve() if bundle.name in ("", "..") else bundle  # `.` has no name
             beside = place.with_name(f"{place.name.removesuffix('.zip')}-{kind}")
             to = write_package(out or beside, kind, opened, made)

@@ -111,6 +111,8 @@ def validate(
         read_inputs(inputs),
         data is not None and bundle.suffix == ".onnx" and not looks_like_bundle(bundle),
     )
+    if model is not None:
+        validation.sha256_of(model)  # what cannot be read is said before a device is at work
     with stages() as progress, ExitStack() as stack:
         opened = None if is_model else stack.enter_context(open_bundle(bundle))
         device = None if opened is None else _device(opened, on, data, stack)
@@ -201,9 +203,13 @@ def _print(
         )
     if noise is not None:
         rows = [
-            ("->" if n.is_marked else "", n.tensor, n.made_by, f"{n.sqnr_db:.1f} dB", _drop(n.drop_db)) for n in noise
+            ("->" if n.is_marked else "", n.tensor, _maker(n), f"{n.sqnr_db:.1f} dB", _drop(n.drop_db)) for n in noise
         ]
         print_table("where the error enters (-> the largest drops)", rows, ("", "tensor", "made by", "SQNR", "drop"))
+
+
+def _maker(noise: TensorNoise) -> str:
+    return f"{noise.made_by}, channels evened out" if noise.is_evened else noise.made_by
 
 
 def _drop(drop_db: float | None) -> str:

@@ -50,12 +50,15 @@ def verify(
     """
     from edgeort.bundle import golden_picture as pictures
     from edgeort.bundle import open_bundle, signing
+    from edgeort.bundle.manifest import NAME
+    from edgeort.bundle.reading import SIGNATURE
 
     if context.args and rebuild is None:
         raise InputError(f"{context.args[0]}: no such option", hint="files of the build follow --rebuild MODEL")
     given = _files(context.args)
     with open_bundle(bundle) as opened:
         count, signed, differing = len(opened.manifest.files), None, None
+        is_signed = (opened.folder / f"{NAME}{SIGNATURE}").exists()
         if public_key is not None:
             signed = signing.verify(opened, public_key)
         if golden_picture is not None:
@@ -66,7 +69,7 @@ def verify(
 
             with stages() as progress:
                 progress("building anew, with an empty cache")
-                differing = rebuilding.differences(opened, rebuild, given)
+                differing = rebuilding.differences(opened, rebuild, given, progress)
     if as_json:
         key = None if signed is None else signed.public_key.hex()
         about = None if found is None else {**asdict(found), "is_same": found.is_same}
@@ -77,6 +80,8 @@ def verify(
         rows = [("files", f"{count}, each with the hash that the manifest has")]
         if signed is not None:
             rows.append(("signed", f"{', '.join(signed.names)} by {signed.public_key.hex()}"))
+        elif is_signed:
+            rows.append(("signed", "by whom was not checked: --public-key FILE.pem"))
         if differing is not None:
             rows.append(("rebuilt", "the same bytes in every file" if not differing else ", ".join(differing)))
         if golden_picture is not None:

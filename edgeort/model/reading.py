@@ -16,13 +16,17 @@ SIZE_LIMIT_BYTES = 2**31 - 1  # of one protobuf message, by protobuf's own defin
 
 _EXPORT_HINT = "export the model as one .onnx file, for example with torch.onnx.export(module, inputs, 'model.onnx')"
 
+_CONVERT_HINT = "edgeort convert FILE -o model.onnx"
+_PYTORCH_HINT = "edgeort convert net.py:NAME -o model.onnx, of the module whose weights these are"
+
 # (offset, first bytes, what such a file is, what to do)
 _OTHER_FORMATS: tuple[tuple[int, bytes, str, str], ...] = (
-    (0, b"PK\x03\x04", "a zip archive (a PyTorch checkpoint, or a packed model)", _EXPORT_HINT),
-    (0, b"\x80\x02", "a Python pickle (a PyTorch checkpoint)", _EXPORT_HINT),
-    (4, b"TFL3", "a TensorFlow Lite model", "convert it to ONNX first"),
+    (0, b"PK\x03\x04", "a zip archive (a PyTorch checkpoint, or a packed model)", _PYTORCH_HINT),
+    (0, b"\x80\x02", "a Python pickle (a PyTorch checkpoint)", _PYTORCH_HINT),
+    (4, b"TFL3", "a TensorFlow Lite model", _CONVERT_HINT),
+    (0, b"EDGEORT", "the plan of a bundle", "edgeort why BUNDLE tells of the folder that it is from"),
     (4, b"ORTM", "an ONNX Runtime .ort file", "use the .onnx file it was made from"),
-    (0, b"\x89HDF", "an HDF5 file (a Keras model)", "convert it to ONNX first: python -m tf2onnx.convert --help"),
+    (0, b"\x89HDF", "an HDF5 file (a Keras model)", _CONVERT_HINT),
     (0, b"version https://git-lfs", "a Git LFS pointer, not the model itself", "fetch the model with: git lfs pull"),
     (0, b"\x1f\x8b", "a gzip archive", "unpack it first: gunzip -k FILE"),
     (0, b"<", "a web page or XML", "download the model file itself"),
@@ -40,9 +44,9 @@ def read_proto(path: str) -> onnx.ModelProto:
     try:
         proto = onnx.ModelProto.FromString(data)
     except DecodeError:
-        raise _unreadable(data) from None
+        raise _unreadable(data, path) from None
     if not proto.HasField("graph") or not proto.ir_version:
-        raise _unreadable(data)
+        raise _unreadable(data, path)
     return proto
 
 
@@ -80,10 +84,17 @@ def _folder_hint(path: str) -> str:
     return f"name the file: {shlex.quote(os.path.join(path, found[0]))}" if found else "pass the path of an .onnx file"
 
 
-def _unreadable(data: bytes) -> ModelError:
+def _of(hint: str, path: str) -> str:
+    """The hint with the file's own name at its place. Zip archives of these suffixes hold a whole model."""
+    if hint == _PYTORCH_HINT and path.endswith((".keras", ".pt2")):
+        hint = _CONVERT_HINT
+    return hint.replace("FILE", shlex.quote(path))
+
+
+def _unreadable(data: bytes, path: str) -> ModelError:
     for offset, magic, what, hint in _OTHER_FORMATS:
         if data[offset : offset + len(magic)] == magic:
-            return ModelError(f"this is {what}, not an ONNX file", hint=hint)
+            return ModelError(f"this is {what}, not an ONNX file", hint=_of(hint, path))
     known, missing = 0, 0
     for field, beyond in _top_level(data):
         known += 1 if field in _MODEL_FIELDS else 0

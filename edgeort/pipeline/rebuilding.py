@@ -18,9 +18,12 @@ from edgeort.bundle.manifest import NAME, Manifest
 from edgeort.errors import EdgeortError, InputError
 from edgeort.pipeline import recording
 from edgeort.pipeline.building import build
+from edgeort.progress import Progress
+
+_STAGE = "stage: "  # before what the process says that it is at, on stderr
 
 
-def differences(bundle: Bundle, model: Path, given: Mapping[str, Path]) -> list[str]:
+def differences(bundle: Bundle, model: Path, given: Mapping[str, Path], progress: Progress | None = None) -> list[str]:
     """The files that differ, sorted; [] where a build with the bundle's options gives the same.
 
     `given` are the files that it was built with, by the names of their options. Of the manifest's table of providers,
@@ -34,9 +37,9 @@ def differences(bundle: Bundle, model: Path, given: Mapping[str, Path]) -> list[
         command = [sys.executable, "-P", "-m", __name__, str(bundle.folder), str(model), str(out), told]
         paths = os.pathsep.join(path for path in sys.path if path)  # and not the folder that we happen to be in
         environment = {**os.environ, "EDGEORT_CACHE": str(Path(scratch) / "cache"), "PYTHONPATH": paths}
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment)
-        if done.returncode or not out.exists():
-            reason, hint = _said(done.stdout) or (done.stderr.strip()[-2000:], None)
+        code, stdout, stderr = _run(command, environment, progress)
+        if code or not out.exists():
+            reason, hint = _said(stdout) or (stderr.strip()[-2000:], None)
             raise InputError(f"{model}: it cannot be built as {bundle.path} was: {reason}", hint=hint)
         with open_bundle(out) as again:
             ours, theirs = again.manifest, bundle.manifest
@@ -44,6 +47,30 @@ def differences(bundle: Bundle, model: Path, given: Mapping[str, Path]) -> list[
             found = [name for name in names if ours.files.get(name) != theirs.files.get(name)]
             same = _unmeasured(ours) == _unmeasured(theirs)
     return sorted([*found, *([] if same else [NAME])])
+
+
+def _run(command: list[str], environment: dict[str, str], progress: Progress | None) -> tuple[int, str, str]:
+    """Exit status, stdout and stderr of the process that builds; its stages go to `progress`."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, text=True, env=environment, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe
+    ) as child:
+        assert child.stdout and child.stderr
+        try:
+            told = []
+            for line in child.stderr:
+                if not line.startswith(_STAGE):
+                    told.append(line)
+                elif progress:
+                    progress(line.removeprefix(_STAGE).rstrip())
+            return child.wait(), child.stdout.read(), "".join(told)
+        except BaseException:
+            child.kill()
+            raise
+
+
+def _tell(stage: str) -> None:
+    print(f"{_STAGE}{stage}", file=sys.stderr, flush=True)
 
 
 def _unmeasured(manifest: Manifest) -> dict[str, object]:
@@ -68,7 +95,7 @@ def main() -> None:
     try:
         with open_bundle(folder) as bundle:
             files = {tuple(place): Path(path) for place, path in json.loads(told)}
-            build(model, out=out, **recording.replay(build, bundle, files))
+            build(model, out=out, progress=_tell, **recording.replay(build, bundle, files))
     except EdgeortError as error:
         print(json.dumps({"error": str(error), "hint": error.hint}))
         sys.exit(error.exit_code)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgeort import symbols, zig
 from edgeort.cache import cached
+from edgeort.progress import Progress
 from edgeort.targets import BIONIC, Target
 from edgeort.toolchain.android import bionic_stub, builtins
 from edgeort.toolchain.linking import link
@@ -40,11 +41,13 @@ def library(
     parts: Sequence[str] = (),
     binding: Binding | None = None,
     prefix: str = "",
+    progress: Progress | None = None,
 ) -> Path:
     """The stripped library that holds the runtime and `ops`, for `levels` (default: all of the target's).
 
     `parts` are of those that few need: TEXT, SIGNATURE. With a `binding` it is that library. `prefix` stands before
     each name in a static library for Apple's systems, which can then be linked beside another one.
+    Where it takes long, `progress` hears how far it is.
     """
     levels = levels or to.levels
     units, name = runtime_units(to, ops, levels, parts), to.library
@@ -54,7 +57,7 @@ def library(
         flags.append(f"-Wl,-soname,{name}")
         base = (*placing(to), *cpu(to), *SMALL, *C, *binding.flags)
         units += [Unit(path, to.exe_triple, base) for path in sorted(binding.folder.glob("*.c"))]
-    objects = compile_all(with_tables(units, to, ops, levels))
+    objects = compile_all(with_tables(units, to, ops, levels), progress)
     if not to.exe:
         return _archive(to, objects, prefix)
     if to.os == "android":

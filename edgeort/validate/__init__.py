@@ -5,7 +5,7 @@ good as its task needs on data against the float model.
 from __future__ import annotations
 
 from edgeort.comparison import LIMIT, Comparison, accept, compare, compare_all
-from edgeort.validate.assessment import Exam, assess, noise_of, samples_of
+from edgeort.validate.assessment import Exam, assess, noise_of, samples_of, sha256_of
 from edgeort.validate.choosing import Where
 from edgeort.validate.evaluation import Evaluation, enforce
 from edgeort.validate.limits import Limits
@@ -29,5 +29,6 @@ __all__ = [
     "reference_outputs",
     "reference_session",
     "samples_of",
+    "sha256_of",
     "validate",
 ]

@@ -142,6 +142,8 @@ def noise_of(
 
 def sha256_of(model: Path) -> str:
     """The digest of a model's file. ModelError where it cannot be read."""
+    if model.is_dir():
+        raise ModelError(f"{model}: this is a folder, not an ONNX file", hint="pass the path of an .onnx file")
     try:
         return hashlib.sha256(model.read_bytes()).hexdigest()
     except OSError as error:

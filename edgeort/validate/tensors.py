@@ -4,15 +4,22 @@ Both run in ONNX Runtime with those tensors as outputs. A quantised tensor is wh
 QuantizeLinear's result; the float model's tensor has the name that QuantizeLinear reads, or, in models of `edgeort
 quantize`, the one that DequantizeLinear's output starts with. `drop_db` is the SQNR that is lost on the way from the
 quantised tensors that it is computed from.
+
+Where channels were evened out (quantize/evening.py, quantize/equalisation.py), the QDQ model's tensor is the float
+model's times a factor for each channel, which the layers behind it take back: that is no error. Such a tensor is known
+by its name, or by those layers, which are nearer to the float model's than it is, and compared behind the factors of
+the least squares.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import onnx_ir as ir
 
 from edgeort import model as models
@@ -21,23 +28,31 @@ from edgeort.progress import Progress
 from edgeort.quantize.calibration import with_outputs
 from edgeort.quantize.parallel import ordered_map
 from edgeort.quantize.preparing import prepare, serialize
-from edgeort.quantize.qdq import DEQUANTIZED
+from edgeort.quantize.qdq import DEQUANTIZED, EVENED
 from edgeort.quantize.samples import Samples
 from edgeort.validate.artefacts import InOnnxRuntime
 from edgeort.validate.metrics.sqnr import Energies
 
 MARKED = 3  # the largest drops
+STEPS = 10  # of progress
+TAKEN_BACK_DB = 10.0  # by which factors, and what is behind them, are nearer at least: noise alone does not go away
+_CHANNELS = 1  # the axis, as convolutions have it
+_EVENED = re.compile(rf"({EVENED}(_\d+)?)+$")  # names are made unique by a number
 
 
 @dataclass(frozen=True)
 class TensorNoise:
-    """A quantised tensor; `made_by` is operator and node. `drop_db` is None where nothing noisy is before it."""
+    """A quantised tensor; `made_by` is operator and node. `drop_db` is None where nothing noisy is before it.
+
+    `is_evened` says that its channels have factors, and that the figures are those behind them.
+    """
 
     tensor: str
     made_by: str
     sqnr_db: float
     drop_db: float | None
     is_marked: bool = False
+    is_evened: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,6 +63,32 @@ class _Pair:
     name: str
     made_by: str
     before: frozenset[str]
+    is_evened: bool = False
+
+
+@dataclass
+class _Compared:
+    """A tensor's energies as they are, and of each channel sum q^2 and sum r q, of which factors are found."""
+
+    plain: Energies = field(default_factory=Energies)
+    squares: np.ndarray | float = 0.0
+    products: np.ndarray | float = 0.0
+
+    def add(self, reference: np.ndarray, found: np.ndarray) -> None:
+        self.plain.add(reference, found)
+        if reference.ndim > _CHANNELS + 1:
+            r, q = reference.astype(np.float64), found.astype(np.float64)
+            others = tuple(axis for axis in range(r.ndim) if axis != _CHANNELS)
+            self.squares = self.squares + (q * q).sum(others)
+            self.products = self.products + (r * q).sum(others)
+
+    @property
+    def behind_factors_db(self) -> float:
+        """The SQNR of `a q` with the best a > 0 of each channel: noise is sum r^2 - (sum r q)^2 / sum q^2."""
+        squares, products = np.atleast_1d(self.squares), np.maximum(np.atleast_1d(self.products), 0.0)
+        explained = np.divide(products**2, squares, out=np.zeros_like(squares), where=squares > 0)
+        noise = max(self.plain.signal - float(explained.sum()), 0.0)
+        return Energies(self.plain.signal, noise).db if math.isfinite(noise) else -math.inf
 
 
 def tensor_noise(
@@ -63,14 +104,17 @@ def tensor_noise(
             (serialize(graph), {pair.name for pair in pairs}),
         )
     ]
-    energies = {pair.name: Energies() for pair in pairs}
+    compared = {pair.name: _Compared() for pair in pairs}
     answers = ordered_map(lambda sample: [one.answer(sample) for one in both], samples)
+    step = max((samples.count or 0) // STEPS, 1)
     for done, (want, found) in enumerate(answers, 1):
         for pair in pairs:
-            energies[pair.name].add(want[pair.float_name], found[pair.name])
-        if progress:
+            compared[pair.name].add(want[pair.float_name], found[pair.name])
+        if progress and (done % step == 0 or done == samples.count):
             progress(f"comparing tensors: {done} of {samples.count or '?'} samples")
-    return _marked([_noise(pair, energies) for pair in pairs])
+    evened = {pair.name for pair in pairs if pair.is_evened or _is_taken_back(pair, pairs, compared)}
+    levels = {name: one.behind_factors_db if name in evened else one.plain.db for name, one in compared.items()}
+    return _marked([_noise(pair, levels, pair.name in evened) for pair in pairs])
 
 
 def _reference(path: Path, quantised: Path, graph: ir.Model) -> tuple[ir.Model, list[_Pair]]:
@@ -102,11 +146,12 @@ def _pairs(graph: ir.Graph, names: Collection[str]) -> Iterator[_Pair]:
             continue
         name, read = str(node.outputs[0].name), str(source.name)
         own = name.removesuffix(DEQUANTIZED)
-        float_name = own if own in names and own != name else read
+        plain = own if own in names else _EVENED.sub("", own)
+        float_name = plain if plain in names and own != name else read
         if float_name in names:
             producer = source.producer()
             made_by = "input" if producer is None else f"{producer.op_type} {producer.name}"
-            yield _Pair(float_name, name, made_by, frozenset(_before(source)))
+            yield _Pair(float_name, name, made_by, frozenset(_before(source)), plain not in (own, read))
     for value in graph.outputs:
         if value.name in names and value.dtype == ir.DataType.FLOAT:
             yield _Pair(str(value.name), str(value.name), "output", frozenset(_before(value)))
@@ -137,18 +182,22 @@ def _before(value: ir.Value) -> Iterator[str]:
                 pending.append(read)
 
 
-def _noise(pair: _Pair, energies: Mapping[str, Energies]) -> TensorNoise:
-    own = energies[pair.name].db
-    before = [energies[name].db for name in pair.before if name in energies]
+def _is_taken_back(pair: _Pair, pairs: Sequence[_Pair], compared: Mapping[str, _Compared]) -> bool:
+    """Whether the channels have factors that what is computed from them is without."""
+    enough = compared[pair.name].plain.db + TAKEN_BACK_DB
+    behind = [compared[other.name].plain.db for other in pairs if pair.name in other.before]
+    return max(behind, default=-math.inf) > enough and compared[pair.name].behind_factors_db > enough
+
+
+def _noise(pair: _Pair, levels: Mapping[str, float], is_evened: bool) -> TensorNoise:
+    own = levels[pair.name]
+    before = [levels[name] for name in pair.before if name in levels]
     worst = min(before, default=math.inf)
     drop = worst - own if math.isfinite(own) and math.isfinite(worst) else None
-    return TensorNoise(pair.float_name, pair.made_by, own, drop)
+    return TensorNoise(pair.float_name, pair.made_by, own, drop, is_evened=is_evened)
 
 
 def _marked(found: Sequence[TensorNoise]) -> list[TensorNoise]:
     drops = sorted((noise.drop_db for noise in found if noise.drop_db is not None and noise.drop_db > 0), reverse=True)
     least = drops[:MARKED][-1] if drops else math.inf
-    return [
-        TensorNoise(n.tensor, n.made_by, n.sqnr_db, n.drop_db, n.drop_db is not None and n.drop_db >= least)
-        for n in found
-    ]
+    return [replace(n, is_marked=n.drop_db is not None and n.drop_db >= least) for n in found]

@@ -57,16 +57,11 @@ def validate(
     if feeds and model is None:
         raise InputError("inputs are compared with ONNX Runtime, which needs the model", hint="add --model MODEL.onnx")
     near = bundle.manifest.min_sqnr_db
+    if model is not None:
+        _check_comparable(bundle, Path(model))  # before the device is at work
     found = measure(bundle, device, Job(threads=bundle.manifest.threads, runs=1, warmup=0, check=True))
     if model is None:
         return Validation(device.name, found.digest, near, ())
-    _check_same_model(bundle, Path(model))
-    precision = (bundle.manifest.quantization or {}).get("precision", "float32")
-    if precision != "float32":
-        raise InputError(
-            f"{bundle.path} was made with {precision} weights from {model}: random data tell nothing of the difference",
-            hint=f"edgeort validate {bundle.path} --model {model} --data DIR",
-        )
     inputs = _inputs(bundle.manifest, feeds)
     with Stream(bundle, device) as stream:
         ours = stream.submit(inputs)()
@@ -129,8 +124,15 @@ def _inputs(manifest: Manifest, feeds: Mapping[str, np.ndarray] | None) -> list[
     return [checked(value, feeds[value.name]) for value in values]
 
 
-def _check_same_model(bundle: Bundle, model: Path) -> None:
+def _check_comparable(bundle: Bundle, model: Path) -> None:
+    """ModelError where the bundle was built from another file, InputError where its weights are not the model's."""
     if sha256_of(model) != bundle.manifest.model_sha256:
         raise ModelError(
             f"{model} is not the model that {bundle.path} was built from", hint="build the bundle again from this model"
+        )
+    precision = (bundle.manifest.quantization or {}).get("precision", "float32")
+    if precision != "float32":
+        raise InputError(
+            f"{bundle.path} was made with {precision} weights from {model}: random data tell nothing of the difference",
+            hint=f"edgeort validate {bundle.path} --model {model} --data DIR",
         )

@@ -40,7 +40,8 @@ static int picture_of(edgeort_model* model, picture* p) {
   if (x.rank != 4 || x.dtype != EDGEORT_F32) return fail("the model's input is no picture: float32 [1, 3, h, w] or [1, h, w, 3]");
   p->is_nhwc = x.dims[3] == 3 && x.dims[1] != 3;
   const int64_t height = x.dims[p->is_nhwc ? 1 : 2], width = x.dims[p->is_nhwc ? 2 : 3];
-  if (x.dims[p->is_nhwc ? 3 : 1] != 3 || height < 1 || width < 1) return fail("the model's input has no size of its own");
+  if (x.dims[p->is_nhwc ? 3 : 1] != 3) return fail("the model's input has no three channels: float32 [1, 3, h, w] or [1, h, w, 3]");
+  if (height < 1 || width < 1) return fail("the model's input has no size of its own");
   if (height > kMostSide || width > kMostSide) return fail("the model's input is too large");
   p->height = (int)height, p->width = (int)width;
   x.dims[0] = 1;

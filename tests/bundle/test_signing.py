@@ -63,6 +63,7 @@ def test_signed_verified_and_still_a_bundle(bundle: Path, keys: tuple[Path, Path
     assert signing.sign(bundle, private) == signed  # again
     result = call("verify", bundle, "--public-key", public)
     assert result.exit_code == 0 and signed.public_key.hex() in result.stdout
+    assert "by whom was not checked: --public-key" in call("verify", bundle).stdout  # not as if it had been
 
 
 def test_another_key_and_no_signature_are_refused(bundle: Path, keys: tuple[Path, Path], tmp_path: Path):

@@ -318,3 +318,12 @@ def test_inputs_larger_than_the_machine(tmp_path: Path):
     )
     result = call("build", path, "--device", "host", "-o", tmp_path / "b")
     assert result.exit_code == 2 and "too large for this machine" in result.stderr and "--shape" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(("build", "m.onnx"), "--device'. A profile: edgeort profiles list"), (("quantize",), "onnx")],
+)
+def test_what_is_missing_is_told_with_its_help(arguments: tuple[str, ...], words: str):
+    result = call(*arguments)
+    assert result.exit_code == 2 and "Missing" in result.stderr and words in result.stderr

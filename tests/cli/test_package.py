@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgeort.bundle.android import compiling
+from edgeort.toolchain import objects
 from tests.cli.support import call, folder
 
 __all__ = ["folder"]
@@ -23,6 +24,15 @@ def test_android(folder: Path, tmp_path: Path):
     )
     assert told["kind"] == "android" and told["abis"] == ["x86_64"]
     assert told["files"]["m/src/main/jniLibs/x86_64/libedgeort_m.so"] > 10_000
+
+
+@pytest.mark.parametrize(("kind", "part"), [(("--android", "--abi", "x86_64"), "x86_64"), (("--ios",), "ios aarch64")])
+def test_it_says_how_far_it_is(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: tuple[str, ...], part: str
+):
+    monkeypatch.setattr(objects, "SILENT_S", -1.0)
+    done = call("package", folder / "b", *kind, "-o", tmp_path / "p")
+    assert done.exit_code == 0 and f"edgeort: {part}: compiling: 1 of " in done.stderr, done.stderr
 
 
 def test_it_stands_beside_the_bundle(folder: Path):

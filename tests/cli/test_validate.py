@@ -45,6 +45,14 @@ def test_a_float_bundle(place: Path):
     assert "validating on local: 20 of 20 samples" in result.stderr
 
 
+def test_a_model_that_cannot_be_read_is_said_before_anything_runs(place: Path):
+    for more in ((), ("--data", place / "x.npy")):
+        for wrong, words in ((place, "this is a folder, not an ONNX file"), (place / "none.onnx", "No such file")):
+            refused = call("validate", place / "b", "--model", wrong, *more)
+            assert refused.exit_code == 2 and words in refused.stderr, refused.stderr
+            assert "checking on" not in refused.stderr
+
+
 def test_as_json(place: Path):
     found = json.loads(call(*on_data(place, "b", "--samples", 5, "--json")).stdout)
     assert found["golden"] and found["evaluation"]["samples"] == 5 and found["evaluation"]["task"] == "custom"

@@ -19,13 +19,13 @@ from tests.models import HOST
 HERE = Path(__file__).parents[2] / "examples" / "raspberrypi"
 
 
-def last_line(height: int) -> onnx.ModelProto:
-    """x float32 [1, 3, height, 16] -> its last line, blue: [1, 1, 1, 16]."""
-    ends = {"begin": [2, height - 1], "end": [3, height], "axes": [1, 2]}
+def last_line(height: int, channels: int = 3) -> onnx.ModelProto:
+    """x float32 [1, channels, height, 16] -> its last line, blue: [1, 1, 1, 16]."""
+    ends = {"begin": [channels - 1, height - 1], "end": [channels, height], "axes": [1, 2]}
     graph = helper.make_graph(
         [helper.make_node("Slice", ["x", *ends], ["y"])],
         "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, height, 16])],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, channels, height, 16])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 1, 1, 16])],
         [numpy_helper.from_array(np.array(value, np.int64), name) for name, value in ends.items()],
     )
@@ -54,10 +54,19 @@ def test_it_runs(folder: Path):
     assert done.stdout.startswith("0 0.0625  1 0.0625  2 0.0625  "), done.stderr
 
 
+def plan(proto: onnx.ModelProto, place: Path) -> Path:
+    graph = ir.from_proto(proto)
+    run_passes(graph, PassContext())
+    (place / "m.plan").write_bytes(lowering.lower(graph).to_bytes())
+    return place / "m.plan"
+
+
+def test_a_grey_picture_is_refused_for_its_channels(folder: Path, tmp_path: Path):
+    done = classify(folder, plan(last_line(16, channels=1), tmp_path))
+    assert done.returncode == 1 and "the model's input has no three channels" in done.stderr
+
+
 @pytest.mark.parametrize("height", [2**32 + 16, 30000])
 def test_a_size_that_an_int_does_not_hold_is_refused(folder: Path, height: int, tmp_path: Path):
-    graph = ir.from_proto(last_line(height))
-    run_passes(graph, PassContext())
-    (tmp_path / "m.plan").write_bytes(lowering.lower(graph).to_bytes())
-    done = classify(folder, tmp_path / "m.plan")
+    done = classify(folder, plan(last_line(height), tmp_path))
     assert (done.returncode, done.stderr) == (1, "the model's input is too large\n")

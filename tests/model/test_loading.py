@@ -15,6 +15,7 @@ from onnx import TensorProto, helper
 
 from edgeort.errors import EdgeortError, ModelError
 from edgeort.inspection import inspect
+from edgeort.lowering.layout import MAGIC
 from edgeort.model import clean, free_dimensions, load
 from tests.model.support import conv, everything, make, operators, refusal, run, write
 
@@ -67,6 +68,25 @@ def test_a_file_over_two_gib_is_refused_unread(tmp_path: Path) -> None:
 def test_other_formats_are_named(tmp_path: Path, data: bytes, what: str) -> None:
     error = refusal(tmp_path, data)
     assert what in str(error) and error.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "hint"),
+    [
+        ("my net.tflite", b"\x1c\0\0\0TFL3" + bytes(100), "edgeort convert '{}' -o model.onnx"),
+        ("net.h5", b"\x89HDF" + bytes(100), "edgeort convert {} -o model.onnx"),
+        ("net.keras", b"PK\x03\x04" + bytes(100), "edgeort convert {} -o model.onnx"),
+        ("net.pth", b"PK\x03\x04" + bytes(100), "edgeort convert net.py:NAME -o model.onnx"),
+        ("net.onnx.gz", b"\x1f\x8b" + bytes(100), "gunzip -k {}"),
+        ("model.plan", MAGIC + bytes(100), "edgeort why BUNDLE"),
+    ],
+)
+def test_what_can_be_converted_is_told_how(tmp_path: Path, name: str, data: bytes, hint: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(ModelError) as caught:
+        load(path)
+    assert hint.format(path) in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9, 0.99])

@@ -65,6 +65,18 @@ def test_the_model_and_the_data_give_the_bundle_again(made: Path, tmp_path: Path
     result = call("verify", made / "b.zip", "--rebuild", made / "m.onnx", "--data", "elsewhere.npy")
     assert result.exit_code == 0, result.stderr
     assert "the same bytes in every file" in result.stdout
+    assert "edgeort: compile\n" in result.stderr
+
+
+def test_the_build_says_what_it_is_at_until_it_fails(made: Path, tmp_path: Path):
+    (tmp_path / "m.onnx").write_bytes((made / "m.onnx").read_bytes()[:-9])
+    said: list[str] = []
+    with (
+        open_bundle(made / "b.zip") as bundle,
+        pytest.raises(InputError, match=r"built as .* was: .*truncated") as failed,
+    ):
+        differences(bundle, tmp_path / "m.onnx", {"data": made / "rows.npy"}, said.append)
+    assert said == ["load"] and "download" in str(failed.value.hint)
 
 
 def test_files_are_asked_for_and_compared(made: Path, tmp_path: Path):

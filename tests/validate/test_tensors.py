@@ -17,6 +17,7 @@ from edgeort.validate import noise_of
 from edgeort.validate.tensors import MARKED
 from edgeort.values import Value
 from tests.quantize.models import mobile, samples, save
+from tests.quantize.test_evening import by_convolution, network
 
 INPUT = [Value("x", "float32", (1, 3, 12, 12))]
 
@@ -41,7 +42,13 @@ def worse(path: Path, out: Path) -> str:
 
 
 def test_tensors_stand_in_the_graphs_order_with_their_drops(models: tuple[Path, Path]):
-    found = noise_of(models[1], models[0], open_samples(samples(6), INPUT))
+    said: list[str] = []
+    found = noise_of(models[1], models[0], open_samples(samples(25), INPUT), said.append)
+    assert (
+        said[0] == "comparing tensors: 2 of 25 samples"
+        and said[-1].startswith("comparing tensors: 25")
+        and len(said) < 15
+    )
     names = [noise.tensor for noise in found]
     assert names[0] == "x" and names[-1] == "y" and found[-1].made_by == "output"
     assert found[0].drop_db is None and found[0].made_by == "input"
@@ -60,6 +67,19 @@ def test_the_layer_at_fault_is_marked(models: tuple[Path, Path], tmp_path: Path)
     assert largest.made_by.startswith("Conv") and largest.is_marked and largest.sqnr_db < 15
     before = found[[noise.tensor for noise in found].index(largest.tensor) - 1]
     assert before.sqnr_db > 25
+
+
+@pytest.mark.parametrize("depthwise", [True, False])
+def test_channels_that_were_evened_out_are_no_error(tmp_path: Path, depthwise: bool):
+    path = save(tmp_path / "m.onnx", network(by_convolution, depthwise=depthwise))
+    made = quantize(path, tmp_path / "q.onnx", samples(8), Options(steps=Steps(gptq=False)))
+    assert made.evened == depthwise  # else by equalisation across the two layers
+    found = noise_of(tmp_path / "q.onnx", path, open_samples(samples(6), INPUT))
+    (evened,) = [noise for noise in found if noise.is_evened]
+    assert evened.made_by.startswith("Conv") and evened.sqnr_db > 30  # -0.1 dB beside the tensor before its Relu
+    (relu,) = [str(node.output[0]) for node in onnx.load(path).graph.node if node.op_type == "Relu"]
+    assert evened.tensor == relu
+    assert all(noise.sqnr_db > 20 for noise in found)
 
 
 def test_models_that_share_nothing_are_refused(models: tuple[Path, Path]):

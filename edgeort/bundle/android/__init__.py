@@ -18,17 +18,18 @@ from edgeort.bundle.packages import Package, Wishes
 from edgeort.bundle.reading import Bundle
 from edgeort.elements import NAMES, STRING
 from edgeort.errors import UnsupportedError
+from edgeort.progress import Progress
 from edgeort.toolchain import held_levels, target
 
 # ElementType.java has these.
 _TYPES = frozenset((*NAMES[: NAMES.index("bfloat16") + 1], NAMES[STRING]))
 
 
-def package(bundle: Bundle, wishes: Wishes) -> Package:
+def package(bundle: Bundle, wishes: Wishes, progress: Progress | None = None) -> Package:
     """The package of a bundle for any device. UnsupportedError for another provider, or a type that Java lacks."""
     abis, manifest = native.chosen(wishes.abis), bundle.manifest
     _check(bundle)
-    libraries = {abi: native.library(manifest, abi) for abi in abis}
+    libraries = {abi: native.library(manifest, abi, progress) for abi in abis}
     licences = notices.files(manifest, with_harness=False)
     name = names.identifier(manifest.model)
     contents = {f"{name}/{path}": data for path, data in module.files(manifest, libraries, bundle.artefact).items()}

@@ -9,6 +9,7 @@ from edgeort import toolchain
 from edgeort.bundle.android import names
 from edgeort.bundle.manifest import Manifest
 from edgeort.errors import InputError
+from edgeort.progress import Progress, within
 
 # Android's names of the architectures (https://developer.android.com/ndk/guides/abis).
 ABIS = {"arm64-v8a": "aarch64", "armeabi-v7a": "armv7", "x86_64": "x86_64"}
@@ -29,9 +30,10 @@ def binding(model: str, file_name: str) -> toolchain.Binding:
     return toolchain.Binding(toolchain.RUNTIME / "bindings/android", flags, file_name)
 
 
-def library(manifest: Manifest, abi: str) -> Path:
-    """The stripped library of that ABI."""
+def library(manifest: Manifest, abi: str, progress: Progress | None = None) -> Path:
+    """The stripped library of that ABI; `progress` hears how far a long compilation is."""
     to = toolchain.target("android", ABIS[abi])
     levels = toolchain.held_levels(manifest.kernels, to.levels)
     name = f"lib{names.library(manifest.model)}.so"
-    return toolchain.library(to, manifest.kernels, levels, binding=binding(manifest.model, name))
+    bound = binding(manifest.model, name)
+    return toolchain.library(to, manifest.kernels, levels, binding=bound, progress=within(abi, progress))

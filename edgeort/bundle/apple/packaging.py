@@ -26,16 +26,17 @@ from edgeort.bundle.packages import Package, Wishes
 from edgeort.bundle.reading import Bundle
 from edgeort.bundle.writing import Contents
 from edgeort.errors import UnsupportedError
+from edgeort.progress import Progress
 
 PRIVACY = "PrivacyInfo.xcprivacy"
 _PARTS = (toolchain.TEXT, toolchain.SIGNATURE)
 
 
-def package(bundle: Bundle, wishes: Wishes) -> Package:
+def package(bundle: Bundle, wishes: Wishes, progress: Progress | None = None) -> Package:
     """The Swift package of a bundle. UnsupportedError where its provider does not run on iOS, or Swift lacks a type."""
     model = swift.Model(re.sub(r"[^A-Za-z0-9._-]", "_", bundle.manifest.model), bundle)
     if bundle.manifest.provider == "cpu":
-        own, note = _plan(model), "compiled, and its objects checked; no device of Apple's has run them"
+        own, note = _plan(model, progress), "compiled, and its objects checked; no device of Apple's has run them"
     elif bundle.manifest.provider == "coreml" and bundle.manifest.target.os == "ios":
         own, note = _core_ml(model), "made and checked off Apple's systems; no device of theirs has run it"
     else:
@@ -51,7 +52,7 @@ def package(bundle: Bundle, wishes: Wishes) -> Package:
     return Package(contents, {"module": model.module, "name": model.name}, rows, (note,))
 
 
-def _plan(model: swift.Model) -> dict[str, bytes | Path]:
+def _plan(model: swift.Model, progress: Progress | None) -> dict[str, bytes | Path]:
     bundle, manifest = model.bundle, model.bundle.manifest
     for value in (*manifest.inputs, *manifest.outputs):
         if value.dtype not in swift.TYPES:
@@ -61,7 +62,7 @@ def _plan(model: swift.Model) -> dict[str, bytes | Path]:
             )
     parts = [part for part in _PARTS if (bundle.folder / f"include/edgeort_{part}.h").exists()]
     licences = notices.files(replace(manifest, library="libedgeort.a"), with_harness=False)
-    framework = xcframework.files(model.c_module, model.module.lower(), manifest.kernels, parts)
+    framework = xcframework.files(model.c_module, model.module.lower(), manifest.kernels, parts, progress)
     return {**licences, **framework, f"{model.resources}/{model.file}": bundle.artefact}
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from edgeort import toolchain
 from edgeort.bundle.apple import fat
+from edgeort.progress import Progress, within
 
 _ARCHS = {"aarch64": "arm64", "x86_64": "x86_64"}  # as Apple names them
 
@@ -54,7 +55,9 @@ class Slice:
 SLICES = (Slice("ios", ("aarch64",)), Slice("ios-simulator", ("aarch64", "x86_64"), "simulator"))
 
 
-def files(module: str, prefix: str, kernels: Sequence[str], parts: Sequence[str] = ()) -> dict[str, bytes]:
+def files(
+    module: str, prefix: str, kernels: Sequence[str], parts: Sequence[str] = (), progress: Progress | None = None
+) -> dict[str, bytes]:
     """The framework of a runtime with those kernels, by path; `parts` of it are toolchain.TEXT, SIGNATURE.
 
     `module` is what Swift imports, `prefix` stands before names in the libraries.
@@ -65,7 +68,7 @@ def files(module: str, prefix: str, kernels: Sequence[str], parts: Sequence[str]
     headers["module.modulemap"] = _modulemap(module, names).encode()
     found, entries = {}, []
     for one in SLICES:
-        made = {arch: _library(one.os, arch, kernels, parts, prefix) for arch in one.archs}
+        made = {arch: _library(one.os, arch, kernels, parts, prefix, progress) for arch in one.archs}
         found[f"{framework}/{one.folder}/{library}"] = fat.join(made)
         found |= {f"{framework}/{one.folder}/Headers/{module}/{name}": data for name, data in headers.items()}
         entries.append(one.entry(library))
@@ -80,10 +83,13 @@ def header(name: str, prefix: str) -> str:
     return re.sub(r"^(EDGEORT_API [^(;]*?\b(edgeort_\w+)\([^;]*);", label, text, flags=re.MULTILINE)
 
 
-def _library(os: str, arch: str, kernels: Sequence[str], parts: Sequence[str], prefix: str) -> bytes:
+def _library(
+    os: str, arch: str, kernels: Sequence[str], parts: Sequence[str], prefix: str, progress: Progress | None
+) -> bytes:
     to = toolchain.target(os, arch)
     levels = toolchain.held_levels(kernels, to.levels)
-    return toolchain.library(to, kernels, levels, parts, prefix=prefix).read_bytes()
+    told = within(f"{os} {arch}", progress)
+    return toolchain.library(to, kernels, levels, parts, prefix=prefix, progress=told).read_bytes()
 
 
 def _modulemap(module: str, headers: Sequence[str]) -> str:

@@ -1,8 +1,9 @@
 """Classes and texts: a CSV file, an array, or the folders that pictures are in.
 
 labels.csv      a header `file,label`, then a line a sample; `file` is the sample's name: a picture's path below the
-                data's folder, or `x.npy[3]` for a row of an array. `class_index` may stand for `label`. Where a sample
-                may have several classes, they stand between semicolons, or none at all: `a.jpg,3;7`.
+                data's folder, or `x.npy[3]` for a row of an array, `x.npy` where it has one. `class_index` may stand
+                for `label`. Where a sample may have several classes, they stand between semicolons, or none at all:
+                `a.jpg,3;7`.
 labels.npy      one whole number a sample, in the order of the data; for several classes 0 or 1, [samples, classes]
 folders         the word: a picture's class is its folder's place among the sorted folders' names
 """
@@ -59,8 +60,9 @@ def read_class_sets(source: str, names: Sequence[str]) -> dict[str, frozenset[in
 
 def _of_table(path: Path, names: Sequence[str], read: Callable[[str, Path, int], T]) -> dict[str, T]:
     found: dict[str, T] = {}
+    known = frozenset(names)
     for line, (file, text) in rows_of(path, _COLUMNS):
-        name = name_of(file)
+        name = name_of(file, known)
         if name in found:
             raise InputError(f"{path}:{line}: {name} has a label already")
         found[name] = read(text, path, line)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -73,9 +73,11 @@ def rows_of(path: Path, columns: Sequence[Sequence[str]]) -> Iterator[tuple[int,
         raise InputError(f"{path} is no text in UTF-8: {error}", hint=hint) from error
 
 
-def name_of(text: str) -> str:
-    """A sample's name as it stands in a table."""
-    return PurePosixPath(text.strip()).as_posix()
+def name_of(text: str, names: Collection[str]) -> str:
+    """A sample's name as it stands in a table: `x.npy` is `x.npy[0]` of `names` where that file has one sample."""
+    name = PurePosixPath(text.strip()).as_posix()
+    is_whole = name not in names and f"{name}[0]" in names and f"{name}[1]" not in names
+    return f"{name}[0]" if is_whole else name
 
 
 def check_known(found: Sequence[str], names: Sequence[str], path: Path) -> None:

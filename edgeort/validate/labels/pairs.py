@@ -20,7 +20,7 @@ def read_pairs(source: str, names: Sequence[str]) -> dict[str, tuple[Pair, ...]]
     found: dict[str, list[Pair]] = {}
     for index, (line, (first, second, score)) in enumerate(rows_of(path, (("first",), ("second",), ("score",)))):
         for side, file in enumerate((first, second)):
-            name = name_of(file)
+            name = name_of(file, known)
             if found and name not in known:
                 raise InputError(f"{path}:{line}: {name} is no sample of the data")
             found.setdefault(name, []).append(Pair(index, side, _score(score, path, line)))

@@ -26,6 +26,17 @@ def test_csv(tmp_path: Path):
     assert read_texts(written(tmp_path, "file,label\na.jpg,007 x\n"), NAMES) == {"a.jpg": "007 x"}
 
 
+def test_an_array_of_one_sample_goes_by_its_file(tmp_path: Path):
+    source = written(tmp_path, "file,label\nx.npy,3\n")
+    assert read_classes(source, NAMES) == {"x.npy[0]": 3}
+    assert read_texts(source, ["x.npy", "x.npy[0]"]) == {"x.npy": "3"}
+    with pytest.raises(InputError, match=r"x\.npy is none of"):
+        read_classes(source, [*NAMES, "x.npy[1]"])
+    twice = written(tmp_path, "file,label\nx.npy,3\nx.npy[0],4\n")
+    with pytest.raises(InputError, match=r"l\.csv:3: x\.npy\[0\] has a label already"):
+        read_classes(twice, NAMES)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
