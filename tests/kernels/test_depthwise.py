@@ -46,7 +46,7 @@ def test_few_lines_have_the_bits_of_the_reference(
     ]
     constants = {"w": w, "b": b, "sizes": np.array([24, channels], np.int64), "v": np.zeros((3, 24, 1, 1), np.float32)}
     model = model_of(nodes, {"x": x}, constants)
-    conv = {"strides": (stride, stride), "pads": (pad,) * 4, "groups": channels}
+    conv: dict[str, Any] = {"strides": (stride, stride), "pads": (pad,) * 4, "groups": channels}
     want = library().conv2d(np.ascontiguousarray(x[:, 24:].transpose(0, 2, 3, 1)), w, b, **conv).transpose(0, 3, 1, 2)
     assert same_bits(run_everywhere(model, [x], tmp_path)[0][:, 3:].copy(), np.ascontiguousarray(want))
     seven = engine(model, tmp_path, threads=7)
