@@ -30,6 +30,29 @@ def test_depthwise_has_the_bits_of_the_reference(channels: int, kernel: int, str
     assert same_bits(got, np.ascontiguousarray(want.transpose(0, 3, 1, 2)))
 
 
+@pytest.mark.parametrize("shape", [(1, 16, 7, 7), (1, 17, 8, 3), (1, 100, 7, 6), (2, 39, 4, 5), (3, 1040, 2, 9)])
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2)])
+def test_few_lines_have_the_bits_of_the_reference(
+    shape: tuple[int, ...], kernel: int, stride: int, tmp_path: Path
+) -> None:
+    """Threads share them by channels; of columns of a wider tensor, into columns of another."""
+    channels, pad = shape[1], kernel // 2
+    x, w, b = random(shape[0], channels + 24, *shape[2:]), random(channels, 1, kernel, kernel), random(channels)
+    nodes = [
+        helper.make_node("Split", ["x", "sizes"], ["other", "image"], axis=1),
+        helper.make_node("Conv", ["image", "w", "b"], ["c"], group=channels, strides=[stride] * 2, pads=[pad] * 4),
+        helper.make_node("Conv", ["other", "v"], ["d"], strides=[stride] * 2),
+        helper.make_node("Concat", ["d", "c"], ["y"], axis=1),
+    ]
+    constants = {"w": w, "b": b, "sizes": np.array([24, channels], np.int64), "v": np.zeros((3, 24, 1, 1), np.float32)}
+    model = model_of(nodes, {"x": x}, constants)
+    conv: dict[str, Any] = {"strides": (stride, stride), "pads": (pad,) * 4, "groups": channels}
+    want = library().conv2d(np.ascontiguousarray(x[:, 24:].transpose(0, 2, 3, 1)), w, b, **conv).transpose(0, 3, 1, 2)
+    assert same_bits(run_everywhere(model, [x], tmp_path)[0][:, 3:].copy(), np.ascontiguousarray(want))
+    seven = engine(model, tmp_path, threads=7)
+    assert same_bits(seven.run([x])[0][:, 3:].copy(), np.ascontiguousarray(want))
+
+
 @pytest.mark.parametrize("channels", [3, 16, 21])
 @pytest.mark.parametrize(
     ("kernel", "stride", "dilation", "width"),

@@ -115,7 +115,7 @@ Status Model::prepare_segment(u32 begin) {
 
 Status Model::plan_segment(u32 begin, u64 limit) {
   Segment& segment = segments[n_segments++];
-  segment = {begin, begin, Bump(&pages), Bump(&pages), nullptr, 0, nullptr, 0, false};
+  segment = {begin, begin, Bump(&pages), Bump(&pages), nullptr, 0, nullptr, 0, false, economy};
   current = &segment;
   Status status = Status::ok;
   u32 node = begin;

@@ -139,6 +139,7 @@ struct Segment {
   const Storage* storages;  // how it is laid out
   i32 n_storages;
   bool updatable;  // core/update.h
+  int economy;     // of the model as it was planned
 };
 
 // Dimensions of two inputs that have one name.
@@ -177,7 +178,7 @@ struct Model {
   int depth;         // how many models are around it
   static constexpr int kMostNested = 8;
   int isa;
-  int economy;            // how far streams save memory at the cost of speed: below kEconomies
+  int economy;            // how far streams and kernels save memory at the cost of speed: below kEconomies
   size_t reserved_bytes;  // the arena of the largest inputs, where those are bounded
   bool profile;
   bool prepared;  // the first segment fits the inputs' shapes

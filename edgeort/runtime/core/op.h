@@ -142,8 +142,8 @@ class Prepare {
   int isa() const;  // the CPU's level: see platform.h
   // Whether the model's constants are so many that caches hold nothing of them from run to run.
   bool outgrows_caches() const;
-  // Whether the build was told how much memory activations may take.
-  bool limits_memory() const;
+  // Whether the plan's limit of memory asks for less of it at the cost of speed.
+  bool saves_memory() const;
 
   __attribute__((format(printf, 2, 3))) Status fail(const char* format, ...);
 

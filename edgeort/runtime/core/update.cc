@@ -131,6 +131,7 @@ bool update(Model& m) {
   m.reset_from(1);
   Segment& segment = m.segments[0];
   m.current = &segment;
+  m.economy = segment.economy;
   // What nodes hold from the last update is compared with before it goes.
   const Bump first = segment.memory;
   segment.memory = Bump(&m.pages);

@@ -19,9 +19,18 @@ constexpr i64 kMostLines = 16;
 // Outputs of a line that one call computes at least, where it is not all: whole groups of every kernel of kernels.inc.
 constexpr i64 kSegment = 28;
 
+// Outputs that are worth a task, and lines that threads share by channels.
+constexpr i64 kLeastOutputs = 8192, kFewLines = 8;
+
 // Bytes of the channels of an image that are copied, so that their results lie over them: a quarter of a small core's L1, or a cache
 // line of each pixel in half of it.
 constexpr i64 kCopied = 8 * 1024, kMostCopied = 16 * 1024;
+// Both tensors are in the large L2 of a core of x86-64: there a copy saves memory alone, and such layers take a quarter longer.
+#if defined(__x86_64__)
+constexpr bool kAlwaysCopies = false;
+#else
+constexpr bool kAlwaysCopies = true;
+#endif
 
 struct State {
   Geometry g;
@@ -101,7 +110,9 @@ Status prepare(Prepare& p) {
   s->segment = s->program || g.out[2] < 2 * kSegment ? max_of(1, g.out[2]) : kSegment;
   const i64 fits = kPixels / ((s->segment - 1) * g.stride[2] + g.kernel[2]);
   s->lines = s->program || !s->row ? 1 : max_of(1, min_of(kMostLines, (fits - g.kernel[1]) / g.stride[1] + 1));
-  s->group = !s->program && s->row && !p.in(0).pitch && !y.pitch && g.in[0] == 1 && g.out[0] == 1 ? group_of(g) : 0;
+  s->group = (kAlwaysCopies || p.saves_memory()) && !s->program && s->row && !p.in(0).pitch && !y.pitch && g.in[0] == 1 && g.out[0] == 1
+                 ? group_of(g)
+                 : 0;
   // Each thread has a copy: less in all than the memory that the result would take.
   if (s->group && s->copy_bytes() * static_cast<u64>(p.threads()) >= bytes(y)) s->group = 0;
   if (s->group) p.overwrite(0, 0);
@@ -188,6 +199,21 @@ void compute_copied(const Run& r, i64 n, i64 begin, i64 end, void* scratch) {
   for (i64 i = 0; i < g.out[1]; i += s.lines) strip.lines(i, min_of(g.out[1], i + s.lines));
 }
 
+// All `lines` lines, each task some of the channels: few lines are not alike for all threads, and the product before them leaves
+// columns in each core's cache.
+void compute_by_channels(Run& r, i64 lines) {
+  const State& s = r.state<State>();
+  const i64 panels = s.g.c_in / kPanel, most = panels * lines * s.g.out[2] * kPanel / (r.threads() * kLeastOutputs);
+  const i64 tasks = min_of(panels, r.threads() * max_of(1, min_of(4, most)));
+  r.parallel(tasks, [&](i64 task, int thread) {
+    const i64 begin = panels * task / tasks * kPanel, end = task + 1 < tasks ? panels * (task + 1) / tasks * kPanel : s.g.c_in;
+    Lines in = Lines::of(r.in(0));
+    in.base += begin * i64{sizeof(f32)};
+    const Strip strip = {r, s, in, Lines::of(r.out(0)), static_cast<const f32**>(r.thread_scratch(thread)), begin, end - begin};
+    for (i64 i = 0; i < lines; i += s.lines) strip.lines(i, min_of(lines, i + s.lines));
+  });
+}
+
 void run(Run& r) {
   const State& s = r.state<State>();
   const Geometry& g = s.g;
@@ -200,8 +226,9 @@ void run(Run& r) {
     return;
   }
   const i64 width = g.out[2] * g.c_out, lines = g.out[2] ? g.out_rows / g.out[2] : 0;
+  if (r.threads() > 1 && s.row && !s.program && lines <= kFewLines && g.c_in >= kPanel) return compute_by_channels(r, lines);
   const Lines in = Lines::of(r.in(0)), out = Lines::of(r.out(0));
-  r.ranges(lines, max_of(1, 8192 / (width + 1)),
+  r.ranges(lines, max_of(1, kLeastOutputs / (width + 1)),
            [&](i64 begin, i64 end, int thread) { compute(r, in, out, {begin, end}, 0, r.thread_scratch(thread)); });
 }
 

@@ -90,7 +90,7 @@ Status compress(Prepare& p, Rnn* s, const CompressedKernels& kernels) {
   EDGEORT_TRY(r.bind(p, kernels, directions * panels, s->hidden, kCompressedR));
   r.once = false;
   if (s->cell->groups > 1) s->recurrent[1].compression = r;
-  if (p.limits_memory() || s->steps < kManySteps || panels * kPanel * s->hidden * i64{sizeof(f32)} > kWidenedBytes) return Status::ok;
+  if (p.saves_memory() || s->steps < kManySteps || panels * kPanel * s->hidden * i64{sizeof(f32)} > kWidenedBytes) return Status::ok;
   s->widened = r;
   for (int g = 0; g < s->cell->groups; ++g) s->recurrent[g].compression = {};
   return Status::ok;
