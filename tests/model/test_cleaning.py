@@ -106,6 +106,16 @@ def test_a_broadcast_by_one_is_no_identity() -> None:
     assert clean(ir.from_proto(make(text))).graph.outputs[0].shape == ir.Shape([1, 1, 3])
 
 
+@pytest.mark.parametrize("step", ["Add(x, c)", "Add(c, x)", "Sub(x, c)", "Mul(x, c)", "Mul(c, x)", "Div(x, c)"])
+def test_only_the_very_neutral_number_goes(step: str) -> None:
+    """Of silence, Log(x + 1e-10) is a number, and Log(x) is not."""
+    neutral = 1.0 if "Mul" in step or "Div" in step else 0.0
+    text = f"g (float[4] x) => (float[4] y) <float c = {{VALUE}}> {{ d = {step}  y = Abs(d) }}"
+    for value in (1e-12, 1e-9, 1.000001):
+        assert len(operators(clean(ir.from_proto(make(text.replace("VALUE", repr(value))))))) == 2
+    assert operators(clean(ir.from_proto(make(text.replace("VALUE", str(neutral)))))) == ["Abs"]
+
+
 def test_an_input_that_is_an_output_keeps_its_name() -> None:
     model = clean(ir.from_proto(make("g (float[3] x) => (float[3] x, float[3] y) { y = Identity(x) }")))
     assert [value.name for value in model.graph.inputs] == ["x"]
