@@ -10,6 +10,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 
+import edgeort
 from edgeort.errors import ModelError
 from edgeort.model import clean, free_dimensions, load
 from tests.model.support import everything, make, operators, run, write
@@ -114,6 +115,17 @@ def test_only_the_very_neutral_number_goes(step: str) -> None:
     for value in (1e-12, 1e-9, 1.000001):
         assert len(operators(clean(ir.from_proto(make(text.replace("VALUE", repr(value))))))) == 2
     assert operators(clean(ir.from_proto(make(text.replace("VALUE", str(neutral)))))) == ["Abs"]
+
+
+def test_a_wrong_rank_of_an_output_gives_way() -> None:
+    """ONNX cannot tell the dimensions of a Reshape to products of others, but how many there are."""
+    text = """g (float[n,m,k] x) => (float[1,s] y) <int64 i = {0}, int64 j = {1}, int64[1] a = {0}, int64[1] b = {-1}>
+    { s = Shape(x)  d = Gather(s, i)  e = Gather(s, j)  p = Mul(d, e)  u = Unsqueeze(p, a)  v = Unsqueeze(d, a)
+      t = Concat<axis=0>(v, u, b)  r = Relu(x)  y = Reshape(r, t) }"""
+    shape = clean(ir.from_proto(make(text))).graph.outputs[0].shape
+    assert shape is not None and shape.rank() == 3
+    session = edgeort.InferenceSession(make(text), threads=1)
+    assert session.run(None, {"x": np.ones((1, 2, 3), np.float32)})[0].shape == (1, 2, 3)
 
 
 def test_an_input_that_is_an_output_keeps_its_name() -> None:

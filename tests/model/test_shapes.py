@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import onnx_ir as ir
 import pytest
 from onnx import TensorProto, helper
 
-import edgeort
 from edgeort.errors import ShapeError
 from edgeort.model import fix_shapes, free_dimensions, infer_shapes, load, parse_shape, parse_shapes
 from tests.model.support import conv, make, refusal, write
@@ -104,14 +102,3 @@ def test_two_shapes_of_one_input_are_refused() -> None:
     assert parse_shapes(["x=1x3", "y=2", "x=1,3"]) == {"x": (1, 3), "y": (2,)}
     with pytest.raises(ShapeError, match="'x' is given two shapes, 1x3 and 1x4"):
         parse_shapes(["x=1x3", "x=1x4"])
-
-
-def test_a_wrong_rank_of_an_output_gives_way() -> None:
-    """ONNX cannot tell the dimensions of a Reshape to products of others, but how many there are."""
-    text = """g (float[n,m,k] x) => (float[1,s] y) <int64 i = {0}, int64 j = {1}, int64[1] a = {0}, int64[1] b = {-1}>
-    { s = Shape(x)  d = Gather(s, i)  e = Gather(s, j)  p = Mul(d, e)  u = Unsqueeze(p, a)  v = Unsqueeze(d, a)
-      t = Concat<axis=0>(v, u, b)  r = Relu(x)  y = Reshape(r, t) }"""
-    inferred = infer_shapes(ir.from_proto(make(text))).graph.outputs[0].shape
-    assert inferred is not None and inferred.rank() == 3
-    session = edgeort.InferenceSession(make(text), threads=1)
-    assert session.run(None, {"x": np.ones((1, 2, 3), np.float32)})[0].shape == (1, 2, 3)
