@@ -17,6 +17,7 @@ from edgeort.model.dynamic_products import is_known
 from edgeort.model.identities import eliminate_identities
 from edgeort.model.inference import infer_shapes
 from edgeort.model.logs import at_level
+from edgeort.model.neutral import neutral_rules
 from edgeort.model.sequences import resolve_sequences
 
 if TYPE_CHECKING:
@@ -151,10 +152,7 @@ def _rules() -> list[RewriteRule]:
     from onnxscript.rewriter.rules import common
 
     return [
-        *common.mul_by_1_rule.commute(),
-        *common.add_0_rule.commute(),
-        common.sub_0_rule,
-        common.div_by_1_rule,
+        *neutral_rules(),
         common.dropout_zero_rule,
         common.dropout_inference_rule,
         common.cast_cast_rule,

@@ -101,12 +101,13 @@ def _contradict(one: ir.Shape, other: ir.Shape) -> bool:
 def _set_ranks(model: ir.Model) -> bool:
     """Give the outputs that have no shape one of unknown dimensions, as many as the operator's shape input has entries.
 
-    Returns whether there was one, so that inference can go on behind it. ONNX's own leaves these without a rank.
+    Returns whether there was one, so that inference can go on behind it. ONNX's own leaves these without a rank. One of
+    another rank is an exporter's mistake, at which ONNX Runtime warns: it goes.
     """
     changed = False
     for node in model.graph.all_nodes():
         position = _SHAPE_INPUT.get(node.op_type) if node.domain == "" else None
-        if position is None or len(node.inputs) <= position or node.outputs[0].shape is not None:
+        if position is None or len(node.inputs) <= position:
             continue
         target = node.inputs[position]
         if target is None or target.shape is None or len(target.shape) != 1 or not isinstance(target.shape[0], int):
@@ -117,7 +118,8 @@ def _set_ranks(model: ir.Model) -> bool:
             if data is None or data.shape is None:
                 continue
             rank = max(rank, len(data.shape))
-        if rank <= RANK_LIMIT:
+        known = node.outputs[0].shape
+        if rank <= RANK_LIMIT and (known is None or len(known) != rank):
             node.outputs[0].shape = ir.Shape([None] * rank)
             changed = True
     return changed

@@ -2,7 +2,8 @@
 
     DequantizeLinear(q, s, z)   ->   (Cast(q) - Cast(z)) * s
     QuantizeLinear(x, s, z)     ->   Cast(Clip(Round(x / s) + Cast(z), least, greatest))
-    MatMulInteger(a, b, za, zb) ->   Cast<int32>(MatMul(Cast(a) - Cast(za), Cast(b) - Cast(zb))), and ConvInteger alike
+    MatMulInteger(a, b, za, zb) ->   Cast<int32>(MatMul(Cast(a) - Cast(za), Cast(b) - Cast(zb))), and ConvInteger alike;
+                                     b - zb stays a DequantizeLinear where it is constant: its integers are stored
     DynamicQuantizeLinear(x)    ->   the nodes of its definition
 
 for scales that are computed, one for each slice or block of an axis, and types of other than 8 bits; s and z are then
@@ -43,6 +44,7 @@ _FLOATS = frozenset(
 )
 _WIDE = frozenset((ir.DataType.UINT16, ir.DataType.INT16))
 _EXACT = 2**24
+_PER_AXIS = 13  # the opset of DequantizeLinear with an axis
 _LARGEST_PRODUCT = 255 * 255
 
 
@@ -217,12 +219,32 @@ def _integer_product(build: _Builder) -> str | None:
     if not _exact(node, b, convolution):
         return "its sums may not be exact in float32"
     x = build.less(a, operand(node, 2), full_a, 0 if convolution else full_a - 2, ir.DataType.FLOAT)
-    w = build.less(b, operand(node, 3), full_b, 0 if convolution else full_b - 1, ir.DataType.FLOAT)
+    axis = 0 if convolution else full_b - 1
+    w = _stored(build, b, axis) or build.less(b, operand(node, 3), full_b, axis, ir.DataType.FLOAT)
     attributes: dict[str, Any] = dict(node.attributes)
     product = build.add("Conv" if convolution else "MatMul", x, w, **attributes)
     product.shape = node.outputs[0].shape
     build.finish("Cast", product, to=ir.DataType.INT32.value)
     return None
+
+
+def _stored(build: _Builder, weight: ir.Value, axis: int) -> ir.Value | None:
+    """Constant weights less their zero points, a DequantizeLinear with scales of one: lowering stores its integers.
+
+    None where they are computed, and for zero points that it does not take.
+    """
+    zero = operand(build.node, 3)
+    points = np.zeros((), np.int32) if zero is None else constant(zero)
+    if constant(weight) is None or points is None or (points.size > 1 and (points.ndim > 1 or build.opset < _PER_AXIS)):
+        return None
+    points = points.reshape(() if points.size == 1 else -1).astype(weight.dtype.numpy())  # type: ignore[union-attr]
+    names = (f"{build.node.name}_{name}" for name in ("ones", "zeros"))
+    values = np.ones(points.shape, np.float32), points
+    operands = (add_constant(build.graph, array, name) for array, name in zip(values, names, strict=True))
+    attributes = {"axis": axis} if points.ndim else {}
+    made = build.add("DequantizeLinear", weight, *operands, dtype=ir.DataType.FLOAT, **attributes)
+    made.shape = weight.shape
+    return made
 
 
 def _exact(node: ir.Node, weight: ir.Value, convolution: bool) -> bool:

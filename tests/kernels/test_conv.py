@@ -72,6 +72,31 @@ def test_any_geometry(op: str, tmp_path: Path) -> None:
     check()
 
 
+@pytest.mark.parametrize(
+    ("c_in", "kernel", "pads", "stride", "groups"),
+    [(1, 33, (70, 66), 4, 1), (3, 8, (3, 4), 1, 1), (65, 7, (0, 9), 2, 1), (1, 3, (0, 0), 1, 1), (6, 9, (2, 1), 1, 2)],
+)
+def test_a_picture_of_one_column_is_a_line(
+    c_in: int, kernel: int, pads: tuple[int, int], stride: int, groups: int, tmp_path: Path
+) -> None:
+    """Sound, as some write it: the bits of the same convolution along the other axis."""
+    x, w, b = random(2, c_in, 101, 1), random(19 * groups, c_in // groups, kernel, 1), random(19 * groups)
+
+    def made(x: np.ndarray, w: np.ndarray, along: int) -> onnx.ModelProto:
+        ends = [0] * 4
+        ends[along], ends[along + 2] = pads
+        strides = [1 + (stride - 1) * (along == axis) for axis in range(2)]
+        node = helper.make_node("Conv", ["x", "w", "b"], ["c"], strides=strides, pads=ends, group=groups)
+        return model_of([node, *EPILOGUES["silu"]], {"x": x}, {"w": w, "b": b})
+
+    for name in ("column", "line"):
+        (tmp_path / name).mkdir()
+    (column,) = run_both(made(x, w, 0), [x], tmp_path / "column", atol=2e-4)
+    across = x.swapaxes(2, 3), w.swapaxes(2, 3)
+    (line,) = run_both(made(*across, 1), [across[0]], tmp_path / "line", atol=2e-4)
+    assert same_bits(column, np.ascontiguousarray(line.swapaxes(2, 3)))
+
+
 @pytest.mark.parametrize("auto_pad", ["SAME_UPPER", "SAME_LOWER", "VALID"])
 def test_auto_pad(auto_pad: str, tmp_path: Path) -> None:
     node = helper.make_node("Conv", ["x", "w", "b"], ["y"], auto_pad=auto_pad, strides=[2, 3])

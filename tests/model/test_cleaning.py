@@ -10,6 +10,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 
+import edgeort
 from edgeort.errors import ModelError
 from edgeort.model import clean, free_dimensions, load
 from tests.model.support import everything, make, operators, run, write
@@ -104,6 +105,27 @@ def test_quantisation_is_kept() -> None:
 def test_a_broadcast_by_one_is_no_identity() -> None:
     text = "g (float[3] x) => (float[1,1,3] y) <float[1,1,1] one = {1}> { y = Mul(x, one) }"
     assert clean(ir.from_proto(make(text))).graph.outputs[0].shape == ir.Shape([1, 1, 3])
+
+
+@pytest.mark.parametrize("step", ["Add(x, c)", "Add(c, x)", "Sub(x, c)", "Mul(x, c)", "Mul(c, x)", "Div(x, c)"])
+def test_only_the_very_neutral_number_goes(step: str) -> None:
+    """Of silence, Log(x + 1e-10) is a number, and Log(x) is not."""
+    neutral = 1.0 if "Mul" in step or "Div" in step else 0.0
+    text = f"g (float[4] x) => (float[4] y) <float c = {{VALUE}}> {{ d = {step}  y = Abs(d) }}"
+    for value in (1e-12, 1e-9, 1.000001):
+        assert len(operators(clean(ir.from_proto(make(text.replace("VALUE", repr(value))))))) == 2
+    assert operators(clean(ir.from_proto(make(text.replace("VALUE", str(neutral)))))) == ["Abs"]
+
+
+def test_a_wrong_rank_of_an_output_gives_way() -> None:
+    """ONNX cannot tell the dimensions of a Reshape to products of others, but how many there are."""
+    text = """g (float[n,m,k] x) => (float[1,s] y) <int64 i = {0}, int64 j = {1}, int64[1] a = {0}, int64[1] b = {-1}>
+    { s = Shape(x)  d = Gather(s, i)  e = Gather(s, j)  p = Mul(d, e)  u = Unsqueeze(p, a)  v = Unsqueeze(d, a)
+      t = Concat<axis=0>(v, u, b)  r = Relu(x)  y = Reshape(r, t) }"""
+    shape = clean(ir.from_proto(make(text))).graph.outputs[0].shape
+    assert shape is not None and shape.rank() == 3
+    session = edgeort.InferenceSession(make(text), threads=1)
+    assert session.run(None, {"x": np.ones((1, 2, 3), np.float32)})[0].shape == (1, 2, 3)
 
 
 def test_an_input_that_is_an_output_keeps_its_name() -> None:

@@ -221,6 +221,18 @@ def test_sums_of_integers_that_become_floats(rest: str, types: str, spelt: int) 
     assert count == spelt and ("ConvInteger" in counts(model)) == (not spelt)
 
 
+@pytest.mark.parametrize(("zero", "kind"), [((), "int8"), ((7,), "uint8"), ((3, 0, 250, 128, 9), "uint8")])
+@pytest.mark.parametrize("opset", [11, 17])
+def test_weights_of_integer_products_stay_integers(zero: tuple[int, ...], kind: str, opset: int) -> None:
+    """Computed, they would be widened and packed in each run."""
+    weights = {"w": np.random.default_rng(0).integers(-9, 120, (8, 5)).astype(kind)}
+    weights |= {"n": np.array(zero if len(zero) > 1 else zero[0], kind)} if zero else {}
+    text = f"""g (uint8[3,8] x) => (float[A,B] y) <uint8 z = {{121}}> {{
+      p = MatMulInteger (x, w, z{", n" if zero else ""}) y = Cast <to = 1> (p) }}"""
+    model, count = run(model_of(text, opset=opset, weights=weights), spell_out_quantisation)
+    assert count == 1 and counts(model).get("DequantizeLinear", 0) == (len(zero) < 2 or opset >= 13)
+
+
 def test_a_sum_that_is_added_to_itself_is_looked_at_once() -> None:
     """Not along each of the ways through it, which are 2 to the number of sums."""
     sums = " ".join(f"p{i + 1} = Add (p{i}, p{i})" for i in range(64))

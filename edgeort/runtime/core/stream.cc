@@ -27,6 +27,9 @@ constexpr size_t kRingBytes = 48 * 1024;
 // Rows of pixels that keep register tiles whole.
 constexpr i64 kEnoughPixels = 112;
 
+// Fewer than so many in a strip, as where lines are of a pixel or two, cost more than the tensor between takes.
+constexpr i64 kLeastPixels = 32;
+
 // Of a node that is a stream by itself: that much of both the tensors beside it, else they stay apart; and a call makes this part of an
 // image's lines, since that many more lie apart.
 constexpr size_t kWorthLines = 16 * 1024;
@@ -68,6 +71,7 @@ i32 joinable(Model& m, const Segment& segment, u32 node) {
   const u32 next = static_cast<u32>(t.last_use);
   if (m.plan.node_inputs(m.record(next))[0] != out || !streamable(m, next) || !m.nodes[next].op->stream->reach) return -1;
   if ((m.nodes[node].op->stream->slower || m.nodes[next].op->stream->slower) && m.economy == 0) return -1;
+  if (m.economy == 0 && economy(m).most_lines * m.tensor_out(next, 0).dims[2] < kLeastPixels) return -1;
   const i64 strip = m.nodes[node].op->stream->strip, next_strip = m.nodes[next].op->stream->strip;
   // A ring of most lines saves little memory, and every thread would compute them all for its part.
   const Span lines = m.nodes[next].op->stream->reach(m.nodes[next].state, {0, next_strip});

@@ -11,8 +11,9 @@ EDGEORT_KERNELS(CompressedKernels, compressed)
 namespace {
 
 struct State : Product {
-  bool merge;  // kernel rows
-  bool widen;  // few channels: a copy of the input with zeros beside its lines lets every kernel row be one tap
+  Geometry whole;           // of all lines at once: a column lies down
+  bool merge, merge_whole;  // kernel rows
+  bool widen;               // few channels: a copy of the input with zeros beside its lines lets every kernel row be one tap
 };
 
 // A convolution with few input channels has short taps: merging kernel rows needs a copy without borders.
@@ -28,32 +29,36 @@ Status prepare_with(Prepare& p, const CompressedKernels* kernels) {
   s->matrix.even = g.taps == 1;  // and of stride 1 without padding
   for (int d = 0; d < 3; ++d) s->matrix.even &= g.pad[d] == 0 && g.out[d] == g.in[d] && (g.stride[d] == 1 || g.in[d] == 1);
   s->matrix.partition(g.out_rows, g.taps, p.threads());
-  s->merge = g.groups == 1 && g.dilation[2] == 1 && pitch_of(p.in(0)) == g.c_in;
-  s->widen = s->merge && g.can_widen() && g.c_in <= kFewChannels && g.taps > 1;
-  if (s->widen) p.scratch(g.widened_bytes());
-  if (g.kernel[2] == 1 || g.c_in >= kLongTap) p.reads_slice(0);
+  s->whole = g.laid_down();
+  const bool dense = g.groups == 1 && pitch_of(p.in(0)) == g.c_in;
+  s->merge = dense && g.dilation[2] == 1;
+  s->merge_whole = dense && s->whole.dilation[2] == 1;
+  s->widen = s->merge_whole && s->whole.can_widen() && g.c_in <= kFewChannels && g.taps > 1;
+  if (s->widen) p.scratch(s->whole.widened_bytes());
+  if (s->whole.kernel[2] == 1 || g.c_in >= kLongTap) p.reads_slice(0);
   p.writes_slice(0);
   p.thread_scratch(s->matrix.scratch_bytes());
-  return s->keep_zeros(p, g.c_in * (s->merge ? g.kernel[2] : 1));
+  return s->keep_zeros(p, g.c_in * max_of(s->merge ? g.kernel[2] : 1, s->merge_whole ? s->whole.kernel[2] : 1));
 }
 
 Status prepare(Prepare& p) { return prepare_with(p, nullptr); }
 Status prepare_compressed(Prepare& p) { return prepare_with(p, &compressed(p.isa())); }
 
 // The rows of a block from `row` on, whose first pixel is at x where they are even.
-void fill(const State& s, const Lines& in, i64 group, const f32* x, i64 row, Matrix::Rows* block) {
+void fill(const State& s, const Geometry& g, bool merge, const Lines& in, i64 group, const f32* x, i64 row, Matrix::Rows* block) {
   if (s.matrix.even) {
     fill_even(x, in.pixel, s.per_group_in, block);
   } else {
-    fill_rows(s.g, in, {s.merge, group * s.per_group_in, s.per_group_in}, s.zeros, row, block);
+    fill_rows(g, in, {merge, group * s.per_group_in, s.per_group_in}, s.zeros, row, block);
   }
 }
 
 void run(Run& r) {
   const State& s = r.state<State>();
-  const Geometry& g = s.g;
+  const Geometry& g = s.whole;
   if (g.out_rows == 0) return;
   Lines in = Lines::of(r.in(0));
+  in.stride = g.in[2] * in.pixel;
   if (s.widen) in = widen(r, g, in.line(0), static_cast<f32*>(r.scratch()));
   for (i64 group = 0; group < g.groups; ++group) {
     const i64 column = s.column(group);
@@ -61,7 +66,7 @@ void run(Run& r) {
     const f32* x = in.line(0) + group * s.per_group_in;
     const i64 pixel = in.pixel / i64{sizeof(f32)};
     s.matrix.multiply(r, s.weights(r, group), s.bias(r, group), out, pitch_of(r.out(0)), 0, column,
-                      [&](i64 row, Matrix::Rows* block) { fill(s, in, group, x + row * pixel, row, block); });
+                      [&](i64 row, Matrix::Rows* block) { fill(s, g, s.merge_whole, in, group, x + row * pixel, row, block); });
   }
 }
 
@@ -86,8 +91,9 @@ void run_lines(const Run& r, const Lines& in, const Lines& out, i64 n, Span line
     const Matrix::Part part = {0, step * width, 0, g.c_out};
     const f32* x = in.line(y);
     s.matrix.range(r, s.weights(r, 0), r.in(2).as<const f32>(), out.line(y), out.pixel / i64{sizeof(f32)}, (n * g.out[1] + y) * width, 0,
-                   part, scratch,
-                   [&](i64 row, Matrix::Rows* block) { fill(s, in, 0, x + row * pixel, s.matrix.even ? 0 : y * width + row, block); });
+                   part, scratch, [&](i64 row, Matrix::Rows* block) {
+                     fill(s, g, s.merge, in, 0, x + row * pixel, s.matrix.even ? 0 : y * width + row, block);
+                   });
   }
 }
 

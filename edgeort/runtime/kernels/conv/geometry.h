@@ -23,8 +23,22 @@ struct Geometry {
     *right = beside();
   }
   // Whether a copy of the input with zeros beside its lines is possible, wanted, and not much larger.
-  bool can_widen() const { return pad[2] >= 0 && pad[2] + beside() > 0 && narrow_borders(); }
+  bool can_widen() const { return pad[2] >= 0 && pad[2] + beside() > 0 && (narrow_borders() || pad[2] + beside() <= in[2]); }
   u64 widened_bytes() const { return static_cast<u64>(batch * in[0] * in[1] * (in[2] + pad[2] + beside()) * c_in) * sizeof(f32); }
+
+  // The same of a picture one column wide as one line, whose pixels lie where they did: neighbours are then worth what they are in
+  // wide pictures. Its lines are no longer those of the tensor.
+  Geometry laid_down() const {
+    Geometry g = *this;
+    if (in[2] != 1 || out[2] != 1 || kernel[2] != 1 || pad[2] != 0) return g;
+    i64* const all[] = {g.in, g.out, g.kernel, g.stride, g.dilation, g.pad};
+    for (i64* sizes : all) {
+      const i64 along = sizes[1];
+      sizes[1] = sizes[2];
+      sizes[2] = along;
+    }
+    return g;
+  }
 
   // Where output row `row` (batch, position) is: its batch and its coordinates.
   void locate(i64 row, i64* n, i64 at[3]) const {

@@ -12,7 +12,8 @@ struct State {
   Geometry g;
   QMatrix matrix;                   // of one group
   i64 per_group_in, per_group_out;  // channels
-  bool merge;                       // kernel rows, whose quads then are whole
+  Geometry whole;                   // of all lines at once: a column lies down
+  bool merge, merge_whole;          // kernel rows, whose quads then are whole
   const q8* outside;                // what padding reads: as much as a tap does
 };
 
@@ -32,11 +33,14 @@ Status prepare(Prepare& p) {
   m.even = g.taps == 1;  // and of stride 1 without padding
   for (int d = 0; d < 3; ++d) m.even &= g.pad[d] == 0 && g.out[d] == g.in[d] && (g.stride[d] == 1 || g.in[d] == 1);
   m.partition(g.out_rows, g.taps, p.threads());
-  s->merge = g.groups == 1 && g.dilation[2] == 1 && g.kernel[2] > 1 && pitch_of(p.in(0)) == g.c_in && g.c_in % kDepth == 0;
+  s->whole = g.laid_down();
+  const bool dense = g.groups == 1 && pitch_of(p.in(0)) == g.c_in && g.c_in % kDepth == 0;
+  s->merge = dense && g.dilation[2] == 1 && g.kernel[2] > 1;
+  s->merge_whole = dense && s->whole.dilation[2] == 1 && s->whole.kernel[2] > 1;
   p.reads_slice(0);
   p.writes_slice(0);
   p.thread_scratch(m.scratch_bytes());
-  const i64 bytes = g.c_in * (s->merge ? g.kernel[2] : 1);
+  const i64 bytes = g.c_in * max_of(s->merge ? g.kernel[2] : 1, s->merge_whole ? s->whole.kernel[2] : 1);
   void* outside = p.keep(static_cast<u64>(bytes));
   if (!outside) return p.fail("out of memory");
   memset(outside, m.outside, static_cast<size_t>(bytes));
@@ -45,23 +49,24 @@ Status prepare(Prepare& p) {
 }
 
 // The rows of a block from `row` on, whose first pixel is at x where they are even.
-void fill(const State& s, const Lines& in, i64 group, const q8* x, i64 row, QMatrix::Rows* block) {
+void fill(const State& s, const Geometry& g, bool merge, const Lines& in, i64 group, const q8* x, i64 row, QMatrix::Rows* block) {
   if (s.matrix.even) {
     fill_even(x, in.pixel, s.per_group_in, block);
   } else {
-    fill_rows(s.g, in, {s.merge, group * s.per_group_in, s.per_group_in}, s.outside, row, block);
+    fill_rows(g, in, {merge, group * s.per_group_in, s.per_group_in}, s.outside, row, block);
   }
 }
 
 void run(Run& r) {
   const State& s = r.state<State>();
   if (s.g.out_rows == 0) return;
-  const Lines in = Lines::of(r.in(0));
+  Lines in = Lines::of(r.in(0));
+  in.stride = s.whole.in[2] * in.pixel;
   for (i64 group = 0; group < s.g.groups; ++group) {
     const i64 column = group * s.per_group_out;
     const q8* x = in.line<const q8>(0) + group * s.per_group_in;
     s.matrix.multiply(r, {r.out(0).as<char>() + column * s.matrix.element(), pitch_of(r.out(0)), group, 0, column},
-                      [&](i64 row, QMatrix::Rows* block) { fill(s, in, group, x + row * in.pixel, row, block); });
+                      [&](i64 row, QMatrix::Rows* block) { fill(s, s.whole, s.merge_whole, in, group, x + row * in.pixel, row, block); });
   }
 }
 
@@ -89,7 +94,7 @@ void run_lines(const Run& r, const Lines& in, const Lines& out, i64 n, Span line
     const q8* x = in.line<const q8>(y);
     const QMatrix::Place to = {out.line<char>(y), out.pixel / s.matrix.element(), 0, (n * s.g.out[1] + y) * width, 0};
     s.matrix.range(r, to, {0, step * width, 0, s.g.c_out}, scratch,
-                   [&](i64 row, QMatrix::Rows* block) { fill(s, in, 0, x + row * in.pixel, y * width + row, block); });
+                   [&](i64 row, QMatrix::Rows* block) { fill(s, s.g, s.merge, in, 0, x + row * in.pixel, y * width + row, block); });
   }
 }
 
