@@ -96,7 +96,7 @@ def calibrate(
     """Ranges of `tensors` by `method` (a key of `METHODS`, or AUTO: by each of CHOICES), from all samples.
 
     `means` maps tensors to the axis of their channels; they are over the samples that `keep` has to refine on.
-    `channels` are those of `tensors` whose channels' extremes are wanted, `functions` what some of them go through.
+    `channels` are tensors whose channels' extremes are wanted, `functions` what some of `tensors` go through.
     Raises InputError for samples that the model cannot run.
     """
     run = _Pass(prepared, list(tensors), dict(means or {}), channels)
@@ -171,9 +171,9 @@ class _Pass:
         self.channels = {name: Extremes() for name in channels}
         self.histograms = {name: Histogram() for name in tensors}
         self.checks = InputChecks(prepared.model.graph)
-        self._locks = {name: threading.Lock() for name in tensors}
+        self._locks = {name: threading.Lock() for name in {*tensors, *channels}}
         inputs = {value.name for value in prepared.inputs}
-        self._outputs = sorted({*tensors, *axes} - inputs)
+        self._outputs = sorted({*self._locks, *axes} - inputs)
         self._session = open_session(with_outputs(serialize(prepared.model), self._outputs), threads=1)
 
     def __call__(self, item: tuple[int, Sample]) -> tuple[int, Sample, dict[str, tuple[np.ndarray, int]]]:
@@ -185,10 +185,11 @@ class _Pass:
         except Exception as error:  # its exceptions have no common base
             raise InputError(f"ONNX Runtime cannot run the model on sample {index}: {first_line(error)}") from error
         arrays |= sample
+        for name, extremes in self.channels.items():
+            with self._locks[name]:
+                extremes.add(arrays[name], index)
         for name, histogram in self.histograms.items():
             with self._locks[name]:
-                if name in self.channels:
-                    self.channels[name].add(arrays[name], index)
                 try:
                     histogram.add(arrays[name])
                 except ValueError as error:

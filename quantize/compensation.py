@@ -53,8 +53,9 @@ def best_step(halves: list[Problem], whole: Problem) -> np.ndarray:
     halves, whole = [_over(half, unit) for half in halves], _over(whole, unit)
     best, best_share, count = 0.0, 0.0, 0
     tried = zip(*(_steps(*half) for half in halves), strict=True)
+    others = [(covariance.astype(np.float32), target) for covariance, target in halves[::-1]]
     for number, (one, other) in enumerate(islice(tried, MAX_STEPS), 1):
-        gain, share = _gain([one, other], halves[::-1])
+        gain, share = _gain([one, other], others)
         if gain > best:
             best, best_share, count = gain, share, number
         elif number - count >= PATIENCE:
@@ -84,7 +85,8 @@ def _over(problem: Problem, unit: float) -> Problem:
 def _steps(covariance: np.ndarray, target: np.ndarray) -> Iterator[np.ndarray]:
     """The sums S of ever more steps towards S (C + damping) = T, float32; each row is a system of its own."""
     damping = np.maximum(DAMPING * _mean_diagonals(covariance), LEAST_DAMPING)
-    matrix = (covariance + damping[:, np.newaxis, np.newaxis] * np.eye(covariance.shape[1])).astype(np.float32)
+    matrix = covariance.astype(np.float32)
+    np.einsum("gii->gi", matrix)[...] = np.einsum("gii->gi", covariance) + damping[:, np.newaxis]
     left = target.astype(np.float32)
     total, direction, square = np.zeros_like(left), left, _dot(left, left)
     while True:
@@ -101,13 +103,13 @@ def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _gain(steps: Sequence[np.ndarray], others: Sequence[Problem]) -> tuple[float, float]:
-    """How much the squared error falls on other samples, for the best share of the steps, and the share.
+    """How much the squared error falls on other samples, for the best share of the steps, and the share. Float32.
 
     A share a of the step S changes the error by a^2 S C S^T - 2 a S T^T.
     """
     linear = square = 0.0
     for step, (covariance, target) in zip(steps, others, strict=True):
         linear += float((step * target).sum())
-        square += float((np.matmul(step, covariance.astype(np.float32)) * step).sum())
+        square += float((np.matmul(step, covariance) * step).sum())
     share = linear / max(square, _TINY)
     return (share * linear if linear > 0 else 0.0), share

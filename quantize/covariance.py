@@ -37,7 +37,8 @@ class Moments:
     def of(cls, a: np.ndarray, b: np.ndarray) -> Moments:
         """Those of a sample, from float32 [groups, positions, d]; `second` is float32 still."""
         ones = np.ones((1, a.shape[1]), np.float32)
-        first, other = (np.matmul(ones, x)[:, 0].astype(np.float64) for x in (a, b))
+        first = np.matmul(ones, a)[:, 0].astype(np.float64)
+        other = first if b is a else np.matmul(ones, b)[:, 0].astype(np.float64)
         return cls(a.shape[1], first, other, np.matmul(a.transpose(0, 2, 1), b))
 
     def add(self, more: Moments) -> None:
@@ -66,8 +67,8 @@ class Moments:
         if not centred:
             return found
         means = (np.asarray(x) / max(self.count, 1) for x in (self.first, self.other))
-        for one, a, b in zip(found, *means, strict=True):
-            one -= np.outer(a, b)
+        a, b = means
+        found -= a[:, :, np.newaxis] * b[:, np.newaxis]
         return found
 
 
@@ -89,7 +90,8 @@ def shrunk(halves: Sequence[Moments], centred: bool = True) -> np.ndarray:
     for each in (one, other):
         np.einsum("gii->gi", each)[...] = 0
     shared = float(np.vdot(one, other))
-    chance = float(np.square(one - other).sum()) / 4
+    one -= other
+    chance = float(np.square(one, out=one).sum()) / 4
     share = chance / max(max(shared, 0.0) + chance, _TINY)
     diagonal = np.einsum("gii->gi", whole).copy()
     whole *= 1 - share

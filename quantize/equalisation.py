@@ -132,7 +132,7 @@ def equalised(attempts: Attempts, exclude: Collection[str]) -> tuple[Attempts, i
     others = open_samples(islice(attempts.choosing(), measured, measured + OTHERS), attempts.prepared.inputs)
     between = [str(pair.between.name) for pair in _worthwhile(attempts, attempts.prepared.model.graph)]
     names = [name for name in between if name in known]
-    seen = calibration.calibrate(attempts.prepared, others, names, "minmax", channels=names).channels
+    seen = calibration.calibrate(attempts.prepared, others, (), "minmax", channels=names).channels
     before, after = (one.noise(exclude, measured) for one in (attempts, _trial(attempts, exclude, seen)[0]))
     return (trial, count) if after <= GAIN * before else (attempts, 0)
 

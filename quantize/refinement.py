@@ -5,9 +5,8 @@ The inputs of a layer come from the quantised layers before it, so that it makes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import onnx_ir as ir
@@ -15,7 +14,8 @@ import onnx_ir as ir
 from edgeort.passes.edit import opset
 from edgeort.progress import Progress
 from edgeort.quantize import bias_correction, blocks, compensation, gptq, parameters, thinning
-from edgeort.quantize.calibration import ChannelMean, channel_sums
+from edgeort.quantize.calibration import ChannelMean
+from edgeort.quantize.channel_means import ChannelMeans
 from edgeort.quantize.covariance import Moments, Patches, shrunk
 from edgeort.quantize.forms import Form
 from edgeort.quantize.functions import behind
@@ -90,7 +90,7 @@ def refine(
             name, axis = reference.points[layer.layer.name]
             value, bounds = _where(model.graph, quantized, name)
             wanted, is_linear = reference.means[name].mean, name == layer.layer.result.name and bounds == UNBOUNDED
-            measure = partial(_means, prefix, value, bounds, axis)
+            measure = ChannelMeans(prefix, layer, value, bounds, axis)
             bias_correction.correct(layer, wanted, measure, is_linear=is_linear)
 
 
@@ -163,11 +163,3 @@ def _where(graph: ir.Graph, quantized: Quantized, name: str) -> tuple[ir.Value, 
         return quantized.tensors[name].before, quantized.tensors[name].bounds
     value = next(value for node in graph for value in node.outputs if value.name == name)
     return value, UNBOUNDED
-
-
-def _means(prefix: Prefix, value: ir.Value, bounds: tuple[float, float], axis: int) -> ChannelMean:
-    found, measure = ChannelMean(), prefix.evaluator(value)
-    clipped: Callable[[np.ndarray], np.ndarray] = lambda x: x if bounds == UNBOUNDED else np.clip(x, *bounds)  # noqa: E731
-    for total, count in measure(lambda arrays: channel_sums(clipped(arrays[0]), axis)):
-        found.add(total, count)
-    return found

@@ -117,13 +117,24 @@ class Prefix:
         """The tensors that are in the store."""
         return list(self._boundary.values())
 
-    def runner(self, nodes: list[ir.Node], outputs: list[ir.Value]) -> Runner:
-        """A function from the tensors of the boundary that `nodes` read to `outputs`, in ONNX Runtime on one thread."""
-        session = open_session(
-            model_of(nodes, self._read_by(nodes), outputs, self._opset), threads=1, fuse_qdq=self._fuse_qdq
-        )
+    @property
+    def samples(self) -> int:
+        """How many the store has."""
+        return self._store.samples
+
+    def runner(self, nodes: list[ir.Node], outputs: list[ir.Value], inputs: list[ir.Value] | None = None) -> Runner:
+        """A function from `inputs` (None: the tensors of the boundary that `nodes` read) to `outputs`, in ONNX Runtime
+        on one thread."""
+        inputs = self._read_by(nodes) if inputs is None else inputs
+        session = open_session(model_of(nodes, inputs, outputs, self._opset), threads=1, fuse_qdq=self._fuse_qdq)
         names = [str(value.name) for value in outputs]
         return lambda feeds: list(session.run(names, dict(feeds)))
+
+    def single(self, wanted: ir.Value) -> Callable[[int], np.ndarray]:
+        """What computes `wanted` of a sample from the boundary; nothing is stored."""
+        nodes = between(self._boundary.values(), wanted)
+        inputs, run = self._read_by(nodes), self.runner(nodes, [wanted])
+        return lambda sample: run({str(value.name): self.get(value, sample) for value in inputs})[0]
 
     def evaluator(self, wanted: ir.Value) -> Callable[[Callable[[list[np.ndarray]], R]], Iterator[R]]:
         """What computes `wanted` from the boundary and hands it to a function, sample by sample; nothing is stored."""

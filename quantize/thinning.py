@@ -24,7 +24,8 @@ import numpy as np
 
 DAMPING = 0.01  # of the mean diagonal of C, added to it
 _TINY = 1e-30
-_STEPS = 30  # of conjugate gradients
+_STEPS = 30  # of conjugate gradients, at most
+_ENOUGH = 1e-12  # of the variance of what the rows make, that may be left
 
 
 def damped(covariance: np.ndarray) -> np.ndarray:
@@ -50,7 +51,10 @@ def without(rows: np.ndarray, covariance: np.ndarray, keep: np.ndarray) -> np.nd
     residual = np.where(keep, (rows - found) @ matrix, 0.0)
     direction = residual / diagonal
     length = (residual * direction).sum(axis=1, keepdims=True)
+    enough = _ENOUGH * (rows**2 * diagonal).sum(axis=1, keepdims=True)
     for _ in range(_STEPS):
+        if (length <= enough).all():
+            break
         moved = np.where(keep, direction @ matrix, 0.0)
         step = length / np.maximum((direction * moved).sum(axis=1, keepdims=True), _TINY)
         found += step * direction
@@ -65,5 +69,9 @@ def keep_zeros(moved: np.ndarray, rows: np.ndarray, covariance: np.ndarray) -> n
     stays = rows != 0
     if stays.all():
         return moved
-    groups = zip(moved, covariance, stays, strict=True)
-    return np.stack([one if stay.all() else without(one, matrix, stay) for one, matrix, stay in groups])
+    found = np.where(stays, moved, 0.0)
+    partly = stays.any(axis=2) & ~stays.all(axis=2)  # others lack zeros, or weights that make up for them
+    for group in np.flatnonzero(partly.any(axis=1)):
+        which = partly[group]
+        found[group, which] = without(moved[group, which], covariance[group], stays[group, which])
+    return found
