@@ -141,9 +141,11 @@ def conv(ctx: Lowering, node: ir.Node, group: Group) -> None:
     if _is_product(node, kernel) and sparse.pays(ctx, node, matrix := _columns(weight, 1)[0]):
         sparse.product(ctx, node, group, matrix, padded_bias(bias, channels))
         return
-    # Winograd transforms float32 weights: where memory is what counts, those that can be smaller do without it.
+    # Winograd transforms float32 weights: where memory is what counts, those that can be smaller do without it. So do
+    # weights that are integers, of scale 1: sums of these are exact (passes/spell_out_quantisation.py), its own are not.
     small = ctx.rates is None and (source is not None or compressed.is_half(weight))
-    if winograd.pays(node, weight, group.output) and not small:
+    exact = source is not None and bool((source.scale == 1).all())
+    if winograd.pays(node, weight, group.output) and not (small or exact):
         op, packed = "WinogradConv", winograd.pack(weight, (integers(node, "strides") or [1])[0])
         biases = padded_bias(bias, channels)
     elif per_group == 1 and channels == groups:
@@ -152,7 +154,7 @@ def conv(ctx: Lowering, node: ir.Node, group: Group) -> None:
         op, packed, biases = "GroupedConv", _columns(weight, 1)[0], padded_bias(bias, channels)
     else:
         biases = np.concatenate([padded_bias(b, channels // groups) for b in np.split(bias, groups)])
-        if reads_planes(node) and winograd_stem.pays(weight, group.output):
+        if reads_planes(node) and winograd_stem.pays(weight, group.output) and not exact:
             op, packed = "WinogradStemConv", winograd_stem.pack(weight)
         elif reads_planes(node):
             op, packed = "StemConv", panels(_columns(weight, 1)[0])
