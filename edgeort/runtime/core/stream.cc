@@ -31,9 +31,9 @@ constexpr i64 kEnoughPixels = 112;
 constexpr i64 kLeastPixels = 32;
 
 // Of a node that is a stream by itself: that much of both the tensors beside it, else they stay apart; and a call makes this part of an
-// image's lines, since that many more lie apart.
+// image's lines, since that many more lie apart, but so many pixels at least, as it reads all weights.
 constexpr size_t kWorthLines = 16 * 1024;
-constexpr i64 kParts = 8;
+constexpr i64 kParts = 8, kPixelsAtOnce = 28;
 
 const Economy& economy(const Model& m) { return kLadder[m.economy]; }
 
@@ -125,7 +125,10 @@ u64 size_rings(const Model& m, Stream& s, i64 lines) {
 i64 lines_at_once(const Model& m, Stream& s) {
   const Stream::Stage& last = s.stages[s.count - 1];
   const i64 strip = ops(m, last).strip;
-  if (s.count == 1) return round_up(ceil_div(last.height, kParts), strip);
+  if (s.count == 1) {
+    const i64 worth = min_of(last.height, ceil_div(kPixelsAtOnce, last.width));
+    return round_up(max_of(ceil_div(last.height, kParts), worth), strip);
+  }
   i64 lines = strip, enough = kEnoughPixels;
   for (int i = 0; i < s.count; ++i) enough = max_of(enough, ops(m, s.stages[i]).enough);
   while (lines < economy(m).most_lines && lines * last.width < enough && size_rings(m, s, lines + strip) <= kRingBytes) lines += strip;
