@@ -142,7 +142,7 @@ def conv(ctx: Lowering, node: ir.Node, group: Group) -> None:
         sparse.product(ctx, node, group, matrix, padded_bias(bias, channels))
         return
     # Winograd transforms float32 weights: where memory is what counts, those that can be smaller do without it. So do
-    # weights that are integers, of scale 1: sums of these are exact (passes/spell_out_quantisation.py), its own are not.
+    # integers, weights of scale 1: their sums are exact (passes/spell_out_quantisation.py), Winograd's are not.
     small = ctx.rates is None and (source is not None or compressed.is_half(weight))
     exact = source is not None and bool((source.scale == 1).all())
     if winograd.pays(node, weight, group.output) and not (small or exact):
