@@ -86,7 +86,7 @@ def _differs_here(node: ir.Node, work: Container[ir.Value], opset: int) -> bool:
     Softmax of several axes as of one, which ONNX's evaluator does not know. NumPy is slow at products of integers."""
     operand, result = node.inputs[0], node.outputs[0]
     if node.op_type == "Cast":
-        return operand in work and operand.dtype in _REALS and result.dtype not in _REALS
+        return operand is not None and operand in work and operand.dtype in _REALS and result.dtype not in _REALS
     if node.op_type == "Softmax" and opset < _SOFTMAX_OF_ONE_AXIS:
         rank = -1 if operand is None or operand.shape is None else len(operand.shape)
         return node.attributes.get_int("axis", 1) not in (-1, rank - 1)
