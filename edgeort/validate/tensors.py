@@ -8,7 +8,7 @@ quantised tensors that it is computed from.
 Where channels were evened out (quantize/evening.py, quantize/equalisation.py), the QDQ model's tensor is the float
 model's times a factor for each channel, which the layers behind it take back: that is no error. Such a tensor is known
 by its name, or by those layers, which are nearer to the float model's than it is, and compared behind the factors of
-the least squares.
+the least squares. One whose factors these cannot tell, a matrix, is left out.
 """
 
 from __future__ import annotations

@@ -83,6 +83,23 @@ def test_channels_that_were_evened_out_are_no_error(tmp_path: Path, depthwise: b
     assert all(noise.sqnr_db > 20 for noise in found)
 
 
+@pytest.mark.parametrize("shape", [(1, 20, 16), (8, 16)])
+def test_operands_of_a_concat_along_the_last_axis(tmp_path: Path, shape: tuple[int, ...]):
+    """Its small one has factors; in a matrix nothing tells them from noise."""
+    rng, dims = np.random.default_rng(0), ",".join(map(str, shape[:-1]))
+    w, v, u = (rng.standard_normal(size).astype(np.float32) for size in ((16, 32), (16, 32), (64, 8)))
+    v /= 100
+    u[32:] *= 100
+    text = f"""g (float[{dims},16] x) => (float[{dims},8] y) {{ a = MatMul(x, w)  r = Relu(a)  b = MatMul(x, v)
+        c = Relu(b)  k = Concat<axis=-1>(r, c)  y = MatMul(k, u) }}"""
+    path = save(tmp_path / "m.onnx", make(text, w=w, v=v, u=u))
+    given = [{"x": rng.standard_normal(shape).astype(np.float32)} for _ in range(6)]
+    quantize(path, tmp_path / "q.onnx", given)
+    found = noise_of(tmp_path / "q.onnx", path, open_samples(given, [Value("x", "float32", shape)]))
+    assert [noise.tensor for noise in found if noise.is_evened] == (["c", "k"] if len(shape) == 3 else [])
+    assert found[-1].tensor == "y" and all(noise.sqnr_db > 30 for noise in found)
+
+
 def test_sequences_of_several_lengths(tmp_path: Path):
     rng = np.random.default_rng(3)
     w, v = (rng.standard_normal(shape).astype(np.float32) for shape in ((16, 32), (32, 8)))
