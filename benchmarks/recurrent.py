@@ -93,9 +93,8 @@ def medians(calls: Mapping[str, Callable[[], object]], seconds: float) -> dict[s
     return {name: float(np.median(times)) for name, times in found.items()}
 
 
-def measure(case: str, threads: int, seconds: float) -> Row:
+def measure(case: str, model: onnx.ModelProto, threads: int, seconds: float) -> Row:
     """One row of the table."""
-    model = model_of(case)
     feed = {"x": np.random.default_rng(1).standard_normal(_shape(model)).astype(np.float32)}
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -141,10 +140,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     where = tables.machine()
     try:
-        rows = [measure(case, args.threads, args.seconds) for case in args.case]
-        tables.write_json(args.json, {"machine": where, "threads": args.threads, "rows": [asdict(row) for row in rows]})
-    except (KeyError, ValueError):
+        models = {case: model_of(case) for case in args.case}
+    except (ArithmeticError, KeyError, ValueError):
         parser.error(f"--case takes OPERATOR:HIDDEN:STEPS, of {' or '.join(GATES)}, such as {CASES[0]}")
+    try:
+        rows = [measure(case, model, args.threads, args.seconds) for case, model in models.items()]
+        tables.write_json(args.json, {"machine": where, "threads": args.threads, "rows": [asdict(row) for row in rows]})
     except EdgeortError as error:
         print(f"{error}" + (f"\nhint: {error.hint}" if error.hint else ""), file=sys.stderr)
         return error.exit_code

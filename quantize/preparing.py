@@ -28,7 +28,7 @@ PASSES = (fold_batchnorm, fold_pad)  # those that leave plain ONNX and change wh
 # fmt: off
 QUANTISED = frozenset({
     "ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul",
-    "DynamicQuantMatMul", "MatMulInteger", "MatMulIntegerToFloat", "QuantizeLinear",
+    "DynamicQuantMatMul", "MatMulInteger", "MatMulIntegerToFloat", "QAttention", "QGemm", "QuantizeLinear",
 })
 # fmt: on
 

@@ -17,7 +17,7 @@ from edgeort.passes.edit import add_constant, constant, is_op, new_node, operand
 from edgeort.quantize import parameters
 
 OPERATORS = ("GRU", "LSTM", "RNN")
-NOT_CONSTANT = "it is recurrent, and its weights are not float32 constants"
+NOT_CONSTANT = "it is recurrent, and its weights are not finite float32 constants"
 _WEIGHTS = (1, 2)  # operands [directions, gates * hidden, k]: of the input and of the state
 _COLUMNS = 1
 
@@ -25,8 +25,13 @@ _COLUMNS = 1
 def refusal(node: ir.Node) -> str | None:
     """Why the weights of a recurrent node stay as they are; else None."""
     arrays = [constant(operand(node, at)) for at in _WEIGHTS]
-    fits = all(array is not None and array.dtype == np.float32 and array.ndim == 3 and array.size for array in arrays)
-    return None if fits else NOT_CONSTANT
+    return None if all(map(_fits, arrays)) else NOT_CONSTANT
+
+
+def _fits(array: np.ndarray | None) -> bool:
+    if array is None or array.dtype != np.float32 or array.ndim != 3 or not array.size:
+        return False
+    return bool(np.isfinite(array).all())
 
 
 def recurrent(graph: ir.Graph, exclude: Collection[str] = ()) -> list[ir.Node]:

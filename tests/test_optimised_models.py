@@ -44,6 +44,10 @@ def test_fused_conv(tmp_path: Path, activation: str, parameters: list[float]) ->
     check("FusedConv", [real(1, 3, 6, 7)], weights, folder=tmp_path, pads=[1, 1, 1, 1], activation=activation, **more)
 
 
+def test_fused_conv_without_an_activation(tmp_path: Path) -> None:
+    check("FusedConv", [real(1, 3, 6, 7)], {1: real(4, 3, 3, 3), 2: real(4)}, folder=tmp_path)
+
+
 def test_fused_conv_with_a_sum(tmp_path: Path) -> None:
     inputs = [real(1, 3, 6, 7), None, None, real(1, 4, 3, 3)]
     weights = {1: real(4, 3, 3, 3), 2: real(4)}
@@ -68,6 +72,7 @@ def test_old_names(tmp_path: Path) -> None:
     check("Trilu", [x], folder=tmp_path, upper=0)
     check("GatherND", [x], {1: np.array([[1, 2], [4, 0]])}, folder=tmp_path)
     check("Pad", [x], {1: np.array([1, 0, 0, 2])}, folder=tmp_path)
+    check("Pad", [x], {1: np.array([[1, 0, 0, 2]])}, folder=tmp_path)
     check("ExpandDims", [x], {1: np.array([1], np.int32)[0]}, folder=tmp_path)
 
 
@@ -80,10 +85,12 @@ def test_products_of_integers(tmp_path: Path) -> None:
     check("MatMulIntegerToFloat", [integers(3, 16)], weights, folder=tmp_path, tolerance=1e-4)
 
 
+@pytest.mark.parametrize("mask", [[3, 5], [3, 5, 0, 1]])
 @pytest.mark.parametrize("causal", [0, 1])
-def test_attention_of_integers(tmp_path: Path, causal: int) -> None:
+def test_attention_of_integers(tmp_path: Path, causal: int, mask: list[int]) -> None:
+    """Masks of lengths, and of ends and beginnings."""
     weights = {1: integers(16, 48, dtype=np.int8), 2: real(48), 3: F32(0.02), 4: F32(0.01), 6: np.uint8(99)}
-    inputs = [integers(2, 5, 16), None, None, None, None, np.array([3, 5], np.int32) if not causal else None]
+    inputs = [integers(2, 5, 16), None, None, None, None, np.array(mask, np.int32)]
     check("QAttention", inputs, weights, folder=tmp_path, num_heads=4, unidirectional=causal)
 
 

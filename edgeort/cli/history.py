@@ -24,7 +24,7 @@ def show(path: Path, bundle: Path | None, *, as_json: bool) -> None:
     from edgeort.bench import history
 
     if not path.exists():
-        raise InputError(f"{path}: there is no such file; nothing was measured in this folder", hint=_MEASURES)
+        raise InputError(f"{path}: there is no such file: no result was kept there", hint=_MEASURES)
     found = history.read(path)
     lines = [line for line in found.lines if bundle is None or history.is_of(line, bundle)]
     if not lines:

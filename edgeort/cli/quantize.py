@@ -146,13 +146,14 @@ def _print(result: Result) -> None:
 
 def _layers(result: Result) -> str:
     """`50 layer(s) (49 static, 1 dynamic), 60 tensor(s), 2 table(s)`."""
-    forms = ", ".join(f"{count} {form}" for form, count in result.forms.items())
+    listed = ", ".join(f"{count} {form}" for form, count in result.forms.items())
+    forms = f" ({listed})" if listed else ""
     tensors = f", {result.tensors} tensor(s)" if result.tensors else ""
     tables = f", {result.tables} table(s)" if result.tables else ""
     recurrent = f", weights of {result.recurrent} recurrent node(s)" if result.recurrent else ""
     pairs = f", {result.equalised} pair(s) equalised" if result.equalised else ""
     evened = f", {result.evened} tensor(s) evened out" if result.evened else ""
-    return f"{result.layers} layer(s) ({forms}){tensors}{tables}{recurrent}{pairs}{evened}"
+    return f"{result.layers} layer(s){forms}{tensors}{tables}{recurrent}{pairs}{evened}"
 
 
 def _scales(scales: ChannelScales) -> str:

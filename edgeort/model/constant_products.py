@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -28,6 +28,7 @@ GROWTH = 0.25  # of the model's weights, in bytes
 WORTH = 8  # operations for each element of a result, from which on it is read sooner than computed
 WORK_LIMIT = 2**37  # multiply-adds, which are seconds
 ELEMENTS_LIMIT = 2**25  # of anything on the way
+_SOFTMAX_OF_ONE_AXIS = 13  # the first opset
 
 # fmt: off
 # Operators of whose results inference knows the size, with the operations that an element of them takes.
@@ -41,7 +42,8 @@ _COSTS = {
 }
 # fmt: on
 _FLOATS = frozenset({ir.DataType.FLOAT, ir.DataType.FLOAT16})  # computed as DOUBLE
-_DTYPES = _FLOATS | {ir.DataType.DOUBLE, ir.DataType.INT64, ir.DataType.INT32, ir.DataType.BOOL}
+_REALS = _FLOATS | {ir.DataType.DOUBLE}
+_DTYPES = _REALS | {ir.DataType.INT64, ir.DataType.INT32, ir.DataType.BOOL}
 
 
 def fold_products(model: ir.Model) -> ir.passes.PassResult:
@@ -49,7 +51,7 @@ def fold_products(model: ir.Model) -> ir.passes.PassResult:
 
     Looks at the main graph alone: bodies of control flow read the results, but what they compute themselves stays.
     """
-    work = _constant_work(model.graph)
+    work = _constant_work(model.graph, model.opset_imports[""])
     wanted = [value for value in work if _is_worth_storing(value, work)]
     wanted.sort(key=lambda value: work[value] / _elements(value), reverse=True)
     weights = sum(_nbytes(value) for value in model.graph.initializers.values())
@@ -58,7 +60,7 @@ def fold_products(model: ir.Model) -> ir.passes.PassResult:
     return ir.passes.PassResult(model, _store(model, wanted, work))
 
 
-def _constant_work(graph: ir.Graph) -> dict[ir.Value, int]:
+def _constant_work(graph: ir.Graph, opset: int) -> dict[ir.Value, int]:
     """The values that nodes make of constants alone, in the order of the nodes, with the operations behind them.
 
     Where operands join, the longer way counts: a diamond of them is not counted twice.
@@ -70,12 +72,25 @@ def _constant_work(graph: ir.Graph) -> dict[ir.Value, int]:
             operands
             and node.domain == ""
             and node.op_type in _COSTS
+            and not _differs_here(node, work, opset)
             and all(value in work or ir.convenience.get_const_tensor(value) is not None for value in operands)
             and all(_is_computable(value) for value in (*operands, *node.outputs))
         ):
             before = max(work.get(value, 0) for value in operands)
             work.update((value, before + _operations(node)) for value in node.outputs)
     return work
+
+
+def _differs_here(node: ir.Node, work: Container[ir.Value], opset: int) -> bool:
+    """Whether what is computed here may be something else: integers of floats that were rounded in another way, and
+    Softmax of several axes as of one, which ONNX's evaluator does not know. NumPy is slow at products of integers."""
+    operand, result = node.inputs[0], node.outputs[0]
+    if node.op_type == "Cast":
+        return operand is not None and operand in work and operand.dtype in _REALS and result.dtype not in _REALS
+    if node.op_type == "Softmax" and opset < _SOFTMAX_OF_ONE_AXIS:
+        rank = -1 if operand is None or operand.shape is None else len(operand.shape)
+        return node.attributes.get_int("axis", 1) not in (-1, rank - 1)
+    return multiplies(node) and result.dtype not in _REALS
 
 
 def _is_computable(value: ir.Value) -> bool:

@@ -51,11 +51,19 @@ def differences(bundle: Bundle, model: Path, given: Mapping[str, Path], progress
 
 def _run(command: list[str], environment: dict[str, str], progress: Progress | None) -> tuple[int, str, str]:
     """Exit status, stdout and stderr of the process that builds; its stages go to `progress`."""
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        command, text=True, env=environment, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe
-    ) as child:
-        assert child.stdout and child.stderr
+    with (
+        tempfile.TemporaryFile("w+", errors="replace") as stdout,  # a pipe that nobody reads meanwhile would fill
+        subprocess.Popen(
+            command,
+            text=True,
+            errors="replace",
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+        ) as child,
+    ):
+        assert child.stderr
         try:
             told = []
             for line in child.stderr:
@@ -63,10 +71,12 @@ def _run(command: list[str], environment: dict[str, str], progress: Progress | N
                     told.append(line)
                 elif progress:
                     progress(line.removeprefix(_STAGE).rstrip())
-            return child.wait(), child.stdout.read(), "".join(told)
+            code = child.wait()
         except BaseException:
             child.kill()
             raise
+        stdout.seek(0)
+        return code, stdout.read(), "".join(told)
 
 
 def _tell(stage: str) -> None:

@@ -8,7 +8,7 @@ quantised tensors that it is computed from.
 Where channels were evened out (quantize/evening.py, quantize/equalisation.py), the QDQ model's tensor is the float
 model's times a factor for each channel, which the layers behind it take back: that is no error. Such a tensor is known
 by its name, or by those layers, which are nearer to the float model's than it is, and compared behind the factors of
-the least squares.
+the least squares. One whose factors these cannot tell, a matrix, is left out.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import onnx_ir as ir
 
 from edgeort import model as models
 from edgeort.errors import ModelError
+from edgeort.passes.edit import integer
 from edgeort.progress import Progress
 from edgeort.quantize.calibration import with_outputs
 from edgeort.quantize.parallel import ordered_map
@@ -37,6 +38,7 @@ MARKED = 3  # the largest drops
 STEPS = 10  # of progress
 TAKEN_BACK_DB = 10.0  # by which factors, and what is behind them, are nearer at least: noise alone does not go away
 _CHANNELS = 1  # the axis, as convolutions have it
+_MATRIX = 2  # its rank
 _EVENED = re.compile(rf"({EVENED}(_\d+)?)+$")  # names are made unique by a number
 
 
@@ -57,35 +59,57 @@ class TensorNoise:
 
 @dataclass(frozen=True)
 class _Pair:
-    """A tensor's names in both models, and the names, in the QDQ model, of the quantised tensors it is made from."""
+    """A tensor's names in both models, the names, in the QDQ model, of the quantised tensors it is made from, and the
+    axis of its channels."""
 
     float_name: str
     name: str
     made_by: str
     before: frozenset[str]
     is_evened: bool = False
+    axis: int = _CHANNELS
 
 
 @dataclass
 class _Compared:
-    """A tensor's energies as they are, and of each channel sum q^2 and sum r q, of which factors are found."""
+    """A tensor's energies as they are, and of each channel sum q^2 and sum r q, of which factors are found.
 
+    Both have no entries where there are no factors: an axis that changes from sample to sample has no channels, and in
+    a matrix a channel's factor would take up its noise.
+    """
+
+    axis: int
     plain: Energies = field(default_factory=Energies)
-    squares: np.ndarray | float = 0.0
-    products: np.ndarray | float = 0.0
+    squares: np.ndarray | None = None
+    products: np.ndarray | None = None
 
     def add(self, reference: np.ndarray, found: np.ndarray) -> None:
         self.plain.add(reference, found)
-        if reference.ndim > _CHANNELS + 1:
-            r, q = reference.astype(np.float64), found.astype(np.float64)
-            others = tuple(axis for axis in range(r.ndim) if axis != _CHANNELS)
-            self.squares = self.squares + (q * q).sum(others)
-            self.products = self.products + (r * q).sum(others)
+        if reference.ndim <= max(self.axis, -self.axis - 1, _MATRIX):
+            self.squares = self.products = np.zeros(0)
+            return
+        r, q = (
+            np.moveaxis(x.astype(np.float64), self.axis, 0).reshape(x.shape[self.axis], -1) for x in (reference, found)
+        )
+        squares, products = (q * q).sum(1), (r * q).sum(1)
+        if self.squares is None or self.products is None:
+            self.squares, self.products = squares, products
+        elif self.squares.shape == squares.shape:
+            self.squares, self.products = self.squares + squares, self.products + products
+        else:
+            self.squares = self.products = np.zeros(0)
+
+    @property
+    def has_factors(self) -> bool:
+        """Whether they can be told from noise."""
+        return self.squares is not None and self.squares.size > 0
 
     @property
     def behind_factors_db(self) -> float:
         """The SQNR of `a q` with the best a > 0 of each channel: noise is sum r^2 - (sum r q)^2 / sum q^2."""
-        squares, products = np.atleast_1d(self.squares), np.maximum(np.atleast_1d(self.products), 0.0)
+        if self.squares is None or self.products is None or not self.has_factors:
+            return -math.inf
+        squares, products = self.squares, np.maximum(self.products, 0.0)
         explained = np.divide(products**2, squares, out=np.zeros_like(squares), where=squares > 0)
         noise = max(self.plain.signal - float(explained.sum()), 0.0)
         return Energies(self.plain.signal, noise).db if math.isfinite(noise) else -math.inf
@@ -104,7 +128,7 @@ def tensor_noise(
             (serialize(graph), {pair.name for pair in pairs}),
         )
     ]
-    compared = {pair.name: _Compared() for pair in pairs}
+    compared = {pair.name: _Compared(pair.axis) for pair in pairs}
     answers = ordered_map(lambda sample: [one.answer(sample) for one in both], samples)
     step = max((samples.count or 0) // STEPS, 1)
     for done, (want, found) in enumerate(answers, 1):
@@ -112,6 +136,8 @@ def tensor_noise(
             compared[pair.name].add(want[pair.float_name], found[pair.name])
         if progress and (done % step == 0 or done == samples.count):
             progress(f"comparing tensors: {done} of {samples.count or '?'} samples")
+    pairs = [pair for pair in pairs if not pair.is_evened or compared[pair.name].has_factors]  # else nothing is known
+    compared = {pair.name: compared[pair.name] for pair in pairs}
     evened = {pair.name for pair in pairs if pair.is_evened or _is_taken_back(pair, pairs, compared)}
     levels = {name: one.behind_factors_db if name in evened else one.plain.db for name, one in compared.items()}
     return _marked([_noise(pair, levels, pair.name in evened) for pair in pairs])
@@ -151,7 +177,10 @@ def _pairs(graph: ir.Graph, names: Collection[str]) -> Iterator[_Pair]:
         if float_name in names:
             producer = source.producer()
             made_by = "input" if producer is None else f"{producer.op_type} {producer.name}"
-            yield _Pair(float_name, name, made_by, frozenset(_before(source)), plain not in (own, read))
+            axis = (
+                _CHANNELS if producer is None or producer.op_type != "Concat" else integer(producer, "axis", _CHANNELS)
+            )
+            yield _Pair(float_name, name, made_by, frozenset(_before(source)), plain not in (own, read), axis)
     for value in graph.outputs:
         if value.name in names and value.dtype == ir.DataType.FLOAT:
             yield _Pair(str(value.name), str(value.name), "output", frozenset(_before(value)))

@@ -75,7 +75,7 @@ def test_the_history_is_plotted(folder: Path):
 
 def test_without_a_history_it_says_how_to_begin_one():
     result = call("bench", "--history")
-    assert result.exit_code == 2 and "nothing was measured in this folder" in result.stderr
+    assert result.exit_code == 2 and "no result was kept there" in result.stderr
     assert "edgeort bench BUNDLE measures" in result.stderr
 
 

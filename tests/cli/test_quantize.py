@@ -12,6 +12,7 @@ import pytest
 from edgeort.quantize.attempts import Attempts
 from tests.cli.support import call
 from tests.quantize.models import mobile, pictures, save
+from tests.quantize.test_recurrent import stack
 
 
 @pytest.fixture
@@ -155,3 +156,9 @@ def test_the_float_model_is_not_overwritten(
     result = call(command[0], "m.onnx", "-o", "./m.onnx", *command[1:])
     assert result.exit_code == 2 and "is the model itself" in result.stderr and f"hint: -o {made}" in result.stderr
     assert Path("m.onnx").read_bytes() == (place / "m.onnx").read_bytes()
+
+
+def test_a_model_of_recurrent_nodes(tmp_path: Path):
+    onnx.save(stack(), tmp_path / "m.onnx")
+    result = call("quantize", tmp_path / "m.onnx", "-o", tmp_path / "q.onnx", "--activations", "float")
+    assert result.exit_code == 0 and "0 layer(s), weights of 2 recurrent node(s)" in result.stdout

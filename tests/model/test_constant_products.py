@@ -74,6 +74,25 @@ def test_what_is_moved_or_repeated_stays(body: str) -> None:
     assert len(operators(model)) == len(proto.graph.node)
 
 
+def test_integers_of_floats_are_those_of_the_run() -> None:
+    """0.7 * 10 is 7 in float32, and less in float64."""
+    table, by = np.zeros((512, 64), np.float32), np.zeros((64, 256), np.float32)
+    table[:, 0], by[0] = np.arange(512) / np.float32(10), 10
+    text = """g (int32[512,256] x, float[n,1024] u) => (int32[512,256] y, float[n,1024] z) {
+        s = MatMul(table, by)  t = Cast<to=6>(s)  y = Add(x, t)  z = MatMul(u, w) }"""
+    proto = make(text, table=table, by=by, w=numbers(1024, 1024))
+    check_same(clean(ir.from_proto(proto)), proto, x=np.zeros((512, 256), np.int32), u=numbers(1, 1024))
+
+
+def test_softmax_of_several_axes() -> None:
+    """As before opset 13."""
+    text = """g (float[16,24,32] x, float[n,512] u) => (float[16,24,32] y, float[n,512] z) {
+        s = Softmax<axis=1>(e)  y = Add(x, s)  z = MatMul(u, w) }"""
+    proto = make(text, e=numbers(16, 24, 32), w=numbers(512, 512))
+    proto.opset_import[0].version = 11
+    check_same(clean(ir.from_proto(proto)), proto, x=numbers(16, 24, 32), u=numbers(1, 512))
+
+
 def test_a_node_that_fails_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     evaluate = constant_products._evaluate
 

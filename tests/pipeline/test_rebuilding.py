@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from edgeort import pipeline
 from edgeort.bundle import Vocabulary, open_bundle
 from edgeort.errors import BundleError, InputError
 from edgeort.pipeline import Accuracy, Wish, recording
-from edgeort.pipeline.rebuilding import differences
+from edgeort.pipeline.rebuilding import _run, differences
 from edgeort.recipes.picture_steps import parse
 from edgeort.recipes.sound import read_sound
 from edgeort.recipes.written import Written
@@ -55,6 +57,16 @@ def test_the_options_are_told_without_paths(made: Path):
     assert options["vocabulary"]["cased"] and options["inputs"] == ["x"] and options["ram_limit"] == 1 << 20
     assert options["wish"] == {"provider": "cpu"} and options["profile"]["name"] == "host"
     assert str(made) not in str(options)
+
+
+def test_a_process_that_prints_much_is_heard_to_its_end():
+    """More than a pipe holds, on both streams."""
+    program, said = (
+        "import sys; print('o' * 200000); print('stage: one\\n' + 'e' * 200000, file=sys.stderr)",
+        list[str](),
+    )
+    code, stdout, stderr = _run([sys.executable, "-c", program], dict(os.environ), said.append)
+    assert (code, len(stdout), len(stderr), said) == (0, 200001, 200001, ["one"])
 
 
 @pytest.mark.slow

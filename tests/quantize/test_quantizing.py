@@ -9,12 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.parser
+import onnx_ir as ir
 import pytest
 from onnx import helper, numpy_helper
 
 from edgeort.errors import InputError, ModelError, OutputError
 from edgeort.ort import open_session
 from edgeort.quantize import Budget, Options, Result, Steps, compare, quantize
+from edgeort.quantize.preparing import is_quantised
 from edgeort.recipes.picture_steps import parse
 from tests.models import mlp
 from tests.models import model as model_of
@@ -271,3 +274,10 @@ def test_pictures(tmp_path: Path):
     result = quantize(path, tmp_path / "q.onnx", tmp_path, how, tell=told.append)
     assert result.samples == 4
     assert told[1].endswith("from=rgb; resize short=14 bicubic; crop 12x12; rgb; scale=1; mean=127; std=128")
+
+
+@pytest.mark.parametrize("op", ["QAttention", "QGemm", "QLinearAdd"])
+def test_operators_that_hold_integers(op: str):
+    graph = onnx.parser.parse_model(f"""<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]>
+        g (uint8[2,5,16] x) => (y) {{ y = com.microsoft.{op}(x) }}""")
+    assert is_quantised(ir.from_proto(graph))

@@ -95,3 +95,12 @@ def test_computed_weights_stay() -> None:
     graph = ir.from_proto(model_of(nodes, shapes, [("y", [3, 1, 1, 4])], [], 17)).graph
     assert quantize_recurrent(graph) == 0
     assert select(graph).left == {"n": NOT_CONSTANT}
+
+
+def test_weights_that_are_not_finite_stay() -> None:
+    """No integer says NaN."""
+    net, r = Net(), np.zeros((1, 16, 4), np.float32)
+    r[0, 3, 2] = np.nan
+    y = net.op("LSTM", "x", net.weight(1, 16, 4), net.constant(r), hidden_size=4)
+    made = ir.from_proto(net.model(y, [3, 1, 4], [3, 1, 1, 4]))
+    assert quantize_recurrent(made.graph) == 0 and list(select(made.graph).left.values()) == [NOT_CONSTANT]

@@ -16,6 +16,7 @@ from edgeort.quantize.samples import open_samples
 from edgeort.validate import noise_of
 from edgeort.validate.tensors import MARKED
 from edgeort.values import Value
+from tests.model.support import make
 from tests.quantize.models import mobile, samples, save
 from tests.quantize.test_evening import by_convolution, network
 
@@ -80,6 +81,34 @@ def test_channels_that_were_evened_out_are_no_error(tmp_path: Path, depthwise: b
     (relu,) = [str(node.output[0]) for node in onnx.load(path).graph.node if node.op_type == "Relu"]
     assert evened.tensor == relu
     assert all(noise.sqnr_db > 20 for noise in found)
+
+
+@pytest.mark.parametrize("shape", [(1, 20, 16), (8, 16)])
+def test_operands_of_a_concat_along_the_last_axis(tmp_path: Path, shape: tuple[int, ...]):
+    """Its small one has factors; in a matrix nothing tells them from noise."""
+    rng, dims = np.random.default_rng(0), ",".join(map(str, shape[:-1]))
+    w, v, u = (rng.standard_normal(size).astype(np.float32) for size in ((16, 32), (16, 32), (64, 8)))
+    v /= 100
+    u[32:] *= 100
+    text = f"""g (float[{dims},16] x) => (float[{dims},8] y) {{ a = MatMul(x, w)  r = Relu(a)  b = MatMul(x, v)
+        c = Relu(b)  k = Concat<axis=-1>(r, c)  y = MatMul(k, u) }}"""
+    path = save(tmp_path / "m.onnx", make(text, w=w, v=v, u=u))
+    given = [{"x": rng.standard_normal(shape).astype(np.float32)} for _ in range(6)]
+    quantize(path, tmp_path / "q.onnx", given)
+    found = noise_of(tmp_path / "q.onnx", path, open_samples(given, [Value("x", "float32", shape)]))
+    assert [noise.tensor for noise in found if noise.is_evened] == (["c", "k"] if len(shape) == 3 else [])
+    assert found[-1].tensor == "y" and all(noise.sqnr_db > 30 for noise in found)
+
+
+def test_sequences_of_several_lengths(tmp_path: Path):
+    rng = np.random.default_rng(3)
+    w, v = (rng.standard_normal(shape).astype(np.float32) for shape in ((16, 32), (32, 8)))
+    proto = make("g (float[1,n,16] x) => (float[1,n,8] y) { h = MatMul(x, w)  y = MatMul(h, v) }", w=w, v=v)
+    path, sizes = save(tmp_path / "m.onnx", proto), (5, 7)
+    given = [{"x": rng.standard_normal((1, n, 16)).astype(np.float32)} for n in sizes]
+    quantize(path, tmp_path / "q.onnx", given)
+    found = noise_of(tmp_path / "q.onnx", path, open_samples(given, [Value("x", "float32", (1, "n", 16))]))
+    assert [noise.tensor for noise in found] == ["x", "h", "y"] and all(noise.sqnr_db > 25 for noise in found)
 
 
 def test_models_that_share_nothing_are_refused(models: tuple[Path, Path]):

@@ -24,7 +24,9 @@ _PARAMETERS = {
 
 
 def _activated(b: Body, x: str, name: str, values: list[float]) -> str:
-    """The activation of that name; parameters that are not given have their defaults."""
+    """The activation of that name, "" for none; parameters that are not given have their defaults."""
+    if not name:
+        return x
     if name not in _PARAMETERS:
         raise Unknown
     if name == "Clip":
@@ -39,7 +41,7 @@ def fused_conv(b: Body) -> list[str]:
     y = b.op("Conv", *(name for name in b.names[:3] if name), **given)
     if b.has(3):
         y = b.op("Add", y, b.input(3))
-    return [_activated(b, y, str(b.attribute("activation")), list(b.attribute("activation_params", [])))]
+    return [_activated(b, y, str(b.attribute("activation", "")), list(b.attribute("activation_params", [])))]
 
 
 def fused_gemm(b: Body) -> list[str]:
@@ -64,7 +66,8 @@ def gather_nd(b: Body) -> list[str]:
 
 def pad(b: Body) -> list[str]:
     """Pad."""
-    return [b.op("Pad", *(name for name in b.names if name), mode=str(b.attribute("mode", "constant")))]
+    amounts = b.op("Reshape", b.input(1), b.ints(-1))  # [2 * rank], or [1, 2 * rank]
+    return [b.op("Pad", b.input(0), amounts, *filter(None, b.names[2:]), mode=str(b.attribute("mode", "constant")))]
 
 
 def expand_dims(b: Body) -> list[str]:

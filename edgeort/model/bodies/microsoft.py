@@ -139,11 +139,29 @@ def _heads(b: Body, x: str, heads: int, *more: int) -> str:
     return b.op("Transpose", split, perm=[0, 2, 1, 3])
 
 
+def _between(b: Body, mask: int, columns: str) -> str:
+    """Whether a column lies before its sample's end, and not before its beginning where the mask has those, too."""
+    data, entries = b.node.inputs[0], b.node.inputs[mask]
+    batch, count = (value.shape[0] if value is not None and value.shape else None for value in (data, entries))
+    ends, begins = b.cast(b.input(mask), INT64), ""
+    if isinstance(batch, int) and isinstance(count, int) and count != batch:
+        if count != 2 * batch:
+            raise Unknown
+        ends, begins = b.split(ends, [batch, batch], 0)
+    kept = b.op("Less", columns, b.unsqueeze(ends, 1))
+    if begins:
+        kept = b.op("And", kept, b.op("Not", b.op("Less", columns, b.unsqueeze(begins, 1))))
+    return kept
+
+
 def _padding(b: Body, mask: int, rows: str, columns: str, like: int) -> str:
-    """What a mask adds to scores [batch, head, row, column]; of rank 1 it has lengths, else 0 where nothing is kept."""
+    """What a mask adds to scores [batch, head, row, column].
+
+    Of rank 1 it has lengths, or all ends and then all beginnings; else 0 where nothing is kept.
+    """
     rank, value = b.rank(mask), b.input(mask)
     if rank == 1:
-        kept = b.op("Less", b.unsqueeze(b.range(columns), 0), b.unsqueeze(b.cast(value, INT64), 1))
+        kept = _between(b, mask, b.unsqueeze(b.range(columns), 0))
     else:
         kept = b.op("Not", b.op("Equal", b.cast(value, INT64), b.array(0, INT64)))
     if rank == 3:
