@@ -12,6 +12,7 @@ from edgeort.passes.average_integers import average_integers
 from edgeort.passes.drop_clips import drop_clips
 from edgeort.passes.fold_dequantized import fold_dequantized
 from edgeort.passes.move_integers import move_integers
+from edgeort.passes.quantised import dequantized_constant
 from edgeort.passes.spell_out_quantisation import spell_out_quantisation
 from edgeort.passes.split_qlinear import split_qlinear
 from tests.passes.harness import check, counts, model_of
@@ -231,6 +232,16 @@ def test_weights_of_integer_products_stay_integers(zero: tuple[int, ...], kind: 
       p = MatMulInteger (x, w, z{", n" if zero else ""}) y = Cast <to = 1> (p) }}"""
     model, count = run(model_of(text, opset=opset, weights=weights), spell_out_quantisation)
     assert count == 1 and counts(model).get("DequantizeLinear", 0) == (len(zero) < 2 or opset >= 13)
+
+
+def test_an_integer_product_without_columns() -> None:
+    """And so without zero points, which are one a column."""
+    weights = {"w": np.zeros((8, 0), np.int8), "n": np.zeros(0, np.int8)}
+    text = """g (uint8[3,8] x) => (int32[A,B] y) <uint8 z = {121}> { y = MatMulInteger (x, w, z, n) }"""
+    model, _ = check(model_of(text, weights=weights), (spell_out_quantisation, fold_dequantized))
+    (node,) = (node for node in model.graph if node.op_type == "DequantizeLinear")
+    stored = dequantized_constant(node.outputs[0])
+    assert stored is not None and stored.numbers.shape == (8, 0)
 
 
 def test_a_sum_that_is_added_to_itself_is_looked_at_once() -> None:
