@@ -159,6 +159,30 @@ def test_depthwise_weights_are_dequantised() -> None:
     assert run(model, fold_dequantized)[1] == 1
 
 
+_LSTM = "LSTM <hidden_size = 2> (x, dw, {})"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "folded"),
+    [
+        (f"y = {_LSTM.format('dr')}", 0),
+        (f"y = {_LSTM.format('computed')}", 1),
+        (
+            f"""y = If (c) <then_branch = t () => (float[A,B,C,D] a) {{ a = {_LSTM.format("dr")} }},
+              else_branch = e () => (float[A,B,C,D] b) {{ b = {_LSTM.format("computed")} }}>""",
+            3,
+        ),
+    ],
+)
+def test_recurrent_weights_stay_where_they_are_stored(nodes: str, folded: int) -> None:
+    """Not where one of the two is computed, nor in a body: there each run would dequantise them."""
+    text = f"""g (float[3,1,4] x, bool c, float[1,8,2] computed) => (float[A,B,C,D] y)
+      <float s = {{0.0625}}> {{ dw = DequantizeLinear (w, s) dr = DequantizeLinear (q, s) {nodes} }}"""
+    rng = np.random.default_rng(0)
+    weights = {name: rng.integers(-9, 9, (1, 8, k)).astype(np.int8) for name, k in (("w", 4), ("q", 2))}
+    assert run(model_of(text, weights=weights), fold_dequantized)[1] == folded
+
+
 @pytest.mark.parametrize("keepdims", [0, 1])
 def test_means_of_integers_are_pools(keepdims: int) -> None:
     types = "float[A,B,C,D] y" if keepdims else "float[A,B] y"
