@@ -258,6 +258,24 @@ def test_weights_of_integer_products_stay_integers(zero: tuple[int, ...], kind: 
     assert count == 1 and counts(model).get("DequantizeLinear", 0) == (len(zero) < 2 or opset >= 13)
 
 
+@pytest.mark.parametrize("points", [(), (1,)])
+def test_weights_of_batched_integer_products_are_float32(points: tuple[int, ...]) -> None:
+    """Which nothing computes in each run."""
+    rng = np.random.default_rng(0)
+    weights = {"w": rng.integers(0, 256, (2, 8, 5)).astype(np.uint8)}
+    text = """g (uint8[3,8] x) => (int32[A,B,C] y) <uint8 z = {121}> { y = MatMulInteger (x, w, z, n) }"""
+    if points:
+        weights["n"] = rng.integers(0, 256, points).astype(np.uint8)
+    else:
+        text = text.replace(", n", "")
+    model, count = run(model_of(text, weights=weights), spell_out_quantisation)
+    assert count == 1
+    (product,) = (node for node in model.graph if node.op_type == "MatMul")
+    assert product.inputs[1].const_value is not None
+    want = weights["w"].astype(np.float32) - weights.get("n", np.zeros((), np.uint8)).astype(np.float32)
+    np.testing.assert_array_equal(product.inputs[1].const_value.numpy(), want)
+
+
 def test_an_integer_product_without_columns() -> None:
     """And so without zero points, which are one a column."""
     weights = {"w": np.zeros((8, 0), np.int8), "n": np.zeros(0, np.int8)}
