@@ -256,7 +256,7 @@ def _stored(build: _Builder, weight: ir.Value, axis: int) -> ir.Value | None:
 
 
 def _exact(node: ir.Node, weight: ir.Value, convolution: bool) -> bool:
-    sizes = dims(weight)[1:] if convolution else dims(weight)[-2:-1]
+    sizes = dims(weight)[1:] if convolution else dims(weight)[-2:][:1]  # of a vector, all
     if all(isinstance(size, int) for size in sizes) and np.prod(sizes) * _LARGEST_PRODUCT < _EXACT:  # type: ignore[arg-type]
         return True
     return _becomes_float(node.outputs[0])

@@ -258,6 +258,13 @@ def test_weights_of_integer_products_stay_integers(zero: tuple[int, ...], kind: 
     assert count == 1 and counts(model).get("DequantizeLinear", 0) == (len(zero) < 2 or opset >= 13)
 
 
+@pytest.mark.parametrize(("size", "spelt"), [(200, 1), (300, 0)])
+def test_products_of_integers_and_a_vector_are_exact(size: int, spelt: int) -> None:
+    text = f"g (uint8[3,{size}] x) => (int32[A] y) {{ y = MatMulInteger (x, w) }}"
+    model = model_of(text, weights={"w": np.full(size, 255, np.uint8)})
+    assert run(model, spell_out_quantisation)[1] == spelt
+
+
 @pytest.mark.parametrize("points", [(), (1,)])
 def test_weights_of_batched_integer_products_are_float32(points: tuple[int, ...]) -> None:
     """Which nothing computes in each run."""
