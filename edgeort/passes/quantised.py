@@ -130,7 +130,7 @@ def dequantized_constant(value: ir.Value | None) -> Constant | None:
         return None
     shape = [1] * array.ndim
     shape[axis] = -1
-    return Constant(array, zero.reshape(shape if zero.size > 1 else ()), scale.reshape(shape), axis)
+    return Constant(array, zero.reshape(() if zero.size == 1 else shape), scale.reshape(shape), axis)
 
 
 def numbers_of(value: ir.Value | None) -> np.ndarray | None:

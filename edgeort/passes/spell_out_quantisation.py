@@ -231,13 +231,21 @@ def _integer_product(build: _Builder) -> str | None:
 def _stored(build: _Builder, weight: ir.Value, axis: int) -> ir.Value | None:
     """Constant weights less their zero points, a DequantizeLinear with scales of one: lowering stores its integers.
 
-    None where they are computed, and for zero points that it does not take.
+    Those of MatMul that are no matrix are float32. None where they are computed, and for zero points that it does not
+    take.
     """
-    zero = operand(build.node, 3)
+    zero, integers = operand(build.node, 3), constant(weight)
     points = np.zeros((), np.int32) if zero is None else constant(zero)
-    if constant(weight) is None or points is None or (points.size > 1 and (points.ndim > 1 or build.opset < _PER_AXIS)):
+    if integers is None or points is None:
         return None
-    points = points.reshape(() if points.size == 1 else -1).astype(weight.dtype.numpy())  # type: ignore[union-attr]
+    if points.size == 1:
+        points = points.reshape(())
+    elif build.opset < _PER_AXIS or points.shape != (integers.shape[axis],):
+        return None
+    if build.node.op_type == "MatMulInteger" and integers.ndim != 2:  # lowering would dequantise it in each run
+        numbers = integers.astype(np.float32) - points.astype(np.float32)
+        return add_constant(build.graph, numbers, f"{build.node.name}_numbers")
+    points = points.astype(integers.dtype)
     names = (f"{build.node.name}_{name}" for name in ("ones", "zeros"))
     values = np.ones(points.shape, np.float32), points
     operands = (add_constant(build.graph, array, name) for array, name in zip(values, names, strict=True))
@@ -248,7 +256,7 @@ def _stored(build: _Builder, weight: ir.Value, axis: int) -> ir.Value | None:
 
 
 def _exact(node: ir.Node, weight: ir.Value, convolution: bool) -> bool:
-    sizes = dims(weight)[1:] if convolution else dims(weight)[-2:-1]
+    sizes = dims(weight)[1:] if convolution else dims(weight)[-2:][:1]  # of a vector, all
     if all(isinstance(size, int) for size in sizes) and np.prod(sizes) * _LARGEST_PRODUCT < _EXACT:  # type: ignore[arg-type]
         return True
     return _becomes_float(node.outputs[0])

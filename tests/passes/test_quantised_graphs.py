@@ -12,6 +12,7 @@ from edgeort.passes.average_integers import average_integers
 from edgeort.passes.drop_clips import drop_clips
 from edgeort.passes.fold_dequantized import fold_dequantized
 from edgeort.passes.move_integers import move_integers
+from edgeort.passes.quantised import dequantized_constant
 from edgeort.passes.spell_out_quantisation import spell_out_quantisation
 from edgeort.passes.split_qlinear import split_qlinear
 from tests.passes.harness import check, counts, model_of
@@ -158,6 +159,30 @@ def test_depthwise_weights_are_dequantised() -> None:
     assert run(model, fold_dequantized)[1] == 1
 
 
+_LSTM = "LSTM <hidden_size = 2> (x, dw, {})"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "folded"),
+    [
+        (f"y = {_LSTM.format('dr')}", 0),
+        (f"y = {_LSTM.format('computed')}", 1),
+        (
+            f"""y = If (c) <then_branch = t () => (float[A,B,C,D] a) {{ a = {_LSTM.format("dr")} }},
+              else_branch = e () => (float[A,B,C,D] b) {{ b = {_LSTM.format("computed")} }}>""",
+            3,
+        ),
+    ],
+)
+def test_recurrent_weights_stay_where_they_are_stored(nodes: str, folded: int) -> None:
+    """Not where one of the two is computed, nor in a body: there each run would dequantise them."""
+    text = f"""g (float[3,1,4] x, bool c, float[1,8,2] computed) => (float[A,B,C,D] y)
+      <float s = {{0.0625}}> {{ dw = DequantizeLinear (w, s) dr = DequantizeLinear (q, s) {nodes} }}"""
+    rng = np.random.default_rng(0)
+    weights = {name: rng.integers(-9, 9, (1, 8, k)).astype(np.int8) for name, k in (("w", 4), ("q", 2))}
+    assert run(model_of(text, weights=weights), fold_dequantized)[1] == folded
+
+
 @pytest.mark.parametrize("keepdims", [0, 1])
 def test_means_of_integers_are_pools(keepdims: int) -> None:
     types = "float[A,B,C,D] y" if keepdims else "float[A,B] y"
@@ -231,6 +256,41 @@ def test_weights_of_integer_products_stay_integers(zero: tuple[int, ...], kind: 
       p = MatMulInteger (x, w, z{", n" if zero else ""}) y = Cast <to = 1> (p) }}"""
     model, count = run(model_of(text, opset=opset, weights=weights), spell_out_quantisation)
     assert count == 1 and counts(model).get("DequantizeLinear", 0) == (len(zero) < 2 or opset >= 13)
+
+
+@pytest.mark.parametrize(("size", "spelt"), [(200, 1), (300, 0)])
+def test_products_of_integers_and_a_vector_are_exact(size: int, spelt: int) -> None:
+    text = f"g (uint8[3,{size}] x) => (int32[A] y) {{ y = MatMulInteger (x, w) }}"
+    model = model_of(text, weights={"w": np.full(size, 255, np.uint8)})
+    assert run(model, spell_out_quantisation)[1] == spelt
+
+
+@pytest.mark.parametrize("points", [(), (1,)])
+def test_weights_of_batched_integer_products_are_float32(points: tuple[int, ...]) -> None:
+    """Which nothing computes in each run."""
+    rng = np.random.default_rng(0)
+    weights = {"w": rng.integers(0, 256, (2, 8, 5)).astype(np.uint8)}
+    text = """g (uint8[3,8] x) => (int32[A,B,C] y) <uint8 z = {121}> { y = MatMulInteger (x, w, z, n) }"""
+    if points:
+        weights["n"] = rng.integers(0, 256, points).astype(np.uint8)
+    else:
+        text = text.replace(", n", "")
+    model, count = run(model_of(text, weights=weights), spell_out_quantisation)
+    assert count == 1
+    (product,) = (node for node in model.graph if node.op_type == "MatMul")
+    assert product.inputs[1].const_value is not None
+    want = weights["w"].astype(np.float32) - weights.get("n", np.zeros((), np.uint8)).astype(np.float32)
+    np.testing.assert_array_equal(product.inputs[1].const_value.numpy(), want)
+
+
+def test_an_integer_product_without_columns() -> None:
+    """And so without zero points, which are one a column."""
+    weights = {"w": np.zeros((8, 0), np.int8), "n": np.zeros(0, np.int8)}
+    text = """g (uint8[3,8] x) => (int32[A,B] y) <uint8 z = {121}> { y = MatMulInteger (x, w, z, n) }"""
+    model, _ = check(model_of(text, weights=weights), (spell_out_quantisation, fold_dequantized))
+    (node,) = (node for node in model.graph if node.op_type == "DequantizeLinear")
+    stored = dequantized_constant(node.outputs[0])
+    assert stored is not None and stored.numbers.shape == (8, 0)
 
 
 def test_a_sum_that_is_added_to_itself_is_looked_at_once() -> None:
