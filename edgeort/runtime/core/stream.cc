@@ -33,7 +33,7 @@ constexpr i64 kLeastPixels = 32;
 // Of a node that is a stream by itself: that much of both the tensors beside it, else they stay apart; and a call makes this part of an
 // image's lines, since that many more lie apart, but so many pixels at least, as it reads all weights.
 constexpr size_t kWorthLines = 16 * 1024;
-constexpr i64 kParts = 8, kPixelsAtOnce = 28;
+constexpr i64 kParts = 8, kPixelsAtOnce = 14;
 
 const Economy& economy(const Model& m) { return kLadder[m.economy]; }
 
