@@ -113,6 +113,7 @@ def test_weights_too_large_to_widen(tmp_path: Path) -> None:
     x = np.random.default_rng(1).normal(size=(9, 2, 8)).astype(np.float32)
     ours, theirs = engine(small, tmp_path), engine(wide, tmp_path)
     assert all(same_bits(a, b) for a, b in zip(ours.run([x]), theirs.run([x]), strict=True))
+    assert ours.stats.arena_bytes < 4 * 260 * 260 * 4
 
 
 def test_a_limit_of_memory_leaves_them_as_they_are_stored(tmp_path: Path) -> None:

@@ -81,3 +81,9 @@ def check(
         scale = np.abs(wanted).max(initial=1e-6) if wanted.dtype.kind == "f" else 1
         np.testing.assert_allclose(found, wanted, rtol=0, atol=rtol * scale)
     return model, ctx
+
+
+def run(model: ir.Model, step: Pass) -> tuple[ir.Model, int]:
+    """`check` of one pass, and how often it rewrote something."""
+    model, ctx = check(model, (step,), rtol=1e-6)
+    return model, ctx.counts[step.__name__]

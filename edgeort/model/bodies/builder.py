@@ -149,6 +149,10 @@ class Body(Writer):
         found = self.node.attributes.get(name)
         return default if found is None or found.value is None else found.value
 
+    def given(self, *names: str) -> dict[str, Any]:
+        """Those of the attributes that the node has, for another operator to have."""
+        return {name: self.attribute(name) for name in names if self.attribute(name) is not None}
+
     def number(self, value: float, like: int = 0) -> str:
         """A constant scalar of the element type of an input."""
         return self.array(value, self.dtype(like))

@@ -5,8 +5,6 @@ By their definitions in ONNX Runtime's docs/ContribOperators.md.
 
 from __future__ import annotations
 
-from typing import Any
-
 from edgeort.model.bodies.builder import Body, Unknown
 from edgeort.model.bodies.microsoft import DOMAIN
 
@@ -36,8 +34,7 @@ def _activated(b: Body, x: str, name: str, values: list[float]) -> str:
 
 def fused_conv(b: Body) -> list[str]:
     """Conv, to which another result may be added, and an activation."""
-    names = ("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides")
-    given: dict[str, Any] = {name: b.attribute(name) for name in names if b.attribute(name) is not None}
+    given = b.given("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides")
     y = b.op("Conv", *(name for name in b.names[:3] if name), **given)
     if b.has(3):
         y = b.op("Add", y, b.input(3))
@@ -46,9 +43,7 @@ def fused_conv(b: Body) -> list[str]:
 
 def fused_gemm(b: Body) -> list[str]:
     """Gemm and an activation."""
-    names = ("alpha", "beta", "transA", "transB")
-    given: dict[str, Any] = {name: b.attribute(name) for name in names if b.attribute(name) is not None}
-    y = b.op("Gemm", *(name for name in b.names[:3] if name), **given)
+    y = b.op("Gemm", *(name for name in b.names[:3] if name), **b.given("alpha", "beta", "transA", "transB"))
     parameters = [b.attribute(f"activation_{name}") for name in ("alpha", "beta", "gamma")]
     name = str(b.attribute("activation"))
     return [_activated(b, y, name, [value for value in parameters if value is not None][: len(_PARAMETERS[name])])]

@@ -46,8 +46,7 @@ def qlinear_concat(b: Body) -> list[str]:
 def _average_pool(b: Body, operands: list[str]) -> str:
     if b.attribute("channels_last", 0):
         raise Unknown
-    names = ("auto_pad", "ceil_mode", "count_include_pad", "kernel_shape", "pads", "strides")
-    given = {name: b.attribute(name) for name in names if b.attribute(name) is not None}
+    given = b.given("auto_pad", "ceil_mode", "count_include_pad", "kernel_shape", "pads", "strides")
     return b.op("AveragePool", operands[0], **given)
 
 
@@ -61,8 +60,7 @@ def _softmax(b: Body, operands: list[str]) -> str:
 def nhwc_max_pool(b: Body) -> list[str]:
     """MaxPool of integers with the channels last."""
     last = b.rank(0) - 1
-    names = ("auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "strides")
-    given = {name: b.attribute(name) for name in names if b.attribute(name) is not None}
+    given = b.given("auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "strides")
     planes = b.op("Transpose", b.input(0), perm=[0, last, *range(1, last)])
     return [b.op("Transpose", b.op("MaxPool", planes, **given), perm=[0, *range(2, last + 1), 1])]
 
