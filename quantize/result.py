@@ -25,7 +25,7 @@ class Result:
     output: str
     model_bytes: int
     output_bytes: int
-    seconds: float
+    seconds: float = 0.0
     was_quantised: bool = False
     method: str = ""
     samples: int = 0
