@@ -87,7 +87,7 @@ def test_a_build_says_what_is_int8(digits: Path, tmp_path: Path) -> None:
     """On another architecture, where the bytes in memory are others."""
     result = edgeort.build(digits, "raspberrypi4", tmp_path / "b")
     assert result.checked_on.startswith("emulated")
-    assert all(c.sqnr_db is not None and c.sqnr_db > STEP_DB for c in result.comparisons)
+    assert min(c.sqnr_db or 0.0 for c in result.comparisons) > STEP_DB
     with open_bundle(result.bundle) as bundle:
         precisions = {node.op: node.precision for node in bundle.manifest.nodes}
         assert precisions["QConv"] == precisions["QGemm"] == "int8" and precisions["Elementwise"] == "f32"

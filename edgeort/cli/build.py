@@ -15,7 +15,7 @@ from edgeort.cli.common import (
     Inputs,
     Json,
     On,
-    Preprocess,
+    Shape,
     Threads,
     command,
     parse_size,
@@ -61,10 +61,7 @@ def build(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="PATH", help="Folder, or .zip; default: build/MODEL-DEVICE.")
     ] = None,
-    shape: Annotated[
-        list[str] | None,
-        typer.Option("--shape", metavar="NAME=1x3x224x224", help="Shape of an input (scalar: NAME=); may be repeated."),
-    ] = None,
+    shape: Shape = None,
     io_layout: Annotated[
         str, typer.Option("--io-layout", metavar="nchw|nhwc", help="Of rank-4 inputs and outputs.")
     ] = "nchw",
@@ -147,7 +144,14 @@ def build(
         list[str] | None,
         typer.Option(metavar="NODE", help="A node that stays float; may be repeated.", rich_help_panel=PANEL),
     ] = None,
-    preprocess: Preprocess = None,
+    preprocess: Annotated[
+        str | None,
+        typer.Option(
+            "--preprocess",
+            metavar="RECIPE",
+            help="How pictures or sound become the input: imagenet, whisper, ..., or steps: docs/preprocessing.md.",
+        ),
+    ] = None,
     tensor_input: Annotated[
         bool, typer.Option("--tensor-input", help="--preprocess is for --data alone: the bundle still takes tensors.")
     ] = False,
@@ -177,27 +181,26 @@ def build(
         from edgeort.validate import Limits
 
         accuracy = pipeline.Accuracy(
-            cast("Precision", precision),
-            data,
-            eval_data,
-            labels,
-            task,
-            Limits(max_drop, min_agreement, min_sqnr),
-            output,
-            characters,
-            samples,
-            tuple(exclude or ()),
-            recipe,
-            None if prune is None else read_ratio("--prune", prune) or "auto",
-            sparsity,
-            threshold,
+            precision=cast("Precision", precision),
+            data=data,
+            eval_data=eval_data,
+            labels=labels,
+            task=task,
+            limits=Limits(max_drop, min_agreement, min_sqnr),
+            output=output,
+            characters=characters,
+            samples=samples,
+            exclude=tuple(exclude or ()),
+            recipe=recipe,
+            prune=None if prune is None else read_ratio("--prune", prune) or "auto",
+            sparsity=sparsity,
+            threshold=threshold,
         )
-        shapes = parse_shapes(shape or ())
         result = pipeline.build(
             path,
             profile,
             to,
-            shapes=shapes,
+            shapes=parse_shapes(shape or ()),
             io_layout="nhwc" if io_layout == "nhwc" else "nchw",
             threads=threads,
             ram_limit=None if ram_limit is None else parse_size("--ram-limit", ram_limit),

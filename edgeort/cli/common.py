@@ -51,12 +51,16 @@ On = Annotated[
 Inputs = Annotated[
     list[str] | None, typer.Option("--input", metavar="NAME=FILE.npy", help="Data of an input; may be repeated.")
 ]
+Shape = Annotated[
+    list[str] | None,
+    typer.Option("--shape", metavar="NAME=1x3x224x224", help="Shape of an input (scalar: NAME=); may be repeated."),
+]
 Preprocess = Annotated[
     str | None,
     typer.Option(
         "--preprocess",
         metavar="RECIPE",
-        help="How pictures or sound become the input: imagenet, yolo, whisper, ..., or steps: docs/preprocessing.md.",
+        help="How pictures become the input: imagenet, yolo, ..., or steps: docs/preprocessing.md.",
     ),
 ]
 Threads = Annotated[

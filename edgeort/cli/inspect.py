@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeort.cli.common import Json, command, print_json, print_table, size
+from edgeort.cli.common import Json, Shape, command, print_json, print_table, size
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -28,10 +28,7 @@ def inspect(
     device: Annotated[
         str | None, typer.Option("--device", metavar="NAME", help="List what this device's runtime cannot run.")
     ] = None,
-    shape: Annotated[
-        list[str] | None,
-        typer.Option("--shape", metavar="NAME=1x3x224x224", help="Shape of an input; may be repeated."),
-    ] = None,
+    shape: Shape = None,
     as_json: Json = False,
 ) -> None:
     """Show operators, sizes, multiply-adds, and what cannot be run."""

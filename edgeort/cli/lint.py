@@ -29,7 +29,7 @@ def lint(
         typer.Option(
             "--prefix",
             metavar="NAME",
-            help="What exported names may begin with; may be repeated. Default: the file's name.",
+            help="What exported names may begin with; may be repeated; default: the file's name.",
         ),
     ] = None,
     min_sdk: Annotated[

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgeort.cli.common import Json, Preprocess, command, print_json, print_table, read_recipe, size, stages
+from edgeort.cli.common import Json, Preprocess, Shape, command, print_json, print_table, read_recipe, size, stages
 from edgeort.cli.judging import Labels, MaxDrop, MinAgreement, MinSqnr, SampleCount
 from edgeort.errors import InputError
 
@@ -57,9 +57,7 @@ def prune(
     min_agreement: MinAgreement = None,
     min_sqnr: MinSqnr = None,
     samples: SampleCount = None,
-    shape: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=1x3x224x224", help="Shape of an input; may be repeated.")
-    ] = None,
+    shape: Shape = None,
     preprocess: Preprocess = None,
     as_json: Json = False,
 ) -> None:

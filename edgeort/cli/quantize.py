@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgeort.cli.common import Json, Preprocess, command, print_json, print_table, read_recipe, size, stages
+from edgeort.cli.common import Json, Preprocess, Shape, command, print_json, print_table, read_recipe, size, stages
 from edgeort.cli.judging import print_ledger
 from edgeort.errors import InputError
 
@@ -82,11 +82,10 @@ def quantize(
         float | None, typer.Option(metavar="DB", help="Promote as few layers as this SQNR in dB needs.")
     ] = None,
     min_agreement: Annotated[
-        float | None, typer.Option(min=0, max=1, metavar="SHARE", help="Likewise, for the share of equal answers.")
+        float | None,
+        typer.Option(min=0, max=1, metavar="SHARE", help="Promote as few layers as this share of equal answers needs."),
     ] = None,
-    shape: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=1x3x224x224", help="Shape of an input; may be repeated.")
-    ] = None,
+    shape: Shape = None,
     preprocess: Preprocess = None,
     as_json: Json = False,
 ) -> None:

@@ -35,7 +35,7 @@ def sweep(
         typer.Option(
             "--settings",
             metavar="FILE.toml|NAME:KEY=VALUE,...",
-            help="How to build, measure and judge: int8:precision=int8. May be repeated.",
+            help="How to build, measure and judge: int8:precision=int8; may be repeated.",
         ),
     ] = None,
     out: Annotated[

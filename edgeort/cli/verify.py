@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from edgeort.errors import CheckError, InputError
 
 if TYPE_CHECKING:
     from edgeort.bundle import Bundle
+    from edgeort.bundle.signing import Signed
     from edgeort.recipes.diagnosis import Diagnosis
 
 PASSES_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -57,36 +58,17 @@ def verify(
         raise InputError(f"{context.args[0]}: no such option", hint="files of the build follow --rebuild MODEL")
     given = _files(context.args)
     with open_bundle(bundle) as opened:
-        count, signed, differing = len(opened.manifest.files), None, None
         is_signed = (opened.folder / f"{NAME}{SIGNATURE}").exists()
-        if public_key is not None:
-            signed = signing.verify(opened, public_key)
+        signed = None if public_key is None else signing.verify(opened, public_key)
         if golden_picture is not None:
             pictures.save(*pictures.of_bundle(opened), golden_picture)
         found = None if input_tensor is None else _diagnosis(opened, input_tensor)
-        if rebuild is not None:
-            from edgeort.pipeline import rebuilding
-
-            with stages() as progress:
-                progress("building anew, with an empty cache")
-                differing = rebuilding.differences(opened, rebuild, given, progress)
+        differing = None if rebuild is None else _differing(opened, rebuild, given)
+        verified = _Verified(bundle, len(opened.manifest.files), is_signed, signed, differing, golden_picture, found)
     if as_json:
-        key = None if signed is None else signed.public_key.hex()
-        about = None if found is None else {**asdict(found), "is_same": found.is_same}
-        print_json(
-            {"bundle": str(bundle), "files": count, "public_key": key, "differing": differing, "input_tensor": about}
-        )
+        print_json(verified.to_dict())
     else:
-        rows = [("files", f"{count}, each with the hash that the manifest has")]
-        if signed is not None:
-            rows.append(("signed", f"{', '.join(signed.names)} by {signed.public_key.hex()}"))
-        elif is_signed:
-            rows.append(("signed", "by whom was not checked: --public-key FILE.pem"))
-        if differing is not None:
-            rows.append(("rebuilt", "the same bytes in every file" if not differing else ", ".join(differing)))
-        if golden_picture is not None:
-            rows.append(("picture", str(golden_picture)))
-        print_table(str(bundle), rows)
+        print_table(str(bundle), verified.rows)
         if found is not None:
             _print_stages(found)
     if differing:
@@ -97,6 +79,52 @@ def verify(
         )
     if found is not None and not found.is_same:
         raise CheckError(_difference(input_tensor, found), hint=_hint(found))
+
+
+@dataclass(frozen=True)
+class _Verified:
+    """What was looked at; None where nobody asked."""
+
+    bundle: Path
+    files: int
+    is_signed: bool
+    signed: Signed | None
+    differing: Sequence[str] | None
+    picture: Path | None
+    tensor: Diagnosis | None
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """As the table has them."""
+        rows = [("files", f"{self.files}, each with the hash that the manifest has")]
+        if self.signed is not None:
+            rows.append(("signed", f"{', '.join(self.signed.names)} by {self.signed.public_key.hex()}"))
+        elif self.is_signed:
+            rows.append(("signed", "by whom was not checked: --public-key FILE.pem"))
+        if self.differing is not None:
+            rows.append(("rebuilt", ", ".join(self.differing) or "the same bytes in every file"))
+        if self.picture is not None:
+            rows.append(("picture", str(self.picture)))
+        return rows
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return {
+            "bundle": str(self.bundle),
+            "files": self.files,
+            "public_key": None if self.signed is None else self.signed.public_key.hex(),
+            "differing": self.differing,
+            "input_tensor": None if self.tensor is None else {**asdict(self.tensor), "is_same": self.tensor.is_same},
+        }
+
+
+def _differing(bundle: Bundle, model: Path, given: Mapping[str, Path]) -> Sequence[str]:
+    """The files that a new build of the model makes otherwise."""
+    from edgeort.pipeline import rebuilding
+
+    with stages() as progress:
+        progress("building anew, with an empty cache")
+        return rebuilding.differences(bundle, model, given, progress)
 
 
 def _diagnosis(bundle: Bundle, file: Path) -> Diagnosis:

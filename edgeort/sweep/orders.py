@@ -51,20 +51,20 @@ def accuracy(settings: Settings) -> pipeline.Accuracy:
     """What calibrates and judges the build."""
     prune = settings.prune
     return pipeline.Accuracy(
-        settings.precision,  # type: ignore[arg-type]
-        None if settings.data is None else Path(settings.data),
-        None if settings.eval_data is None else Path(settings.eval_data),
-        settings.labels,
-        settings.task,
-        Limits(settings.max_drop, settings.min_agreement, settings.min_sqnr),
-        settings.output,
-        None if settings.characters is None else Path(settings.characters),
-        settings.samples,
-        settings.exclude or (),
-        recipe(settings),
-        "auto" if prune == "auto" else None if prune is None else float(prune),
-        settings.sparsity,
-        settings.threshold,
+        precision=settings.precision,  # type: ignore[arg-type]
+        data=None if settings.data is None else Path(settings.data),
+        eval_data=None if settings.eval_data is None else Path(settings.eval_data),
+        labels=settings.labels,
+        task=settings.task,
+        limits=Limits(settings.max_drop, settings.min_agreement, settings.min_sqnr),
+        output=settings.output,
+        characters=None if settings.characters is None else Path(settings.characters),
+        samples=settings.samples,
+        exclude=settings.exclude or (),
+        recipe=recipe(settings),
+        prune="auto" if prune == "auto" else None if prune is None else float(prune),
+        sparsity=settings.sparsity,
+        threshold=settings.threshold,
     )
 
 

@@ -213,7 +213,7 @@ def test_shape_arithmetic_runs_at_prepare(tmp_path: Path) -> None:
     opened = engine(parse(text, {"two": np.array([2])}), tmp_path)
     x = np.zeros((3, 8), np.float32)
     np.testing.assert_array_equal(opened.run([x])[0], reference(parse(text, {"two": np.array([2])}), [x])[0])
-    assert all(node.skipped for node in opened.nodes)
+    assert opened.nodes and all(node.skipped for node in opened.nodes)
 
 
 @pytest.mark.parametrize(("name", "function"), [("Sin", np.sin), ("Cos", np.cos)])

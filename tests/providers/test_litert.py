@@ -246,7 +246,7 @@ def test_a_phone_gets_all_but_the_engine(place: Path, tmp_path: Path, device: st
     with open_bundle(tmp_path / "b") as bundle:
         library, program = read_elf(bundle.library), read_elf(bundle.harness)
         assert library.needed == ["libc.so", "libdl.so"] and library.soname == "libedgeort.so"
-        assert all(alignment == 16384 for alignment in (*library.loads, *program.loads))
+        assert {*library.loads} == {*program.loads} == {16384}
         assert program.needed == ["libc.so", "libm.so", "libdl.so"]
         assert b"/system/bin/linker64\0" in bundle.harness.read_bytes()
         assert (bundle.folder / "golden/output0.npy").exists()
