@@ -78,7 +78,7 @@ def _in_integers(task: Task, output: Path, tell: Progress | None) -> Result:
     """Writes the model with layers of int8 or int4 weights to `output`."""
     options, selection = task.options, task.select()
     if tell and task.samples is not None:
-        _announce(tell, task.prepared, selection, task.samples)
+        _announce(tell, selection, task.samples)
     # Samples are worked on in parallel already.
     with threadpool_limits(1, "blas"), Store() as store, Store(in_memory=0) as judge:
         known = calibrated(task, selection, store, judge)
@@ -156,7 +156,7 @@ def _attempts(task: Task, known: Calibrated) -> Attempts:
     )
 
 
-def _announce(tell: Progress, prepared: Prepared, selection: Selection, samples: Samples) -> None:
+def _announce(tell: Progress, selection: Selection, samples: Samples) -> None:
     """What the work will take, and what is done to pictures."""
     shapes = [None if value.shape is None else dims(value) for value in selection.tensors]
     known = [

@@ -1,4 +1,4 @@
-"""The tree as DESIGN has it: links, package mapping and package list agree, and imports run one way."""
+"""The tree: links, package mapping and package list agree, and imports run one way."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LAYERS = (
     ("comparison", "config", "elements", "errors", "lint", "model", "ort", "plain", "progress", "recipes")
     + ("records", "sample", "targets", "unreadable", "values"),
     ("passes", "quantize", "converters", "device_profiles"),
-    ("lowering", "families", "cache", "zig", "symbols", "toolchain", "engine", "compiling") + ("javascript",),
+    ("lowering", "families", "cache", "zig", "symbols", "toolchain", "engine", "compiling", "javascript"),
     ("providers",),
     ("bundle", "devices", "embedded", "session", "text"),
     ("bench", "probing", "generation", "validate", "report", "inspection", "checkup"),

@@ -41,10 +41,10 @@ def resize(e: Emission, node: ir.Node) -> Results:
     rounding = edit.text(node, "nearest_mode", "floor" if node.op_type == "Upsample" else "round_prefer_floor")
     if mode == "nearest":
         return _nearest(x, axes, transform, rounding)
-    return _own_linear(e, x, axes, transform) if mode == "linear" else _by_matrix(node, x, axes, transform, mode)
+    return _own_linear(x, axes, transform) if mode == "linear" else _by_matrix(node, x, axes, transform, mode)
 
 
-def _own_linear(e: Emission, x: Var, axes: Sequence[Axis], transform: str) -> Var:
+def _own_linear(x: Var, axes: Sequence[Axis], transform: str) -> Var:
     """MIL's bilinear, where it has the mode and the size; else by matrices."""
     plane = all(axis.axis >= x.rank - 2 for axis in axes) and x.rank >= 3
     sampling_mode = {"align_corners": "STRICT_ALIGN_CORNERS", **dict.fromkeys(_HALF_PIXEL, "UNALIGN_CORNERS")}

@@ -43,7 +43,7 @@ def conv(ctx: Writer, node: ir.Node) -> None:
     else:
         weights = weights.transpose((0, 2, 3, 1))
     given = _operands(ctx, node, weights, 3 if depthwise else 0)
-    x, padding = pad(ctx, _spread(ctx, node, given.x), found)
+    x, padding = pad(ctx, _spread(ctx, given.x), found)
     options = found.options(padding) | given.site.fused
     options |= {"dilation_h_factor": found.dilations[0], "dilation_w_factor": found.dilations[1]}
     if depthwise:
@@ -58,7 +58,7 @@ def transposed(ctx: Writer, node: ir.Node) -> None:
     weights = _dilated(_dense(_planes(weights), integer(node, "group", 1)), found.dilations)
     kernel = weights.numbers.shape[2:]
     given = _operands(ctx, node, weights.transpose((1, 2, 3, 0)), 0, fuses=False)  # readers of before 2023 ignore it
-    x = _spread(ctx, node, given.x)
+    x = _spread(ctx, given.x)
     batch, *sizes, _ = ctx.about(x).shape
     out = _plane_shape(ctx, node)
     crop = list(found.pads[:2])
@@ -118,7 +118,7 @@ def _plane_shape(ctx: Writer, node: ir.Node) -> tuple[int, ...]:
     return shape if len(shape) == 4 else (shape[0], 1, *shape[1:])
 
 
-def _spread(ctx: Writer, node: ir.Node, x: int) -> int:
+def _spread(ctx: Writer, x: int) -> int:
     """The input with two spatial axes: [N, L, C] becomes [N, 1, L, C]."""
     shape = ctx.about(x).shape
     if len(shape) == 4:

@@ -74,7 +74,7 @@ def read(told: Mapping[str, Any], transport: Transport, on: str, day: str) -> Fo
         system = _system(told, root, asked)
     glibc = host.built_for(asked["glibc"].removeprefix("glibc").strip()) if os_name == "linux" else None
     table, assumed = host.table(os_name, arch, facts, glibc)
-    found = Found(_completed(table, transport, on), fastest_cpu=fastest)
+    found = Found(_completed(table, on), fastest_cpu=fastest)
     _name(found, facts.model or "a device", f"probed {day} on {on}: {system}")
     _give_sources(found, assumed, day, asked)
     if os_name == "android" and asked["api"].isdigit():
@@ -147,7 +147,7 @@ def _of_emulator(levels: list[str], transport: Transport, on: str, day: str) -> 
     return found
 
 
-def _completed(table: dict[str, Any], transport: Transport, on: str) -> dict[str, Any]:
+def _completed(table: dict[str, Any], on: str) -> dict[str, Any]:
     """With an emulator that has what the device has, and the way to it."""
     kind = on.partition(":")[0]
     if kind in ("ssh", "adb"):

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from onnx import helper, numpy_helper
 
@@ -183,6 +184,15 @@ def test_every_kernel(kernel_plans: Sequence[Path]) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def with_two_blocks(path: Path, folder: Path) -> Path:
+    """DeiT without the ten blocks that have the shapes of the first two: an emulator takes long."""
+    network = onnx.load(path)
+    (norm,) = (node for node in network.graph.node if node.name == "/norm/LayerNormalization")
+    norm.input[0] = "/blocks/blocks.1/Add_1_output_0"
+    onnx.save(network, folder / "two_blocks.onnx")
+    return folder / "two_blocks.onnx"
+
+
 @pytest.mark.parametrize(
     ("name", "shape"),
     [
@@ -195,5 +205,6 @@ def test_every_kernel(kernel_plans: Sequence[Path]) -> None:
     ],
 )
 def test_real_models(name: str, shape: str, tmp_path: Path) -> None:
-    found = digests(find(name), tmp_path, CORES[1:2], "--shape", shape)
+    path = with_two_blocks(find(name), tmp_path) if name.startswith("deit") else find(name)
+    found = digests(path, tmp_path, CORES[1:2], "--shape", shape)
     assert len(set(found.values())) == 1, found

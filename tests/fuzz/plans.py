@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import tempfile
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import onnx
 
+from edgeort.cache import alone
 from edgeort.families import RUNTIME, families
 from edgeort.lowering import layout
 from edgeort.lowering.params import PARAMS
@@ -19,7 +23,10 @@ from tests.fuzz.lines import joined
 from tests.fuzz.pictures import pictures
 from tests.fuzz.quantised import dynamic, quantised_lines, quantised_network
 from tests.fuzz.recurrent import recurrent, recurrent_batch
+from tests.reference.build import ROOT
 
+PLANS = ROOT / ".pytest_cache" / "plans"
+ORDER = "order"  # a file: the plans' names
 NETWORKS: tuple[Callable[[], onnx.ModelProto], ...] = (
     corpus.chain,
     corpus.transformer,
@@ -41,8 +48,34 @@ _LARGE: dict[str, Callable[[], list[np.ndarray]]] = {
 _DTYPES = (0, 1, 6)  # of the inputs of bare plans: float32, uint8, int64
 
 
-def kernel_plans(folder: Path) -> list[Path]:
-    """Small plans that together call every kernel that some node test of the ONNX project needs."""
+def kernel_plans() -> list[Path]:
+    """Small plans that together call every kernel that some node test of the ONNX project needs; to be read alone.
+
+    They are made once for a state of the sources, whichever process of the tests or of the fuzzer comes first.
+    """
+    folder = PLANS / _state()
+    PLANS.mkdir(parents=True, exist_ok=True)
+    with alone(folder):
+        if not folder.exists():
+            with tempfile.TemporaryDirectory(dir=PLANS) as scratch:
+                made = Path(scratch) / "plans"
+                made.mkdir()
+                (made / ORDER).write_text("\n".join(path.name for path in _made(made)))
+                made.rename(folder)
+    return [folder / name for name in (folder / ORDER).read_text().splitlines()]
+
+
+def _state() -> str:
+    """The hash of all that plans come from: the package, these tests, the libraries that read and clean models."""
+    digest = hashlib.sha256("\0".join(map(version, ("numpy", "onnx", "onnx-ir", "onnxscript"))).encode())
+    folders = (*(ROOT / part for part in ("edgeort", "quantize", "tests/onnx_node")), Path(__file__).parent)
+    suffixes = {".py", ".txt", ".cc", ".h", ".inc"}
+    for path in sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in suffixes):
+        digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _made(folder: Path) -> list[Path]:
     found = corpus.node_test_plans(folder)
     for make in NETWORKS:
         found.append(folder / f"{make.__name__}.plan")

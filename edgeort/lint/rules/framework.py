@@ -13,7 +13,6 @@ from edgeort.lint.rule import Rule, listed
 from edgeort.lint.subjects import Framework
 
 _SIMULATOR_ONLY = {"x86_64", "i386"}
-_MINIMUM_KEYS = {"macos": "LSMinimumSystemVersion"}
 _SUPPORTED = {  # of CFBundleSupportedPlatforms
     "ios": "iPhoneOS",
     "ios-simulator": "iPhoneSimulator",

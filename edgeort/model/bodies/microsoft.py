@@ -154,7 +154,7 @@ def _between(b: Body, mask: int, columns: str) -> str:
     return kept
 
 
-def _padding(b: Body, mask: int, rows: str, columns: str, like: int) -> str:
+def _padding(b: Body, mask: int, columns: str, like: int) -> str:
     """What a mask adds to scores [batch, head, row, column].
 
     Of rank 1 it has lengths, or all ends and then all beginnings; else 0 where nothing is kept.
@@ -209,7 +209,7 @@ def self_attention(
         k, v = b.op("Concat", old_k, k, axis=2), b.op("Concat", old_v, v, axis=2)
     if b.wants(1):
         present = b.op("Concat", b.unsqueeze(k, 0), b.unsqueeze(v, 0), axis=0)
-    terms = [_padding(b, mask, b.size(q, 2), b.size(k, 2), like)] if b.has(mask) else []
+    terms = [_padding(b, mask, b.size(k, 2), like)] if b.has(mask) else []
     terms += [b.input(added)] if added is not None and b.has(added) else []
     out = _attention(b, q, k, v, terms, sizes[0] // heads, like)
     return [out, present] if present else [out]
@@ -232,7 +232,7 @@ def multi_head_attention(b: Body) -> list[str]:
     q, k, v = (_heads(b, x, heads) if b.rank(i) == 3 else x for i, x in enumerate(names))
     if b.has(6):
         k, v = b.op("Concat", b.input(6), k, axis=2), b.op("Concat", b.input(7), v, axis=2)
-    added = [_padding(b, 4, b.size(q, 2), b.size(k, 2), 0)] if b.has(4) else []
+    added = [_padding(b, 4, b.size(k, 2), 0)] if b.has(4) else []
     added += [b.input(5)] if b.has(5) else []
     return [_attention(b, q, k, v, added, width // heads, 0), k, v]
 

@@ -56,7 +56,7 @@ def loop_of_a_list(r: Resolver, node: ir.Node) -> bool:
         if not all(_is_stack(reader) for reader in readers) or insert.inputs[1] is None:
             continue
         changed = True
-        _scan(node, body, index, insert)
+        _scan(body, index, insert)
         node = _without_state(node, index, readers)
     return changed
 
@@ -71,7 +71,7 @@ def _is_stack(node: ir.Node) -> bool:
     )
 
 
-def _scan(node: ir.Node, body: ir.Graph, index: int, insert: ir.Node) -> None:
+def _scan(body: ir.Graph, index: int, insert: ir.Node) -> None:
     """The body hands out the tensor at its end, instead of the sequence."""
     copy = ir.node("Identity", [insert.inputs[1]], name=f"{insert.name or insert.outputs[0].name}.scan")
     copy.outputs[0].name = f"{insert.outputs[0].name}.scan"
