@@ -67,8 +67,8 @@ def build(
     strips to keep it, or BudgetError says the least that it needs. `accuracy` asks for pruning, int8 and a verdict on
     samples. With `preprocess` the bundle takes pictures or sound, of which that makes the model's input; with
     `postprocess` what that recipe makes of the model's outputs comes before them. With a `vocabulary` the library has a
-    tokenizer, with `signatures` it can refuse plans that a key did not sign, with `embed_model` it holds the model, with
-    `static` there is a static library beside it. `model_licence` is an SPDX expression.
+    tokenizer, with `signatures` it can refuse plans that a key did not sign, with `embed_model` it holds the model;
+    with `static` there is a static one beside it. `model_licence` is an SPDX expression.
     `wish` says which provider is wanted; by default the fastest of the profile's, where the device is here to measure.
     `inputs` are golden ones by name, for models that random data do not suit. With `keep_stages`, `<out>.stages/` gets
     the ONNX model after every stage. `on` is the device that checks and measures, as --on has it: then every provider

@@ -79,7 +79,7 @@ def _object_of(to: Target, plan: bytes, folder: Path) -> Path:
     file, source, made = folder / "model.plan", folder / "plan.s", folder / "plan.o"
     file.write_bytes(plan)
     source.write_text(_assembly(to, file, len(plan)), encoding="utf-8")
-    zig.run(["-c", "-target", to.exe_triple, str(source), "-o", str(made)])
+    zig.run(["-c", "-g0", "-target", to.exe_triple, str(source), "-o", str(made)])
     return made
 
 

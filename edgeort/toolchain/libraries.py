@@ -24,7 +24,6 @@ from edgeort.toolchain.objects import (
     write,
 )
 
-
 STATIC = "libedgeort_static.a"  # not the name that -ledgeort looks for
 
 
