@@ -23,8 +23,8 @@ class Comparison:
     `max_difference` is max |a - b| / (max b - min b), of integers the share that differs. `reference_spread` is the
     same between two answers of the reference where those were asked for: that much could be its own error.
     `problem` says what is wrong when the two cannot be compared, or differ too much. `sqnr_db`, of quantised models, is
-    10 log10(sum b^2 / sum (a - b)^2), `reference_sqnr_db` that of the reference's two answers. `lost` of its `size`
-    elements are NaN or infinite, in the reference, too: nothing was compared there.
+    10 log10(sum b^2 / sum (a - b)^2), `reference_sqnr_db` that of the reference's two answers, `least_db` the
+    limit. `lost` of its `size` elements are NaN or infinite, in the reference, too: nothing was compared there.
     """
 
     output: str
@@ -33,6 +33,7 @@ class Comparison:
     reference_spread: float = 0.0
     sqnr_db: float | None = None
     reference_sqnr_db: float | None = None
+    least_db: float | None = None
     lost: int = 0
     size: int = 0
 
@@ -86,7 +87,7 @@ def _judge_noise(
     if least_db is None:
         least_db = QUANTISED_LIMIT_DB if own is None else min(QUANTISED_LIMIT_DB, own - OWN_MARGIN_DB)
     problem = None if found >= least_db else f"its SQNR is {found:.1f} dB, below {least_db:.1f} dB"
-    return Comparison(name, _relative(ours, want), problem, sqnr_db=found, reference_sqnr_db=own)
+    return Comparison(name, _relative(ours, want), problem, sqnr_db=found, reference_sqnr_db=own, least_db=least_db)
 
 
 def sqnr_db(a: np.ndarray, b: np.ndarray) -> float:

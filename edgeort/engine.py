@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from edgeort.elements import DTYPES, MAX_RANK, NAMES, STRING, Packed, RawTensor, pack, unpack, view
-from edgeort.errors import BudgetError, InputError, PlanError
+from edgeort.errors import BudgetError, InputError, OutOfMemoryError, PlanError
 
 ABI = 2
 _ERROR_BYTES = 512
 MAX_THREADS = 64  # ThreadPool::kMaxThreads
-_OVER_RAM_LIMIT = 2
+# edgeort_status of edgeort.h.
+_OVER_RAM_LIMIT, _INVALID_ARGUMENT, _OUT_OF_MEMORY = 2, 3, 4
 OVER_RAM_LIMIT = "build with a larger --ram-limit, for a smaller input (--shape), or run on fewer threads (--threads)"
 
 
@@ -182,24 +183,28 @@ class Engine:
         shape = None if tensor.rank < 0 else tuple(None if d < 0 else d for d in tensor.dims[: tensor.rank])
         return ValueInfo(tensor.name.decode(), DTYPES[tensor.dtype], shape, NAMES[tensor.dtype])
 
-    def _check(self, failed: int, error: type[PlanError | InputError] = PlanError) -> None:
-        if failed == _OVER_RAM_LIMIT:
-            raise BudgetError(self._lib.edgeort_last_error(self._model).decode(), hint=OVER_RAM_LIMIT)
-        if failed:
-            raise error(self._lib.edgeort_last_error(self._model).decode(errors="replace"))
+    def _check(self, status: int) -> None:
+        """Raises what a status is about, unless it is 0."""
+        if not status:
+            return
+        said = self._lib.edgeort_last_error(self._model).decode(errors="replace")
+        if status == _OVER_RAM_LIMIT:
+            raise BudgetError(said, hint=OVER_RAM_LIMIT)
+        kinds = {_INVALID_ARGUMENT: InputError, _OUT_OF_MEMORY: OutOfMemoryError}
+        raise kinds.get(status, PlanError)(said)
 
     def bind_state(self, input_name: str, output_name: str, capacity: int, shape: Sequence[int]) -> None:
         """Has an input of that shape, but for its rows, go on from an output: see edgeort_bind_state in edgeort.h."""
         index = [info.name for info in self.inputs].index(input_name)
         output = [info.name for info in self.outputs].index(output_name)
         self._give(index, np.empty((*shape[:-2], 0, shape[-1]), self.inputs[index].dtype))
-        self._check(self._lib.edgeort_bind_state(self._model, index, output, capacity), InputError)
+        self._check(self._lib.edgeort_bind_state(self._model, index, output, capacity))
         self._fed.remove(index)
         self._returned.remove(output)
 
     def rewind_states(self, rows: int) -> None:
         """Keeps the first rows of every state."""
-        self._check(self._lib.edgeort_rewind_states(self._model, rows), InputError)
+        self._check(self._lib.edgeort_rewind_states(self._model, rows))
 
     def run(self, arrays: Sequence[Any], *, copy: bool = True) -> list[Any]:
         """Runs on one array for each input (read in place when C-contiguous and aligned); gives each output.
@@ -218,9 +223,8 @@ class Engine:
 
     def run_again(self, *, copy: bool = True) -> list[Any]:
         """Runs on the arrays of the last run with other contents: the caller kept them, C-contiguous and aligned."""
-        failed = self._lib.edgeort_run(self._model)
-        if failed:
-            self._check(failed)
+        if status := self._lib.edgeort_run(self._model):
+            self._check(status)
         return [self._output(index, copy) for index in self._returned]
 
     def _give(self, index: int, array: Any) -> Any:
@@ -249,9 +253,8 @@ class Engine:
         given.shape = None  # until the runtime has taken it
         tensor.rank, tensor.bytes, tensor.data = len(shape), size_bytes, address
         tensor.dims[: len(shape)] = shape
-        failed = self._lib.edgeort_set_input(self._model, index, given.pointer)
-        if failed:
-            self._check(failed, InputError)
+        if status := self._lib.edgeort_set_input(self._model, index, given.pointer):
+            self._check(status)
         given.shape = shape
 
     def _output(self, index: int, copy: bool = True) -> Any:

@@ -11,6 +11,7 @@
     ├── InputError               data given to a model: name, shape, dtype, unreadable file
     ├── OutputError              a result that cannot be written: full disk, no permission
     ├── DeviceError              a device that cannot be reached or lacks a tool
+    ├── OutOfMemoryError         the machine has no memory for a run; a MemoryError, too
     ├── MissingExtraError        an optional package is not installed
     ├── BudgetError              exit status 1: a budget was exceeded
     └── CheckError               exit status 1: a comparison or validation failed
@@ -70,6 +71,10 @@ class OutputError(EdgeortError):
 
 class DeviceError(EdgeortError):
     """A device cannot be reached, or lacks what a run needs."""
+
+
+class OutOfMemoryError(EdgeortError, MemoryError):
+    """A model needs more memory than the system gives."""
 
 
 class MissingExtraError(EdgeortError):

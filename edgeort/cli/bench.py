@@ -165,7 +165,11 @@ def _alone(opened: Bundle, on: str | None, job: Job, stack: ExitStack, out: Text
         device = stack.enter_context(open_device(on, opened.manifest))
     job = replace(job, threads=job.threads or opened.manifest.threads)
     if job.interval_s is not None:
-        print(f"{opened.path} on {device.name}, the median of each part of the time", file=out, flush=True)
+        minutes = job.interval_s >= _MINUTE_S
+        every = "minute" if minutes else f"{job.interval_s:.3g} s"
+        whole = f"{(job.time_s or 0.0) / _MINUTE_S:.3g} min" if minutes else f"{job.time_s or 0.0:.3g} s"
+        what = f"for {whole} once it is warm, a line with the median every {every}"
+        print(f"{opened.path} on {device.name} {what}", file=out, flush=True)
         tell = functools.partial(_tell, out)
         return Contender(opened, device, measure(opened, device, job, tell))
     with stages() as progress:

@@ -22,7 +22,9 @@ _WHERE_SHOWN = 4  # of one finding that many files share
 def lint(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="FILE...", help=".so, .aar, .apk, .xcframework, .framework, .dylib, .a or .dll."),
+        typer.Argument(
+            metavar="FILE...", help="A bundle's folder, or .so, .aar, .apk, .xcframework, .framework, .dylib, .a, .dll."
+        ),
     ] = None,
     prefix: Annotated[
         list[str] | None,
@@ -52,7 +54,8 @@ def lint(
         return
     if not files:
         raise InputError("no file to check", hint="edgeort lint app.apk")
-    reports = [check(path, Options(tuple(prefix or ()), min_sdk)) for path in files]
+    named = [one for path in files for one in _libraries(path)]
+    reports = [check(path, Options(tuple(prefix or ()), min_sdk)) for path in named]
     if as_json:
         print_json([report.to_dict() for report in reports])
     else:
@@ -61,6 +64,24 @@ def lint(
     errors = sum(report.counts["error"] for report in reports)
     if errors:
         raise CheckError(f"{_counted(errors, 'error')} in {', '.join(map(str, files))}")
+
+
+def _libraries(path: Path) -> list[Path]:
+    """Of a bundle those that programs load, else the file itself. InputError where a bundle has none."""
+    from edgeort.bundle import looks_like_bundle, open_bundle
+    from edgeort.lint import has_rules
+
+    if not looks_like_bundle(path):
+        return [path]
+    if not path.is_dir():
+        raise InputError(f"{path}: a bundle is checked as a folder", hint=f"unzip it, or edgeort build -o {path.stem}")
+    with open_bundle(path) as opened:
+        own = opened.manifest.library
+        found = [one for one in sorted((path / "lib").glob("*")) if has_rules(one) and one.suffix != ".a"]
+        found += [path / own] if own.endswith(".a") else []  # Apple's: others' static libraries have no rules
+    if not found:
+        raise InputError(f"{path}: there are no rules for {own or 'a bundle without a library'}")
+    return found
 
 
 def _show(report: Report) -> None:

@@ -10,6 +10,7 @@ common networks run with the runtime's own kernels, and their times become rates
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ from edgeort.progress import Progress
 __all__ = ["Probed", "probe"]
 
 MILLISECONDS = 500  # of each measurement
+_PEAKS = 6  # measurements: three figures, of one thread and of several
 _LEAST_OF_EACH = 0.6  # of what a thread does alone, when all run: clocks fall with more cores, but not to half
 _PROGRAM, _PROBE = "bin/edgeort_probe", "the program that probes"
 _EMULATED = (
@@ -81,7 +83,7 @@ def probe(
         found = facts.read(told, there, on, day)
         profile = device_profiles.parse(found.table, name=name, file=on)
         if there.is_real:
-            say("measuring peaks")
+            say(f"measuring peaks: some {math.ceil(_PEAKS * milliseconds * 1e-3)} s")
             _add_peaks(found, _peaks(there, folder, found, profile, milliseconds), day)
             if kernels:
                 say("compiling the runtime's kernels")
@@ -134,8 +136,7 @@ def _add_kernels(found: facts.Found, watch: Stopwatch, say: Progress) -> tuple[t
     table = found.table["measured"]
     timed: dict[int, list[Timed]] = {}
     for threads in sorted({1, table["threads"]}):
-        say(f"timing kernels with {threads} thread(s)")
-        timed[threads] = watch.time(threads)
+        timed[threads] = watch.time(threads, say)
     explained = rates.explain(timed, Measured(**table))
     table["error"] = explained.error
     found.sources["measured.error"] = f"median of {len(explained.networks)} networks that the rates were not found on"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -78,8 +79,7 @@ def measure(
         watch = _Stopwatch(provider, there, request, Path(name), milliseconds / _SHARE)
         timed: dict[int, list[Timed]] = {}
         for threads in sorted({1, peaks.threads}):
-            say(f"timing {provider.name} with {threads} thread(s)")
-            timed[threads] = watch.time(threads)
+            timed[threads] = watch.time(threads, say)
     found = explain(timed, peaks)
     return watch.version, replace(found, kernels=(*found.kernels, *_free(timed, found.kernels)))
 
@@ -99,7 +99,7 @@ class _Stopwatch:
     def __init__(
         self, provider: Provider, there: Transport, request: Request, folder: Path, milliseconds: float
     ) -> None:
-        self._there, self._milliseconds = there, max(1, round(milliseconds))
+        self._name, self._there, self._milliseconds = provider.name, there, max(1, round(milliseconds))
         self._kernels: dict[str, tuple[tuple[str, Cost], ...]] = {}
         files: dict[str, Path] = {}
         for kind in _KINDS:
@@ -120,9 +120,15 @@ class _Stopwatch:
             raise UnsupportedError(f"{provider.name} takes none of the blocks")
         self._folder = there.push(files)
 
-    def time(self, threads: int) -> list[Timed]:
-        """Every block with so many threads. DeviceError where the engine does not run there."""
-        passes = [{block: self._us(block, threads) for block in self._kernels} for _ in range(_PASSES)]
+    def time(self, threads: int, say: Progress) -> list[Timed]:
+        """Every block with so many threads; `say` hears how long it takes. DeviceError where it does not run there."""
+        what, passes = f"timing {self._name} with {threads} thread(s)", list[dict[str, float]]()
+        say(f"{what}: {len(self._kernels)} blocks, {_PASSES} times")
+        for left in reversed(range(_PASSES)):
+            began = time.monotonic()
+            passes.append({block: self._us(block, threads) for block in self._kernels})
+            if left:
+                say(f"{what}: about {math.ceil(left * (time.monotonic() - began))} s more")
         return [Timed(block, kernels, min(us[block] for us in passes)) for block, kernels in self._kernels.items()]
 
     def _us(self, block: str, threads: int) -> float:

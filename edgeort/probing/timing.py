@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +17,12 @@ from edgeort.lowering.where_int8 import rates_of
 from edgeort.probing import blocks
 from edgeort.probing.programs import printed
 from edgeort.probing.rates import Timed
+from edgeort.progress import Progress
 
 _HARNESS = "bin/edgeort_bench"
-_REPEATS = 8  # of which a block's best counts: something else can only make it slower
+_REPEATS, _RUNS = 8, 3  # a block's best of so many medians counts: something else can only make it slower
+_SLOW_REPEATS = 3  # of one run each, where that alone takes as long as a measurement should
+_WARMUP = 2
 
 
 @dataclass(frozen=True)
@@ -60,15 +64,18 @@ class Stopwatch:
                 files[f"{kind}.plan"].write_bytes(made.raw)
             self._folder = transport.push(files, keep=False)
 
-    def time(self, threads: int) -> list[Timed]:
-        """Every block in float32 and int8 with so many threads."""
-        return [block for kind in self.plans for block in self._time(kind, threads)]
+    def time(self, threads: int, say: Progress) -> list[Timed]:
+        """Every block in float32 and int8 with so many threads; `say` hears how long it takes."""
+        return [block for kind in self.plans for block in self._time(kind, threads, say)]
 
-    def _time(self, kind: str, threads: int) -> list[Timed]:
+    def _time(self, kind: str, threads: int, say: Progress) -> list[Timed]:
+        what = f"timing {kind} kernels with {threads} thread(s)"
+        say(what)
         once = self._run(kind, threads, 1)["latency_ms"]["p50"]
-        runs = max(3, min(1000, round(self._milliseconds / _REPEATS / max(once, 1e-3))))
+        repeats, runs = effort(once, self._milliseconds)
+        say(f"{what}: about {math.ceil(repeats * (runs + _WARMUP) * once * 1e-3)} s")
         found: dict[str, float] = {}
-        for _ in range(_REPEATS):
+        for _ in range(repeats):
             for branch, us in self._by_branch(kind, self._run(kind, threads, runs)["profile"]).items():
                 found[branch] = min(us, found.get(branch, us))
         return [Timed(f"{kind}/{branch}", self.plans[kind].kernels(branch), us) for branch, us in found.items()]
@@ -84,9 +91,19 @@ class Stopwatch:
 
     def _run(self, kind: str, threads: int, runs: int) -> dict[str, Any]:
         arguments = [f"{self._folder}/{_HARNESS}", f"{self._folder}/{kind}.plan", "--json", "--profile"]
-        options = {"--threads": threads, "--runs": runs, "--warmup": 2}
+        options = {"--threads": threads, "--runs": runs, "--warmup": _WARMUP}
         arguments += [str(part) for pair in options.items() for part in pair]
         return printed(self._transport, arguments, "the harness")
+
+
+def effort(once_ms: float, milliseconds: float) -> tuple[int, int]:
+    """How often, and how many runs each time, blocks are timed of which a run takes that: for about `milliseconds`.
+
+    Slow devices take longer, as little as gives a best and a median.
+    """
+    if once_ms >= milliseconds:
+        return _SLOW_REPEATS, 1
+    return _REPEATS, max(_RUNS, min(1000, round(milliseconds / _REPEATS / max(once_ms, 1e-3))))
 
 
 def branch_of(node: str) -> str:

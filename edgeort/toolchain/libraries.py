@@ -24,6 +24,8 @@ from edgeort.toolchain.objects import (
     write,
 )
 
+STATIC = "libedgeort_static.a"  # not the name that -ledgeort looks for
+
 
 @dataclass(frozen=True)
 class Binding:
@@ -32,6 +34,15 @@ class Binding:
     folder: Path
     flags: tuple[str, ...]
     library: str
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """What a library is linked from: `name` of the file, flags of the linker, objects."""
+
+    name: str
+    flags: tuple[str, ...]
+    objects: tuple[Path, ...]
 
 
 def library(
@@ -50,6 +61,21 @@ def library(
     Where it takes long, `progress` hears how far it is.
     """
     levels = levels or to.levels
+    if not to.exe:
+        return static_library(to, ops, levels, parts, prefix, progress)
+    made = pieces(to, ops, levels, parts, binding, progress)
+    return link(made.name, made.flags, made.objects)
+
+
+def pieces(
+    to: Target,
+    ops: Sequence[str],
+    levels: Sequence[str],
+    parts: Sequence[str] = (),
+    binding: Binding | None = None,
+    progress: Progress | None = None,
+) -> Pieces:
+    """Of a shared library, compiled."""
     units, name = runtime_units(to, ops, levels, parts), to.library
     flags = ["-target", to.triple, *to.linked_as, "-s", "-O3", *cpu(to), *to.library_flags]
     if binding:
@@ -58,28 +84,43 @@ def library(
         base = (*placing(to), *cpu(to), *SMALL, *C, *binding.flags)
         units += [Unit(path, to.exe_triple, base) for path in sorted(binding.folder.glob("*.c"))]
     objects = compile_all(with_tables(units, to, ops, levels), progress)
-    if not to.exe:
-        return _archive(to, objects, prefix)
     if to.os == "android":
         flags += ["-nostdlib", "-Wl,--as-needed"]
         objects = [*objects, *(bionic_stub(to, *names) for names in BIONIC.items()), *builtins(to)]
-    return link(name, flags, objects)
+    return Pieces(name, tuple(flags), tuple(objects))
 
 
-def _archive(to: Target, objects: Sequence[Path], prefix: str) -> Path:
+def static_library(
+    to: Target,
+    ops: Sequence[str],
+    levels: Sequence[str] | None = None,
+    parts: Sequence[str] = (),
+    prefix: str = "",
+    progress: Progress | None = None,
+) -> Path:
+    """The same as an archive of objects, for any target; no C library is in it."""
+    objects = static_objects(to, ops, levels or to.levels, parts, progress)
+    key = (to.triple, prefix, *(one.name for one in objects))
+    return cached(STATIC, key, lambda path: write_archive(path, objects, prefix))
+
+
+def static_objects(
+    to: Target, ops: Sequence[str], levels: Sequence[str], parts: Sequence[str] = (), progress: Progress | None = None
+) -> list[Path]:
+    """Those of an archive."""
+    return compile_all(with_tables(runtime_units(to, ops, levels, parts), to, ops, levels), progress)
+
+
+def write_archive(path: Path, objects: Sequence[Path], prefix: str = "") -> None:
     """The static library of those objects, without times and owners.
 
     Members are numbered: names in the cache depend on the compiler's flags, not on what is in them.
     """
-
-    def make(path: Path) -> None:
-        members = [path.with_name(f"edgeort{index:03}.o") for index in range(len(objects))]
-        contents = [made.read_bytes() for made in objects]
-        for member, content in zip(members, symbols.prefixed(contents, prefix) if prefix else contents, strict=True):
-            member.write_bytes(content)
-        zig.run(["rcsD", str(path), *map(str, members)], tool="ar")
-
-    return cached(to.library, (to.triple, prefix, *(o.name for o in objects)), make)
+    members = [path.with_name(f"edgeort{index:03}.o") for index in range(len(objects))]
+    contents = [made.read_bytes() for made in objects]
+    for member, content in zip(members, symbols.prefixed(contents, prefix) if prefix else contents, strict=True):
+        member.write_bytes(content)
+    zig.run(["rcsD", str(path), *map(str, members)], tool="ar")
 
 
 def import_library(to: Target, names: Sequence[str]) -> Path:

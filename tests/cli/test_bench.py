@@ -109,6 +109,7 @@ def test_the_budget_that_is_exceeded_is_named(folder: Path, option: str, limit: 
 def test_a_sustained_run_tells_each_part_as_it_ends(folder: Path):
     result = call("bench", folder / "b", "--sustained", "1s", "--warmup", 1)
     assert result.exit_code == 0 and "throttling" in result.stdout
+    assert "for 1 s once it is warm, a line with the median every 0.1 s" in result.stdout.partition("\n")[0]
     parts = lines()[0]["intervals"]
     assert result.stdout.count(" runs\n") == len(parts) >= 5
     assert sum(part["runs"] for part in parts) == lines()[0]["latency_ms"]["runs"]

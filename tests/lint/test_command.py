@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,27 @@ def test_good_and_bad(folder: Path):
     assert "18 rules: 1 error, 1 warning, 0 notes" in result.output
     assert "why: Google Play refuses" in result.output and "do:  link with -Wl,-z,max-page-size=16384" in result.output
     assert "error: 1 error in " in result.output
+
+
+def test_a_bundle_is_its_libraries(folder: Path):
+    from edgeort.bundle.writing import write_bundle
+    from tests.bundle.test_bundle import MANIFEST
+
+    good = (folder / "good/libgood.so").read_bytes()
+    own = replace(MANIFEST, library="lib/libgood.so", harness="")
+    write_bundle(folder / "b", own, {"lib/libgood.so": good, "lib/libedgeort_static.a": b"", "model.plan": b""})
+    result = call("lint", folder / "b")
+    assert result.exit_code == 0 and result.output.startswith(f"{folder / 'b/lib/libgood.so'}\n")
+    assert "libedgeort_static" not in result.output
+    write_bundle(
+        folder / "c",
+        replace(MANIFEST, library="lib/edgeort.wasm", harness=""),
+        {"lib/edgeort.wasm": b"", "model.plan": b""},
+    )
+    result = call("lint", folder / "c")
+    assert result.exit_code == 2 and "there are no rules for lib/edgeort.wasm" in result.output
+    write_bundle(folder / "b.zip", own, {"lib/libgood.so": good, "model.plan": b""})
+    assert "a bundle is checked as a folder" in call("lint", folder / "b.zip").output
 
 
 def test_json(folder: Path):

@@ -109,7 +109,7 @@ int main(int, char** arguments) {
   int waits = 0;
   size_t first = 0;
   for (size_t needed; (needed = edgeort_run_arriving(model, arrival.here)) != 0;) {
-    if (needed == SIZE_MAX) stop(edgeort_last_error(model));
+    if (needed > SIZE_MAX - 256) stop(edgeort_last_error(model));
     if (needed <= arrival.here) continue;
     arrival.until(needed);
     if (!waits++) first = needed;

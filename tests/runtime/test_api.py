@@ -27,7 +27,7 @@ def give(opened: Engine, index: int, array: np.ndarray, *, data: int | None, siz
     opened._lib.edgeort_input(opened._model, index, ctypes.byref(described))
     dims = (ctypes.c_int64 * 8)(*array.shape)
     tensor = RawTensor(None, data, size, described.dtype, array.ndim, dims)
-    opened._check(opened._lib.edgeort_set_input(opened._model, index, ctypes.byref(tensor)), InputError)
+    opened._check(opened._lib.edgeort_set_input(opened._model, index, ctypes.byref(tensor)))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from edgeort.elements import RawTensor
 from edgeort.engine import Engine
-from edgeort.errors import InputError, PlanError
+from edgeort.errors import InputError, OutOfMemoryError, PlanError
 from tests.kernels.support import engine, everywhere, parse, same_bits
 
 GROWING = "g (float[2,p,3] past, float[2,n,3] new) => (float[2,t,3] all) { all = Concat <axis = 1> (past, new) }"
@@ -19,7 +19,7 @@ RNG = np.random.default_rng(3)
 
 
 def bind(opened: Engine, index: int, output: int, capacity: int) -> None:
-    opened._check(opened._lib.edgeort_bind_state(opened._model, index, output, capacity), InputError)
+    opened._check(opened._lib.edgeort_bind_state(opened._model, index, output, capacity))
 
 
 def test_rows_are_added_where_they_are(tmp_path: Path) -> None:
@@ -58,13 +58,13 @@ def test_large_states_begin_empty_and_zero(tmp_path: Path) -> None:
         ((1, 0, 4), '"all" is not input "new" with more rows'),
         ((0, 0, 0), "no room for 0 rows"),
         ((0, 0, -5), "no room for -5 rows"),
-        ((0, 0, 1 << 62), "out of memory"),
-        ((0, 0, 1 << 50), "out of memory"),
+        ((0, 0, 1 << 62), "out of memory for"),
+        ((0, 0, 1 << 50), "out of memory for"),
     ],
 )
 def test_what_cannot_be_bound_is_refused(arguments: tuple[int, int, int], message: str, tmp_path: Path) -> None:
     opened = engine(parse(GROWING), tmp_path)
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(OutOfMemoryError if "memory" in message else InputError, match=message):
         bind(opened, *arguments)
     x = np.ones((2, 1, 3), np.float32)
     assert opened.run([x, x])[0].shape == (2, 2, 3)  # and it can be used
@@ -86,7 +86,7 @@ def test_free_dimensions_beside_the_rows_come_first(tmp_path: Path) -> None:
         bind(opened, 0, 0, 4)
     opened.bind_state("past", "all", 4, (5, 0, 3))
     opened.run([np.ones((5, 2, 3), np.float32)])
-    with pytest.raises(PlanError, match="disagrees"):
+    with pytest.raises(InputError, match="disagrees"):
         opened.run([np.ones((4, 2, 3), np.float32)])
 
 

@@ -40,10 +40,19 @@ READERS: dict[str, Callable[[Path, Options], list[Subject]]] = {
 }
 
 
+def has_rules(path: Path) -> bool:
+    """Whether its suffix is one of READERS."""
+    return _suffix(path) is not None
+
+
+def _suffix(path: Path) -> str | None:
+    name = re.sub(r"(\.so)(\.\d+)+$", r"\1", path.name.casefold())
+    return next((one for one in READERS if name.endswith(one)), None)
+
+
 def read(path: Path, options: Options) -> list[Subject]:
     """What is in the file or folder. InputError where there is none, or its suffix is none of READERS, or a lie."""
-    name = re.sub(r"(\.so)(\.\d+)+$", r"\1", path.name.casefold())
-    suffix = next((one for one in READERS if name.endswith(one)), None)
+    suffix = _suffix(path)
     if suffix is None:
         raise InputError(f"{path}: there are rules for {', '.join(READERS)}", hint="edgeort lint app.apk")
     if not path.exists():

@@ -139,67 +139,70 @@ int edgeort_input_count(const edgeort_model* model) { return model->n_inputs; }
 int edgeort_output_count(const edgeort_model* model) { return model->n_outputs; }
 
 int edgeort_input(const edgeort_model* model, int index, edgeort_tensor* tensor) {
-  if (!is_within(index, model->n_inputs)) return 1;
+  if (!is_within(index, model->n_inputs)) return EDGEORT_INVALID_ARGUMENT;
   *tensor = declared(model->inputs[index]);
-  return 0;
+  return EDGEORT_OK;
 }
 
 int edgeort_input_bounds(const edgeort_model* model, int index, int64_t* least, int64_t* most) {
-  if (!is_within(index, model->n_inputs)) return 1;
+  if (!is_within(index, model->n_inputs)) return EDGEORT_INVALID_ARGUMENT;
   memcpy(least, model->inputs[index].least, sizeof(model->inputs[index].least));
   memcpy(most, model->inputs[index].most, sizeof(model->inputs[index].most));
-  return 0;
+  return EDGEORT_OK;
 }
 
 int edgeort_output(const edgeort_model* model, int index, edgeort_tensor* tensor) {
-  if (!is_within(index, model->n_outputs)) return 1;
+  if (!is_within(index, model->n_outputs)) return EDGEORT_INVALID_ARGUMENT;
   const Port& port = model->outputs[index];
   *tensor = port.now.data ? port.now : declared(port);
   if (port.now.data) tensor_bytes(tensor->dtype, tensor->rank, tensor->dims, &tensor->bytes);
   tensor->name = port.name;
-  if (port.now.data && !tensor_bytes(tensor->dtype, tensor->rank, tensor->dims, &tensor->bytes)) return 1;
-  return 0;
+  if (port.now.data && !tensor_bytes(tensor->dtype, tensor->rank, tensor->dims, &tensor->bytes)) return EDGEORT_FAILED;
+  return EDGEORT_OK;
 }
 
 int edgeort_set_input(edgeort_model* model, int index, const edgeort_tensor* tensor) {
-  if (!is_within(index, model->n_inputs)) return model->fail("the model has no input %d", index), 1;
+  if (!is_within(index, model->n_inputs)) return model->fail("the model has no input %d", index), EDGEORT_INVALID_ARGUMENT;
   Port& port = model->inputs[index];
-  if (!check_shape(model, port, *tensor)) return 1;
+  if (!check_shape(model, port, *tensor)) return EDGEORT_INVALID_ARGUMENT;
   port.now = *tensor;
   tensor_bytes(port.now.dtype, port.now.rank, port.now.dims, &port.now.bytes);
-  return 0;
+  return EDGEORT_OK;
 }
 
 int edgeort_bind_state(edgeort_model* model, int, int, int64_t) {
   model->fail("states are kept by edgeort's own runtime only, not by other engines");
-  return 1;
+  return EDGEORT_FAILED;
 }
 
-int edgeort_rewind_states(edgeort_model*, int64_t) { return 0; }
+int edgeort_rewind_states(edgeort_model*, int64_t) { return EDGEORT_OK; }
 
 int edgeort_prepare(edgeort_model* model) {
   for (int i = 0; i < model->n_inputs; ++i) {
     const Port& port = model->inputs[i];
-    if (!port.now.data && !port.now.rank) return model->fail("input \"%s\" was not given", port.name), 1;
+    if (!port.now.data && !port.now.rank) return model->fail("input \"%s\" was not given", port.name), EDGEORT_INVALID_ARGUMENT;
   }
-  return 0;
+  return EDGEORT_OK;
 }
 
-int edgeort_run(edgeort_model* model) { return edgeort_prepare(model) || !run_engine(model); }
+int edgeort_run(edgeort_model* model) {
+  if (const int wrong = edgeort_prepare(model)) return wrong;
+  return run_engine(model) ? EDGEORT_OK : EDGEORT_FAILED;
+}
 
 const char* edgeort_last_error(const edgeort_model* model) { return model->error; }
 
 int edgeort_get_stats(const edgeort_model* model, edgeort_stats* stats) {
   *stats = {0, 0, 0, model->threads, model->n_nodes, model->isa};
-  return 0;
+  return EDGEORT_OK;
 }
 
 int edgeort_get_node(const edgeort_model* model, int index, edgeort_node* node) {
-  if (!is_within(index, model->n_nodes)) return 1;
+  if (!is_within(index, model->n_nodes)) return EDGEORT_INVALID_ARGUMENT;
   *node = model->nodes[index];
-  return 0;
+  return EDGEORT_OK;
 }
 
 int edgeort_run_of(const edgeort_model* model, int index) { return is_within(index, model->n_nodes) ? index : -1; }
-int edgeort_get_block(const edgeort_model*, int, edgeort_block*) { return 1; }  // engines do not tell
+int edgeort_get_block(const edgeort_model*, int, edgeort_block*) { return EDGEORT_INVALID_ARGUMENT; }  // engines do not tell
 int edgeort_abi(void) { return EDGEORT_ABI; }

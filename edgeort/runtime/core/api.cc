@@ -34,24 +34,24 @@ Status choose_isa(Model& m, const char* name) {
 Status check_shape(Model& m, i32 index, const edgeort_tensor& given) {
   const TensorRecord& record = m.plan.tensors[index];
   const char* name = name_of(m, index);
-  if (given.dtype != record.dtype) return m.fail("input \"%s\" has another element type", name);
-  if (given.rank != record.rank) return m.fail("input \"%s\" has rank %d, not %d", name, record.rank, given.rank);
+  if (given.dtype != record.dtype) return m.invalid("input \"%s\" has another element type", name);
+  if (given.rank != record.rank) return m.invalid("input \"%s\" has rank %d, not %d", name, record.rank, given.rank);
   u64 elements = 1;
   for (int d = 0; d < given.rank; ++d) {
     const i64 dim = given.dims[d];
     i64 least, most;
     m.plan.bounds_of(record, d, &least, &most);
-    if (dim < 0) return m.fail("input \"%s\": dimension %d is negative", name, d);
+    if (dim < 0) return m.invalid("input \"%s\": dimension %d is negative", name, d);
     if (dim != least && least == most) {
-      return m.fail("input \"%s\": dimension %d must be %lld, not %lld", name, d, (long long)most, (long long)dim);
+      return m.invalid("input \"%s\": dimension %d must be %lld, not %lld", name, d, (long long)most, (long long)dim);
     }
     if (dim < least || dim > most) {
-      return m.fail("input \"%s\": dimension %d must be %lld to %lld, not %lld", name, d, (long long)least, (long long)most,
-                    (long long)dim);
+      return m.invalid("input \"%s\": dimension %d must be %lld to %lld, not %lld", name, d, (long long)least, (long long)most,
+                       (long long)dim);
     }
     if (__builtin_mul_overflow(elements, static_cast<u64>(max_of(dim, 1)), &elements) || elements > kMostElements ||
         elements > (~size_t{0} >> 2) / size_of(static_cast<DType>(record.dtype)))
-      return m.fail("input \"%s\" is too large", name);
+      return m.invalid("input \"%s\" is too large", name);
   }
   return Status::ok;
 }
@@ -91,7 +91,7 @@ Status open_model(Model& m, const u8* data, size_t size, size_t here, const edge
 }
 
 Status set_input(Model& m, i32 index, const edgeort_tensor& given) {
-  if (is_state(m, index)) return m.fail("input \"%s\" is a state, which runs alone change", name_of(m, index));
+  if (is_state(m, index)) return m.invalid("input \"%s\" is a state, which runs alone change", name_of(m, index));
   EDGEORT_TRY(check_shape(m, index, given));
   Tensor t = m.tensors[index].tensor;
   bool changed = false;
@@ -101,12 +101,12 @@ Status set_input(Model& m, i32 index, const edgeort_tensor& given) {
   }
   t.data = given.data;
   if (given.bytes && given.bytes < bytes(t))
-    return m.fail("input \"%s\" has %zu bytes; its shape needs %zu", name_of(m, index), given.bytes, bytes(t));
+    return m.invalid("input \"%s\" has %zu bytes; its shape needs %zu", name_of(m, index), given.bytes, bytes(t));
   if (count(t) > 0 && reinterpret_cast<uintptr_t>(t.data) % alignment_of(t.dtype))
-    return m.fail("the data of input \"%s\" is not aligned to its elements of %zu bytes", name_of(m, index), size_of(t.dtype));
+    return m.invalid("the data of input \"%s\" is not aligned to its elements of %zu bytes", name_of(m, index), size_of(t.dtype));
   for (i64 i = 0; t.dtype == DType::tensor && t.data && i < count(t); ++i) {
     if (const char* problem = check_item(t.as<const edgeort_item>()[i].tensor))
-      return m.fail("input \"%s\": %s", name_of(m, index), problem);
+      return m.invalid("input \"%s\": %s", name_of(m, index), problem);
   }
   m.tensors[index].tensor = t;
   if (changed) m.change(index);
@@ -138,8 +138,6 @@ edgeort_model* finish(edgeort_model* model, Status status, char* error) {
   edgeort_close(model);
   return nullptr;
 }
-
-int code(Status status) { return status == Status::ok ? 0 : status == Status::limit ? EDGEORT_OVER_RAM_LIMIT : 1; }
 
 }  // namespace
 
@@ -181,7 +179,7 @@ int edgeort_input_count(const edgeort_model* model) { return static_cast<int>(mo
 int edgeort_output_count(const edgeort_model* model) { return static_cast<int>(model->plan.n_outputs); }
 
 int edgeort_input(const edgeort_model* model, int index, edgeort_tensor* tensor) {
-  if (index < 0 || index >= edgeort_input_count(model)) return 1;
+  if (index < 0 || index >= edgeort_input_count(model)) return EDGEORT_INVALID_ARGUMENT;
   const i32 t = model->plan.inputs[index];
   describe(*model, t, tensor);
   // As the plan declares it, whatever was set: free dimensions stay visible.
@@ -191,45 +189,45 @@ int edgeort_input(const edgeort_model* model, int index, edgeort_tensor* tensor)
     tensor->dims[d] = dim < 0 ? -1 : dim;
     if (dim < 0) tensor->bytes = 0;
   }
-  return 0;
+  return EDGEORT_OK;
 }
 
 int edgeort_input_bounds(const edgeort_model* model, int index, int64_t* least, int64_t* most) {
-  if (index < 0 || index >= edgeort_input_count(model)) return 1;
+  if (index < 0 || index >= edgeort_input_count(model)) return EDGEORT_INVALID_ARGUMENT;
   const TensorRecord& record = model->plan.tensors[model->plan.inputs[index]];
   for (int d = 0; d < record.rank; ++d) model->plan.bounds_of(record, d, &least[d], &most[d]);
-  return 0;
+  return EDGEORT_OK;
 }
 
 int edgeort_output(const edgeort_model* model, int index, edgeort_tensor* tensor) {
-  if (index < 0 || index >= edgeort_output_count(model)) return 1;
+  if (index < 0 || index >= edgeort_output_count(model)) return EDGEORT_INVALID_ARGUMENT;
   const i32 t = model->plan.outputs[index];
   describe(*model, t, tensor);
   const i32 producer = model->tensors[t].producer;
   const bool inferred = producer < 0 || (model->n_segments && producer < static_cast<i32>(model->segments[model->n_segments - 1].end));
   if (!inferred) tensor->rank = -1;
-  return 0;
+  return EDGEORT_OK;
 }
 
 int edgeort_set_input(edgeort_model* model, int index, const edgeort_tensor* given) {
-  if (index < 0 || index >= edgeort_input_count(model)) return model->fail("there is no input %d", index), 1;
-  return set_input(*model, model->plan.inputs[index], *given) == Status::ok ? 0 : 1;
+  const bool there = index >= 0 && index < edgeort_input_count(model);
+  return model->told(there ? set_input(*model, model->plan.inputs[index], *given) : model->invalid("there is no input %d", index));
 }
 
 int edgeort_bind_state(edgeort_model* model, int input, int output, int64_t capacity) {
-  return code(bind_state(*model, input, output, capacity));
+  return model->told(bind_state(*model, input, output, capacity));
 }
 
-int edgeort_rewind_states(edgeort_model* model, int64_t rows) { return code(rewind_states(*model, rows)); }
+int edgeort_rewind_states(edgeort_model* model, int64_t rows) { return model->told(rewind_states(*model, rows)); }
 
 int edgeort_prepare(edgeort_model* model) {
   const FloatMode mode;
-  return code(model->prepare());
+  return model->told(model->prepare());
 }
 
 int edgeort_run(edgeort_model* model) {
   const FloatMode mode;
-  return code(model->run());
+  return model->told(model->run());
 }
 
 const char* edgeort_last_error(const edgeort_model* model) { return model->error; }
@@ -244,14 +242,14 @@ int edgeort_get_stats(const edgeort_model* model, edgeort_stats* stats) {
             model->own_pool.threads(),
             static_cast<int32_t>(model->plan.n_nodes),
             isa_name(model->isa)};
-  return 0;
+  return EDGEORT_OK;
 }
 
 int edgeort_get_node(const edgeort_model* model, int index, edgeort_node* node) {
-  if (index < 0 || index >= static_cast<int>(model->plan.n_nodes)) return 1;
+  if (index < 0 || index >= static_cast<int>(model->plan.n_nodes)) return EDGEORT_INVALID_ARGUMENT;
   const NodeState& state = model->nodes[index];
   *node = {model->plan.strings + model->plan.nodes[index].name, state.op->name, state.ns, state.skipped};
-  return 0;
+  return EDGEORT_OK;
 }
 
 int edgeort_run_of(const edgeort_model* model, int index) {
@@ -261,7 +259,7 @@ int edgeort_run_of(const edgeort_model* model, int index) {
 }
 
 int edgeort_get_block(const edgeort_model* model, int index, edgeort_block* block) {
-  return index >= 0 && block_of(*model, static_cast<u32>(index), block) ? 0 : 1;
+  return index >= 0 && block_of(*model, static_cast<u32>(index), block) ? EDGEORT_OK : EDGEORT_INVALID_ARGUMENT;
 }
 
 int edgeort_abi(void) { return EDGEORT_ABI; }

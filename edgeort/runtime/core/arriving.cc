@@ -27,6 +27,8 @@ u64 needs_of(const Model& m, u32 node) {
   return m.arriving.needs[node];
 }
 
+size_t failed(const Model& m, Status status) { return ~size_t{0} - static_cast<size_t>(m.told(status)) + 1; }
+
 void skip(Model& m) {
   u32& next = m.arriving.next;
   while (next < m.plan.n_nodes && m.nodes[next].skipped) ++next;
@@ -36,7 +38,7 @@ void skip(Model& m) {
 
 Status edgeort::begin_arriving(Model& m) {
   m.arriving.needs = static_cast<u64*>(m.memory.take(size_t{m.plan.n_nodes} * sizeof(u64)));
-  if (!m.arriving.needs) return m.fail("out of memory");
+  if (!m.arriving.needs) return m.out_of_memory();
   const u64 data = static_cast<u64>(m.plan.data - m.plan.base);
   u64 most = sizeof(Header);
   for (u32 node = 0; node < m.plan.n_nodes; ++node) {
@@ -65,7 +67,7 @@ size_t edgeort_run_arriving(edgeort_model* model, size_t here) {
   u64 needed = 0;
   if (!m.arriving.begun) {
     const Status status = begin(m, &needed);
-    if (status != Status::ok) return status == Status::wait ? static_cast<size_t>(needed) : ~size_t{0};
+    if (status != Status::ok) return status == Status::wait ? static_cast<size_t>(needed) : failed(m, status);
   } else if (m.arriving.next < m.segments[0].end && needs_of(m, m.arriving.next) <= here) {
     m.run_node(m.arriving.next++);
   }
@@ -74,5 +76,6 @@ size_t edgeort_run_arriving(edgeort_model* model, size_t here) {
   if (here < size) return size;
   m.arriving.begun = false;
   // Steps whose shapes depend on data come when all is there; the first has been run.
-  return m.finish() == Status::ok ? 0 : ~size_t{0};
+  const Status status = m.finish();
+  return status == Status::ok ? 0 : failed(m, status);
 }

@@ -24,7 +24,7 @@ edgeort_model* edgeort_open_arriving(const void* data, size_t size, size_t here,
                                      size_t* needed);
 
 // Begins a run of such a model, or runs its next node, if what that reads is among the `here` bytes. Returns how many have to be there
-// before the next call does more; 0: the run is done, and all of the plan has come; SIZE_MAX: it failed, as edgeort_run does.
+// before the next call does more; 0: the run is done, and all of the plan has come; -status: it failed, as edgeort_run does.
 // Until the run is done, no other call but edgeort_last_error may follow.
 size_t edgeort_run_arriving(edgeort_model* model, size_t here);
 }

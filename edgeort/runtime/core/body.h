@@ -22,6 +22,7 @@ class Body {
   const char* error() const;
 
  private:
+  friend class Prepare;
   Model& model_;
 };
 

@@ -46,7 +46,7 @@ Status make_item(Prepare& p, const Tensor& t, edgeort_item* out, int depth) {
   if (depth > kMostNestedItems) return p.fail("tensors are nested too deeply");
   auto* item = static_cast<edgeort_tensor*>(p.keep(sizeof(edgeort_tensor)));
   void* data = p.keep(bytes(t));
-  if (!item || !data) return p.fail("out of memory");
+  if (!item || !data) return p.out_of_memory();
   if (bytes(t)) memcpy(data, t.data, bytes(t));
   *item = {"", data, bytes(t), static_cast<int32_t>(t.dtype), t.rank, {}};
   for (int d = 0; d < t.rank; ++d) item->dims[d] = t.dims[d];

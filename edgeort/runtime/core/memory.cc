@@ -43,7 +43,7 @@ class Planner {
   }
 
  private:
-  Status out_of_memory() { return model_.fail("out of memory for %zu bytes of activations", segment_.arena_bytes); }
+  Status out_of_memory() { return model_.out_of_memory("out of memory for %zu bytes of activations", segment_.arena_bytes); }
 
   i32 add(const Storage& storage) {
     Storage& s = storages_[n_] = storage;

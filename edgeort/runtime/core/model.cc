@@ -9,10 +9,31 @@
 
 namespace edgeort {
 
+static void tell(Model& m, edgeort_status what, const char* format, va_list arguments) {
+  m.failure = what;
+  vsnprintf(m.error, sizeof(m.error), format, arguments);
+}
+
 Status Model::fail(const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  vsnprintf(error, sizeof(error), format, arguments);
+  tell(*this, EDGEORT_FAILED, format, arguments);
+  va_end(arguments);
+  return Status::error;
+}
+
+Status Model::invalid(const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  tell(*this, EDGEORT_INVALID_ARGUMENT, format, arguments);
+  va_end(arguments);
+  return Status::error;
+}
+
+Status Model::out_of_memory(const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  tell(*this, EDGEORT_OUT_OF_MEMORY, format, arguments);
   va_end(arguments);
   return Status::error;
 }
@@ -80,12 +101,12 @@ Status Model::prepare() {
     const TensorState& t = tensors[plan.inputs[i]];
     for (int d = 0; d < t.tensor.rank; ++d) {
       if (t.tensor.dims[d] < 0) {
-        return fail("input \"%s\" has a free dimension (%d): set its shape first", plan.strings + plan.tensors[plan.inputs[i]].name, d);
+        return invalid("input \"%s\" has a free dimension (%d): set its shape first", plan.strings + plan.tensors[plan.inputs[i]].name, d);
       }
     }
   }
   if (const char* name = unequal_dimension())
-    return fail("input \"%s\" disagrees with another input about a dimension that is free in both", name);
+    return invalid("input \"%s\" disagrees with another input about a dimension that is free in both", name);
   running = false;
   if (!update(*this)) {
     reset_from(0);
@@ -126,7 +147,7 @@ Status Model::plan_segment(u32 begin, u64 limit) {
   }
   segment.end = node;
   if (status != Status::error && plan_slices(*this, segment) != Status::ok) status = Status::error;
-  if (status != Status::error && !plan_streams(*this, segment)) status = fail("out of memory");
+  if (status != Status::error && !plan_streams(*this, segment)) status = out_of_memory();
   if (status != Status::error) plan_row_epilogues(*this, segment);
   return status == Status::error ? status : plan_memory(*this, segment, limit);
 }
@@ -190,14 +211,14 @@ Status Model::run_now(u32 node) {
     if (prepare.has(static_cast<int>(k)) && !prepare.value(static_cast<int>(k))) return fail("the plan has not come");
   }
   for (u32 k = 0; k < r.outputs; ++k) {
-    if (plan.node_outputs(r)[k] >= 0 && !prepare.known(static_cast<int>(k))) return fail("out of memory");
+    if (plan.node_outputs(r)[k] >= 0 && !prepare.known(static_cast<int>(k))) return out_of_memory();
   }
   NodeState& state = nodes[node];
   state.scratch = current->memory.take(state.scratch_bytes);
   size_t all_threads;
-  if (__builtin_mul_overflow(state.thread_bytes, static_cast<size_t>(pool->threads()), &all_threads)) return fail("out of memory");
+  if (__builtin_mul_overflow(state.thread_bytes, static_cast<size_t>(pool->threads()), &all_threads)) return out_of_memory();
   state.thread_scratch = current->memory.take(all_threads);
-  if (!state.scratch || !state.thread_scratch) return fail("out of memory");
+  if (!state.scratch || !state.thread_scratch) return out_of_memory();
   run_node(node);
   state.scratch_bytes = state.thread_bytes = 0;
   state.skipped = true;
@@ -234,7 +255,7 @@ Status Model::begin() {
   EDGEORT_TRY(prepare());
   for (u32 i = 0; i < plan.n_inputs; ++i) {
     const Tensor& t = tensors[plan.inputs[i]].tensor;
-    if (!t.data && count(t) > 0) return fail("input \"%s\" has no data", plan.strings + plan.tensors[plan.inputs[i]].name);
+    if (!t.data && count(t) > 0) return invalid("input \"%s\" has no data", plan.strings + plan.tensors[plan.inputs[i]].name);
   }
   reset_from(1);
   running = true;

@@ -181,8 +181,9 @@ struct Model {
   int economy;            // how far streams and kernels save memory at the cost of speed: below kEconomies
   size_t reserved_bytes;  // the arena of the largest inputs, where those are bounded
   bool profile;
-  bool prepared;  // the first segment fits the inputs' shapes
-  bool running;   // the inputs' data may be looked at
+  bool prepared;           // the first segment fits the inputs' shapes
+  bool running;            // the inputs' data may be looked at
+  edgeort_status failure;  // what `error` is about
   char error[EDGEORT_ERROR_BYTES];
 
   const NodeRecord& record(u32 node) const { return plan.nodes[node]; }
@@ -193,7 +194,14 @@ struct Model {
   const Tensor& tensor_in(u32 node, int i) const { return operand(input(node, i)); }
   const Tensor& tensor_out(u32 node, int i) const { return operand(output(node, i)); }
 
+  // Each gives Status::error, and tells what `failure` is.
   Status fail(const char* format, ...) __attribute__((format(printf, 2, 3)));
+  Status invalid(const char* format, ...) __attribute__((format(printf, 2, 3)));
+  Status out_of_memory(const char* format = "out of memory", ...) __attribute__((format(printf, 2, 3)));
+  // What the caller is told.
+  edgeort_status told(Status status) const {
+    return status == Status::ok ? EDGEORT_OK : status == Status::limit ? EDGEORT_OVER_RAM_LIMIT : failure;
+  }
   Status prepare();
   Status prepare_node(u32 node);
   Status run();

@@ -134,6 +134,18 @@ Status Prepare::fail(const char* format, ...) {
   return model_.fail("node \"%s\" (%s): %s", model_.plan.strings + record.name, model_.nodes[node_].op->name, reason);
 }
 
+Status Prepare::out_of_memory() {
+  const Status status = fail("out of memory");
+  model_.failure = EDGEORT_OUT_OF_MEMORY;
+  return status;
+}
+
+Status Prepare::failed(const Body& body, i64 trip) {
+  const Status status = trip < 0 ? fail("%s", body.error()) : fail("trip %lld: %s", static_cast<long long>(trip), body.error());
+  model_.failure = body.model_.failure;
+  return status;
+}
+
 int Run::inputs() const { return model_.record(node_).inputs; }
 int Run::outputs() const { return model_.record(node_).outputs; }
 bool Run::has(int i) const { return model_.input(node_, i) >= 0; }

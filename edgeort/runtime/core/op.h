@@ -146,6 +146,9 @@ class Prepare {
   bool saves_memory() const;
 
   __attribute__((format(printf, 2, 3))) Status fail(const char* format, ...);
+  Status out_of_memory();
+  // What the run of a body failed with, in that trip of a loop.
+  Status failed(const Body& body, i64 trip = -1);
 
  private:
   friend struct Model;

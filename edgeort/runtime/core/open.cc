@@ -73,7 +73,7 @@ Status load_tensors(Model& m) {
       const i64 dim = m.plan.dims[r.dims + static_cast<u32>(d)];
       t.tensor.dims[d] = dim < 0 ? -1 : dim;
     }
-    if (static_cast<Kind>(r.kind) == Kind::constant && !load_constant(m, r, &t)) return m.fail("out of memory");
+    if (static_cast<Kind>(r.kind) == Kind::constant && !load_constant(m, r, &t)) return m.out_of_memory();
   }
   for (u32 i = 0; i < m.plan.n_nodes; ++i) {
     const NodeRecord& r = m.plan.nodes[i];
@@ -96,7 +96,7 @@ Status load_tensors(Model& m) {
 
 // Which inputs' free dimensions have one name. No more than each dimension with the first of its name.
 Status find_same_dims(Model& m) {
-  if (!take(m.memory, &m.same_dims, size_t{m.plan.n_inputs} * kMaxRank)) return m.fail("out of memory");
+  if (!take(m.memory, &m.same_dims, size_t{m.plan.n_inputs} * kMaxRank)) return m.out_of_memory();
   for (u32 i = 0; i < m.plan.n_inputs * u32{kMaxRank}; ++i) {
     const i32 tensor = m.plan.inputs[i / kMaxRank], dim = static_cast<i32>(i % kMaxRank);
     const TensorRecord& r = m.plan.tensors[tensor];
@@ -124,7 +124,7 @@ Status open_bodies(Model& m) {
       // Who runs a body owns the memory that it was prepared with.
       if (t.body) return m.fail("node \"%s\": its plan is run by another operand, too", m.plan.strings + m.record(i).name);
       t.body = static_cast<Model*>(m.memory.take(sizeof(Model)));
-      if (!t.body) return m.fail("out of memory");
+      if (!t.body) return m.out_of_memory();
       const size_t size = bytes(t.tensor);
       t.body->isa = m.isa;
       t.body->pool = m.pool;
@@ -146,11 +146,11 @@ Status open_plan(Model& m, const u8* data, size_t size, size_t here) {
   u8* marks;
   if (!take(m.memory, &marks, m.plan.n_tensors) || !take(m.memory, &m.tensors, m.plan.n_tensors) ||
       !take(m.memory, &m.nodes, m.plan.n_nodes) || !take(m.memory, &m.ops, m.plan.n_ops)) {
-    return m.fail("out of memory");
+    return m.out_of_memory();
   }
   if (const char* problem = check_order(m.plan, marks)) return m.fail("%s", problem);
   m.max_segments = static_cast<u32>(min_of(m.plan.n_nodes, 1024)) + 1;
-  if (!take(m.memory, &m.segments, m.max_segments)) return m.fail("out of memory");
+  if (!take(m.memory, &m.segments, m.max_segments)) return m.out_of_memory();
   EDGEORT_TRY(bind_ops(m));
   EDGEORT_TRY(load_tensors(m));
   EDGEORT_TRY(find_same_dims(m));

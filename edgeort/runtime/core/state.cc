@@ -15,20 +15,20 @@ Status check(Model& m, i32 input, i32 output, i64 capacity) {
   const char* name = name_of(m, input);
   const i32 producer = m.tensors[output].producer;
   const bool grows = producer >= 0 && m.nodes[producer].op->grows && m.input(static_cast<u32>(producer), 0) == input;
-  if (!grows) return m.fail("output \"%s\" is not input \"%s\" with more rows behind it", name_of(m, output), name);
-  if (t.rank < 2) return m.fail("input \"%s\" has no rows", name);
+  if (!grows) return m.invalid("output \"%s\" is not input \"%s\" with more rows behind it", name_of(m, output), name);
+  if (t.rank < 2) return m.invalid("input \"%s\" has no rows", name);
   for (u32 i = 0; i < m.n_states; ++i) {
-    if (m.states[i].input == input || m.states[i].output == output) return m.fail("input \"%s\" is a state already", name);
+    if (m.states[i].input == input || m.states[i].output == output) return m.invalid("input \"%s\" is a state already", name);
   }
   for (int d = 0; d < t.rank; ++d) {
     if (d != t.rank - 2 && t.dims[d] < 0)
-      return m.fail("input \"%s\" has a free dimension (%d) beside its rows: set its shape first", name, d);
+      return m.invalid("input \"%s\" has a free dimension (%d) beside its rows: set its shape first", name, d);
   }
   i64 least, most;
   m.plan.bounds_of(m.plan.tensors[input], t.rank - 2, &least, &most);
-  if (least > 0) return m.fail("input \"%s\" cannot be empty", name);
-  if (points(m.tensors[input].tensor.dtype)) return m.fail("input \"%s\" points at data that no state can keep", name);
-  if (capacity < 1 || capacity > most) return m.fail("input \"%s\" has no room for %lld rows", name, (long long)capacity);
+  if (least > 0) return m.invalid("input \"%s\" cannot be empty", name);
+  if (points(m.tensors[input].tensor.dtype)) return m.invalid("input \"%s\" points at data that no state can keep", name);
+  if (capacity < 1 || capacity > most) return m.invalid("input \"%s\" has no room for %lld rows", name, (long long)capacity);
   return Status::ok;
 }
 
@@ -46,8 +46,8 @@ void* take(Model& m, u64 size) {
 }  // namespace
 
 Status bind_state(Model& m, int input_index, int output_index, i64 capacity) {
-  if (input_index < 0 || input_index >= static_cast<int>(m.plan.n_inputs)) return m.fail("there is no input %d", input_index);
-  if (output_index < 0 || output_index >= static_cast<int>(m.plan.n_outputs)) return m.fail("there is no output %d", output_index);
+  if (input_index < 0 || input_index >= static_cast<int>(m.plan.n_inputs)) return m.invalid("there is no input %d", input_index);
+  if (output_index < 0 || output_index >= static_cast<int>(m.plan.n_outputs)) return m.invalid("there is no output %d", output_index);
   const i32 input = m.plan.inputs[input_index], output = m.plan.outputs[output_index];
   EDGEORT_TRY(check(m, input, output, capacity));
   if (!m.states) m.states = static_cast<State*>(m.memory.take(m.plan.n_inputs * sizeof(State)));
@@ -58,7 +58,7 @@ Status bind_state(Model& m, int input_index, int output_index, i64 capacity) {
     if (__builtin_mul_overflow(size, static_cast<u64>(t.dims[d]), &size)) size = ~u64{0};
   }
   void* data = size / size_of(t.dtype) < kMostElements ? take(m, size) : nullptr;
-  if (!m.states || !data) return m.fail("out of memory for %lld rows of input \"%s\"", (long long)capacity, name_of(m, input));
+  if (!m.states || !data) return m.out_of_memory("out of memory for %lld rows of input \"%s\"", (long long)capacity, name_of(m, input));
   rows_of(t) = 0;
   t.capacity = capacity;
   t.data = data;
@@ -74,7 +74,7 @@ Status rewind_states(Model& m, i64 rows) {
   for (u32 i = 0; i < m.n_states; ++i) {
     const i64 held = rows_of(m.tensors[m.states[i].input].tensor);
     if (rows < 0 || rows > held) {
-      return m.fail("input \"%s\" has %lld rows; it cannot keep %lld", name_of(m, m.states[i].input), (long long)held, (long long)rows);
+      return m.invalid("input \"%s\" has %lld rows; it cannot keep %lld", name_of(m, m.states[i].input), (long long)held, (long long)rows);
     }
   }
   for (u32 i = 0; i < m.n_states; ++i) {

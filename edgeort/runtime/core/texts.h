@@ -40,7 +40,7 @@ static inline Status make_texts(Prepare& p, Text* out, i64 n, const F& write) {
   TextWriter counter = {nullptr, 0};
   for (i64 i = 0; i < n; ++i) write(i, counter);
   TextWriter writer = {static_cast<char*>(p.keep(counter.size)), 0};
-  if (!writer.at) return p.fail("out of memory");
+  if (!writer.at) return p.out_of_memory();
   for (i64 i = 0; i < n; ++i) {
     const u64 before = writer.size;
     write(i, writer);
@@ -60,7 +60,7 @@ static inline Status set_texts(Prepare& p, int output, const i64* dims, int rank
   const i64 n = count(p.out(output));
   if (n > kMostTexts) return p.fail("output %d would be %lld strings", output, static_cast<long long>(n));
   auto* out = static_cast<Text*>(p.known(output));
-  return out ? make_texts(p, out, n, write) : p.fail("out of memory");
+  return out ? make_texts(p, out, n, write) : p.out_of_memory();
 }
 
 // Whether `size` bytes at `data` are the strings of a constant: where each of them ends, rising to the number of bytes that follow.

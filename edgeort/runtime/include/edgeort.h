@@ -11,8 +11,8 @@
  *   edgeort_output(model, 0, &y);           // y.data holds until the next run
  *   edgeort_close(model);
  *
- * Functions that return int (but counts, edgeort_run_of and edgeort_abi) return 0, or nonzero: then, where the model is not
- * const, edgeort_last_error has the reason. After an error the model can be used again.
+ * Functions that return int (but counts, edgeort_run_of and edgeort_abi) return an edgeort_status: EDGEORT_OK, which is 0, or what went
+ * wrong; then, where the model is not const, edgeort_last_error has the reason. After an error the model can be used again.
  *
  * Threads: a model belongs to one thread at a time; different models may run at once, also on the same plan. Those opened from one
  * file share its pages, those opened from one buffer read it where it is; neither writes to it, so that a model for each thread costs its
@@ -37,8 +37,6 @@ extern "C" {
 #define EDGEORT_ABI 2
 #define EDGEORT_MAX_RANK 8
 #define EDGEORT_ERROR_BYTES 512
-/* What edgeort_prepare and edgeort_run return when activations need more memory than the plan was built for. */
-#define EDGEORT_OVER_RAM_LIMIT 2
 
 #if defined(_WIN32)
 #define EDGEORT_API __declspec(dllexport)
@@ -47,6 +45,15 @@ extern "C" {
 #endif
 
 typedef struct edgeort_model edgeort_model;
+
+/* What a caller can do something about. Others may come: whatever is not EDGEORT_OK is a failure. */
+typedef enum {
+  EDGEORT_OK = 0,
+  EDGEORT_FAILED = 1,           /* the model cannot be run on these inputs, or as this plan and library are */
+  EDGEORT_OVER_RAM_LIMIT = 2,   /* activations need more memory than the plan was built for: give a smaller input */
+  EDGEORT_INVALID_ARGUMENT = 3, /* the call is wrong: an index, an element type, a shape, an input that was not given */
+  EDGEORT_OUT_OF_MEMORY = 4     /* the system has no more memory now */
+} edgeort_status;
 
 typedef enum {
   EDGEORT_F32 = 0,
@@ -178,7 +185,7 @@ EDGEORT_API int edgeort_get_stats(const edgeort_model* model, edgeort_stats* sta
 EDGEORT_API int edgeort_get_node(const edgeort_model* model, int index, edgeort_node* node);
 /* The node whose run a node is part of, after edgeort_prepare or edgeort_run: itself, where it has a run of its own; -1: of none. */
 EDGEORT_API int edgeort_run_of(const edgeort_model* model, int index);
-/* How the arena is laid out, after edgeort_prepare or edgeort_run; nonzero past the last block. */
+/* How the arena is laid out, after edgeort_prepare or edgeort_run; EDGEORT_INVALID_ARGUMENT past the last block. */
 EDGEORT_API int edgeort_get_block(const edgeort_model* model, int index, edgeort_block* block);
 EDGEORT_API int edgeort_abi(void);
 

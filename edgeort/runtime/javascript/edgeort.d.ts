@@ -1,7 +1,10 @@
 // Types of edgeort.js.
 
 /** What was wrong with a bundle, an input or this engine. */
-export class EdgeortError extends Error {}
+export class EdgeortError extends Error {
+  /** Of calls of the runtime; a smaller input may do where memory is at fault. */
+  readonly code?: "FAILED" | "OVER_RAM_LIMIT" | "INVALID_ARGUMENT" | "OUT_OF_MEMORY";
+}
 
 /** Whether this engine has relaxed SIMD: then lib/edgeort_relaxed.wasm is taken, not lib/edgeort.wasm. */
 export function hasRelaxedSimd(): boolean;

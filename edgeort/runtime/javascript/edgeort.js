@@ -16,7 +16,7 @@ export { EdgeortError, hasRelaxedSimd };
 
 const ERROR_BYTES = 512;
 const STEP_MS = 1, FRAME_MS = 16; // between two looks for bytes, and two turns of the event loop
-const FAILED = 0xffffffff;
+const FAILED = 0xffffff00; // and above: less the status
 // edgeort_tensor, edgeort_options, edgeort_stats and edgeort_node of edgeort.h with pointers of 32 bits.
 const TENSOR = { size: 88, name: 0, data: 4, bytes: 8, dtype: 12, rank: 16, dims: 24 };
 const OPTIONS = { size: 12, threads: 0, profile: 4, isa: 8 };
@@ -103,7 +103,7 @@ export class Model {
       throw this.#failed ?? new EdgeortError("weights are still coming: await model.loaded, or model.runStreaming(...)");
     }
     this.#give(feeds);
-    if (this.#call("edgeort_run")) throw this.#failure();
+    this.#check(this.#call("edgeort_run"));
     return this.#results();
   }
 
@@ -251,10 +251,10 @@ export class Model {
     const until = performance.now() + STEP_MS;
     do run.needed = this.#call("edgeort_run_arriving", here) >>> 0;
     while (run.needed && run.needed <= here && performance.now() < until);
-    if (run.needed && run.needed !== FAILED) return run.needed <= here;
+    if (run.needed && run.needed < FAILED) return run.needed <= here;
     this.#waiting = undefined;
     try {
-      if (run.needed) throw this.#failure();
+      if (run.needed) this.#check(2 ** 32 - run.needed);
       this.#whole = true; // a run that is done has had all of it
       run.good(this.#results());
     } catch (error) {
@@ -302,7 +302,7 @@ export class Model {
     view.setInt32(at + TENSOR.dtype, code, true);
     view.setInt32(at + TENSOR.rank, shape.length, true);
     shape.forEach((dim, d) => view.setBigInt64(at + TENSOR.dims + 8 * d, BigInt(dim), true));
-    if (this.#call("edgeort_set_input", index, at)) throw this.#failure();
+    this.#check(this.#call("edgeort_set_input", index, at));
   }
 
   #results() {
@@ -323,7 +323,7 @@ export class Model {
     return this.#engine.call(name, this.#model, ...rest);
   }
 
-  #failure() {
-    return new EdgeortError(this.#memory.text(this.#call("edgeort_last_error")));
+  #check(status) {
+    if (status) throw EdgeortError.of(status, this.#memory.text(this.#call("edgeort_last_error")));
   }
 }

@@ -1,4 +1,11 @@
-/** What was wrong with a bundle, an input or this engine. */
+// What edgeort_status of edgeort.h tells, from 1 on.
+const CODES = ["FAILED", "OVER_RAM_LIMIT", "INVALID_ARGUMENT", "OUT_OF_MEMORY"];
+
+/** What was wrong with a bundle, an input or this engine. Of calls of the runtime, `code` tells what kind of failure. */
 export class EdgeortError extends Error {
   name = "EdgeortError";
+
+  static of(status, message) {
+    return Object.assign(new EdgeortError(message), { code: CODES[status - 1] ?? CODES[0] });
+  }
 }

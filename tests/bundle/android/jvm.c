@@ -98,9 +98,13 @@ int main(int argc, char** argv) {
   for (int i = 5; i < argc; ++i) count *= dims[i - 5] = atoll(argv[i]);
   float* values = malloc((size_t)count * 4);
   for (int64_t i = 0; i < count; ++i) values[i] = (float)(i + 1);
-  CALL(void, "setInput", (Env*, void*, int64_t, int, int, Array*, Array*))(env, NULL, handle, 0, 0, made(argc - 5, dims),
-                                                                           made(count * 4, values));
-  CALL(void, "run", (Env*, void*, int64_t))(env, NULL, handle);
+  int status = CALL(int, "setInput", (Env*, void*, int64_t, int, int, Array*, Array*))(env, NULL, handle, 0, 0, made(argc - 5, dims),
+                                                                                       made(count * 4, values));
+  if (!status) status = CALL(int, "run", (Env*, void*, int64_t))(env, NULL, handle);
+  if (status) {
+    const Array* said = CALL(Array*, "error", (Env*, void*, int64_t))(env, NULL, handle);
+    return printf("status %d: %.*s\n", status, (int)said->n, (const char*)said->data), 3;
+  }
   const Array* found = CALL(Array*, "output", (Env*, void*, int64_t, int))(env, NULL, handle, 0);
   printf("run:");
   for (int64_t i = 0; i < found->n / 4; ++i) printf(" %d", ((const int32_t*)found->data)[i]);

@@ -22,7 +22,7 @@ suspend fun EdgeortModel.run(picture: Bitmap): List<Tensor> = runAsync(picture).
 
 private fun EdgeortModel.fixedShape(): LongArray {
     val shape = inputs()[0].shape()
-    if (shape == null || shape.any { it < 0 }) throw EdgeortException("give the shape of ${inputs()[0]}")
+    if (shape == null || shape.any { it < 0 }) throw EdgeortException.invalid("give the shape of ${inputs()[0]}")
     return shape
 }
 

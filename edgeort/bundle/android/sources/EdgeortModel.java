@@ -8,6 +8,7 @@ import android.util.Log;
 import java.io.File;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -104,14 +105,14 @@ public final class EdgeortModel implements AutoCloseable {
                 throw closed();
             }
             if (given.length != inputs.size()) {
-                throw new EdgeortException("the model has " + inputs.size() + " inputs, not " + given.length);
+                throw EdgeortException.invalid("the model has " + inputs.size() + " inputs, not " + given.length);
             }
             held = given.clone();
             try {
                 for (int i = 0; i < held.length; ++i) {
-                    Native.setInput(handle, i, held[i].type.code(), held[i].shape, held[i].data);
+                    check(Native.setInput(handle, i, held[i].type.code(), held[i].shape, held[i].data));
                 }
-                Native.run(handle);
+                check(Native.run(handle));
                 return results();
             } finally {
                 held = null;
@@ -157,7 +158,7 @@ public final class EdgeortModel implements AutoCloseable {
         int rank = shape == null ? 0 : shape.length;
         boolean isPicture = info.type() == ElementType.UINT8 && (rank == 3 || rank == 4) && shape[rank - 1] == 3;
         if (inputs.size() != 1 || !isPicture) {
-            throw new EdgeortException("the model takes " + inputs + ", not a picture, uint8 [height, width, 3]");
+            throw EdgeortException.invalid("the model takes " + inputs + ", not a picture, uint8 [height, width, 3]");
         }
         return Tensor.of(picture).withRank(rank);
     }
@@ -184,6 +185,12 @@ public final class EdgeortModel implements AutoCloseable {
             found.add(TensorInfo.of(Native.name(handle, output, i), Native.form(handle, output, i)));
         }
         return Collections.unmodifiableList(found);
+    }
+
+    private void check(int status) {
+        if (status != 0) {
+            throw EdgeortException.of(status, new String(Native.error(handle), StandardCharsets.UTF_8));
+        }
     }
 
     private List<Tensor> results() {

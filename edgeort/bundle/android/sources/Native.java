@@ -22,9 +22,12 @@ final class Native {
 
     static native long[] form(long model, boolean output, int index);
 
-    static native void setInput(long model, int index, int type, long[] shape, ByteBuffer data);
+    /** An edgeort_status, which `error` explains, as that of a run. */
+    static native int setInput(long model, int index, int type, long[] shape, ByteBuffer data);
 
-    static native void run(long model);
+    static native int run(long model);
+
+    static native byte[] error(long model);
 
     static native ByteBuffer output(long model, int index);
 

@@ -16,7 +16,7 @@ public final class Tensor {
         this.data = data;
         long bytes = multiplied(type.bytes, elements(shape));
         if (data.capacity() < bytes) {
-            throw new EdgeortException("there are " + data.capacity() + " bytes; the shape needs " + bytes);
+            throw EdgeortException.invalid("there are " + data.capacity() + " bytes; the shape needs " + bytes);
         }
     }
 
@@ -45,7 +45,7 @@ public final class Tensor {
     public static Tensor of(String[] values, long... shape) {
         long[] dims = shapeOf(values.length, shape);
         if (elements(dims) != values.length) {
-            throw new EdgeortException("there are " + values.length + " strings; the shape needs " + elements(dims));
+            throw EdgeortException.invalid("there are " + values.length + " strings; the shape needs " + elements(dims));
         }
         return new Tensor(ElementType.STRING, dims, Texts.packed(values));
     }
@@ -53,10 +53,10 @@ public final class Tensor {
     /** The bytes of a direct buffer from its position on, which a run reads in place: fill them anew for the next. */
     public static Tensor of(ElementType type, ByteBuffer data, long... shape) {
         if (!data.isDirect()) {
-            throw new EdgeortException("the buffer is not direct: ByteBuffer.allocateDirect");
+            throw EdgeortException.invalid("the buffer is not direct: ByteBuffer.allocateDirect");
         }
         if (type == ElementType.STRING) {
-            throw new EdgeortException("strings are no bytes of a buffer: Tensor.of(String[], shape...)");
+            throw EdgeortException.invalid("strings are no bytes of a buffer: Tensor.of(String[], shape...)");
         }
         return new Tensor(type, shape.clone(), data.slice().order(ByteOrder.nativeOrder()));
     }
@@ -85,7 +85,7 @@ public final class Tensor {
     /** The elements in memory, from the first on; writing there changes the tensor. Strings have none: strings(). */
     public ByteBuffer data() {
         if (type == ElementType.STRING) {
-            throw new EdgeortException("the elements are STRING, no bytes of a buffer: strings()");
+            throw EdgeortException.invalid("the elements are STRING, no bytes of a buffer: strings()");
         }
         ByteBuffer view = data.duplicate().order(ByteOrder.nativeOrder());
         view.clear();
@@ -129,7 +129,7 @@ public final class Tensor {
 
     static ByteBuffer allocate(long bytes) {
         if (bytes > Integer.MAX_VALUE) {
-            throw new EdgeortException("a tensor of " + bytes + " bytes: a buffer of Java has " + Integer.MAX_VALUE + " at most");
+            throw EdgeortException.invalid("a tensor of " + bytes + " bytes: a buffer of Java has " + Integer.MAX_VALUE + " at most");
         }
         return ByteBuffer.allocateDirect((int) bytes).order(ByteOrder.nativeOrder());
     }
@@ -142,7 +142,7 @@ public final class Tensor {
         try {
             return Math.multiplyExact(a, b);
         } catch (ArithmeticException error) {
-            throw new EdgeortException("the tensor is too large");
+            throw EdgeortException.invalid("the tensor is too large");
         }
     }
 
@@ -154,7 +154,7 @@ public final class Tensor {
         long count = 1;
         for (long dim : shape) {
             if (dim < 0) {
-                throw new EdgeortException("a dimension is negative: " + dim);
+                throw EdgeortException.invalid("a dimension is negative: " + dim);
             }
             count = multiplied(count, dim);
         }
@@ -163,7 +163,7 @@ public final class Tensor {
 
     private void need(ElementType wanted) {
         if (type != wanted) {
-            throw new EdgeortException("the elements are " + type + ", not " + wanted);
+            throw EdgeortException.invalid("the elements are " + type + ", not " + wanted);
         }
     }
 }

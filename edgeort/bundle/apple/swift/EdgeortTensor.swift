@@ -121,10 +121,15 @@ public enum EdgeortError: Error, LocalizedError, Equatable {
   case input(String)
   /// A run that failed.
   case run(String)
+  /// Activations need more memory than the plan was built for: give a smaller input.
+  case overRamLimit(String)
+  /// The system has no more memory now.
+  case outOfMemory(String)
 
   public var errorDescription: String? {
     switch self {
     case .model(let reason), .input(let reason), .run(let reason): return reason
+    case .overRamLimit(let reason), .outOfMemory(let reason): return reason
     }
   }
 }

@@ -33,7 +33,8 @@ final class PlanEngine: EdgeortEngine {
     for (index, value) in inputs.enumerated() {
       if let tensor = given[value.name] { try set(index, value, tensor) }
     }
-    guard edgeort_run(model) == 0 else { throw EdgeortError.run(lastError) }
+    let status = edgeort_run(model)
+    guard status == 0 else { throw failure(status) }
     var results: [String: EdgeortTensor] = [:]
     for index in 0..<edgeort_output_count(model) {
       var raw = edgeort_tensor()
@@ -44,7 +45,16 @@ final class PlanEngine: EdgeortEngine {
     return results
   }
 
-  private var lastError: String { String(cString: edgeort_last_error(model)) }
+  /// What a status that is not 0 is about.
+  private func failure(_ status: Int32) -> EdgeortError {
+    let reason = String(cString: edgeort_last_error(model))
+    switch edgeort_status(rawValue: UInt32(status)) {
+    case EDGEORT_OVER_RAM_LIMIT: return .overRamLimit(reason)
+    case EDGEORT_INVALID_ARGUMENT: return .input(reason)
+    case EDGEORT_OUT_OF_MEMORY: return .outOfMemory(reason)
+    default: return .run(reason)
+    }
+  }
 
   private func set(_ index: Int, _ value: EdgeortValue, _ tensor: EdgeortTensor) throws {
     guard tensor.type == value.type else {
@@ -63,9 +73,10 @@ final class PlanEngine: EdgeortEngine {
       let dims = bytes.bindMemory(to: Int64.self)
       for (axis, dim) in tensor.shape.enumerated() { dims[axis] = Int64(dim) }
     }
-    guard edgeort_set_input(model, Int32(index), &raw) == 0 else {
+    let status = edgeort_set_input(model, Int32(index), &raw)
+    guard status == 0 else {
       memory.deallocate()
-      throw EdgeortError.input(lastError)
+      throw failure(status)
     }
     memories[index]?.deallocate()
     memories[index] = memory

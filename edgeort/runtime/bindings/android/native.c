@@ -69,14 +69,18 @@ static int describe(jlong handle, jboolean output, jint index, edgeort_tensor* t
   return (output ? edgeort_output : edgeort_input)(of(handle)->model, index, tensor);
 }
 
+static jobject bytes_of(JNIEnv* env, const char* text) {
+  const jint size = (jint)strlen(text);
+  jobject bytes = jni_new_bytes(env, size);
+  if (bytes) jni_set_bytes(env, bytes, 0, size, (const jbyte*)text);
+  return bytes;
+}
+
 static jobject name(JNIEnv* env, jobject self, jlong handle, jboolean output, jint index) {
   (void)self;
   edgeort_tensor tensor;
   if (describe(handle, output, index, &tensor)) return fail(env, "there is no such input or output"), NULL;
-  const jint size = (jint)strlen(tensor.name);
-  jobject bytes = jni_new_bytes(env, size);
-  if (bytes) jni_set_bytes(env, bytes, 0, size, (const jbyte*)tensor.name);
-  return bytes;
+  return bytes_of(env, tensor.name);
 }
 
 // {element type, rank, dimensions}; the rank is -1 where it is not known before a run.
@@ -119,23 +123,31 @@ static int point_texts(edgeort_tensor* tensor) {
 }
 
 // Gives an input the data of a direct buffer, which is read in place until the next run ends.
-static void set_input(JNIEnv* env, jobject self, jlong handle, jint index, jint type, jobject shape, jobject buffer) {
+static jint set_input(JNIEnv* env, jobject self, jlong handle, jint index, jint type, jobject shape, jobject buffer) {
   (void)self;
   edgeort_tensor tensor = {.dtype = type, .rank = jni_length(env, shape)};
-  if (tensor.rank > EDGEORT_MAX_RANK) return fail(env, "a tensor has 8 dimensions at most");
+  if (tensor.rank > EDGEORT_MAX_RANK) return fail(env, "a tensor has 8 dimensions at most"), EDGEORT_INVALID_ARGUMENT;
   jni_get_longs(env, shape, 0, tensor.rank, (jlong*)tensor.dims);
   tensor.data = jni_buffer_data(env, buffer);
   tensor.bytes = (size_t)jni_buffer_bytes(env, buffer);
   int is_empty = 0;
   for (int32_t d = 0; d < tensor.rank; ++d) is_empty |= tensor.dims[d] == 0;
-  if (!is_empty && (!tensor.data || !tensor.bytes)) return fail(env, "the data of an input must be in a direct buffer");
-  if (type == EDGEORT_STRING && point_texts(&tensor)) return fail(env, "the strings of an input end beyond their buffer");
-  if (edgeort_set_input(of(handle)->model, index, &tensor)) fail(env, edgeort_last_error(of(handle)->model));
+  if (!is_empty && (!tensor.data || !tensor.bytes))
+    return fail(env, "the data of an input must be in a direct buffer"), EDGEORT_INVALID_ARGUMENT;
+  if (type == EDGEORT_STRING && point_texts(&tensor))
+    return fail(env, "the strings of an input end beyond their buffer"), EDGEORT_INVALID_ARGUMENT;
+  return edgeort_set_input(of(handle)->model, index, &tensor);
 }
 
-static void run(JNIEnv* env, jobject self, jlong handle) {
+static jint run(JNIEnv* env, jobject self, jlong handle) {
+  (void)env, (void)self;
+  return edgeort_run(of(handle)->model);
+}
+
+// What the last status but 0 was about.
+static jobject error(JNIEnv* env, jobject self, jlong handle) {
   (void)self;
-  if (edgeort_run(of(handle)->model)) fail(env, edgeort_last_error(of(handle)->model));
+  return bytes_of(env, edgeort_last_error(of(handle)->model));
 }
 
 // The runtime's own memory, which holds until the next run; null where an output has no elements.
@@ -200,8 +212,9 @@ JNI_EXPORT jint JNI_OnLoad(JavaVM* vm, void* reserved) {
       {"count", "(JZ)I", (void*)(uintptr_t)count},
       {"name", "(JZI)[B", (void*)(uintptr_t)name},
       {"form", "(JZI)[J", (void*)(uintptr_t)form},
-      {"setInput", "(JII[JLjava/nio/ByteBuffer;)V", (void*)(uintptr_t)set_input},
-      {"run", "(J)V", (void*)(uintptr_t)run},
+      {"setInput", "(JII[JLjava/nio/ByteBuffer;)I", (void*)(uintptr_t)set_input},
+      {"run", "(J)I", (void*)(uintptr_t)run},
+      {"error", "(J)[B", (void*)(uintptr_t)error},
       {"output", "(JI)Ljava/nio/ByteBuffer;", (void*)(uintptr_t)output},
       {"textBytes", "(JI)J", (void*)(uintptr_t)text_bytes},
       {"copyTexts", "(JILjava/nio/ByteBuffer;)V", (void*)(uintptr_t)copy_texts},

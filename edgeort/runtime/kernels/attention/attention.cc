@@ -133,13 +133,13 @@ Status shapes(Prepare& p, State* s) {
   }
   if (p.has(3)) EDGEORT_TRY(view_mask(p, s));
   s->masks = static_cast<MaskRows*>(p.keep(static_cast<u64>(s->batch)));
-  if (!s->masks) return p.fail("out of memory");
+  if (!s->masks) return p.out_of_memory();
   return view_output(p, s);
 }
 
 Status prepare(Prepare& p) {
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   EDGEORT_TRY(shapes(p, s));
   s->softmax = &softmax(p.isa());
   s->stride = padded(s->keys);

@@ -39,7 +39,7 @@ static inline Status set_known(Prepare& p, int output, const Tensor& t, const vo
   EDGEORT_TRY(p.set(output, t.dtype, t.dims, t.rank));
   if (!p.wants(output)) return Status::ok;
   void* to = p.known(output);
-  if (!to) return p.fail("out of memory");
+  if (!to) return p.out_of_memory();
   copy(to, data, bytes(t));
   return own(p, t.dtype, to, count(t));
 }

@@ -26,7 +26,7 @@ bool prepare_branch(const Prepare& p, const Body& branch) {
 Status run_branch(Prepare& p, const Body& branch) {
   if (!all_known(p, kFirst, p.inputs())) return p.wait();
   if (!give(p, branch, 0, kFirst, branch.inputs())) return p.fail("a branch reads another element type");
-  if (branch.run() != Status::ok) return p.fail("%s", branch.error());
+  if (branch.run() != Status::ok) return p.failed(branch);
   for (int k = 0; k < p.outputs(); ++k) EDGEORT_TRY(set_known(p, k, branch.out(k), branch.out(k).data));
   return Status::ok;
 }

@@ -57,14 +57,14 @@ Status bind(Prepare& p, State** out) {
   if (body.out(0).dtype != DType::boolean) return p.fail("the body's condition is no boolean");
   if (params.values[1] == 1 && !p.has(kTrips)) return p.fail("it would never end");
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   s->carried = static_cast<int>(carried);
   s->rest = p.inputs() - kCarried - s->carried;
   s->counted = params.values[1] == 1;
   s->now = static_cast<Tensor*>(p.keep(static_cast<u64>(carried + 1) * sizeof(Tensor)));
   s->element = static_cast<Tensor*>(p.keep(static_cast<u64>(scans + 1) * sizeof(Tensor)));
   s->scans = static_cast<Growing*>(p.keep(static_cast<u64>(scans + 1) * sizeof(Growing)));
-  if (!s->now || !s->scans || !s->element) return p.fail("out of memory");
+  if (!s->now || !s->scans || !s->element) return p.out_of_memory();
   for (int i = 0; i < s->carried; ++i) {
     if (!p.has(kCarried + i)) return p.fail("carried value %d is absent", i);
     s->now[i] = p.in(kCarried + i);
@@ -88,7 +88,7 @@ Status collect(Prepare& p, State& s, const Body& body, Growing* next) {
   for (int i = 0; i < s.carried; ++i) {
     const Tensor& t = body.out(1 + i);
     static constexpr u8 kZeros[kAlignment] = {};
-    if (!next->append(t.data, bytes(t)) || !next->append(kZeros, padded(t) - bytes(t))) return p.fail("out of memory");
+    if (!next->append(t.data, bytes(t)) || !next->append(kZeros, padded(t) - bytes(t))) return p.out_of_memory();
   }
   size_t at = 0;
   for (int i = 0; i < s.carried; ++i) {
@@ -102,7 +102,7 @@ Status collect(Prepare& p, State& s, const Body& body, Growing* next) {
     if (s.trip > 0 && !same_shape(t, s.element[i])) return p.fail("output %d: its elements have different shapes", s.carried + i);
     s.element[i] = t;
     const size_t before = s.scans[i].size;
-    if (!s.scans[i].append(t.data, bytes(t))) return p.fail("out of memory");
+    if (!s.scans[i].append(t.data, bytes(t))) return p.out_of_memory();
     EDGEORT_TRY(own(p, t.dtype, s.scans[i].data + before, count(t)));
   }
   return Status::ok;
@@ -112,7 +112,7 @@ Status run_trips(Prepare& p, State& s, const Body& body, Growing buffers[2]) {
   const i64 trips = s.trips(p, p.value(kTrips));
   for (s.trip = 0; s.trip < trips && (s.counted || s.condition); ++s.trip) {
     if (!s.give_all(p, body)) return p.fail("the body reads another element type");
-    if (body.run() != Status::ok) return p.fail("trip %lld: %s", static_cast<long long>(s.trip), body.error());
+    if (body.run() != Status::ok) return p.failed(body, s.trip);
     if (count(body.out(0)) != 1) return p.fail("the body's condition is not one boolean");
     s.condition = *body.out(0).as<const u8>();
     EDGEORT_TRY(collect(p, s, body, &buffers[s.trip & 1]));

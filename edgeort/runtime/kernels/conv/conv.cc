@@ -23,7 +23,7 @@ constexpr i64 kLongTap = 64;
 
 Status prepare_with(Prepare& p, const CompressedKernels* kernels) {
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   EDGEORT_TRY(s->bind(p, conv_geometry, kernels));
   const Geometry& g = s->g;
   s->matrix.even = g.taps == 1;  // and of stride 1 without padding

@@ -37,7 +37,7 @@ u64 scratch_bytes(const State& s) {
 
 Status prepare(Prepare& p) {
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   EDGEORT_TRY(s->bind(p, geometry));
   const Geometry& g = s->g;
   const Tensor& y = p.out(0);

@@ -97,7 +97,7 @@ template <Status (*bind)(Prepare&, State*)>
 Status prepare(Prepare& p) {
   const auto& params = p.params<ConvParams>();
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   Geometry& g = s->g;
   EDGEORT_TRY(conv_geometry(p, params, &g));
   if (g.taps > 4096) return p.fail("the kernel is too large");

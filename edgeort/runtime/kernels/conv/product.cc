@@ -24,7 +24,7 @@ Status Product::bind(Prepare& p, Status (*geometry)(Prepare&, const ConvParams&,
 
 Status Product::keep_zeros(Prepare& p, i64 floats) {
   zeros = static_cast<const f32*>(p.keep(static_cast<u64>(floats) * sizeof(f32)));
-  return zeros ? Status::ok : p.fail("out of memory");
+  return zeros ? Status::ok : p.out_of_memory();
 }
 
 }  // namespace edgeort

@@ -31,7 +31,7 @@ struct State {
 Status prepare(Prepare& p) {
   const auto& params = p.params<ConvParams>();
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   Geometry& g = s->g;
   EDGEORT_TRY(conv_geometry(p, params, &g, true));
   if (g.groups != 1 || g.c_in != kStemPlanes || params.spatial != 2) return p.fail("is not a convolution of three planes");
@@ -51,7 +51,7 @@ Status prepare(Prepare& p) {
     s->reads = max_of(s->reads, tile->reads);
   }
   s->zeros = static_cast<const f32*>(p.keep(static_cast<u64>(g.in[2] + 1) * sizeof(f32)));
-  if (!s->zeros) return p.fail("out of memory");
+  if (!s->zeros) return p.out_of_memory();
   p.thread_scratch(s->scratch_bytes());
   return Status::ok;
 }

@@ -18,7 +18,7 @@ void overwrite_addend(Prepare& p, const State& s) {
 
 Status prepare(Prepare& p) {
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   const auto& params = p.params<ConvParams>();
   const Geometry& g = s->g;
   EDGEORT_TRY(conv_geometry(p, params, &s->g));

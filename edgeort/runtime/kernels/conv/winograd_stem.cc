@@ -37,7 +37,7 @@ struct State {
 Status prepare(Prepare& p) {
   const auto& params = p.params<ConvParams>();
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   Geometry& g = s->g;
   EDGEORT_TRY(conv_geometry(p, params, &g, true));
   if (g.groups != 1 || g.c_in != kStemChannels || params.spatial != 2) return p.fail("is not a convolution of three planes");

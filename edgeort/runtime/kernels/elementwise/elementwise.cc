@@ -64,7 +64,7 @@ Status tabulate(Prepare& p, State& s) {
   const bool alike = p.inputs() == 1 && count(p.in(0)) == count(p.out(0)) && s.program.even;
   if (!alike || !(is_long(s.program) || s.program.bytes->vectors)) return Status::ok;
   auto* table = static_cast<q8*>(p.keep(kBytes));
-  if (!table) return p.fail("out of memory");
+  if (!table) return p.out_of_memory();
   if (s.program.tabulate(table)) s.table = table;
   return Status::ok;
 }
@@ -76,7 +76,7 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(broadcast(p, dims, &rank));
   EDGEORT_TRY(p.set(0, DType::f32, dims, rank));
   auto* state = p.state<State>();
-  if (!state) return p.fail("out of memory");
+  if (!state) return p.out_of_memory();
   if (params.program.count == 0) return p.fail("its program is empty");
   EDGEORT_TRY(state->program.bind(p, params.program, sizeof(params), dims, rank > 0 ? rank - 1 : 0, rank > 0 ? dims[rank - 1] : 1, false));
   p.writes_slice(0);

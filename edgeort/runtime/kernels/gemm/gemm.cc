@@ -92,7 +92,7 @@ Status shapes(Prepare& p, const GemmParams& g, const CompressedKernels* kernels,
 Status prepare_with(Prepare& p, const CompressedKernels* kernels) {
   const auto& g = p.params<GemmParams>();
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   EDGEORT_TRY(shapes(p, g, kernels, s));
   if (p.has(2) && (p.in(2).dtype != DType::f32 || p.in(2).rank != 1 || p.in(2).dims[0] != ceil_div(s->n, kPanel) * kPanel)) {
     return p.fail("the bias must have %lld values", (long long)(ceil_div(s->n, kPanel) * kPanel));
@@ -118,7 +118,7 @@ Status prepare_with(Prepare& p, const CompressedKernels* kernels) {
   p.thread_scratch(s->matrix.scratch_bytes());
   const Tensor& y = p.out(0);
   if (s->batch != 1 || s->m * s->n == 0 || y.rank == 0 || y.dims[y.rank - 1] != s->n) return Status::ok;
-  if (!s->matrix.count_ended(p)) return p.fail("out of memory");
+  if (!s->matrix.count_ended(p)) return p.out_of_memory();
   // An operand of the epilogue may be a as well: its rows are read by the tasks of the same rows, or are copied before.
   p.ends_rows(static_cast<int>(max_of(3, g.epilogue.first_operand)));
   return Status::ok;

@@ -108,7 +108,7 @@ Status make_taps(Prepare& p, const ImageFilter& filter, const ImageAxis& axis, b
   taps->first = static_cast<i32*>(p.keep(n * 2 * sizeof(i32) + 8));
   taps->weight = p.keep(all * sizeof(i32) + 8);
   f64* row = static_cast<f64*>(p.keep(static_cast<u64>(taps->taps) * sizeof(f64)));
-  if (!taps->first || !taps->weight || !row) return p.fail("out of memory");
+  if (!taps->first || !taps->weight || !row) return p.out_of_memory();
   taps->used = taps->first + axis.count;
   fill_image_taps(filter, axis, across, *taps, row);
   return Status::ok;
@@ -143,7 +143,7 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(check_params(p, params));
   EDGEORT_TRY(check_operands(p, params));
   State* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   const Tensor& x = p.in(0);
   s->geometry = image_geometry({x.dims[0], x.dims[1]}, static_cast<ImageFit>(params.fit), {params.size[0], params.size[1]},
                                {params.crop[0], params.crop[1]});

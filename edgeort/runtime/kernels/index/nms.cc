@@ -87,7 +87,7 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(operands(p, &s));
   const i64 groups = s.limit ? s.batches * s.classes : 0;
   i64* kept = static_cast<i64*>(state_of(p, (groups * (s.limit + 1) + s.n) * static_cast<i64>(sizeof(i64))));
-  if (!kept) return p.fail("out of memory");
+  if (!kept) return p.out_of_memory();
   i64 *numbers = kept + groups * s.limit, *order = numbers + groups;
   i64 dims[2] = {0, 3};
   for (i64 g = 0; g < groups; ++g) {
@@ -96,7 +96,7 @@ Status prepare(Prepare& p) {
   }
   EDGEORT_TRY(p.set(0, DType::i64, dims, 2));
   i64* out = static_cast<i64*>(p.known(0));
-  if (!out) return p.fail("out of memory");
+  if (!out) return p.out_of_memory();
   for (i64 g = 0; g < groups; ++g) {
     for (i64 k = 0; k < numbers[g]; ++k, out += 3) out[0] = g / s.classes, out[1] = g % s.classes, out[2] = kept[g * s.limit + k];
   }

@@ -22,7 +22,7 @@ Status prepare_nonzero(Prepare& p) {
   for (i64 i = 0; i < count(in); ++i) dims[1] += !is_zero(in.dtype, data, i);
   EDGEORT_TRY(p.set(0, DType::i64, dims, 2));
   auto* out = static_cast<i64*>(p.known(0));
-  if (!out) return p.fail("out of memory");
+  if (!out) return p.out_of_memory();
   i64 found = 0;
   for (i64 i = 0; i < count(in); ++i) {
     if (is_zero(in.dtype, data, i)) continue;
@@ -51,7 +51,7 @@ Status prepare_compress(Prepare& p) {
   if (params.flag) EDGEORT_TRY(axis_of(p, params.axis, in.rank, &axis));
   const i64 dim = params.flag ? in.dims[axis] : count(in), most = min_of(dim, condition.dims[0]);
   auto* s = static_cast<CompressState*>(state_of(p, static_cast<i64>(sizeof(CompressState)) + most * static_cast<i64>(sizeof(i64))));
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   const i64 size = static_cast<i64>(size_of(in.dtype));
   *s = {0, dim, params.flag ? count(in, axis + 1, in.rank) * size : size, params.flag ? count(in, 0, axis) : 1};
   i64* kept = reinterpret_cast<i64*>(s + 1);

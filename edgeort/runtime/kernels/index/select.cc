@@ -25,7 +25,7 @@ Status prepare_topk(Prepare& p) {
   EDGEORT_TRY(p.set(0, in.dtype, dims, in.rank));
   EDGEORT_TRY(p.set(1, DType::i64, dims, in.rank));
   auto* kept = p.state<i64>();
-  if (!kept) return p.fail("out of memory");
+  if (!kept) return p.out_of_memory();
   *kept = k[0];
   if (count(in) == 0) return Status::ok;
   const u64 each = static_cast<u64>(k[0]) * sizeof(Item);

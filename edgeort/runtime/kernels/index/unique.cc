@@ -55,7 +55,7 @@ Status write_lists(Prepare& p, const Items& items, const i64* order, const Disti
   EDGEORT_TRY(p.set(3, DType::i64, &groups, 1));
   i64* lists[4] = {};
   for (int i = 1; i < 4; ++i) {
-    if (p.wants(i) && !(lists[i] = static_cast<i64*>(p.known(i)))) return p.fail("out of memory");
+    if (p.wants(i) && !(lists[i] = static_cast<i64*>(p.known(i)))) return p.out_of_memory();
   }
   for (i64 g = 0; g < groups; ++g) {
     if (lists[1]) lists[1][g] = found[g].first;
@@ -80,7 +80,7 @@ Status prepare(Prepare& p) {
   // Items without elements may be any number.
   if (items.n > i64{1} << 40) return p.fail("it has too many items");
   auto* found = static_cast<Distinct*>(state_of(p, items.n * static_cast<i64>(sizeof(Distinct) + sizeof(i64))));
-  if (!found) return p.fail("out of memory");
+  if (!found) return p.out_of_memory();
   i64* order = reinterpret_cast<i64*>(found + items.n);
   const i64 groups = find_distinct(items, order, found);
   if (!sorted) sort(found, groups, [](const Distinct& a, const Distinct& b) { return a.first < b.first; });
@@ -90,7 +90,7 @@ Status prepare(Prepare& p) {
   for (int d = 0; along && d < in.rank; ++d) dims[d] = d == axis ? groups : in.dims[d];
   EDGEORT_TRY(p.set(0, in.dtype, dims, along ? in.rank : 1));
   u8* out = static_cast<u8*>(p.known(0));
-  if (!out) return p.fail("out of memory");
+  if (!out) return p.out_of_memory();
   const i64 size = static_cast<i64>(size_of(in.dtype)), run = items.inner * size;
   for (i64 i = 0; i < items.outer * groups; ++i) {
     const i64 from = items.place(found[i % groups].first, i / groups) * size;

@@ -55,7 +55,7 @@ Status prepare(Prepare& p) {
   const Tensor& in = p.in(0);
   if (in.dtype != DType::f32 || in.rank != 3) return p.fail("its columns must be float32 of rank 3");
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   s->spatial = static_cast<int>(min_of(count(p.in(1)), kMostSpatial));
   EDGEORT_TRY(read_lists(p, *s));
   if (in.dims[1] % s->taps || in.dims[2] != s->positions) return p.fail("its columns do not fit its image and block");

@@ -29,7 +29,7 @@ Status prepare_concat(Prepare& p) {
     return Status::ok;
   }
   auto* parts = static_cast<Part*>(p.state(sizeof(Part) * static_cast<u64>(p.inputs())));
-  if (!parts) return p.fail("out of memory");
+  if (!parts) return p.out_of_memory();
   const bool grows = p.grows(0, 0);
   if (grows) {
     if (axis != first.rank - 2) return p.fail("a state has its rows along the last axis but one");
@@ -88,7 +88,7 @@ Status prepare_split(Prepare& p) {
   EDGEORT_TRY(axis_of(p, p.params<AxisParams>().axis, in.rank, &axis));
   const size_t n = static_cast<size_t>(p.outputs());
   auto* parts = static_cast<Part*>(p.state((sizeof(Part) + sizeof(i64)) * n));
-  if (!parts) return p.fail("out of memory");
+  if (!parts) return p.out_of_memory();
   i64* sizes = reinterpret_cast<i64*>(parts + n);
   EDGEORT_TRY(split_sizes(p, in.dims[axis], sizes));
   if (p.outputs() > 1) p.reads_slice(0);  // one output is a view, which cannot show a slice

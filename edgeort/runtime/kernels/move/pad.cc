@@ -78,7 +78,7 @@ Status prepare(Prepare& p) {
   if (count(p.out(0)) == 0) return Status::ok;
   for (int d = 0; d < in.rank; ++d) total += dims[d];
   auto* s = static_cast<State*>(state_of(p, static_cast<i64>(sizeof(State)) + total * static_cast<i64>(sizeof(i64))));
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   fill_tables(p, *s, mode, before);
   return Status::ok;
 }

@@ -14,7 +14,7 @@ Status prepare_shape(Prepare& p) {
   const i64 start = clamp(params.values[0]), n = max_of(0, clamp(params.values[1]) - start);
   EDGEORT_TRY(p.set(0, DType::i64, &n, 1));
   auto* out = static_cast<i64*>(p.known(0));
-  if (!out) return p.fail("out of memory");
+  if (!out) return p.out_of_memory();
   for (i64 i = 0; i < n; ++i) out[i] = in.dims[start + i];
   return Status::ok;
 }
@@ -24,7 +24,7 @@ Status prepare_size(Prepare& p) {
   p.reads_state(0);
   EDGEORT_TRY(p.set(0, DType::i64, nullptr, 0));
   auto* out = static_cast<i64*>(p.known(0));
-  if (!out) return p.fail("out of memory");
+  if (!out) return p.out_of_memory();
   *out = count(p.in(0));
   return Status::ok;
 }

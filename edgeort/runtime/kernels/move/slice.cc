@@ -78,7 +78,7 @@ Status prepare_slice(Prepare& p) {
   }
   p.reads_state(0);
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   i64 strides[kMaxRank], out_strides[kMaxRank];
   strides_of(in, strides);
   strides_of(p.out(0), out_strides);
@@ -116,7 +116,7 @@ Status prepare_expand(Prepare& p) {
   }
   p.reads_state(0);
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   i64 strides[kMaxRank], out_strides[kMaxRank];
   strides_of(in, strides);
   strides_of(p.out(0), out_strides);
@@ -146,7 +146,7 @@ Status prepare_tile(Prepare& p) {
   }
   p.reads_state(0);
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   i64 strides[kMaxRank], out_strides[kMaxRank];
   strides_of(in, strides);
   strides_of(p.out(0), out_strides);

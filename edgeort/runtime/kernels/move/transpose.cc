@@ -57,7 +57,7 @@ Status prepare(Prepare& p) {
   for (int i = 0; i < in.rank; ++i) dims[i] = in.dims[perm[i]];
   EDGEORT_TRY(p.set(0, in.dtype, dims, in.rank));
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   i64 strides[kMaxRank], out_strides[kMaxRank];
   strides_of(in, strides);
   strides_of(p.out(0), out_strides);

@@ -28,7 +28,7 @@ Status prepare_lp(Prepare& p) {
   if (axis < 0 || axis >= x.rank) return p.fail("axis %lld of a tensor of rank %d", static_cast<long long>(params.axis), x.rank);
   if (params.flag != 1 && params.flag != 2) return p.fail("p must be 1 or 2");
   auto* s = p.state<LpState>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   const int at = static_cast<int>(axis);
   const bool one = params.flag == 1;
   *s = {one ? norm_l1_row(p.isa()) : norm_l2_row(p.isa()), one ? norm_l1_columns(p.isa()) : norm_l2_columns(p.isa()), count(x, 0, at),
@@ -67,7 +67,7 @@ Status prepare_mean_variance(Prepare& p) {
   if (p.in(0).dtype != DType::f32) return p.fail("its input must be float32");
   const Tensor& x = p.in(0);
   auto* s = p.state<MeanVarianceState>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   if (params.count < 0 || params.count > kMaxRank) return p.fail("it has too many axes");
   s->statistics = norm_statistics(p.isa());
   for (i64 i = 0; i < params.count; ++i) {

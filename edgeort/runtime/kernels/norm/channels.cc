@@ -23,7 +23,7 @@ Status bind(Prepare& p, bool channels_first, State** state) {
   const Tensor& x = p.in(0);
   if (x.dtype != DType::f32 || x.rank < 1) return p.fail("its input must be float32 of rank 1 or more");
   State* s = *state = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   s->channels_first = channels_first && x.rank > 1;
   s->batch = x.dims[0];
   s->channels = s->channels_first ? x.dims[1] : x.rank > 1 ? x.dims[x.rank - 1] : 1;

@@ -31,7 +31,7 @@ Status prepare(Prepare& p) {
   const Tensor& x = p.in(0);
   if (x.dtype != DType::f32 || x.rank < 2) return p.fail("its input must be float32 of rank 2 or more");
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   s->statistics = norm_statistics(p.isa());
   s->apply = norm_apply(p.isa());
   s->normalise_channels = norm_channels(p.isa());

@@ -20,7 +20,7 @@ Status bind(Prepare& p, int factors, State** state) {
   const i64 given = p.params<AxisParams>().axis, axis = given < 0 ? given + x.rank : given;
   if (axis < 0 || axis >= x.rank) return p.fail("axis %lld of a tensor of rank %d", static_cast<long long>(given), x.rank);
   State* s = *state = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   s->rows = count(x, 0, static_cast<int>(axis));
   s->n = count(x, static_cast<int>(axis), x.rank);
   for (int i = 1; i <= factors; ++i) {

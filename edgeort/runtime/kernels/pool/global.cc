@@ -28,7 +28,7 @@ Status bind(Prepare& p, State** state, bool integers = false) {
   if (x.dtype != DType::f32 && !(integers && x.dtype == DType::q8)) return p.fail("its input must be float32");
   if (x.rank < 2) return p.fail("its input has rank %d; it needs 2 or more", x.rank);
   State* s = *state = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   const bool channels_first = p.params<AxisParams>().flag != 0;
   s->batch = channels_first ? x.dims[0] * x.dims[1] : x.dims[0];
   s->channels = channels_first ? 1 : x.dims[x.rank - 1];

@@ -45,7 +45,7 @@ Status prepare_pool(Prepare& p) {
   const auto& params = p.params<PoolParams>();
   if (!p.has(0) || !p.wants(0) || !p.wants(1)) return p.fail("it needs an input and two outputs");
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   const DType dtype = p.in(0).dtype;
   if (dtype != DType::f32 && dtype != DType::u8 && dtype != DType::i8) return p.fail("its input must be float32, uint8 or int8");
   if (!params.channels_first) return p.fail("indices are defined on channels-first tensors");
@@ -91,7 +91,7 @@ Status prepare_unpool(Prepare& p) {
     return p.fail("its inputs' shapes do not fit");
   }
   auto* s = p.state<UnpoolState>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   s->rank = x.rank;
   for (int d = 0; d < x.rank; ++d) {
     const int k = d - 2 + 3 - params.spatial;

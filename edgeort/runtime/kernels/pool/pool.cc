@@ -30,7 +30,7 @@ struct State {
 Status bind(Prepare& p, State** state, bool same_type) {
   if (!p.has(0) || !p.wants(0)) return p.fail("it needs an input and an output");
   *state = p.state<State>();
-  if (!*state) return p.fail("out of memory");
+  if (!*state) return p.out_of_memory();
   State& s = **state;
   EDGEORT_TRY(s.window.bind(p, p.params<PoolParams>(), same_type ? p.in(0).dtype : DType::f32));
   const auto pixel = [&](const Tensor& t) { return static_cast<i64>(size_of(t.dtype)) * (s.window.channels_last ? pitch_of(t) : 1); };

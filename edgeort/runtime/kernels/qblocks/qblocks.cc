@@ -57,7 +57,7 @@ Status bind_weights(Prepare& p, const BlockQGemmParams& g, State* s) {
 Status prepare(Prepare& p) {
   const auto& g = p.params<BlockQGemmParams>();
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   if (!p.has(kX) || p.in(kX).dtype != DType::f32 || p.in(kX).rank < 1) return p.fail("the input must be float32, and no scalar");
   const Tensor& x = p.in(kX);
   if (x.dims[x.rank - 1] != g.k) return p.fail("inner dimensions disagree: %lld and %lld", (long long)x.dims[x.rank - 1], (long long)g.k);
@@ -77,7 +77,7 @@ Status prepare(Prepare& p) {
   p.reads_slice(kX);
   p.writes_slice(0);
   if (s->rows == 0) return Status::ok;
-  if (!s->count_ended(p)) return p.fail("out of memory");
+  if (!s->count_ended(p)) return p.out_of_memory();
   // x, which may be an operand of the epilogue as well, is bytes before.
   p.ends_rows(static_cast<int>(max_of(kOperands, g.epilogue.first_operand)));
   return Status::ok;

@@ -67,7 +67,7 @@ Status fold(Prepare& p, const Quantisation& q, State* s, bool* small) {
   s->bias = static_cast<i32*>(p.keep(room * sizeof(i32)));
   s->scale = static_cast<f32*>(p.keep(room * sizeof(f32)));
   s->padding = static_cast<q8*>(p.keep(room));
-  if (!s->bias || !s->scale || !s->padding) return p.fail("out of memory");
+  if (!s->bias || !s->scale || !s->padding) return p.out_of_memory();
   const i32* points;
   EDGEORT_TRY(zero_points(p, s->epilogue, padded, &points));
   s->even = !points;
@@ -102,7 +102,7 @@ Status prepare(Prepare& p) {
   const auto& params = p.params<QConvParams>();
   const Quantisation& q = params.quantisation;
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   Geometry& g = s->g;
   s->quantised = q.quantised != 0;
   EDGEORT_TRY(conv_geometry(p, params.conv, &g, false, DType::q8, s->quantised ? DType::q8 : DType::f32));

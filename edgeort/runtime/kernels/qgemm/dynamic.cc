@@ -16,7 +16,7 @@ struct State {
 Status prepare(Prepare& p) {
   const auto& g = p.params<DynamicQGemmParams>();
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   if (!p.has(0) || p.in(0).dtype != DType::f32 || p.in(0).rank < 1) return p.fail("the input must be float32, and no scalar");
   const Tensor& x = p.in(0);
   s->k = x.dims[x.rank - 1];
@@ -37,7 +37,7 @@ Status prepare(Prepare& p) {
   p.reads_slice(0);
   p.writes_slice(0);
   if (m.rows * m.n == 0) return Status::ok;
-  if (!m.count_ended(p)) return p.fail("out of memory");
+  if (!m.count_ended(p)) return p.out_of_memory();
   // x, which may be an operand of the epilogue as well, is quantised before.
   p.ends_rows(static_cast<int>(max_of(kOperands, g.epilogue.first_operand)));
   return Status::ok;

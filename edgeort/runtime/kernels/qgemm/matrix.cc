@@ -57,7 +57,7 @@ Status QMatrix::read_steps(Prepare& p, i64 kc) {
 Status QMatrix::fold(Prepare& p, const Quantisation& q, const QConstants& c, i64 all) {
   EDGEORT_TRY(q_result(p, q, quantised && !program(), &result));
   auto* folded = static_cast<i32*>(p.keep(static_cast<u64>(all * bias_lanes) * sizeof(i32)));
-  if (!folded) return p.fail("out of memory");
+  if (!folded) return p.out_of_memory();
   const i32 zero_point = q.x_zero_point + kQ8Bias;
   bool finite = true;
   for (i64 i = 0; i < all; ++i) {
@@ -96,7 +96,7 @@ Status QMatrix::bind_rows(Prepare& p, bool wide, const Program& code, size_t par
   row_kernels = &qgemm_rows(p.isa());
   once = p.outgrows_caches();
   const auto* zeros = static_cast<const i32*>(p.keep(static_cast<u64>(padded() * bias_lanes) * sizeof(i32)));
-  if (!zeros) return p.fail("out of memory");
+  if (!zeros) return p.out_of_memory();
   result = {zeros, c.scale, 0, 0, 0, false, false};
   by_row = {nullptr, c.sums, nullptr};
   if (!p.has(kBias)) return Status::ok;

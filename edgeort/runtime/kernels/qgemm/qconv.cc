@@ -20,7 +20,7 @@ struct State {
 Status prepare(Prepare& p) {
   const auto& params = p.params<QConvParams>();
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   Geometry& g = s->g;
   QMatrix& m = s->matrix;
   EDGEORT_TRY(conv_geometry(p, params.conv, &g, false, DType::q8, params.quantisation.quantised ? DType::q8 : DType::f32));
@@ -42,7 +42,7 @@ Status prepare(Prepare& p) {
   p.thread_scratch(m.scratch_bytes());
   const i64 bytes = g.c_in * max_of(s->merge ? g.kernel[2] : 1, s->merge_whole ? s->whole.kernel[2] : 1);
   void* outside = p.keep(static_cast<u64>(bytes));
-  if (!outside) return p.fail("out of memory");
+  if (!outside) return p.out_of_memory();
   memset(outside, m.outside, static_cast<size_t>(bytes));
   s->outside = static_cast<const q8*>(outside);
   return Status::ok;

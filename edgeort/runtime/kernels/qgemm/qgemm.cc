@@ -13,7 +13,7 @@ struct State {
 Status prepare(Prepare& p) {
   const auto& g = p.params<QGemmParams>();
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   if (!p.has(0) || p.in(0).dtype != DType::q8 || p.in(0).rank < 1) return p.fail("the input must be quantised, and no scalar");
   const Tensor& x = p.in(0);
   const i64 k = x.dims[x.rank - 1];
@@ -32,7 +32,7 @@ Status prepare(Prepare& p) {
   p.reads_slice(0);
   p.writes_slice(0);
   if (m.rows == 0 || g.quantisation.quantised) return Status::ok;
-  if (!m.count_ended(p)) return p.fail("out of memory");
+  if (!m.count_ended(p)) return p.out_of_memory();
   p.ends_rows(static_cast<int>(max_of(kOperands, g.epilogue.first_operand)));
   return Status::ok;
 }

@@ -32,7 +32,7 @@ struct State {
 Status prepare(Prepare& p) {
   const auto& params = p.params<QConvParams>();
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   Geometry& g = s->g;
   EDGEORT_TRY(conv_geometry(p, params.conv, &g, false, DType::q8, params.quantisation.quantised ? DType::q8 : DType::f32));
   if (g.groups != 1) return p.fail("has groups");
@@ -46,7 +46,7 @@ Status prepare(Prepare& p) {
   s->width = quads * kDepth;
   s->chunks = ceil_div(g.kernel[2] * g.c_in, kChunk);
   void* outside = p.keep(static_cast<u64>(s->chunks * kChunk));
-  if (!outside) return p.fail("out of memory");
+  if (!outside) return p.out_of_memory();
   memset(outside, m.outside, static_cast<size_t>(s->chunks * kChunk));
   s->outside = static_cast<const q8*>(outside);
   p.reads_slice(0);

@@ -39,7 +39,7 @@ Status bind(Prepare& p, Shape* s) {
 
 Status prepare(Prepare& p) {
   auto* s = p.state<Shape>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   EDGEORT_TRY(bind(p, s));
   const i64 dims[4] = {s->n, s->o, s->oh, s->ow};
   return p.set(0, DType::f32, dims, 4);

@@ -40,7 +40,7 @@ struct Reduction {
 
 Status prepare_any(Prepare& p, const Reduction& reduction) {
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   EDGEORT_TRY(s->axes.bind(p));
   const Tensor& x = p.in(0);
   if (x.dtype != DType::f32) {

@@ -24,7 +24,7 @@ Status prepare(Prepare& p) {
   const bool valid = params.flag ? axis >= 0 && axis <= x.rank : axis >= 0 && axis < x.rank;
   if (!valid && x.rank > 0) return p.fail("has axis %lld for rank %d", static_cast<long long>(params.axis), x.rank);
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   const int at = x.rank > 0 ? static_cast<int>(axis) : 0, end = params.flag || at >= x.rank ? x.rank : at + 1;
   *s = {&softmax(p.isa()), count(x, 0, at), count(x, at, end), count(x, end, x.rank)};
   EDGEORT_TRY(p.same(0, 0));

@@ -105,7 +105,7 @@ Status tables(Prepare& p, const ResizeParams& params, const ResizeAxis* all, Sta
     s.axes[s.n_axes++] = a;
   }
   u8* memory = static_cast<u8*>(p.state(size));
-  if (!memory) return p.fail("out of memory");
+  if (!memory) return p.out_of_memory();
   u8* at = memory + sizeof(State);
   for (int i = 0; i < s.n_axes; ++i) {
     ResizeAxis& a = s.axes[i];
@@ -156,7 +156,7 @@ Status prepare(Prepare& p) {
   i64 dims[kMaxRank];
   for (int d = 0; d < x.rank; ++d) dims[d] = all[d].out;
   EDGEORT_TRY(p.set(0, x.dtype, dims, x.rank));
-  if (count(p.out(0)) == 0) return p.state<State>() ? Status::ok : p.fail("out of memory");
+  if (count(p.out(0)) == 0) return p.state<State>() ? Status::ok : p.out_of_memory();
   State* s;
   EDGEORT_TRY(tables(p, params, all, &s));
   if (s->n_axes == 0) p.alias(0, 0);

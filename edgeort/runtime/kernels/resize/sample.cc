@@ -25,7 +25,7 @@ Status prepare(Prepare& p) {
   if (x.rank < 4 || x.rank > 5 || grid.rank != x.rank) return p.fail("its inputs must have rank 4 or 5");
   if (params.axis < 0 || params.axis > kCubic || params.flag < 0 || (params.flag & 3) > kReflection) return p.fail("its mode is unknown");
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   s->spatial = x.rank - 2;
   if (grid.dims[grid.rank - 1] != s->spatial || grid.dims[0] != x.dims[0]) return p.fail("its grid does not fit its data");
   Tensor y = x;
@@ -158,7 +158,7 @@ Status prepare_grid(Prepare& p) {
   if (!size) return p.wait();
   if (size[0] != theta.dims[0]) return p.fail("it has %lld matrices", static_cast<long long>(theta.dims[0]));
   auto* s = p.state<GridState>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   s->spatial = static_cast<int>(n - 2);
   i64 dims[5] = {size[0]};
   for (int d = 0; d < s->spatial; ++d) dims[1 + d] = s->dims[d] = size[2 + d];

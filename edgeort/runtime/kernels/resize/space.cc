@@ -61,7 +61,7 @@ Status bind(Prepare& p, const Order& order, bool channels_first, bool to_space) 
   }
   const auto size_of_axis = [&](char axis) { return axis == 'n' ? n : axis == 'c' ? c : axis == 'h' ? h : axis == 'w' ? w : block; };
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   for (int i = 0; i < kAxes; ++i) {
     i64 stride = 1;
     for (int k = kAxes - 1; order.in[k] != order.out[i]; --k) stride *= size_of_axis(order.in[k]);

@@ -110,7 +110,7 @@ bool is_plain(const RnnParams& params, const Cell& cell) {
 
 Status prepare_rnn(Prepare& p, const Cell& cell, const CompressedKernels* compressed) {
   auto* s = p.state<Rnn>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   s->cell = &cell;
   s->params = &p.params<RnnParams>();
   s->kernels = &rnn(p.isa());

@@ -47,7 +47,7 @@ Status place_of(Prepare& p, int input, i64 n, i64 limit, i64 fallback, i64* out)
 Status set_list(Prepare& p, i64 n, edgeort_item** out) {
   EDGEORT_TRY(p.set(0, DType::tensor, &n, 1));
   *out = static_cast<edgeort_item*>(p.known(0));
-  return *out ? Status::ok : p.fail("out of memory");
+  return *out ? Status::ok : p.out_of_memory();
 }
 
 Status prepare_construct(Prepare& p) {
@@ -107,7 +107,7 @@ Status prepare_at(Prepare& p) {
   const Tensor t = tensor_of(*list.items[place].tensor);
   EDGEORT_TRY(p.set(0, t.dtype, t.dims, t.rank));
   void* data = p.known(0);
-  if (!data) return p.fail("out of memory");
+  if (!data) return p.out_of_memory();
   if (bytes(t)) memcpy(data, t.data, bytes(t));
   return Status::ok;
 }
@@ -117,7 +117,7 @@ Status prepare_length(Prepare& p) {
   if (p.in(0).dtype != DType::tensor || p.in(0).rank != 1) return p.fail("its input must be a sequence");
   EDGEORT_TRY(p.set(0, DType::i64, nullptr, 0));
   auto* length = static_cast<i64*>(p.known(0));
-  if (!length) return p.fail("out of memory");
+  if (!length) return p.out_of_memory();
   *length = p.in(0).dims[0];
   return Status::ok;
 }
@@ -127,7 +127,7 @@ Status prepare_has(Prepare& p) {
   if (p.has(0) && (p.in(0).dtype != DType::tensor || p.in(0).rank != 1)) return p.fail("its input must be an optional");
   EDGEORT_TRY(p.set(0, DType::boolean, nullptr, 0));
   auto* has = static_cast<u8*>(p.known(0));
-  if (!has) return p.fail("out of memory");
+  if (!has) return p.out_of_memory();
   *has = p.has(0) && p.in(0).dims[0] > 0;
   return Status::ok;
 }
@@ -137,7 +137,7 @@ Status make_part(Prepare& p, const Tensor& t, int axis, i64 begin, i64 end, bool
   Tensor part = t;
   part.dims[axis] = end - begin;
   part.data = p.keep(bytes(part));
-  if (!part.data) return p.fail("out of memory");
+  if (!part.data) return p.out_of_memory();
   const size_t inner = static_cast<size_t>(count(t, axis + 1, t.rank)) * size_of(t.dtype), row = inner * static_cast<size_t>(end - begin);
   for (i64 i = 0; row && i < count(t, 0, axis); ++i) {
     const u8* from = t.as<const u8>() + static_cast<size_t>(i * t.dims[axis] + begin) * inner;
@@ -205,7 +205,7 @@ Status prepare_concat(Prepare& p) {
   for (int d = 0; d < rank; ++d) dims[d] = d == axis ? all : first.dims[params.flag && d > axis ? d - 1 : d];
   EDGEORT_TRY(p.set(0, first.dtype, dims, rank));
   auto* out = static_cast<u8*>(p.known(0));
-  if (!out) return p.fail("out of memory");
+  if (!out) return p.out_of_memory();
   const i64 outer = count(p.out(0), 0, axis), size = static_cast<i64>(size_of(first.dtype));
   const i64 whole = count(p.out(0), axis, rank) * size;
   for (i64 i = 0, at = 0; i < list.n; ++i) {

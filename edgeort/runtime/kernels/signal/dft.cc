@@ -90,7 +90,7 @@ Status prepare(Prepare& p) {
   const Tensor& x = p.in(0);
   const auto& params = p.params<AxisParams>();
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   if (x.dtype != DType::f32 && x.dtype != DType::f64) return p.fail("its input must be float32 or float64");
   if (x.rank < 2 || x.dims[x.rank - 1] < 1 || x.dims[x.rank - 1] > 2) return p.fail("its last axis must have one entry or two");
   i64 wanted = params.axis;
@@ -117,7 +117,7 @@ Status prepare(Prepare& p) {
   dims[x.rank - 1] = s->parts_out;
   EDGEORT_TRY(p.set(0, x.dtype, dims, x.rank));
   s->roots = static_cast<Complex*>(p.keep(static_cast<u64>(s->n) * sizeof(Complex)));
-  if (!s->roots) return p.fail("out of memory");
+  if (!s->roots) return p.out_of_memory();
   for (i64 k = 0; k < s->n; ++k) s->roots[k] = root(k, s->n);
   p.thread_scratch(2 * static_cast<u64>(s->n) * sizeof(Complex));
   return Status::ok;

@@ -51,7 +51,7 @@ Status read_mask(Prepare& p, State* s) {
   if (!bits) return p.wait();
   s->starts = static_cast<u32*>(p.keep(static_cast<u64>(s->n + 1) * sizeof(u32)));
   s->at = static_cast<u16*>(p.keep(static_cast<u64>(weights.dims[0]) * sizeof(u16)));
-  if (!s->starts || !s->at) return p.fail("out of memory");
+  if (!s->starts || !s->at) return p.out_of_memory();
   i64 found = 0;
   for (i64 n = 0; n < s->n; ++n) {
     s->starts[n] = static_cast<u32>(found);
@@ -80,7 +80,7 @@ void partition(State* s, int threads) {
 Status prepare(Prepare& p) {
   const auto& g = p.params<SparseGemmParams>();
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   if (!p.has(0) || !p.has(1) || !p.has(2) || !p.has(3)) return p.fail("an operand is missing");
   const Tensor &x = p.in(0), &bias = p.in(3);
   if (x.dtype != DType::f32 || x.rank < 1) return p.fail("the input must be float32, and no scalar");

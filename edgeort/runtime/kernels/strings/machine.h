@@ -118,7 +118,7 @@ static inline Status machine_of(Prepare& p, int input, Machine* out) {
   *out = {static_cast<const i64(*)[3]>(code), static_cast<const i64(*)[2]>(pairs), program.dims[0], nullptr, nullptr, nullptr, nullptr, 0};
   EDGEORT_TRY(check_program(p, *out, ranges.dims[0]));
   auto* room = static_cast<i64*>(p.keep(static_cast<u64>(out->n) * 4 * sizeof(i64)));
-  if (!room) return p.fail("out of memory");
+  if (!room) return p.out_of_memory();
   out->now = room, out->next = room + out->n, out->stack = room + 2 * out->n, out->seen = room + 3 * out->n;
   return Status::ok;
 }

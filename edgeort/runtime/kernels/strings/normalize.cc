@@ -66,7 +66,7 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(cases_of(p, 2, &compared));
   EDGEORT_TRY(cases_of(p, 3, &changed));
   auto* kept = static_cast<i64*>(p.keep(static_cast<u64>(count(in) + 1) * sizeof(i64)));
-  if (!kept) return p.fail("out of memory");
+  if (!kept) return p.out_of_memory();
   i64 n = 0;
   for (i64 i = 0; i < count(in); ++i) {
     bool stopped = false;

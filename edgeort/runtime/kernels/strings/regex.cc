@@ -13,7 +13,7 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(machine_of(p, 1, &m));
   EDGEORT_TRY(p.set(0, DType::boolean, in.dims, in.rank));
   auto* out = static_cast<u8*>(p.known(0));
-  if (!out) return p.fail("out of memory");
+  if (!out) return p.out_of_memory();
   for (i64 i = 0; i < count(in); ++i) out[i] = m.longest(texts[i], 0) == static_cast<i64>(texts[i].size);
   return Status::ok;
 }

@@ -53,7 +53,7 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(texts_of(p, 1, &delimiter));
   EDGEORT_TRY(p.set(1, DType::i64, in.dims, in.rank));
   auto* lengths = p.wants(1) ? static_cast<i64*>(p.known(1)) : nullptr;
-  if (p.wants(1) && !lengths) return p.fail("out of memory");
+  if (p.wants(1) && !lengths) return p.out_of_memory();
   i64 dims[kMaxRank] = {}, width = 0;
   for (i64 i = 0; i < count(in); ++i) {
     i64 n = 0;
@@ -66,7 +66,7 @@ Status prepare(Prepare& p) {
   dims[in.rank] = width;
   EDGEORT_TRY(p.set(0, DType::string, dims, in.rank + 1));
   auto* parts = static_cast<Text*>(p.known(0));  // zeroed: empty strings
-  if (!parts) return p.fail("out of memory");
+  if (!parts) return p.out_of_memory();
   for (i64 i = 0; i < count(in); ++i) {
     Text* to = parts + i * width;
     split(texts[i], *delimiter, most, [&](const Text& part) { *to++ = part; });

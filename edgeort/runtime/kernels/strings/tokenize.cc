@@ -61,7 +61,7 @@ Status prepare(Prepare& p) {
   dims[in.rank] = width;
   EDGEORT_TRY(p.set(0, DType::string, dims, in.rank + 1));
   auto* out = static_cast<Text*>(p.known(0));
-  if (!out) return p.fail("out of memory");
+  if (!out) return p.out_of_memory();
   for (i64 i = 0; i < count(in); ++i) {
     Text *to = out + i * width, *end = to + width;
     if (marks) *to++ = {"\x02", 1};

@@ -71,7 +71,7 @@ Status prepare(Prepare& p) {
   if ((x.dtype != DType::f32 && x.dtype != DType::f64) || x.rank < 1 || x.rank > 2)
     return p.fail("its input must be one or two axes of floats");
   auto* f = p.state<Forest>();
-  if (!f) return p.fail("out of memory");
+  if (!f) return p.out_of_memory();
   EDGEORT_TRY(forest_of(p, f));
   EDGEORT_TRY(check(p, *f, x.dims[x.rank - 1]));
   if (p.in(kSplits).dtype != x.dtype || count(p.in(kSplits)) != f->n_nodes)

@@ -21,7 +21,7 @@ Status prepare(Prepare& p) {
   const DType from = p.in(0).dtype, type = static_cast<DType>(to);
   if (!is_byte(from) || !is_byte(type) || (from == DType::q8) == (type == DType::q8)) return p.fail("it converts to or from q8");
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   s->flip = bias_of(from) ^ bias_of(type);
   EDGEORT_TRY(p.set(0, type, p.in(0).dims, p.in(0).rank));
   if (s->flip == 0) p.alias(0, 0);

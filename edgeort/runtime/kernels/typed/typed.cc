@@ -20,7 +20,7 @@ Status prepare_typed(Prepare& p, const TypedOp& op) {
     if (!p.has(i) || p.in(i).dtype != dtype) return p.fail("operand %d must have the element type of operand 0", i);
   }
   auto* s = static_cast<State*>(p.state(sizeof(State) + sizeof(Broadcast::Operand) * static_cast<u64>(n)));
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   s->space.operand = reinterpret_cast<Broadcast::Operand*>(s + 1);
   s->fn = op.fn[static_cast<u8>(dtype)];
   if (!s->fn) return p.fail("has no kernel for element type %d", static_cast<int>(dtype));

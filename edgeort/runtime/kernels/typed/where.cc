@@ -24,7 +24,7 @@ Status prepare(Prepare& p) {
   if (p.in(0).dtype != DType::boolean) return p.fail("its condition must be boolean");
   if (p.in(1).dtype != p.in(2).dtype) return p.fail("both choices must have one element type");
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   s->space.operand = s->operand;
   EDGEORT_TRY(s->space.bind(p, p.in(1).dtype));
   p.thread_scratch(s->space.scratch_bytes());
