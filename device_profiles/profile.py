@@ -15,6 +15,7 @@ from typing import Any
 ISA_LEVELS: dict[str, dict[str, str | None]] = {
     "aarch64": {"neon": None, "dotprod": "neon", "fp16": "neon", "i8mm": "dotprod"},
     "armv7": {"neon32": None},
+    "armv7em": {"m4f": None},
     "wasm32": {"wasm": None, "wasm_relaxed": "wasm"},
     "x86_64": {"v3": None, "v4": "v3", "avx_vnni": "v3", "avx512_vnni": "v4"},
 }
@@ -27,6 +28,7 @@ OS_ARCHS: dict[str, tuple[str, ...]] = {
     "macos": ("aarch64", "x86_64"),
     "windows": ("aarch64", "x86_64"),
     "browser": ("wasm32",),
+    "none": ("armv7em",),
 }
 
 # What may stand in `runtime.providers`, and the operating systems on which each provider exists.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgeort import symbols, zig
@@ -23,6 +23,9 @@ from edgeort.toolchain.objects import (
     with_tables,
     write,
 )
+
+
+BARE = "-DEDGEORT_BARE"  # core/platform_bare.cc stands for the operating system
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,10 @@ def library(
         flags.append(f"-Wl,-soname,{name}")
         base = (*placing(to), *cpu(to), *SMALL, *C, *binding.flags)
         units += [Unit(path, to.exe_triple, base) for path in sorted(binding.folder.glob("*.c"))]
+    if to.os == "none":
+        units = [replace(unit, flags=(*unit.flags, BARE)) for unit in units]
     objects = compile_all(with_tables(units, to, ops, levels), progress)
-    if not to.exe:
+    if to.library.endswith(".a"):
         return _archive(to, objects, prefix)
     if to.os == "android":
         flags += ["-nostdlib", "-Wl,--as-needed"]
