@@ -86,7 +86,7 @@ class Cluster:
     name: str = field(metadata=rule("the core's name, such as Cortex-A72", pattern=r".*\S.*"))
     cores: int = field(metadata=rule("number of physical cores", low=1, high=1024))
     mhz: int = field(metadata=rule("highest clock, MHz", low=50, high=10_000))
-    l1d_kb: int = field(metadata=rule("level-1 data cache per core, KiB", low=1, high=4096))
+    l1d_kb: int = field(metadata=rule("level-1 data cache per core, KiB; 0: none", low=0, high=4096))
     l2_kb: int = field(metadata=rule("level-2 cache per core (see l2_shared), KiB; 0: none", low=0, high=2**20))
     l2_shared: bool = field(default=False, metadata=rule("l2_kb is one cache for the whole cluster"))
 
@@ -123,7 +123,7 @@ class Cpu:
 class Memory:
     """`[memory]`: main memory, shared with whatever else runs on the device."""
 
-    ram_mb: int = field(metadata=rule("size, MiB", low=1, high=2**26))
+    ram_mb: float = field(metadata=rule("size, MiB", low=0.03, high=2**26))
     bandwidth_gbs: float = field(metadata=rule("peak bandwidth, GB/s", low=0.01, high=10_000))
 
 

@@ -35,7 +35,7 @@ _ARM = ("neon", "dotprod", "i8mm")
 class Target:
     """How to compile and link for one (operating system, architecture).
 
-    A `library` that ends in .a is an archive of objects, which an app links; then there is no harness, and `exe` is "".
+    A `library` that ends in .a is an archive of objects, which an app links. `exe` is "" where there is no harness.
     """
 
     os: str
@@ -51,6 +51,16 @@ class Target:
     exe_flags: tuple[str, ...] = ()
     linked_as: tuple[str, ...] = ("-shared",)  # flags that make a library of objects
     is_wasm: bool = False  # a module is for one level: an engine refuses all of it for one instruction that it lacks
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether the library is one of objects."""
+        return self.library.endswith(".a")
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether there is no operating system."""
+        return self.os == "none"
 
 
 _GC = ("-Wl,--gc-sections",)
@@ -90,8 +100,8 @@ _SOFT_CALLS = ("-mfloat-abi=softfp", "-Xclang", "-target-feature", "-Xclang", "+
 # Apple's linker alone makes programs for these.
 _IOS: dict[str, Any] = {"library": "libedgeort.a", "exe": ""}
 
-# Without an operating system the library is an archive, which a firmware links with its own libc. The harness is the same
-# objects as a program for Linux, and so for QEMU's user mode: cores of Cortex-A have all instructions of these.
+# Without an operating system the library is an archive, which a firmware links with its own libc. The harness is the
+# same code as a program for Linux, and so for QEMU's user mode: cores of Cortex-A have all instructions of these.
 _BARE: dict[str, Any] = {"library": "libedgeort.a", "exe": "edgeort_bench", "exe_flags": (*_GC, "-static")}
 _SHORT_ENUMS = ("-fshort-enums",)  # as the ABI has it where there is no system, and the toolchains for it
 

@@ -94,6 +94,10 @@ def build(
     signatures: Annotated[
         bool, typer.Option("--signatures", help="The library can refuse plans that a key did not sign: edgeort sign.")
     ] = False,
+    embed_model: Annotated[
+        bool, typer.Option("--embed-model", help="The library holds the model: edgeort_open_embedded needs no file.")
+    ] = False,
+    static: Annotated[bool, typer.Option("--static", help="A static library, too.")] = False,
     model_license: Annotated[
         str, typer.Option("--model-license", metavar="SPDX", help="Of the model, for licences/: MIT, CC-BY-4.0.")
     ] = "",
@@ -208,6 +212,8 @@ def build(
             vocabulary=None if vocab is None else Vocabulary(vocab, cased),
             postprocess=postprocess or (found.postprocess if found else None),
             signatures=signatures,
+            embed_model=embed_model,
+            static=static,
             model_licence=_licence(model_license),
             keep_stages=keep_stages,
             on=on,

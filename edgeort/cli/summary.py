@@ -62,7 +62,16 @@ def _made(result: BuildResult) -> list[tuple[str, str]]:
         *([(_kind(result.preprocess), result.preprocess)] if result.preprocess else []),
         *([("pruned", _pruned(result.pruning))] if result.pruning is not None else []),
         ("bundle", f"{result.bundle}, {size(result.bundle_bytes)}"),
-        *([("library", size(result.library_bytes))] if has_code else []),
+        *(
+            [("library", f"{size(result.library_bytes)}{', the model in it' if result.embeds else ''}")]
+            if has_code
+            else []
+        ),
+        *(
+            [("static", f"{size(result.static_bytes)}, of which a program links what it needs")]
+            if result.static_bytes
+            else []
+        ),
         *([("harness", size(result.harness_bytes))] if has_code and result.harness_bytes else []),
         ("plan" if ours else "model", f"{size(result.model_bytes)} of graph and weights{_weights(result)}"),
         *([("arena", f"{size(result.arena_bytes)} of activations{limit}")] if ours else []),

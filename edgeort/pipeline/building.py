@@ -51,6 +51,8 @@ def build(
     vocabulary: Vocabulary | None = None,
     postprocess: str | Written | None = None,
     signatures: bool = False,
+    embed_model: bool = False,
+    static: bool = False,
     model_licence: str = "",
     wish: Wish | None = None,
     inputs: Mapping[str, np.ndarray] | None = None,
@@ -65,7 +67,8 @@ def build(
     strips to keep it, or BudgetError says the least that it needs. `accuracy` asks for pruning, int8 and a verdict on
     samples. With `preprocess` the bundle takes pictures or sound, of which that makes the model's input; with
     `postprocess` what that recipe makes of the model's outputs comes before them. With a `vocabulary` the library has a
-    tokenizer, with `signatures` it can refuse plans that a key did not sign. `model_licence` is an SPDX expression.
+    tokenizer, with `signatures` it can refuse plans that a key did not sign, with `embed_model` it holds the model;
+    with `static` there is a static one beside it. `model_licence` is an SPDX expression.
     `wish` says which provider is wanted; by default the fastest of the profile's, where the device is here to measure.
     `inputs` are golden ones by name, for models that random data do not suit. With `keep_stages`, `<out>.stages/` gets
     the ONNX model after every stage. `on` is the device that checks and measures, as --on has it: then every provider
@@ -79,9 +82,17 @@ def build(
     asked = (accuracy or Accuracy()).checked(device)
     recipe = None if postprocess is None else read_postprocessing(postprocess)
     walk = Walk(progress, out.with_name(f"{out.name}.stages") if keep_stages else None)
-    parts = (*((toolchain.TEXT,) if vocabulary else ()), *((toolchain.SIGNATURE,) if signatures else ()))
+    wishes = {toolchain.TEXT: vocabulary, toolchain.SIGNATURE: signatures, toolchain.EMBEDDED: embed_model}
+    parts = tuple(part for part, wanted_here in wishes.items() if wanted_here)
     request = Request(
-        device, io_layout, threads or device.runtime.threads, ram_limit, walk, parts, dict(wanted.options)
+        device,
+        io_layout,
+        threads or device.runtime.threads,
+        ram_limit,
+        walk,
+        parts,
+        dict(wanted.options),
+        static=static,
     )
     check_any(wanted, request)
     with Place(on, device) as early:  # what comes before it is needed may take long

@@ -59,7 +59,7 @@ def make_contents(
     if made.requirements:
         text["requirements.txt"] = "".join(f"{line}\n" for line in made.requirements).encode()
     about = {
-        **development.files(manifest, ("edgeort.h", *headers)),
+        **development.files(manifest, ("edgeort.h", *headers), static=f"lib/{toolchain.STATIC}" in made.files),
         **python_module.files(manifest),
         **notices.files(manifest, made.notices),
     }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from edgeort import toolchain
 from edgeort.bench import Measurement, Prediction, Verdict
 from edgeort.bundle import golden
 from edgeort.lowering.storage import SparseWeights
@@ -21,10 +21,13 @@ from edgeort.quantize.pruning import Result as Pruning
 from edgeort.quantize.sparsity import Result as Sparsity
 from edgeort.validate import Comparison, Evaluation
 
+_STATIC = f"lib/{toolchain.STATIC}"
+
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a build made. Sizes in bytes; `checked_on` says where the outputs came from that were compared.
+    """What a build made. Sizes in bytes; `static_bytes` of a static library beside the other (0: none), `embeds` tells
+    whether these hold the model. `checked_on` says where the outputs came from that were compared.
 
     `candidates` is the table from which the `provider` was chosen, `requirements` are pip packages that the device
     needs. `precisions` counts nodes by precision, `weights` those with weights by how these are stored, `not_int8` says
@@ -43,6 +46,8 @@ class BuildResult:
     candidates: tuple[Candidate, ...]
     bundle_bytes: int
     library_bytes: int
+    static_bytes: int
+    embeds: bool
     harness_bytes: int
     model_bytes: int
     arena_bytes: int
@@ -97,7 +102,9 @@ class BuildResult:
             provider=made.provider,
             candidates=candidates,
             bundle_bytes=sum(files.values()),
-            library_bytes=sum(size for name, size in files.items() if re.fullmatch(r"lib/[^/]+(?<!\.lib)", name)),
+            library_bytes=sum(size for name, size in files.items() if _is_library(name)),
+            static_bytes=files.get(_STATIC, 0),
+            embeds=toolchain.EMBEDDED in workshop.request.parts,
             harness_bytes=files.get(made.harness, 0),
             model_bytes=sum(size for name, size in files.items() if name == made.model or name.startswith("model/")),
             arena_bytes=ran.arena_bytes,
@@ -149,3 +156,9 @@ class BuildResult:
             "quantization": None if self.quantization is None else self.quantization.to_dict(),
             "evaluation": None if self.evaluation is None else self.evaluation.to_dict(),
         }
+
+
+def _is_library(name: str) -> bool:
+    """Whether that file of a bundle is what programs load: no CMake package, import library or static one."""
+    folder, _, file = name.rpartition("/")
+    return folder == "lib" and not file.endswith(".lib") and name != _STATIC

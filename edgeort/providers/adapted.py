@@ -23,6 +23,13 @@ INT8 = "int8"
 # What two runs of the same float or quantised model are apart, at most: other orders of sums, other kernels.
 FLOAT_DB, QUANTISED_DB = 60.0, 20.0
 
+# What only the cpu provider has, by the part of the runtime that has it.
+_UNWANTED = {
+    toolchain.TEXT: "it has no tokenizer, and --vocab asks for one",
+    toolchain.SIGNATURE: "it does not check signatures, and --signatures asks for that",
+    toolchain.EMBEDDED: "it opens models from files, and --embed-model asks for one in the library",
+}
+
 _QUANTISED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
 
 
@@ -63,9 +70,9 @@ def unwanted(request: Request) -> str | None:
         return "it keeps inputs and outputs as the model has them, and --io-layout asks for others"
     if request.front is not None:
         return "it takes tensors, and --preprocess puts a node that takes pictures in front (not with --tensor-input)"
-    if toolchain.TEXT in request.parts:
-        return "it has no tokenizer, and --vocab asks for one"
-    return "it does not check signatures, and --signatures asks for that" if request.parts else None
+    if request.static:
+        return "it is no static library, and --static asks for one"
+    return next((_UNWANTED[part] for part in request.parts), None)
 
 
 def refusal(node: ir.Node, reason: str) -> Refusal:

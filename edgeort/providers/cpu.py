@@ -24,6 +24,12 @@ from edgeort.values import Value
 NAME = "cpu"
 PLAN = "model.plan"
 # What JavaScript has arrays of: DTYPES of runtime/javascript/feeds.js.
+# What the parts of the runtime are to a user.
+_PARTS = {
+    toolchain.TEXT: "tokenizer (--vocab)",
+    toolchain.SIGNATURE: "check of signatures (--signatures)",
+    toolchain.EMBEDDED: "model in it (--embed-model): a page fetches both at once",
+}
 _NUMBERS = frozenset(NAMES[: NAMES.index("bfloat16") + 1])
 
 
@@ -46,8 +52,10 @@ class Cpu(Provider):
             target = _target(request)
         except UnsupportedError as error:
             return str(error)
+        if target.is_wasm and request.static:
+            return f"the code for {target.os} is a module, and --static asks for a library"
         if target.is_wasm and request.parts:
-            return f"the code for {target.os} has no {' and no '.join(request.parts)}"
+            return f"the code for {target.os} has no {' and no '.join(map(_PARTS.__getitem__, request.parts))}"
         return None
 
     def refusals(self, graph: ir.Model, request: Request) -> list[Refusal]:
@@ -68,7 +76,7 @@ class Cpu(Provider):
             if target.is_wasm:
                 files = _modules(target, plan, levels, len(raw))
             else:
-                files = _programs(target, plan, levels, request)
+                files = _programs(target, plan, levels, request, raw)
         return Made(
             NAME,
             target.triple,
@@ -112,6 +120,7 @@ def _lowered(
     with stages.stage("lower"):
         plan = lowering.lower(lowered, None if request.ram_limit or all_int8 else rates_of(request.profile))
         plan.ram_limit = request.ram_limit or 0
+        plan.leaves_out_zeros = request.profile.target.os != "none"  # flash is larger than memory there
     return lowered, plan, context
 
 
@@ -154,18 +163,28 @@ def _nodes(plan: PlanBuilder) -> tuple[Node, ...]:
 
 
 def _programs(
-    target: toolchain.Target, plan: PlanBuilder, levels: tuple[str, ...], request: Request
+    target: toolchain.Target, plan: PlanBuilder, levels: tuple[str, ...], request: Request, raw: bytes
 ) -> dict[str, bytes | Path]:
-    harness: Path | None = None
-    if target.exe:
-        library, harness = toolchain.library_and_harness(target, plan.ops, levels, request.parts, request.stages.tell)
+    """`raw` is the plan as it stands in the bundle."""
+    files: dict[str, bytes | Path] = {"include/edgeort.h": toolchain.RUNTIME / "include/edgeort.h"}
+    kernels, parts, tell = (target, plan.ops, levels), request.parts, request.stages.tell
+    embeds = toolchain.EMBEDDED in parts
+    if target.is_bare:
+        files["include/edgeort_memory.h"] = toolchain.RUNTIME / "include/edgeort_memory.h"
+    if embeds:
+        files[f"lib/{target.library}"] = toolchain.embedded_library(*kernels, parts, raw, tell)
+    if not target.exe:
+        return files if embeds else {**files, f"lib/{target.library}": toolchain.library(*kernels, parts)}
+    if embeds:
+        files[f"bin/{target.exe}"] = toolchain.harness(*kernels)
     else:
-        library = toolchain.library(target, plan.ops, levels, request.parts)
-    return {
-        f"lib/{target.library}": library,
-        **({f"bin/{target.exe}": harness} if harness else {}),
-        "include/edgeort.h": toolchain.RUNTIME / "include/edgeort.h",
-    }
+        library, files[f"bin/{target.exe}"] = toolchain.library_and_harness(*kernels, parts, tell)
+        files[f"lib/{target.library}"] = library
+    if request.static:
+        make = toolchain.embedded_static_library
+        made = make(*kernels, parts, raw) if embeds else toolchain.static_library(*kernels, parts)
+        files[f"lib/{toolchain.STATIC}"] = made
+    return files
 
 
 def _modules(

@@ -83,9 +83,9 @@ class Stages(Protocol):
 class Request:
     """What is to be made.
 
-    `parts` of the runtime are those that few libraries have: toolchain.TEXT, SIGNATURE; `options` are the engine's own
-    settings by name, which stand before those that a provider chooses. `front` goes into the graph: the input is then
-    a picture.
+    `parts` of the runtime are those that few libraries have: toolchain.TEXT, SIGNATURE, EMBEDDED; with `static` there
+    is a static library, too. `options` are the engine's own settings by name, which stand before those that a provider
+    chooses. `front` goes into the graph: the input is then a picture.
     """
 
     profile: Profile
@@ -96,6 +96,7 @@ class Request:
     parts: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
     front: Front | None = None
+    static: bool = False
 
 
 Costs = Callable[[Mapping[str, tuple[int, ...]]], Sequence[Cost]]

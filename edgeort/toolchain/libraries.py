@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgeort import symbols, zig
 from edgeort.cache import cached
+from edgeort.families import functions
 from edgeort.progress import Progress
 from edgeort.targets import BIONIC, Target
 from edgeort.toolchain.android import bionic_stub, builtins
@@ -24,8 +25,8 @@ from edgeort.toolchain.objects import (
     write,
 )
 
-
-BARE = "-DEDGEORT_BARE"  # core/platform_bare.cc stands for the operating system
+STATIC = "libedgeort_static.a"  # not the name that -ledgeort looks for
+_BARE = "-DEDGEORT_BARE"  # runtime/core/platform_bare.cc in the place of a system's
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,15 @@ class Binding:
     folder: Path
     flags: tuple[str, ...]
     library: str
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """What a library is linked from: `name` of the file, flags of the linker, objects."""
+
+    name: str
+    flags: tuple[str, ...]
+    objects: tuple[Path, ...]
 
 
 def library(
@@ -53,6 +63,21 @@ def library(
     Where it takes long, `progress` hears how far it is.
     """
     levels = levels or to.levels
+    if to.is_archive:
+        return static_library(to, ops, levels, parts, prefix, progress)
+    made = pieces(to, ops, levels, parts, binding, progress)
+    return link(made.name, made.flags, made.objects)
+
+
+def pieces(
+    to: Target,
+    ops: Sequence[str],
+    levels: Sequence[str],
+    parts: Sequence[str] = (),
+    binding: Binding | None = None,
+    progress: Progress | None = None,
+) -> Pieces:
+    """Of a shared library, compiled."""
     units, name = runtime_units(to, ops, levels, parts), to.library
     flags = ["-target", to.triple, *to.linked_as, "-s", "-O3", *cpu(to), *to.library_flags]
     if binding:
@@ -60,31 +85,59 @@ def library(
         flags.append(f"-Wl,-soname,{name}")
         base = (*placing(to), *cpu(to), *SMALL, *C, *binding.flags)
         units += [Unit(path, to.exe_triple, base) for path in sorted(binding.folder.glob("*.c"))]
-    if to.os == "none":
-        units = [replace(unit, flags=(*unit.flags, BARE)) for unit in units]
     objects = compile_all(with_tables(units, to, ops, levels), progress)
-    if to.library.endswith(".a"):
-        return _archive(to, objects, prefix)
     if to.os == "android":
         flags += ["-nostdlib", "-Wl,--as-needed"]
         objects = [*objects, *(bionic_stub(to, *names) for names in BIONIC.items()), *builtins(to)]
-    return link(name, flags, objects)
+    return Pieces(name, tuple(flags), tuple(objects))
 
 
-def _archive(to: Target, objects: Sequence[Path], prefix: str) -> Path:
+def static_library(
+    to: Target,
+    ops: Sequence[str],
+    levels: Sequence[str] | None = None,
+    parts: Sequence[str] = (),
+    prefix: str = "",
+    progress: Progress | None = None,
+) -> Path:
+    """The same as an archive of objects, for any target; no C library is in it."""
+    objects = static_objects(to, ops, levels or to.levels, parts, progress)
+    key = (to.triple, prefix, *(one.name for one in objects))
+    return cached(STATIC, key, lambda path: write_archive(path, objects, prefix))
+
+
+def static_objects(
+    to: Target, ops: Sequence[str], levels: Sequence[str], parts: Sequence[str] = (), progress: Progress | None = None
+) -> list[Path]:
+    """Those of an archive."""
+    units = runtime_units(to, ops, levels, parts)
+    if not to.is_bare:
+        return compile_all(with_tables(units, to, ops, levels), progress)
+    units = [replace(unit, flags=(*unit.flags, _BARE)) for unit in units]
+    return [_joined(compile_all(with_tables(units, to, ops, levels), progress), parts)]
+
+
+def _joined(objects: Sequence[Path], parts: Sequence[str]) -> Path:
+    """One object with what the API reaches, and nothing else: what links a firmware may not look for that."""
+    names = functions(["edgeort.h", *(f"edgeort_{part}.h" for part in ("memory", *parts))])
+    flags = ("-r", "--gc-sections", "--force-group-allocation", "--strip-debug", *(word for name in names for word in ("-u", name)))
+
+    def make(path: Path) -> None:
+        zig.run([*flags, *map(str, objects), "-o", str(path)], tool="ld.lld")
+
+    return cached("edgeort.o", (zig.version(), *flags, *(one.name for one in objects)), make)
+
+
+def write_archive(path: Path, objects: Sequence[Path], prefix: str = "") -> None:
     """The static library of those objects, without times and owners.
 
     Members are numbered: names in the cache depend on the compiler's flags, not on what is in them.
     """
-
-    def make(path: Path) -> None:
-        members = [path.with_name(f"edgeort{index:03}.o") for index in range(len(objects))]
-        contents = [made.read_bytes() for made in objects]
-        for member, content in zip(members, symbols.prefixed(contents, prefix) if prefix else contents, strict=True):
-            member.write_bytes(content)
-        zig.run(["rcsD", str(path), *map(str, members)], tool="ar")
-
-    return cached(to.library, (to.triple, prefix, *(o.name for o in objects)), make)
+    members = [path.with_name(f"edgeort{index:03}.o") for index in range(len(objects))]
+    contents = [made.read_bytes() for made in objects]
+    for member, content in zip(members, symbols.prefixed(contents, prefix) if prefix else contents, strict=True):
+        member.write_bytes(content)
+    zig.run(["rcsD", str(path), *map(str, members)], tool="ar")
 
 
 def import_library(to: Target, names: Sequence[str]) -> Path:

@@ -69,7 +69,7 @@ def _system_headers(triple: str) -> tuple[str, ...]:
 
 def placing(to: Target) -> tuple[str, ...]:
     """Flags of every object: where its code may be loaded, and the target's own."""
-    return (*(() if to.os in ("windows", "none") or to.is_wasm else ("-fPIC",)), *to.compile_flags)
+    return (*(() if to.os == "windows" or to.is_bare or to.is_wasm else ("-fPIC",)), *to.compile_flags)
 
 
 def cpu(to: Target) -> tuple[str, ...]:

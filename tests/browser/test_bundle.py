@@ -129,7 +129,7 @@ def test_no_module_asks_for_more_than_a_clock(built: pipeline.BuildResult):
 
 
 def test_a_tokenizer_is_refused(tmp_path: Path):
-    with pytest.raises(UnsupportedError, match="the code for browser has no signature"):
+    with pytest.raises(UnsupportedError, match="the code for browser has no check of signatures"):
         pipeline.build(sample.path(), "browser", tmp_path / "bundle", signatures=True)
 
 

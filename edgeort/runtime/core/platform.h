@@ -48,6 +48,12 @@ void unmap(Mapping& mapping);
 
 // Zeroed pages, 64-byte aligned, or null.
 void* allocate_pages(size_t size);
+// What small things that live together are taken in at once.
+#if defined(EDGEORT_BARE)
+static constexpr size_t kBlockBytes = 1 << 10;
+#else
+static constexpr size_t kBlockBytes = 1 << 16;
+#endif
 // Of memory of many kLargePage, which begins one: that it should be in large pages, where the system has such.
 void prefer_large_pages(void* data, size_t size);
 static constexpr size_t kLargePage = size_t{2} << 20;
