@@ -180,7 +180,7 @@ def _programs(
     else:
         library, files[f"bin/{target.exe}"] = toolchain.library_and_harness(*kernels, parts, tell)
         files[f"lib/{target.library}"] = library
-    if request.static:
+    if request.static and not target.is_archive:
         make = toolchain.embedded_static_library
         made = make(*kernels, parts, raw) if embeds else toolchain.static_library(*kernels, parts)
         files[f"lib/{toolchain.STATIC}"] = made

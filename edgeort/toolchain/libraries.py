@@ -120,7 +120,13 @@ def static_objects(
 def _joined(objects: Sequence[Path], parts: Sequence[str]) -> Path:
     """One object with what the API reaches, and nothing else: what links a firmware may not look for that."""
     names = functions(["edgeort.h", *(f"edgeort_{part}.h" for part in ("memory", *parts))])
-    flags = ("-r", "--gc-sections", "--force-group-allocation", "--strip-debug", *(word for name in names for word in ("-u", name)))
+    flags = (
+        "-r",
+        "--gc-sections",
+        "--force-group-allocation",
+        "--strip-debug",
+        *(word for name in names for word in ("-u", name)),
+    )
 
     def make(path: Path) -> None:
         zig.run([*flags, *map(str, objects), "-o", str(path)], tool="ld.lld")

@@ -23,7 +23,7 @@ EDGEORT_API size_t edgeort_memory_in_use(void);
 EDGEORT_API size_t edgeort_memory_peak(void);
 
 /* Yours to define, where options.profile is wanted: a clock in nanoseconds. The one in the library says 0. */
-uint64_t edgeort_clock_ns(void);
+EDGEORT_API uint64_t edgeort_clock_ns(void);
 
 #ifdef __cplusplus
 }

@@ -48,7 +48,7 @@ EDGEORT_INLINE u32 last_quad(const q8* row, i64 kc) {
 #include "dots_arm.h"
 #elif defined(__ARM_NEON)
 #include "dots_neon.h"
-#elif defined(__ARM_FEATURE_SIMD32) && __ARM_ARCH_PROFILE == 'M'
+#elif defined(__ARM_FEATURE_SIMD32)
 #include "dots_dsp.h"
 #else
 #include "dots_lanes.h"

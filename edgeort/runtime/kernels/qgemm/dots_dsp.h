@@ -1,20 +1,12 @@
 // Dots of 32-bit Arm without NEON: two products of 16 bits an instruction.
 #pragma once
-#include <arm_acle.h>
+#include "../../simd/halves.h"
 
 namespace edgeort {
 namespace {
 
 constexpr int kBiasLanes = 1;
 constexpr bool kStepped = false;
-
-// Four values as two words of two.
-struct Halves {
-  int16x2_t even, odd;
-};
-EDGEORT_INLINE Halves halves(u32 x) {
-  return {__sxtb16(static_cast<int8x4_t>(x)), __sxtb16(static_cast<int8x4_t>(__ror(x, 8)))};
-}
 
 template <int M, int C, bool kWide>
 struct Dots {
