@@ -15,6 +15,7 @@ from typing import Any
 ISA_LEVELS: dict[str, dict[str, str | None]] = {
     "aarch64": {"neon": None, "dotprod": "neon", "fp16": "neon", "i8mm": "dotprod"},
     "armv7": {"neon32": None},
+    "armv7em": {"m4f": None},
     "wasm32": {"wasm": None, "wasm_relaxed": "wasm"},
     "x86_64": {"v3": None, "v4": "v3", "avx_vnni": "v3", "avx512_vnni": "v4"},
 }
@@ -27,6 +28,7 @@ OS_ARCHS: dict[str, tuple[str, ...]] = {
     "macos": ("aarch64", "x86_64"),
     "windows": ("aarch64", "x86_64"),
     "browser": ("wasm32",),
+    "none": ("armv7em",),
 }
 
 # What may stand in `runtime.providers`, and the operating systems on which each provider exists.
@@ -84,7 +86,7 @@ class Cluster:
     name: str = field(metadata=rule("the core's name, such as Cortex-A72", pattern=r".*\S.*"))
     cores: int = field(metadata=rule("number of physical cores", low=1, high=1024))
     mhz: int = field(metadata=rule("highest clock, MHz", low=50, high=10_000))
-    l1d_kb: int = field(metadata=rule("level-1 data cache per core, KiB", low=1, high=4096))
+    l1d_kb: int = field(metadata=rule("level-1 data cache per core, KiB; 0: none", low=0, high=4096))
     l2_kb: int = field(metadata=rule("level-2 cache per core (see l2_shared), KiB; 0: none", low=0, high=2**20))
     l2_shared: bool = field(default=False, metadata=rule("l2_kb is one cache for the whole cluster"))
 
@@ -121,7 +123,7 @@ class Cpu:
 class Memory:
     """`[memory]`: main memory, shared with whatever else runs on the device."""
 
-    ram_mb: int = field(metadata=rule("size, MiB", low=1, high=2**26))
+    ram_mb: float = field(metadata=rule("size, MiB", low=0.03, high=2**26))
     bandwidth_gbs: float = field(metadata=rule("peak bandwidth, GB/s", low=0.01, high=10_000))
 
 

@@ -13,6 +13,7 @@ from edgeort.device_profiles.profile import Profile
 
 # ISA level -> multiply-adds a cycle of one core in (float32, int8).
 MACS_PER_CYCLE: dict[str, tuple[float, float]] = {
+    "m4f": (0.22, 0.6),  # vfma.f32 takes three cycles (M4), vldr two; smlad: two products, its bytes as many more
     "neon32": (2, 4),  # vmla on 64 bits a cycle; vmlal on bytes
     "neon": (4, 8),  # one fmla on 128 bits a cycle (A72); smull and sadalp on 16 bytes in two
     "fp16": (4, 8),  # says nothing of these two

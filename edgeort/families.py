@@ -92,3 +92,11 @@ def tables(ops: Sequence[str], levels: Sequence[str]) -> str:
         lines += [f"const ElementwiseKernels elementwise_{level} = {{{{{entries}}}}};"]
     lines += ["}  // namespace edgeort", ""]
     return "\n".join(lines)
+
+
+def functions(headers: Sequence[str]) -> list[str]:
+    """What those headers of runtime/include declare, sorted."""
+    texts = ((RUNTIME / "include" / name).read_text(encoding="utf-8") for name in headers)
+    return sorted(
+        {name for text in texts for name in re.findall(r"^EDGEORT_API [^(]*?(edgeort_\w+)\(", text, re.MULTILINE)}
+    )

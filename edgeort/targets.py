@@ -18,6 +18,7 @@ LEVELS = {
     "dotprod": "generic+dotprod",
     "i8mm": "generic+dotprod+i8mm",
     "neon32": "cortex_a7",
+    "m4f": "cortex_m4+vfp4d16sp",
     "wasm": "generic+bulk_memory+nontrapping_fptoint+sign_ext+simd128",
     "wasm_relaxed": "generic+bulk_memory+nontrapping_fptoint+sign_ext+simd128+relaxed_simd",
     "generic": "",
@@ -34,7 +35,7 @@ _ARM = ("neon", "dotprod", "i8mm")
 class Target:
     """How to compile and link for one (operating system, architecture).
 
-    A `library` that ends in .a is an archive of objects, which an app links; then there is no harness, and `exe` is "".
+    A `library` that ends in .a is an archive of objects, which an app links. `exe` is "" where there is no harness.
     """
 
     os: str
@@ -50,6 +51,16 @@ class Target:
     exe_flags: tuple[str, ...] = ()
     linked_as: tuple[str, ...] = ("-shared",)  # flags that make a library of objects
     is_wasm: bool = False  # a module is for one level: an engine refuses all of it for one instruction that it lacks
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether the library is one of objects."""
+        return self.library.endswith(".a")
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether there is no operating system."""
+        return self.os == "none"
 
 
 _GC = ("-Wl,--gc-sections",)
@@ -89,6 +100,11 @@ _SOFT_CALLS = ("-mfloat-abi=softfp", "-Xclang", "-target-feature", "-Xclang", "+
 # Apple's linker alone makes programs for these.
 _IOS: dict[str, Any] = {"library": "libedgeort.a", "exe": ""}
 
+# Without an operating system the library is an archive, which a firmware links with its own libc. The harness is the
+# same code as a program for Linux, and so for QEMU's user mode: cores of Cortex-A have all instructions of these.
+_BARE: dict[str, Any] = {"library": "libedgeort.a", "exe": "edgeort_bench", "exe_flags": (*_GC, "-static")}
+_SHORT_ENUMS = ("-fshort-enums",)  # as the ABI has it where there is no system, and the toolchains for it
+
 # os, arch, triple of the library, triple of the harness, ISA levels. (Of Android, zig takes no API level below 29, and
 # writes none into a library: what that may call is in BIONIC.)
 TARGETS: tuple[Target, ...] = (
@@ -112,6 +128,10 @@ TARGETS: tuple[Target, ...] = (
     Target("ios", "aarch64", "aarch64-ios.15.0", "aarch64-ios.15.0", _ARM, **_IOS),
     Target("ios-simulator", "aarch64", "aarch64-ios.15.0-simulator", "aarch64-ios.15.0-simulator", _ARM, **_IOS),
     Target("ios-simulator", "x86_64", "x86_64-ios.15.0-simulator", "x86_64-ios.15.0-simulator", ("v3",), **_IOS),
+    Target(
+        "none", "armv7em", "thumb-freestanding-eabihf", "thumb-linux-musleabihf", ("m4f",), cpu=LEVELS["m4f"],
+        compile_flags=_SHORT_ENUMS, **_BARE,
+    ),
     Target("browser", "wasm32", "wasm32-wasi", "wasm32-wasi", ("wasm", "wasm_relaxed"), **_WASM),
 )  # fmt: skip
 

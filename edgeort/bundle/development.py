@@ -10,7 +10,6 @@ Where there is a static library beside the other, it is edgeort::static, and `ed
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -75,7 +74,7 @@ def files(
     if name.endswith(".dll"):
         properties["IMPORTED_IMPLIB"] = _IMPORTS
         target = toolchain.target(manifest.target.os, manifest.target.arch)
-        found[_IMPORTS] = toolchain.import_library(target, functions(headers))
+        found[_IMPORTS] = toolchain.import_library(target, toolchain.functions(headers))
     about = {
         "kind": "STATIC" if name.endswith(".a") else "SHARED",
         "properties": "".join(f'    {key} "${{_edgeort_bundle}}/{place}"\n' for key, place in properties.items()),
@@ -92,11 +91,3 @@ def files(
         libs = " ".join([f"${{prefix}}/lib/{toolchain.STATIC}", *(f"-l{name}" for name in needs)])
         found[PKG_CONFIG_STATIC] = _PKG_CONFIG.format(**{**about, "libs": libs}).encode()
     return {**found, CMAKE: _CMAKE.format(**about).encode(), PKG_CONFIG: _PKG_CONFIG.format(**about).encode()}
-
-
-def functions(headers: Sequence[str]) -> list[str]:
-    """What those headers declare."""
-    texts = ((toolchain.RUNTIME / "include" / name).read_text(encoding="utf-8") for name in headers)
-    return sorted(
-        {name for text in texts for name in re.findall(r"^EDGEORT_API [^(]*?(edgeort_\w+)\(", text, re.MULTILINE)}
-    )

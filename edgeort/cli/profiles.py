@@ -123,7 +123,7 @@ def _print_probed(out: Path, found: Probed) -> None:
         ("about", profile.device.summary),
         ("target", f"{profile.target.os}/{profile.target.arch}, {' '.join(profile.cpu.isa)}"),
         ("cores", " + ".join(f"{c.cores}x {c.name} at {c.mhz} MHz" for c in profile.cpu.clusters)),
-        ("memory", f"{profile.memory.ram_mb} MiB"),
+        ("memory", f"{profile.memory.ram_mb:g} MiB"),
     ]
     if measured is None:
         rows.append(("measured", "nothing: times under an emulator say nothing about the device"))

@@ -11,7 +11,11 @@ from edgeort.devices.local import Local
 from edgeort.devices.transport import TIMEOUT_S, Output
 from edgeort.errors import DeviceError
 
-QEMU = {"aarch64": ("qemu-aarch64-static", "qemu-aarch64"), "armv7": ("qemu-arm-static", "qemu-arm")}
+QEMU = {
+    "aarch64": ("qemu-aarch64-static", "qemu-aarch64"),
+    "armv7": ("qemu-arm-static", "qemu-arm"),
+    "armv7em": ("qemu-arm-static", "qemu-arm"),
+}
 _32_BIT = ("arm11", "arm9", "cortex-a5,", "cortex-a7,", "cortex-a8,", "cortex-a9,", "cortex-a15,")  # how they begin
 _INSTALL = "apt install qemu-user-static"
 _COPY = "copy the bundle to the device, and run there: bin/edgeort_bench model.plan --check golden/"
@@ -38,7 +42,7 @@ class Emulated(Local):
     def for_bundle(cls, manifest: Manifest, cpu: str | None = None) -> Emulated:
         """An emulator of the device's CPU, or of another one. DeviceError where there is none."""
         target = manifest.target
-        if target.os not in ("linux", "android") or target.arch not in QEMU:
+        if target.os not in ("linux", "android", "none") or target.arch not in QEMU:
             here = Local.fits(manifest)
             raise DeviceError(
                 f"there is no emulator for {target.os}/{target.arch}",

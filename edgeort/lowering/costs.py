@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from edgeort.lowering import layout, storage
+from edgeort.lowering import layout
 from edgeort.lowering.params import PARAMS
 from edgeort.lowering.plan import PlanBuilder
 from edgeort.model import counting
@@ -134,8 +134,7 @@ def _moved(plan: PlanBuilder, index: int, shapes: Shapes) -> int | None:
     for at in dict.fromkeys(at for at in (*node.inputs, *node.outputs) if at >= 0):
         tensor = plan.tensors[at]
         if tensor.data is not None:
-            less = storage.sparse(tensor.data)
-            total += (tensor.data if less is None else less).nbytes
+            total += plan.stored(tensor.data).nbytes
             continue
         shape = _shape(plan, at, shapes)
         if shape is None:

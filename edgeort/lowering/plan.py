@@ -81,6 +81,7 @@ class PlanBuilder:
     nested: set[str] = field(default_factory=set)  # `ops` of the plans that it holds
     reasons: dict[str, str] = field(default_factory=dict)  # of nodes that run in float32: why not on integers
     ram_limit: int = 0  # bytes that the runtime may take for activations; 0: any
+    leaves_out_zeros: bool = True  # of constants: the runtime widens them into memory when it opens the plan
 
     @property
     def ops(self) -> list[str]:
@@ -91,6 +92,11 @@ class PlanBuilder:
     def is_quantised(self) -> bool:
         """Whether anything is kept as quantised integers."""
         return any(tensor.dtype == layout.Q8 for tensor in self.tensors)
+
+    def stored(self, array: np.ndarray) -> np.ndarray:
+        """How a constant of numbers lies in the plan: itself, or what `storage.sparse` makes of it."""
+        less = storage.sparse(array) if self.leaves_out_zeros else None
+        return array if less is None else less
 
     def precision(self, node: _Node) -> str:
         """The element type that a node computes with: int8 also for what only moves quantised integers."""
@@ -113,7 +119,7 @@ class PlanBuilder:
         if recurs:  # the state's weights, and what belongs to both where they are compressed
             others = [*node.inputs[2:3], *node.inputs[8:]]
         arrays = [self.tensors[index].data for index in (node.inputs[at], *others) if index >= 0]
-        held = [array if (less := storage.sparse(array)) is None else less for array in arrays if array is not None]
+        held = [self.stored(array) for array in arrays if array is not None]
         if form and (masked or held[0] is not arrays[0]):
             form = f"sparse {form}"
         return form, sum(array.nbytes for array in held) if form else 0
@@ -190,8 +196,7 @@ class _Writer:
         readers: dict[int, int] = {}
         for index, tensor in enumerate(self.plan.tensors):
             if tensor.data is not None:
-                sparse = None if tensor.dtype == layout.STRING else storage.sparse(tensor.data)
-                held[index] = tensor.data if sparse is None else sparse
+                held[index] = tensor.data if tensor.dtype == layout.STRING else self.plan.stored(tensor.data)
         for at, node in enumerate(self.plan.nodes):
             for index in node.inputs:
                 readers.setdefault(index, at)

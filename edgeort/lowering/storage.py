@@ -66,7 +66,7 @@ def sparse_weights(plan: PlanBuilder) -> Iterator[SparseWeights]:
             data = plan.tensors[index].data if index >= 0 else None
             if data is None or node.op == "SparseGemm":
                 continue
-            if (stored := sparse(data)) is not None:
+            if (stored := plan.stored(data)) is not data:
                 zeros = 1 - np.count_nonzero(data) / data.size
                 yield SparseWeights(node.name, zeros, stored.nbytes, data.nbytes, False)
         if node.op == "SparseGemm":

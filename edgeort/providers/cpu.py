@@ -120,6 +120,7 @@ def _lowered(
     with stages.stage("lower"):
         plan = lowering.lower(lowered, None if request.ram_limit or all_int8 else rates_of(request.profile))
         plan.ram_limit = request.ram_limit or 0
+        plan.leaves_out_zeros = request.profile.target.os != "none"  # flash is larger than memory there
     return lowered, plan, context
 
 
@@ -168,6 +169,8 @@ def _programs(
     files: dict[str, bytes | Path] = {"include/edgeort.h": toolchain.RUNTIME / "include/edgeort.h"}
     kernels, parts, tell = (target, plan.ops, levels), request.parts, request.stages.tell
     embeds = toolchain.EMBEDDED in parts
+    if target.is_bare:
+        files["include/edgeort_memory.h"] = toolchain.RUNTIME / "include/edgeort_memory.h"
     if embeds:
         files[f"lib/{target.library}"] = toolchain.embedded_library(*kernels, parts, raw, tell)
     if not target.exe:
@@ -177,7 +180,7 @@ def _programs(
     else:
         library, files[f"bin/{target.exe}"] = toolchain.library_and_harness(*kernels, parts, tell)
         files[f"lib/{target.library}"] = library
-    if request.static:
+    if request.static and not target.is_archive:
         make = toolchain.embedded_static_library
         made = make(*kernels, parts, raw) if embeds else toolchain.static_library(*kernels, parts)
         files[f"lib/{toolchain.STATIC}"] = made

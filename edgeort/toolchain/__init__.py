@@ -7,7 +7,7 @@ its object alone.
 
 from __future__ import annotations
 
-from edgeort.families import RUNTIME, all_kernels, families, family_levels, held_levels, tables
+from edgeort.families import RUNTIME, all_kernels, families, family_levels, functions, held_levels, tables
 from edgeort.targets import BIONIC, LEVELS, TARGETS, Target, target
 from edgeort.toolchain.adapters import adapter_and_harness
 from edgeort.toolchain.embedding import embedded_library, embedded_static_library
@@ -17,8 +17,8 @@ from edgeort.toolchain.programs import harness, library_and_harness, probe
 __all__ = [
     "BIONIC", "Binding", "EMBEDDED", "LEVELS", "RUNTIME", "SIGNATURE", "STATIC", "TARGETS", "TEXT", "Target",
     "adapter_and_harness", "all_kernels", "embedded_library", "embedded_static_library", "families", "family_levels",
-    "harness", "held_levels", "import_library", "library", "library_and_harness", "probe", "static_library", "tables",
-    "target",
+    "functions", "harness", "held_levels", "import_library", "library", "library_and_harness", "probe",
+    "static_library", "tables", "target",
 ]  # fmt: skip
 
 # Parts of the runtime that few bundles need: the folder, which is the rest of the name of the header, too.

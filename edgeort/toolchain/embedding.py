@@ -14,6 +14,7 @@ from edgeort.errors import UnsupportedError
 from edgeort.progress import Progress
 from edgeort.targets import Target
 from edgeort.toolchain.libraries import STATIC, pieces, static_objects, write_archive
+from edgeort.toolchain.objects import cpu
 
 ALIGNMENT = 64  # kAlignment of runtime/core/plan_layout.h
 MOST_BYTES = 1 << 30  # code reaches its data by offsets of 32 bits with a sign
@@ -40,7 +41,7 @@ def embedded_library(
 
     UnsupportedError for a plan that is too large.
     """
-    if not to.exe:
+    if to.is_archive:
         return embedded_static_library(to, ops, levels, parts, plan, progress)
     made = pieces(to, ops, levels, parts, progress=progress)
 
@@ -79,7 +80,7 @@ def _object_of(to: Target, plan: bytes, folder: Path) -> Path:
     file, source, made = folder / "model.plan", folder / "plan.s", folder / "plan.o"
     file.write_bytes(plan)
     source.write_text(_assembly(to, file, len(plan)), encoding="utf-8")
-    zig.run(["-c", "-g0", "-target", to.exe_triple, str(source), "-o", str(made)])
+    zig.run(["-c", "-g0", "-target", to.exe_triple, *cpu(to), str(source), "-o", str(made)])
     return made
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgeort import symbols, zig
 from edgeort.cache import cached
+from edgeort.families import functions
 from edgeort.progress import Progress
 from edgeort.targets import BIONIC, Target
 from edgeort.toolchain.android import bionic_stub, builtins
@@ -25,6 +26,7 @@ from edgeort.toolchain.objects import (
 )
 
 STATIC = "libedgeort_static.a"  # not the name that -ledgeort looks for
+_BARE = "-DEDGEORT_BARE"  # runtime/core/platform_bare.cc in the place of a system's
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def library(
     Where it takes long, `progress` hears how far it is.
     """
     levels = levels or to.levels
-    if not to.exe:
+    if to.is_archive:
         return static_library(to, ops, levels, parts, prefix, progress)
     made = pieces(to, ops, levels, parts, binding, progress)
     return link(made.name, made.flags, made.objects)
@@ -108,7 +110,28 @@ def static_objects(
     to: Target, ops: Sequence[str], levels: Sequence[str], parts: Sequence[str] = (), progress: Progress | None = None
 ) -> list[Path]:
     """Those of an archive."""
-    return compile_all(with_tables(runtime_units(to, ops, levels, parts), to, ops, levels), progress)
+    units = runtime_units(to, ops, levels, parts)
+    if not to.is_bare:
+        return compile_all(with_tables(units, to, ops, levels), progress)
+    units = [replace(unit, flags=(*unit.flags, _BARE)) for unit in units]
+    return [_joined(compile_all(with_tables(units, to, ops, levels), progress), parts)]
+
+
+def _joined(objects: Sequence[Path], parts: Sequence[str]) -> Path:
+    """One object with what the API reaches, and nothing else: what links a firmware may not look for that."""
+    names = functions(["edgeort.h", *(f"edgeort_{part}.h" for part in ("memory", *parts))])
+    flags = (
+        "-r",
+        "--gc-sections",
+        "--force-group-allocation",
+        "--strip-debug",
+        *(word for name in names for word in ("-u", name)),
+    )
+
+    def make(path: Path) -> None:
+        zig.run([*flags, *map(str, objects), "-o", str(path)], tool="ld.lld")
+
+    return cached("edgeort.o", (zig.version(), *flags, *(one.name for one in objects)), make)
 
 
 def write_archive(path: Path, objects: Sequence[Path], prefix: str = "") -> None:

@@ -107,7 +107,7 @@ def _lib() -> Path:
 
 
 def _arch(triple: str) -> str:
-    return triple.partition("-")[0]
+    return triple.partition("-")[0].replace("thumb", "arm")  # the same, in another encoding
 
 
 def _sources(arch: str) -> Iterator[Path]:

@@ -69,7 +69,7 @@ def _system_headers(triple: str) -> tuple[str, ...]:
 
 def placing(to: Target) -> tuple[str, ...]:
     """Flags of every object: where its code may be loaded, and the target's own."""
-    return (*(() if to.os == "windows" or to.is_wasm else ("-fPIC",)), *to.compile_flags)
+    return (*(() if to.os == "windows" or to.is_bare or to.is_wasm else ("-fPIC",)), *to.compile_flags)
 
 
 def cpu(to: Target) -> tuple[str, ...]:
@@ -143,7 +143,7 @@ def with_tables(units: Sequence[Part], to: Target, ops: Sequence[str], levels: S
     """The same, and the source that names what is to be linked."""
     text = tables(ops, levels)
     table = cached("ops.cc", (text,), lambda path: write(path, text))
-    return [*units, Unit(table, to.exe_triple, placing(to))]
+    return [*units, Unit(table, to.exe_triple, (*placing(to), *cpu(to)))]
 
 
 def write(path: Path, text: str) -> None:

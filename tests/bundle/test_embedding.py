@@ -12,8 +12,8 @@ import pytest
 
 import edgeort
 from edgeort import zig
-from edgeort.bundle.development import functions
 from edgeort.errors import UnsupportedError
+from edgeort.families import functions
 from edgeort.toolchain import STATIC, embedding, target
 from tests import macho
 from tests.bundle.test_development import need, run

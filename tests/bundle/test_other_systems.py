@@ -15,7 +15,7 @@ import pytest
 
 import edgeort
 from edgeort import zig
-from edgeort.bundle.development import functions
+from edgeort.families import functions
 from tests import macho
 from tests.bundle.test_development import need, run
 from tests.models import mlp

@@ -31,11 +31,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reas
 
 CORES = ("cortex-a53", "cortex-a72", "cortex-a76")
 ARM = toolchain.target("linux", "aarch64")
+MICRO = toolchain.target("none", "armv7em")
 
 
 @functools.cache
-def qemu() -> str:
-    found = shutil.which("qemu-aarch64-static") or shutil.which("qemu-aarch64")
+def qemu(arch: str = "aarch64") -> str:
+    found = shutil.which(f"qemu-{arch}-static") or shutil.which(f"qemu-{arch}")
     if not found:
         pytest.skip("needs qemu: apt-get install qemu-user-static")
     return found
@@ -162,12 +163,13 @@ def test_sample(tmp_path: Path) -> None:
 
 
 def test_every_kernel(kernel_plans: Sequence[Path]) -> None:
-    """The node tests' plans on their own inputs; one emulated core will do, as all have the same kernels."""
+    """The node tests' plans on their own inputs; one emulated core of each kind will do, as all have the same kernels."""
     kernels = toolchain.all_kernels()
-    native, arm = toolchain.harness(HOST, kernels), toolchain.harness(ARM, kernels)
+    native, arm, micro = (toolchain.harness(target, kernels) for target in (HOST, ARM, MICRO))
     commands = {
         **{level: ([native], ["--isa", level]) for level in levels()},
         CORES[0]: ([qemu(), "-cpu", CORES[0], arm], []),
+        "m4f": ([qemu("arm"), "-cpu", "max", micro], []),
     }
 
     def differing(plan: Path) -> str | None:

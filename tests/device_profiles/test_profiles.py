@@ -76,6 +76,8 @@ def test_emulated_cpu_has_the_levels_of_the_profile_and_no_more(name: str):
     if profile.target.arch in ("aarch64", "armv7") and profile.target.os in ("linux", "android"):
         assert profile.cpu.qemu is not None
         assert QEMU_ISA[profile.cpu.qemu] == set(profile.cpu.isa)
+    elif profile.target.os == "none":
+        assert profile.cpu.qemu == "max"  # user mode runs no core of Cortex-M
     else:
         assert profile.cpu.qemu is None
 

@@ -6,8 +6,8 @@ void* Bump::take(size_t size) {
   if (size > ~size_t{0} / 2) return nullptr;
   const size_t need = (size + 63) & ~size_t{63};
   if (!blocks_ || blocks_->size - blocks_->used < need) {
-    constexpr size_t kBlock = 1 << 16, kHead = 64;
-    const size_t bytes = need + kHead > kBlock ? need + kHead : kBlock;
+    constexpr size_t kHead = 64;
+    const size_t bytes = need + kHead > kBlockBytes ? need + kHead : kBlockBytes;
     auto* block = static_cast<Block*>(pages_ ? pages_->take(bytes) : allocate_pages(bytes));
     if (!block) return nullptr;
     *block = {blocks_, bytes, kHead};

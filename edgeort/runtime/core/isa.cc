@@ -83,6 +83,11 @@ u32 detect() {
   found |= bit(kIsa_dotprod);
   return matrix_products() ? found | bit(kIsa_i8mm) : found;
 }
+#elif defined(__arm__) && __ARM_ARCH_PROFILE == 'M'
+constexpr Name kNames[] = {{"m4f", kIsa_m4f}};
+
+// Nothing tells: the library is linked for one core.
+u32 detect() { return bit(kIsa_generic) | bit(kIsa_m4f); }
 #elif defined(__arm__)
 constexpr Name kNames[] = {{"neon32", kIsa_neon32}};
 

@@ -12,6 +12,7 @@ enum Isa : int {
   kIsa_v4,
   kIsa_wasm,
   kIsa_wasm_relaxed,
+  kIsa_m4f,
   // Of kernels of int8 alone.
   kIsa_dotprod,
   kIsa_i8mm,
@@ -22,7 +23,7 @@ enum Isa : int {
 
 // The level that each stands on.
 static constexpr int kIsaBase[kIsas] = {-1,        kIsa_generic, kIsa_generic, kIsa_generic, kIsa_v3, kIsa_generic,
-                                        kIsa_wasm, kIsa_neon,    kIsa_dotprod, kIsa_v3,      kIsa_v4};
+                                        kIsa_wasm, kIsa_generic, kIsa_neon,    kIsa_dotprod, kIsa_v3, kIsa_v4};
 
 // Whether a CPU of a level runs the kernels of another. Levels are a tree: AVX-VNNI and AVX-512 come without each other.
 static constexpr bool runs_isa(int level, int other) {
@@ -47,6 +48,12 @@ void unmap(Mapping& mapping);
 
 // Zeroed pages, 64-byte aligned, or null.
 void* allocate_pages(size_t size);
+// What small things that live together are taken in at once.
+#if defined(EDGEORT_BARE)
+static constexpr size_t kBlockBytes = 1 << 10;
+#else
+static constexpr size_t kBlockBytes = 1 << 16;
+#endif
 // Of memory of many kLargePage, which begins one: that it should be in large pages, where the system has such.
 void prefer_large_pages(void* data, size_t size);
 static constexpr size_t kLargePage = size_t{2} << 20;

@@ -1,7 +1,7 @@
 // Linux, Android, macOS and iOS. The Android library is compiled against musl's headers and linked to bionic, so this
 // file uses only what is the same in both: system call numbers and flags, and no struct that a libc lays out. On 32-bit Arm
 // file offsets and times are not: there the kernel is asked itself.
-#if !defined(_WIN32) && !defined(__wasm__)
+#if !defined(_WIN32) && !defined(__wasm__) && !defined(EDGEORT_BARE)
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>

@@ -12,10 +12,10 @@ constexpr u64 last_of(u64 rest) { return rest & 0xffffffff; }
 constexpr u64 left_of(u64 rest) { return last_of(rest) - first_of(rest); }
 
 // The order of other memory does not hang on these: lines are whole when the pool says that all tasks are over.
-u64 load(const u64& x) { return __atomic_load_n(&x, __ATOMIC_RELAXED); }
-void store(u64& x, u64 value) { __atomic_store_n(&x, value, __ATOMIC_RELAXED); }
+u64 load(const u64& x) { return atomic_load<__ATOMIC_RELAXED>(&x); }
+void store(u64& x, u64 value) { atomic_store<__ATOMIC_RELAXED>(&x, value); }
 bool exchange(u64& x, u64* expected, u64 value) {
-  return __atomic_compare_exchange_n(&x, expected, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+  return atomic_exchange<__ATOMIC_RELAXED, __ATOMIC_RELAXED>(&x, expected, value);
 }
 
 }  // namespace
@@ -53,7 +53,7 @@ Shares::Piece Shares::take(int thread, i64 most) {
 
 bool Shares::begin(Slot& own) {
   if (static_cast<i64>(load(parts_begun_)) >= parts()) return false;
-  const i64 part = static_cast<i64>(__atomic_fetch_add(&parts_begun_, 1, __ATOMIC_RELAXED));
+  const i64 part = static_cast<i64>(atomic_add<__ATOMIC_RELAXED>(&parts_begun_, u64{1}));
   if (part >= parts()) return false;
   store(own.rest, lines_of(part));
   return true;

@@ -39,7 +39,7 @@ class Shares {
   int threads_;
   i64 images_, height_, each_;  // each_: parts of an image
   alignas(64) u64 parts_begun_ = 0;
-  Slot slots_[ThreadPool::kMaxThreads];
+  Slot slots_[kMaxThreads];
 };
 
 }  // namespace edgeort

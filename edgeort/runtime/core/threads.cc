@@ -11,13 +11,16 @@ constexpr u64 kCallerSpinNs = 1000 * 1000;
 
 template <class T>
 T load(const T* p) {
-  return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+  return atomic_load<__ATOMIC_ACQUIRE>(p);
 }
 
 template <class T>
 void store(T* p, T value) {
-  __atomic_store_n(p, value, __ATOMIC_RELEASE);
+  atomic_store<__ATOMIC_RELEASE>(p, value);
 }
+
+// Adds; what was there before.
+u32 add(u32* p, u32 value) { return atomic_add<__ATOMIC_SEQ_CST>(p, value); }
 
 // Spins until `ready` or for about `limit_ns`: by the clock, since a pause is 2 cycles on one core and 140 on another.
 template <class Ready>
@@ -48,7 +51,7 @@ void ThreadPool::start(int threads) {
 
 void ThreadPool::stop() {
   store(&stopping_, 1u);
-  __atomic_fetch_add(&wake_, 1u, __ATOMIC_SEQ_CST);
+  add(&wake_, 1u);
   wake_all(&wake_);
   for (int i = 1; i < threads_; ++i) join_thread(workers_[i].thread);
   threads_ = 1;
@@ -65,10 +68,10 @@ bool ThreadPool::take(u32 epoch, int share, int thread) {
     const auto call = load(&call_);
     const auto body = load(&body_);
     if (task >= first_of(share + 1, tasks)) return false;
-    if (!__atomic_compare_exchange_n(&tickets_[share], &ticket, ticket + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) continue;
+    if (!atomic_exchange<__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE>(&tickets_[share], &ticket, ticket + 1)) continue;
     call(body, task, thread);
     // Sequential consistency, as in wait_for: either the caller sees this task done, or this thread sees the caller waiting.
-    if (__atomic_add_fetch(&done_, 1u, __ATOMIC_SEQ_CST) == tasks && __atomic_load_n(&waiting_, __ATOMIC_SEQ_CST)) wake_all(&done_);
+    if (add(&done_, 1u) + 1 == tasks && atomic_load<__ATOMIC_SEQ_CST>(&waiting_)) wake_all(&done_);
     return true;
   }
 }
@@ -89,9 +92,9 @@ void ThreadPool::worker_main(void* argument) {
   for (;;) {
     u32 wake = seen;
     if (!spin(kWorkerSpinNs, [&] { return (wake = load(&pool.wake_)) != seen; })) {
-      __atomic_fetch_add(&pool.sleeping_, 1u, __ATOMIC_SEQ_CST);
+      add(&pool.sleeping_, 1u);
       wait_on(&pool.wake_, seen);
-      __atomic_fetch_sub(&pool.sleeping_, 1u, __ATOMIC_SEQ_CST);
+      add(&pool.sleeping_, ~0u);
       continue;
     }
     seen = wake;
@@ -102,8 +105,8 @@ void ThreadPool::worker_main(void* argument) {
 
 void ThreadPool::wait_for(u32 tasks) {
   if (spin(kCallerSpinNs, [&] { return load(&done_) == tasks; })) return;
-  __atomic_store_n(&waiting_, 1u, __ATOMIC_SEQ_CST);
-  for (u32 done; (done = __atomic_load_n(&done_, __ATOMIC_SEQ_CST)) != tasks;) wait_on(&done_, done);
+  atomic_store<__ATOMIC_SEQ_CST>(&waiting_, 1u);
+  for (u32 done; (done = atomic_load<__ATOMIC_SEQ_CST>(&done_)) != tasks;) wait_on(&done_, done);
   store(&waiting_, 0u);
 }
 
@@ -121,8 +124,8 @@ void ThreadPool::run(i64 tasks, void (*call)(const void*, i64, int), const void*
   store(&call_, call);
   store(&body_, body);
   store(&tasks_, static_cast<u32>(tasks));
-  __atomic_fetch_add(&wake_, 1u, __ATOMIC_SEQ_CST);
-  if (__atomic_load_n(&sleeping_, __ATOMIC_SEQ_CST)) wake_all(&wake_);
+  add(&wake_, 1u);
+  if (atomic_load<__ATOMIC_SEQ_CST>(&sleeping_)) wake_all(&wake_);
   work(epoch, 0);
   wait_for(static_cast<u32>(tasks));
 }

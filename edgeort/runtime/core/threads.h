@@ -1,6 +1,6 @@
 // A pool of worker threads that spin briefly between jobs, then sleep. A job costs no allocation and no lock.
 #pragma once
-#include "platform.h"
+#include "atomics.h"
 
 namespace edgeort {
 
@@ -10,7 +10,6 @@ class ThreadPool {
   void start(int threads);
   void stop();
   int threads() const { return threads_; }
-  static constexpr int kMaxThreads = 64;
   // Calls call(body, task, thread) for each task in [0, tasks). Each thread begins with a share of neighbouring tasks, always the
   // same part of the whole: what it made in one job is in its own cache for the next. One that has no more of its own takes over
   // others'. One job at a time, and none from within a task.

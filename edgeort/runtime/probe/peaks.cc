@@ -67,7 +67,7 @@ double fastest(ThreadPool& pool, int threads, int ms, const F& job) {
   amount = max_of(1, static_cast<i64>(static_cast<double>(amount) * 1e6 * ms / kRepeats / static_cast<double>(ns)));
   double best = 0;
   for (int repeat = 0; repeat < kRepeats; ++repeat) {
-    double units[ThreadPool::kMaxThreads];
+    double units[kMaxThreads];
     struct Work {
       const F& job;
       i64 amount;

@@ -2,6 +2,9 @@
 #include "qdepthwise.h"
 
 #include "finish.h"
+#if defined(__ARM_FEATURE_SIMD32) && !defined(__ARM_NEON)
+#include "../../simd/halves.h"
+#endif
 
 namespace edgeort {
 namespace {
@@ -199,16 +202,38 @@ void lines(const QDepthwiseArgs& args) {
   }
 }
 
+#if defined(__ARM_FEATURE_SIMD32) && !defined(__ARM_NEON)
+// The sums of channels [c, c + 4), of which `lanes` are there. tap: bytes between the weights of two taps.
+EDGEORT_INLINE vi four_channels(vi begin, const QDepthwiseTaps& a, i64 tap, i64 c, int lanes) {
+  i32 sum[4] = {begin[0], begin[1], begin[2], begin[3]};
+  const i8* weights = a.weights + c;
+  for (i32 t = 0, count = static_cast<i32>(a.count); t < count; ++t, weights += tap) {
+    u32 values = 0;
+    lanes >= 4 ? __builtin_memcpy(&values, a.rows[t] + c, 4) : __builtin_memcpy(&values, a.rows[t] + c, static_cast<size_t>(lanes));
+    const Halves x = halves(values), w = halves(load_as<u32>(weights));
+    sum[0] = __smlabb(x.even, w.even, sum[0]);
+    sum[1] = __smlabb(x.odd, w.odd, sum[1]);
+    sum[2] = __smlatt(x.even, w.even, sum[2]);
+    sum[3] = __smlatt(x.odd, w.odd, sum[3]);
+  }
+  return load(sum);
+}
+#endif
+
 // One pixel's channels, of any number: fewer than a block go through a copy.
 void pixel(const QDepthwiseTaps& a) {
   using T = Taps<16>;
-  constexpr int K = T::kDepth;
   const i64 tap = ceil_panels(a.channels);
   for (i64 c = 0; c < a.channels; c += 16) {
     const int lanes = a.channels - c < 16 ? static_cast<int>(a.channels - c) : 16;
     const Finish<16> finish(a.result, c, lanes);
     T::Sum sum[T::kSums];
     finish.begin(sum);
+#if defined(__ARM_FEATURE_SIMD32) && !defined(__ARM_NEON)
+    // Four channels at a time: more sums than that would lie on the stack.
+    for (int r = 0; 4 * r < lanes; ++r) sum[r] = four_channels(sum[r], a, tap, c + 4 * r, lanes - 4 * r);
+#else
+    constexpr int K = T::kDepth;
     for (i64 t = 0; t < a.count; t += K) {
       T::Row x[K] = {}, w[K] = {};
       for (int k = 0; k < K && t + k < a.count; ++k) {
@@ -220,6 +245,7 @@ void pixel(const QDepthwiseTaps& a) {
       const typename T::template Column<K> column = T::pack(x), weights = T::pack(w);
       T::add(sum, column, weights);
     }
+#endif
     finish.save_any(sum, a.out, c);
   }
 }
@@ -228,10 +254,10 @@ constexpr QDepthwiseRow kRows[] = {
 #define QDEPTHWISE(kernel, stride, pixels) {kernel, stride, lines<kernel, stride, pixels>},
 #include "kernels.inc"
 #undef QDEPTHWISE
-};
+    {}};
 
 }  // namespace
 
-EDGEORT_KERNEL(QDepthwiseKernels, qdepthwise, {pixel, kRows, sizeof(kRows) / sizeof(kRows[0]), kMasks ? 1 : kLast, Taps<16>::kDepth == 1})
+EDGEORT_KERNEL(QDepthwiseKernels, qdepthwise, {pixel, kRows, sizeof(kRows) / sizeof(kRows[0]) - 1, kMasks ? 1 : kLast, Taps<16>::kDepth == 1})
 
 }  // namespace edgeort

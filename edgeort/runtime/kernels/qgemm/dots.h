@@ -48,6 +48,8 @@ EDGEORT_INLINE u32 last_quad(const q8* row, i64 kc) {
 #include "dots_arm.h"
 #elif defined(__ARM_NEON)
 #include "dots_neon.h"
+#elif defined(__ARM_FEATURE_SIMD32)
+#include "dots_dsp.h"
 #else
 #include "dots_lanes.h"
 #endif
