@@ -1,7 +1,7 @@
 """com.microsoft DynamicQuantizeLSTM: what ONNX Runtime's dynamic quantiser makes of LSTM.
 
-By its definition in ONNX Runtime's docs/ContribOperators.md. Weights are what their integers stand for; the input and
-the state, which that runtime rounds to eight bits at every step, stay as they are.
+By its definition in ONNX Runtime's docs/ContribOperators.md. Weights are what their integers stand for; that the input
+and the state are rounded to eight bits is said beside the node (model/recurrence.py).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import numpy as np
 
 from edgeort.model.bodies.builder import FLOAT, Body, Unknown
 from edgeort.model.bodies.microsoft import DOMAIN
+from edgeort.model.recurrence import DYNAMIC
 
 _WEIGHTS, _SCALES = (1, 2), 8  # W and R; their scales and zero points follow one another
 _LEAST_OPSET = 13  # of DequantizeLinear with an axis
@@ -23,7 +24,9 @@ def dynamic_lstm(b: Body) -> list[str]:
     inputs = [b.input(0), *real, *map(b.input, _OTHERS)]
     while not inputs[-1]:
         inputs.pop()
-    return b.ops("LSTM", inputs, 3, **attributes)[: len(b.node.outputs)]
+    made = b.ops("LSTM", inputs, 3, **attributes)
+    b.nodes[-1].metadata_props.add(key=DYNAMIC, value="1")
+    return made[: len(b.node.outputs)]
 
 
 def _real(b: Body, weight: int, scale: int) -> str:
