@@ -32,7 +32,7 @@ from edgeort.quantize.preparing import Prepared, already_quantised, prepare
 from edgeort.quantize.promotions import FLOAT_LAYER, WEIGHTS_ONLY
 from edgeort.quantize.ranges import Function
 from edgeort.quantize.ranges_file import RangesFile
-from edgeort.quantize.recurrent import recurrent
+from edgeort.quantize.recurrent import nodes, recurrent
 from edgeort.quantize.refinement import Steps, measuring_points
 from edgeort.quantize.result import Result
 from edgeort.quantize.samples import Data, Samples, open_samples
@@ -131,7 +131,8 @@ def quantize(
         tensors=len(made.selection.tensors),
         forms=_counts(made),
         tables=made.tables,
-        recurrent=made.recurrent,
+        recurrent=len(made.recurrent),
+        recurrent_dynamic=sum(form is Form.DYNAMIC for form in made.recurrent.values()),
         equalised=pairs,
         evened=evened,
         scales=scales,
@@ -155,7 +156,7 @@ def _in_halves(
     budget = options.goal or options.budget
     pairs = run_both(prepared.serialized, made, samples) if samples is not None else iter(())
     compared = Comparison(pairs, samples.count if samples is not None else 0, parts(prepared.model.graph))
-    attempt = Attempt(made, Selection([], {}, [], {}, left), 0, 0, compared)
+    attempt = Attempt(made, Selection([], {}, [], {}, left), 0, {}, compared)
     if not kept(budget, attempt):
         raise BudgetError(
             f"the budget ({budget.text()}) is not kept with float16 weights: {budget.reached(attempt)}",
@@ -178,7 +179,7 @@ def _in_halves(
 
 
 def _check_names(model: str | os.PathLike[str], graph: ir.Graph, names: Collection[str]) -> None:
-    if unknown := sorted(set(names) - {str(node.name) for node in graph}):
+    if unknown := sorted(set(names) - {str(node.name) for node in (*graph, *nodes(graph))}):
         raise InputError(f"{model}: no node is called {unknown[0]!r}", hint=f"edgeort inspect {model}")
 
 
