@@ -38,13 +38,14 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "qdepthwise": ("conv", "gemm", "elementwise"),
     "qgemm": ("conv", "gemm", "elementwise"),
     "qblocks": ("gemm", "elementwise"),
+    "qrnn": ("rnn", "qgemm", "conv", "gemm", "elementwise"),
     "rnn": ("gemm", "elementwise"),
     "sparse": ("gemm", "elementwise"),
     "attention": ("gemm", "elementwise", "reduce", "move"),
 }
 
 # Families with kernels at the levels of int8; those of them at which a family would have the same code as below.
-INT8: dict[str, tuple[str, ...]] = {"qgemm": (), "qdepthwise": ("i8mm",), "qblocks": ("i8mm",)}
+INT8: dict[str, tuple[str, ...]] = {"qgemm": (), "qdepthwise": ("i8mm",), "qblocks": ("i8mm",), "qrnn": ()}
 
 
 def families_of(ops: Iterable[str]) -> list[str]:

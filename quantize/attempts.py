@@ -39,12 +39,12 @@ JUDGE_AT_LEAST = 32  # samples, apart from all others
 
 @dataclass(frozen=True)
 class Attempt:
-    """A quantised model, how many Gathers of tables and recurrent nodes are in it, and how it compares with float."""
+    """A quantised model, its Gathers of tables, the forms of its recurrent nodes, and how it compares with float."""
 
     model: bytes
     selection: Selection
     tables: int
-    recurrent: int
+    recurrent: Mapping[str, Form]
     comparison: Comparison
 
     @property
@@ -61,7 +61,7 @@ class _Made:
     selection: Selection
     points: dict[str, tuple[str, int]]
     tables: int
-    recurrent: int
+    recurrent: dict[str, Form]
     found: dict[str, Quantity]
     quantized: qdq.Quantized
 
@@ -130,7 +130,8 @@ class Attempts:
         model = self._float_model(forms)
         selection = select(model.graph, exclude, {**self.wanted, **forms})
         points = measuring_points(selection.layers)
-        tables, recurrent = quantize_tables(model.graph, exclude), quantize_recurrent(model.graph, exclude)
+        tables = quantize_tables(model.graph, exclude)
+        recurrent = quantize_recurrent(model.graph, exclude, {**self.wanted, **forms})
         found = self.quantities(selection)
         with_bias = self.steps.bias_correction if with_bias is None else with_bias
         quantized = qdq.insert(model.graph, selection, found, with_bias=with_bias, block=self.block)

@@ -27,7 +27,7 @@ def in_halves(task: Task, output: Path) -> Result:
     made = checked(stored)
     pairs = run_both(prepared.serialized, made, samples) if samples is not None else iter(())
     compared = Comparison(pairs, samples.count if samples is not None else 0, parts(prepared.model.graph))
-    attempt = Attempt(made, Selection([], {}, [], {}, left), 0, 0, compared)
+    attempt = Attempt(made, Selection([], {}, [], {}, left), 0, {}, compared)
     if not kept(goal, attempt):
         raise BudgetError(
             f"the budget ({goal.text()}) is not kept with float16 weights: {goal.reached(attempt)}", hint=goal.hint

@@ -2,6 +2,7 @@
 
     static -> dynamic (MatMul and Gemm) -> sixteen bits for the activations or the weights
            -> float activations, int8 weights -> float16 weights -> float
+    recurrent: dynamic -> float activations, int8 weights -> float
 
 and from int4 weights to int8 weights, and on. Each way is measured with the layer alone in int8. Of a layer's ways
 those are kept that are on the lower convex hull of noise over cost, so that going on along them each step saves less
@@ -65,6 +66,15 @@ def ways(layer: Layer, form: Form, slowness: Slowness) -> list[Way]:
     return sorted(found, key=lambda way: way.cost)
 
 
+def recurrent_ways(size: int, form: Form, is_slower: bool) -> list[Way]:
+    """Those of a recurrent node of so many weights. `is_slower`: a weight weighs a byte for its lost speed, too."""
+    lost = size if is_slower else 0
+    found = [Way(FLOAT_LAYER, None, 3 * size, OVERHEAD_BYTES + 3 * size + lost)]
+    if form is Form.DYNAMIC:
+        found.append(Way(WEIGHTS_ONLY, Form.FLOAT, 0, OVERHEAD_BYTES + lost))
+    return sorted(found, key=lambda way: way.cost)
+
+
 def hull(points: Sequence[tuple[float, float]]) -> list[int]:
     """Indices of the (cost, noise) points, of rising cost, that are on the lower convex hull and save noise."""
     kept = [0]
@@ -91,11 +101,11 @@ class Step:
     rate: float
 
 
-def steps(layer: Layer, noise: float, measured: Sequence[tuple[Way, float]]) -> list[Step]:
-    """The steps of a layer from the `noise` that it has, in their order; `measured` are its ways and their noises."""
+def steps(layer: str, noise: float, measured: Sequence[tuple[Way, float]]) -> list[Step]:
+    """The steps of that layer from the `noise` that it has, in their order; `measured` are its ways and their noise."""
     points = [(0.0, noise), *((float(way.cost), after) for way, after in measured)]
     kept = hull(points)
-    return [Step(layer.name, measured[b - 1][0], _saves(points, a, b)) for a, b in zip(kept, kept[1:], strict=False)]
+    return [Step(layer, measured[b - 1][0], _saves(points, a, b)) for a, b in zip(kept, kept[1:], strict=False)]
 
 
 def state(taken: Iterable[tuple[str, str]]) -> tuple[set[str], Mapping[str, Form]]:

@@ -13,7 +13,8 @@ from edgeort.quantize.weighing import ChannelScales
 @dataclass(frozen=True)
 class Result:
     """What was made. `forms` counts the layers by their form, `tables` are embeddings, `recurrent` nodes with int8
-    weights, `equalised` pairs of layers, `evened` tensors whose channels take factors.
+    weights, of which `recurrent_dynamic` round their input and state, `equalised` pairs of layers, `evened` tensors
+    whose channels take factors.
 
     `scales` are those for channels, None where no tensor may have them or nobody asked.
 
@@ -35,6 +36,7 @@ class Result:
     forms: dict[str, int] = field(default_factory=dict)
     tables: int = 0
     recurrent: int = 0
+    recurrent_dynamic: int = 0
     equalised: int = 0
     evened: int = 0
     scales: ChannelScales | None = None

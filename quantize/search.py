@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from edgeort.errors import BudgetError
 from edgeort.progress import Progress
-from edgeort.quantize import costs, promotions
+from edgeort.quantize import costs, promotions, recurrent
 from edgeort.quantize.alone import Alone
 from edgeort.quantize.attempts import Attempt, Attempts
 from edgeort.quantize.costs import Rates
@@ -64,9 +64,9 @@ def search(
     best = attempts.make(exclude)
     if kept(goal, best):
         return best, []
-    if not best.selection.layers:
+    if not best.selection.layers and not best.recurrent:
         raise _over(goal, best, [])
-    ledger = rank(attempts, best.selection, exclude, progress, rates)
+    ledger = rank(attempts, best, exclude, progress, rates)
     tries = _Tries(attempts, exclude, goal, ledger, progress)
     found, count = _fewer(tries, *_first(tries, max(len(ledger) - 1, 1)))
     found, promoted = _without_needless(tries, found, ledger[:count])
@@ -180,26 +180,50 @@ def _enough(is_enough: Callable[[int], bool], short: int, most: int) -> int:
 
 def rank(
     attempts: Attempts,
-    selection: Selection,
+    best: Attempt,
     exclude: Collection[str],
     progress: Progress | None,
     rates: Rates | None = None,
 ) -> list[Entry]:
-    """The steps of all layers by noise saved per cost, the best first."""
-    found, slowness = [], costs.lost_speed(selection.layers, rates)
+    """The steps of all layers and recurrent nodes by noise saved per cost, the best first."""
+    selection = best.selection
+    found, slowness = _rank_recurrent(attempts, best, exclude, progress), costs.lost_speed(selection.layers, rates)
     alone = {}
     for layer, measure in _one_by_one(attempts, selection, exclude, progress, "measuring"):
         (alone[layer.name],) = _noises(measure, layer, [selection.forms[layer.name]])
-    least = NOTICED * max(noise for noise, _ in alone.values())
+    least = NOTICED * max((noise for noise, _ in alone.values()), default=0.0)
     for layer, measure in _one_by_one(attempts, selection, exclude, progress, "measuring promotions of"):
         noise, alone_db = alone[layer.name]
         ways = promotions.ways(layer, selection.forms[layer.name], slowness[layer.name])
         chosen = [way for way in ways if noise >= least or way.form in UNMEASURED]
-        for step in promotions.steps(layer, noise, _measured(measure, layer, chosen)):
+        for step in promotions.steps(layer.name, noise, _measured(measure, layer, chosen)):
             way = step.way
             entry = Entry(layer.name, alone_db, way.added_bytes, to=way.to, added_ms=way.added_ms)
             found.append((step.rate, entry))
     return [entry for _, entry in sorted(found, key=lambda pair: -pair[0])]
+
+
+def _rank_recurrent(
+    attempts: Attempts, best: Attempt, exclude: Collection[str], progress: Progress | None
+) -> list[tuple[float, Entry]]:
+    """The steps of recurrent nodes and their rates. They are few: each is measured in the whole model."""
+    found = []
+    nodes = {str(node.name): node for node in recurrent.nodes(attempts.prepared.model.graph)}
+    for name, form in best.recurrent.items():
+        if progress:
+            progress(f"measuring recurrent node {name}")
+        others = {*exclude, *(layer.name for layer in best.selection.layers), *best.recurrent} - {name}
+
+        def noise(form: Form, others: Collection[str] = others, name: str = name) -> tuple[float, float]:
+            found = attempts.roughly(others, {name: form})
+            return max(d.relative_noise for d in found), min(d.sqnr_db for d in found)
+
+        before, alone_db = noise(form)
+        ways = promotions.recurrent_ways(recurrent.size(nodes[name]), form, form is Form.DYNAMIC)
+        measured = [(way, 0.0 if way.form is None else noise(way.form)[0]) for way in ways]
+        for step in promotions.steps(name, before, measured):
+            found.append((step.rate, Entry(name, alone_db, step.way.added_bytes, to=step.way.to)))
+    return found
 
 
 def _one_by_one(
@@ -231,7 +255,7 @@ def _over(goal: Goal, trial: Attempt, ledger: Sequence[Entry]) -> BudgetError:
     if not ledger:
         return BudgetError(
             f"the budget ({goal.text()}) is not kept: {goal.reached(trial)}, and there is no layer to promote",
-            hint="--exclude NAME leaves the weights of a recurrent node in float32",
+            hint=goal.hint,
         )
     alone = dict.fromkeys(f"{e.layer} ({e.alone_db:.1f} dB alone)" for e in ledger)
     worst = ", ".join(list(alone)[:NAMED])

@@ -108,7 +108,7 @@ def data(node: ir.Node) -> Iterator[ir.Value]:
 
 def _layers(graph: ir.Graph, exclude: Collection[str]) -> tuple[list[Layer], dict[str, str]]:
     layers, left = [], {}
-    for node in graph:
+    for node in [*graph, *(node for node in recurrent.nodes(graph) if node.graph is not graph)]:
         recurs = is_op(node, *recurrent.OPERATORS)
         found = recurrent.refusal(node) if recurs else read_layer(node)
         if node.name in exclude and (isinstance(found, Layer) or (recurs and found is None)):

@@ -13,7 +13,7 @@ from edgeort.quantize.attempts import NO_STEPS
 from edgeort.quantize.goals import Goal
 from edgeort.quantize.options import Options
 from edgeort.quantize.preparing import Prepared
-from edgeort.quantize.recurrent import recurrent
+from edgeort.quantize.recurrent import nodes, recurrent
 from edgeort.quantize.refinement import Steps
 from edgeort.quantize.samples import Samples
 from edgeort.quantize.selection import Selection, select
@@ -47,7 +47,7 @@ class Task:
                 f"{self.path}: the budget is measured on outputs of real numbers, and there are none",
                 hint=f"edgeort build {self.path} --device host --precision int8 --data DIR --min-agreement 0.99",
             )
-        if unknown := sorted(set(options.exclude) - {str(node.name) for node in graph}):
+        if unknown := sorted(set(options.exclude) - {str(node.name) for node in (*graph, *nodes(graph))}):
             raise InputError(f"{self.path}: no node is called {unknown[0]!r}", hint=f"edgeort inspect {self.path}")
         return self
 

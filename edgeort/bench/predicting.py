@@ -19,7 +19,7 @@ from edgeort.bundle import Manifest
 from edgeort.device_profiles import EngineRates, KernelRate, Measured, Profile
 from edgeort.device_profiles.estimating import estimated
 from edgeort.lowering.costs import VIEWS
-from edgeort.lowering.layout import QUANTISED_PRODUCTS
+from edgeort.lowering.layout import QUANTISED_PRODUCTS, QUANTISED_RECURRENT
 from edgeort.providers import Node
 
 FUNCTIONS = "Functions"  # how the rate of functions stands among those of kernels
@@ -36,7 +36,7 @@ _LIKE = {
     "CompressedRNN": "RNN",
     "ConvTranspose": "Conv",
     "GroupedConv": "DepthwiseConv",
-    "QGemm": "DynamicQGemm",
+    **dict.fromkeys(("QGemm", *QUANTISED_RECURRENT), "DynamicQGemm"),
     "ReduceMean": "GlobalAveragePool",
     "SparseGemm": "Gemm",
     "WinogradStemConv": "StemConv",
@@ -173,7 +173,7 @@ def _us(rate: KernelRate, macs: int, moved: int) -> float:
 def _guess(node: Node, measured: Measured, threads: int) -> float:
     """Microseconds of a kernel that was not measured: its products at half of the peak, or its bytes from memory."""
     several = threads > 1
-    quantised = node.op in QUANTISED_PRODUCTS
+    quantised = node.op in (*QUANTISED_PRODUCTS, *QUANTISED_RECURRENT)
     if quantised:
         peak = measured.int8_gops_all if several else measured.int8_gops
     else:

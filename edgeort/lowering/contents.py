@@ -15,7 +15,7 @@ _COMPRESSED = frozenset((*layout.COMPRESSED_PRODUCTS, *layout.COMPRESSED_RECURRE
 _PLACES = {
     "Gather": (0,),
     **dict.fromkeys((*layout.FLOAT_PRODUCTS, *layout.COMPRESSED_PRODUCTS, *layout.QUANTISED_PRODUCTS), (1,)),
-    **dict.fromkeys((*layout.RECURRENT_PRODUCTS, *layout.COMPRESSED_RECURRENT), (1, 2)),
+    **dict.fromkeys((*layout.RECURRENT_PRODUCTS, *layout.COMPRESSED_RECURRENT, *layout.QUANTISED_RECURRENT), (1, 2)),
 }
 
 

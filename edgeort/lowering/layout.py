@@ -59,6 +59,7 @@ FLOAT_PRODUCTS = (
 COMPRESSED_PRODUCTS = ("CompressedConv", "CompressedGemm")
 RECURRENT_PRODUCTS = ("GRU", "LSTM", "RNN")  # with weights of the input, then of the state
 COMPRESSED_RECURRENT = tuple(f"Compressed{name}" for name in RECURRENT_PRODUCTS)
+QUANTISED_RECURRENT = tuple(f"DynamicQ{name}" for name in RECURRENT_PRODUCTS)
 BLOCK_PRODUCTS = ("BlockQGemm", *COMPRESSED_PRODUCTS)  # whose u8 weights are pairs of 4 bits
 
 HEADER = Struct(

@@ -84,9 +84,9 @@ _ALL = (
     ),
     Struct(
         "RnnParams",
-        "LSTM, GRU and RNN. packed: weights come as panels, recurrent ones a group of gates at a time. flag: "
-        "input_forget or linear_before_reset. activations: three a direction, codes of lowering/rnn.py. clip: 0 for "
-        "none.",
+        "LSTM, GRU and RNN. packed: weights come as panels, recurrent ones a group of gates at a time; 2: "
+        "some are integers of -128. flag: input_forget or linear_before_reset. activations: three a direction, codes "
+        "of lowering/rnn.py. clip: 0 for none.",
         (
             ("hidden", "i64", 1),
             ("inputs", "i64", 1),

@@ -14,6 +14,8 @@ from edgeort.lowering import layout, storage
 
 _CODES = {onnx_type: code for code, (_, onnx_type, _) in enumerate(layout.DTYPES)}
 _F32 = 0
+_INT8 = frozenset((*layout.QUANTISED_PRODUCTS, *layout.QUANTISED_RECURRENT))
+_RECURRENT = frozenset((*layout.RECURRENT_PRODUCTS, *layout.COMPRESSED_RECURRENT, *layout.QUANTISED_RECURRENT))
 _PRODUCTS = (*layout.FLOAT_PRODUCTS, *layout.COMPRESSED_PRODUCTS, *layout.QUANTISED_PRODUCTS)
 _STORED = {"f32": "f32", "f16": "f16", "bf16": "bf16", "i8": "int8", "q8": "int8", "u8": "u8"}
 _UNBOUNDED = 2**63 - 1
@@ -101,13 +103,13 @@ class PlanBuilder:
     def precision(self, node: _Node) -> str:
         """The element type that a node computes with: int8 also for what only moves quantised integers."""
         made = [self.tensors[index].dtype for index in node.outputs if index >= 0]
-        if node.op in layout.QUANTISED_PRODUCTS or (made and made[0] == layout.Q8 and node.op != "Elementwise"):
+        if node.op in _INT8 or (made and made[0] == layout.Q8 and node.op != "Elementwise"):
             return "int8"
         return layout.DTYPES[0 if made and made[0] == layout.Q8 else made[0]][0] if made else "none"
 
     def weights(self, node: _Node) -> tuple[str, int]:
         """How a product's constant weights, or the table of a Gather, are stored, and their bytes; else ("", 0)."""
-        recurs = node.op.removeprefix("Compressed") in layout.RECURRENT_PRODUCTS
+        recurs = node.op in _RECURRENT
         at = 0 if node.op == "Gather" else 1 if recurs or node.op in _PRODUCTS else None
         if at is None or self.tensors[node.inputs[at]].data is None:
             return "", 0

@@ -1,6 +1,7 @@
 """LSTM, GRU and RNN (runtime/kernels/rnn): weights packed into panels, activations as codes.
 
-Weights that are stored in fewer bits stay so where both of a node are.
+Weights that are stored in fewer bits stay so where both of a node are. Where a node says that it rounds what they
+multiply (model/recurrence.py), and both are int8 with a scale a column, products are of integers (kernels/qrnn).
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ from functools import partial
 import numpy as np
 import onnx_ir as ir
 
-from edgeort.lowering.compressed import is_small, pack, panels
+from edgeort.lowering import quantised
+from edgeort.lowering.compressed import Arrange, is_small, pack, panels
 from edgeort.lowering.context import Group, Lowering, attribute, choice, integer, number, unsupported
+from edgeort.lowering.dynamic import MOST
 from edgeort.lowering.params import PARAMS
-from edgeort.passes.quantised import dequantized_constant
+from edgeort.lowering.typed import CODES
+from edgeort.model.recurrence import is_dynamic
+from edgeort.passes.quantised import HIGH, LOW, Constant, dequantized_constant
 
 # Activation functions in the order of their codes (kernels/rnn/rnn.isa.cc): default alpha and beta; None: not used.
 ACTIVATIONS: tuple[tuple[str, float | None, float | None], ...] = (
@@ -77,21 +82,58 @@ def _matrices(weights: np.ndarray, groups: Sequence[int]) -> list[np.ndarray]:
     return [part.T for direction in weights for part in np.split(direction, cuts)]
 
 
-def _weights(ctx: Lowering, node: ir.Node, weights: Sequence[np.ndarray], cell: _Cell) -> tuple[str, list[int]]:
-    """The prefix of the kernel's name, and its inputs: those of the node with W and R packed, then what these need."""
+@dataclass(frozen=True)
+class _Kernel:
+    """The prefix of the kernel's name, RnnParams.packed, and its inputs behind X."""
+
+    prefix: str
+    packed: int
+    inputs: list[int]
+
+
+def _kernel(ctx: Lowering, node: ir.Node, weights: Sequence[np.ndarray], cell: _Cell) -> _Kernel:
+    """With the inputs of the node, W and R packed, and what these need behind them."""
     others = [-1 if value is None else ctx.value(value) for value in node.inputs[3:]]
+    absent = [-1] * (_OTHERS - len(others))
     names = [f"{node.name}.{which}" for which in "WR"]
     arranges = [partial(_matrices, groups=groups) for groups in ((sum(cell.groups),), cell.groups)]
     sources = [dequantized_constant(value) for value in node.inputs[1:3]]
+    if is_dynamic(node):
+        exact = [_integers(source, arrange) for source, arrange in zip(sources, arranges, strict=True)]
+        if all(exact):
+            w, r = (_integer_panels(ctx, name, groups) for name, groups in zip(names, exact, strict=True))
+            wide = any((q == LOW).any() for groups in exact for q, _ in groups)
+            return _Kernel("DynamicQ", 1 + wide, [w[0], r[0], *others, *absent, *w[1:], *r[1:]])
     if all(map(is_small, weights, sources, arranges)):
-        w, r = map(partial(pack, ctx), names, weights, sources, arranges)
-        absent = [-1] * (_OTHERS - len(others))
-        return "Compressed", [w.weights, r.weights, *others, *absent, *w.inputs, *r.inputs]
+        small_w, small_r = map(partial(pack, ctx), names, weights, sources, arranges)
+        inputs = [small_w.weights, small_r.weights, *others, *absent, *small_w.inputs, *small_r.inputs]
+        return _Kernel("Compressed", 1, inputs)
     flat = [
         np.concatenate([panels(part).reshape(-1) for part in arrange(weight)])
         for arrange, weight in zip(arranges, weights, strict=True)
     ]
-    return "", [*(ctx.weights(f"{name}.packed", array) for name, array in zip(names, flat, strict=True)), *others]
+    packed = [ctx.weights(f"{name}.packed", array) for name, array in zip(names, flat, strict=True)]
+    return _Kernel("", 1, [*packed, *others])
+
+
+def _integers(source: Constant | None, arrange: Arrange) -> list[tuple[np.ndarray, np.ndarray]]:
+    """int8 [k, n] and scales [n] of each group; none where a column has several scales or what no int8 holds."""
+    if source is None or source.integers.min() < LOW or source.integers.max() > HIGH:
+        return []
+    integers, scales = arrange(source.integers), arrange(np.broadcast_to(source.scales, source.integers.shape))
+    if len(integers[0]) > MOST or any((scale != scale[0]).any() for scale in scales):
+        return []
+    return [(q.astype(np.int8), scale[0]) for q, scale in zip(integers, scales, strict=True)]
+
+
+def _integer_panels(ctx: Lowering, name: str, groups: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[int]:
+    """Weights, sums of columns and scales, of one group behind the other."""
+    arrays = {
+        "packed": (np.concatenate([quantised.panels(q[None]) for q, _ in groups]), CODES["i8"]),
+        "sums": (np.concatenate([quantised.padded(q.sum(axis=0, dtype=np.int32)) for q, _ in groups]), CODES["i32"]),
+        "scale": (np.concatenate([quantised.padded(scale) for _, scale in groups]), CODES["f32"]),
+    }
+    return [ctx.weights(f"{name}.{what}", array, code) for what, (array, code) in arrays.items()]
 
 
 def _recurrent(ctx: Lowering, node: ir.Node, group: Group) -> None:
@@ -101,13 +143,12 @@ def _recurrent(ctx: Lowering, node: ir.Node, group: Group) -> None:
     direction = choice(node, "direction", _DIRECTIONS, "forward")
     directions = 2 if _DIRECTIONS[direction] == "bidirectional" else 1
     weights, recurrent = ctx.constant(node.inputs[1]), ctx.constant(node.inputs[2])
-    packed = weights is not None and recurrent is not None
-    prefix = ""
     if weights is not None and recurrent is not None:  # which the plan then holds in that form alone
         x = ctx.value(node.inputs[0])
-        prefix, rest = _weights(ctx, node, (weights, recurrent), cell)
-        inputs = [x, *rest]
+        kernel = _kernel(ctx, node, (weights, recurrent), cell)
+        inputs = [x, *kernel.inputs]
     else:
+        kernel = _Kernel("", 0, [])
         inputs = ctx.values(node)
     params = PARAMS["RnnParams"].pack(
         hidden=recurrent.shape[2] if recurrent is not None else 0,
@@ -115,12 +156,12 @@ def _recurrent(ctx: Lowering, node: ir.Node, group: Group) -> None:
         directions=directions,
         reverse=int(_DIRECTIONS[direction] == "reverse"),
         layout=integer(node, "layout", 0),
-        packed=int(packed),
+        packed=kernel.packed,
         flag=integer(node, "input_forget", 0) | integer(node, "linear_before_reset", 0),
         clip=number(node, "clip", 0.0),
         **_activations(node, cell, directions),
     )
-    ctx.emit(prefix + node.op_type, node, params, inputs=inputs)
+    ctx.emit(kernel.prefix + node.op_type, node, params, inputs=inputs)
 
 
 HANDLERS: dict[tuple[str, str], Callable[[Lowering, ir.Node, Group], None]] = {

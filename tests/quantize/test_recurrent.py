@@ -9,17 +9,21 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
+from edgeort import InferenceSession
 from edgeort.errors import BudgetError, ModelError
 from edgeort.quantize import Budget, Options, compare, quantize
 from edgeort.quantize.forms import Form
+from edgeort.quantize.promotions import FLOAT_LAYER, WEIGHTS_ONLY
 from edgeort.quantize.recurrent import NOT_CONSTANT, quantize_recurrent
-from edgeort.quantize.selection import select
+from edgeort.quantize.selection import EXCLUDED, select
+from tests.kernels.support import reference
 from tests.models import model as model_of
 from tests.quantize.models import Net, save
 
 HIDDEN, SHAPE = 48, (9, 2, 24)
+SAME_ROUNDING = 55  # dB, between runtimes that round alike but for the last bits of float32
 
 
 def sounds(count: int) -> list[dict[str, np.ndarray]]:
@@ -51,6 +55,32 @@ def stack(op: str = "LSTM", layers: int = 2) -> onnx.ModelProto:
     return net.model(x, SHAPE, [9, 2, 2 * HIDDEN])
 
 
+def sqnr(got: np.ndarray, want: np.ndarray) -> float:
+    """In dB."""
+    noise = ((got.astype(np.float64) - want) ** 2).sum()
+    return float(10 * np.log10((want.astype(np.float64) ** 2).sum() / noise)) if noise else np.inf
+
+
+def branches() -> onnx.ModelProto:
+    """x and which -> y: one of two LSTMs, whose constants are those of their branches."""
+    rng, bodies = np.random.default_rng(3), {}
+    for name in ("then", "else"):
+        constants = [
+            numpy_helper.from_array((rng.uniform(-1, 1, shape) / np.sqrt(HIDDEN)).astype(np.float32), f"{name}_{what}")
+            for what, shape in (("w", (1, 4 * HIDDEN, 24)), ("r", (1, 4 * HIDDEN, HIDDEN)), ("b", (1, 8 * HIDDEN)))
+        ]
+        inputs = ["x", *(tensor.name for tensor in constants)]
+        cell = helper.make_node("LSTM", inputs, [f"{name}_y"], name=f"{name}_cell", hidden_size=HIDDEN)
+        y = helper.make_tensor_value_info(f"{name}_y", TensorProto.FLOAT, [9, 1, 2, HIDDEN])
+        bodies[f"{name}_branch"] = helper.make_graph([cell], name, [], [y], constants)
+    node = helper.make_node("If", ["which"], ["y"], name="either", **bodies)
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, SHAPE)
+    which = helper.make_tensor_value_info("which", TensorProto.BOOL, ())
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [9, 1, 2, HIDDEN])
+    graph = helper.make_graph([node], "branches", [x, which], [y])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
 @pytest.mark.parametrize("op", ("GRU", "LSTM", "RNN"))
 def test_a_model_of_nothing_else(op: str, tmp_path: Path) -> None:
     """A quarter of its size, plain ONNX, close to the float model in ONNX Runtime; without samples it is the same."""
@@ -75,9 +105,57 @@ def test_excluded_nodes_and_budgets(tmp_path: Path) -> None:
     assert result.recurrent == 1 and list(result.left) == ["n0"]
     with pytest.raises(ModelError, match="there is no layer to quantise"):
         quantize(path, out, sounds(2), Options(exclude=("n0", "n3")))
-    with pytest.raises(BudgetError, match="there is no layer to promote") as caught:
+    with pytest.raises(BudgetError, match="not kept even with all promotions but the last.*n0 .* dB alone"):
         quantize(path, out, sounds(2), Options(budget=Budget(sqnr_db=90.0)))
-    assert "--exclude" in str(caught.value.hint)
+
+
+def test_nodes_that_round_their_state(tmp_path: Path) -> None:
+    """ONNX Runtime's operator, which this runtime rounds as well; GRU has none, and rounds its weights alone."""
+    path, out = save(tmp_path / "m.onnx", stack()), tmp_path / "q.onnx"
+    result = quantize(path, out, sounds(4), Options(activations=Form.DYNAMIC))
+    proto = onnx.load(out)
+    assert Counter(node.op_type for node in proto.graph.node)["DynamicQuantizeLSTM"] == 2
+    assert (result.recurrent, result.recurrent_dynamic) == (2, 2)
+    assert result.output_bytes < 0.31 * result.model_bytes
+    (found,) = compare(path.read_bytes(), out.read_bytes(), sounds(4))
+    assert 35 < found.sqnr_db < 48
+    x = sounds(1)[0]
+    assert sqnr(InferenceSession(out).run(None, x)[0], reference(proto, [x["x"]])[0]) > SAME_ROUNDING
+    quantize(save(tmp_path / "gru.onnx", stack("GRU")), out, sounds(2), Options(activations=Form.DYNAMIC))
+    assert Counter(node.op_type for node in onnx.load(out).graph.node)["DequantizeLinear"] == 4
+
+
+def test_a_budget_promotes_them(tmp_path: Path) -> None:
+    """From integers to int8 weights, and on to float32."""
+    path, out = save(tmp_path / "m.onnx", stack()), tmp_path / "q.onnx"
+    options = Options(activations=Form.DYNAMIC, budget=Budget(sqnr_db=47.0))
+    result = quantize(path, out, sounds(4), options)
+    promoted = [(e.layer, e.to) for e in result.ledger if e.promoted]
+    assert promoted and set(promoted) < {(name, to) for name in ("n0", "n3") for to in (WEIGHTS_ONLY, FLOAT_LAYER)}
+    assert min(d.sqnr_db for d in result.differences) >= 47
+    result = quantize(path, out, sounds(4), Options(budget=Budget(sqnr_db=52.0)))
+    assert [(e.to, e.added_bytes) for e in result.ledger if e.promoted][0][0] == FLOAT_LAYER
+    assert list(result.left.values()) == ["the budget needs it"]
+
+
+def test_nodes_of_bodies(tmp_path: Path) -> None:
+    """Both branches of an If hold one: each is quantised, named, and excluded by its name."""
+    path, out = save(tmp_path / "m.onnx", branches()), tmp_path / "q.onnx"
+    samples = [{**sound, "which": np.array(i % 2 == 0)} for i, sound in enumerate(sounds(4))]
+    for form, op, least in ((Form.FLOAT, "DequantizeLinear", 40), (Form.DYNAMIC, "DynamicQuantizeLSTM", 33)):
+        result = quantize(path, out, samples, Options(activations=form))
+        assert result.recurrent == 2 and result.output_bytes < 0.4 * result.model_bytes
+        proto = onnx.load(out)
+        bodies = [a.g for node in proto.graph.node if node.op_type == "If" for a in node.attribute]
+        assert all(any(node.op_type == op for node in body.node) for body in bodies), op
+        assert min(d.sqnr_db for d in compare(path.read_bytes(), out.read_bytes(), samples)) > least
+        session = InferenceSession(out)
+        for sample in samples[:2]:
+            assert sqnr(session.run(None, sample)[0], reference(proto, list(sample.values()))[0]) > SAME_ROUNDING
+    result = quantize(path, out, samples, Options(exclude=("then_cell",)))
+    assert result.recurrent == 1 and result.left == {"then_cell": EXCLUDED}
+    names = {e.layer for e in quantize(path, out, samples, Options(budget=Budget(sqnr_db=50.0))).ledger}
+    assert names == {"then_cell", "else_cell"}
 
 
 def test_weights_of_two_nodes_are_stored_once() -> None:
@@ -85,7 +163,7 @@ def test_weights_of_two_nodes_are_stored_once() -> None:
     w, r = net.weight(1, 32, 8), net.weight(1, 32, 8)
     first = net.op("Squeeze", net.op("LSTM", "x", w, r, hidden_size=8), net.constant(np.array([1])))
     made = ir.from_proto(net.model(net.op("LSTM", first, w, r, hidden_size=8), [5, 1, 8], [5, 1, 1, 8]))
-    assert quantize_recurrent(made.graph) == 2
+    assert len(quantize_recurrent(made.graph)) == 2
     assert sum(node.op_type == "DequantizeLinear" for node in made.graph) == 2
 
 
@@ -93,7 +171,7 @@ def test_computed_weights_stay() -> None:
     nodes = [onnx.helper.make_node("LSTM", ["x", "w", "r"], ["y"], name="n", hidden_size=4)]
     shapes = [("x", [3, 1, 2]), ("w", [1, 16, 2]), ("r", [1, 16, 4])]
     graph = ir.from_proto(model_of(nodes, shapes, [("y", [3, 1, 1, 4])], [], 17)).graph
-    assert quantize_recurrent(graph) == 0
+    assert not quantize_recurrent(graph)
     assert select(graph).left == {"n": NOT_CONSTANT}
 
 
@@ -103,4 +181,4 @@ def test_weights_that_are_not_finite_stay() -> None:
     r[0, 3, 2] = np.nan
     y = net.op("LSTM", "x", net.weight(1, 16, 4), net.constant(r), hidden_size=4)
     made = ir.from_proto(net.model(y, [3, 1, 4], [3, 1, 1, 4]))
-    assert quantize_recurrent(made.graph) == 0 and list(select(made.graph).left.values()) == [NOT_CONSTANT]
+    assert not quantize_recurrent(made.graph) and list(select(made.graph).left.values()) == [NOT_CONSTANT]

@@ -1,48 +1,102 @@
 """com.microsoft DynamicQuantizeLSTM: what ONNX Runtime's dynamic quantiser makes of LSTM.
 
-By its definition in ONNX Runtime's docs/ContribOperators.md. Weights are what their integers stand for; the input and
-the state, which that runtime rounds to eight bits at every step, stay as they are.
+By its definition in ONNX Runtime's docs/ContribOperators.md. Weights are what their integers stand for; that the input
+and the state are rounded to eight bits is said beside the node (model/recurrence.py).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
+import onnx_ir as ir
 
 from edgeort.model.bodies.builder import FLOAT, Body, Unknown
 from edgeort.model.bodies.microsoft import DOMAIN
+from edgeort.model.recurrence import DYNAMIC
 
 _WEIGHTS, _SCALES = (1, 2), 8  # W and R; their scales and zero points follow one another
 _LEAST_OPSET = 13  # of DequantizeLinear with an axis
 _OTHERS = range(3, 8)  # the bias, lengths, both states and the peephole are those of LSTM
+_LENGTHS = 4  # which directions share
+_OF_FUNCTIONS = ("activations", "activation_alpha", "activation_beta")  # attributes with entries for each direction
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """Integers [directions, k, gates * hidden] as they are stored; scales and zeros [directions, columns or 1]."""
+
+    integers: np.ndarray
+    scales: np.ndarray
+    zeros: np.ndarray
+    dtype: ir.DataType
+
+    def direction(self, index: int) -> _Weights:
+        """Those of one."""
+        return _Weights(
+            self.integers[index, None], *(array[index, None] for array in (self.scales, self.zeros)), self.dtype
+        )
+
+    @property
+    def share_columns(self) -> bool:
+        """Whether directions have the same scales and zero points."""
+        return all(bool((array == array[:1]).all()) for array in (self.scales, self.zeros))
 
 
 def dynamic_lstm(b: Body) -> list[str]:
-    """LSTM with weights [directions, k, gates * hidden], which LSTM has the other way round."""
-    real = [_real(b, weight, _SCALES + 2 * at) for at, weight in enumerate(_WEIGHTS)]
+    """LSTM with weights [directions, gates * hidden, k]; one for each direction where scales leave no other way."""
+    weights = [_weights(b, weight, _SCALES + 2 * at) for at, weight in enumerate(_WEIGHTS)]
     attributes = {name: found.value for name, found in b.node.attributes.items()}
-    inputs = [b.input(0), *real, *map(b.input, _OTHERS)]
+    others = [b.input(index) for index in _OTHERS]
+    whole = all(each.scales.shape[1] == 1 or each.share_columns for each in weights)
+    if whole or attributes.keys() & _OF_FUNCTIONS or b.opset < _LEAST_OPSET:
+        return _lstm(b, weights, others, attributes)[: len(b.node.outputs)]
+    made = []
+    for index, direction in enumerate(("forward", "reverse")):
+        own = [
+            b.slice(name, index, index + 1, 0) if name and at != _LENGTHS else name
+            for at, name in zip(_OTHERS, others, strict=True)
+        ]
+        parts = [each.direction(index) for each in weights]
+        made.append(_lstm(b, parts, own, {**attributes, "direction": direction}))
+    axes = (1, 0, 0)  # of directions in Y, Y_h and Y_c
+    joined = [b.op("Concat", *pair, axis=axis) for pair, axis in zip(zip(*made, strict=True), axes, strict=True)]
+    return joined[: len(b.node.outputs)]
+
+
+def _lstm(b: Body, weights: Sequence[_Weights], others: Sequence[str], attributes: Mapping[str, Any]) -> list[str]:
+    inputs = [b.input(0), *(_real(b, each) for each in weights), *others]
     while not inputs[-1]:
         inputs.pop()
-    return b.ops("LSTM", inputs, 3, **attributes)[: len(b.node.outputs)]
+    made = b.ops("LSTM", inputs, 3, **attributes)
+    b.nodes[-1].metadata_props.add(key=DYNAMIC, value="1")
+    return made
 
 
-def _real(b: Body, weight: int, scale: int) -> str:
-    """float32 [directions, gates * hidden, k]; a direction has one scale, or one for each column.
-
-    Where DequantizeLinear can say that, it does, so that the plan stores the integers.
-    """
+def _weights(b: Body, weight: int, scale: int) -> _Weights:
+    """A direction has one scale, or one for each column."""
     integers, scales, zeros = (b.constant(index) for index in (weight, scale, scale + 1))
     if integers.ndim != 3 or scales.ndim not in (1, 2) or zeros.shape not in (scales.shape, ()):
         raise Unknown
-    turned = integers.transpose(0, 2, 1)
-    axis = 1 if scales.ndim == 2 and len(scales) == 1 else 0
-    if b.opset >= _LEAST_OPSET and (scales.ndim == 1 or axis == 1):
-        zeros = np.broadcast_to(zeros, scales.shape).reshape(-1)
-        dtype = b.dtype(weight)
-        operands = b.array(turned, dtype), b.array(scales.reshape(-1), FLOAT), b.array(zeros, dtype)
-        return b.op("DequantizeLinear", *operands, axis=axis)
-    scales, zeros = (array.reshape(len(scales), -1, 1) if array.ndim else array for array in (scales, zeros))
-    return b.array((turned.astype(np.float32) - zeros.astype(np.float32)) * scales, FLOAT)
+    shape = len(scales), -1
+    return _Weights(
+        integers, scales.reshape(shape), np.broadcast_to(zeros, scales.shape).reshape(shape), b.dtype(weight)
+    )
+
+
+def _real(b: Body, weights: _Weights) -> str:
+    """float32 [directions, gates * hidden, k], by a DequantizeLinear where one says it: plans then store integers."""
+    turned, axis = weights.integers.transpose(0, 2, 1), 0
+    scales, zeros = weights.scales, weights.zeros
+    if scales.shape[1] > 1 and weights.share_columns:
+        scales, zeros, axis = scales[0, :, None], zeros[0, :, None], 1
+    if b.opset >= _LEAST_OPSET and scales.shape[1] == 1:
+        constants = b.array(scales.reshape(-1), FLOAT), b.array(zeros.reshape(-1), weights.dtype)
+        return b.op("DequantizeLinear", b.array(turned, weights.dtype), *constants, axis=axis)
+    real = turned.astype(np.float32) - zeros[..., None].astype(np.float32)
+    return b.array(real * scales[..., None], FLOAT)
 
 
 BODIES = {(DOMAIN, "DynamicQuantizeLSTM"): dynamic_lstm}

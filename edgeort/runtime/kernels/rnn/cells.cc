@@ -64,7 +64,7 @@ void rnn(const CellRow& c) {
 
 template <const Cell& cell>
 Status prepare(Prepare& p) {
-  return prepare_rnn(p, cell, nullptr);
+  return prepare_rnn(p, p.state<Rnn>(), cell, nullptr);
 }
 
 }  // namespace

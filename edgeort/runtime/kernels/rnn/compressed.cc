@@ -9,7 +9,7 @@ namespace {
 
 template <const Cell& cell>
 Status prepare(Prepare& p) {
-  return prepare_rnn(p, cell, &compressed(p.isa()));
+  return prepare_rnn(p, p.state<Rnn>(), cell, &compressed(p.isa()));
 }
 
 }  // namespace

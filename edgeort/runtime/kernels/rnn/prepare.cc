@@ -42,14 +42,14 @@ Status sizes(Prepare& p, Rnn* s) {
   return rows * columns < 1e12 ? Status::ok : p.fail("is too large");
 }
 
-Status check_weights(Prepare& p, const Rnn& s, bool compressed) {
+Status check_operands(Prepare& p, const Rnn& s, bool weights) {
   const i64 directions = s.params->directions, columns = s.gates * s.hidden;
   i64 r_floats = 0;
   for (int g = 0; g < s.cell->groups; ++g) r_floats += padded(s.cell->gates[g] * s.hidden) * s.hidden;
   const i64 w_packed[] = {directions * padded(columns) * s.inputs}, r_packed[] = {directions * r_floats};
   const i64 w[] = {directions, columns, s.inputs}, r[] = {directions, columns, s.hidden};
   const bool packed = s.params->packed;
-  if (!compressed) {
+  if (weights) {
     EDGEORT_TRY(check(p, kW, DType::f32, packed ? w_packed : w, packed ? 1 : 3));
     EDGEORT_TRY(check(p, kR, DType::f32, packed ? r_packed : r, packed ? 1 : 3));
   }
@@ -96,6 +96,17 @@ Status compress(Prepare& p, Rnn* s, const CompressedKernels& kernels) {
   return Status::ok;
 }
 
+Status bind_products(Prepare& p, Rnn* s) {
+  EDGEORT_TRY(bind(p, &s->input, s->steps * s->batch, s->gates * s->hidden, s->inputs));
+  u64 thread_bytes = s->input.scratch_bytes();
+  for (int g = 0; g < s->cell->groups; ++g) {
+    EDGEORT_TRY(bind(p, &s->recurrent[g], s->batch, s->cell->gates[g] * s->hidden, s->hidden));
+    if (s->recurrent[g].scratch_bytes() > thread_bytes) thread_bytes = s->recurrent[g].scratch_bytes();
+  }
+  p.thread_scratch(thread_bytes);
+  return Status::ok;
+}
+
 bool is_plain(const RnnParams& params, const Cell& cell) {
   constexpr u32 kSigmoid = 0, kTanh = 1;
   const u32 functions = cell.groups == 1 ? 3 : 2;
@@ -108,8 +119,7 @@ bool is_plain(const RnnParams& params, const Cell& cell) {
 
 }  // namespace
 
-Status prepare_rnn(Prepare& p, const Cell& cell, const CompressedKernels* compressed) {
-  auto* s = p.state<Rnn>();
+Status prepare_rnn(Prepare& p, Rnn* s, const Cell& cell, const CompressedKernels* compressed) {
   if (!s) return p.out_of_memory();
   s->cell = &cell;
   s->params = &p.params<RnnParams>();
@@ -121,18 +131,13 @@ Status prepare_rnn(Prepare& p, const Cell& cell, const CompressedKernels* compre
   }
   s->plain = is_plain(*s->params, cell);
   EDGEORT_TRY(sizes(p, s));
-  EDGEORT_TRY(check_weights(p, *s, compressed != nullptr));
+  EDGEORT_TRY(check_operands(p, *s, !compressed && !s->integers));
   if (compressed) EDGEORT_TRY(compress(p, s, *compressed));
   EDGEORT_TRY(declare(p, *s));
   const i64 columns = s->gates * s->hidden;
-  EDGEORT_TRY(bind(p, &s->input, s->steps * s->batch, columns, s->inputs));
-  u64 thread_bytes = s->input.scratch_bytes();
   i64 r_floats = 0;
-  for (int g = 0; g < cell.groups; ++g) {
-    EDGEORT_TRY(bind(p, &s->recurrent[g], s->batch, cell.gates[g] * s->hidden, s->hidden));
-    if (s->recurrent[g].scratch_bytes() > thread_bytes) thread_bytes = s->recurrent[g].scratch_bytes();
-    r_floats += padded(cell.gates[g] * s->hidden) * s->hidden;
-  }
+  for (int g = 0; g < cell.groups; ++g) r_floats += padded(cell.gates[g] * s->hidden) * s->hidden;
+  if (!s->integers) EDGEORT_TRY(bind_products(p, s));
   const i64 state = s->batch * s->hidden;
   s->at_gates = 0;
   s->at_state = s->steps * s->batch * columns;
@@ -142,8 +147,9 @@ Status prepare_rnn(Prepare& p, const Cell& cell, const CompressedKernels* compre
   s->at_state_bias = s->at_bias + padded(columns);
   s->at_w = s->at_state_bias + padded(s->hidden);
   s->at_r = s->at_w + (s->params->packed ? 0 : padded(columns) * s->inputs);
-  p.scratch(static_cast<u64>(s->at_r + (s->params->packed && !s->widened.kernels ? 0 : r_floats)) * sizeof(f32));
-  p.thread_scratch(thread_bytes);
+  const i64 floats = s->at_r + (s->params->packed && !s->widened.kernels ? 0 : r_floats);
+  s->scratch_bytes = (static_cast<u64>(floats) * sizeof(f32) + kAlignment - 1) & ~(kAlignment - 1);
+  p.scratch(s->scratch_bytes);
   return Status::ok;
 }
 

@@ -46,6 +46,7 @@ struct Direction {
   void row(i64 index, i64 b, int group) const;
   void final_state(int output, const f32* from) const;
   i64 length(i64 b) const;
+  i64 read_steps() const;
   // Where batch entry b of a state tensor lies.
   i64 state_at(i64 b) const {
     const i64 directions = s.params->directions;
@@ -128,11 +129,13 @@ void Direction::prepare() {
   cell = scratch + s.at_cell;
   bias = scratch + s.at_bias;
   state_bias = scratch + s.at_state_bias;
-  weights();
   biases();
   initial(kInitialH, h);
   initial(kInitialC, cell);
-  multiply(s.input, r.in(kX).as<const f32>(), s.inputs, w, bias, gates);
+  const f32* x = r.in(kX).as<const f32>();
+  if (s.integers) return s.integers(r, s, direction, kOfInput, x, read_steps() * s.batch, bias, gates);
+  weights();
+  multiply(s.input, x, s.inputs, w, bias, gates);
 }
 
 void Direction::multiply(const Matrix& matrix, const f32* rows, i64 row_floats, const Weights& panels, const f32* with, f32* out) const {
@@ -147,6 +150,13 @@ void Direction::multiply(const Matrix& matrix, const f32* rows, i64 row_floats, 
   matrix.multiply(r, panels, with, out, matrix.n, 0, 0, fill);
 }
 
+// Steps of X that some sequence has; batch entries first, they lie apart.
+i64 Direction::read_steps() const {
+  i64 most = s.params->layout ? s.steps : 0;
+  for (i64 b = 0; b < s.batch; ++b) most = max_of(most, length(b));
+  return most;
+}
+
 i64 Direction::length(i64 b) const { return r.has(kLengths) ? max_of(0, min_of(s.steps, r.in(kLengths).as<const i32>()[b])) : s.steps; }
 
 // Step `index` of batch entry b: group `group` of its gates.
@@ -156,7 +166,8 @@ void Direction::row(i64 index, i64 b, int group) const {
   const i64 at = s.params->layout ? b * s.steps + t : t * s.batch + b;
   const f32* peephole = r.has(kP) ? r.in(kP).as<const f32>() + direction * 3 * s.hidden : nullptr;
   f32* now = h + b * s.hidden;
-  s.cell->row[group]({&s, direction, gates + at * columns, state + b * s.recurrent[group].n, now, cell + b * s.hidden, peephole, s.hidden});
+  s.cell->row[group](
+      {&s, direction, gates + at * columns, state + b * s.cell->gates[group] * s.hidden, now, cell + b * s.hidden, peephole, s.hidden});
   if (group < s.cell->groups - 1 || !r.wants(0)) return;
   const i64 directions = s.params->directions;
   const i64 y = s.params->layout ? at * directions + direction : (t * directions + direction) * s.batch + b;
@@ -167,7 +178,12 @@ void Direction::step(i64 index) const {
   for (int g = 0; g < s.cell->groups; ++g) {
     const bool second = g > 0;
     const f32* from = second && !s.params->flag ? cell : h;
-    multiply(s.recurrent[g], from, s.hidden, r_panels[g], second ? state_bias : nullptr, state);
+    const f32* with = second ? state_bias : nullptr;
+    if (s.integers) {
+      s.integers(r, s, direction, g, from, s.batch, with, state);
+    } else {
+      multiply(s.recurrent[g], from, s.hidden, r_panels[g], with, state);
+    }
     const auto rows = [&](i64 begin, i64 end, int) {
       for (i64 b = begin; b < end; ++b) row(index, b, g);
     };

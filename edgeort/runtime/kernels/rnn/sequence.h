@@ -50,12 +50,18 @@ struct Rnn {
   i64 steps, batch, inputs, hidden, gates;
   // Offsets in the scratch, in floats: gates of all steps, state's part, h, cell, the biases, and panels packed at run time.
   i64 at_gates, at_state, at_h, at_cell, at_bias, at_state_bias, at_w, at_r;
+  u64 scratch_bytes;  // whole vectors
+  // Products of integers (kernels/qrnn), which then stand for all of float32; else null: out[rows, n] of so many rows by the input's
+  // weights, or by those of a group of gates. offset: added to each column, whole panels, or null.
+  void (*integers)(const Run& r, const Rnn& rnn, int direction, int group, const f32* x, i64 rows, const f32* offset, f32* out);
 };
+
+static constexpr int kOfInput = -1;  // in place of a group
 
 extern const Cell kLstmCell, kGruCell, kRnnCell;
 
-// compressed: the kernels of weights that are, or null.
-Status prepare_rnn(Prepare& p, const Cell& cell, const CompressedKernels* compressed);
+// rnn: with its products of integers, if those are what it has. compressed: the kernels of weights that are, or null.
+Status prepare_rnn(Prepare& p, Rnn* rnn, const Cell& cell, const CompressedKernels* compressed);
 void run_rnn(Run& r);
 
 }  // namespace edgeort
