@@ -43,9 +43,11 @@ void Model::reset_from(u32 segment) {
   for (u32 node = segments[segment].begin; node < plan.n_nodes; ++node) {
     const u64 ns = nodes[node].ns;
     const OpDef* op = nodes[node].op;
+    void* lasting = nodes[node].lasting;
     nodes[node] = {};
     nodes[node].op = op;
     nodes[node].ns = ns;
+    nodes[node].lasting = lasting;
     for (u32 k = 0; k < plan.nodes[node].outputs; ++k) {
       const i32 index = plan.node_outputs(plan.nodes[node])[k];
       if (index < 0) continue;

@@ -112,6 +112,7 @@ struct TensorState {
 struct NodeState {
   const OpDef* op;
   void* state;
+  void* lasting;  // as long as the model lives
   size_t scratch_bytes, thread_bytes;
   void* scratch;
   void* thread_scratch;

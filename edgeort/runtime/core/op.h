@@ -104,6 +104,10 @@ class Prepare {
   }
   // More zeroed memory that lasts until the next prepare. Null when memory is out.
   void* keep(u64 size);
+  // Zeroed memory that lasts as long as the model. Null when memory is out.
+  void* lasting_memory(u64 size);
+  // Where this node may leave some of it for its next prepare; null at first.
+  void*& lasting();
   // Bytes shared by all threads, and bytes of each thread, that hold nothing between nodes.
   void scratch(u64 size);
   void thread_scratch(u64 size);

@@ -5,6 +5,7 @@
 //   quads(rows, n, panels, once)  adds n whole quads of each row; steps both. once: caches should not keep the panels
 //   quad(values, panels)         adds one, of which each row's bytes are given
 //   stepped(rows, n, panels, steps)  quads, as steps say, of a level where kStepped: words of the tile's columns
+//   follow(order, column)        where kOrdered: quads are those of the columns' lists, and panels stay where they are
 //   get(m, i)                    sums of row m: columns i * kLanes...
 // kWide: some weight is -128.
 #pragma once
@@ -50,6 +51,8 @@ EDGEORT_INLINE u32 last_quad(const q8* row, i64 kc) {
 #include "dots_neon.h"
 #elif defined(__ARM_FEATURE_SIMD32)
 #include "dots_dsp.h"
+#elif EDGEORT_PAIRS
+#include "dots_pairs.h"
 #else
 #include "dots_lanes.h"
 #endif

@@ -7,6 +7,7 @@ namespace {
 
 constexpr int kBiasLanes = 1;
 constexpr bool kStepped = false;
+constexpr bool kOrdered = false;
 
 #if defined(__ARM_FEATURE_MATMUL_INT8)
 // Two rows by two columns and eight k in an instruction: the quads of a pair of columns are brought together first.

@@ -1,5 +1,4 @@
-// Dots of vectors whose lanes hold a column's sum, or each half of one: AVX-VNNI, AVX-512 VNNI, AVX2, WebAssembly, and any other
-// CPU.
+// Dots of vectors whose lanes hold a column's sum, or each half of one: AVX-VNNI, AVX-512, WebAssembly, and any other CPU.
 #pragma once
 #include "../../simd/interleave.h"
 
@@ -8,6 +7,7 @@ namespace {
 
 constexpr int kBiasLanes = 1;
 constexpr bool kStepped = false;
+constexpr bool kOrdered = false;
 
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
 constexpr int kHalves = 1;  // lanes of a column

@@ -11,6 +11,7 @@ constexpr bool kStepped = true;
 #else
 constexpr bool kStepped = false;
 #endif
+constexpr bool kOrdered = false;
 
 #if !defined(__aarch64__)
 // 32-bit Arm names no high halves.

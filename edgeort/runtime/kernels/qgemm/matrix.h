@@ -21,6 +21,7 @@ struct QMatrix : Blocks {
   bool once;                      // QTile::once, of one row
   q8 outside;                     // what padding reads
   QSteps steps;                   // of all products
+  QOrder order;                   // of all products
 
   using Rows = TapRows<q8>;
 
@@ -32,6 +33,9 @@ struct QMatrix : Blocks {
   Status bind_rows(Prepare& p, bool wide, const Program& code, size_t params_bytes, i64 columns, i64 quads);
   // Reads the steps, an input behind the program's operands, of sums of kc values of one tap: whole quads.
   Status read_steps(Prepare& p, i64 kc);
+  // Finds the order of the quads of `products` products with so many columns each, a tap of which has `quads`; ragged: the last of a
+  // tap's is a part of one. Of levels that need none, nothing.
+  Status put_in_order(Prepare& p, i64 products, i64 quads, bool ragged);
   // Cuts the work for `all_rows` rows whose sums have up to `taps` taps.
   void partition(i64 all_rows, i64 taps, int threads);
   u64 scratch_bytes() const;
@@ -39,6 +43,11 @@ struct QMatrix : Blocks {
   bool program() const { return !epilogue.empty(); }
   i64 element() const { return static_cast<i64>(quantised ? sizeof(q8) : sizeof(f32)); }
   i64 padded() const { return round_up(n, kPanel); }
+  // The first quad of the `group`-th kOrderColumns columns of all products.
+  const i8* columns_of(const i8* weights, i64 group) const {
+    const i64 column = group * kOrderColumns;
+    return weights + column / kPanel * panel_stride + column % kPanel * kDepth;
+  }
 
   // Where a product's rows, or some of them, go: column 0 of row 0, which is row `row` of the epilogue's space; its columns
   // begin at `column` there. `product`: which of them it is. `scales`: of all rows, where each has its own.

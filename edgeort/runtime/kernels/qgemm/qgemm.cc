@@ -26,6 +26,7 @@ Status prepare(Prepare& p) {
   QMatrix& m = s->matrix;
   EDGEORT_TRY(m.bind(p, g.quantisation, g.epilogue, sizeof(g), 1, g.n, ceil_div(k, kDepth)));
   EDGEORT_TRY(m.read_steps(p, k));
+  EDGEORT_TRY(m.put_in_order(p, 1, ceil_div(k, kDepth), k % kDepth != 0));
   m.even = true;
   m.partition(count(x, 0, x.rank - 1), 1, p.threads());
   p.thread_scratch(m.scratch_bytes());

@@ -13,6 +13,7 @@
 #include "../../core/dispatch.h"
 #include "../../core/q8.h"
 #include "../gemm/qresult.h"
+#include "order.h"
 #include "rows.h"
 
 namespace edgeort {
@@ -42,6 +43,7 @@ struct QTile {
   const i8* panels;
   i64 panel_stride;  // bytes
   QSteps steps;
+  QOrder order;  // from column 0 on
   QResult result;
   ByRow by_row;
   void* out;       // column 0

@@ -180,6 +180,7 @@ void tile(const QTile& t) {
     for (i64 column = t.begin; column < end; column += C, out += C * element) {
       Dots<M, C, kWide> dots;
       dots.begin(result.bias + kBiasLanes * column);
+      if constexpr (kOrdered) dots.follow(t.order, column);
       const i8* panels[panels_of(C)];
 #pragma clang loop unroll(full)
       for (int p = 0; p < panels_of(C); ++p) {

@@ -41,6 +41,7 @@ Status prepare(Prepare& p) {
   QMatrix& m = s->matrix;
   EDGEORT_TRY(m.bind(p, params.quantisation, params.conv.epilogue, sizeof(params), 1, g.c_out, quads));
   EDGEORT_TRY(m.read_steps(p, quads * kDepth));
+  EDGEORT_TRY(m.put_in_order(p, 1, quads, false));
   m.even = true;
   m.partition(g.out[2], 1, 1);
   s->width = quads * kDepth;
