@@ -1,0 +1,106 @@
+"""How long single operators take, against ONNX Runtime.
+
+    python -m benchmarks.operators [CASE ...] [--threads 1] [--seconds 0.5] [--below 0.9] [--json FILE]
+
+The cases stand in benchmarks/operators/cases.txt; a CASE takes all whose names begin with it. The engines take turns in one process, with
+bound inputs for ONNX Runtime and through `session.run` for edgeort, and medians count. `ratio` is ONNX Runtime's time over edgeort's:
+above 1, edgeort is ahead. A difference is the largest one, relative to the largest value of the output.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from benchmarks import tables
+from benchmarks.contest import difference
+from benchmarks.operators import cases
+from benchmarks.recurrent import medians
+from edgeort import InferenceSession
+from edgeort.errors import EdgeortError
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case. Times in milliseconds a run."""
+
+    case: str
+    edgeort_ms: float
+    onnxruntime_ms: float
+    difference: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times as fast as ONNX Runtime."""
+        return self.onnxruntime_ms / self.edgeort_ms
+
+
+def measure(case: cases.Case, threads: int, seconds: float) -> Row:
+    """Both engines on one case. EdgeortError where edgeort refuses it."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    theirs = onnxruntime.InferenceSession(case.model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    ours = InferenceSession(case.model, threads=threads)
+    binding = theirs.io_binding()
+    for name, array in case.feeds.items():
+        binding.bind_cpu_input(name, np.ascontiguousarray(array))
+    for value in theirs.get_outputs():
+        binding.bind_output(value.name, "cpu")
+    calls = {
+        "edgeort": lambda: ours.run(None, case.feeds),
+        "onnxruntime": lambda: theirs.run_with_iobinding(binding),
+    }
+    ms = medians(calls, seconds)
+    gap = difference(ours.run(None, case.feeds), theirs.run(None, case.feeds))
+    return Row(case.name, ms["edgeort"], ms["onnxruntime"], gap)
+
+
+def table(rows: Sequence[Row], threads: int) -> tables.Table:
+    """A row a case."""
+    made = tables.new_table(
+        f"Operators, {threads} thread(s)", "case", "edgeort ms", "ONNX Runtime ms", "ratio", "difference"
+    )
+    for row in rows:
+        made.add_row(
+            row.case, f"{row.edgeort_ms:.3f}", f"{row.onnxruntime_ms:.3f}", f"{row.ratio:.2f}", f"{row.difference:.0e}"
+        )
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0; 2 when an argument is at fault."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.operators", description=__doc__)
+    parser.add_argument("cases", nargs="*", metavar="CASE")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=0.5, help="for each case")
+    parser.add_argument("--below", type=float, help="only rows whose ratio is below that")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    args = parser.parse_args(arguments)
+    every = cases.names()
+    asked = [name for name in every if not args.cases or any(name.startswith(each) for each in args.cases)]
+    if not asked:
+        parser.error(f"no case begins with {args.cases[0]!r}; there are: {'; '.join(every)}")
+    where, rows = tables.machine(), list[Row]()
+    for name in asked:
+        try:
+            rows.append(measure(cases.load(name), args.threads, args.seconds))
+        except EdgeortError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+    rows = [row for row in rows if args.below is None or row.ratio < args.below]
+    tables.write_json(args.json, {"machine": where, "threads": args.threads, "rows": [asdict(row) for row in rows]})
+    tables.show(table(rows, args.threads), tables.describe(where))
+    if len(rows) > 1:
+        print(f"geometric mean {statistics.geometric_mean(row.ratio for row in rows):.2f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
