@@ -39,7 +39,7 @@ def load(name: str, path: Path = CASES) -> Case:
         kind = value.type.tensor_type
         shape = [dim.dim_value for dim in kind.shape.dim]
         feeds[value.name] = data(value.name, shape, helper.tensor_dtype_to_np_dtype(kind.elem_type), rng)
-    constants = [each for each in feeds if each.startswith("w")]
+    constants = [each for each in feeds if each[0] in "wk"]
     model.graph.initializer.extend(numpy_helper.from_array(feeds.pop(each), each) for each in constants)
     kept = [value for value in model.graph.input if value.name in feeds]
     del model.graph.input[:]
@@ -62,9 +62,9 @@ def _texts(path: Path) -> dict[str, tuple[str, str]]:
 
 def data(name: str, shape: list[int], dtype: np.dtype, rng: np.random.Generator) -> np.ndarray:
     """Numbers for an input of that name."""
-    if whole := re.match(r"[iw](\d\d+|\d$|\d(?=[a-z]))", name):
-        below = int(whole[1])
-        return np.asarray(below if name[0] == "w" else rng.integers(0, below, shape), dtype)
+    if whole := re.match(r"([ik])(\d+)", name):
+        limit = int(whole[2])
+        return np.asarray(limit if whole[1] == "k" else rng.integers(0, limit, shape), dtype)
     if name == "grid":
         axes = np.meshgrid(*(np.linspace(-1.02, 1.02, size) for size in shape[1:-1]), indexing="ij")
         warp = np.stack([axis + 0.05 * np.sin(5 * axes[0]) for axis in axes[::-1]], -1)
