@@ -32,9 +32,8 @@ def names(path: Path = CASES) -> list[str]:
 def load(name: str, path: Path = CASES) -> Case:
     """KeyError where there is none of that name."""
     inputs, body = _texts(path)[name]
-    outputs = ", ".join(
-        f"float {each}" for each in ("y", "z", "t") if re.search(rf"^[\w, ]*\b{each}\b[\w, ]* = ", body, re.M)
-    )
+    made = re.search(r"^(y\b[\w, ]*) = ", body, re.MULTILINE)
+    outputs = ", ".join(f"float {each}" for each in made[1].split(", ")) if made else ""
     model = onnx.parser.parse_model(f"{_HEADER} g ({inputs}) => ({outputs}) {{ {body} }}")
     rng, feeds = np.random.default_rng(0), dict[str, np.ndarray]()
     for value in model.graph.input:

@@ -190,12 +190,12 @@ struct QGemmParams {
 };
 static_assert(sizeof(QGemmParams) == 64);
 
-// A product of float32 [..., k], whose rows are quantised as it runs, by i8 [k, n]: inputs as of QConvParams, but that the bias is f32, or absent. wide: some weight is -128.
+// A product of float32 [..., k], whose rows are quantised as it runs, by i8 [k, n]: inputs as of QConvParams, but that the bias is f32, or absent. wide: some weight is -128. whole: all rows have one range.
 struct DynamicQGemmParams {
   i64 k;
   i64 n;
   u32 wide;
-  u32 reserved;
+  u32 whole;
   Program epilogue;
 };
 static_assert(sizeof(DynamicQGemmParams) == 48);
