@@ -1,9 +1,9 @@
 """Recognises products of what a DynamicQuantizeLinear makes, as ONNX Runtime's dynamic quantisation writes them.
 
-    Cast<float>(MatMulInteger(q, w, z, zw)) * (r * s)   ->   TensorQuantMatMul(x, w - zw, s)
+    Cast<float>(MatMulInteger(q, w, z, zw)) * (r * s)   ->   TensorQuantMatMul(x, w, zw, s)
 
-where q, r, z = DynamicQuantizeLinear(x), w [k, n] and zw are constants, w - zw fits int8, and s is a constant with one
-number, or one a column. The right side is a function of such nodes, which lowering knows.
+where q, r, z = DynamicQuantizeLinear(x), w [k, n] and zw are constants, w - zw fits int8 or zw is one number, and s
+is a constant with one number, or one a column. The right side is a function of such nodes, which lowering knows.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from edgeort.passes.edit import add_constant, constant, integer, is_op, new_node
 from edgeort.passes.functions import composite
 from edgeort.passes.quantised import HIGH, LOW, UNSIGNED_BIAS
 
-_MOST = (2**31 - 1) // ((2 * UNSIGNED_BIAS - 1) * UNSIGNED_BIAS)  # products that a sum of int32 holds
+_MOST = (2**31 - 1) // (2 * UNSIGNED_BIAS - 1) ** 2  # products that a sum of int32 holds
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,14 @@ def recognise_dynamic_products(model: ir.Model, ctx: PassContext) -> int:
         if isinstance(weights, str):
             ctx.refuse("recognise_dynamic_products", node, weights)
             continue
-        if found.scales.size not in (1, weights.shape[1]):
+        columns = weights[0].shape[1]
+        if found.scales.size not in (1, columns):
             continue
-        domain, scales = composite(model, "TensorQuantMatMul"), np.broadcast_to(found.scales, weights.shape[1:])
-        stored = add_constant(model.graph, weights, f"{node.name}_weights")
-        factors = add_constant(model.graph, scales, f"{node.name}_scales")
-        inputs = [found.x, stored, factors]
-        made = new_node(model.graph, "TensorQuantMatMul", inputs, stem=f"{node.name}_dynamic", domain=domain)
+        arrays = (*weights, np.broadcast_to(found.scales, columns))
+        inputs = [add_constant(model.graph, array, f"{node.name}_operand") for array in arrays]
+        domain = composite(model, "TensorQuantMatMul")
+        stem = f"{node.name}_dynamic"
+        made = new_node(model.graph, "TensorQuantMatMul", [found.x, *inputs], stem=stem, domain=domain)
         replace_node(model.graph, found.last, made)
         count += 1
     return count
@@ -82,17 +83,25 @@ def _scales(node: ir.Node | None, of_tensor: ir.Value) -> np.ndarray | None:
     return known.reshape(-1) if known.size == known.shape[-1] else None
 
 
-def _weights(node: ir.Node) -> np.ndarray | str:
-    """int8 [k, n] less their zero points, or why there are none."""
-    weight, zero = constant(operand(node, 1)), operand(node, 3)
+def stored(weight: np.ndarray, zero: np.ndarray) -> tuple[np.ndarray, int] | None:
+    """int8 [k, n] and a number that together are weights of 8 bits less their zero points; None where none are."""
+    numbers = weight.astype(np.int32) - zero.astype(np.int32).reshape(-1)
+    if numbers.min(initial=0) >= LOW and numbers.max(initial=0) <= HIGH:
+        return numbers.astype(np.int8), 0
+    if zero.size > 1:
+        return None
+    middle = UNSIGNED_BIAS if weight.dtype == np.uint8 else 0
+    return (weight.astype(np.int32) - middle).astype(np.int8), middle - int(zero.reshape(()))
+
+
+def _weights(node: ir.Node) -> tuple[np.ndarray, np.ndarray] | str:
+    """The weights [k, n] and their zero points, or why the product stays as it is."""
+    weight, points = constant(operand(node, 1)), operand(node, 3)
     if weight is None or weight.ndim != 2:
         return "its weights are no constant matrix"
-    points = np.zeros((), np.int32) if zero is None else constant(zero)
-    if points is None or points.size not in (1, weight.shape[1]):
+    zero = np.zeros((), weight.dtype) if points is None else constant(points)
+    if zero is None or zero.size not in (1, weight.shape[1]):
         return "the zero points of its weights are no constants"
     if len(weight) > _MOST:
         return f"its sums of {len(weight)} products may not fit int32"
-    numbers = weight.astype(np.int32) - points.astype(np.int32).reshape(-1)
-    if numbers.min(initial=0) < LOW or numbers.max(initial=0) > HIGH:
-        return "its weights less their zero points do not fit int8"
-    return numbers.astype(np.int8)
+    return (weight, zero) if stored(weight, zero) is not None else "its weights less their zero points do not fit int8"

@@ -6,10 +6,13 @@
 namespace edgeort {
 namespace {
 
+constexpr i32 kMostShift = 128;
+
 struct State {
   QMatrix matrix;
   i64 k, row;  // values of a row, and the bytes that it takes when quantised: whole quads
   bool whole;  // one range for all rows
+  i32 shift;   // what the stored weights are less than they mean
 
   u64 bytes() const { return static_cast<u64>(matrix.rows * row) + kAlignment; }
 };
@@ -22,7 +25,9 @@ Status prepare(Prepare& p) {
   const Tensor& x = p.in(0);
   s->k = x.dims[x.rank - 1];
   s->whole = g.whole != 0;
+  s->shift = g.shift;
   if (s->k != g.k) return p.fail("inner dimensions disagree: %lld and %lld", (long long)s->k, (long long)g.k);
+  if (s->shift < -kMostShift || s->shift > kMostShift || (s->shift && !s->whole)) return p.fail("its weights are shifted too far");
   if (s->k < 1 || s->k > i64{1} << 16 || g.n < 1 || g.n > i64{1} << 31) return p.fail("a dimension is out of range");
   i64 dims[kMaxRank];
   memcpy(dims, x.dims, sizeof(dims));
@@ -75,8 +80,8 @@ void run(Run& r) {
   r.ranges(m.rows, max_of(1, 16384 / s.k), [&](i64 begin, i64 end, int) {
     for (i64 i = begin; i < end; ++i) {
       q8* to = quantised + i * s.row;
-      scales[i] =
-          s.whole ? m.row_kernels->quantise_within(x + i * stride, s.k, low, high, to) : m.row_kernels->quantise(x + i * stride, s.k, to);
+      scales[i] = s.whole ? m.row_kernels->quantise_within(x + i * stride, s.k, low, high, s.shift, to)
+                          : m.row_kernels->quantise(x + i * stride, s.k, to);
       memset(to + s.k, 0, static_cast<size_t>(s.row - s.k));  // multiplied by weights of zero
     }
   });

@@ -5,9 +5,9 @@
 
 namespace edgeort {
 
-// Of a row: the stored byte that is zero, and the size of a step.
+// Of a row: the stored byte that is zero, what all of its sums lack, and the size of a step.
 struct RowScale {
-  i32 zero;
+  i32 zero, more;
   f32 scale;
 };
 
@@ -18,7 +18,8 @@ struct RowKernels {
   // low = min(low, x), high = max(high, x) over n values; NaN is passed over.
   void (*widen)(const f32* x, i64 n, f32* low, f32* high);
   // The same as `quantise` with that range, as ONNX defines DynamicQuantizeLinear: of x[k] / scale, and z = round(-low / scale).
-  RowScale (*quantise_within)(const f32* x, i64 n, f32 low, f32 high, q8* to);
+  // Of weights that are stored less `shift`, a row's sums lack shift * sum of (to[k] - z).
+  RowScale (*quantise_within)(const f32* x, i64 n, f32 low, f32 high, i32 shift, q8* to);
 };
 
 }  // namespace edgeort

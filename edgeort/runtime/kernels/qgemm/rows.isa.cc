@@ -44,7 +44,7 @@ f32 scale_of(f32 least, f32 most) {
   return step > kLeastScale ? step : kLeastScale;
 }
 
-RowScale quantise_within(const f32* x, i64 n, f32 least, f32 most, q8* to) {
+RowScale quantise_within(const f32* x, i64 n, f32 least, f32 most, i32 shift, q8* to) {
   const f32 scale = scale_of(least, most), place = -least / scale;
   const i32 zero = place > 0 ? static_cast<i32>(round_even(place)) : 0;
   const Quantizer quantizer(1.0f, zero - 128);
@@ -54,7 +54,10 @@ RowScale quantise_within(const f32* x, i64 n, f32 least, f32 most, q8* to) {
     for (vf& each : v) each = each / scale;
     store_step(to + i, quantizer(v), m);
   });
-  return {zero - 128 + kQ8Bias, scale};
+  const i32 stored = zero - 128 + kQ8Bias;
+  i32 sum = 0;
+  for (i64 i = 0; shift && i < n; ++i) sum += to[i];
+  return {stored, shift * (sum - static_cast<i32>(n) * stored), scale};
 }
 
 RowScale quantise(const f32* x, i64 n, q8* to) {
@@ -65,7 +68,7 @@ RowScale quantise(const f32* x, i64 n, q8* to) {
   const i32 zero = place > 0 ? static_cast<i32>(round_even(place)) : 0;  // of a row with -inf it is NaN
   // Canonical bytes are 128 less than those of 0..255.
   quantize_all(to, x, n, Quantizer(inverse, zero - 128));
-  return {zero - 128 + kQ8Bias, scale};
+  return {zero - 128 + kQ8Bias, 0, scale};
 }
 
 }  // namespace
