@@ -2,7 +2,7 @@
 
     python -m benchmarks.operators [CASE ...] [--threads 1] [--seconds 0.5] [--below 0.9] [--json FILE]
 
-The cases stand in benchmarks/operators/cases.txt; a CASE takes all whose names begin with it. The engines take turns in one process, both
+The cases stand in cases.txt; a CASE takes all whose names begin with it. The engines take turns in one process, both
 with inputs that are bound and outputs that nobody copies;
 the fastest run of each counts, which other programs disturb least. `ratio` is ONNX Runtime's time over edgeort's:
 above 1, edgeort is ahead. A difference is the largest one, relative to the largest value of the output.
