@@ -55,6 +55,7 @@ ANCHORS: dict[tuple[str, str], Handler] = {
     ("", "MatMul"): matrix.matmul,
     ("", "Gemm"): matrix.gemm,
     (dynamic_products.DOMAIN, dynamic_products.NAME): dynamic.product,
+    (DOMAIN, "TensorQuantMatMul"): dynamic.tensor_product,
     (nbits.DOMAIN, nbits.NAME): nbits.matmul_nbits,
     (NHWC, "Conv"): matrix.conv,
     (NHWC, "ConvTranspose"): matrix.conv_transpose,

@@ -67,8 +67,12 @@ _ALL = (
     Struct(
         "DynamicQGemmParams",
         "A product of float32 [..., k], whose rows are quantised as it runs, by i8 [k, n]: inputs as of "
-        "QConvParams, but that the bias is f32, or absent. wide: some weight is -128.",
-        (("k", "i64", 1), ("n", "i64", 1), ("wide", "u32", 1), ("reserved", "u32", 1), ("epilogue", "Program", 1)),
+        "QConvParams, but that the bias is f32, or absent. wide: some weight is -128. whole: all rows have one range. "
+        "shift: the weights are the stored ones plus that.",
+        (
+            *(("k", "i64", 1), ("n", "i64", 1), ("wide", "u32", 1), ("whole", "u32", 1), ("shift", "i32", 1)),
+            *(("reserved", "u32", 1), ("epilogue", "Program", 1)),
+        ),
     ),
     Struct(
         "BlockQGemmParams",

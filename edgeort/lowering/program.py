@@ -152,7 +152,9 @@ class Program:
             if b not in self.registers or uop not in _REVERSED:
                 raise unsupported(node, "has no operand that is a tensor")
             a, b, uop = b, a, _REVERSED[uop]
-        if b in self.registers:
+        if uop == "Pow" and b not in self.registers and self._immediate(b) == 2.0:
+            self._emit("Mul", dst, self.registers[a], self.registers[a], 0.0, 0.0)
+        elif b in self.registers:
             self._emit(uop, dst, self.registers[a], self.registers[b], p0, p1)
         else:
             self._emit(uop, dst, self.registers[a], layout.IMMEDIATE, self._immediate(b) or 0.0, p1)

@@ -36,6 +36,7 @@ from edgeort.passes.name_dims import name_dims
 from edgeort.passes.read_planes import read_planes
 from edgeort.passes.recognise_activations import recognise_activations
 from edgeort.passes.recognise_attention import recognise_attention
+from edgeort.passes.recognise_dynamic_products import recognise_dynamic_products
 from edgeort.passes.recognise_layernorm import recognise_layernorm
 from edgeort.passes.recognise_one_hot import recognise_one_hot
 from edgeort.passes.scan_to_loop import scan_to_loop
@@ -53,6 +54,7 @@ PASSES: tuple[Pass, ...] = (
     widen_halves,  # all others look for float32
     name_dims,
     split_qlinear,
+    recognise_dynamic_products,
     fold_channel_scales,
     gather_integers,
     fold_dequantized,

@@ -29,6 +29,10 @@ COMPOSITES: dict[str, str] = {
     "Attention": "Attention " + _ATTENTION.replace(", MASK", "").replace("ADD", ""),
     "MaskedAttention": "MaskedAttention "
     + _ATTENTION.replace("MASK", "mask").replace("s = MatMul", "s0 = MatMul").replace("ADD", "s = Add (s0, mask)"),
+    # A product of float rows, all quantised by one range as the model runs, by int8 weights.
+    "TensorQuantMatMul": """TensorQuantMatMul (x, w, p0, s) => (y) {
+        q, r, z = DynamicQuantizeLinear (x) p = MatMulInteger (q, w, z, p0) a = Cast <to = 1> (p)
+        b = Mul (a, s) y = Mul (b, r) }""",
     # GELU: Hendrycks & Gimpel 2016, arXiv:1606.08415; Mish: Misra 2019, arXiv:1908.08681;
     # LayerNorm: Ba et al. 2016, arXiv:1607.06450, over the last axis.
     "Silu": "Silu (x) => (y) { s = Sigmoid (x) y = Mul (x, s) }",

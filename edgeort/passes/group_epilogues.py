@@ -54,6 +54,7 @@ ANCHORS: frozenset[tuple[str, str]] = frozenset(
         ("", "LayerNormalization"),
         ("edgeort", "LayerNorm"),
         (dynamic_products.DOMAIN, dynamic_products.NAME),
+        ("edgeort", "TensorQuantMatMul"),
         ("com.microsoft", "MatMulNBits"),
     )
 )

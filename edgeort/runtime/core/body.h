@@ -26,8 +26,9 @@ class Body {
   Model& model_;
 };
 
-// Memory that grows. Zeros are an empty one.
+// Memory of `pages` that grows.
 struct Growing {
+  Pages* pages;
   u8* data;
   size_t size, capacity;
   // False when memory is out.

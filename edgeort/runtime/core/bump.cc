@@ -18,11 +18,20 @@ void* Bump::take(size_t size) {
   return data;
 }
 
+bool Bump::holds(const void* data) const {
+  const auto at = reinterpret_cast<uintptr_t>(data);
+  for (const Block* block = blocks_; block; block = block->next) {
+    const auto begin = reinterpret_cast<uintptr_t>(block);
+    if (at >= begin && at < begin + block->used) return true;
+  }
+  return false;
+}
+
 void Bump::free() {
   while (Block* block = blocks_) {
     blocks_ = block->next;
     if (pages_)
-      pages_->give(block);
+      pages_->give(block, block->used);
     else
       free_pages(block, block->size);
   }

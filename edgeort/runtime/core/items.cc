@@ -38,7 +38,9 @@ Status own(Prepare& p, DType dtype, void* elements, i64 n, int depth) {
     return make_texts(p, texts, n, [&](i64 i, TextWriter& writer) { writer.put(texts[i]); });
   }
   auto* items = static_cast<edgeort_item*>(elements);
-  for (i64 i = 0; dtype == DType::tensor && i < n; ++i) EDGEORT_TRY(make_item(p, tensor_of(*items[i].tensor), &items[i], depth + 1));
+  for (i64 i = 0; dtype == DType::tensor && i < n; ++i) {
+    if (!p.keeps(items[i].tensor)) EDGEORT_TRY(make_item(p, tensor_of(*items[i].tensor), &items[i], depth + 1));
+  }
   return Status::ok;
 }
 

@@ -33,7 +33,7 @@ class Planner {
     }
     if (too_large_) return out_of_memory();
     if (segment_.arena_bytes > limit) return Status::limit;
-    segment_.arena = static_cast<u8*>(model_.pages.take(segment_.arena_bytes));
+    segment_.arena = static_cast<u8*>(model_.pages.take(segment_.arena_bytes, false));
     if (!segment_.arena) return out_of_memory();
     segment_.storages = storages_;
     segment_.n_storages = n_;

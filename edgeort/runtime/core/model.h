@@ -15,14 +15,15 @@ namespace edgeort {
 // Pages that a model gave back, for its next shapes: once the largest were prepared, the system is asked for no more.
 class Pages {
  public:
-  void* take(size_t size);  // zeroed, 64-byte aligned; null when memory is out
-  void give(void* data);    // null is allowed
+  void* take(size_t size, bool zeroed = true);      // 64-byte aligned; null when memory is out
+  void give(void* data, size_t used = ~size_t{0});  // null is allowed; used: bytes from the beginning that may not be zero
   void free();
 
  private:
   struct Block {
     Block* next;
     size_t size;  // behind the head
+    size_t used;  // what may not be zero is before it
   };
   static constexpr size_t kHead = 64;
   Block* free_ = nullptr;
@@ -34,6 +35,7 @@ class Bump {
   Bump() = default;
   explicit Bump(Pages* pages) : pages_(pages) {}
   void* take(size_t size);  // zeroed, 64-byte aligned; null when memory is out
+  bool holds(const void* data) const;
   void free();
 
  private:

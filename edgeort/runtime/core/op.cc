@@ -71,6 +71,8 @@ void* Prepare::known(int output) {
 void* Prepare::state(u64 size) { return model_.nodes[node_].state = keep(size); }
 void* Prepare::lasting_memory(u64 size) { return model_.memory.take(addressable(size)); }
 void*& Prepare::lasting() { return model_.nodes[node_].lasting; }
+bool Prepare::keeps(const void* data) const { return model_.current->memory.holds(data); }
+Pages& Prepare::pages() const { return model_.pages; }
 void* Prepare::keep(u64 size) { return model_.current->memory.take(addressable(size)); }
 void Prepare::scratch(u64 size) { model_.nodes[node_].scratch_bytes = addressable(size); }
 void Prepare::thread_scratch(u64 size) { model_.nodes[node_].thread_bytes = addressable((size + kAlignment - 1) & ~(kAlignment - 1)); }

@@ -60,6 +60,7 @@ static inline i64 round_up(i64 value, i64 multiple) { return ceil_div(value, mul
 struct Model;
 struct StreamOps;
 class Body;
+class Pages;
 
 // One node while its shapes are inferred and its kernels chosen. Runs when a model is opened with fixed shapes, and
 // again when an input's shape changes. Inputs' shapes and dtypes are known; their data only when `value` says so.
@@ -108,6 +109,10 @@ class Prepare {
   void* lasting_memory(u64 size);
   // Where this node may leave some of it for its next prepare; null at first.
   void*& lasting();
+  // Whether that is such memory.
+  bool keeps(const void* data) const;
+  // Where memory that grows comes from (core/body.h).
+  Pages& pages() const;
   // Bytes shared by all threads, and bytes of each thread, that hold nothing between nodes.
   void scratch(u64 size);
   void thread_scratch(u64 size);

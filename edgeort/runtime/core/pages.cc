@@ -4,7 +4,7 @@
 
 namespace edgeort {
 
-void* Pages::take(size_t size) {
+void* Pages::take(size_t size, bool zeroed) {
   if (size > ~size_t{0} - kHead) return nullptr;
   Block** best = nullptr;
   for (Block** at = &free_; *at; at = &(*at)->next) {
@@ -13,18 +13,26 @@ void* Pages::take(size_t size) {
   if (best) {
     Block* block = *best;
     *best = block->next;
-    return memset(reinterpret_cast<u8*>(block) + kHead, 0, size);
+    u8* data = reinterpret_cast<u8*>(block) + kHead;
+    if (!zeroed) return data;
+    memset(data, 0, size < block->used ? size : block->used);
+    if (size >= block->used) block->used = 0;
+    return data;
   }
-  free();  // what does not fit now would not later, when shapes have grown
-  auto* block = static_cast<Block*>(allocate_pages(size + kHead));
+  const bool grows = free_ && size <= ~size_t{0} / 4;
+  free();                                              // what does not fit now would not later, when shapes have grown
+  const size_t room = grows ? size + size / 2 : size;  // as they may again
+  auto* block = static_cast<Block*>(allocate_pages(room + kHead));
   if (!block) return nullptr;
-  block->size = size;
+  block->size = room;
+  block->used = 0;
   return reinterpret_cast<u8*>(block) + kHead;
 }
 
-void Pages::give(void* data) {
+void Pages::give(void* data, size_t used) {
   if (!data) return;
   auto* block = reinterpret_cast<Block*>(static_cast<u8*>(data) - kHead);
+  if (block->used < used) block->used = used < block->size ? used : block->size;
   block->next = free_;
   free_ = block;
 }

@@ -190,15 +190,17 @@ struct QGemmParams {
 };
 static_assert(sizeof(QGemmParams) == 64);
 
-// A product of float32 [..., k], whose rows are quantised as it runs, by i8 [k, n]: inputs as of QConvParams, but that the bias is f32, or absent. wide: some weight is -128.
+// A product of float32 [..., k], whose rows are quantised as it runs, by i8 [k, n]: inputs as of QConvParams, but that the bias is f32, or absent. wide: some weight is -128. whole: all rows have one range. shift: the weights are the stored ones plus that.
 struct DynamicQGemmParams {
   i64 k;
   i64 n;
   u32 wide;
+  u32 whole;
+  i32 shift;
   u32 reserved;
   Program epilogue;
 };
-static_assert(sizeof(DynamicQGemmParams) == 48);
+static_assert(sizeof(DynamicQGemmParams) == 56);
 
 // A product of float32 [..., k], whose rows become bytes in blocks as it runs, by weights of 4 or 8 bits in the same blocks: inputs are x, weights, bias, scales, zero points, the program's operands (kernels/qblocks).
 struct BlockQGemmParams {

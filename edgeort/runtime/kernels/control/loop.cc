@@ -130,7 +130,8 @@ Status run_trips(Prepare& p, State& s, const Body& body, Growing buffers[2]) {
 Status run_early(Prepare& p, State& s, const Body& body) {
   if (!all_known(p, kTrips, p.inputs())) return p.wait();
   s.condition = p.has(kCondition) ? *static_cast<const u8*>(p.value(kCondition)) : 1;
-  Growing buffers[2] = {};
+  Growing buffers[2] = {{&p.pages(), nullptr, 0, 0}, {&p.pages(), nullptr, 0, 0}};
+  for (int i = 0; i < p.outputs() - s.carried; ++i) s.scans[i].pages = &p.pages();
   const Status status = run_trips(p, s, body, buffers);
   for (Growing& buffer : buffers) buffer.free();
   for (int i = 0; i < p.outputs() - s.carried; ++i) s.scans[i].free();

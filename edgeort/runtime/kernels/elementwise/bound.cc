@@ -86,6 +86,7 @@ Status BoundProgram::bind(Prepare& p, const Program& program, size_t params_byte
   rank = space_rank;
   columns = space_columns;
   rows = 1;
+  near = 1;
   even = flat = true;
   adds = false;
   for (int i = 0; i < rank; ++i) {
@@ -101,6 +102,7 @@ Status BoundProgram::bind(Prepare& p, const Program& program, size_t params_byte
     even &= operand[i].row_step != kNotEven;
     EDGEORT_TRY(bind_readers(p, i));
   }
+  measure_near();
   adds = adds_bytes();
   return Status::ok;
 }
@@ -184,6 +186,21 @@ void BoundProgram::measure(Operand* o) const {
       return;
     }
     inner *= dims[d];
+  }
+}
+
+// Joins leading dimensions from the last one outwards while every operand walks them evenly.
+void BoundProgram::measure_near() {
+  near = 1;
+  for (u32 i = 0; i < operands; ++i) operand[i].near_step = 0;
+  for (int d = rank - 1; d >= 0; --d) {
+    if (dims[d] == 1) continue;
+    for (u32 i = 0; i < operands; ++i) {
+      Operand& o = operand[i];
+      if (near == 1) o.near_step = o.strides[d];
+      if (near > 1 && o.strides[d] != o.near_step * near) return;
+    }
+    near *= dims[d];
   }
 }
 

@@ -16,6 +16,7 @@ struct BoundProgram {
   struct Operand {
     i64 strides[kMaxRank];  // elements, of each leading dimension
     i64 row_step;           // elements between neighbouring rows, or kNotEven
+    i64 near_step;          // the same within `near` rows
     i64 step;               // between columns: 0 or 1
     bool splat;             // step 0, but read where a vector is needed
     bool quantised;         // a q8, which Dequantize reads
@@ -32,6 +33,7 @@ struct BoundProgram {
   int rank;
   i64 dims[kMaxRank];
   i64 rows, columns;
+  i64 near;  // rows from a multiple of it on that lie evenly in every operand: all rows where `even`
   Operand operand[kMaxOperands];
 
   bool empty() const { return count == 0; }
@@ -50,7 +52,7 @@ struct BoundProgram {
   Status bind(Prepare& p, const Program& program, size_t params_bytes, const i64* dims, int rank, i64 columns, bool epilogue);
   // Work space of one thread for tiles of up to `tile` elements.
   u64 scratch_bytes(i64 tile) const;
-  // `columns` of each of `rows` rows, from row `row` and column `column` on; more than one row only where `even`.
+  // `columns` of each of `rows` rows, from row `row` and column `column` on; more than one row only of the same `near`.
   struct Tile {
     i64 row, column, columns, rows;
   };
@@ -72,6 +74,7 @@ struct BoundProgram {
   Status bind_operand(Prepare& p, u32 index);
   Status bind_readers(Prepare& p, u32 index);
   void measure(Operand* o) const;
+  void measure_near();
   void tile(const Run& r, f32* values, q8* out, const Tile& t, bool again, void* scratch) const;
   const void* read(const Run& r, u32 index, const Tile& t, bool again, void* copy, i64* step) const;
   void spread(const void** reg, i64* step, i64 n, void* scratch) const;

@@ -8,12 +8,14 @@ namespace {
 
 // Operand values of a block of rows, without gaps.
 template <class T>
-void gather(T* copy, const T* at, const BoundProgram::Operand& o, i64 rows, i64 columns, bool again) {
-  for (i64 m = 0; m < rows && !(again && o.row_step == 0); ++m) {
-    if (o.step == 1) {
-      memcpy(copy + m * columns, at + m * o.row_step, static_cast<size_t>(columns) * sizeof(T));
+void gather(T* copy, const T* at, i64 step, i64 row_step, const BoundProgram::Tile& t, bool again) {
+  if (again && row_step == 0) return;
+  for (i64 m = 0; m < t.rows; ++m, copy += t.columns, at += row_step) {
+    if (step == 1) {
+      memcpy(copy, at, static_cast<size_t>(t.columns) * sizeof(T));
     } else {
-      for (i64 k = 0; k < columns; ++k) copy[m * columns + k] = at[m * o.row_step];
+      const T value = *at;
+      for (i64 k = 0; k < t.columns; ++k) copy[k] = value;
     }
   }
 }
@@ -26,16 +28,17 @@ const void* BoundProgram::read(const Run& r, u32 index, const Tile& t, bool agai
   const Operand& o = operand[index];
   const i64 first = row_offset(o, t.row) + t.column * o.step;
   const Tensor& from = r.in(static_cast<int>(first_operand + index));
-  const bool copied = o.splat || (t.rows > 1 && o.row_step != t.columns * o.step);
+  const i64 row_step = t.rows > 1 ? o.near_step : o.row_step;
+  const bool copied = o.splat || (t.rows > 1 && row_step != t.columns * o.step);
   *step = copied ? 1 : o.step;
   if (o.quantised) {
     const q8* at = from.as<const q8>() + first;
     if (!copied) return at;
-    gather(static_cast<q8*>(copy), at, o, t.rows, t.columns, again);
+    gather(static_cast<q8*>(copy), at, o.step, row_step, t, again);
   } else {
     const f32* at = from.as<const f32>() + first;
     if (!copied) return at;
-    gather(static_cast<f32*>(copy), at, o, t.rows, t.columns, again);
+    gather(static_cast<f32*>(copy), at, o.step, row_step, t, again);
   }
   return copy;
 }
@@ -118,13 +121,14 @@ bool BoundProgram::tabulate(q8* table) const {
 
 void BoundProgram::span(const Run& r, void* out, i64 step, i64 begin, i64 end, void* scratch) const {
   const bool gaps = step != columns;
-  const i64 block = even && (quantises() || !gaps) ? max_of(1, kProgramTile / max_of(1, columns)) : 1;
+  const i64 block = quantises() || !gaps ? max_of(1, kProgramTile / max_of(1, columns)) : 1;
   Tile last = {};
   for (i64 at = begin; at < end;) {
     Tile t = {at / columns, at % columns, 0, 1};
     t.columns = min_of(min_of(columns - t.column, end - at), kProgramTile);
-    if (t.columns == columns) t.rows = max_of(1, min_of(block, (end - at) / columns));
-    const bool again = t.column == last.column && t.columns == last.columns && t.rows == last.rows;
+    if (t.columns == columns) t.rows = max_of(1, min_of(min_of(block, (end - at) / columns), near - t.row % near));
+    const bool alike = t.column == last.column && t.columns == last.columns && t.rows == last.rows;
+    const bool again = alike && (even || t.row / near == last.row / near);
     const i64 place = t.row * step + t.column;
     if (quantises()) {
       // Bytes may take the place of the result's own register, which nothing else needs.

@@ -26,6 +26,8 @@ bool overlap(const Box& a, const Box& b, f32 limit) {
   return all > 0 && both / all > limit;
 }
 
+constexpr i64 kMostBoxes = 0xffffffff;
+
 struct Search {
   const f32 *boxes, *scores;
   i64 batches, classes, n, limit;
@@ -33,21 +35,31 @@ struct Search {
   bool threshold, centre;
 };
 
-// Keeps the boxes of one class, best first; returns how many. `order` is work space for n positions.
-i64 keep(const Search& s, const f32* boxes, const f32* scores, i64* order, i64* kept) {
-  i64 candidates = 0, found = 0;
+// Work space of n positions in a heap, and of `limit` boxes.
+struct Room {
+  u64* heap;
+  Box* boxes;
+};
+
+// Keeps the boxes of one class, best first; returns how many. Of the heap as many come off as are looked at.
+i64 keep(const Search& s, const f32* boxes, const f32* scores, const Room& room, i64* kept) {
+  const auto after = [](u64 a, u64 b) { return a > b; };
+  i64 left = 0, found = 0;
   for (i64 i = 0; i < s.n; ++i) {
-    if (!s.threshold || scores[i] > s.score) order[candidates++] = i;
+    if (s.threshold && !(scores[i] > s.score)) continue;
+    room.heap[left++] = (~key_of(DType::f32, scores, i) & 0xffffffffu) << 32 | static_cast<u64>(i);
   }
-  sort(order, candidates, [&](i64 a, i64 b) {
-    const u64 x = key_of(DType::f32, scores, a), y = key_of(DType::f32, scores, b);
-    return x != y ? x > y : a < b;
-  });
-  for (i64 i = 0; i < candidates && found < s.limit; ++i) {
-    const Box box = box_at(boxes + 4 * order[i], s.centre);
+  make_heap(room.heap, left, after);
+  while (left > 0 && found < s.limit) {
+    const i64 at = static_cast<i64>(room.heap[0] & 0xffffffffu);
+    room.heap[0] = room.heap[--left];
+    if (left > 0) sift(room.heap, left, 0, after);
+    const Box box = box_at(boxes + 4 * at, s.centre);
     bool free = true;
-    for (i64 k = 0; free && k < found; ++k) free = !overlap(box, box_at(boxes + 4 * kept[k], s.centre), s.iou);
-    if (free) kept[found++] = order[i];
+    for (i64 k = 0; free && k < found; ++k) free = !overlap(box, room.boxes[k], s.iou);
+    if (!free) continue;
+    room.boxes[found] = box;
+    kept[found++] = at;
   }
   return found;
 }
@@ -74,6 +86,7 @@ Status operands(Prepare& p, Search* s) {
   EDGEORT_TRY(scalar(p, 3, DType::f32, &s->iou));
   EDGEORT_TRY(scalar(p, 4, DType::f32, &s->score));
   s->limit = max_of(0, min_of(s->limit, s->n));
+  if (s->n > kMostBoxes) return p.fail("it has more than 2^32 boxes");
   const void* data;
   EDGEORT_TRY(value_of(p, 0, &data));
   s->boxes = static_cast<const f32*>(data);
@@ -86,12 +99,15 @@ Status prepare(Prepare& p) {
   Search s;
   EDGEORT_TRY(operands(p, &s));
   const i64 groups = s.limit ? s.batches * s.classes : 0;
-  i64* kept = static_cast<i64*>(state_of(p, (groups * (s.limit + 1) + s.n) * static_cast<i64>(sizeof(i64))));
+  const i64 each = static_cast<i64>(sizeof(i64)), box = static_cast<i64>(sizeof(Box));
+  i64* kept = static_cast<i64*>(state_of(p, (groups * (s.limit + 1) + s.n) * each + s.limit * box));
   if (!kept) return p.out_of_memory();
-  i64 *numbers = kept + groups * s.limit, *order = numbers + groups;
+  i64* numbers = kept + groups * s.limit;
+  auto* heap = reinterpret_cast<u64*>(numbers + groups);
+  const Room room = {heap, reinterpret_cast<Box*>(heap + s.n)};
   i64 dims[2] = {0, 3};
   for (i64 g = 0; g < groups; ++g) {
-    numbers[g] = keep(s, s.boxes + g / s.classes * s.n * 4, s.scores + g * s.n, order, kept + g * s.limit);
+    numbers[g] = keep(s, s.boxes + g / s.classes * s.n * 4, s.scores + g * s.n, room, kept + g * s.limit);
     dims[0] += numbers[g];
   }
   EDGEORT_TRY(p.set(0, DType::i64, dims, 2));

@@ -41,11 +41,11 @@ Status QMatrix::put_in_order(Prepare& p, i64 products, i64 tap, bool ragged) {
     const auto* weights = static_cast<const i8*>(p.value(kWeights));
     auto* kept = static_cast<Kept*>(p.lasting_memory(sizeof(Kept)));
     auto* begins = static_cast<u32*>(p.lasting_memory(static_cast<u64>(2 * groups) * sizeof(u32)));
-    if (!weights || !kept || !begins) return p.fail("out of memory");
+    if (!weights || !kept || !begins) return p.out_of_memory();
     const OrderSizes all = begin_lists(kernels, weights, *this, shape, groups, begins);
     auto* plain = static_cast<u16*>(p.lasting_memory(static_cast<u64>(all.plain) * sizeof(u16)));
     auto* moved = static_cast<MovedQuad*>(p.lasting_memory(static_cast<u64>(all.moved) * sizeof(MovedQuad)));
-    if (!plain || !moved) return p.fail("out of memory");
+    if (!plain || !moved) return p.out_of_memory();
     for (i64 i = 0; i < groups; ++i) {
       u16* quads = plain + begins[2 * i];
       MovedQuad* others = moved + begins[2 * i + 1];

@@ -5,7 +5,7 @@
 //
 // Of rows with scales of their own:
 //
-//   out[m, n] = (float32(acc - row[m].zero * sums[n]) * scale[n]) * row[m].scale, and that + offset[n]
+//   out[m, n] = (float32(acc - row[m].zero * sums[n] + row[m].more) * scale[n]) * row[m].scale, and that + offset[n]
 //
 // Weights are panels of kPanel columns, in each [tap][quad of four k][column][four k], so that kQuad bytes in a row are
 // what one value of four k multiplies; k beyond kc are zero there.

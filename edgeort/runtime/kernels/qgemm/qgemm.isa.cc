@@ -53,11 +53,11 @@ __attribute__((noinline)) void restore_rows(const vi* sum, i64 rows, const f32* 
   }
 #pragma clang loop unroll(disable)
   for (i64 m = 0; m < rows; ++m, out += stride, sum += kVectors) {
-    const vi zero = splat_int(by.rows[m].zero);
+    const vi zero = splat_int(by.rows[m].zero), more = splat_int(by.rows[m].more);
     const vf step = splat(by.rows[m].scale);
 #pragma clang loop unroll(full)
     for (int i = 0; i < kVectors; ++i) {
-      vf y = (to_float(sum[i] - zero * sums[i]) * scale[i]) * step;
+      vf y = (to_float(sum[i] - zero * sums[i] + more) * scale[i]) * step;
       if constexpr (kOffset) y += offset[i];
       store(reinterpret_cast<f32*>(out) + i * kLanes, y);
     }

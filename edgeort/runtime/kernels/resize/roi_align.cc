@@ -1,9 +1,17 @@
 // RoiAlign, channels first: the mean or the maximum of bilinear samples in each cell of a region (He et al. 2017, section 3).
+#include "roi_align.h"
+
+#include <string.h>
+
 #include "../../core/op.h"
 
 namespace edgeort {
+
+EDGEORT_KERNELS(RoiAlignFn, resize_roi_align)
+
 namespace {
 
+constexpr i64 kMostElements = 0x7fffffff;
 constexpr f32 kMostSamples = 1024;  // along an axis of a cell, whatever the data says
 
 Status prepare(Prepare& p) {
@@ -15,6 +23,11 @@ Status prepare(Prepare& p) {
   if (x.rank != 4 || rois.rank != 2 || rois.dims[1] != 4 || count(p.in(2)) != rois.dims[0]) return p.fail("its inputs' shapes do not fit");
   if (params.height < 1 || params.width < 1) return p.fail("its output is empty");
   if (count(x) == 0 && rois.dims[0] > 0) return p.fail("its data is empty");
+  if (x.dims[2] * x.dims[3] > kMostElements) return p.fail("its images have more than 2^31 elements");
+  auto* isa = p.state<int>();
+  if (!isa) return p.out_of_memory();
+  *isa = p.isa();
+  p.thread_scratch(sizeof(RoiSamples));
   const i64 dims[] = {rois.dims[0], x.dims[1], params.height, params.width};
   return p.set(0, DType::f32, dims, 4);
 }
@@ -56,22 +69,45 @@ Axis axis_of(const RoiAlignParams& params, f32 from, f32 to, i64 cells) {
   return {start, cell, whole + (static_cast<f32>(whole) < bounded)};
 }
 
-f32 cell_value(const f32* x, const Tensor& image, const Axis& rows, const Axis& columns, i64 i, i64 j, bool maximum) {
-  const i64 width = image.dims[3], samples = rows.samples * columns.samples;
-  f32 sum = 0, best = 0;
-  for (i64 k = 0; k < samples; ++k) {
-    const Taps v = taps_of(rows.at(i, k / columns.samples), image.dims[2]), h = taps_of(columns.at(j, k % columns.samples), width);
-    f32 corner[4] = {};
-    if (v.inside && h.inside) {
-      corner[0] = v.low_weight * h.low_weight * x[v.low * width + h.low];
-      corner[1] = v.low_weight * h.high_weight * x[v.low * width + h.high];
-      corner[2] = v.high_weight * h.low_weight * x[v.high * width + h.low];
-      corner[3] = v.high_weight * h.high_weight * x[v.high * width + h.high];
-    }
-    sum += corner[0] + corner[1] + corner[2] + corner[3];
-    for (int c = 0; c < 4; ++c) best = (k == 0 && c == 0) || best < corner[c] ? corner[c] : best;
+// Where a sample of a region is, as entry k of cell `lane` of a group.
+void put(RoiSamples& to, i64 k, i64 lane, const Taps& v, const Taps& h, i64 width) {
+  const bool inside = v.inside && h.inside;
+  const i64 place[4] = {v.low * width + h.low, v.low * width + h.high, v.high * width + h.low, v.high * width + h.high};
+  const f32 weight[4] = {v.low_weight * h.low_weight, v.low_weight * h.high_weight, v.high_weight * h.low_weight,
+                         v.high_weight * h.high_weight};
+  for (int c = 0; c < 4; ++c) {
+    to.index[k][c][lane] = inside ? static_cast<i32>(place[c]) : -1;
+    to.weight[k][c][lane] = inside ? weight[c] : 0.0f;
   }
-  return maximum ? best : sum / static_cast<f32>(max_of(1, samples));
+}
+
+// What all groups of cells of a region share.
+struct Region {
+  const Tensor& image;
+  Axis rows, columns;
+  i64 width;  // cells of a line
+};
+
+// All channels of the group's cells, of which the first is `cell`.
+void run_group(const Region& region, RoiGroup& group, RoiSamples& samples, i64 cell, RoiAlignFn align) {
+  const i64 across = region.columns.samples, all = region.rows.samples * across, height = region.image.dims[2],
+            width = region.image.dims[3];
+  i64 done = 0;
+  do {
+    group.samples = min_of(all - done, kSamples);
+    for (i64 lane = 0; lane < group.n; ++lane) {
+      const i64 i = (cell + lane) / region.width, j = (cell + lane) % region.width;
+      for (i64 k = 0; k < group.samples; ++k) {
+        const i64 sample = done + k;
+        put(samples, k, lane, taps_of(region.rows.at(i, sample / across), height), taps_of(region.columns.at(j, sample % across), width),
+            width);
+      }
+    }
+    group.first = done == 0;
+    done += group.samples;
+    group.divisor = done == all && !group.maximum ? static_cast<f32>(max_of(1, all)) : 0.0f;
+    align(group);
+  } while (done < all);
 }
 
 void run(Run& r) {
@@ -79,18 +115,26 @@ void run(Run& r) {
   const Tensor& x = r.in(0);
   const Tensor& y = r.out(0);
   if (count(y) == 0) return;
-  const i64 cells = params.height * params.width, channels = x.dims[1];
-  r.ranges(y.dims[0] * channels, 1, [&](i64 begin, i64 end, int) {
-    for (i64 i = begin; i < end; ++i) {
-      const f32* roi = r.in(1).as<const f32>() + i / channels * 4;
-      const i64 asked = r.in(2).as<const i64>()[i / channels];
-      const i64 batch = min_of(max_of(asked, 0), x.dims[0] - 1);
-      const Axis rows = axis_of(params, roi[1], roi[3], params.height), columns = axis_of(params, roi[0], roi[2], params.width);
-      const f32* image = x.as<const f32>() + (batch * channels + i % channels) * x.dims[2] * x.dims[3];
-      for (i64 k = 0; k < cells; ++k) {
-        y.as<f32>()[i * cells + k] = cell_value(image, x, rows, columns, k / params.width, k % params.width, params.maximum);
-      }
-    }
+  const i64 cells = params.height * params.width, channels = x.dims[1], image = x.dims[2] * x.dims[3], groups = ceil_div(cells, kMostCells);
+  r.parallel(y.dims[0] * groups, [&](i64 task, int thread) {
+    const i64 i = task / groups, cell = task % groups * kMostCells;
+    const f32* roi = r.in(1).as<const f32>() + i * 4;
+    const i64 batch = min_of(max_of(r.in(2).as<const i64>()[i], 0), x.dims[0] - 1);
+    const Region region = {x, axis_of(params, roi[1], roi[3], params.height), axis_of(params, roi[0], roi[2], params.width), params.width};
+    auto& samples = *static_cast<RoiSamples*>(r.thread_scratch(thread));
+    memset(samples.index, -1, sizeof(samples.index));  // of lanes without a cell
+    RoiGroup group = {&samples,
+                      x.as<const f32>() + batch * channels * image,
+                      y.as<f32>() + i * channels * cells + cell,
+                      image,
+                      channels,
+                      cells,
+                      min_of(kMostCells, cells - cell),
+                      0,
+                      params.maximum != 0,
+                      true,
+                      0};
+    run_group(region, group, samples, cell, resize_roi_align(r.state<int>()));
   });
 }
 

@@ -3,8 +3,12 @@
 #include <string.h>
 
 #include "../../core/op.h"
+#include "pick.h"
 
 namespace edgeort {
+
+EDGEORT_KERNELS(PickFn, resize_pick)
+
 namespace {
 
 constexpr int kAxes = 6;
@@ -12,6 +16,8 @@ constexpr int kAxes = 6;
 struct State {
   int axes;
   i64 dims[kAxes], strides[kAxes];  // of the output's axes; strides in the input, in elements
+  i32* places;                      // of a row whose elements are picked one by one, else null: where they are in the input
+  PickFn pick;
 
   // Adds an inner axis, which joins the one before when they lie in the input as in the output.
   void add(i64 dim, i64 stride) {
@@ -24,6 +30,33 @@ struct State {
     }
   }
 };
+
+constexpr i64 kShort = 32;  // elements of a row that is too short to be copied by itself
+constexpr i64 kMostPlaces = 4096;
+
+// Joins the last axes to one whose places stand in a table, where the rows are short.
+Status join_rows(Prepare& p, State& s) {
+  int first = s.axes - 1;
+  i64 n = s.dims[first], reach = (n - 1) * s.strides[first];
+  if (n >= kShort || size_of(p.in(0).dtype) != sizeof(f32) || count(p.in(0)) == 0) return Status::ok;
+  const auto farther = [&](int axis) { return reach + (s.dims[axis] - 1) * s.strides[axis]; };
+  while (first > 0 && n * s.dims[first - 1] <= kMostPlaces && farther(first - 1) <= 0x7fffffff) {
+    reach = farther(--first);
+    n *= s.dims[first];
+  }
+  if (first == s.axes - 1) return Status::ok;
+  s.places = static_cast<i32*>(p.keep(static_cast<u64>(n) * sizeof(i32)));
+  if (!s.places) return p.out_of_memory();
+  for (i64 i = 0; i < n; ++i) {
+    i64 place = 0;
+    for (i64 rest = i, axis = s.axes - 1; axis >= first; rest /= s.dims[axis--]) place += rest % s.dims[axis] * s.strides[axis];
+    s.places[i] = static_cast<i32>(place);
+  }
+  s.pick = resize_pick(p.isa());
+  s.axes = first + 1;
+  s.dims[first] = n;
+  return Status::ok;
+}
 
 // The axes of input and output from the outermost to the innermost.
 struct Order {
@@ -68,6 +101,7 @@ Status bind(Prepare& p, const Order& order, bool channels_first, bool to_space) 
     s->add(size_of_axis(order.out[i]), stride);
   }
   const i64 out_h = to_space ? h * block : h, out_w = to_space ? w * block : w, out_c = to_space ? c : c * block * block;
+  EDGEORT_TRY(join_rows(p, *s));
   const i64 first[] = {n, out_c, out_h, out_w}, last[] = {n, out_h, out_w, out_c};
   return p.set(0, x.dtype, channels_first ? first : last, 4);
 }
@@ -107,7 +141,11 @@ void run(Run& r) {
       offset += at[i] * s.strides[i];
     }
     for (i64 row = begin; row < end; ++row) {
-      copy_row(r.in(0).as<const u8>() + offset * size, y.as<u8>() + row * n * size, n, s.strides[last], size);
+      if (s.places) {
+        s.pick(r.in(0).as<const f32>() + offset, s.places, n, y.as<f32>() + row * n);
+      } else {
+        copy_row(r.in(0).as<const u8>() + offset * size, y.as<u8>() + row * n * size, n, s.strides[last], size);
+      }
       for (int i = last - 1; i >= 0; --i) {
         offset += s.strides[i];
         if (++at[i] < s.dims[i]) break;

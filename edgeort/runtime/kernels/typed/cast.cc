@@ -7,8 +7,12 @@
 #include <string.h>
 
 #include "../../core/op.h"
+#include "halves.h"
 
 namespace edgeort {
+
+EDGEORT_KERNELS(HalfKernels, typed_halves)
+
 namespace {
 
 constexpr i64 kTile = 512;
@@ -126,6 +130,9 @@ Status prepare(Prepare& p) {
   EDGEORT_TRY(declare(p));
   if (!p.wants(0)) return Status::ok;
   const Tensor& in = p.in(0);
+  auto* isa = p.state<int>();
+  if (!isa) return p.out_of_memory();
+  *isa = p.isa();
   if (in.dtype > DType::bf16 || p.out(0).dtype > DType::bf16)
     return p.fail("converts neither small floats nor integers of less than 8 bits");
   if (in.dtype == p.out(0).dtype) {
@@ -140,6 +147,15 @@ void run(Run& r) {
   if (!r.wants(0)) return;
   const Tensor& in = r.in(0);
   const Tensor& out = r.out(0);
+  const HalfKernels& halves = typed_halves(r.state<int>());
+  if (in.dtype == DType::f16 && out.dtype == DType::f32) {
+    return r.ranges(count(in), 16384,
+                    [&](i64 begin, i64 end, int) { halves.widen(out.as<f32>() + begin, in.as<const u16>() + begin, end - begin); });
+  }
+  if (in.dtype == DType::f32 && out.dtype == DType::f16) {
+    return r.ranges(count(in), 16384,
+                    [&](i64 begin, i64 end, int) { halves.narrow(out.as<u16>() + begin, in.as<const f32>() + begin, end - begin); });
+  }
   const u8 from = static_cast<u8>(in.dtype), to = static_cast<u8>(out.dtype);
   const Convert narrow = kNarrow[kWideOf[from]][to], widen = kWiden[from];
   r.ranges(count(in), 16384, [&](i64 begin, i64 end, int) {
