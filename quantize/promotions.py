@@ -3,15 +3,17 @@
     static -> dynamic (MatMul and Gemm) -> sixteen bits for the activations or the weights
            -> float activations, int8 weights -> float16 weights -> float
 
-and from int4 weights to int8 weights, and on. Each way is measured with the layer alone in int8. Of a layer's ways
-those are kept that are on the lower convex hull of noise over cost, so that going on along them each step saves less
-for its cost than the one before.
+and from int4 weights to int8 weights, and on. Constants that are int8 beside float32 (stored.py) become
+float16, or float. Each way is measured with the layer alone in int8. Of a layer's ways those are kept that are on the
+lower convex hull of noise over cost, so that going on along them each step saves less for its cost than the one before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from edgeort.quantize.costs import Slowness
 from edgeort.quantize.forms import Form, can_be_dynamic
@@ -65,6 +67,15 @@ def ways(layer: Layer, form: Form, slowness: Slowness) -> list[Way]:
     return sorted(found, key=lambda way: way.cost)
 
 
+def ways_of_constants(arrays: Sequence[np.ndarray]) -> list[Way]:
+    """Those beyond int8 of what a node computes with in float32 anyway."""
+    size = sum(array.size for array in arrays)
+    floats = [Way(FLOAT_LAYER, None, 3 * size, OVERHEAD_BYTES + 3 * size)]
+    if any(refusal(array) for array in arrays):
+        return floats
+    return [Way(Form.HALF, Form.HALF, size, OVERHEAD_BYTES + size), *floats]
+
+
 def hull(points: Sequence[tuple[float, float]]) -> list[int]:
     """Indices of the (cost, noise) points, of rising cost, that are on the lower convex hull and save noise."""
     kept = [0]
@@ -91,11 +102,11 @@ class Step:
     rate: float
 
 
-def steps(layer: Layer, noise: float, measured: Sequence[tuple[Way, float]]) -> list[Step]:
+def steps(layer: str, noise: float, measured: Sequence[tuple[Way, float]]) -> list[Step]:
     """The steps of a layer from the `noise` that it has, in their order; `measured` are its ways and their noises."""
     points = [(0.0, noise), *((float(way.cost), after) for way, after in measured)]
     kept = hull(points)
-    return [Step(layer.name, measured[b - 1][0], _saves(points, a, b)) for a, b in zip(kept, kept[1:], strict=False)]
+    return [Step(layer, measured[b - 1][0], _saves(points, a, b)) for a, b in zip(kept, kept[1:], strict=False)]
 
 
 def state(taken: Iterable[tuple[str, str]]) -> tuple[set[str], Mapping[str, Form]]:

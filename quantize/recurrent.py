@@ -18,13 +18,13 @@ from edgeort.quantize import parameters
 
 OPERATORS = ("GRU", "LSTM", "RNN")
 NOT_CONSTANT = "it is recurrent, and its weights are not finite float32 constants"
-_WEIGHTS = (1, 2)  # operands [directions, gates * hidden, k]: of the input and of the state
+WEIGHTS = (1, 2)  # operands [directions, gates * hidden, k]: of the input and of the state
 _COLUMNS = 1
 
 
 def refusal(node: ir.Node) -> str | None:
     """Why the weights of a recurrent node stay as they are; else None."""
-    arrays = [constant(operand(node, at)) for at in _WEIGHTS]
+    arrays = [constant(operand(node, at)) for at in WEIGHTS]
     return None if all(map(_fits, arrays)) else NOT_CONSTANT
 
 
@@ -43,7 +43,7 @@ def quantize_recurrent(graph: ir.Graph, exclude: Collection[str] = ()) -> int:
     """Rewrites them; returns how many."""
     found, made = recurrent(graph, exclude), dict[ir.Value, ir.Value]()
     for node in found:
-        for at in _WEIGHTS:
+        for at in WEIGHTS:
             value = node.inputs[at]
             assert value is not None
             if value not in made:

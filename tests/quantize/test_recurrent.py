@@ -75,9 +75,21 @@ def test_excluded_nodes_and_budgets(tmp_path: Path) -> None:
     assert result.recurrent == 1 and list(result.left) == ["n0"]
     with pytest.raises(ModelError, match="there is no layer to quantise"):
         quantize(path, out, sounds(2), Options(exclude=("n0", "n3")))
-    with pytest.raises(BudgetError, match="there is no layer to promote") as caught:
+    with pytest.raises(BudgetError, match=r"n3 \(\d+\.\d dB alone"):
         quantize(path, out, sounds(2), Options(budget=Budget(sqnr_db=90.0)))
-    assert "--exclude" in str(caught.value.hint)
+
+
+def test_a_budget_makes_them_float16_one_by_one(tmp_path: Path) -> None:
+    path, out = save(tmp_path / "m.onnx", stack()), tmp_path / "q.onnx"
+    free = quantize(path, out, sounds(2))
+    for more, halves in ((2.0, 1), (12.0, 2)):
+        result = quantize(path, out, sounds(2), Options(budget=Budget(sqnr_db=free.differences[0].sqnr_db + more)))
+        promoted = [entry for entry in result.ledger if entry.promoted]
+        assert [entry.to for entry in promoted] == ["float16 weights"] * halves and result.recurrent == 2 - halves
+        types = Counter(t.data_type for t in onnx.load(out).graph.initializer if len(t.dims) == 3)
+        assert types[onnx.TensorProto.FLOAT16] == 2 * halves and types[onnx.TensorProto.INT8] == 4 - 2 * halves
+        assert set(result.left) == {entry.layer for entry in promoted}
+        assert result.output_bytes < 0.56 * result.model_bytes
 
 
 def test_weights_of_two_nodes_are_stored_once() -> None:
