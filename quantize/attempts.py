@@ -31,6 +31,7 @@ from edgeort.quantize.refinement import Reference, Steps, measuring_points, refi
 from edgeort.quantize.samples import Sample
 from edgeort.quantize.selection import Selection, select
 from edgeort.quantize.store import Store
+from edgeort.quantize.stored import Stored, stored
 
 NO_STEPS = Steps(gptq=False, bias_correction=False, compensation=False, smoothing=False, equalisation=False)
 ROUGH_SAMPLES = 16
@@ -126,15 +127,23 @@ class Attempts:
         """That of the worst output, relative to its signal, as `roughly` finds it."""
         return max((d.noise / d.signal if d.signal else 0.0 for d in self.roughly(exclude, {}, samples)), default=0.0)
 
+    def stored(self, exclude: Collection[str]) -> list[Stored]:
+        """What is int8 in attempts beside the layers."""
+        return stored(self.prepared.model.graph, exclude)
+
     def _inserted(self, exclude: Collection[str], forms: Mapping[str, Form], *, with_bias: bool | None = None) -> _Made:
         model = self._float_model(forms)
         selection = select(model.graph, exclude, {**self.wanted, **forms})
         points = measuring_points(selection.layers)
-        tables = quantize_tables(model.graph, exclude)
-        recurrent = quantize_recurrent(model.graph, exclude, {**self.wanted, **forms})
         found = self.quantities(selection)
         with_bias = self.steps.bias_correction if with_bias is None else with_bias
         quantized = qdq.insert(model.graph, selection, found, with_bias=with_bias, block=self.block)
+        # last, as layers and tensors are known by the nodes that they are made from
+        halves = [one for one in stored(model.graph, exclude) if forms.get(one.name) is Form.HALF]
+        others = {*exclude, *(one.name for one in halves)}
+        tables = quantize_tables(model.graph, others)
+        recurrent = quantize_recurrent(model.graph, others, {**self.wanted, **forms})
+        half_floats.store(model.graph, [value for one in halves for value in one.values])
         return _Made(model, selection, points, tables, recurrent, found, quantized)
 
     def quantities(self, selection: Selection) -> dict[str, Quantity]:

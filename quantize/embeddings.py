@@ -17,8 +17,10 @@ FEWEST = 4096  # numbers of a table: smaller ones are not worth the operators
 
 
 def tables(graph: ir.Graph, exclude: Collection[str] = ()) -> list[ir.Node]:
-    """The Gathers of rows of constant float32 matrices."""
-    return [node for node in graph if is_op(node, "Gather") and node.name not in exclude and _table(node) is not None]
+    """The Gathers of rows of constant float32 matrices. A table stays as it is where one of its readers is excluded."""
+    gathers = [node for node in graph if is_op(node, "Gather") and _table(node) is not None]
+    left = {node.inputs[0] for node in gathers if node.name in exclude}
+    return [node for node in gathers if node.inputs[0] not in left]
 
 
 def quantize_tables(graph: ir.Graph, exclude: Collection[str] = ()) -> int:

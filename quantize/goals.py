@@ -59,13 +59,18 @@ def seems_kept(goal: Goal, attempt: Attempt) -> bool:
     return _settled(goal, attempt, to_keep=True)
 
 
+def may_keep(goal: Goal, attempt: Attempt) -> bool:
+    """The same, where doubt is in favour."""
+    return _settled(goal, attempt, to_keep=True, doubt=True)
+
+
 def kept_on_all(goal: Goal, attempt: Attempt) -> bool:
     """The same on all samples, whatever the first say: those of one class may come one after the other."""
     *_, last = [(), *goal.margins(attempt, finally_=True)]
     return all(margin.left >= 0 for margin in last)
 
 
-def _settled(goal: Goal, attempt: Attempt, *, to_keep: bool) -> bool:
+def _settled(goal: Goal, attempt: Attempt, *, to_keep: bool, doubt: bool = False) -> bool:
     blocks: list[Sequence[Margin]] = []
     for margins in goal.margins(attempt, finally_=not to_keep):
         if blocks and len(blocks[-1]) != len(margins):
@@ -76,6 +81,8 @@ def _settled(goal: Goal, attempt: Attempt, *, to_keep: bool) -> bool:
             return False
         if to_keep and all(side == 1 for side in sides):
             return True
+    if doubt and len(blocks) >= LEAST_BLOCKS:
+        return True
     return all(margin.left >= 0 for margin in blocks[-1]) if blocks else True
 
 

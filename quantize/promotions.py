@@ -2,17 +2,19 @@
 
     static -> dynamic (MatMul and Gemm) -> sixteen bits for the activations or the weights
            -> float activations, int8 weights -> float16 weights -> float
-    recurrent: dynamic -> float activations, int8 weights -> float
+    recurrent: dynamic -> float activations, int8 weights -> float16 weights -> float
 
-and from int4 weights to int8 weights, and on. Each way is measured with the layer alone in int8. Of a layer's ways
-those are kept that are on the lower convex hull of noise over cost, so that going on along them each step saves less
-for its cost than the one before.
+and from int4 weights to int8 weights, and on. Constants that are int8 beside float32 (stored.py) become
+float16, or float. Each way is measured with the layer alone in int8. Of a layer's ways those are kept that are on the
+lower convex hull of noise over cost, so that going on along them each step saves less for its cost than the one before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from edgeort.quantize.costs import Slowness
 from edgeort.quantize.forms import Form, can_be_dynamic
@@ -66,10 +68,13 @@ def ways(layer: Layer, form: Form, slowness: Slowness) -> list[Way]:
     return sorted(found, key=lambda way: way.cost)
 
 
-def recurrent_ways(size: int, form: Form, is_slower: bool) -> list[Way]:
-    """Those of a recurrent node of so many weights. `is_slower`: a weight weighs a byte for its lost speed, too."""
-    lost = size if is_slower else 0
+def ways_of_constants(arrays: Sequence[np.ndarray], form: Form, *, can_be_half: bool) -> list[Way]:
+    """Those beyond `form` of a node with int8 constants, which computes in float32, or in int8 where it is dynamic."""
+    size = sum(array.size for array in arrays)
+    lost = size if form is Form.DYNAMIC else 0  # a weight weighs a byte for its lost speed, too
     found = [Way(FLOAT_LAYER, None, 3 * size, OVERHEAD_BYTES + 3 * size + lost)]
+    if can_be_half and not any(refusal(array) for array in arrays):
+        found.append(Way(Form.HALF, Form.HALF, size, OVERHEAD_BYTES + size + lost))
     if form is Form.DYNAMIC:
         found.append(Way(WEIGHTS_ONLY, Form.FLOAT, 0, OVERHEAD_BYTES + lost))
     return sorted(found, key=lambda way: way.cost)
@@ -102,7 +107,7 @@ class Step:
 
 
 def steps(layer: str, noise: float, measured: Sequence[tuple[Way, float]]) -> list[Step]:
-    """The steps of that layer from the `noise` that it has, in their order; `measured` are its ways and their noise."""
+    """The steps of a layer from the `noise` that it has, in their order; `measured` are its ways and their noises."""
     points = [(0.0, noise), *((float(way.cost), after) for way, after in measured)]
     kept = hull(points)
     return [Step(layer, measured[b - 1][0], _saves(points, a, b)) for a, b in zip(kept, kept[1:], strict=False)]

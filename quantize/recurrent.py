@@ -23,14 +23,14 @@ from edgeort.quantize.forms import Form
 OPERATORS = ("GRU", "LSTM", "RNN")
 NOT_CONSTANT = "it is recurrent, and its weights are not finite float32 constants"
 _MICROSOFT = "com.microsoft"
-_WEIGHTS = (1, 2)  # operands [directions, gates * hidden, k]: of the input and of the state
+WEIGHTS = (1, 2)  # operands [directions, gates * hidden, k]: of the input and of the state
 _OPERANDS = 8
 _COLUMNS = 1
 
 
 def refusal(node: ir.Node) -> str | None:
     """Why the weights of a recurrent node stay as they are; else None."""
-    arrays = [constant(operand(node, at)) for at in _WEIGHTS]
+    arrays = [constant(operand(node, at)) for at in WEIGHTS]
     return None if all(map(_fits, arrays)) else NOT_CONSTANT
 
 
@@ -57,11 +57,6 @@ def form(node: ir.Node, wanted: Mapping[str, Form]) -> Form:
     return Form.DYNAMIC if chosen is Form.DYNAMIC and can else Form.FLOAT
 
 
-def size(node: ir.Node) -> int:
-    """How many weights it has."""
-    return sum(array.size for at in _WEIGHTS if (array := constant(operand(node, at))) is not None)
-
-
 def quantize_recurrent(
     graph: ir.Graph, exclude: Collection[str] = (), wanted: Mapping[str, Form] = MappingProxyType({})
 ) -> dict[str, Form]:
@@ -72,7 +67,7 @@ def quantize_recurrent(
         if chosen[str(node.name)] is Form.DYNAMIC:
             _make_dynamic(graph, node)
             continue
-        for at in _WEIGHTS:
+        for at in WEIGHTS:
             value, place = node.inputs[at], node.graph
             assert value is not None and isinstance(place, ir.Graph)
             if (place, value) not in made:
@@ -105,7 +100,7 @@ def _dequantized(graph: ir.Graph, node: ir.Node, value: ir.Value) -> ir.Value:
 def _make_dynamic(graph: ir.Graph, node: ir.Node) -> None:
     """ONNX Runtime's operator has weights [directions, k, gates * hidden]."""
     inputs = [*node.inputs, *[None] * (_OPERANDS - len(node.inputs))]
-    for at in _WEIGHTS:
+    for at in WEIGHTS:
         value = node.inputs[at]
         assert value is not None
         integers, scales = _integers(graph, value)

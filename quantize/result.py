@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from edgeort.quantize.ledger import Entry
 from edgeort.quantize.measuring import Difference
-from edgeort.quantize.search import Entry
 from edgeort.quantize.weighing import ChannelScales
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgeort.quantize.goals import BLOCK, Margin, kept, seems_kept
+from edgeort.quantize.goals import BLOCK, Margin, kept, may_keep, seems_kept
 
 
 class Goal:
@@ -40,6 +40,19 @@ STEADY = [1.0, 1.2, 0.9, 1.1] * 4
 def test_as_many_samples_as_make_it_clear(each: list[float], answer: float, seems: bool, judged: int) -> None:
     goal: Any = Goal(each, answer)
     assert seems_kept(goal, None) is seems and goal.judged == judged  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("each", "may"),
+    [
+        ([-one for one in STEADY], False),
+        ([-0.01] * 16, True),  # an answer would make up for it
+        ([5.0, -4.0] * 7 + [1.0, -9.0], True),
+        ([-0.01], False),  # too few to tell
+    ],
+)
+def test_what_is_in_doubt_may_be_kept(each: list[float], may: bool) -> None:
+    assert may_keep(Goal(each, 1.0), None) is may  # type: ignore[arg-type]
 
 
 def test_a_budget_is_kept_on_all_samples_only() -> None:

@@ -56,7 +56,7 @@ def test_steps_save_less_and_less():
     dynamic, weights, full = (
         Way("dynamic", Form.DYNAMIC, 0, 1000), Way("int8 weights", Form.FLOAT, 0, 1200), Way("float", None, 600, 1800)
     )  # fmt: skip
-    found = steps(layer("MatMul"), 1.0, [(dynamic, 0.2), (weights, 0.19), (full, 0.0)])
+    found = steps("n", 1.0, [(dynamic, 0.2), (weights, 0.19), (full, 0.0)])
     assert [step.way.to for step in found] == ["dynamic", "float"]
     assert found[0].rate > found[1].rate
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,8 +17,9 @@ from edgeort.quantize import Budget, Options, Result, Steps, quantize
 from edgeort.quantize.attempts import Attempt
 from edgeort.quantize.comparing import Comparison
 from edgeort.quantize.goals import Margin, kept
+from edgeort.quantize.ledger import Entry
 from edgeort.quantize.measuring import Difference
-from edgeort.quantize.search import Entry, _first, _Tries, _without_needless, _without_spare
+from edgeort.quantize.search import _fewer, _first, _Tries, _without_needless, _without_spare
 from edgeort.quantize.selection import Selection
 from tests.quantize.models import mobile, samples, save
 
@@ -84,6 +86,39 @@ def test_promotions_that_later_ones_make_needless_go(needed: set[str], left: lis
     first: Any = set("abcd")
     found, promoted = _without_needless(_Tries(attempts, (), goal, ledger), first, ledger)
     assert [entry.layer for entry in promoted] == left and found == set(left)
+
+
+@pytest.mark.parametrize(("needed", "tried"), [(2, ["a", "ab"]), (1, ["a"]), (3, ["a", "ab"])])
+def test_fewer_that_are_in_doubt_are_refined(needed: int, tried: list[str]):
+    """What unrefined weights miss by little may be kept by refined ones."""
+    made: list[str] = []
+    attempts: Any = SimpleNamespace(
+        make=lambda exclude, forms: made.append("".join(forms)) or (len(forms), True),
+        try_out=lambda exclude, forms: (len(forms), False),
+    )
+
+    def margins(found: tuple[int, bool], finally_: bool) -> Iterator[list[Margin]]:
+        missed = -1.0 if found[1] else -0.1
+        left = 0.0 if found[1] and found[0] >= needed else missed
+        return iter([[Margin(left * block / 4, 1.0)] for block in range(1, 5)])
+
+    ledger = [Entry(layer, 20.0, 100, to="16-bit activations") for layer in "abc"]
+    goal: Any = SimpleNamespace(margins=margins)
+    first: Any = (3, True)
+    assert _fewer(_Tries(attempts, (), goal, ledger), first, 3) == ((needed, True), needed)
+    assert made == tried
+
+
+def test_a_budget_that_only_float16_keeps(model: Path, tmp_path: Path):
+    """All promotions together are still half of the model."""
+    proto = onnx.load(model)
+    result = quantize(model, tmp_path / "q.onnx", samples(24), Options(budget=Budget(sqnr_db=66)))
+    assert result.differences[0].sqnr_db >= 66 and result.ledger[-1].promoted
+    assert {entry.to for entry in result.ledger if entry.promoted} == {"float16 weights"}
+    found = onnx.load(tmp_path / "q.onnx")
+    assert sum(numpy_helper.to_array(t).nbytes for t in found.graph.initializer) < 0.6 * sum(
+        numpy_helper.to_array(t).nbytes for t in proto.graph.initializer
+    )
 
 
 def test_a_budget_is_refused_by_all_samples_only():
