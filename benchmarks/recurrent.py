@@ -1,20 +1,23 @@
-"""How long LSTM and GRU take at batch 1, with float32 and with int8 weights, and how near the latter come.
+"""How long LSTM and GRU take at batch 1: in float32, with int8 weights, on integers; and how near the latter come.
 
     python -m benchmarks.recurrent [--case LSTM:256:200 ...] [--threads 1] [--seconds 2] [--json FILE]
 
 A case is operator:hidden:steps, with :2 behind it for both directions; as many inputs as hidden values, random weights
 in the range that PyTorch begins with. edgeort with float32 weights, with int8 ones (edgeort quantize), and ONNX Runtime
-with float32 ones take turns; medians count. SQNR is that of the int8 model's output, against ONNX Runtime's.
+with float32 ones take turns, and of LSTM both with what ONNX Runtime's dynamic quantiser makes of it
+(DynamicQuantizeLSTM); medians count. SQNR is that of edgeort's output, against ONNX Runtime's in float32.
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +25,7 @@ import onnx
 import onnx_ir as ir
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import quantize_dynamic
 
 from benchmarks import tables
 from edgeort import InferenceSession, device_profiles
@@ -37,7 +41,7 @@ ROUNDS = 9
 
 @dataclass(frozen=True)
 class Row:
-    """One case. Times in milliseconds a run, plans in bytes, SQNR in dB."""
+    """One case. Times in milliseconds a run, plans in bytes, SQNR in dB. Of integers where ONNX Runtime has them."""
 
     case: str
     float_ms: float
@@ -46,6 +50,9 @@ class Row:
     float_bytes: int
     int8_bytes: int
     sqnr_db: float
+    dynamic_ms: float | None = None
+    onnxruntime_dynamic_ms: float | None = None
+    dynamic_sqnr_db: float | None = None
 
 
 def model_of(case: str) -> onnx.ModelProto:
@@ -77,6 +84,28 @@ def in_int8(model: onnx.ModelProto) -> onnx.ModelProto:
     return ir.to_proto(made)
 
 
+def on_integers(model: onnx.ModelProto, folder: Path) -> onnx.ModelProto | None:
+    """The same by ONNX Runtime's dynamic quantiser; None where it has nothing for the operator."""
+    if model.graph.node[0].op_type != "LSTM":
+        return None
+    source, made = folder / "source.onnx", folder / "quantised.onnx"
+    onnx.save(model, source)
+    with _without_advice():
+        quantize_dynamic(source, made)
+    return onnx.load(made)
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Without the advice that its quantiser logs."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
 def medians(calls: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, float]:
     """Milliseconds a call, which take turns for so long in all."""
     each = seconds / ROUNDS / len(calls)
@@ -96,13 +125,16 @@ def medians(calls: Mapping[str, Callable[[], object]], seconds: float) -> dict[s
 def measure(case: str, model: onnx.ModelProto, threads: int, seconds: float) -> Row:
     """One row of the table."""
     feed = {"x": np.random.default_rng(1).standard_normal(_shape(model)).astype(np.float32)}
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    theirs = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    theirs = _onnxruntime(model, threads)
     calls: dict[str, Callable[[], object]] = {"onnxruntime": lambda: theirs.run(None, feed)}
     sizes, answers = {}, {"onnxruntime": theirs.run(None, feed)[0]}
     with tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
-        for name, each in (("float", model), ("int8", in_int8(model))):
+        models = {"float": model, "int8": in_int8(model)}
+        if (dynamic := on_integers(model, Path(folder))) is not None:
+            models["dynamic"] = dynamic
+            of_dynamic = _onnxruntime(dynamic, threads)
+            calls["onnxruntime dynamic"] = lambda: of_dynamic.run(None, feed)
+        for name, each in models.items():
             path = Path(folder) / f"{name}.onnx"
             onnx.save(each, path)
             session = InferenceSession(path, threads=threads)
@@ -110,9 +142,30 @@ def measure(case: str, model: onnx.ModelProto, threads: int, seconds: float) -> 
             answers[name] = session.run(None, feed)[0]
             calls[name] = lambda session=session: session.run(None, feed)  # type: ignore[misc]
         ms = medians(calls, seconds)
-    want = answers["onnxruntime"].astype(np.float64)
-    sqnr = 10 * np.log10((want**2).sum() / ((want - answers["int8"]) ** 2).sum())
-    return Row(case, ms["float"], ms["int8"], ms["onnxruntime"], sizes["float"], sizes["int8"], float(sqnr))
+    sqnr = {
+        name: _sqnr(answers["onnxruntime"], found) for name, found in answers.items() if name in ("int8", "dynamic")
+    }
+    row = Row(case, ms["float"], ms["int8"], ms["onnxruntime"], sizes["float"], sizes["int8"], sqnr["int8"])
+    if dynamic is None:
+        return row
+    return replace(
+        row,
+        dynamic_ms=ms["dynamic"],
+        onnxruntime_dynamic_ms=ms["onnxruntime dynamic"],
+        dynamic_sqnr_db=sqnr["dynamic"],
+    )
+
+
+def _onnxruntime(model: onnx.ModelProto, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _sqnr(reference: np.ndarray, found: np.ndarray) -> float:
+    """In dB."""
+    want = reference.astype(np.float64)
+    return float(10 * np.log10((want**2).sum() / ((want - found) ** 2).sum()))
 
 
 def _shape(model: onnx.ModelProto) -> list[int]:
@@ -122,11 +175,14 @@ def _shape(model: onnx.ModelProto) -> list[int]:
 def table(rows: Sequence[Row], threads: int) -> tables.Table:
     """A row a case."""
     columns = ("float32 ms", "int8 ms", "ONNX Runtime ms", "float32 kB", "int8 kB", "SQNR dB")
+    columns += ("integers ms", "ONNX Runtime's ms", "integers' SQNR dB")
     made = tables.new_table(f"Recurrent operators, {threads} thread(s)", "operator:hidden:steps", *columns)
     for row in rows:
         times = (f"{ms:.3f}" for ms in (row.float_ms, row.int8_ms, row.onnxruntime_ms))
         plans = (f"{size / 1000:.0f}" for size in (row.float_bytes, row.int8_bytes))
-        made.add_row(row.case, *times, *plans, f"{row.sqnr_db:.1f}")
+        dynamic = ((row.dynamic_ms, 3), (row.onnxruntime_dynamic_ms, 3), (row.dynamic_sqnr_db, 1))
+        integers = ("-" if value is None else f"{value:.{digits}f}" for value, digits in dynamic)
+        made.add_row(row.case, *times, *plans, f"{row.sqnr_db:.1f}", *integers)
     return made
 
 

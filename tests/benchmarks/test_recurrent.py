@@ -26,5 +26,6 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     assert "LSTM:32:4" in capsys.readouterr().out
     (row,) = json.loads(made.read_text())["rows"]
     assert row["int8_bytes"] < 0.5 * row["float_bytes"] and 30 < row["sqnr_db"] < 70 and np.isfinite(row["int8_ms"])
+    assert 30 < row["dynamic_sqnr_db"] < 60 and row["dynamic_ms"] > 0 and row["onnxruntime_dynamic_ms"] > 0
     with pytest.raises(SystemExit):
         recurrent.main(["--case", "LSTM:wide"])

@@ -22,8 +22,12 @@ from tests.fuzz.compressed import compressed, compressed_batch
 from tests.fuzz.lines import joined
 from tests.fuzz.pictures import pictures
 from tests.fuzz.quantised import dynamic, quantised_lines, quantised_network
+<<<<<<< HEAD
 from tests.fuzz.recurrent import recurrent, recurrent_batch
 from tests.reference.build import ROOT
+=======
+from tests.fuzz.recurrent import recurrent, recurrent_batch, recurrent_integers
+>>>>>>> recur
 
 PLANS = ROOT / ".pytest_cache" / "plans"
 ORDER = "order"  # a file: the plans' names
@@ -37,6 +41,7 @@ NETWORKS: tuple[Callable[[], onnx.ModelProto], ...] = (
     dynamic,
     compressed,
     recurrent,
+    recurrent_integers,
     quantised_network,
 )
 # Of one of them: inputs so large that the runtime goes other ways.
@@ -44,6 +49,7 @@ _LARGE: dict[str, Callable[[], list[np.ndarray]]] = {
     "compressed": compressed_batch,
     "quantised_network": quantised_lines,
     "recurrent": recurrent_batch,
+    "recurrent_integers": recurrent_batch,
 }
 _DTYPES = (0, 1, 6)  # of the inputs of bare plans: float32, uint8, int64
 

@@ -47,6 +47,7 @@ STEMS: dict[str, Case] = {
     "stem of one channel": Case(1, 18, (5, 5), pads=(2, 2, 2, 2), stem=True, zero_points=(-128, 100)),
     "stem of long kernel rows": Case(4, 20, (7, 7), (2, 2), (3, 3, 3, 3), stem=True),
     "stem, dilated": Case(3, 9, (3, 2), (1, 2), dilations=(2, 2), pads=(1, 2, 0, 1), stem=True),
+    "stem, whose rows reach beyond both ends": Case(2, 17, (1, 12), (1, 2), (0, 7, 0, 8), stem=True),
     "stem without padding": Case(2, 17, (3, 4), stem=True, zero_points=(7, 0)),
     "stem with more padding than kernel": Case(3, 16, (3, 3), pads=(4, 3, 5, 6), stem=True),
     "stem with a program": Case(3, 24, (3, 3), (2, 2), (0, 0, 1, 1), stem=True, program=True),

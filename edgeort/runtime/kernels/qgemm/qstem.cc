@@ -18,7 +18,8 @@ struct Row {
 };
 
 struct State {
-  Geometry g;
+  Geometry g;   // a column lies down
+  bool stands;  // in the tensor, whose lines are then not those of `g`
   QMatrix matrix;
   i64 width;          // bytes of a gathered row: whole quads
   i64 chunks;         // of a kernel row
@@ -36,6 +37,8 @@ Status prepare(Prepare& p) {
   Geometry& g = s->g;
   EDGEORT_TRY(conv_geometry(p, params.conv, &g, false, DType::q8, params.quantisation.quantised ? DType::q8 : DType::f32));
   if (g.groups != 1) return p.fail("has groups");
+  s->stands = g.in[1] > 1 && g.laid_down().in[1] == 1;
+  g = g.laid_down();
   if (g.taps > i64{1} << 20 || g.c_in > 64) return p.fail("the kernel is too large");
   const i64 quads = ceil_div(g.taps * g.c_in, kDepth);
   QMatrix& m = s->matrix;
@@ -72,7 +75,28 @@ struct Gather {
     }
   }
 
-  // Outputs [first, last), tap by tap; the rows are those of output `origin`.
+  // Outputs [first, last) whose kernel rows may reach beyond dense lines; the rows are those of output `origin`.
+  void edges(i64 first, i64 last, i64 origin) const {
+    const Geometry& g = s.g;
+    const auto copy = [](q8* at, const q8* from, i64 n) { memcpy(at, from, static_cast<size_t>(n)); };
+    const auto fill = [this](q8* at, i64 n) { memset(at, s.matrix.outside, static_cast<size_t>(n)); };
+    for (i64 x = first; x < last; ++x) {
+      q8* at = to + x * s.width;
+      const i64 taps = g.kernel[2], column = x * g.stride[2] - g.pad[2], c = g.c_in;
+      const i64 begin = max_of(0, min_of(taps, -in.left - column)), end = max_of(begin, min_of(taps, g.in[2] + in.right - column));
+      for (Row* row = rows; row < rows + s.rows(); ++row, at += taps * c) {
+        if (!row->step) {
+          fill(at, taps * c);
+          continue;
+        }
+        fill(at, begin * c);
+        copy(at + begin * c, row->from + (x - origin) * row->step + begin * c, (end - begin) * c);
+        fill(at + end * c, (taps - end) * c);
+      }
+    }
+  }
+
+  // The same of any lines, tap by tap.
   void taps(i64 first, i64 last, i64 origin) const {
     const Geometry& g = s.g;
     for (i64 x = first; x < last; ++x) {
@@ -108,12 +132,12 @@ struct Gather {
     const Geometry& g = s.g;
     find(y);
     const i64 room = (g.in[2] + in.right + g.pad[2]) * g.c_in - s.chunks * kChunk, step = g.stride[2] * g.c_in;
-    const bool dense = g.dilation[2] == 1 && in.pixel == g.c_in && room >= 0;
+    if (g.dilation[2] > 1 || in.pixel != g.c_in) return taps(0, g.out[2], 0);
     const i64 first = min_of(g.out[2], ceil_div(max_of(0, g.pad[2] - in.left), g.stride[2]));
-    const i64 last = dense ? max_of(first, min_of(g.out[2], room / step + 1)) : first;
-    taps(0, first, 0);
+    const i64 last = room >= 0 ? max_of(first, min_of(g.out[2], room / step + 1)) : first;
+    edges(0, first, 0);
     s.chunks == 1 ? whole_rows<1>(first, last) : whole_rows<0>(first, last);
-    taps(last, g.out[2], last);
+    edges(last, g.out[2], last);
   }
 };
 
@@ -139,13 +163,18 @@ void compute(const Run& r, const Lines& in, const Lines& out, Span lines, i64 ro
 
 void run(Run& r) {
   const Geometry& g = r.state<State>().g;
-  const Lines in = Lines::of(r.in(0)), out = Lines::of(r.out(0));
+  Lines in = Lines::of(r.in(0)), out = Lines::of(r.out(0));
+  in.stride = g.in[2] * in.pixel;
+  out.stride = g.out[2] * out.pixel;
   const i64 lines = g.out[2] ? g.out_rows / g.out[2] : 0;
   r.ranges(lines, max_of(1, 8192 / (g.out[2] * g.c_out + 1)),
            [&](i64 begin, i64 end, int thread) { compute(r, in, out, {begin, end}, 0, r.thread_scratch(thread)); });
 }
 
-bool can_stream(const void* state) { return static_cast<const State*>(state)->g.streams(); }
+bool can_stream(const void* state) {
+  const State& s = *static_cast<const State*>(state);
+  return !s.stands && s.g.streams();
+}
 
 void beside(const void* state, i64* left, i64* right, u8* byte) {
   const State& s = *static_cast<const State*>(state);
