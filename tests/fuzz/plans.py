@@ -22,12 +22,8 @@ from tests.fuzz.compressed import compressed, compressed_batch
 from tests.fuzz.lines import joined
 from tests.fuzz.pictures import pictures
 from tests.fuzz.quantised import dynamic, quantised_lines, quantised_network
-<<<<<<< HEAD
-from tests.fuzz.recurrent import recurrent, recurrent_batch
-from tests.reference.build import ROOT
-=======
 from tests.fuzz.recurrent import recurrent, recurrent_batch, recurrent_integers
->>>>>>> recur
+from tests.reference.build import ROOT
 
 PLANS = ROOT / ".pytest_cache" / "plans"
 ORDER = "order"  # a file: the plans' names
