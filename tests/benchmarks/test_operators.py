@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnx
+import onnxruntime as ort
 import pytest
 
 from benchmarks import operators
@@ -18,7 +18,7 @@ def test_every_case_is_a_model_with_data() -> None:
     assert operators.__doc__ and len(cases.names()) == len(set(cases.names())) > 100
     for name in cases.names():
         case = cases.load(name)
-        onnx.checker.check_model(case.model)
+        ort.InferenceSession(case.model.SerializeToString(), providers=["CPUExecutionProvider"])
         assert case.feeds.keys() == {value.name for value in case.model.graph.input}, name
 
 

@@ -151,7 +151,8 @@ def test_rows_that_are_even_in_groups_alone(a: tuple[int, ...], b: tuple[int, ..
 
 @pytest.mark.parametrize("width", [1, 3, 37])
 def test_rows_with_gaps_between_them(width: int, tmp_path: Path) -> None:
-    text = f"g (float[2, 60, {width}] p, float[60, {width}] q) => (float[2, 60, {2 * width}] y) {{ s = Sub (p, q) y = Concat <axis = 2> (s, p) }}"
+    text = f"""g (float[2, 60, {width}] p, float[60, {width}] q) => (float[2, 60, {2 * width}] y) {{
+        s = Sub (p, q) y = Concat <axis = 2> (s, p) }}"""
     p, q = RNG.normal(0, 1, (2, 60, width)).astype(np.float32), RNG.normal(0, 1, (60, width)).astype(np.float32)
     (got,) = run_everywhere(parse(text), [p, q], tmp_path)
     assert same_bits(got, np.concatenate([p - q, p], 2))
