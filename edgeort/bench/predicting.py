@@ -35,6 +35,7 @@ _LIKE = {
     "CompressedLSTM": "LSTM",
     "CompressedRNN": "RNN",
     "ConvTranspose": "Conv",
+    "DepthwiseConvTranspose": "DepthwiseConv",
     "GroupedConv": "DepthwiseConv",
     **dict.fromkeys(("QGemm", *QUANTISED_RECURRENT), "DynamicQGemm"),
     "ReduceMean": "GlobalAveragePool",

@@ -30,7 +30,7 @@ _PROGRAMS = {
     **dict.fromkeys(
         (
             *("Conv", "CompressedConv", "ConvTranspose", "DepthwiseConv", "GroupedConv", "StemConv"),
-            *("WinogradConv", "WinogradStemConv"),
+            *("DepthwiseConvTranspose", "WinogradConv", "WinogradStemConv"),
         ),
         "ConvParams",
     ),

@@ -54,7 +54,7 @@ STRING = Q8 - 2
 QUANTISED_PRODUCTS = ("BlockQGemm", "DynamicQGemm", "QConv", "QDepthwiseConv", "QGemm", "QStemConv")
 FLOAT_PRODUCTS = (
     *("Conv", "ConvTranspose", "DepthwiseConv", "Gemm", "GroupedConv", "SparseGemm", "StemConv"),
-    *("WinogradConv", "WinogradStemConv"),
+    *("DepthwiseConvTranspose", "WinogradConv", "WinogradStemConv"),
 )
 COMPRESSED_PRODUCTS = ("CompressedConv", "CompressedGemm")
 RECURRENT_PRODUCTS = ("GRU", "LSTM", "RNN")  # with weights of the input, then of the state

@@ -191,6 +191,10 @@ def conv_transpose(ctx: Lowering, node: ir.Node, group: Group) -> None:
         )
         _emit_convolution(ctx, node, group, "ConvTranspose", tuple(kernel), operands, channels_in, n * groups)
         return
+    if n == 1 and groups == channels_in:
+        packed, biases = weight.astype(np.float32).reshape(channels_in, -1).T, padded_bias(bias, channels_in)
+        _convolution(ctx, node, group, "DepthwiseConvTranspose", tuple(kernel), packed, biases, groups, groups)
+        return
     parts = []
     for part in np.split(weight.reshape(channels_in, n, -1, along_x).astype(np.float32), groups):
         parts.append(panels(part.transpose(2, 0, 3, 1).reshape(-1, along_x * n)))  # [tap, c] x [x, o]

@@ -65,6 +65,22 @@ def test_loop_ends_by_trips_or_by_its_condition(tmp_path: Path, carry: str, trip
             np.testing.assert_array_equal(ours, want)
 
 
+def test_what_a_loop_carries_may_outgrow_its_memory(tmp_path: Path) -> None:
+    model = parse(
+        """g (int64 n, float[1,600] x) => (float[T,600] y, float[600] z) {
+        y, z0 = Loop (n, , x, x) <body = b (int64 i, bool c, float[t,600] s, float[1,600] v)
+            => (bool c1, float[u,600] s1, float[1,600] w) {
+            c1 = Identity (c) w = Add (v, v) s1 = Concat <axis = 0> (s, w) }>
+        one = Constant <value_ints = [0]> () z = Squeeze (z0, one) }"""
+    )
+    x = np.linspace(1, 2, 600, dtype=np.float32)[None]
+    opened = engine(model, tmp_path)
+    for trips in (70, 3, 90):
+        got = opened.run([np.array(trips), x])
+        np.testing.assert_array_equal(got[0], x * np.float32(2) ** np.arange(trips + 1, dtype=np.float32)[:, None])
+        np.testing.assert_array_equal(got[1], x[0] * np.float32(2) ** trips)
+
+
 def test_a_counted_loop_is_known_ahead_and_swaps_its_values(tmp_path: Path) -> None:
     model = parse(
         """g (float[3] p, float[3] q) => (float[3] y, float[3] z, float[4,3] s) {

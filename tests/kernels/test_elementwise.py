@@ -131,6 +131,40 @@ def test_broadcasting(binary: Run, dims: list[tuple[int, str]], seed: int) -> No
     assert same_bits(got[7], _prelu(x, z))
 
 
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [((7, 9, 33), (7, 1, 33)), ((5, 1, 40), (1, 6, 40)), ((3, 50, 8), (3, 1, 1)), ((4, 3, 30, 5), (4, 1, 30, 1))],
+)
+def test_rows_that_are_even_in_groups_alone(a: tuple[int, ...], b: tuple[int, ...], tmp_path: Path) -> None:
+    """Several short rows are run at once, but never of two groups."""
+    dims = [", ".join(map(str, shape)) for shape in (a, b)]
+    model = parse(
+        f"g (float[{dims[0]}] p, float[{dims[1]}] q) => (float y, float z) {{ y = Sub (p, q) z = Div (q, p) }}"
+    )
+    for value in model.graph.output:
+        value.type.tensor_type.shape.Clear()
+        value.type.tensor_type.ClearField("shape")
+    x = [RNG.normal(0, 1, shape).astype(np.float32) for shape in (a, b)]
+    got = run_everywhere(model, x, tmp_path)
+    assert same_bits(got[0], x[0] - x[1]) and same_bits(got[1], x[1] / x[0])
+
+
+@pytest.mark.parametrize("width", [1, 3, 37])
+def test_rows_with_gaps_between_them(width: int, tmp_path: Path) -> None:
+    text = f"""g (float[2, 60, {width}] p, float[60, {width}] q) => (float[2, 60, {2 * width}] y) {{
+        s = Sub (p, q) y = Concat <axis = 2> (s, p) }}"""
+    p, q = RNG.normal(0, 1, (2, 60, width)).astype(np.float32), RNG.normal(0, 1, (60, width)).astype(np.float32)
+    (got,) = run_everywhere(parse(text), [p, q], tmp_path)
+    assert same_bits(got, np.concatenate([p - q, p], 2))
+
+
+def test_squares_are_products(tmp_path: Path) -> None:
+    model = parse("g (float[n] x) => (float[n] y) { t = Constant<value_float = 2.0>() y = Pow (x, t) }")
+    x = np.array([0.0, -0.0, -3.0, 1e-30, 1e30, np.inf, -np.inf, 0.1, 7.3], np.float32)
+    with np.errstate(over="ignore", under="ignore"):
+        assert same_bits(run_everywhere(model, [x], tmp_path)[0], x * x)
+
+
 def test_nan_and_signs_of_two_operands(binary: Run) -> None:
     values = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -2.0], np.float32)
     x, z = values.reshape(1, 1, 7, 1), values.reshape(1, 1, 1, 7)

@@ -171,8 +171,9 @@ def test_nothing_cannot_be_resized(tmp_path: Path) -> None:
         "SpaceToDepth <blocksize = 2> (x)",
     ],
 )
-def test_depth_and_space(node: str, channels_last: bool, tmp_path: Path) -> None:
-    x = normal(2, 4, 6, 36) if channels_last else normal(2, 36, 4, 6)
+@pytest.mark.parametrize("width", [6, 130])
+def test_depth_and_space(node: str, channels_last: bool, width: int, tmp_path: Path) -> None:
+    x = normal(2, 4, width, 36) if channels_last else normal(2, 36, 4, width)
     dims = ", ".join(map(str, x.shape))
     body = f"y = {node}"
     if channels_last:
@@ -192,6 +193,29 @@ def test_grid_sample(mode: str, padding: str, align: int, tmp_path: Path) -> Non
     )
     grid = RNG.uniform(-1.4, 1.4, (2, 4, 7, 2)).astype(np.float32)
     run_both(model, [normal(2, 3, 5, 6), grid], tmp_path, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_grid_sample_of_volumes_and_blocks(mode: str, padding: str, tmp_path: Path) -> None:
+    """More places than a block has, the last block a part of one."""
+    model = parse(
+        f"""g (float[2, 5, 3, 4, 6] x, float[2, 5, 7, 4, 3] g) => (float[2, 5, 5, 7, 4] y) {{
+            y = GridSample <mode = "{mode}", padding_mode = "{padding}"> (x, g) }}""",
+        opset=20,
+    )
+    grid = RNG.uniform(-1.6, 1.6, (2, 5, 7, 4, 3)).astype(np.float32)
+    run_both(model, [normal(2, 5, 3, 4, 6), grid], tmp_path, rtol=1e-4, atol=1e-4)
+
+
+def test_grid_sample_reads_no_neighbour_of_what_is_outside(tmp_path: Path) -> None:
+    model = parse(
+        """g (float[1, 1, 1, 2] x, float[1, 1, 3, 2] g) => (float[1, 1, 1, 3] y) { y = GridSample (x, g) }""", opset=20
+    )
+    x = np.array([[[[np.nan, 1.0]]]], np.float32)
+    grid = np.array([[[[0.5, 0.0], [1.5, 0.0], [5.0, 0.0]]]], np.float32)
+    (got,) = run_everywhere(model, [x, grid], tmp_path)
+    np.testing.assert_array_equal(got.ravel(), [1.0, 0.0, 0.0])
 
 
 @pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
@@ -234,6 +258,18 @@ def test_roi_align(mode: str, samples: int, half: str, tmp_path: Path) -> None:
     regions = np.concatenate([corner, corner + RNG.uniform(1, 12, (4, 2))], 1).astype(np.float32)
     x = np.abs(normal(2, 3, 8, 9))
     run_both(model, [x, regions, np.array([0, 1, 1, 0])], tmp_path, rtol=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["avg", "max"])
+def test_roi_align_of_many_cells_and_samples(mode: str, tmp_path: Path) -> None:
+    """More cells than a vector has, more samples than are worked out at once, and regions that leave the image."""
+    model = parse(
+        f"""g (float[1, 3, 40, 50] x, float[3, 4] r, int64[3] i) => (float[a, b, c, d] y) {{
+            y = RoiAlign <mode = "{mode}", sampling_ratio = {1 if mode == "max" else 0}, output_height = 5,
+                          output_width = 7> (x, r, i) }}"""
+    )
+    regions = np.array([[-5, -4, 48, 41], [0, 0, 3, 2], [20, 10, 60, 39]], np.float32)
+    run_both(model, [normal(1, 3, 40, 50), regions, np.zeros(3, np.int64)], tmp_path, rtol=1e-4, atol=1e-5)
 
 
 def test_roi_align_of_regions_that_make_no_sense(tmp_path: Path) -> None:

@@ -82,6 +82,23 @@ def test_a_loop_that_collects() -> None:
     assert len(check(text, feeds)[0]) == len(LIST) + 5
 
 
+def test_a_loop_collects_as_often_as_it_is_run() -> None:
+    """Of tensors of other sizes each time, in the memory of the run before; one that is taken out is gone."""
+    proto = onnx.parser.parse_model(
+        """<ir_version: 9, opset_import: ["": 18]> g (seq(float[]) s, int64 n, float[K] x) => (seq(float[]) y) {
+        c = Constant<value = bool {1}>() first = Constant<value_int = 0>()
+        y = Loop(n, c, s) <body = b (int64 i, bool in, seq(float[]) now) => (bool go, seq(float[]) next) {
+            go = Identity(in) f = Cast<to = 1>(i) t = Mul(x, f) longer = SequenceInsert(now, t)
+            next = SequenceErase(longer, first) }> }"""
+    )
+    with edgeort.InferenceSession(proto, threads=1) as session:
+        for trips, size in ((5, 3), (40, 900), (2, 7)):
+            x = np.linspace(1, 2, size, dtype=np.float32)
+            (got,) = session.run(None, {"s": LIST, "n": np.array(trips), "x": x})
+            want = [*LIST, *(x * np.float32(i) for i in range(trips))][trips:]
+            assert len(got) == len(want) and all(np.array_equal(a, b) for a, b in zip(got, want, strict=True))
+
+
 def test_a_branch_chooses_a_sequence() -> None:
     text = """g (seq(float[]) s, bool c) => (seq(float[]) y) {
         y = If(c) <then_branch = t () => (seq(float[]) a) { a = SequenceErase(s) },

@@ -31,6 +31,20 @@ def test_topk_is_a_stable_sort(
     assert same_bits(values, np.take_along_axis(x, at, axis))
 
 
+@pytest.mark.parametrize("largest", [0, 1])
+@pytest.mark.parametrize("k", [1, 40, 777])
+def test_topk_of_long_lines(k: int, largest: int, tmp_path: Path) -> None:
+    x = np.random.default_rng(k).standard_normal((3, 777)).astype(np.float32)
+    x[1] = np.sort(x[1])  # each one takes another's place
+    x[2, ::5], x[2, 700], x[2, 3] = 0.0, np.inf, -0.0
+    model = graph(
+        f"y0, y1 = TopK <largest = {largest}> (x0, k)", [("float", 2)], [("float", 2), ("int64", 2)], k=np.array([k])
+    )
+    values, at = run_everywhere(model, [x], tmp_path)
+    order = np.argsort(-x if largest else x, kind="stable")[:, :k]
+    assert same_bits(at, np.ascontiguousarray(order)) and same_bits(values, np.take_along_axis(x, at, 1))
+
+
 def test_k_may_change_between_runs(tmp_path: Path) -> None:
     x = sample((3, 8))
     opened = engine(graph("n = Neg(x0) y0, i = TopK(n, x1)", [("float", 2), ("int64", 1)], [("float", 2)]), tmp_path)

@@ -121,7 +121,7 @@ bool BoundProgram::tabulate(q8* table) const {
 
 void BoundProgram::span(const Run& r, void* out, i64 step, i64 begin, i64 end, void* scratch) const {
   const bool gaps = step != columns;
-  const i64 block = quantises() || !gaps ? max_of(1, kProgramTile / max_of(1, columns)) : 1;
+  const i64 block = max_of(1, kProgramTile / max_of(1, columns));
   Tile last = {};
   for (i64 at = begin; at < end;) {
     Tile t = {at / columns, at % columns, 0, 1};
@@ -130,10 +130,14 @@ void BoundProgram::span(const Run& r, void* out, i64 step, i64 begin, i64 end, v
     const bool alike = t.column == last.column && t.columns == last.columns && t.rows == last.rows;
     const bool again = alike && (even || t.row / near == last.row / near);
     const i64 place = t.row * step + t.column;
+    f32* own = static_cast<f32*>(scratch) + result * t.columns * t.rows;
     if (quantises()) {
       // Bytes may take the place of the result's own register, which nothing else needs.
-      f32* own = static_cast<f32*>(scratch) + result * t.columns * t.rows;
       run(r, own, static_cast<q8*>(out) + place, step, t, again, scratch);
+    } else if (gaps && t.rows > 1) {
+      tile(r, own, nullptr, t, again, scratch);
+      const size_t row = static_cast<size_t>(columns) * sizeof(f32);
+      for (i64 m = 0; m < t.rows; ++m) memcpy(static_cast<f32*>(out) + place + m * step, own + m * columns, row);
     } else {
       tile(r, static_cast<f32*>(out) + place, nullptr, t, again, scratch);
     }

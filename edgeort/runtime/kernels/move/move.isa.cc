@@ -45,6 +45,28 @@ void pixels_to_planes(T* __restrict out, int64_t stride, const T* __restrict in,
   }
 }
 
+// Two rows element by element, and back.
+template <class T, int N>
+void pairs(T* __restrict out, const T* __restrict in, int64_t stride, int64_t n) {
+  using Indices = typename __make_integer_seq<Sequence, int, N>::type;
+  int64_t i = 0;
+  for (; i + N <= n; i += N) {
+    Vec<T, N> low, high;
+    interleave(load_as<Vec<T, N>>(in + i), load_as<Vec<T, N>>(in + stride + i), &low, &high, Indices{});
+    store(out + 2 * i, low);
+    store(out + 2 * i + N, high);
+  }
+  for (; i < n; ++i) out[2 * i] = in[i], out[2 * i + 1] = in[stride + i];
+}
+template <class T>
+void unpaired(T* __restrict out, int64_t stride, const T* __restrict in, int64_t n) {
+  T* __restrict a = out, * __restrict b = out + stride;
+  for (int64_t i = 0; i < n; ++i) {
+    a[i] = in[2 * i];
+    b[i] = in[2 * i + 1];
+  }
+}
+
 template <class T, int N>
 void transpose(void* to, int64_t out_stride, const void* from, int64_t in_stride, int64_t rows, int64_t columns) {
   T* out = static_cast<T*>(to);
@@ -53,6 +75,8 @@ void transpose(void* to, int64_t out_stride, const void* from, int64_t in_stride
     if (rows == 3 && out_stride == 3) return planes_to_pixels(out, in, in_stride, columns);
     if (columns == 3 && in_stride == 3) return pixels_to_planes(out, out_stride, in, rows);
   }
+  if (rows == 2 && out_stride == 2) return pairs<T, N>(out, in, in_stride, columns);
+  if (columns == 2 && in_stride == 2) return unpaired(out, out_stride, in, rows);
   const int64_t whole_rows = rows - rows % N, whole_columns = columns - columns % N;
   // Cache line by cache line on both sides: rows that lie a power of two apart compete for the same few places of the cache.
   constexpr int64_t line = 64 / sizeof(T) > N ? 64 / sizeof(T) : N;

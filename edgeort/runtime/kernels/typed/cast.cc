@@ -4,14 +4,15 @@
 // To an integer, floats truncate and saturate (NaN is 0) and integers keep their low bits; to boolean, what is not zero is
 // true; to float16 and bfloat16, to nearest, ties to even, and integers and float64 do so through float32 (float64 rounded to
 // odd, so that the result is rounded once).
+#include "cast.h"
+
 #include <string.h>
 
 #include "../../core/op.h"
-#include "halves.h"
 
 namespace edgeort {
 
-EDGEORT_KERNELS(HalfKernels, typed_halves)
+EDGEORT_KERNELS(CastKernels, typed_cast)
 
 namespace {
 
@@ -143,19 +144,28 @@ Status prepare(Prepare& p) {
   return Status::ok;
 }
 
+// Runs a conversion that has a kernel; false for others.
+bool run_vectors(const Run& r, const CastKernels& kernels) {
+  const Tensor& in = r.in(0);
+  const Tensor& out = r.out(0);
+  const auto all = [&](auto* to, const auto* from, auto kernel) {
+    r.ranges(count(in), 16384, [&](i64 begin, i64 end, int) { kernel(to + begin, from + begin, end - begin); });
+    return true;
+  };
+  if (out.dtype == DType::f32) {
+    if (in.dtype == DType::f16) return all(out.as<f32>(), in.as<const u16>(), kernels.from_half);
+    if (in.dtype == DType::u8) return all(out.as<f32>(), in.as<const u8>(), kernels.from_u8);
+    if (in.dtype == DType::i8) return all(out.as<f32>(), in.as<const i8>(), kernels.from_i8);
+  }
+  if (in.dtype == DType::f32 && out.dtype == DType::f16) return all(out.as<u16>(), in.as<const f32>(), kernels.to_half);
+  return in.dtype == DType::f32 && out.dtype == DType::u8 && all(out.as<u8>(), in.as<const f32>(), kernels.to_u8);
+}
+
 void run(Run& r) {
   if (!r.wants(0)) return;
   const Tensor& in = r.in(0);
   const Tensor& out = r.out(0);
-  const HalfKernels& halves = typed_halves(r.state<int>());
-  if (in.dtype == DType::f16 && out.dtype == DType::f32) {
-    return r.ranges(count(in), 16384,
-                    [&](i64 begin, i64 end, int) { halves.widen(out.as<f32>() + begin, in.as<const u16>() + begin, end - begin); });
-  }
-  if (in.dtype == DType::f32 && out.dtype == DType::f16) {
-    return r.ranges(count(in), 16384,
-                    [&](i64 begin, i64 end, int) { halves.narrow(out.as<u16>() + begin, in.as<const f32>() + begin, end - begin); });
-  }
+  if (run_vectors(r, typed_cast(r.state<int>()))) return;
   const u8 from = static_cast<u8>(in.dtype), to = static_cast<u8>(out.dtype);
   const Convert narrow = kNarrow[kWideOf[from]][to], widen = kWiden[from];
   r.ranges(count(in), 16384, [&](i64 begin, i64 end, int) {
