@@ -57,7 +57,7 @@ def test_what_it_names_is_there(bundle: Path):
     ("device", "said"),
     [
         ("browser", 'model.run({ "x": array0 })'),
-        ("windows-laptop", r"bin\\edgeort_bench.exe model.plan --check golden"),
+        ("windows-laptop", "bin\\edgeort_bench.exe model.plan --check golden"),
         ("android-arm64", "edgeort package FOLDER --android"),
         ("iphone15", "edgeort package FOLDER --ios"),
         ("macbook-m", "-Wl,-rpath,@executable_path/lib"),
