@@ -3,7 +3,8 @@
     manifest.json       what it is, for which device, the hash of every file, its own digest
     model.plan          graph and packed weights; of other providers model/, with the settings of their engine
     lib/                the runtime, with this model's kernels only, or an adapter and another engine's libraries;
-                        a CMake package and a pkg-config file; of a DLL the import library
+                        a CMake package and a pkg-config file; of a DLL the import library;
+                        where it was asked for, a static library
     include/edgeort.h   its C API
     python/             one file that runs the model from Python, with NumPy alone
     bin/edgeort_bench   loads, runs, measures and checks the plan on the device
@@ -12,7 +13,8 @@
     tokenizer/          the vocabulary of a model that reads text
     postprocess/        labels or characters that post-processing answers with
     requirements.txt    pip packages that the device needs, where a provider does not bring its engine
-    README.md, run.py   of those that run by ONNX Runtime: how to install it, and the harness as a Python program
+    README.md           how to check it on the device, and how programs call it
+    run.py              of those that run by ONNX Runtime: the harness as a Python program
     manifest.json.sig   of a signed bundle, with model.plan.sig: `edgeort sign`
     licences/           ours and those of what is linked in
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import edgeort
 from edgeort import toolchain
-from edgeort.bundle import Contents, Manifest, Vocabulary, development, notices, python_module
+from edgeort.bundle import Contents, Manifest, Vocabulary, development, notices, python_module, readme
 from edgeort.bundle import manifest as manifests
 from edgeort.bundle import vocabulary as vocabularies
 from edgeort.providers import Made, Request
@@ -63,7 +63,8 @@ def make_contents(
         **python_module.files(manifest),
         **notices.files(manifest, made.notices),
     }
-    return {**text, **made.files, **about}
+    contents = {**text, **made.files, **about}
+    return {**contents, **readme.files(manifest, contents)}
 
 
 def sizes_of(contents: Contents) -> dict[str, int]:

@@ -5,18 +5,22 @@ A plan is as large as its model, and of every build another: nothing here is kep
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edgeort import zig
-from edgeort.errors import UnsupportedError
+from edgeort.errors import OutputError, ToolchainError, UnsupportedError
 from edgeort.progress import Progress
 from edgeort.targets import Target
 from edgeort.toolchain.libraries import STATIC, pieces, static_objects, write_archive
 from edgeort.toolchain.objects import cpu
 
 ALIGNMENT = 64  # kAlignment of runtime/core/plan_layout.h
+_ROOM, _CODE_BYTES = 3, 4 << 20  # what a link needs: the plan as a file, an object and in the library, and the code
 MOST_BYTES = 1 << 30  # code reaches its data by offsets of 32 bits with a sign
 
 # What hides a name that several objects of a library share, and the section of constants, as assemblers have them.
@@ -70,10 +74,22 @@ def _written(to: Target, plan: bytes, name: str, write: Callable[[Path, Path], N
         raise UnsupportedError(
             f"a plan of {len(plan):,} bytes does not fit into a library: {MOST_BYTES:,} do", hint="open it as a file"
         )
-    with tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
-        path = Path(folder) / name
-        write(path, _object_of(to, plan, Path(folder)))
-        return path.read_bytes()
+    try:
+        with tempfile.TemporaryDirectory(prefix="edgeort-") as folder:
+            path = Path(folder) / name
+            write(path, _object_of(to, plan, Path(folder)))
+            return path.read_bytes()
+    except OSError as error:
+        raise _no_room(error.strerror or str(error)) from error
+    except ToolchainError as error:  # the compiler says little of a full disk, or nothing
+        if shutil.disk_usage(tempfile.gettempdir()).free < _ROOM * len(plan) + _CODE_BYTES:
+            raise _no_room(os.strerror(errno.ENOSPC)) from error
+        raise
+
+
+def _no_room(reason: str) -> OutputError:
+    where = tempfile.gettempdir()
+    return OutputError(f"the library cannot be linked in {where}: {reason}", hint="set TMPDIR to a folder with room")
 
 
 def _object_of(to: Target, plan: bytes, folder: Path) -> Path:

@@ -50,6 +50,14 @@ test("both modules answer alike, and each always the same", async () => {
   near(answers[0], answers[1]);
 });
 
+test("what fails has a code", async () => {
+  const model = await Model.open(bundle);
+  const wrong = [{ image: { data: new Float32Array(63), shape: [1, 1, 7, 9] } }, { image: new Float32Array(63) }, {}, { other: given }];
+  for (const feeds of wrong) assert.throws(() => model.run(feeds), (e) => e instanceof EdgeortError && e.code === "INVALID_ARGUMENT");
+  near(model.run({ image: given }).logits.data, golden.data);
+  model.close();
+});
+
 test("the batch follows from the array, and may change", async () => {
   const model = await Model.open({ plan: plan.buffer.slice(plan.byteOffset, plan.byteOffset + plan.length) });
   for (const batch of [1, 200, 3]) {

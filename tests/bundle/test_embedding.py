@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -213,3 +215,15 @@ def test_no_copy_is_left_in_a_folder_for_temporary_files(folder: Path, tmp_path:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     edgeort.build(folder / "m.onnx", HOST, folder / "other", embed_model=True)
     assert not os.listdir(tmp_path)
+
+
+def test_the_pages_program_runs_as_it_stands_there(folder: Path, host: Path, tmp_path: Path):
+    need("cc")
+    page = (Path(__file__).parents[2] / "docs/embedding.md").read_text(encoding="utf-8")
+    _, _, chapter = page.partition("## The model in the library")
+    (program,) = re.findall(r"^```c\n(.*?)^```$", chapter, re.MULTILINE | re.DOTALL)
+    (commands,) = re.findall(r"^(cc app\.c .*\ncp .*\n\./app)$", chapter, re.MULTILINE)
+    (tmp_path / "app.c").write_text(program)
+    (tmp_path / "BUNDLE").symlink_to(host)
+    done = subprocess.run(["bash", "-ec", commands], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "input  x, 2 dimensions\noutput y\n"), done.stderr

@@ -127,3 +127,16 @@ def test_the_output_is_read_only(nursery: Nursery, model: Path):
 def test_a_disk_that_is_read_only(nursery: Nursery, model: Path, disk: Path):
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
     refused(nursery.run(command(model, disk / "b")), "Read-only file system", "name another place with -o")
+
+
+@pytest.mark.parametrize("room", [ROOM, "512k"])
+def test_the_disk_on_which_a_model_gets_into_its_library_is_full(
+    nursery: Nursery, model: Path, disk: Path, tmp_path: Path, room: str
+):
+    subprocess.run(["mount", "-o", f"remount,size={room}", disk], check=True)
+    onnx.save(mlp(hidden=4000), model)  # a plan of more than a hundred kilobytes
+    done = nursery.run(
+        [*command(model, tmp_path / "b"), "--embed-model", "--static"], environment={"TMPDIR": str(disk)}
+    )
+    refused(done, "the library cannot be linked in", "set TMPDIR to a folder with room")
+    assert not list(disk.iterdir()) and not (tmp_path / "b").exists()

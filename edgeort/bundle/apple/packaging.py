@@ -6,6 +6,7 @@
     Sources/MODULE/Models.swift      which model is where
     Sources/MODULE/Resources/        NAME.plan, or NAME.mlpackage of bundles of the coreml provider
     Sources/MODULE/PrivacyInfo.xcprivacy
+    README.md                        how an app uses it
     licences/
 
 MODULE is named after the model, so that an app may have several packages. A plan has no code: that of a bundle for
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from edgeort import toolchain
 from edgeort.bundle import notices
-from edgeort.bundle.apple import swift, xcframework
+from edgeort.bundle.apple import readme, swift, xcframework
 from edgeort.bundle.packages import Package, Wishes
 from edgeort.bundle.reading import Bundle
 from edgeort.bundle.writing import Contents
@@ -43,6 +44,7 @@ def package(bundle: Bundle, wishes: Wishes, progress: Progress | None = None) ->
         raise _refusal(bundle)
     contents: Contents = {
         **own,
+        "README.md": readme.text(model).encode(),
         "Package.swift": swift.package_file(model).encode(),
         f"{model.sources}/Models.swift": swift.models_file(model).encode(),
         f"{model.sources}/{PRIVACY}": _privacy(),

@@ -2,7 +2,7 @@
 
 /** What was wrong with a bundle, an input or this engine. */
 export class EdgeortError extends Error {
-  /** Of calls of the runtime; a smaller input may do where memory is at fault. */
+  /** Of inputs and runs; a smaller input may do where memory is at fault. */
   readonly code?: "FAILED" | "OVER_RAM_LIMIT" | "INVALID_ARGUMENT" | "OUT_OF_MEMORY";
 }
 

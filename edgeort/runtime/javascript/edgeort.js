@@ -275,11 +275,11 @@ export class Model {
     if (!this.#model || this.#engine.isClosed) throw new EdgeortError("the model is closed");
     for (const name of Object.keys(feeds)) {
       if (!this.#inputs.some((input) => input.name === name)) {
-        throw new EdgeortError(`the model has no input "${name}"; its inputs are ${this.#inputs.map((i) => i.name).join(", ")}`);
+        throw EdgeortError.invalid(`the model has no input "${name}"; its inputs are ${this.#inputs.map((i) => i.name).join(", ")}`);
       }
     }
     this.#inputs.forEach((input, index) => {
-      if (!(input.name in feeds)) throw new EdgeortError(`input "${input.name}" is missing`);
+      if (!(input.name in feeds)) throw EdgeortError.invalid(`input "${input.name}" is missing`);
       this.#feed(input, index, feeds[input.name]);
     });
   }

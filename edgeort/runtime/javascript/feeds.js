@@ -19,13 +19,13 @@ export function given(input, value, Type) {
   const data = Array.isArray(whole.data) ? fromNumbers(input, whole.data, Type) : whole.data;
   const clamped = data instanceof Uint8ClampedArray && Type === Uint8Array;
   if (!(data instanceof Type) && !clamped) {
-    throw new EdgeortError(`input "${input.name}" (${input.dtype}) takes a ${Type.name}, or { data, shape } with one`);
+    throw EdgeortError.invalid(`input "${input.name}" (${input.dtype}) takes a ${Type.name}, or { data, shape } with one`);
   }
   const shape = whole.shape ?? inferred(input, data.length);
   const length = shape.reduce((all, dim) => all * dim, 1);
-  if (!shape.every(Number.isSafeInteger)) throw new EdgeortError(`input "${input.name}" has no whole numbers as shape: ${shape.join("x")}`);
+  if (!shape.every(Number.isSafeInteger)) throw EdgeortError.invalid(`input "${input.name}" has no whole numbers as shape: ${shape.join("x")}`);
   if (shape.length > MAX_RANK || length !== data.length) {
-    throw new EdgeortError(`input "${input.name}" has ${data.length} elements; its shape ${shape.join("x")} has ${length}`);
+    throw EdgeortError.invalid(`input "${input.name}" has ${data.length} elements; its shape ${shape.join("x")} has ${length}`);
   }
   return { data, shape };
 }
@@ -35,18 +35,18 @@ function fromNumbers(input, values, Type) {
   try {
     return isWide ? Type.from(values, (value) => BigInt(value)) : Type.from(values);
   } catch (error) {
-    throw new EdgeortError(`input "${input.name}" (${input.dtype}) does not take these values: ${error.message}`, { cause: error });
+    throw EdgeortError.invalid(`input "${input.name}" (${input.dtype}) does not take these values: ${error.message}`, { cause: error });
   }
 }
 
 // The declared shape; a single free dimension takes what is left of the elements.
 function inferred(input, elements) {
   const free = input.shape.filter((dim) => dim < 0).length;
-  if (free > 1) throw new EdgeortError(`input "${input.name}" has ${free} free dimensions: give { data, shape }`);
+  if (free > 1) throw EdgeortError.invalid(`input "${input.name}" has ${free} free dimensions: give { data, shape }`);
   const fixed = input.shape.reduce((all, dim) => (dim < 0 ? all : all * dim), 1);
   if (free && elements % fixed) {
     const shape = input.shape.map((dim) => (dim < 0 ? "?" : dim)).join("x");
-    throw new EdgeortError(`input "${input.name}" has ${elements} elements; its shape ${shape} has a multiple of ${fixed}`);
+    throw EdgeortError.invalid(`input "${input.name}" has ${elements} elements; its shape ${shape} has a multiple of ${fixed}`);
   }
   return input.shape.map((dim) => (dim < 0 ? Math.floor(elements / fixed) : dim));
 }
@@ -55,10 +55,10 @@ function inferred(input, elements) {
 export function pixelsOf(input, picture) {
   const { width, height } = picture, channels = input.shape.at(-1), rank = input.shape.length;
   if (picture.data.length !== 4 * width * height) {
-    throw new EdgeortError(`the picture for "${input.name}" has ${picture.data.length} bytes; ${width}x${height} has ${4 * width * height}`);
+    throw EdgeortError.invalid(`the picture for "${input.name}" has ${picture.data.length} bytes; ${width}x${height} has ${4 * width * height}`);
   }
   if (input.dtype !== "uint8" || rank < 3 || rank > 4 || (channels !== 3 && channels !== 4)) {
-    throw new EdgeortError(`input "${input.name}" (${input.dtype}, ${input.shape.join("x")}) takes no pictures: those are uint8 [height, width, 3 or 4]`);
+    throw EdgeortError.invalid(`input "${input.name}" (${input.dtype}, ${input.shape.join("x")}) takes no pictures: those are uint8 [height, width, 3 or 4]`);
   }
   const shape = [...(rank === 4 ? [1] : []), height, width, channels];
   if (channels === 4) return { data: new Uint8Array(picture.data), shape };

@@ -127,6 +127,20 @@ def test_the_plan_and_the_privacy_manifest_are_in_the_app(package: Path, bundle:
     assert '.iOS("15.0")' in text and '.binaryTarget(name: "CEdgeort_net", path: "CEdgeort_net.xcframework")' in text
 
 
+def test_its_readme_is_swift_for_this_model(package: Path):
+    text = (package / "README.md").read_text()
+    _, shown = re.findall(r"```swift\n(.*?)```", text, re.DOTALL)
+    assert 'import Edgeort_net\n\nlet model = try EdgeortModel(named: "net")\n' in shown
+    assert "let input0 = try EdgeortTensor(values0, shape: [1, 8])    // [Float]" in shown
+    assert 'let output0 = try outputs["y"]!.values(as: Float.self)' in shown and '["x": input0]' in shown
+    thrown = set(re.findall(r"`(\.\w+)`", text.partition("EdgeortError")[2]))
+    declared = (package / "Sources/Edgeort_net/EdgeortTensor.swift").read_text()
+    assert thrown == {f".{name}" for name in re.findall(r"^  case (\w+)\(String\)", declared, re.MULTILINE)}
+    (package / "shown.swift").write_text(shown)
+    assert not errors(package)
+    (package / "shown.swift").unlink()
+
+
 def test_a_package_has_the_same_bytes_each_time(bundle: Path, package: Path, tmp_path: Path):
     _, again = packed(bundle, tmp_path / "p")
     assert tree(again) == tree(package)
