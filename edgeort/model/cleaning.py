@@ -16,6 +16,7 @@ from edgeort.model.constant_products import fold_products
 from edgeort.model.dynamic_products import is_known
 from edgeort.model.identities import eliminate_identities
 from edgeort.model.inference import infer_shapes
+from edgeort.model.limits import merge_limits
 from edgeort.model.logs import at_level
 from edgeort.model.neutral import neutral_rules
 from edgeort.model.sequences import resolve_sequences
@@ -67,6 +68,7 @@ def clean(model: ir.Model) -> ir.Model:
         ("fold constants", _fold),
         ("resolve sequences", resolve_sequences),
         ("rewrite", RewritePass(_rules())),
+        ("merge limits", merge_limits),
         ("eliminate identities", eliminate_identities),
         ("remove unused nodes", common.RemoveUnusedNodesPass()),
         ("compute products of constants", fold_products),
@@ -148,7 +150,10 @@ def _merge_initializers(model: ir.Model) -> ir.passes.PassResult:
 
 
 def _rules() -> list[RewriteRule]:
-    """Rules that simplify. Those that fold into convolutions are left to `edgeort.passes`, which log what they do."""
+    """Rules that simplify. Those that fold into convolutions are left to `edgeort.passes`, which log what they do.
+
+    That of two Slices that are a Split looks at all nodes for each (onnxscript 0.7), and takes halves of 2 and 3 for 3 and 2.
+    """
     from onnxscript.rewriter.rules import common
 
     return [
@@ -159,7 +164,6 @@ def _rules() -> list[RewriteRule]:
         common.no_op_cast_rule,
         common.no_op_expand_rule,
         common.reshape_reshape_rule,
-        common.slice_split_rule,
         common.no_op_transpose_rule,
         common.transpose_transpose_rule,
         common.unsqueeze_unsqueeze_rule,
@@ -167,14 +171,6 @@ def _rules() -> list[RewriteRule]:
         common.collapse_slice2_rule,
         common.cast_constant_of_shape_rule,
         common.cast_constant_of_shape_without_value_rule,
-        common.min_min_rule,
-        common.max_max_rule,
-        common.min_max_rule,
-        common.max_min_rule,
-        common.successive_clip_rule,
-        common.successive_clip_relu_rule,
-        common.successive_relu_clip_rule,
-        common.successive_relu_rule,
     ]
 
 

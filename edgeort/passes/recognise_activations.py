@@ -25,7 +25,7 @@ import onnx_ir as ir
 from edgeort.passes import functions
 from edgeort.passes.algebra import clip_bounds, near, only_inside, product, scalar, shifted
 from edgeort.passes.context import PassContext
-from edgeort.passes.edit import add_constant, is_op, new_node, number, operand, opset, replace_node
+from edgeort.passes.edit import add_constant, is_op, new_node, number, operand, opset, rank, replace_node
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,9 @@ def _bounds(node: ir.Node) -> tuple[float, float, ir.Value] | None:
     if not is_op(node, "Min", "Max") or len(node.inputs) != 2:
         return None
     for index in (0, 1):
-        found, x = scalar(node.inputs[1 - index]), node.inputs[index]
-        if found is not None and x is not None:
+        other, x = node.inputs[1 - index], node.inputs[index]
+        found = scalar(other)
+        if found is not None and x is not None and (rank(other) or 0) <= (rank(x) or 0):
             return (found, math.inf, x) if node.op_type == "Max" else (-math.inf, found, x)
     return None
 
