@@ -17,5 +17,5 @@ static void reset(void) {
   _start();
 }
 
-__attribute__((section(".vectors"), used)) static void* const vectors[16] = {
-    &stack_top, (void*)reset, (void*)fault, (void*)fault, (void*)fault, (void*)fault, (void*)fault};
+__attribute__((section(".vectors"), used)) static void* const vectors[16] = {&stack_top,   (void*)reset, (void*)fault, (void*)fault,
+                                                                             (void*)fault, (void*)fault, (void*)fault};

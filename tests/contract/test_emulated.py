@@ -163,7 +163,7 @@ def test_sample(tmp_path: Path) -> None:
 
 
 def test_every_kernel(kernel_plans: Sequence[Path]) -> None:
-    """The node tests' plans on their own inputs; one emulated core of each kind will do, as all have the same kernels."""
+    """The node tests' plans on their own inputs; one core of each kind will do, as all have the same kernels."""
     kernels = toolchain.all_kernels()
     native, arm, micro = (toolchain.harness(target, kernels) for target in (HOST, ARM, MICRO))
     commands = {

@@ -109,7 +109,7 @@ BAD_VALUES = [
     ("cores = 2", "cores = 2.0", "cpu.cluster[0].cores: 2.0 is not a whole number; allowed: a whole number from 1"),
     ("mhz = 1000", "mhz = 2001", "cpu.cluster[1].mhz: faster than the cluster before it; allowed: at most 2000"),
     ("mhz = 2000", "mhz = 2000\nghz = 2", "cpu.cluster[0].ghz: unknown key; allowed: name, cores, mhz, l1d_kb, l2_kb"),
-    ("l1d_kb = 64\n", "", "cpu.cluster[0].l1d_kb: missing; allowed: a whole number from 1 to 4,096 (level-1 data"),
+    ("l1d_kb = 64\n", "", "cpu.cluster[0].l1d_kb: missing; allowed: a whole number from 0 to 4,096 (level-1 data"),
     ("l2_kb = 512", "l2_kb = 512\nl2_shared = 1", "cpu.cluster[0].l2_shared: 1 is not true or false"),
     ('title = "Board"', 'title = " "', "device.title: ' ' is not possible; allowed: text (name for people"),
     ("bandwidth_gbs = 8", "bandwidth_gbs = nan", "memory.bandwidth_gbs: nan is not possible; allowed: a number from"),

@@ -19,8 +19,8 @@ ROOT = FOLDER.parent.parent
 SHIPPED = [name for name in device_profiles.names() if name != "host"]
 EXPECTED = {
     "raspberrypi3", "raspberrypi4", "raspberrypi5", "raspberrypi-zero-2w", "jetson-orin-nano", "rk3588", "pixel8",
-    "galaxy-s24", "android-arm64", "android-armv7", "android-x86_64", "iphone15", "macbook-m", "intel-nuc",
-    "intel-n100", "windows-laptop", "x86-64", "arm64", "browser",
+    "galaxy-s24", "android-arm64", "android-armv7", "android-x86_64", "iphone15", "macbook-m", "intel-nuc", "cortex-m4",
+    "intel-n100", "windows-laptop", "x86-64", "arm64", "browser", "cortex-m7",
 }  # fmt: skip
 
 # What QEMU's CPU models have, of the levels that a profile can name (QEMU 7.2, target/arm/cpu64.c).

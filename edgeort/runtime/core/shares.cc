@@ -14,9 +14,7 @@ constexpr u64 left_of(u64 rest) { return last_of(rest) - first_of(rest); }
 // The order of other memory does not hang on these: lines are whole when the pool says that all tasks are over.
 u64 load(const u64& x) { return atomic_load<__ATOMIC_RELAXED>(&x); }
 void store(u64& x, u64 value) { atomic_store<__ATOMIC_RELAXED>(&x, value); }
-bool exchange(u64& x, u64* expected, u64 value) {
-  return atomic_exchange<__ATOMIC_RELAXED, __ATOMIC_RELAXED>(&x, expected, value);
-}
+bool exchange(u64& x, u64* expected, u64 value) { return atomic_exchange<__ATOMIC_RELAXED, __ATOMIC_RELAXED>(&x, expected, value); }
 
 }  // namespace
 

@@ -258,6 +258,7 @@ constexpr QDepthwiseRow kRows[] = {
 
 }  // namespace
 
-EDGEORT_KERNEL(QDepthwiseKernels, qdepthwise, {pixel, kRows, sizeof(kRows) / sizeof(kRows[0]) - 1, kMasks ? 1 : kLast, Taps<16>::kDepth == 1})
+EDGEORT_KERNEL(QDepthwiseKernels, qdepthwise,
+               {pixel, kRows, sizeof(kRows) / sizeof(kRows[0]) - 1, kMasks ? 1 : kLast, Taps<16>::kDepth == 1})
 
 }  // namespace edgeort
