@@ -35,9 +35,8 @@ class _Weights:
 
     def direction(self, index: int) -> _Weights:
         """Those of one."""
-        return _Weights(
-            self.integers[index, None], *(array[index, None] for array in (self.scales, self.zeros)), self.dtype
-        )
+        only = slice(index, index + 1)
+        return _Weights(self.integers[only], self.scales[only], self.zeros[only], self.dtype)
 
     @property
     def share_columns(self) -> bool:
