@@ -1,14 +1,32 @@
 // NonZero, Compress and OneHot.
 #include "gather.h"
-#include "order.h"
 
 namespace edgeort {
 namespace {
 
-bool is_zero(DType dtype, const void* data, i64 i) {
-  if (dtype == DType::string) return static_cast<const Text*>(data)[i].size == 0;
-  static const u64 zero = 0;
-  return key_of(dtype, data, i) == key_of(dtype, &zero, 0);
+// The bits of an element that say whether it is zero: all, but for the sign of a float.
+u64 bits_of(DType dtype) {
+  const bool real = dtype == DType::f32 || dtype == DType::f64 || dtype == DType::f16 || dtype == DType::bf16;
+  return real ? ~(u64{1} << (8 * size_of(dtype) - 1)) : ~u64{0};
+}
+
+// Positions of the elements that are set, row by row of the last axis: coordinate d of all of them begins at out + d * found.
+template <class T, class F>
+void put_places(const Tensor& in, const T* data, i64 found, i64* out, const F& is_set) {
+  const int last = in.rank - 1;
+  const i64 columns = last < 0 ? 1 : in.dims[last], rows = columns ? count(in) / columns : 0;
+  i64 at = 0;
+  for (i64 row = 0; row < rows; ++row, data += columns) {
+    const i64 first = at;
+    for (i64 c = 0; c < columns; ++c) {
+      if (!is_set(data[c])) continue;
+      if (last >= 0) out[last * found + at] = c;
+      ++at;
+    }
+    for (i64 rest = row, d = last - 1; d >= 0 && at > first; rest /= in.dims[d--]) {
+      for (i64 i = first; i < at; ++i) out[d * found + i] = rest % in.dims[d];
+    }
+  }
 }
 
 // The result's size depends on the data: all of the work is done while preparing.
@@ -18,19 +36,29 @@ Status prepare_nonzero(Prepare& p) {
   if (in.dtype == DType::tensor) return p.fail("tensors are neither zero nor not");
   const void* data;
   EDGEORT_TRY(value_of(p, 0, &data));
-  i64 dims[2] = {in.rank, 0};
-  for (i64 i = 0; i < count(in); ++i) dims[1] += !is_zero(in.dtype, data, i);
-  EDGEORT_TRY(p.set(0, DType::i64, dims, 2));
-  auto* out = static_cast<i64*>(p.known(0));
-  if (!out) return p.out_of_memory();
-  i64 found = 0;
-  for (i64 i = 0; i < count(in); ++i) {
-    if (is_zero(in.dtype, data, i)) continue;
-    i64 rest = i;
-    for (int d = in.rank - 1; d >= 0; rest /= in.dims[d--]) out[d * dims[1] + found] = rest % in.dims[d];
-    ++found;
-  }
-  return Status::ok;
+  const u64 bits = bits_of(in.dtype);
+  Status status = Status::ok;
+  for_size(size_of(in.dtype), [&](auto element) {
+    using T = decltype(element);
+    const auto is_set = [&](const T& x) {
+      if constexpr (__is_same(T, Text))
+        return x.size != 0;
+      else
+        return (x & static_cast<T>(bits)) != 0;
+    };
+    const T* x = static_cast<const T*>(data);
+    i64 dims[2] = {in.rank, 0};
+    for (i64 i = 0; i < count(in); ++i) dims[1] += is_set(x[i]);
+    status = p.set(0, DType::i64, dims, 2);
+    if (status != Status::ok) return;
+    auto* out = static_cast<i64*>(p.known(0));
+    if (!out) {
+      status = p.out_of_memory();
+      return;
+    }
+    put_places(in, x, dims[1], out, is_set);
+  });
+  return status;
 }
 
 void nothing(Run&) {}

@@ -87,7 +87,10 @@ void run_line(const State& s, const Lines& x, i64 n, i64 o0, i64 o1, u8* y, cons
     }
   }
   const i64 padded = s.count_pads ? w.padded(0, o0) * w.padded(1, o1) : 0;
-  for (i64 o2 = 0; o2 < w.out[2]; ++o2) {
+  i64 first, last;
+  w.whole(2, &first, &last);
+  for (i64 o2 = 0, pixels; o2 < w.out[2]; o2 += pixels) {
+    pixels = o2 >= first && o2 < last ? last - o2 : 1;
     const Window::Range r2 = w.range(2, o2);
     i64 n_taps = 0;
     for (i64 i = 0; i < n_lines; ++i) {
@@ -95,7 +98,8 @@ void run_line(const State& s, const Lines& x, i64 n, i64 o0, i64 o1, u8* y, cons
       for (i64 k2 = r2.first; k2 < r2.last; ++k2) taps[n_taps++] = from + k2 * w.dilation[2] * s.in_pixel;
     }
     const i64 divisor = s.count_pads ? padded * w.padded(2, o2) : n_taps;
-    s.fn(taps, n_taps, w.channels, s.average ? static_cast<f32>(divisor) : s.p, y + o2 * s.out_pixel);
+    const f32 value = s.average ? static_cast<f32>(divisor) : s.p;
+    s.fn({taps, n_taps, w.channels, value, y + o2 * s.out_pixel, pixels, w.stride[2] * s.in_pixel, s.out_pixel});
   }
 }
 

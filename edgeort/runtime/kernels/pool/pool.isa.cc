@@ -58,13 +58,19 @@ EDGEORT_INLINE vf read_n(const q8* x, int n) {
   return read(bytes);
 }
 
+// A tap of an output whose taps lie `offset` bytes after the first one's.
+template <class T>
+EDGEORT_INLINE const T* tap_at(const void* tap, i64 offset) {
+  return reinterpret_cast<const T*>(static_cast<const char*>(tap) + offset);
+}
+
 template <class Op, class T, int V>
-EDGEORT_INLINE void block(const void* const* taps, i64 count, i64 c, vf value, f32* out) {
+EDGEORT_INLINE void block(const void* const* taps, i64 count, i64 offset, i64 c, vf value, f32* out) {
   vf sum[V];
 #pragma clang loop unroll(full)
   for (int v = 0; v < V; ++v) sum[v] = splat(Op::kStart);
   for (i64 t = 0; t < count; ++t) {
-    const T* x = static_cast<const T*>(taps[t]) + c;
+    const T* x = tap_at<T>(taps[t], offset) + c;
 #pragma clang loop unroll(full)
     for (int v = 0; v < V; ++v) sum[v] = Op::step(sum[v], read(x + v * kLanes), value);
   }
@@ -73,34 +79,45 @@ EDGEORT_INLINE void block(const void* const* taps, i64 count, i64 c, vf value, f
 }
 
 template <class Op, class T, int V>
-void window(const void* const* taps, i64 count, i64 channels, f32 number, void* to) {
-  f32* out = static_cast<f32*>(to);
-  const vf value = splat(number);
-  i64 c = 0;
-  for (; c + V * kLanes <= channels; c += V * kLanes) block<Op, T, V>(taps, count, c, value, out);
-  for (; c + kLanes <= channels; c += kLanes) block<Op, T, 1>(taps, count, c, value, out);
-  if (c == channels) return;
-  const int rest = static_cast<int>(channels - c);
-  vf sum = splat(Op::kStart);
-  for (i64 t = 0; t < count; ++t) sum = Op::step(sum, read_n(static_cast<const T*>(taps[t]) + c, rest), value);
-  store_n(out + c, Op::end(sum, value), rest);
+void window(const WindowRun& window) {
+  const WindowRun w = window;
+  const vf value = splat(w.value);
+  for (i64 p = 0; p < w.pixels; ++p) {
+    const i64 offset = p * w.in_step;
+    f32* out = reinterpret_cast<f32*>(static_cast<char*>(w.out) + p * w.out_step);
+    i64 c = 0;
+    for (; c + V * kLanes <= w.channels; c += V * kLanes) block<Op, T, V>(w.taps, w.count, offset, c, value, out);
+    for (; c + kLanes <= w.channels; c += kLanes) block<Op, T, 1>(w.taps, w.count, offset, c, value, out);
+    if (c == w.channels) continue;
+    const int rest = static_cast<int>(w.channels - c);
+    vf sum = splat(Op::kStart);
+    for (i64 t = 0; t < w.count; ++t) sum = Op::step(sum, read_n(tap_at<T>(w.taps[t], offset) + c, rest), value);
+    store_n(out + c, Op::end(sum, value), rest);
+  }
 }
 
 template <class T>
-void max_bytes(const void* const* taps, i64 count, i64 channels, f32, void* to) {
+void max_bytes(const WindowRun& window) {
+  const WindowRun w = window;
   using V = Vec<T, 4 * kLanes>;
   constexpr T kLowest = static_cast<T>(-1) < 0 ? static_cast<T>(-128) : static_cast<T>(0);
-  T* out = static_cast<T*>(to);
-  i64 c = 0;
-  for (; c + 4 * kLanes <= channels; c += 4 * kLanes) {
-    V best = V{} + kLowest;
-    for (i64 t = 0; t < count; ++t) best = __builtin_elementwise_max(best, load_as<V>(static_cast<const T*>(taps[t]) + c));
-    store(out + c, best);
-  }
-  for (; c < channels; ++c) {
-    T best = kLowest;
-    for (i64 t = 0; t < count; ++t) best = static_cast<const T*>(taps[t])[c] > best ? static_cast<const T*>(taps[t])[c] : best;
-    out[c] = best;
+  for (i64 p = 0; p < w.pixels; ++p) {
+    const i64 offset = p * w.in_step;
+    T* out = reinterpret_cast<T*>(static_cast<char*>(w.out) + p * w.out_step);
+    i64 c = 0;
+    for (; c + 4 * kLanes <= w.channels; c += 4 * kLanes) {
+      V best = V{} + kLowest;
+      for (i64 t = 0; t < w.count; ++t) best = __builtin_elementwise_max(best, load_as<V>(tap_at<T>(w.taps[t], offset) + c));
+      store(out + c, best);
+    }
+    for (; c < w.channels; ++c) {
+      T best = kLowest;
+      for (i64 t = 0; t < w.count; ++t) {
+        const T x = tap_at<T>(w.taps[t], offset)[c];
+        best = x > best ? x : best;
+      }
+      out[c] = best;
+    }
   }
 }
 

@@ -65,6 +65,12 @@ Window::Range Window::range(int d, i64 o) const {
   return {start, first, max_of(first, last)};
 }
 
+void Window::whole(int d, i64* first, i64* last) const {
+  const i64 most = in[d] - 1 - (kernel[d] - 1) * dilation[d] + begin[d];  // where the last output's first tap may be, from the pads on
+  *first = min_of(out[d], ceil_div(max_of(0, begin[d]), stride[d]));
+  *last = most < 0 ? *first : max_of(*first, min_of(out[d], most / stride[d] + 1));
+}
+
 i64 Window::padded(int d, i64 o) const {
   const i64 left = in[d] + end[d] - (o * stride[d] - begin[d]);
   return left > 0 ? min_of(kernel[d], ceil_div(left, dilation[d])) : 0;

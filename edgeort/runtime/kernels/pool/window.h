@@ -22,6 +22,8 @@ struct Window {
     i64 start, first, last;
   };
   Range range(int d, i64 o) const;
+  // Outputs along axis d all of whose taps lie inside the input.
+  void whole(int d, i64* first, i64* last) const;
   // Taps of output o along axis d that lie inside the input or its pads.
   i64 padded(int d, i64 o) const;
 };
