@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
     """The program `edgeort`."""
-    from edgeort.cli.app import app
-
+    try:
+        from edgeort.cli.app import app
+    except KeyboardInterrupt:  # commands have their own way with it (common.py)
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
     app()
 
 

@@ -12,7 +12,6 @@ import typer
 from edgeort.cli.common import ms, print_table, size
 from edgeort.cli.judging import LEFT_SHOWN, print_evaluation, print_ledger
 from edgeort.cli.providers import print_candidates
-from edgeort.comparison import OWN_MARGIN_DB, QUANTISED_LIMIT_DB
 from edgeort.values import shapes_text
 
 if TYPE_CHECKING:
@@ -147,6 +146,8 @@ def _weights(result: BuildResult) -> str:
 
 
 def _check(comparisons: Sequence[Comparison]) -> str:
+    from edgeort.comparison import OWN_MARGIN_DB, QUANTISED_LIMIT_DB
+
     judged = [result for result in comparisons if result.sqnr_db is not None]
     if judged:
         noisiest = min(judged, key=lambda result: result.sqnr_db or 0.0)

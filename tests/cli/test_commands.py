@@ -7,13 +7,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import onnx
 import pytest
 
 import edgeort
-from edgeort import sample
+from edgeort import cli, sample
 from edgeort.cli.build import choose_model
 from edgeort.cli.common import print_json
 from tests.cli.support import call, folder, with_odd_operator
@@ -187,3 +188,16 @@ def test_why_says_precision_bytes_and_times(folder: Path):
     one = call("why", folder / "b", "fc2")
     assert "fc2" in one.stdout and "fc1" not in one.stdout
     assert call("why", folder / "b", "nosuch").exit_code == 2
+
+
+def test_an_interrupt_while_it_starts_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    class Starting(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "edgeort.cli.app", Starting("edgeort.cli.app"))
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 130 and capsys.readouterr().err == "interrupted\n"

@@ -146,6 +146,8 @@ def test_every_option_of_a_build_comes_back(made: Path):
         "preprocess": parse("imagenet; from=rgba"),
         "postprocess": Written.of(f"top-k 3 labels={made}/vocab.txt", "--postprocess"),
         "signatures": True,
+        "embed_model": True,
+        "static": True,
         "model_licence": "MIT",
         "wish": Wish("openvino", True, {"NUM_STREAMS": "1"}),
     }
