@@ -101,14 +101,18 @@ def clean(model: ir.Model) -> ir.Model:
 
 
 def _apply(original: ir.Model, model: ir.Model, steps: Sequence[Step]) -> tuple[ir.Model, bool]:
-    """Run the steps one after the other; returns the model after those that succeeded, and whether any changed it."""
+    """Run the steps one after the other; returns the model after those that succeeded, and whether any changed it.
+
+    Copies are what takes the time of large graphs: there is one for each step that changed something.
+    """
     changed = False
     trial = model.clone()
     for name, step in steps:
         try:
             result = step(trial)
             _check_signature(model, trial)
-            following = trial.clone()  # which fails where the step left something broken
+            # A copy fails where the step left something broken.
+            following = trial.clone() if result.modified else trial
         except ModelError:
             raise
         except Exception as error:  # the optimizer raises whatever the operator at hand made it raise
@@ -116,9 +120,9 @@ def _apply(original: ir.Model, model: ir.Model, steps: Sequence[Step]) -> tuple[
             log.warning("clean-up step '%s' failed and was left out: %s", name, str(error).split("\n")[0])
             trial = model.clone()
         else:
-            model, trial = trial, following
+            model, trial = (trial, following) if result.modified else (model, trial)
             changed |= result.modified
-    return model, changed
+    return trial, changed
 
 
 def _name_nodes(model: ir.Model) -> ir.passes.PassResult:
@@ -152,7 +156,8 @@ def _merge_initializers(model: ir.Model) -> ir.passes.PassResult:
 def _rules() -> list[RewriteRule]:
     """Rules that simplify. Those that fold into convolutions are left to `edgeort.passes`, which log what they do.
 
-    That of two Slices that are a Split looks at all nodes for each (onnxscript 0.7), and takes halves of 2 and 3 for 3 and 2.
+    That of two Slices that are a Split looks at all nodes for each (onnxscript 0.7), and takes halves of 2 and 3 for 3
+    and 2.
     """
     from onnxscript.rewriter.rules import common
 

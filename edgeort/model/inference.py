@@ -72,23 +72,38 @@ def _infer_once(model: ir.Model, *, data_prop: bool) -> bool:
     """One run of inference, with `data_prop` following the values of shapes; returns whether anything was learnt."""
     try:
         light = without_weights(model, small_only=data_prop)
-        inferred = ir.from_proto(onnx.shape_inference.infer_shapes(light, data_prop=data_prop))
+        inferred = onnx.shape_inference.infer_shapes(light, data_prop=data_prop)
+        found = [_shapes(graph) for graph in _graphs(inferred.graph)]
     except Exception as error:  # the C++ library and onnx-ir raise their own types, without a common base
         log.warning("shape inference failed, shapes stay as they are: %s", str(error).split("\n")[0])
         return False
     changed = False
-    for graph, other in zip(model.graphs(), inferred.graphs(), strict=True):
-        found = {value.name: value for node in other for value in node.outputs}
-        changed |= _copy_shapes((value for node in graph for value in node.outputs), found)
+    for graph, shapes in zip(model.graphs(), found, strict=True):
+        changed |= _copy_shapes((value for node in graph for value in node.outputs), shapes)
     return changed
+
+
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """The graph and those of its nodes, in the order of `ir.Model.graphs`."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for body in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                yield from _graphs(body)
+
+
+def _shapes(graph: onnx.GraphProto) -> dict[str | None, ir.Value]:
+    """What a graph says of the values that its nodes make; to read the nodes as well takes several times as long."""
+    return {info.name: ir.from_proto(info) for info in (*graph.value_info, *graph.output)}
 
 
 def adopt_shapes(model: ir.Model, inferred: onnx.ModelProto) -> None:
     """Takes the shapes of `inferred` where those that the model declares for what its nodes make contradict them."""
-    for graph, other in zip(model.graphs(), ir.from_proto(inferred).graphs(), strict=True):
-        found = {value.name: value.shape for node in other for value in node.outputs}
+    for graph, other in zip(model.graphs(), _graphs(inferred.graph), strict=True):
+        found = _shapes(other)
         for value in (value for node in graph for value in node.outputs):
-            shape = found.get(value.name)
+            source = found.get(value.name)
+            shape = None if source is None else source.shape
             if shape is not None and value.shape is not None and _contradict(shape, value.shape):
                 value.shape = ir.Shape(list(shape))
 
