@@ -26,7 +26,7 @@ struct State {
 Status prepare(Prepare& p) {
   const auto& params = p.params<ConvParams>();
   auto* s = p.state<State>();
-  if (!s) return p.fail("out of memory");
+  if (!s) return p.out_of_memory();
   Geometry& g = s->g;
   EDGEORT_TRY(conv_transpose_geometry(p, params, &g));
   if (g.groups != g.c_in || g.c_in != g.c_out) return p.fail("is not depthwise");
