@@ -50,7 +50,7 @@ _WASI = Part(
     "https://github.com/WebAssembly/wasi-libc, file LICENSE",
     "the C library inside the modules",
 )
-_OF_SYSTEMS = {"linux": (_MUSL,), "android": (_MUSL,), "windows": (_MINGW,), "browser": (_WASI,)}
+_OF_SYSTEMS = {"linux": (_MUSL,), "android": (_MUSL,), "windows": (_MINGW,), "browser": (_WASI,), "none": (_MUSL,)}
 
 
 def files(manifest: Manifest, others: Iterable[Part] = (), *, with_harness: bool = True) -> dict[str, bytes]:
