@@ -41,7 +41,7 @@ _LINK = {
     "windows": "cl app.c /I include /link /LIBPATH:lib edgeort.lib",
     "android": "clang --target={arch}24 app.c -I include -L lib -ledgeort -o app",
     "ios": "clang app.c -I include lib/libedgeort.a",
-    "none": "arm-none-eabi-gcc -mcpu={core} -mfloat-abi=hard -mthumb -I include firmware.c lib/libedgeort.a -lm",
+    "none": "arm-none-eabi-gcc -mcpu=CORE -mfloat-abi=hard -mthumb -I include firmware.c lib/libedgeort.a -lm",
 }
 # As the NDK's clang names what the bundles for Android are for.
 _NDK = {"aarch64": "aarch64-linux-android", "armv7": "armv7a-linux-androideabi", "x86_64": "x86_64-linux-android"}
@@ -67,8 +67,9 @@ Where QEMU's user mode is installed, the same code runs as a program for Linux:
     qemu-arm-static -cpu max {harness} {artefact} --check golden/
 """
 _FIRMWARE = """
-`include/edgeort_memory.h` gives models the memory that they live in; nothing is taken from a heap. Without a model in the library, `{artefact}` lies in flash
-at a multiple of 64 bytes, and `edgeort_open_memory` opens it. The library asks for the string functions of C, `vsnprintf` and libm.
+CORE is cortex-m4, cortex-m7 or one that has all instructions of these. `include/edgeort_memory.h` gives models the
+memory that they live in; nothing is taken from a heap. Without a model in the library, `{artefact}` lies in flash at a
+multiple of 64 bytes, and `edgeort_open_memory` opens it. It asks for C's string functions, `vsnprintf` and libm.
 """
 _APP = """
 ## In an app
@@ -132,8 +133,7 @@ def _native(manifest: Manifest, names: set[str]) -> str:
         harness = manifest.harness.replace("/", "\\") if windows else manifest.harness
         check = _EMULATED if system == "none" else _CHECK
         parts.append(check.format(harness=harness, artefact=manifest.artefact, slash="" if windows else "/"))
-    command = _LINK[system].replace("{arch}", _NDK.get(manifest.target.arch, ""))
-    parts.append(_C.format(command=command.replace("{core}", manifest.device)))
+    parts.append(_C.format(command=_LINK[system].replace("{arch}", _NDK.get(manifest.target.arch, ""))))
     if system == "none":
         parts.append(_FIRMWARE.format(artefact=manifest.artefact))
     if EMBEDDED_HEADER in names:

@@ -57,7 +57,7 @@ def test_what_it_names_is_there(bundle: Path):
     ("device", "said"),
     [
         ("browser", 'model.run({ "x": array0 })'),
-        ("cortex-m4", "-mcpu=cortex-m4 -mfloat-abi=hard -mthumb -I include firmware.c lib/libedgeort.a -lm"),
+        ("cortex-m4", "-mcpu=CORE -mfloat-abi=hard -mthumb -I include firmware.c lib/libedgeort.a -lm"),
         ("windows-laptop", "bin\\edgeort_bench.exe model.plan --check golden"),
         ("android-arm64", "edgeort package FOLDER --android"),
         ("iphone15", "edgeort package FOLDER --ios"),

@@ -7,6 +7,7 @@ namespace {
 
 constexpr int kBiasLanes = 1;
 constexpr bool kStepped = false;
+constexpr bool kOrdered = false;
 
 template <int M, int C, bool kWide>
 struct Dots {
