@@ -21,7 +21,7 @@ MACS_PER_CYCLE: dict[str, tuple[float, float]] = {
     "i8mm": (8, 64),  # smmla: twice sdot
     "wasm": (7, 9),  # measured in V8 on Zen 4: f32x4.mul and .add; i32x4.dot_i16x8_s on widened bytes
     "wasm_relaxed": (8, 9),  # the same, two multiply-adds on 128 bits
-    "v3": (16, 20),  # two ports of 256 bits: vfmadd; vpmaddwd on widened bytes: 1.2 to 1.4 times that, measured
+    "v3": (16, 26),  # two ports of 256 bits: vfmadd; vpmaddubsw on bytes: measured, of 32 at most
     "v4": (32, 40),  # the same on 512 bits
     "avx_vnni": (16, 64),  # vpdpbusd on 256 bits
     "avx512_vnni": (32, 128),  # vpdpbusd on 512 bits

@@ -20,6 +20,10 @@ GEMMS: dict[str, Case] = {
     "beyond float32": Case(80, 40, scale=1e38),
     "ties": Case(4, 40, scale=0.5),
     "few columns behind a tile, of large panels": Case(3000, 67),
+    "small weights": Case(150, 43, deviation=9),
+    "weights as trained": Case(516, 43, deviation=28, quantised=False),
+    "sums of two weights at the limits": Case(263, 40, edges=True, quantised=False),
+    "few sums of two weights at the limits": Case(16, 24, edges=True, wide=True, quantised=False),
 }
 
 CONVS: dict[str, Case] = {
@@ -39,6 +43,10 @@ CONVS: dict[str, Case] = {
     "program to float32": Case(20, 50, (1, 1), program=True, quantised=False),
     "float32": Case(20, 50, (3, 3), quantised=False),
     "the least weight": Case(20, 50, (3, 3), wide=True, pads=(1, 1, 1, 1)),
+    "weights as trained": Case(36, 24, (3, 3), pads=(1, 1, 1, 1), deviation=28),
+    "weights as trained, odd channels": Case(39, 24, (3, 3), pads=(1, 1, 1, 1), deviation=28),
+    "sums of two weights at the limits": Case(20, 19, (3, 3), pads=(1, 1, 1, 1), edges=True, wide=True),
+    "sums of two weights at the limits, groups": Case(48, 48, (3, 3), pads=(1, 1, 1, 1), edges=True, groups=3),
     "more padding than kernel": Case(4, 18, (3, 3), pads=(4, 3, 5, 2)),
 }
 
@@ -51,6 +59,7 @@ STEMS: dict[str, Case] = {
     "stem without padding": Case(2, 17, (3, 4), stem=True, zero_points=(7, 0)),
     "stem with more padding than kernel": Case(3, 16, (3, 3), pads=(4, 3, 5, 6), stem=True),
     "stem with a program": Case(3, 24, (3, 3), (2, 2), (0, 0, 1, 1), stem=True, program=True),
+    "stem, sums of two weights at the limits": Case(3, 24, (5, 5), (2, 2), (2, 2, 2, 2), stem=True, edges=True),
     "stem to float32": Case(3, 40, (4, 4), (4, 4), stem=True, quantised=False),
     "stem with the least weight": Case(3, 40, (3, 3), stem=True, wide=True, pads=(1, 1, 1, 1)),
 }

@@ -22,6 +22,7 @@ from tests.reference import quantised as reference
 KERNELS = ("QGemm", "QConv", "QStemConv", "QDepthwiseConv", "QuantisedBytes", "MaxPool", "Concat", "Split")
 UOPS = ("uop:Add", "uop:Relu", "uop:Quantize", "uop:Dequantize")
 STEP, OFFSET = 0.5, 0.75  # of programs
+EDGES = (0, 1, 2, 31, 33, 64, 65, 126, 127, -1, -2, -3, -32, -64, -65, -127)  # weights
 # Cores with no int8 instructions, with dot products, with matrix products.
 CORES = ("cortex-a53", "cortex-a76", "max")
 
@@ -45,6 +46,8 @@ class Case:
     zero_points: tuple[int, int] = (3, -7)
     scale: float = 0.0  # 0: so that results fill the range
     extreme: bool = False  # all weights, values and biases as large as they may be
+    deviation: float = 0.0  # of weights as trained ones are spread, few of them large; 0: most are large
+    edges: bool = False  # sums of two weights are near 128, values extreme: sums of products are near the ends of int16
     weight: np.ndarray = field(init=False)  # [n, k of a group, *kernel], or [k, n]
     bias: np.ndarray = field(init=False)
     scales: np.ndarray = field(init=False)
@@ -54,7 +57,11 @@ class Case:
         low = -128 if self.wide else -127
         shape = (self.n, self.k // self.groups, *self.kernel) if self.kernel else (self.k, self.n)
         self.weight = rng.integers(low, 128, shape).astype(np.int8)
-        at = rng.random(shape) < (1 if self.extreme else 0.3)
+        if self.deviation:
+            self.weight = np.rint(rng.normal(0, self.deviation, shape)).clip(low, 127).astype(np.int8)
+        if self.edges:
+            self.weight = rng.choice(np.array([*EDGES, low], np.int8), shape)
+        at = rng.random(shape) < (1 if self.extreme else 0 if self.deviation or self.edges else 0.3)
         self.weight[at] = np.where(self.weight[at] < 0, low, 127)
         sums = self.k // self.groups * int(np.prod(self.kernel or (1,)))
         most = 2**31 - 1 - sums * 255 * 128 if self.extreme else 40000
@@ -67,7 +74,7 @@ class Case:
 
     def input(self, rng: np.random.Generator, *shape: int) -> np.ndarray:
         x = rng.integers(-128, 128, (*shape, self.k)).astype(np.int8)
-        at = rng.random(x.shape) < (1 if self.extreme else 0.3)
+        at = rng.random(x.shape) < (1 if self.extreme or self.edges else 0.3)
         x[at] = np.where(x[at] < 0, -128, 127)
         return x
 

@@ -75,7 +75,7 @@ Status QMatrix::bind(Prepare& p, const Quantisation& q, const Program& code, siz
   n = columns;
   panel_stride = quads * kQuad;
   steps = {};
-  order = {};
+  order = nullptr;
   quantised = q.quantised != 0;
   const i64 all = products * padded();
   QConstants c;
@@ -89,7 +89,7 @@ Status QMatrix::bind_rows(Prepare& p, bool wide, const Program& code, size_t par
   n = columns;
   panel_stride = quads * kQuad;
   steps = {};
-  order = {};
+  order = nullptr;
   quantised = false;
   QConstants c;
   EDGEORT_TRY(q_constants(p, padded() * quads * kDepth, padded(), false, &c));
@@ -131,8 +131,7 @@ void QMatrix::compute(const Run& r, const Place& to, const Rows* entries, i64 co
   tile.by_row = by_row;
   tile.panel_stride = panel_stride;
   tile.steps = steps;
-  tile.order = order;
-  if (order.begins) tile.order.begins += 2 * (products / kOrderColumns);
+  if (order) tile.order = order + products / kOrderColumns;
   if (steps.words) tile.steps.words += products / kStepColumns * steps.count;
   tile.out_stride = between() ? width : to.stride;
   tile.once = once && rows == 1;

@@ -21,7 +21,7 @@ struct QMatrix : Blocks {
   bool once;                      // QTile::once, of one row
   q8 outside;                     // what padding reads
   QSteps steps;                   // of all products
-  QOrder order;                   // of all products
+  const QOrder* order;            // of all products; null: none
 
   using Rows = TapRows<q8>;
 

@@ -1,5 +1,7 @@
 #include "order.h"
 
+#include <string.h>
+
 #include "matrix.h"
 
 namespace edgeort {
@@ -11,20 +13,33 @@ namespace {
 // Of a node as long as the model lives, for its weights are constants.
 struct Kept {
   i64 groups, quads;  // of the weights
-  QOrder order;
+  QOrder* order;      // of each group
 };
 
-// Where the lists of each group of columns begin, and how many entries those of all have.
-OrderSizes begin_lists(const OrderKernels& kernels, const i8* weights, const QMatrix& m, const OrderShape& shape, i64 groups, u32* begins) {
-  OrderSizes all = {};
-  for (i64 i = 0; i < groups; ++i) {
-    const OrderSizes n = kernels.order(m.columns_of(weights, i), shape, nullptr, nullptr);
-    begins[2 * i] = static_cast<u32>(all.plain);
-    begins[2 * i + 1] = static_cast<u32>(all.moved);
-    all.plain += n.plain + 1;
-    all.moved += n.moved + 1;
+// A copy of n elements, and `end` behind them, as long as the model lives. Null when memory is out.
+template <class T>
+const T* kept_list(Prepare& p, T* list, i64 n, const T& end) {
+  list[n] = end;
+  const u64 bytes = static_cast<u64>(n + 1) * sizeof(T);
+  void* to = p.lasting_memory(bytes);
+  return static_cast<const T*>(to ? memcpy(to, list, static_cast<size_t>(bytes)) : nullptr);
+}
+
+bool find(Prepare& p, const OrderKernels& kernels, const OrderShape& shape, const QMatrix& m, const Kept& kept) {
+  const auto* weights = static_cast<const i8*>(p.value(kWeights));
+  const u64 room = static_cast<u64>(shape.quads) + 1;
+  const OrderLists lists = {static_cast<TwoQuads*>(p.keep(room * sizeof(TwoQuads))), static_cast<u16*>(p.keep(room * sizeof(u16))),
+                            static_cast<MovedQuad*>(p.keep(2 * room * sizeof(MovedQuad)))};
+  if (!weights || !lists.twos || !lists.ones || !lists.moved) return false;
+  constexpr u16 kEnd = kMostOrdered;
+  for (i64 i = 0; i < kept.groups; ++i) {
+    const OrderSizes n = kernels.order(m.columns_of(weights, i), shape, lists);
+    QOrder& to = kept.order[i];
+    to = {kept_list(p, lists.twos, n.twos, {kEnd, kEnd}), kept_list(p, lists.ones, n.ones, kEnd),
+          kept_list(p, lists.moved, n.moved, MovedQuad{{}, {}, kEnd})};
+    if (!to.twos || !to.ones || !to.moved) return false;
   }
-  return all;
+  return true;
 }
 
 }  // namespace
@@ -32,28 +47,14 @@ OrderSizes begin_lists(const OrderKernels& kernels, const i8* weights, const QMa
 Status QMatrix::put_in_order(Prepare& p, i64 products, i64 tap, bool ragged) {
   const OrderKernels& kernels = qgemm_order(p.isa());
   const OrderShape shape = {panel_stride / kQuad, tap, ragged};
+  if (!kernels.order || tap - ragged < kWindow || shape.quads >= kMostOrdered) return Status::ok;
   const i64 groups = products * padded() / kOrderColumns;
-  // Lists begin at numbers of 32 bits; no more than two quads are made of one.
-  if (!kernels.order || tap - ragged < kWindow || shape.quads >= kMostOrdered || groups > (i64{1} << 31) / (2 * shape.quads + 1)) {
-    return Status::ok;
-  }
   if (!p.lasting()) {
-    const auto* weights = static_cast<const i8*>(p.value(kWeights));
     auto* kept = static_cast<Kept*>(p.lasting_memory(sizeof(Kept)));
-    auto* begins = static_cast<u32*>(p.lasting_memory(static_cast<u64>(2 * groups) * sizeof(u32)));
-    if (!weights || !kept || !begins) return p.out_of_memory();
-    const OrderSizes all = begin_lists(kernels, weights, *this, shape, groups, begins);
-    auto* plain = static_cast<u16*>(p.lasting_memory(static_cast<u64>(all.plain) * sizeof(u16)));
-    auto* moved = static_cast<MovedQuad*>(p.lasting_memory(static_cast<u64>(all.moved) * sizeof(MovedQuad)));
-    if (!plain || !moved) return p.out_of_memory();
-    for (i64 i = 0; i < groups; ++i) {
-      u16* quads = plain + begins[2 * i];
-      MovedQuad* others = moved + begins[2 * i + 1];
-      const OrderSizes n = kernels.order(columns_of(weights, i), shape, quads, others);
-      quads[n.plain] = kMostOrdered;
-      others[n.moved].window = kMostOrdered;
-    }
-    *kept = {groups, shape.quads, {begins, plain, moved}};
+    auto* all = static_cast<QOrder*>(p.lasting_memory(static_cast<u64>(groups) * sizeof(QOrder)));
+    if (!kept || !all) return p.out_of_memory();
+    *kept = {groups, shape.quads, all};
+    if (!find(p, kernels, shape, *this, *kept)) return p.out_of_memory();
     p.lasting() = kept;
   }
   const Kept& kept = *static_cast<const Kept*>(p.lasting());

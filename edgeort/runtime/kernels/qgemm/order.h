@@ -1,8 +1,9 @@
 // In which order levels that add pairs of products in 16 bits, where they may saturate, take the quads of weights.
 //
-// A pair of products of bytes 0..255 by weights of one sign fits where these are at most 128 in sum: 255 * 128 < 2^15. Quads of
-// kOrderColumns columns whose pairs all fit are taken as they lie. The rows of k of the others are paired anew, within a window of kWindow
-// quads of a tap, so that pairs fit in all columns, or alone. That needs hardly more products than there are weights.
+// Products of bytes 0..255 by weights of one sign fit where those are at most 128 in sum: 255 * 128 < 2^15. Quads of kOrderColumns columns
+// whose pairs all fit are taken as they lie, two at a time where the sums of both fit too. The rows of k of the others are paired anew,
+// within a window of kWindow quads of a tap, so that pairs fit in all columns, or alone. That needs hardly more products than there
+// are weights.
 #pragma once
 #include "../../core/dispatch.h"
 
@@ -24,11 +25,15 @@ struct MovedQuad {
   u32 window;                     // the panel's quad where it begins
 };
 
-// Lists of kOrderColumns columns each, that rise and end with a number which no panel has: quads that are taken as they lie, and others.
+// Two quads of a panel.
+struct TwoQuads {
+  u16 first, second;
+};
+
+// The lists of kOrderColumns columns, in the order of taps, behind whose last is a number that no panel has.
 struct QOrder {
-  const u32*
-      begins;  // of each columns' lists, two numbers: in `plain` and in `moved`; null: there is no order, and no pair is known to fit
-  const u16* plain;
+  const TwoQuads* twos;
+  const u16* ones;
   const MovedQuad* moved;
 };
 static constexpr i64 kMostOrdered = 0xffff;  // quads of a panel, less one
@@ -39,14 +44,20 @@ struct OrderShape {
   bool ragged;     // the last of a tap is a part of one, and in no list
 };
 
+struct OrderLists {
+  TwoQuads* twos;
+  u16* ones;
+  MovedQuad* moved;
+};
+
 struct OrderSizes {
-  i64 plain, moved;
+  i64 twos, ones, moved;
 };
 
 struct OrderKernels {
-  // The lists of the columns whose first quad is at `weights`; where `plain` is null, only their sizes. Each tap has kWindow whole quads
-  // at least. Null: the level needs no order.
-  OrderSizes (*order)(const i8* weights, const OrderShape& shape, u16* plain, MovedQuad* moved);
+  // The lists of the columns whose first quad is at `weights`, which are no longer than `quads`, half and twice that. Each tap has
+  // kWindow whole quads at least. Null: the level needs no order.
+  OrderSizes (*order)(const i8* weights, const OrderShape& shape, const OrderLists& to);
 };
 
 }  // namespace edgeort

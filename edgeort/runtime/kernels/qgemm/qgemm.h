@@ -43,7 +43,7 @@ struct QTile {
   const i8* panels;
   i64 panel_stride;  // bytes
   QSteps steps;
-  QOrder order;  // from column 0 on
+  const QOrder* order;  // of kOrderColumns columns each, from column 0 on; null: there is none, and no pair is known to fit
   QResult result;
   ByRow by_row;
   void* out;       // column 0
