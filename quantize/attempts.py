@@ -131,7 +131,7 @@ class Attempts:
         selection = select(model.graph, exclude, {**self.wanted, **forms})
         points = measuring_points(selection.layers)
         tables = quantize_tables(model.graph, exclude)
-        recurrent = quantize_recurrent(model.graph, exclude, {**self.wanted, **forms})
+        recurrent = quantize_recurrent(model, exclude, {**self.wanted, **forms})
         found = self.quantities(selection)
         with_bias = self.steps.bias_correction if with_bias is None else with_bias
         quantized = qdq.insert(model.graph, selection, found, with_bias=with_bias, block=self.block)
