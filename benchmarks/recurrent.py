@@ -4,8 +4,9 @@
 
 A case is operator:hidden:steps, with :2 behind it for both directions; as many inputs as hidden values, random weights
 in the range that PyTorch begins with. edgeort with float32 weights, with int8 ones (edgeort quantize), and ONNX Runtime
-with float32 ones take turns, and both with what ONNX Runtime's dynamic quantiser makes of LSTM (DynamicQuantizeLSTM), of
-GRU edgeort alone with what its own makes; medians count. SQNR is that of edgeort's output, against ONNX Runtime's in float32.
+with float32 ones take turns; so do both with what ONNX Runtime's dynamic quantiser makes of LSTM, and of GRU, for which
+that has nothing, edgeort alone with what its own makes. Medians count. SQNR is that of edgeort's output, against ONNX
+Runtime's in float32.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ ROUNDS = 9
 
 @dataclass(frozen=True)
 class Row:
-    """One case. Times in milliseconds a run, plans in bytes, SQNR in dB. `dynamic`: input and state are rounded, too."""
+    """One case. Times in milliseconds a run, plans in bytes, SQNR in dB. `dynamic`: input and state are rounded."""
 
     case: str
     float_ms: float
