@@ -150,7 +150,7 @@ def _call(model: ir.Model, node: ir.Node) -> None:
     assert place is not None
     sides = [_integers(graph, value) for at in _WEIGHTS if (value := node.inputs[at]) is not None]
     given, columns = constant(operand(node, _BIAS)), sides[0][0].shape[1]
-    results: list[list[ir.Value]] = []
+    results: list[Sequence[ir.Value]] = []
     direction = text(node, "direction", "forward")
     for index, backwards in enumerate({"forward": (False,), "reverse": (True,)}.get(direction, (False, True))):
         inputs = [node.inputs[0]]

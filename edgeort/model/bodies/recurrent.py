@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from edgeort.model import dynamic_recurrence
+from edgeort.model import dynamic_products, dynamic_recurrence
 from edgeort.model.bodies.builder import FLOAT, Body, Unknown
 from edgeort.model.bodies.microsoft import DOMAIN
 from edgeort.model.recurrence import DYNAMIC
@@ -110,9 +110,9 @@ def _own(op_type: str, direction: str) -> Callable[[Body], list[str]]:
             sides.append(_Weights(integers[None], scales[None], zeros[None], b.dtype(at)))
         bias = np.concatenate([b.constant(5), b.constant(6)])[None]
         inputs = [b.input(0), *(_real(b, side) for side in sides), b.array(bias, FLOAT), "", b.unsqueeze(b.input(7), 0)]
-        reset = {"linear_before_reset": 1} if op_type == "GRU" else {}
+        more: dict[str, Any] = {"linear_before_reset": 1} if op_type == "GRU" else {}
         hidden = len(sides[1].integers[0])
-        y, h = b.ops(op_type, inputs, 2, hidden_size=hidden, direction=direction, **reset)
+        y, h = b.ops(op_type, inputs, 2, hidden_size=hidden, direction=direction, **more)
         b.nodes[-1].metadata_props.add(key=DYNAMIC, value="1")
         return [b.squeeze(y, 1), b.squeeze(h, 0)]
 
@@ -122,7 +122,7 @@ def _own(op_type: str, direction: str) -> Callable[[Body], list[str]]:
 BODIES = {
     (DOMAIN, "DynamicQuantizeLSTM"): dynamic_lstm,
     **{
-        (dynamic_recurrence.DOMAIN, dynamic_recurrence.name(op, backwards=direction == "reverse")): _own(op, direction)
+        (dynamic_products.DOMAIN, dynamic_recurrence.name(op, backwards=direction == "reverse")): _own(op, direction)
         for op in dynamic_recurrence.OPERATORS
         for direction in ("forward", "reverse")
     },
