@@ -142,7 +142,7 @@ class Attempts:
         halves = [one for one in stored(model.graph, exclude) if forms.get(one.name) is Form.HALF]
         others = {*exclude, *(one.name for one in halves)}
         tables = quantize_tables(model.graph, others)
-        recurrent = quantize_recurrent(model.graph, others, {**self.wanted, **forms})
+        recurrent = quantize_recurrent(model, others, {**self.wanted, **forms})
         half_floats.store(model.graph, [value for one in halves for value in one.values])
         return _Made(model, selection, points, tables, recurrent, found, quantized)
 

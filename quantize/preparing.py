@@ -28,7 +28,8 @@ PASSES = (fold_batchnorm, fold_pad)  # those that leave plain ONNX and change wh
 # fmt: off
 QUANTISED = frozenset({
     "ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul",
-    "DynamicQuantMatMul", "MatMulInteger", "MatMulIntegerToFloat", "QAttention", "QGemm", "QuantizeLinear",
+    "DynamicQuantMatMul", "DynamicQuantGRU", "DynamicQuantGRUBackwards", "DynamicQuantRNN", "DynamicQuantRNNBackwards",
+    "MatMulInteger", "MatMulIntegerToFloat", "QAttention", "QGemm", "QuantizeLinear",
 })
 # fmt: on
 

@@ -2,6 +2,7 @@
 
     float     LSTM(x, w, r, ...)   ->   LSTM(x, DequantizeLinear(w8), DequantizeLinear(r8), ...)      also GRU and RNN
     dynamic   LSTM(x, w, r, ...)   ->   DynamicQuantizeLSTM(x, w8, r8, ...)                           com.microsoft
+              GRU(x, w, r, ...)    ->   DynamicQuantGRU(x, w8, ...) of each direction                 also RNN
 
 Both directions of a node share their columns' scales: DequantizeLinear has one axis. The state goes round through the
 weights at every step, so it and the input are not rounded unless that is asked for: then both become eight bits as the
@@ -10,13 +11,17 @@ model runs, and products are of integers.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
-from edgeort.passes.edit import add_constant, constant, integer, is_op, new_node, operand
+from edgeort.model.dynamic_products import DOMAIN
+from edgeort.model.dynamic_recurrence import add_function
+from edgeort.passes.edit import add_constant, constant, integer, is_op, new_node, operand, text, unique_name
 from edgeort.quantize import parameters
 from edgeort.quantize.forms import Form
 
@@ -25,7 +30,9 @@ NOT_CONSTANT = "it is recurrent, and its weights are not finite float32 constant
 _MICROSOFT = "com.microsoft"
 WEIGHTS = (1, 2)  # operands [directions, gates * hidden, k]: of the input and of the state
 _OPERANDS = 8
+_BIAS, _LENGTHS, _INITIAL = 3, 4, 5
 _COLUMNS = 1
+_KNOWN_ATTRIBUTES = {"direction", "hidden_size", "layout", "linear_before_reset"}
 
 
 def refusal(node: ir.Node) -> str | None:
@@ -53,19 +60,29 @@ def recurrent(graph: ir.Graph, exclude: Collection[str] = ()) -> list[ir.Node]:
 def form(node: ir.Node, wanted: Mapping[str, Form]) -> Form:
     """That of `wanted`, which are by node or by "" for all, where the node can have it; else the first above."""
     chosen = wanted.get(str(node.name), wanted.get(""))
-    can = node.op_type == "LSTM" and not integer(node, "layout", 0)
-    return Form.DYNAMIC if chosen is Form.DYNAMIC and can else Form.FLOAT
+    return Form.DYNAMIC if chosen is Form.DYNAMIC and can_be_dynamic(node) else Form.FLOAT
+
+
+def can_be_dynamic(node: ir.Node) -> bool:
+    """Whether there is an operator or a function for it."""
+    if node.op_type == "LSTM":
+        return not integer(node, "layout", 0)
+    plain = not node.attributes.keys() - _KNOWN_ATTRIBUTES and not integer(node, "layout", 0)
+    constant_bias = operand(node, _BIAS) is None or constant(operand(node, _BIAS)) is not None
+    resets_last = node.op_type == "RNN" or bool(integer(node, "linear_before_reset", 0))
+    return plain and constant_bias and resets_last and operand(node, _LENGTHS) is None
 
 
 def quantize_recurrent(
-    graph: ir.Graph, exclude: Collection[str] = (), wanted: Mapping[str, Form] = MappingProxyType({})
+    model: ir.Model, exclude: Collection[str] = (), wanted: Mapping[str, Form] = MappingProxyType({})
 ) -> dict[str, Form]:
     """Rewrites them; returns their forms, by name."""
+    graph = model.graph
     found, made = recurrent(graph, exclude), dict[tuple[ir.Graph, ir.Value], ir.Value]()
     chosen = {str(node.name): form(node, wanted) for node in found}
     for node in found:
         if chosen[str(node.name)] is Form.DYNAMIC:
-            _make_dynamic(graph, node)
+            _make_dynamic(graph, node) if node.op_type == "LSTM" else _call(model, node)
             continue
         for at in WEIGHTS:
             value, place = node.inputs[at], node.graph
@@ -120,3 +137,69 @@ def _make_dynamic(graph: ir.Graph, node: ir.Node) -> None:
     for after, before in zip(outputs, node.outputs, strict=True):
         after.name = before.name
     graph.opset_imports.setdefault(_MICROSOFT, 1)
+
+
+def _call(model: ir.Model, node: ir.Node) -> None:
+    """A call for each direction of a GRU or RNN, whose results are then joined."""
+    graph, place, made = model.graph, node.graph, _Nodes(model.graph, node)
+    assert place is not None
+    sides = [_integers(graph, value) for at in WEIGHTS if (value := node.inputs[at]) is not None]
+    given, columns = constant(operand(node, _BIAS)), sides[0][0].shape[1]
+    results: list[Sequence[ir.Value]] = []
+    direction = text(node, "direction", "forward")
+    for index, backwards in enumerate({"forward": (False,), "reverse": (True,)}.get(direction, (False, True))):
+        inputs = [node.inputs[0]]
+        for integers, scales in sides:
+            inputs += [made.constant(integers[index].T), made.constant(scales)]
+        bias = np.zeros(2 * columns, np.float32) if given is None else given[index]
+        inputs += [made.constant(part) for part in np.split(bias, 2)]
+        inputs.append(made.initial(index, sides[1][0].shape[2]))
+        called = add_function(model, node.op_type, backwards=backwards)
+        results.append(made.add(called, inputs, outputs=2, domain=DOMAIN))
+    for which, (axis, value) in enumerate(zip((1, 0), node.outputs, strict=False)):
+        parts = [made.add("Unsqueeze", [result[which], made.constant(np.array([axis]))])[0] for result in results]
+        joined = made.add("Concat", parts, {"axis": axis})[0]
+        joined.type, joined.shape, joined_name = value.type, value.shape, value.name
+        value.replace_all_uses_with(joined, replace_graph_outputs=True)
+        value.name, joined.name = f"{joined_name}_replaced", joined_name
+    place.remove(node, safe=True)
+
+
+@dataclass(frozen=True)
+class _Nodes:
+    """Puts nodes before a node of a graph or of one of its bodies."""
+
+    graph: ir.Graph
+    before: ir.Node
+
+    def constant(self, array: np.ndarray) -> ir.Value:
+        return add_constant(self.graph, array, f"{self.before.name}_constant")
+
+    def add(
+        self,
+        op_type: str,
+        inputs: Sequence[ir.Value | None],
+        attributes: Mapping[str, Any] | None = None,
+        *,
+        outputs: int = 1,
+        domain: str = "",
+    ) -> Sequence[ir.Value]:
+        names = [unique_name(self.graph, f"{self.before.name}_{op_type}") for _ in range(outputs)]
+        values = [ir.Value(name=name, type=ir.TensorType(ir.DataType.FLOAT)) for name in names]
+        given = ir.convenience.convert_attributes(attributes or {})
+        node = ir.Node(domain, op_type, inputs, given, outputs=values, name=names[0])
+        assert self.before.graph is not None
+        self.before.graph.insert_before(self.before, node)
+        return values
+
+    def initial(self, direction: int, hidden: int) -> ir.Value:
+        """The state [batch, hidden] that a direction begins with."""
+        given, x = operand(self.before, _INITIAL), self.before.inputs[0]
+        if given is not None:
+            return self.add("Gather", [given, self.constant(np.array(direction))], {"axis": 0})[0]
+        batch = self.add("Gather", [self.add("Shape", [x])[0], self.constant(np.array([1]))], {"axis": 0})[0]
+        size = self.add("Concat", [batch, self.constant(np.array([hidden]))], {"axis": 0})[0]
+        for value in (batch, size, batch.producer().inputs[0]):  # type: ignore[union-attr]
+            assert value is not None
+            value.type = ir.TensorType(ir.DataType.INT64)
+        return self.add("ConstantOfShape", [size])[0]

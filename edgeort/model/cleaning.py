@@ -14,6 +14,7 @@ from edgeort.errors import ModelError
 from edgeort.model.bodies import add_bodies
 from edgeort.model.constant_products import fold_products
 from edgeort.model.dynamic_products import is_known
+from edgeort.model.dynamic_recurrence import is_recurrence
 from edgeort.model.identities import eliminate_identities
 from edgeort.model.inference import infer_shapes
 from edgeort.model.limits import merge_limits
@@ -56,7 +57,8 @@ def clean(model: ir.Model) -> ir.Model:
 
     Returns a new model that computes the same from the same inputs to the same outputs; `model` is left as it was.
     Symbolic dimensions stay, no large constant appears, constants become initializers. Run it before the passes: it
-    inlines functions, the composites of passes among them; only dynamic products stay, which have a kernel.
+    inlines functions, the composites of passes among them; only dynamic products stay, which have a kernel, and dynamic
+    recurrences become operators.
 
     A step that fails is left out with a warning. Raises ModelError when the failure is the model's own fault.
     """
@@ -85,7 +87,7 @@ def clean(model: ir.Model) -> ir.Model:
         ("name nodes", _name_nodes),
         ("make names unique", common.NameFixPass()),
     )
-    inline = common.InlinePass(lambda function: not is_known(function))
+    inline = common.InlinePass(lambda function: not (is_known(function) or is_recurrence(function)))
     current, _ = _apply(model, infer_shapes(model.clone()), (("inline functions", inline),))
     expand: tuple[Step, ...] = (("expand functions", add_bodies), ("inline bodies", inline))
     for _ in range(BODY_ROUNDS):  # a body may hold operators with a body, and tell the shapes of what others read

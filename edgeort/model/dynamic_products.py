@@ -13,7 +13,7 @@ so that any runtime with functions computes it. (A range for every row: Yao et a
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -61,9 +61,14 @@ def is_known(function: ir.Function) -> bool:
     """Whether it is this function, by its name and by what its body computes: a file may call anything by that name."""
     if (function.domain, function.name) != (DOMAIN, NAME):
         return False
+    return same_body(function, _proto)
+
+
+def same_body(function: ir.Function, made: Callable[[int], onnx.FunctionProto]) -> bool:
+    """Whether it computes what the function made for its opset does, whatever its values and nodes are called."""
     proto = ir.to_proto(function)
     version = next((entry.version for entry in proto.opset_import if entry.domain == ""), 0)
-    return version >= LEAST_OPSET and list(_shape(proto)) == list(_shape(_proto(version)))
+    return version >= LEAST_OPSET and list(_shape(proto)) == list(_shape(made(version)))
 
 
 def _shape(function: onnx.FunctionProto) -> Iterator[Any]:
@@ -73,9 +78,17 @@ def _shape(function: onnx.FunctionProto) -> Iterator[Any]:
     def number(name: str) -> int:
         return numbers.setdefault(name, len(numbers))
 
+    def attribute(given: onnx.AttributeProto) -> Any:
+        if given.type != onnx.AttributeProto.GRAPH:
+            return given.name, given.SerializeToString(deterministic=True)
+        ends = [[number(value.name) for value in values] for values in (given.g.input, given.g.output)]
+        return given.name, ends, len(given.g.initializer), list(nodes(given.g.node))
+
+    def nodes(given: Iterable[onnx.NodeProto]) -> Iterator[Any]:
+        for node in given:
+            attributes = [attribute(a) for a in sorted(node.attribute, key=lambda a: a.name)]
+            yield node.domain, node.op_type, attributes, [number(name) for name in (*node.input, *node.output)]
+
     yield [number(name) for name in function.input]
-    for node in function.node:
-        attributes = sorted((a.name, a.SerializeToString(deterministic=True)) for a in node.attribute)
-        values = [number(name) for name in (*node.input, *node.output)]
-        yield node.domain, node.op_type, attributes, values
+    yield from nodes(function.node)
     yield [number(name) for name in function.output]

@@ -11,8 +11,10 @@ import onnx_ir as ir
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeort import InferenceSession
+from edgeort import InferenceSession, device_profiles
+from edgeort.compiling import plan_of
 from edgeort.errors import BudgetError, ModelError
+from edgeort.model.dynamic_recurrence import is_recurrence
 from edgeort.quantize import Budget, Options, compare, quantize
 from edgeort.quantize.forms import Form
 from edgeort.quantize.promotions import FLOAT_LAYER, WEIGHTS_ONLY
@@ -48,6 +50,7 @@ def stack(op: str = "LSTM", layers: int = 2) -> onnx.ModelProto:
             weight(2, 2 * gates),
             hidden_size=HIDDEN,
             direction="bidirectional",
+            **({"linear_before_reset": 1} if op == "GRU" else {}),
         )
         joined = net.op("Transpose", y, perm=[0, 2, 1, 3])
         x = net.op("Reshape", joined, net.constant(np.array([9, 2, 2 * HIDDEN])))
@@ -61,16 +64,18 @@ def sqnr(got: np.ndarray, want: np.ndarray) -> float:
     return float(10 * np.log10((want.astype(np.float64) ** 2).sum() / noise)) if noise else np.inf
 
 
-def branches() -> onnx.ModelProto:
-    """x and which -> y: one of two LSTMs, whose constants are those of their branches."""
-    rng, bodies = np.random.default_rng(3), {}
+def branches(op: str) -> onnx.ModelProto:
+    """x and which -> y: one of two LSTMs, or GRUs, whose constants are those of their branches."""
+    rng, bodies, rows = np.random.default_rng(3), {}, {"LSTM": 4, "GRU": 3}[op] * HIDDEN
+    more = {"linear_before_reset": 1} if op == "GRU" else {}
     for name in ("then", "else"):
+        shapes = {"w": (1, rows, 24), "r": (1, rows, HIDDEN), "b": (1, 2 * rows)}
         constants = [
             numpy_helper.from_array((rng.uniform(-1, 1, shape) / np.sqrt(HIDDEN)).astype(np.float32), f"{name}_{what}")
-            for what, shape in (("w", (1, 4 * HIDDEN, 24)), ("r", (1, 4 * HIDDEN, HIDDEN)), ("b", (1, 8 * HIDDEN)))
+            for what, shape in shapes.items()
         ]
         inputs = ["x", *(tensor.name for tensor in constants)]
-        cell = helper.make_node("LSTM", inputs, [f"{name}_y"], name=f"{name}_cell", hidden_size=HIDDEN)
+        cell = helper.make_node(op, inputs, [f"{name}_y"], name=f"{name}_cell", hidden_size=HIDDEN, **more)
         y = helper.make_tensor_value_info(f"{name}_y", TensorProto.FLOAT, [9, 1, 2, HIDDEN])
         bodies[f"{name}_branch"] = helper.make_graph([cell], name, [], [y], constants)
     node = helper.make_node("If", ["which"], ["y"], name="either", **bodies)
@@ -123,7 +128,7 @@ def test_a_budget_makes_them_float16_one_by_one(tmp_path: Path) -> None:
 
 
 def test_nodes_that_round_their_state(tmp_path: Path) -> None:
-    """ONNX Runtime's operator, which this runtime rounds as well; GRU has none, and rounds its weights alone."""
+    """ONNX Runtime's operator, which this runtime rounds as well."""
     path, out = save(tmp_path / "m.onnx", stack()), tmp_path / "q.onnx"
     result = quantize(path, out, sounds(4), Options(activations=Form.DYNAMIC))
     proto = onnx.load(out)
@@ -134,8 +139,65 @@ def test_nodes_that_round_their_state(tmp_path: Path) -> None:
     assert 35 < found.sqnr_db < 48
     x = sounds(1)[0]
     assert sqnr(InferenceSession(out).run(None, x)[0], reference(proto, [x["x"]])[0]) > SAME_ROUNDING
-    quantize(save(tmp_path / "gru.onnx", stack("GRU")), out, sounds(2), Options(activations=Form.DYNAMIC))
-    assert Counter(node.op_type for node in onnx.load(out).graph.node)["DequantizeLinear"] == 4
+
+
+@pytest.mark.parametrize("op", ("GRU", "RNN"))
+def test_functions_of_what_has_no_operator(op: str, tmp_path: Path) -> None:
+    """ONNX Runtime runs their bodies, edgeort the same on integers; what they do not say has int8 weights alone."""
+    path, out = save(tmp_path / "m.onnx", stack(op)), tmp_path / "q.onnx"
+    result = quantize(path, out, sounds(4), Options(activations=Form.DYNAMIC))
+    assert (result.recurrent, result.recurrent_dynamic) == (2, 2)
+    assert result.output_bytes < 0.36 * result.model_bytes
+    proto = onnx.load(out)
+    assert {f.name for f in proto.functions} == {f"DynamicQuant{op}", f"DynamicQuant{op}Backwards"}
+    (found,) = compare(path.read_bytes(), out.read_bytes(), sounds(4))
+    assert 30 < found.sqnr_db < 50
+    assert {node.op for node in plan_of(out, device_profiles.load("host"))[0].nodes} >= {f"DynamicQ{op}"}
+    x = sounds(1)[0]
+    assert sqnr(InferenceSession(out).run(None, x)[0], reference(proto, [x["x"]])[0]) > SAME_ROUNDING
+    quantize(path, out, sounds(4), Options(activations=Form.DYNAMIC, inline=True))
+    assert not onnx.load(out).functions
+    made = ir.from_proto(stack(op))
+    for node in made.graph:
+        if node.op_type == op:
+            node.attributes.add(ir.AttrFloat32("clip", 3.0))
+    assert set(quantize_recurrent(made, wanted={"": Form.DYNAMIC}).values()) == {Form.FLOAT}
+
+
+def test_another_function_of_that_name_is_what_its_body_says(tmp_path: Path) -> None:
+    made = ir.from_proto(stack("RNN", layers=1))
+    quantize_recurrent(made, wanted={"": Form.DYNAMIC})
+    assert all(map(is_recurrence, made.functions.values()))
+    for function in made.functions.values():
+        scan = next(node for node in function if node.op_type == "Scan")
+        next(node for node in scan.attributes["body"].as_graph() if node.op_type == "Tanh").op_type = "Sigmoid"
+    assert not any(map(is_recurrence, made.functions.values()))
+    ir.save(made, tmp_path / "m.onnx")
+    x, proto = sounds(1)[0], onnx.load(tmp_path / "m.onnx")
+    assert sqnr(InferenceSession(tmp_path / "m.onnx").run(None, x)[0], reference(proto, [x["x"]])[0]) > SAME_ROUNDING
+
+
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+def test_functions_that_are_given_a_state(direction: str, tmp_path: Path) -> None:
+    """And free sizes, no bias, and a last state that is read."""
+    rng, count = np.random.default_rng(5), 1 + (direction == "bidirectional")
+    weights = {"w": (count, 3 * 9, 7), "r": (count, 3 * 9, 9)}
+    constants = [numpy_helper.from_array(rng.normal(size=s).astype(np.float32) / 3, n) for n, s in weights.items()]
+    names = ["x", "w", "r", "", "", "h"]
+    node = helper.make_node(
+        "GRU", names, ["y", "y_h"], name="n", hidden_size=9, direction=direction, linear_before_reset=1
+    )
+    ends = {"x": ["T", "N", 7], "h": [count, "N", 9], "y": ["T", count, "N", 9], "y_h": [count, "N", 9]}
+    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in ends.items()]
+    graph = helper.make_graph([node], "g", infos[:2], infos[2:], constants)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    path, out = save(tmp_path / "m.onnx", made), tmp_path / "q.onnx"
+    feed = {"x": rng.normal(size=(6, 2, 7)).astype(np.float32), "h": rng.normal(size=(count, 2, 9)).astype(np.float32)}
+    assert quantize(path, out, [feed], Options(activations=Form.DYNAMIC)).recurrent_dynamic == 1
+    ours = InferenceSession(out).run(None, feed)
+    rounded, real = (reference(onnx.load(made), list(feed.values())) for made in (out, path))
+    for got, want, exact in zip(ours, rounded, real, strict=True):
+        assert got.shape == want.shape and sqnr(got, want) > SAME_ROUNDING and sqnr(got, exact) > 30
 
 
 def test_a_budget_promotes_them(tmp_path: Path) -> None:
@@ -150,16 +212,17 @@ def test_a_budget_promotes_them(tmp_path: Path) -> None:
     assert min(d.sqnr_db for d in result.differences) >= 47
 
 
-def test_nodes_of_bodies(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("op", "called"), [("LSTM", "DynamicQuantizeLSTM"), ("GRU", "DynamicQuantGRU")])
+def test_nodes_of_bodies(op: str, called: str, tmp_path: Path) -> None:
     """Both branches of an If hold one: each is quantised, named, and excluded by its name."""
-    path, out = save(tmp_path / "m.onnx", branches()), tmp_path / "q.onnx"
+    path, out = save(tmp_path / "m.onnx", branches(op)), tmp_path / "q.onnx"
     samples = [{**sound, "which": np.array(i % 2 == 0)} for i, sound in enumerate(sounds(4))]
-    for form, op, least in ((Form.FLOAT, "DequantizeLinear", 40), (Form.DYNAMIC, "DynamicQuantizeLSTM", 33)):
+    for form, kind, least in ((Form.FLOAT, "DequantizeLinear", 40), (Form.DYNAMIC, called, 33)):
         result = quantize(path, out, samples, Options(activations=form))
         assert result.recurrent == 2 and result.output_bytes < 0.4 * result.model_bytes
         proto = onnx.load(out)
         bodies = [a.g for node in proto.graph.node if node.op_type == "If" for a in node.attribute]
-        assert all(any(node.op_type == op for node in body.node) for body in bodies), op
+        assert all(any(node.op_type == kind for node in body.node) for body in bodies), kind
         assert min(d.sqnr_db for d in compare(path.read_bytes(), out.read_bytes(), samples)) > least
         session = InferenceSession(out)
         for sample in samples[:2]:
@@ -175,16 +238,16 @@ def test_weights_of_two_nodes_are_stored_once() -> None:
     w, r = net.weight(1, 32, 8), net.weight(1, 32, 8)
     first = net.op("Squeeze", net.op("LSTM", "x", w, r, hidden_size=8), net.constant(np.array([1])))
     made = ir.from_proto(net.model(net.op("LSTM", first, w, r, hidden_size=8), [5, 1, 8], [5, 1, 1, 8]))
-    assert len(quantize_recurrent(made.graph)) == 2
+    assert len(quantize_recurrent(made)) == 2
     assert sum(node.op_type == "DequantizeLinear" for node in made.graph) == 2
 
 
 def test_computed_weights_stay() -> None:
     nodes = [onnx.helper.make_node("LSTM", ["x", "w", "r"], ["y"], name="n", hidden_size=4)]
     shapes = [("x", [3, 1, 2]), ("w", [1, 16, 2]), ("r", [1, 16, 4])]
-    graph = ir.from_proto(model_of(nodes, shapes, [("y", [3, 1, 1, 4])], [], 17)).graph
-    assert not quantize_recurrent(graph)
-    assert select(graph).left == {"n": NOT_CONSTANT}
+    made = ir.from_proto(model_of(nodes, shapes, [("y", [3, 1, 1, 4])], [], 17))
+    assert not quantize_recurrent(made)
+    assert select(made.graph).left == {"n": NOT_CONSTANT}
 
 
 def test_weights_that_are_not_finite_stay() -> None:
@@ -193,4 +256,4 @@ def test_weights_that_are_not_finite_stay() -> None:
     r[0, 3, 2] = np.nan
     y = net.op("LSTM", "x", net.weight(1, 16, 4), net.constant(r), hidden_size=4)
     made = ir.from_proto(net.model(y, [3, 1, 4], [3, 1, 1, 4]))
-    assert not quantize_recurrent(made.graph) and list(select(made.graph).left.values()) == [NOT_CONSTANT]
+    assert not quantize_recurrent(made) and list(select(made.graph).left.values()) == [NOT_CONSTANT]

@@ -1,4 +1,4 @@
-"""com.microsoft DynamicQuantizeLSTM: what ONNX Runtime's dynamic quantiser makes of LSTM.
+"""com.microsoft DynamicQuantizeLSTM, which ONNX Runtime's dynamic quantiser makes of LSTM, and our own of GRU and RNN.
 
 By its definition in ONNX Runtime's docs/ContribOperators.md. Weights are what their integers stand for; that the input
 and the state are rounded to eight bits is said beside the node (model/recurrence.py).
@@ -6,13 +6,14 @@ and the state are rounded to eight bits is said beside the node (model/recurrenc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
+from edgeort.model import dynamic_products, dynamic_recurrence
 from edgeort.model.bodies.builder import FLOAT, Body, Unknown
 from edgeort.model.bodies.microsoft import DOMAIN
 from edgeort.model.recurrence import DYNAMIC
@@ -98,4 +99,31 @@ def _real(b: Body, weights: _Weights) -> str:
     return b.array(real * scales[..., None], FLOAT)
 
 
-BODIES = {(DOMAIN, "DynamicQuantizeLSTM"): dynamic_lstm}
+def _own(op_type: str, direction: str) -> Callable[[Body], list[str]]:
+    """One direction of GRU or RNN (model/dynamic_recurrence.py)."""
+
+    def body(b: Body) -> list[str]:
+        sides = []
+        for at in (1, 3):
+            integers, scales = b.constant(at), b.constant(at + 1)
+            zeros = np.zeros(scales.shape, integers.dtype)
+            sides.append(_Weights(integers[None], scales[None], zeros[None], b.dtype(at)))
+        bias = np.concatenate([b.constant(5), b.constant(6)])[None]
+        inputs = [b.input(0), *(_real(b, side) for side in sides), b.array(bias, FLOAT), "", b.unsqueeze(b.input(7), 0)]
+        more: dict[str, Any] = {"linear_before_reset": 1} if op_type == "GRU" else {}
+        hidden = len(sides[1].integers[0])
+        y, h = b.ops(op_type, inputs, 2, hidden_size=hidden, direction=direction, **more)
+        b.nodes[-1].metadata_props.add(key=DYNAMIC, value="1")
+        return [b.squeeze(y, 1), b.squeeze(h, 0)]
+
+    return body
+
+
+BODIES = {
+    (DOMAIN, "DynamicQuantizeLSTM"): dynamic_lstm,
+    **{
+        (dynamic_products.DOMAIN, dynamic_recurrence.name(op, backwards=direction == "reverse")): _own(op, direction)
+        for op in dynamic_recurrence.OPERATORS
+        for direction in ("forward", "reverse")
+    },
+}
