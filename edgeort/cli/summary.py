@@ -151,7 +151,7 @@ def _check(comparisons: Sequence[Comparison]) -> str:
     judged = [result for result in comparisons if result.sqnr_db is not None]
     if judged:
         noisiest = min(judged, key=lambda result: result.sqnr_db or 0.0)
-        said = f"SQNR {noisiest.sqnr_db:.1f} dB against ONNX Runtime on the same quantised model"
+        said = f"SQNR {noisiest.sqnr_db:.1f} dB against ONNX Runtime on the same int8 model"
         own = noisiest.reference_sqnr_db
         if own is None or own - OWN_MARGIN_DB >= QUANTISED_LIMIT_DB:
             return f"{said} (more is nearer; limit {noisiest.least_db:.0f} dB)"

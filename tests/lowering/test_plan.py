@@ -11,7 +11,7 @@ import pytest
 
 from edgeort import toolchain
 from edgeort.engine import Engine
-from edgeort.errors import PlanError, UnsupportedError
+from edgeort.errors import InputError, PlanError, UnsupportedError
 from edgeort.lowering import header, layout
 from edgeort.lowering.params import PARAMS
 from edgeort.lowering.plan import PlanBuilder
@@ -88,7 +88,7 @@ def test_inputs_agree_about_a_free_dimension(tmp_path: Path) -> None:
         parse("g (float[n,2] x, float[m,n] z) => (float[n,2] y, float[m,n] w) { y = Tanh(x) w = Tanh(z) }"), tmp_path
     )
     ours.run([np.zeros((3, 2), "f"), np.zeros((5, 3), "f")])
-    with pytest.raises(PlanError, match='input "z" disagrees with another input'):
+    with pytest.raises(InputError, match='input "z" disagrees with another input'):
         ours.run([np.zeros((3, 2), "f"), np.zeros((5, 4), "f")])
 
 
