@@ -144,7 +144,10 @@ class Engine:
         except (OSError, AttributeError) as error:
             raise PlanError(f"{library} is not an edgeort library for this machine: {error}") from error
         if self._lib.edgeort_abi() != ABI:
-            raise PlanError(f"{library} speaks ABI {self._lib.edgeort_abi()}, not {ABI}")
+            raise PlanError(
+                f"{library} speaks ABI {self._lib.edgeort_abi()}, not {ABI}",
+                hint="build it with this edgeort: edgeort build MODEL --device NAME",
+            )
         reason = c.create_string_buffer(_ERROR_BYTES)
         options = _Options(threads or 0, int(profile), isa.encode() if isa else None)
         self._model = self._lib.edgeort_open(str(plan).encode(), c.byref(options), reason)

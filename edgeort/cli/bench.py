@@ -142,7 +142,7 @@ def _job(runs: int | None, warmup: str, time: str | None, sustained: str | None)
 
     given = [name for name, value in (("runs", runs), ("time", time), ("sustained", sustained)) if value is not None]
     if len(given) > 1:
-        raise InputError(f"--{given[0]} and --{given[1]} exclude each other")
+        raise InputError(f"--{given[0]} and --{given[1]} exclude each other", hint=f"leave out --{given[1]}")
     before = None if warmup == "auto" else int(warmup) if re.fullmatch("[0-9]{1,6}", warmup) else -1
     if before is not None and before < 0:
         raise InputError(f"--warmup {warmup}: this is neither a number nor auto", hint="--warmup auto")

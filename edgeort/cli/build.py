@@ -256,7 +256,9 @@ def _wish(provider: str, required: str | None, options: Sequence[str]) -> Wish:
     from edgeort.pipeline import Wish
 
     if required is not None and provider not in ("auto", required):
-        raise InputError(f"--provider {provider} and --require {required} are not the same")
+        raise InputError(
+            f"--provider {provider} and --require {required} are not the same", hint="leave --provider out"
+        )
     pairs = [option.partition("=") for option in options]
     for option, (key, equals, _) in zip(options, pairs, strict=True):
         if not equals or not key.strip() or set(option) & set("\r\n#"):

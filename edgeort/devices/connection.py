@@ -122,7 +122,9 @@ class Connection(ABC):
             self._disconnect()
             if not isinstance(error, TimeoutError):
                 raise
-            raise DeviceError(f"{self.name} did not answer within {CONNECT_S:.0f} s") from None
+            raise DeviceError(
+                f"{self.name} did not answer within {CONNECT_S:.0f} s", hint="edgeort devices lists what answers"
+            ) from None
         words = {key: rest for key, _, rest in (line.partition(" ") for line in said[STDOUT].decode().splitlines())}
         if "edgeort-system" not in words:
             guard.kill()

