@@ -36,9 +36,9 @@ Status prepare(Prepare& p) {
   const i64 quads = ceil_div(s->k, kDepth);
   QMatrix& m = s->matrix;
   EDGEORT_TRY(m.bind_rows(p, g.wide != 0, g.epilogue, sizeof(g), g.n, quads));
-  EDGEORT_TRY(m.put_in_order(p, 1, quads, false));
   m.even = true;
   m.partition(count(x, 0, x.rank - 1), 1, p.threads());
+  EDGEORT_TRY(m.put_in_order(p, 1, quads, false));
   s->row = quads * kDepth;
   p.scratch(s->bytes() + static_cast<u64>(m.rows) * sizeof(RowScale));
   p.thread_scratch(m.scratch_bytes());

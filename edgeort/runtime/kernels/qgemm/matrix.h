@@ -34,7 +34,7 @@ struct QMatrix : Blocks {
   // Reads the steps, an input behind the program's operands, of sums of kc values of one tap: whole quads.
   Status read_steps(Prepare& p, i64 kc);
   // Finds the order of the quads of `products` products with so many columns each, a tap of which has `quads`; ragged: the last of a
-  // tap's is a part of one. Of levels that need none, nothing.
+  // tap's is a part of one. Of levels that need none, nothing. Behind partition.
   Status put_in_order(Prepare& p, i64 products, i64 quads, bool ragged);
   // Cuts the work for `all_rows` rows whose sums have up to `taps` taps.
   void partition(i64 all_rows, i64 taps, int threads);

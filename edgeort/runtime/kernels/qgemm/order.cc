@@ -48,6 +48,8 @@ Status QMatrix::put_in_order(Prepare& p, i64 products, i64 tap, bool ragged) {
   const OrderKernels& kernels = qgemm_order(p.isa());
   const OrderShape shape = {panel_stride / kQuad, tap, ragged};
   if (!kernels.order || tap - ragged < kWindow || shape.quads >= kMostOrdered) return Status::ok;
+  // A single row waits for weights, which are fetched ahead where they are read as they lie.
+  if (rows < 2) return Status::ok;
   const i64 groups = products * padded() / kOrderColumns;
   if (!p.lasting()) {
     auto* kept = static_cast<Kept*>(p.lasting_memory(sizeof(Kept)));

@@ -55,8 +55,8 @@ struct OrderSizes {
 };
 
 struct OrderKernels {
-  // The lists of the columns whose first quad is at `weights`, which are no longer than `quads`, half and twice that. Each tap has
-  // kWindow whole quads at least. Null: the level needs no order.
+  // The lists of the columns whose first quad is at `weights`, without their ends. They have room for `quads`, that of moved ones for
+  // twice as many. Each tap has kWindow whole quads at least. Null: the level needs no order.
   OrderSizes (*order)(const i8* weights, const OrderShape& shape, const OrderLists& to);
 };
 

@@ -30,10 +30,10 @@ Status prepare(Prepare& p) {
   if (quads > i64{1} << 25) return p.fail("the kernel is too large");
   EDGEORT_TRY(m.bind(p, params.quantisation, params.conv.epilogue, sizeof(params), g.groups, s->per_group_out, quads));
   if (g.taps == 1) EDGEORT_TRY(m.read_steps(p, s->per_group_in));
-  EDGEORT_TRY(m.put_in_order(p, g.groups, ceil_div(s->per_group_in, kDepth), s->per_group_in % kDepth != 0));
   m.even = g.taps == 1;  // and of stride 1 without padding
   for (int d = 0; d < 3; ++d) m.even &= g.pad[d] == 0 && g.out[d] == g.in[d] && (g.stride[d] == 1 || g.in[d] == 1);
   m.partition(g.out_rows, g.taps, p.threads());
+  EDGEORT_TRY(m.put_in_order(p, g.groups, ceil_div(s->per_group_in, kDepth), s->per_group_in % kDepth != 0));
   s->whole = g.laid_down();
   const bool dense = g.groups == 1 && pitch_of(p.in(0)) == g.c_in && g.c_in % kDepth == 0;
   s->merge = dense && g.dilation[2] == 1 && g.kernel[2] > 1;

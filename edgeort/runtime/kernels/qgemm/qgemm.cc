@@ -26,9 +26,9 @@ Status prepare(Prepare& p) {
   QMatrix& m = s->matrix;
   EDGEORT_TRY(m.bind(p, g.quantisation, g.epilogue, sizeof(g), 1, g.n, ceil_div(k, kDepth)));
   EDGEORT_TRY(m.read_steps(p, k));
-  EDGEORT_TRY(m.put_in_order(p, 1, ceil_div(k, kDepth), k % kDepth != 0));
   m.even = true;
   m.partition(count(x, 0, x.rank - 1), 1, p.threads());
+  EDGEORT_TRY(m.put_in_order(p, 1, ceil_div(k, kDepth), k % kDepth != 0));
   p.thread_scratch(m.scratch_bytes());
   p.reads_slice(0);
   p.writes_slice(0);

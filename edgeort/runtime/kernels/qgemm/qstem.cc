@@ -44,9 +44,9 @@ Status prepare(Prepare& p) {
   QMatrix& m = s->matrix;
   EDGEORT_TRY(m.bind(p, params.quantisation, params.conv.epilogue, sizeof(params), 1, g.c_out, quads));
   EDGEORT_TRY(m.read_steps(p, quads * kDepth));
-  EDGEORT_TRY(m.put_in_order(p, 1, quads, false));
   m.even = true;
   m.partition(g.out[2], 1, 1);
+  EDGEORT_TRY(m.put_in_order(p, 1, quads, false));
   s->width = quads * kDepth;
   s->chunks = ceil_div(g.kernel[2] * g.c_in, kChunk);
   void* outside = p.keep(static_cast<u64>(s->chunks * kChunk));
