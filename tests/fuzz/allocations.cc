@@ -37,8 +37,16 @@ void __wrap__ZN7edgeort10free_pagesEPvm(void* data, size_t) {
 
 namespace edgeort {  // in the place of core/bump.cc
 void* Bump::take(size_t size) { return ::take(size, this); }
-void* Pages::take(size_t size) { return allocate_pages(size); }
-void Pages::give(void* data) { free_pages(data, 0); }
+bool Bump::holds(const void* data) const {
+  bool found = false;
+  for (const Piece* piece = blocks; piece && !found; piece = piece->next) {
+    const auto begin = reinterpret_cast<uintptr_t>(piece->data), at = reinterpret_cast<uintptr_t>(data);
+    found = piece->owner == this && at >= begin && at < begin + piece->size;
+  }
+  return found;
+}
+void* Pages::take(size_t size, bool) { return allocate_pages(size); }
+void Pages::give(void* data, size_t) { free_pages(data, 0); }
 void Pages::free() {}
 void Bump::free() {
   release([this](const Piece& b) { return b.owner == this; });
