@@ -140,4 +140,4 @@ def test_dictionaries_are_refused_with_the_option_that_leaves_them_out() -> None
     proto = convert_sklearn(model, initial_types=[("x", FloatTensorType([None, 4]))], target_opset=18)
     with pytest.raises(ModelError, match="is a dictionary") as caught:
         edgeort.InferenceSession(proto)
-    assert "zipmap" in str(caught.value.hint)
+    assert "'zipmap': False" in str(caught.value.hint) and "lightgbm" in str(caught.value.hint)

@@ -70,7 +70,8 @@ def _check_maps(graph: onnx.GraphProto) -> None:
             if inner.HasField("map_type"):
                 raise ModelError(
                     f"{kind} '{info.name}' of the graph is a dictionary; the runtime has tensors and sequences of them",
-                    hint="export it without: skl2onnx.to_onnx(model, x, options={'zipmap': False})",
+                    hint="export it without: skl2onnx.to_onnx(model, x, options={'zipmap': False}), "
+                    "onnxmltools.convert_lightgbm(model, initial_types=types, zipmap=False)",
                 )
 
 

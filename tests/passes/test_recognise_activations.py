@@ -135,6 +135,12 @@ def test_near_misses_stay(body: str) -> None:
     assert counts(model) == before
 
 
+def test_a_bound_of_more_dimensions_stays() -> None:
+    text = "g (float[4] x) => (float[1,4] y) <float[1,1] a = {1}, float b = {2}> { m = Max (x, a) y = Min (m, b) }"
+    model, _ = check(model_of(text), (recognise_activations,))
+    assert counts(model) == {"Max": 1, "Min": 1}
+
+
 def test_a_part_with_another_reader_stays() -> None:
     text = "g (float[N,4] x) => (float[N,4] y, float[N,4] s) { s = Sigmoid (x) y = Mul (x, s) }"
     model, ctx = check(model_of(text), (recognise_activations,))
