@@ -56,6 +56,7 @@ struct Dots {
       for (; n > 0; --n) quad(load_quads(rows), panels);
       return;
     }
+    constexpr i64 kAhead = 32;
     const i64 end = next + n;
     i64 i;
 #pragma clang loop unroll(full)
@@ -64,6 +65,7 @@ struct Dots {
 #pragma clang loop unroll(disable)
     for (; (i = twos->first) < end; ++twos) {
       const i64 j = twos->second;
+      __builtin_prefetch(panels[0] + (j + kAhead) * kQuad);  // the CPU sees no order in them
       const Bytes w = load_as<Bytes>(panels[0] + i * kQuad), v = load_as<Bytes>(panels[0] + j * kQuad);
 #pragma clang loop unroll(full)
       for (int m = 0; m < M; ++m) add(m, pairs(splat_quad(rows[m] + i * kDepth), w) + pairs(splat_quad(rows[m] + j * kDepth), v));
