@@ -7,11 +7,12 @@ namespace edgeort {
 namespace {
 
 // Sums side by side, so that no multiply-add waits for the one before. With groups each needs its input in a register, too.
-constexpr int kPixels = 8;
-#if defined(__AVX512F__) || defined(__aarch64__)
-constexpr int kGroupedPixels = 8;
+#if defined(__arm__) && __ARM_ARCH_PROFILE == 'M'  // four channels are four registers
+constexpr int kPixels = 2, kGroupedPixels = 2;
+#elif defined(__AVX512F__) || defined(__aarch64__)
+constexpr int kPixels = 8, kGroupedPixels = 8;
 #else
-constexpr int kGroupedPixels = 4;
+constexpr int kPixels = 8, kGroupedPixels = 4;
 #endif
 
 // AVX-512 masks the lanes that are too many, which costs nothing.
