@@ -1,4 +1,4 @@
-"""The memory that a firmware gives (core/platform_bare.cc), compiled for this machine."""
+"""The memory that a firmware gives (core/platform_bare.cc), and what models keep of it, compiled for this machine."""
 
 from __future__ import annotations
 
@@ -19,8 +19,18 @@ ROOM = 1 << 14
 @pytest.fixture(scope="module")
 def memory(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     made = tmp_path_factory.mktemp("bare") / "memory.so"
-    flags = ("-shared", "-fPIC", "-std=c++17", "-DEDGEORT_BARE", "-O1", "-nostdlib++", "-fno-exceptions", "-fno-rtti")
-    zig.run([*flags, str(RUNTIME / "core/platform_bare.cc"), "-o", str(made)])
+    flags = (
+        "-shared",
+        "-fPIC",
+        "-std=c++17",
+        "-DEDGEORT_BARE",
+        "-O1",
+        "-nostdlib++",
+        "-fno-exceptions",
+        "-fno-rtti",
+        f"-I{RUNTIME / 'include'}",
+    )
+    zig.run([*flags, *(str(RUNTIME / f"core/{name}.cc") for name in ("platform_bare", "pages")), "-o", str(made)])
     library = ctypes.CDLL(str(made))
     library.take = library._ZN7edgeort14allocate_pagesEm
     library.take.restype, library.take.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
@@ -29,6 +39,11 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     for name in ("edgeort_memory_in_use", "edgeort_memory_peak"):
         getattr(library, name).restype = ctypes.c_size_t
     library.edgeort_use_memory.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    library.take_page = library._ZN7edgeort5Pages4takeEmb
+    library.take_page.restype = ctypes.c_void_p
+    library.take_page.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_bool]
+    library.give_page = library._ZN7edgeort5Pages4giveEPvm
+    library.give_page.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
     return library
 
 
@@ -87,6 +102,20 @@ def test_more_than_addresses_can_be_is_refused(memory: ctypes.CDLL):
     assert memory.edgeort_use_memory(room, ROOM) == 0
     for size in (ROOM, 2**63, 2**64 - 1, 2**64 - 64):
         assert memory.take(size) is None
+
+
+def test_what_has_grown_and_just_fits_is_given(memory: ctypes.CDLL):
+    """Room to grow once more is taken only where there is some."""
+    room, pages = ctypes.create_string_buffer(ROOM), ctypes.create_string_buffer(8)
+    assert memory.edgeort_use_memory(room, ROOM) == 0
+    for size in (ROOM // 4, ROOM // 2, ROOM * 7 // 8):
+        place = memory.take_page(pages, size, True)
+        assert place is not None, size
+        assert ctypes.string_at(place, size) == bytes(size)
+        ctypes.memset(place, 0xFF, size)
+        memory.give_page(pages, place, size)
+    assert memory.take_page(pages, ROOM, True) is None
+    assert memory.edgeort_memory_in_use() == 0
 
 
 def test_there_are_no_files(memory: ctypes.CDLL, tmp_path: Path):
