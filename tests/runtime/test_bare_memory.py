@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeort import zig
+from edgeort.compiling import plan_of
+from edgeort.device_profiles import load
 from edgeort.families import RUNTIME
+from tests.kernels.support import parse
+from tests.runtime.driver import program
 
 LINE = 64
 ROOM = 1 << 14
@@ -126,3 +132,20 @@ def test_there_are_no_files(memory: ctypes.CDLL, tmp_path: Path):
     reason = ctypes.c_char_p()
     assert memory._ZN7edgeort8map_fileEPKcPS1_(b"model.plan", ctypes.byref(reason)).data is None
     assert b"edgeort_open_memory" in (reason.value or b"")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the program is built for Linux")
+def test_what_suffices_for_a_shape_does_so_after_others(tmp_path: Path):
+    """Though what those left is cut otherwise: larger tables, a smaller one in the place of activations."""
+    text = """g (float[1,3,s,s] x) => (float[1,3,a,a] y) <float[4] scales = {1, 1, 3, 3}>
+        { r = Relu(x) t = Resize <mode="cubic"> (r, , scales) y = Softmax(t) }"""
+    (tmp_path / "m.onnx").write_bytes(parse(text).SerializeToString())
+    made, _ = plan_of(tmp_path / "m.onnx", load("host"))
+    (tmp_path / "m.plan").write_bytes(made.to_bytes())
+    tried = program("bare_shapes", tuple(made.ops), ("-DEDGEORT_BARE",))
+    for sides in ((9, 13), (12, 13), (3, 5, 7, 11, 13), (13, 5), (25, 6, 24), (20, 5, 20)):
+        done = subprocess.run(
+            [tried, tmp_path / "m.plan", *map(str, sides)], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, (sides, done.stdout)
