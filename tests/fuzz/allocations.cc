@@ -45,7 +45,11 @@ bool Bump::holds(const void* data) const {
   }
   return found;
 }
-void* Pages::take(size_t size, bool) { return allocate_pages(size); }
+void* Pages::take(size_t size, bool zeroed) {
+  void* data = allocate_pages(size);
+  if (data && !zeroed) memset(data, 0xff, size);  // what earlier shapes may have left: no number, no position
+  return data;
+}
 void Pages::give(void* data, size_t) { free_pages(data, 0); }
 void Pages::free() {}
 void Bump::free() {

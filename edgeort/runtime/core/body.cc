@@ -25,12 +25,10 @@ Status Body::run() const { return model_.run(); }
 const Tensor& Body::out(int output) const { return model_.tensors[model_.plan.outputs[output]].tensor; }
 const char* Body::error() const { return model_.error; }
 
-static constexpr size_t kLeast = 1 << 16;
-
 bool Growing::append(const void* from, size_t bytes) {
   if (bytes > ~size_t{0} / 4 - size) return false;
   if (size + bytes > capacity) {
-    const size_t wanted = 2 * (size + bytes) < kLeast ? kLeast : 2 * (size + bytes);
+    const size_t wanted = 2 * (size + bytes) < kBlockBytes ? kBlockBytes : 2 * (size + bytes);
     auto* moved = static_cast<u8*>(pages->take(wanted, false));
     if (!moved) return false;
     if (size) memcpy(moved, data, size);

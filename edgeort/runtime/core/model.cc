@@ -119,9 +119,26 @@ Status Model::prepare() {
   return Status::ok;
 }
 
-// Prepares nodes from `begin` on, saving as much memory as the plan's limit asks for. (The last way need not take the least: strips of
-// small tensors take more than they save.)
+// Gives the system what earlier shapes left.
+void Model::give_back() {
+  layout.free();
+  pages.free();
+  for (u32 i = 0; i < plan.n_tensors; ++i) {
+    if (tensors[i].body) tensors[i].body->give_back();
+  }
+}
+
+// Prepares nodes from `begin` on; once more where that fails for the memory which earlier shapes left, of other sizes than these need.
 Status Model::prepare_segment(u32 begin) {
+  const Status status = prepare_within_limit(begin);
+  if (status != Status::error || failure != EDGEORT_OUT_OF_MEMORY || depth) return status;
+  give_back();
+  return prepare_within_limit(begin);
+}
+
+// Saves as much memory as the plan's limit asks for. (The last way need not take the least: strips of small tensors take more than they
+// save.)
+Status Model::prepare_within_limit(u32 begin) {
   u64 taken = 0, least = ~u64{0};
   for (u32 i = 0; i < n_segments; ++i) taken += segments[i].arena_bytes;
   Status status = Status::limit;

@@ -228,6 +228,8 @@ struct Model {
   static constexpr Tensor kNone = {};
   const char* unequal_dimension() const;
   Status prepare_segment(u32 begin);
+  Status prepare_within_limit(u32 begin);
+  void give_back();
   Status plan_segment(u32 begin, u64 limit);
   Status spread_state(const Prepare& prepare, int input);
   Status run_now(u32 node);

@@ -20,9 +20,10 @@ void* Pages::take(size_t size, bool zeroed) {
     return data;
   }
   const bool grows = free_ && size <= ~size_t{0} / 4;
-  free();                                              // what does not fit now would not later, when shapes have grown
-  const size_t room = grows ? size + size / 2 : size;  // as they may again
+  free();                                        // what does not fit now would not later, when shapes have grown
+  size_t room = grows ? size + size / 2 : size;  // as they may again, where memory is for that
   auto* block = static_cast<Block*>(allocate_pages(room + kHead));
+  if (!block && grows) block = static_cast<Block*>(allocate_pages((room = size) + kHead));
   if (!block) return nullptr;
   block->size = room;
   block->used = 0;

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from edgeort.engine import Engine
+from edgeort.errors import BudgetError
 from edgeort.lowering import layout
 from edgeort.lowering.params import PARAMS
 from edgeort.lowering.plan import PlanBuilder
@@ -115,3 +116,26 @@ def test_streams(name: str, tmp_path: Path) -> None:
     engine.run([x])
     assert engine.stats.arena_bytes < widest
     engine.close()
+
+
+def test_a_pixel_that_pads_make_a_column(tmp_path: Path) -> None:
+    """Short of memory, its lines are made strip by strip, though a picture of one column else lies down."""
+    stem = Case(3, 96, (3, 1), pads=(30, 0, 30, 0), stem=True, zero_points=(3, 90))
+    last = Case(96, 20, (1, 1), zero_points=(90, -7))
+    x = stem.input(np.random.default_rng(0), 1, 1, 1)
+    plan = PlanBuilder()
+    output(plan, last.append(plan, stem.append(plan, q8_input(plan, [1, 1, 1, 3]), "stem"), "last"))
+
+    def run_within(limit: int) -> np.ndarray:
+        plan.ram_limit = limit
+        (tmp_path / "column.plan").write_bytes(plan.to_bytes())
+        engine = Engine(library(), tmp_path / "column.plan", threads=1)
+        try:
+            return np.asarray(engine.run([x])[0]).copy()
+        finally:
+            engine.close()
+
+    with pytest.raises(BudgetError) as refused:
+        run_within(1)
+    least = int(str(refused.value).split()[2])
+    np.testing.assert_array_equal(run_within(least), last.want(stem.want(x)))

@@ -37,8 +37,9 @@ Status prepare(Prepare& p) {
   Geometry& g = s->g;
   EDGEORT_TRY(conv_geometry(p, params.conv, &g, false, DType::q8, params.quantisation.quantised ? DType::q8 : DType::f32));
   if (g.groups != 1) return p.fail("has groups");
-  s->stands = g.in[1] > 1 && g.laid_down().in[1] == 1;
-  g = g.laid_down();
+  const Geometry lying = g.laid_down();
+  s->stands = lying.in[1] != g.in[1] || lying.out[1] != g.out[1];  // a pixel may be a column by its pads
+  g = lying;
   if (g.taps > i64{1} << 20 || g.c_in > 64) return p.fail("the kernel is too large");
   const i64 quads = ceil_div(g.taps * g.c_in, kDepth);
   QMatrix& m = s->matrix;
