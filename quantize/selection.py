@@ -35,7 +35,7 @@ MOVES = frozenset({
 # Results have a range of their own.
 COMPUTES = frozenset({"Add", "AveragePool", "Clip", "Concat", "GlobalAveragePool", "ReduceMean", "Relu"})
 EXCLUDED = "it was excluded"
-SHARED = "another node of the same weights was excluded"
+SHARED = "it has the weights of a node that is float"
 GATE = "it computes a gate; only its weights are int8"
 SPECTRUM = "a logarithm reads what it makes, to which small numbers matter"
 _MANY_INPUTS = frozenset({"Add", "Concat"})

@@ -260,6 +260,18 @@ def test_nodes_that_share_weights_are_promoted_together(form: Form, tmp_path: Pa
     assert selection.left == {"n0": SHARED, "n2": EXCLUDED}
 
 
+def test_outputs_of_unknown_rank(tmp_path: Path) -> None:
+    """The checker of the ONNX project wants a shape, and runtimes do not."""
+    proto = twins()
+    proto.graph.node.append(helper.make_node("Reshape", [proto.graph.output[0].name, "shape"], ["z"]))
+    proto.graph.input.append(helper.make_tensor_value_info("shape", TensorProto.INT64, ["rank"]))
+    proto.graph.output[0].CopyFrom(helper.make_tensor_value_info("z", TensorProto.FLOAT, None))
+    path, out = save(tmp_path / "m.onnx", proto), tmp_path / "q.onnx"
+    samples = [{**sound, "shape": np.array([-1, 2])} for sound in sounds(2)]
+    assert quantize(path, out, samples, Options(activations=Form.FLOAT)).recurrent == 2
+    assert min(d.sqnr_db for d in compare(path.read_bytes(), out.read_bytes(), samples)) > 40
+
+
 def test_computed_weights_stay() -> None:
     nodes = [onnx.helper.make_node("LSTM", ["x", "w", "r"], ["y"], name="n", hidden_size=4)]
     shapes = [("x", [3, 1, 2]), ("w", [1, 16, 2]), ("r", [1, 16, 4])]
