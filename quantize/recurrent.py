@@ -52,15 +52,31 @@ def nodes(graph: ir.Graph) -> Iterator[ir.Node]:
     return (node for node in graph.all_nodes() if is_op(node, *OPERATORS))
 
 
+def sharing(graph: ir.Graph, exclude: Collection[str] = ()) -> list[list[ir.Node]]:
+    """The nodes whose weights become int8, those together that share weights, themselves or through others.
+
+    None of them does where one is excluded, as with tables: its weights would be stored twice.
+    """
+    found = dict[ir.Value, list[ir.Node]]()
+    for node in nodes(graph):
+        if refusal(node) is None:
+            weights = [value for at in WEIGHTS if (value := node.inputs[at]) is not None]
+            joined = {id(group): group for value in weights if (group := found.get(value))}
+            group = [*(other for group in joined.values() for other in group), node]
+            read = {other.inputs[at] for other in group for at in WEIGHTS}
+            found |= {value: group for value in read if value is not None}
+    groups = {id(group): group for group in found.values()}.values()
+    return [group for group in groups if not any(node.name in exclude for node in group)]
+
+
 def recurrent(graph: ir.Graph, exclude: Collection[str] = ()) -> list[ir.Node]:
-    """The nodes whose weights become int8."""
-    return [node for node in nodes(graph) if node.name not in exclude and refusal(node) is None]
+    """All of these."""
+    return [node for group in sharing(graph, exclude) for node in group]
 
 
-def form(node: ir.Node, wanted: Mapping[str, Form]) -> Form:
-    """That of `wanted`, which are by node or by "" for all, where the node can have it; else the first above."""
-    chosen = wanted.get(str(node.name), wanted.get(""))
-    return Form.DYNAMIC if chosen is Form.DYNAMIC and can_be_dynamic(node) else Form.FLOAT
+def _form(node: ir.Node, wanted: Form | None) -> Form:
+    """That which is wanted where the node can have it; else the first above."""
+    return Form.DYNAMIC if wanted is Form.DYNAMIC and can_be_dynamic(node) else Form.FLOAT
 
 
 def can_be_dynamic(node: ir.Node) -> bool:
@@ -76,11 +92,15 @@ def can_be_dynamic(node: ir.Node) -> bool:
 def quantize_recurrent(
     model: ir.Model, exclude: Collection[str] = (), wanted: Mapping[str, Form] = MappingProxyType({})
 ) -> dict[str, Form]:
-    """Rewrites them; returns their forms, by name."""
-    graph = model.graph
-    found, made = recurrent(graph, exclude), dict[tuple[ir.Graph, ir.Value], ir.Value]()
-    chosen = {str(node.name): form(node, wanted) for node in found}
-    for node in found:
+    """Rewrites them; returns their forms, by name.
+
+    `wanted` are forms by "" for all, or by the first node of those that share weights, for these.
+    """
+    graph, made, chosen = model.graph, dict[tuple[ir.Graph, ir.Value], ir.Value](), dict[str, Form]()
+    for group in sharing(graph, exclude):
+        form = wanted.get(str(group[0].name), wanted.get(""))
+        chosen |= {str(node.name): _form(node, form) for node in group}
+    for node in recurrent(graph, exclude):
         if chosen[str(node.name)] is Form.DYNAMIC:
             _make_dynamic(graph, node) if node.op_type == "LSTM" else _call(model, node)
             continue

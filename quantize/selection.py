@@ -35,6 +35,7 @@ MOVES = frozenset({
 # Results have a range of their own.
 COMPUTES = frozenset({"Add", "AveragePool", "Clip", "Concat", "GlobalAveragePool", "ReduceMean", "Relu"})
 EXCLUDED = "it was excluded"
+SHARED = "it has the weights of a node that is float"
 GATE = "it computes a gate; only its weights are int8"
 SPECTRUM = "a logarithm reads what it makes, to which small numbers matter"
 _MANY_INPUTS = frozenset({"Add", "Concat"})
@@ -107,12 +108,14 @@ def data(node: ir.Node) -> Iterator[ir.Value]:
 
 
 def _layers(graph: ir.Graph, exclude: Collection[str]) -> tuple[list[Layer], dict[str, str]]:
-    layers, left = [], {}
+    layers, left, shared = [], {}, set(recurrent.recurrent(graph, exclude))
     for node in [*graph, *(node for node in recurrent.nodes(graph) if node.graph is not graph)]:
         recurs = is_op(node, *recurrent.OPERATORS)
         found = recurrent.refusal(node) if recurs else read_layer(node)
         if node.name in exclude and (isinstance(found, Layer) or (recurs and found is None)):
             found = EXCLUDED
+        elif recurs and found is None and node not in shared:
+            found = SHARED
         if found is None:
             continue
         if isinstance(found, str):

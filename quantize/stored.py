@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from edgeort.passes.edit import constant
 from edgeort.quantize.embeddings import tables
-from edgeort.quantize.recurrent import WEIGHTS, recurrent
+from edgeort.quantize.recurrent import WEIGHTS, sharing
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class Stored:
 
 
 def stored(graph: ir.Graph, exclude: Collection[str] = ()) -> list[Stored]:
-    """Those of a float graph, in its order, each of their constants once."""
-    found = [(node, node.inputs[:1]) for node in tables(graph, exclude)]
-    found += [(node, [node.inputs[at] for at in WEIGHTS]) for node in recurrent(graph, exclude)]
+    """Those of a float graph: tables, then recurrent ones, each in its order."""
+    found = [([node], node.inputs[:1]) for node in tables(graph, exclude)]
+    found += [(group, [node.inputs[at] for node in group for at in WEIGHTS]) for group in sharing(graph, exclude)]
     seen, made = set[ir.Value](), list[Stored]()
-    for node, operands in found:
-        if values := tuple(value for value in operands if value is not None and value not in seen):
-            made.append(Stored(str(node.name), values, node.graph is graph))
+    for nodes, operands in found:
+        if values := tuple(value for value in dict.fromkeys(operands) if value is not None and value not in seen):
+            made.append(Stored(str(nodes[0].name), values, all(node.graph is graph for node in nodes)))
             seen.update(values)
     return made

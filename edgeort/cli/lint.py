@@ -78,7 +78,8 @@ def _libraries(path: Path) -> list[Path]:
     with open_bundle(path) as opened:
         own = opened.manifest.library
         found = [one for one in sorted((path / "lib").glob("*")) if has_rules(one) and one.suffix != ".a"]
-        found += [path / own] if own.endswith(".a") else []  # Apple's: others' static libraries have no rules
+        # Apple's static libraries have rules, those for systems without loaders none.
+        found += [path / own] if own.endswith(".a") and opened.manifest.target.os != "none" else []
     if not found:
         raise InputError(f"{path}: there are no rules for {own or 'a bundle without a library'}")
     return found

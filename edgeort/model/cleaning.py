@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 from collections.abc import Callable, Sequence
@@ -128,11 +129,22 @@ def _apply(original: ir.Model, model: ir.Model, steps: Sequence[Step]) -> tuple[
 
 
 def _name_nodes(model: ir.Model) -> ir.passes.PassResult:
-    """A node without a name gets that of its first output, by which messages and profiles tell where it is."""
+    """A node without a name gets that of its first output, by which messages and profiles tell where it is.
+
+    One whose name stands in another body, too, gets a number behind it: NameFixPass looks at each graph alone.
+    """
     nameless = [node for node in model.graph.all_nodes() if not node.name and node.outputs]
     for node in nameless:
         node.name = node.outputs[0].name
-    return ir.passes.PassResult(model, bool(nameless))
+    taken = {node.name for node in model.graph.all_nodes()}
+    seen, renamed = set[str | None](), False
+    for node in model.graph.all_nodes():
+        if node.name in seen:
+            node.name = next(name for at in itertools.count(1) if (name := f"{node.name}_{at}") not in taken)
+            taken.add(node.name)
+            renamed = True
+        seen.add(node.name)
+    return ir.passes.PassResult(model, renamed or bool(nameless))
 
 
 def _fold(model: ir.Model) -> ir.passes.PassResult:

@@ -50,6 +50,8 @@ def _merge(node: ir.Node, opset: int) -> bool:
     if before.graph is not node.graph or outer.x.is_graph_output() or len(outer.x.uses()) > 1:
         return False
     limits = outer.behind(inner)
+    if limits.low == math.inf or limits.high == -math.inf:  # a limit, and none is how that would be written
+        return False
     dtype = node.outputs[0].dtype
     assert dtype is not None  # of what has limits
     whole = _relu(limits) or _clip(limits, dtype.numpy(), opset)

@@ -14,7 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgeort.passes.context import PassContext
-from edgeort.passes.edit import add_constant, constant, integer, is_op, new_node, only_user, operand, replace_node
+from edgeort.passes.edit import add_constant, constant, integer, is_op, new_node, only_user, operand, rank, replace_node
 from edgeort.passes.functions import composite
 from edgeort.passes.quantised import HIGH, LOW, UNSIGNED_BIAS
 
@@ -66,21 +66,21 @@ def _match(node: ir.Node) -> _Match | None:
     if integer(cast, "to", 0) != ir.DataType.FLOAT.value or product is None or not is_op(product, "Mul"):
         return None
     factor = next((value for value in product.inputs if value is not cast.outputs[0]), None)
-    scales = None if factor is None else _scales(factor.producer(), source.outputs[1])
     x = source.inputs[0]
-    return None if scales is None or x is None else _Match(product, x, scales)
+    scales = None if factor is None else _scales(factor.producer(), source.outputs[1])
+    if scales is None or x is None or scales.ndim > (rank(x) or 1):  # these would give the result more dimensions
+        return None
+    return _Match(product, x, scales.reshape(-1 if scales.size > 1 else ()))
 
 
 def _scales(node: ir.Node | None, of_tensor: ir.Value) -> np.ndarray | None:
-    """The constant that `node` multiplies the tensor's scale by, as a number or a vector."""
+    """The constant that `node` multiplies the tensor's scale by, one number, or one a column."""
     if node is None or not is_op(node, "Mul") or of_tensor not in node.inputs:
         return None
     known = next((array for value in node.inputs if (array := constant(value)) is not None), None)
     if known is None or known.dtype != np.float32:
         return None
-    if known.size == 1:
-        return known.reshape(())
-    return known.reshape(-1) if known.size == known.shape[-1] else None
+    return known if known.size == 1 or known.size == known.shape[-1] else None
 
 
 def stored(weight: np.ndarray, zero: np.ndarray) -> tuple[np.ndarray, int] | None:

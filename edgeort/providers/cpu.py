@@ -23,13 +23,13 @@ from edgeort.values import Value
 
 NAME = "cpu"
 PLAN = "model.plan"
-# What JavaScript has arrays of: DTYPES of runtime/javascript/feeds.js.
 # What the parts of the runtime are to a user.
 _PARTS = {
     toolchain.TEXT: "tokenizer (--vocab)",
     toolchain.SIGNATURE: "check of signatures (--signatures)",
     toolchain.EMBEDDED: "model in it (--embed-model): a page fetches both at once",
 }
+# What JavaScript has arrays of: DTYPES of runtime/javascript/feeds.js.
 _NUMBERS = frozenset(NAMES[: NAMES.index("bfloat16") + 1])
 
 
@@ -56,6 +56,8 @@ class Cpu(Provider):
             return f"the code for {target.os} is a module, and --static asks for a library"
         if target.is_wasm and request.parts:
             return f"the code for {target.os} has no {' and no '.join(map(_PARTS.__getitem__, request.parts))}"
+        if target.is_bare and toolchain.TEXT in request.parts:
+            return "the tokenizer (--vocab) reads its vocabulary from a file, and there are none without a system"
         return None
 
     def refusals(self, graph: ir.Model, request: Request) -> list[Refusal]:

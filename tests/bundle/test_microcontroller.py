@@ -12,6 +12,8 @@ import pytest
 
 import edgeort
 from edgeort import sample
+from edgeort.bundle import Vocabulary
+from edgeort.errors import UnsupportedError
 from edgeort.families import functions
 from edgeort.pipeline import Accuracy
 from tests.bundle.test_development import need, run
@@ -117,6 +119,14 @@ def test_the_example_gives_the_golden_bytes_on_a_board(folder: Path, device: str
     answer = np.array([int(word, 16) for word in line.split()], np.uint32).view(np.float32)
     assert answer.tobytes() == np.load(bundle / "golden/output0.npy").tobytes()
     assert 0 < int(told.split()[1]) < 256 * 1024
+
+
+def test_a_tokenizer_is_refused(tmp_path: Path):
+    """It opens a file. A build would be of a library whose `edgeort_wordpiece_open` always fails."""
+    (tmp_path / "vocab.txt").write_text("[UNK]\n[CLS]\n[SEP]\n")
+    with pytest.raises(UnsupportedError, match=r"--vocab\) reads its vocabulary from a file"):
+        edgeort.build(sample.path(), "cortex-m4", tmp_path / "b", vocabulary=Vocabulary(tmp_path / "vocab.txt"))
+    assert not (tmp_path / "b").exists()
 
 
 def test_zeros_of_weights_stay_in_flash(folder: Path):

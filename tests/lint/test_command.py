@@ -65,6 +65,10 @@ def test_a_bundle_is_its_libraries(folder: Path):
     )
     result = call("lint", folder / "c")
     assert result.exit_code == 2 and "there are no rules for lib/edgeort.wasm" in result.output
+    bare = replace(own, target=replace(own.target, os="none"), library="lib/libedgeort.a")
+    write_bundle(folder / "d", bare, {"lib/libedgeort.a": b"!<arch>\n", "model.plan": b""})
+    result = call("lint", folder / "d")
+    assert result.exit_code == 2 and "there are no rules for lib/libedgeort.a" in result.output
     write_bundle(folder / "b.zip", own, {"lib/libgood.so": good, "model.plan": b""})
     assert "a bundle is checked as a folder" in call("lint", folder / "b.zip").output
 

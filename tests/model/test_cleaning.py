@@ -175,6 +175,20 @@ def test_a_node_without_a_name_gets_that_of_its_output() -> None:
     assert [node.name for node in clean(ir.from_proto(proto)).graph] == ["a", "wave"]
 
 
+def test_names_of_nodes_are_one_of_a_kind_over_all_bodies() -> None:
+    """By which the quantiser, its ledger and --exclude tell nodes apart."""
+    proto = make("""g (bool c, float[2] x) => (float[2] y) {
+        k = Relu(x)
+        y = If(c) <then_branch = t () => (float[2] q) { q = Sin(k) }, else_branch = f () => (float[2] p) { p = Cos(k) }>
+    }""")
+    bodies = [attribute.g for attribute in proto.graph.node[1].attribute]
+    for node in (proto.graph.node[0], *(body.node[0] for body in bodies)):
+        node.name = "n"
+    proto.graph.node[1].name = "n_1"
+    names = [node.name for node in clean(ir.from_proto(proto)).graph.all_nodes()]
+    assert len(set(names)) == len(names) == 4 and {"n", "n_1"} < set(names)
+
+
 REAL_MODELS = {
     "nudenet": ("320n.onnx", (1, 3, 64, 64)),
     "rapidocr_onnxruntime": ("models/ch_PP-OCRv4_rec_infer.onnx", (2, 3, 48, 64)),

@@ -67,6 +67,13 @@ def test_a_constant_of_more_dimensions_stays() -> None:
     assert same(text, x=X[0]) == ["Max", "Min"]
 
 
+@pytest.mark.parametrize("body", ["u = Max(x, a)  y = Max(u, h)", "u = Min(x, a)  y = Min(u, l)"])
+@pytest.mark.parametrize("opset", [10, 18])
+def test_everything_beyond_infinity_stays(body: str, opset: int) -> None:
+    text = f"g (float[3,4] x) => (float[3,4] y) <float a = {{1}}, float h = {{inf}}, float l = {{-inf}}> {{ {body} }}"
+    assert len(same(text, opset=opset)) == 2
+
+
 def test_a_limit_that_an_output_shows_stays() -> None:
     text = "g (float[3,4] x) => (float[3,4] u, float[3,4] y) <float b = {3}> { u = Relu(x)  y = Min(u, b) }"
     assert same(text) == ["Relu", "Min"]

@@ -88,6 +88,16 @@ def test_near_misses(change: str, to: str) -> None:
     assert counts(model)["MatMulInteger"] == 1
 
 
+def test_scales_of_more_dimensions_stay() -> None:
+    """The result has them, too."""
+    weights = constants("int8", 0, 21)
+    weights["s"] = weights["s"].reshape(1, 1, 21)
+    model = model_of(PRODUCT.replace("float[M, 21] y", "float[1, M, 21] y"), weights=weights)
+    assert recognise_dynamic_products(model, PassContext()) == 0
+    x = RNG.standard_normal((5, 37)).astype(np.float32)
+    assert InferenceSession(ir.to_proto(model).SerializeToString()).run(None, {"x": x})[0].shape == (1, 5, 21)
+
+
 def test_weights_that_int8_cannot_hold_say_so() -> None:
     zeros = [*range(10), *range(240, 251)]
     model = model_of(PRODUCT, weights=constants("uint8", zeros, 21))

@@ -19,7 +19,7 @@ from edgeort.quantize import Budget, Options, compare, quantize
 from edgeort.quantize.forms import Form
 from edgeort.quantize.promotions import FLOAT_LAYER, WEIGHTS_ONLY
 from edgeort.quantize.recurrent import NOT_CONSTANT, quantize_recurrent
-from edgeort.quantize.selection import EXCLUDED, select
+from edgeort.quantize.selection import EXCLUDED, SHARED, select
 from tests.kernels.support import reference
 from tests.models import model as model_of
 from tests.quantize.models import Net, save
@@ -233,13 +233,43 @@ def test_nodes_of_bodies(op: str, called: str, tmp_path: Path) -> None:
     assert names == {"then_cell", "else_cell"}
 
 
-def test_weights_of_two_nodes_are_stored_once() -> None:
+def twins() -> onnx.ModelProto:
+    """Two LSTMs, one behind the other, of the same weights."""
     net = Net()
-    w, r = net.weight(1, 32, 8), net.weight(1, 32, 8)
-    first = net.op("Squeeze", net.op("LSTM", "x", w, r, hidden_size=8), net.constant(np.array([1])))
-    made = ir.from_proto(net.model(net.op("LSTM", first, w, r, hidden_size=8), [5, 1, 8], [5, 1, 1, 8]))
+    w, r = net.weight(1, 4 * 24, 24), net.weight(1, 4 * 24, 24)
+    first = net.op("Squeeze", net.op("LSTM", "x", w, r, hidden_size=24), net.constant(np.array([1])))
+    return net.model(net.op("LSTM", first, w, r, hidden_size=24), SHAPE, [9, 1, 2, 24])
+
+
+def test_weights_of_two_nodes_are_stored_once() -> None:
+    made = ir.from_proto(twins())
     assert len(quantize_recurrent(made)) == 2
     assert sum(node.op_type == "DequantizeLinear" for node in made.graph) == 2
+
+
+@pytest.mark.parametrize("form", [Form.FLOAT, Form.DYNAMIC])
+def test_nodes_that_share_weights_are_promoted_together(form: Form, tmp_path: Path) -> None:
+    """And excluded: else the file would hold their weights twice, and no budget would reach the second."""
+    path, out = save(tmp_path / "m.onnx", twins()), tmp_path / "q.onnx"
+    options = Options(activations=form, budget=Budget(sqnr_db=65.0))
+    result = quantize(path, out, sounds(2), options)
+    assert result.recurrent == 0 and {e.layer for e in result.ledger} == {"n0"}
+    types = Counter(t.data_type for t in onnx.load(out).graph.initializer if len(t.dims) == 3)
+    assert types == {onnx.TensorProto.FLOAT16: 2}
+    selection = select(ir.from_proto(twins()).graph, ("n2",))
+    assert selection.left == {"n0": SHARED, "n2": EXCLUDED}
+
+
+def test_outputs_of_unknown_rank(tmp_path: Path) -> None:
+    """The checker of the ONNX project wants a shape, and runtimes do not."""
+    proto = twins()
+    proto.graph.node.append(helper.make_node("Reshape", [proto.graph.output[0].name, "shape"], ["z"]))
+    proto.graph.input.append(helper.make_tensor_value_info("shape", TensorProto.INT64, ["rank"]))
+    proto.graph.output[0].CopyFrom(helper.make_tensor_value_info("z", TensorProto.FLOAT, None))
+    path, out = save(tmp_path / "m.onnx", proto), tmp_path / "q.onnx"
+    samples = [{**sound, "shape": np.array([-1, 2])} for sound in sounds(2)]
+    assert quantize(path, out, samples, Options(activations=Form.FLOAT)).recurrent == 2
+    assert min(d.sqnr_db for d in compare(path.read_bytes(), out.read_bytes(), samples)) > 40
 
 
 def test_computed_weights_stay() -> None:
