@@ -47,7 +47,7 @@ class _Weights:
 
 def _emit(ctx: Lowering, node: ir.Node, group: Group, weights: _Weights) -> None:
     integers, (k, n) = weights.integers, weights.integers.shape
-    if k > (MOST // 2 if weights.shift else MOST):  # what is meant by a shifted weight has nine bits
+    if k > MOST:
         raise unsupported(node, f"its sums of {k} products may not fit int32")
     bias, group = take_bias(ctx, group, n)
     header, code, operands = epilogue(ctx, group.tile, group.program, 5)
