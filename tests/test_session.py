@@ -181,7 +181,7 @@ def one_more() -> onnx.ModelProto:
 
 
 def test_threads_and_models_that_cannot_be():
-    header = (toolchain.RUNTIME / "core/threads.h").read_text()
+    header = (toolchain.RUNTIME / "core/atomics.h").read_text()
     assert f"kMaxThreads = {MAX_THREADS};" in header
     for threads in (0, MAX_THREADS + 1):
         with pytest.raises(InputError, match=f"threads is {threads}; it is 1 to {MAX_THREADS}"):

@@ -34,6 +34,7 @@ from edgeort.passes.group_epilogues import group_epilogues
 from edgeort.passes.move_integers import move_integers
 from edgeort.passes.name_dims import name_dims
 from edgeort.passes.read_planes import read_planes
+from edgeort.passes.rearrange_planes import rearrange_planes
 from edgeort.passes.recognise_activations import recognise_activations
 from edgeort.passes.recognise_attention import recognise_attention
 from edgeort.passes.recognise_dynamic_products import recognise_dynamic_products
@@ -77,6 +78,7 @@ PASSES: tuple[Pass, ...] = (
     spell_out_quantisation,
     to_nhwc,
     cancel_transposes,
+    rearrange_planes,
     read_planes,
     eliminate_dead,
     group_epilogues,

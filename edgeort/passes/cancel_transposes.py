@@ -15,8 +15,6 @@ and so has an exact solution in polynomial time (Greig, Porteous & Seheult 1989)
 number of Transposes comes first, plus v's bytes; it is 1 when the Transpose would move no element. Of equal cuts the
 one with most channels-last nodes is taken, so that activations stay with the convolution before them.
 
-DepthToSpace and SpaceToDepth between two Transposes that remain work on planes after all.
-
 With `ctx.io_layout == "nhwc"` the rank-4 inputs and outputs of the graph are channels-last as well.
 """
 
@@ -28,7 +26,7 @@ import onnx_ir as ir
 
 from edgeort.passes import layout
 from edgeort.passes.context import PassContext
-from edgeort.passes.edit import constant, dims, is_op, new_node, only_user, rank, replace_node, unique_name
+from edgeort.passes.edit import constant, dims, is_op, rank, unique_name
 from edgeort.passes.functions import NHWC
 from edgeort.passes.layout_edit import Flexible
 from edgeort.passes.layout_rules import rule
@@ -44,26 +42,8 @@ def cancel_transposes(model: ir.Model, ctx: PassContext) -> int:
     merge_transposes(model, ctx)
     _Assignment(model, ctx).apply()
     merge_transposes(model, ctx)
-    _keep_rearrangements(model.graph)
     reshape_transposes(model, ctx)
     return max(0, before - _count(model.graph))
-
-
-def _keep_rearrangements(graph: ir.Graph) -> None:
-    """Takes away the channels-last form of what only moves pixels between Transposes: both forms have kernels."""
-    for node in list(graph):
-        after = only_user(node.outputs[0]) if is_op(node, "DepthToSpace", "SpaceToDepth", domain=NHWC) else None
-        before = None if after is None or node.inputs[0] is None else node.inputs[0].producer()
-        if before is None or after is None or not (is_op(before, "Transpose") and is_op(after, "Transpose")):
-            continue
-        if perm_of(before) != [*layout.to_last(4)] or perm_of(after) != [*layout.to_first(4)]:
-            continue
-        attributes = {name: a.value for name, a in node.attributes.items() if name not in ("to_nchw", "to_nhwc")}
-        made = new_node(graph, node.op_type, [before.inputs[0]], attributes, stem=f"{node.name}_planes")
-        replace_node(graph, after, made)
-        graph.remove(node, safe=True)
-        if not before.outputs[0].uses() and not before.outputs[0].is_graph_output():
-            graph.remove(before, safe=True)
 
 
 def _count(graph: ir.Graph) -> int:

@@ -271,14 +271,3 @@ def test_io_layout_nhwc_changes_inputs_and_outputs() -> None:
     found = run_ort(model, {**feeds, "x": feeds["x"].transpose(0, 2, 3, 1)})
     np.testing.assert_allclose(found[0].transpose(0, 3, 1, 2), wanted[0], rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(found[1], wanted[1])
-
-
-@pytest.mark.parametrize("node", ["DepthToSpace <blocksize = 2> (x)", "SpaceToDepth <blocksize = 2> (x)"])
-def test_rearrangements_between_planes_stay_there(node: str) -> None:
-    model, _ = check(build(f"g (float[1,12,4,6] x) => (float[A,B,C,D] y) {{ y = {node} }}"), PASSES)
-    assert counts(model) == {node.split()[0]: 1}
-    behind = build(
-        f"g (float[1,6,4,6] x) => (float[A,B,C,D] y) {{ a = {CONV} (x, w) b = Concat <axis = 1> (a, a) "
-        f"y = {node.replace('(x)', '(b)')} }}"
-    )
-    assert counts(check(behind, PASSES)[0])["Transpose"] == 2

@@ -15,9 +15,9 @@ import edgeort
 from edgeort import zig
 from edgeort.bundle import apple, open_bundle
 from edgeort.bundle.apple import fat, swift
-from edgeort.bundle.development import functions
 from edgeort.bundle.packages import Package, Wishes, write_package
 from edgeort.errors import UnsupportedError
+from edgeort.families import functions
 from edgeort.pipeline.choosing import Wish
 from edgeort.providers import cpu
 from edgeort.recipes.picture_steps import parse
