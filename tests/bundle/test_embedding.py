@@ -18,29 +18,16 @@ from edgeort.errors import UnsupportedError
 from edgeort.families import functions
 from edgeort.toolchain import STATIC, embedding, target
 from tests import macho
+from tests.bundle.test_development import PROGRAM as OF_A_FILE
 from tests.bundle.test_development import need, run
 from tests.bundle.test_other_systems import WINE, wine
 from tests.models import HOST, mlp
 
-PROGRAM = """
-#include <stdio.h>
-#include "edgeort_embedded.h"
-int main(void) {
-  char error[EDGEORT_ERROR_BYTES];
-  edgeort_model* model = edgeort_open_embedded(NULL, error);
-  if (!model) return fprintf(stderr, "%s\\n", error), 1;
-  float values[8] = {1, 2, 3, 4, 5, 6, 7, 8};
-  edgeort_tensor x, y;
-  edgeort_input(model, 0, &x);
-  x.dims[0] = 1;
-  x.data = values;
-  if (edgeort_set_input(model, 0, &x) || edgeort_run(model)) return 1;
-  edgeort_output(model, 0, &y);
-  for (int i = 0; i < 5; ++i) printf("%.9g\\n", ((const float*)y.data)[i]);
-  edgeort_close(model);
-  return 0;
-}
-"""
+PROGRAM = (
+    OF_A_FILE.replace('"edgeort.h"', '"edgeort_embedded.h"')
+    .replace("int argc, char** argv", "void")
+    .replace("edgeort_open(argv[argc - 1], ", "edgeort_open_embedded(")
+)
 CMAKE = """
 cmake_minimum_required(VERSION 3.13)
 project(app C)
