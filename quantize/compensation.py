@@ -8,9 +8,8 @@ W' q is had. The W' of least squares is
 (Li et al. 2025, "GPTAQ", has the idea: calibrate against the float model's inputs.) Few samples would be learnt by
 heart. So W' is approached by conjugate gradients, which take the directions with most in them first (Hestenes and
 Stiefel 1952; that stopping them early regularises: Hansen 1998, "Rank-deficient and discrete ill-posed problems",
-chapter 6). They start from each half of the samples and are tried on the other, which says, for every output channel,
-how many steps to take, and how far both halves go along their sum; where one of them gains nothing there, its weights
-stay. So what wakes in few samples is not taken for what is always there.
+chapter 6). They start from each half of the samples and are tried on the other, which says how many steps to take and
+how far to go along their sum; where no step helps there, the weights stay.
 
 The W' does not depend on the units of the activations: they are chosen so that sums of squares fit float32.
 """
@@ -27,7 +26,6 @@ from edgeort.quantize.covariance import Moments
 MAX_UNKNOWNS = 2048  # weights of an output: beyond, samples are too few, and matrices too large
 MAX_STEPS = 12
 PATIENCE = 3  # steps that may be no better before the search ends
-WORTH = 1e-4  # of what is gained, that makes a step better
 DAMPING = 0.01  # of the mean diagonal of C_qq, added to it
 LEAST_DAMPING = 1e-10  # of that of the largest group: channels that are zero in half of the samples get no large steps
 
@@ -47,28 +45,24 @@ def moved(rows: np.ndarray, own: Sequence[Moments], cross: Sequence[Moments], ce
 
 
 def best_step(halves: list[Problem], whole: Problem) -> np.ndarray:
-    """What to add to the weights: the steps of `whole`, for each output as many and as far as serves both halves."""
+    """What to add to the weights: the steps of `whole`, as many and as far as serves the halves best."""
     size = float(_mean_diagonals(whole[0]).max(initial=0.0))
     if not (0 < size < np.inf):
         return np.zeros_like(whole[1])
     unit = float(np.exp2(np.floor(np.log2(size))))  # a power of two: numbers keep their digits
     halves, whole = [_over(half, unit) for half in halves], _over(whole, unit)
-    shape, top, last = whole[1].shape[:2], 0.0, 0
-    best, share, count = np.zeros(shape), np.zeros(shape), np.zeros(shape, np.int64)
+    best, best_share, count = 0.0, 0.0, 0
     tried = zip(*(_steps(*half) for half in halves), strict=True)
     others = [(covariance.astype(np.float32), target) for covariance, target in halves[::-1]]
-    for number, steps in enumerate(islice(tried, MAX_STEPS), 1):
-        gain, far = _gain(steps, others)
-        better = gain > best
-        best, share, count = (np.where(better, *pair) for pair in ((gain, best), (far, share), (number, count)))
-        if best.sum() > (1 + WORTH) * top:
-            top, last = float(best.sum()), number
-        elif number - last >= PATIENCE:
+    for number, (one, other) in enumerate(islice(tried, MAX_STEPS), 1):
+        gain, share = _gain([one, other], others)
+        if gain > best:
+            best, best_share, count = gain, share, number
+        elif number - count >= PATIENCE:
             break
-    found = np.zeros_like(whole[1])
-    for number, step in enumerate(islice(_steps(*whole), int(count.max(initial=0))), 1):
-        found += np.where(count == number, share, 0.0)[..., np.newaxis] * step
-    return found
+    if not count:
+        return np.zeros_like(whole[1])
+    return min(best_share, 1.0) * next(islice(_steps(*whole), count - 1, None)).astype(np.float64)
 
 
 def _problem(rows: np.ndarray, own: Moments, cross: Moments, centred: bool) -> Problem:
@@ -108,14 +102,14 @@ def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.asarray(np.einsum("goi,goi->go", a, b)[..., np.newaxis])
 
 
-def _gain(steps: Sequence[np.ndarray], others: Sequence[Problem]) -> tuple[np.ndarray, np.ndarray]:
-    """How much each output's squared error falls on other samples, and the share of the steps that both halves allow.
+def _gain(steps: Sequence[np.ndarray], others: Sequence[Problem]) -> tuple[float, float]:
+    """How much the squared error falls on other samples, for the best share of the steps, and the share. Float32.
 
-    Float64 [groups, outputs]. A share a of the step S changes the error by a^2 S C S^T - 2 a S T^T.
+    A share a of the step S changes the error by a^2 S C S^T - 2 a S T^T.
     """
-    linear, square = np.zeros((2, len(steps), *steps[0].shape[:2]))
-    for index, (step, (covariance, target)) in enumerate(zip(steps, others, strict=True)):
-        linear[index] = (step * target).sum(axis=2)
-        square[index] = (np.matmul(step, covariance) * step).sum(axis=2)
-    share = np.clip((linear / np.maximum(square, _TINY)).min(axis=0), 0.0, 1.0)
-    return share * (2 * linear.sum(axis=0) - share * square.sum(axis=0)), share
+    linear = square = 0.0
+    for step, (covariance, target) in zip(steps, others, strict=True):
+        linear += float((step * target).sum())
+        square += float((np.matmul(step, covariance) * step).sum())
+    share = linear / max(square, _TINY)
+    return (share * linear if linear > 0 else 0.0), share
