@@ -1,7 +1,7 @@
 """The ledger: what each layer's noise is, what it may become for less, and in which order that is worth its cost.
 
-Every layer is measured once, alone, for each form that it may take (promotions.py, alone.py); so is each node of which
-only constants are int8 (stored.py). Their steps stand in the order of noise saved per cost.
+Every layer is measured once, alone, for each form that it may take (promotions.py, alone.py); so is each other
+node with int8 constants (stored.py). Their steps stand in the order of noise saved per cost.
 """
 
 from __future__ import annotations

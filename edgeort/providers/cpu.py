@@ -52,6 +52,8 @@ class Cpu(Provider):
             target = _target(request)
         except UnsupportedError as error:
             return str(error)
+        if request.threads > 1 and (target.is_wasm or target.is_bare):
+            return f"the code for {request.profile.name} has one thread, and {request.threads} are asked for"
         if target.is_wasm and request.static:
             return f"the code for {target.os} is a module, and --static asks for a library"
         if target.is_wasm and request.parts:

@@ -136,3 +136,10 @@ def test_zeros_of_weights_stay_in_flash(folder: Path):
         (bundle / "model.plan").stat().st_size for bundle in (built(folder, "cortex-m4", "float32"), folder / "host")
     )
     assert micro > host + 4096
+
+
+@pytest.mark.parametrize("device", ["cortex-m4", "browser"])
+def test_more_threads_than_there_are_is_refused(folder: Path, device: str):
+    with pytest.raises(UnsupportedError, match=f"the code for {device} has one thread, and 4 are asked for"):
+        edgeort.build(sample.path(), device, folder / "refused", threads=4)
+    assert not (folder / "refused").exists()

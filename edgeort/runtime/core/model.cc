@@ -1,42 +1,11 @@
 // Prepare and run: shapes first, then memory, then the nodes one after the other.
 #include "model.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "update.h"
 
 namespace edgeort {
-
-static void tell(Model& m, edgeort_status what, const char* format, va_list arguments) {
-  m.failure = what;
-  vsnprintf(m.error, sizeof(m.error), format, arguments);
-}
-
-Status Model::fail(const char* format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  tell(*this, EDGEORT_FAILED, format, arguments);
-  va_end(arguments);
-  return Status::error;
-}
-
-Status Model::invalid(const char* format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  tell(*this, EDGEORT_INVALID_ARGUMENT, format, arguments);
-  va_end(arguments);
-  return Status::error;
-}
-
-Status Model::out_of_memory(const char* format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  tell(*this, EDGEORT_OUT_OF_MEMORY, format, arguments);
-  va_end(arguments);
-  return Status::error;
-}
 
 void Model::reset_from(u32 segment) {
   if (segment >= n_segments) return;
